@@ -1,0 +1,122 @@
+"""A small agent that uses tools, in plain Python: nothing in it knows of Lupis.
+
+It finds a note by an embedding, lets the model call a tool, asks a second question, for which the
+first model is too busy, and has another provider's model stream a summary.
+
+    python examples/agent.py               # what it prints without Lupis
+    lupis-run python examples/agent.py     # the same, and then what its LLM calls did
+"""
+
+import json
+import urllib.error
+import urllib.request
+
+import fake_llm
+
+KEY = "made-up-key"  # the stand-in asks for none; a real one comes from the environment
+NOTES = [
+    "Lisbon: pack for sun and wind.",
+    "Oslo: the museums close on Mondays.",
+    "Kyoto: the gardens are best at eight in the morning.",
+]
+WEATHER = {"Lisbon": "24 °C and sunny", "Oslo": "9 °C and rain", "Kyoto": "15 °C and fog"}
+WEATHER_TOOL = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "The weather in a city, today.",
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string"}},
+            "required": ["city"],
+        },
+    },
+}
+
+
+class Agent:
+    """Holds one conversation."""
+
+    def __init__(self, base_url):
+        """Takes the address of the provider, without a path."""
+        self.base_url = base_url
+        self.messages = [{"role": "system", "content": "You are a travel agent. Be brief."}]
+
+    def find_note(self, question):
+        """Returns the note that is nearest to the question."""
+        body = {"model": "text-embedding-3-small", "input": [question, *NOTES]}
+        with self.post("/v1/embeddings", body) as answer:
+            wanted, *known = [item["embedding"] for item in json.load(answer)["data"]]
+        distances = [sum((a - b) ** 2 for a, b in zip(wanted, vector)) for vector in known]
+        return NOTES[distances.index(min(distances))]
+
+    def ask(self, question, model="gpt-4o-mini"):
+        """Asks a question, calls the tools that the model wants, and returns its answer."""
+        self.messages.append({"role": "user", "content": question})
+        while True:
+            message = self.chat(model)
+            self.messages.append(message)
+            if not message.get("tool_calls"):
+                return message["content"]
+            self.messages.extend(map(use_tool, message["tool_calls"]))
+
+    def chat(self, model):
+        """Returns the model's next message; if it is busy, another model's."""
+        body = {"model": model, "messages": self.messages, "tools": [WEATHER_TOOL]}
+        try:
+            with self.post("/v1/chat/completions", body) as answer:
+                return json.load(answer)["choices"][0]["message"]
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code != 429:
+                raise
+            return self.chat("gpt-4o")
+
+    def summarise(self):
+        """Yields a summary of the conversation, word by word as it comes."""
+        told = [message["content"] for message in self.messages if message.get("content")]
+        body = {
+            "model": "claude-haiku-4-5",
+            "max_tokens": 200,
+            "stream": True,
+            "messages": [{"role": "user", "content": "Sum this up: " + " ".join(told)}],
+        }
+        with self.post("/v1/messages", body) as answer:
+            for line in answer:
+                event = json.loads(line[5:]) if line.startswith(b"data:") else {}
+                yield event.get("delta", {}).get("text", "")
+
+    def post(self, path, body):
+        """Sends a request, and returns the answer as soon as its headers are there."""
+        headers = {
+            "Authorization": f"Bearer {KEY}",
+            "anthropic-version": "2023-06-01",
+            "Content-Type": "application/json",
+        }
+        request = urllib.request.Request(self.base_url + path, json.dumps(body).encode(), headers)
+        return urllib.request.urlopen(request, timeout=60)
+
+
+def use_tool(call):
+    """Calls a tool as the model asked for, and returns its result as a message."""
+    city = json.loads(call["function"]["arguments"])["city"]
+    found = f"{WEATHER.get(city, 'unknown')} in {city}"
+    return {"role": "tool", "tool_call_id": call["id"], "content": found}
+
+
+def main():
+    """Plans a trip."""
+    with fake_llm.base_url(delay=0.002) as url:
+        agent = Agent(url)
+        question = "What is the weather in Lisbon?"
+        print("Note:   ", agent.find_note(question))
+        print("Weather:", agent.ask(question))
+        print("Later:  ", agent.ask("And what is it like in Oslo?", model="always-busy"))
+        print("Summary: ", end="")
+        for word in agent.summarise():
+            print(word, end="", flush=True)
+        print()
+
+
+if __name__ == "__main__":
+    main()

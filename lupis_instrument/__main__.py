@@ -1,0 +1,10 @@
+"""`python -m lupis_instrument` is `lupis-run`."""
+
+from __future__ import annotations
+
+import sys
+
+from lupis_instrument._launcher import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""Starts instrumentation in this process: sets import hooks, and loads nothing.
+
+Runs at the start of every Python process below `lupis-run`, so it imports only what the
+interpreter has loaded already.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+
+from lupis_instrument._diagnostics import guarded, report_fault
+from lupis_instrument._instrumentation.import_hook import ImportHook
+from lupis_instrument._instrumentation.registry import CLIENTS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Callable, Mapping
+
+    from lupis_instrument._instrumentation.registry import Client
+
+_OFF = ("false", "0", "no", "off")
+_ON = ("true", "1", "yes", "on")
+
+
+class _State:
+    started = False
+    launched = False
+
+
+def start(environ: Mapping[str, str] = os.environ) -> None:
+    """Watch for HTTP clients, unless the variables say not to; a second call does nothing.
+
+    Called by the bootstrap's `sitecustomize`: from here on the operator's variables decide.
+    """
+    if not _State.started and enabled(environ):
+        _State.launched = True
+        watch()
+
+
+def launched() -> bool:
+    """Tell whether instrumentation was started from outside the program."""
+    return _State.launched
+
+
+def watch() -> None:
+    """Set the import hooks, once."""
+    if _State.started:
+        return
+    _State.started = True
+    # First registered, so called last: the program's own exit handlers may make calls.
+    atexit.register(_finish)
+    ImportHook({client.module: _importer(client) for client in CLIENTS}).install()
+
+
+def enabled(environ: Mapping[str, str]) -> bool:
+    """Tell whether the variables leave instrumentation on; an unreadable value does."""
+    for name in ("LUPIS_ENABLED", "LUPIS_SDK_ENABLED"):
+        word = environ.get(name, "").strip().lower()
+        if word in _OFF:
+            return False
+        if word in _ON:
+            break
+    return environ.get("OTEL_SDK_DISABLED", "").strip().lower() != "true"
+
+
+def leave_children_alone(folder: str, environ: os._Environ[str] | dict[str, str]) -> None:
+    """Take the bootstrap's `folder` out of PYTHONPATH if `LUPIS_INSTRUMENT_CHILDREN` is false."""
+    if environ.get("LUPIS_INSTRUMENT_CHILDREN", "").strip().lower() not in _OFF:
+        return
+    kept = [part for part in environ.get("PYTHONPATH", "").split(os.pathsep) if part != folder]
+    if any(kept):
+        environ["PYTHONPATH"] = os.pathsep.join(kept)
+    else:
+        environ.pop("PYTHONPATH", None)
+
+
+def _importer(client: Client) -> Callable[[ModuleType], None]:
+    def imported(module: ModuleType) -> None:
+        try:
+            _attach(client, module)
+        except Exception as fault:
+            guarded("reporting a client", _report, client, fault)
+
+    return imported
+
+
+def _attach(client: Client, module: ModuleType) -> None:
+    from importlib import import_module
+
+    from lupis_instrument._instrumentation.gate import Gate
+
+    def activate() -> object:
+        from lupis_instrument import _runtime
+
+        return _runtime.activate(client, gate)
+
+    gate = Gate(activate)  # type: ignore[arg-type]
+    import_module(client.adapter).attach(module, gate)
+
+
+def _report(client: Client, fault: Exception) -> None:
+    from lupis_instrument import _runtime
+
+    _runtime.report_client(client, fault)
+
+
+def _finish() -> None:
+    runtime = sys.modules.get("lupis_instrument._runtime")
+    if runtime is not None:
+        try:
+            runtime.finish()
+        except Exception as fault:
+            report_fault("ending", fault)

@@ -1,0 +1,120 @@
+"""The chat id and the user metadata in force, here and now.
+
+Two layers: values of the whole process, and values of one piece of work (`run`, `conversation`)
+that follow it into tasks by contextvars. A span or event takes a `Conversation` snapshot when it
+starts; nothing is ever attached across a `yield`.
+"""
+
+from __future__ import annotations
+
+import contextvars
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import Any, Iterator, Mapping, NamedTuple
+
+Extra = Mapping[str, Any]
+
+
+class Conversation(NamedTuple):
+    """What is stamped on a span or an event.
+
+    Attributes:
+        chat_id: one conversation.
+        user_id: who talks.
+        organization_id: for whom.
+        session_id: outlives conversations, a browser session for example.
+        extra: whatever else the program wants to see again.
+        capture_http: whether HTTP calls are recorded at all.
+    """
+
+    chat_id: str | None = None
+    user_id: str | None = None
+    organization_id: str | None = None
+    session_id: str | None = None
+    extra: Extra = MappingProxyType({})
+    capture_http: bool = True
+
+    def over(self, wider: Conversation) -> Conversation:
+        """Return this conversation with what it leaves open taken from `wider`."""
+        if wider is EMPTY:
+            return self
+        return Conversation(
+            self.chat_id or wider.chat_id,
+            self.user_id or wider.user_id,
+            self.organization_id or wider.organization_id,
+            self.session_id or wider.session_id,
+            {**wider.extra, **self.extra} if wider.extra else self.extra,
+            self.capture_http and wider.capture_http,
+        )
+
+
+EMPTY = Conversation()
+
+_work: contextvars.ContextVar[Conversation] = contextvars.ContextVar("lupis_work", default=EMPTY)
+
+
+class ProcessValues:
+    """What holds for the whole process, from the widest to the narrowest.
+
+    Attributes:
+        environment: `LUPIS_CHAT_ID`, `LUPIS_USER_ID` and so on.
+        chat: what `set_chat_id` set.
+        metadata: what `set_metadata` set.
+    """
+
+    __slots__ = ("_merged", "chat", "environment", "metadata")
+
+    def __init__(self) -> None:
+        self.environment = self.chat = self.metadata = self._merged = EMPTY
+
+    def set(self, **layers: Conversation) -> None:
+        """Replace the named layers."""
+        for name, value in layers.items():
+            setattr(self, name, value)
+        self._merged = self.metadata.over(self.chat).over(self.environment)
+
+    @property
+    def merged(self) -> Conversation:
+        """All layers, the narrower over the wider."""
+        return self._merged
+
+
+process = ProcessValues()
+
+
+def current() -> Conversation:
+    """Return what is in force for the work that calls."""
+    return _work.get().over(process.merged)
+
+
+@contextmanager
+def work(narrower: Conversation) -> Iterator[None]:
+    """Have `narrower` in force inside the `with` block, over what is in force outside it."""
+    token = _work.set(narrower.over(_work.get()))
+    try:
+        yield
+    finally:
+        _reset(token)
+
+
+def _reset(token: contextvars.Token[Conversation]) -> None:
+    try:
+        _work.reset(token)
+    except ValueError:
+        # The block was left in another context than it was entered in (a generator finished by
+        # the event loop's shutdown, for one): that context never saw the value.
+        pass
+
+
+def metadata_of(conversation: Conversation) -> dict[str, Any]:
+    """Return the metadata of an event: the four ids that are set, then the extras."""
+    named = {
+        "user_id": conversation.user_id,
+        "organization_id": conversation.organization_id,
+        "session_id": conversation.session_id,
+        "chat_id": conversation.chat_id,
+    }
+    return {
+        **conversation.extra,
+        **{name: value for name, value in named.items() if value is not None},
+    }

@@ -1,0 +1,107 @@
+"""Totals of a process, for the lines its user sees at the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lupis_instrument import _names
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import ReadableSpan
+
+
+class Totals:
+    """What the calls of one kind add up to."""
+
+    __slots__ = ("cached", "calls", "errors", "read", "seconds", "written")
+
+    def __init__(self) -> None:
+        self.calls = self.errors = self.read = self.written = self.cached = 0
+        self.seconds = 0.0
+
+    def add(self, span: ReadableSpan, attributes: Any) -> None:
+        """Count one call."""
+        self.calls += 1
+        self.errors += _names.ERROR_TYPE in attributes
+        self.read += attributes.get(_names.GEN_AI_USAGE_INPUT_TOKENS, 0)
+        self.written += attributes.get(_names.GEN_AI_USAGE_OUTPUT_TOKENS, 0)
+        self.cached += attributes.get(_names.GEN_AI_USAGE_CACHE_READ, 0)
+        self.seconds += ((span.end_time or 0) - (span.start_time or 0)) / 1e9
+
+
+class Summary:
+    """Adds up the LLM calls among the spans that pass.
+
+    Attributes:
+        spans: how many spans left the pipeline.
+        delivered: how many of them arrived.
+    """
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin at nothing; in a forked child the totals are the parent's."""
+        self._by_model: dict[tuple[str, str], Totals] = {}
+        self._all = Totals()
+        self._chats: set[str] = set()
+        self.spans = 0
+        self.delivered = 0
+
+    def add(self, span: ReadableSpan) -> None:
+        """Count one span."""
+        self.spans += 1
+        attributes = span.attributes or {}
+        provider = attributes.get(_names.GEN_AI_PROVIDER_NAME)
+        if provider is None or _names.GEN_AI_OPERATION_NAME not in attributes:
+            return
+        model = attributes.get(_names.GEN_AI_REQUEST_MODEL) or attributes.get(
+            _names.GEN_AI_RESPONSE_MODEL, "?"
+        )
+        self._by_model.setdefault((str(provider), str(model)), Totals()).add(span, attributes)
+        self._all.add(span, attributes)
+        chat = attributes.get(_names.LUPIS_CHAT_ID)
+        if chat is not None:
+            self._chats.add(str(chat))
+
+    def lines(self, destination: str) -> list[str]:
+        """Return the summary, a line an element; nothing where nothing was called.
+
+        Args:
+            destination: where the spans went, as the user knows it.
+        """
+        if not self.spans:
+            return []
+        rows = [
+            (f"{provider} {model}", totals)
+            for (provider, model), totals in sorted(self._by_model.items())
+        ]
+        width = max((len(name) for name, _ in rows), default=0)
+        lines = [f"lupis: {_sentence(self._all)}{_chats(len(self._chats))}"]
+        lines += [f"  {name:{width}}  {_sentence(totals)}" for name, totals in rows]
+        lines.append(f"  {_counted(self.spans, 'span')} {self._fate(destination)}")
+        return lines
+
+    def _fate(self, destination: str) -> str:
+        if self.delivered == self.spans:
+            return f"-> {destination}"
+        return f"-> {destination}: {self.delivered} delivered, {self.spans - self.delivered} not"
+
+
+def _sentence(totals: Totals) -> str:
+    parts = [_counted(totals.calls, "LLM call")]
+    if totals.errors:
+        parts.append(_counted(totals.errors, "error"))
+    cached = f" ({totals.cached:,} cached)" if totals.cached else ""
+    parts.append(f"{totals.read:,} tokens in{cached}")
+    parts.append(f"{totals.written:,} out")
+    parts.append(f"{totals.seconds:.2f} s")
+    return ", ".join(parts)
+
+
+def _chats(count: int) -> str:
+    return f", {_counted(count, 'conversation')}" if count else ""
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,176 @@
+"""A background thread that prepares what is put to it and delivers it in batches.
+
+`put` must be safe wherever the garbage collector may call, so it takes no lock of Python's:
+`queue.SimpleQueue` is the one queue whose `put` is reentrant.
+"""
+
+from __future__ import annotations
+
+import threading
+from queue import Empty, SimpleQueue
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Callable, Generic, TypeVar
+
+from lupis_instrument._diagnostics import report_fault
+
+if TYPE_CHECKING:
+    from typing import ContextManager
+
+Item = TypeVar("Item")
+Prepared = TypeVar("Prepared")
+
+
+class _Flush:
+    """Put behind the items it is to wait for."""
+
+    def __init__(self, stop: bool) -> None:
+        self.done = threading.Event()
+        self.stop = stop
+
+
+class Worker(Generic[Item, Prepared]):
+    """Prepares items one by one and delivers what comes of them in batches.
+
+    Attributes:
+        dropped: how many items were not taken because too many were waiting.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        prepare: Callable[[Item], Prepared | None],
+        deliver: Callable[[list[Prepared]], None],
+        surroundings: Callable[[], ContextManager[Any]],
+        *,
+        batch: int = 512,
+        delay: float = 5.0,
+        most: int = 2048,
+    ) -> None:
+        """Make a worker; its thread starts with the first item.
+
+        Args:
+            name: of the thread.
+            prepare: turns an item into what is delivered, or None for nothing.
+            deliver: takes a batch; it may block.
+            surroundings: what the thread runs in; there our own traffic is not recorded.
+            batch: the most items of one batch.
+            delay: seconds from the first item of a batch to its delivery, unless it is full.
+            most: how many items may wait; those beyond are dropped and counted.
+        """
+        self._name = name
+        self._prepare = prepare
+        self._deliver = deliver
+        self._surroundings = surroundings
+        self._batch = batch
+        self._delay = delay
+        self._most = most
+        self._starting = threading.Lock()
+        self.dropped = 0
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew, without thread and items; in a forked child they are the parent's."""
+        self._queue: SimpleQueue[Any] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+        self._stopped = False
+
+    def put(self, item: Item) -> None:
+        """Hand over `item`; never blocks."""
+        if self._queue.qsize() >= self._most:
+            self.dropped += 1
+            return
+        self._queue.put(item)
+        if self._thread is None:
+            self._start()
+
+    def _start(self) -> None:
+        # Not waiting for the lock: whoever holds it starts the thread, and if that is a frame
+        # below this one (the garbage collector came in between), waiting would never end.
+        if not self._starting.acquire(blocking=False):
+            return
+        try:
+            if self._thread is None and not self._stopped:
+                thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                thread.start()
+                self._thread = thread
+        except RuntimeError:
+            pass  # the interpreter is ending: what waits is delivered by `flush`
+        finally:
+            self._starting.release()
+
+    def flush(self, timeout: float, *, stop: bool = False) -> bool:
+        """Deliver all that was put until now.
+
+        Args:
+            timeout: seconds to wait at the most.
+            stop: end the thread as well.
+
+        Returns:
+            Whether all of it was handed to `deliver` in time.
+        """
+        if self._thread is None and self._queue.empty():
+            self._stopped = self._stopped or stop
+            return True
+        marker = _Flush(stop)
+        self._queue.put(marker)
+        if self._thread is None:
+            self._start()
+        if self._thread is None or not self._thread.is_alive():
+            # No thread can be had any more. Delivering here may take longer than `timeout`.
+            with self._surroundings():
+                while not marker.done.is_set():
+                    self._fill_and_deliver()
+        return marker.done.wait(timeout)
+
+    @property
+    def waiting(self) -> int:
+        """How many items wait to be prepared."""
+        return self._queue.qsize()
+
+    def _run(self) -> None:
+        try:
+            with self._surroundings():
+                while self._fill_and_deliver():
+                    pass
+        except Exception as fault:
+            report_fault(f"the thread {self._name}", fault)
+
+    def _fill_and_deliver(self) -> bool:
+        """Collect one batch and deliver it; returns whether to go on."""
+        batch: list[Prepared] = []
+        due: float | None = None
+        marker: _Flush | None = None
+        while marker is None and len(batch) < self._batch:
+            try:
+                item = self._queue.get(timeout=None if due is None else max(0.0, due - monotonic()))
+            except Empty:
+                break
+            if isinstance(item, _Flush):
+                marker = item
+                continue
+            self._take(item, batch)
+            if due is None:
+                due = monotonic() + self._delay
+        if batch:
+            self._hand_over(batch)
+        if marker is not None:
+            marker.done.set()
+            if marker.stop:
+                self._thread = None
+                return False
+        return True
+
+    def _take(self, item: Item, batch: list[Prepared]) -> None:
+        try:
+            prepared = self._prepare(item)
+            if prepared is not None:
+                batch.append(prepared)
+        except Exception as fault:
+            report_fault(f"preparing what {self._name} sends", fault)
+
+    def _hand_over(self, batch: list[Prepared]) -> None:
+        try:
+            self._deliver(batch)
+        except Exception as fault:
+            report_fault(f"delivering what {self._name} sends", fault)

@@ -1,0 +1,102 @@
+"""What this package says about itself: lines on stderr, and guards that keep faults from the host.
+
+The program we run in must never notice a fault of ours, so every hook runs inside `guarded` or
+calls `report_fault` from its own `except`. Tests set `reraise` to see such faults as errors.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False  # `typing` costs a millisecond that a program without calls needn't pay
+if TYPE_CHECKING:
+    from typing import Any, Callable, TypeVar
+
+    Result = TypeVar("Result")
+
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+
+
+class Diagnostics:
+    """Writes lines to stderr, each text once, those below `level` never.
+
+    Attributes:
+        level: the least severe number that is written, as in `logging`.
+        redact: applied to each line before it is written.
+        reraise: raise faults of ours instead of reporting them; for tests only.
+    """
+
+    def __init__(self) -> None:
+        self.level = LEVELS["warning"]
+        self.redact: Callable[[str], str] = _keep
+        self.reraise = False
+        self._said: set[str] = set()
+
+    def say(self, severity: str, message: str) -> None:
+        """Write `message` to stderr unless it was written before or is not severe enough."""
+        if LEVELS[severity] < self.level or message in self._said:
+            return
+        if len(self._said) < _MOST_LINES:
+            self._said.add(message)
+            _write(f"lupis: {severity}: {self.redact(message)}\n")
+
+    def forget(self) -> None:
+        """Let every line be written again."""
+        self._said.clear()
+
+
+_MOST_LINES = 100
+"""A fault that words itself anew each time must not fill the program's stderr."""
+
+
+def _keep(message: str) -> str:
+    return message
+
+
+def _write(line: str) -> None:
+    try:
+        sys.stderr.write(line)
+        sys.stderr.flush()
+    except Exception:
+        pass  # stderr is closed, full or None: there is nowhere left to say so
+
+
+diagnostics = Diagnostics()
+
+
+def warn(message: str) -> None:
+    """Say something the user should act on."""
+    diagnostics.say("warning", message)
+
+
+def debug(message: str) -> None:
+    """Say something only `LUPIS_LOG_LEVEL=debug` shows."""
+    diagnostics.say("debug", message)
+
+
+def report_fault(where: str, fault: BaseException) -> None:
+    """Say once that `where` failed.
+
+    Only the fault's type and place are named: its message may quote a body or a secret.
+
+    Raises:
+        BaseException: `fault` itself, in tests that set `diagnostics.reraise`.
+    """
+    if diagnostics.reraise:
+        raise fault
+    trace = fault.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f" at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
+    warn(f"{where} failed ({type(fault).__name__}{place}); the program is not affected")
+
+
+def guarded(
+    where: str, function: Callable[..., Result], *args: Any, default: Any = None, **kwargs: Any
+) -> Result | Any:
+    """Call `function`; on a fault report it and return `default`."""
+    try:
+        return function(*args, **kwargs)
+    except Exception as fault:
+        report_fault(where, fault)
+        return default

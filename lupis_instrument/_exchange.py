@@ -1,0 +1,219 @@
+"""One HTTP call as the client's wire shows it: request, response head, and the body going by.
+
+The clients' taps fill an exchange on the program's thread, so all that happens here is keeping
+references; reading them is left to the pipeline, on a thread of ours.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any, Callable, List, Mapping, NamedTuple, Tuple
+from urllib.parse import urlsplit
+
+from lupis_instrument._llm import BodyReader, Endpoint, identify
+
+if TYPE_CHECKING:
+    Headers = List[Tuple[str, str]]
+
+MOST_REQUEST_BYTES = 4 << 20
+"""Of a request body sent in pieces, no more than this is kept until it is read."""
+
+
+class Place(NamedTuple):
+    """Where a URL leads.
+
+    Attributes:
+        scheme: `http` or `https`.
+        host: lower case, an IPv6 address without its brackets.
+        port: the URL's, or its scheme's default.
+        path: with its query string.
+    """
+
+    scheme: str
+    host: str
+    port: int | None
+    path: str
+
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def locate(url: str) -> Place:
+    """Take `url` apart; what cannot be read is left empty."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
+        path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        return Place(parts.scheme, (parts.hostname or "").lower(), port, path)
+    except ValueError:
+        return Place("", "", None, "")
+
+
+class Body:
+    """The body of one response, watched while the program reads it.
+
+    Attributes:
+        reader: what finds the usage in it.
+        chunks: how many pieces the program was given.
+        first_chunk: `perf_counter_ns` when the first came.
+        outcome: `complete`, `closed`, `dropped` or `error` once it has ended.
+        error_type: the type of the exception that ended it.
+        ended: `perf_counter_ns` of the end.
+    """
+
+    __slots__ = ("_exchange", "chunks", "ended", "error_type", "first_chunk", "outcome", "reader")
+
+    def __init__(self, exchange: Exchange, reader: BodyReader) -> None:
+        self._exchange = exchange
+        self.reader = reader
+        self.chunks = 0
+        self.first_chunk: int | None = None
+        self.outcome: str | None = None
+        self.error_type: str | None = None
+        self.ended: int | None = None
+
+    def feed(self, data: bytes) -> None:
+        """Take a piece that the program is about to get."""
+        if self.first_chunk is None:
+            self.first_chunk = perf_counter_ns()
+        self.chunks += 1
+        self.reader.feed(data)
+
+    def end(self, outcome: str, error: BaseException | None = None) -> None:
+        """Say that no more will come; only the first call counts.
+
+        May be called while garbage is collected: it must take no lock.
+        """
+        if self.outcome is None:
+            self.outcome = outcome
+            self.error_type = type(error).__qualname__ if error is not None else None
+            self.ended = perf_counter_ns()
+            self._exchange.body_ended(self)
+
+
+class Exchange:
+    """One logical call: the last attempt's request, response head and body.
+
+    Redirects and retries inside one call of the client begin the exchange anew.
+
+    Attributes:
+        started: `perf_counter_ns` when the call began.
+        endpoint: which LLM API it goes to; None for every other host.
+        attempts: how many requests were sent for it.
+    """
+
+    __slots__ = (
+        "_hold",
+        "_hosts",
+        "_settle",
+        "attempts",
+        "body",
+        "endpoint",
+        "head",
+        "method",
+        "request_body",
+        "request_headers",
+        "response_headers",
+        "started",
+        "status",
+        "url",
+        "version",
+    )
+
+    def __init__(
+        self,
+        hosts: Mapping[str, str],
+        hold: Callable[[], Any],
+        settle: Callable[[], Any],
+    ) -> None:
+        """Begin an exchange.
+
+        Args:
+            hosts: `LUPIS_PROVIDER_HOSTS`.
+            hold: called when a body is about to be watched: the span must outlast it.
+            settle: called when that body has ended; takes no lock.
+        """
+        self._hosts = hosts
+        self._hold = hold
+        self._settle = settle
+        self.started = perf_counter_ns()
+        self.attempts = 0
+        self.body: Body | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self.endpoint: Endpoint | None = None
+        self.method = ""
+        self.url = ""
+        self.head: bytes | None = None
+        self.request_headers: Headers = []
+        self.request_body: list[bytes] = []
+        self.status: int | None = None
+        self.response_headers: Headers = []
+        self.version: str | None = None
+
+    def request(self, method: str, url: str) -> None:
+        """Begin an attempt."""
+        self._forget()
+        self.body = None
+        self.attempts += 1
+        self.method = method
+        self.url = url
+        place = locate(url)
+        self.endpoint = identify(method, place.host, place.port, place.path, self._hosts)
+
+    def sent(self, data: Any) -> None:
+        """Keep a piece of the request's body, if it is text of ours to read."""
+        if (
+            self.endpoint is not None
+            and isinstance(data, (bytes, bytearray))
+            and sum(map(len, self.request_body)) < MOST_REQUEST_BYTES
+        ):
+            self.request_body.append(bytes(data))
+
+    def response(self, status: int, headers: Headers, version: str | None) -> Body | None:
+        """Take the response's head; returns what watches the body if it is to be watched.
+
+        Args:
+            status: of the response.
+            headers: names as they came, one entry a line.
+            version: of HTTP, `1.1` for example.
+        """
+        self.status = status
+        self.response_headers = headers
+        self.version = version
+        if self.endpoint is None or not self.endpoint.counts or 300 <= status < 400:  # noqa: PLR2004 - redirects
+            return None
+        reader = BodyReader(
+            self.endpoint, header(headers, "content-type"), header(headers, "content-encoding")
+        )
+        self.body = Body(self, reader)
+        self._hold()
+        return self.body
+
+    def body_ended(self, body: Body) -> None:
+        """Let the call's span end, unless `body` was an earlier attempt's."""
+        if body is self.body:
+            self._settle()
+
+    def sent_headers(self) -> Headers:
+        """Return the request's header lines, from its head where only that was kept."""
+        return headers_of(self.head) if self.head is not None else self.request_headers
+
+    @property
+    def pending(self) -> bool:
+        """Whether a body is being watched that has not ended."""
+        return self.body is not None and self.body.outcome is None
+
+
+def header(headers: Headers, name: str) -> str | None:
+    """Return the values of `name` (lower case), comma-joined as RFC 9110 section 5.2 allows."""
+    values = [value for key, value in headers if key.lower() == name]
+    return ", ".join(values) if values else None
+
+
+def headers_of(head: bytes) -> Headers:
+    """Return the header lines of a request's head, names as they were sent."""
+    lines = head.decode("latin-1").split("\r\n")[1:]
+    pairs = (line.partition(":") for line in lines if line and line[0] not in " \t")
+    return [(name, value.strip()) for name, _, value in pairs]

@@ -1,0 +1,205 @@
+"""aiohttp: upstream's instrumentor around new sessions; a response's `content` shows us its bytes.
+
+The instrumentor reaches only sessions made after it, so the gate opens with the first session.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, Callable
+
+from lupis_instrument._diagnostics import guarded
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from lupis_instrument._exchange import Body, Exchange
+    from lupis_instrument._instrumentation.gate import Gate
+
+
+def attach(module: ModuleType, gate: Gate) -> None:
+    """Wrap session and response of aiohttp and open `gate` at the first session."""
+    _attach_session(module, gate)
+    _attach_response(module, gate)
+
+
+def instrument(provider: Any, gate: Gate) -> None:
+    """Lay upstream's instrumentor around the client."""
+    import aiohttp
+    from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrumentor
+
+    from lupis_instrument._instrumentation.upstream import switch_on
+
+    switch_on(AioHttpClientInstrumentor, provider, trace_configs=[_signals(aiohttp, gate)])
+
+
+def _attach_session(module: ModuleType, gate: Gate) -> None:
+    session = module.ClientSession
+    original = session.__init__
+
+    @functools.wraps(original)
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        if gate.dormant and gate.open():
+            session.__init__(self, *args, **kwargs)
+        else:
+            original(self, *args, **kwargs)
+
+    session.__init__ = init
+
+
+def _attach_response(module: ModuleType, gate: Gate) -> None:
+    response = module.ClientResponse
+    original = response.start
+    tapped = _stream_reader(module)
+
+    @functools.wraps(original)
+    async def start(self: Any, *args: Any, **kwargs: Any) -> Any:
+        exchange = gate.exchange()
+        result = await original(self, *args, **kwargs)
+        if exchange is not None:
+            guarded("watching an aiohttp response", _response, exchange, self, tapped)
+        return result
+
+    response.start = start
+
+
+def _signals(module: Any, gate: Gate) -> Any:
+    """Return the trace config that shows us what a session sends, for each hop of a request."""
+
+    async def head(_session: Any, _context: Any, params: Any) -> None:
+        guarded("reading an aiohttp request", _head, gate.exchange(), params)
+
+    async def chunk(_session: Any, _context: Any, params: Any) -> None:
+        guarded("reading an aiohttp request", _chunk, gate.exchange(), params)
+
+    signals = module.TraceConfig()
+    signals.on_request_headers_sent.append(head)
+    signals.on_request_chunk_sent.append(chunk)
+    return signals
+
+
+def _head(exchange: Exchange | None, params: Any) -> None:
+    if exchange is not None:
+        exchange.request(params.method, str(params.url))
+        exchange.request_headers = list(params.headers.items())
+
+
+def _chunk(exchange: Exchange | None, params: Any) -> None:
+    if exchange is not None:
+        exchange.sent(params.chunk)
+
+
+def _response(exchange: Exchange, response: Any, tapped: Any) -> None:
+    version = f"{response.version.major}.{response.version.minor}" if response.version else None
+    body = exchange.response(response.status, list(response.headers.items()), version)
+    if body is None:
+        return
+    if response.content.at_eof():
+        body.end("complete")
+    else:
+        response.content = tapped(response.content, body)
+
+
+_READ_LATER = ("read", "readany", "readexactly", "readline", "readuntil")
+
+
+def _stream_reader(module: Any) -> Any:  # noqa: C901 - one class, whose methods are short
+    """Return the class that stands in for a response's `StreamReader`.
+
+    It is one too, but holds nothing: whatever it has no own answer for, it asks the reader that
+    aiohttp's parser feeds.
+    """
+
+    class TappedStreamReader(module.StreamReader):  # type: ignore[misc]
+        """A response's content that shows its bytes to us as they are read."""
+
+        __slots__ = ("_lupis_body", "_lupis_reader")
+
+        def __init__(self, reader: Any, body: Body) -> None:
+            self._lupis_reader = reader
+            self._lupis_body = body
+
+        async def readchunk(self) -> Any:
+            reader, body = self._lupis_reader, self._lupis_body
+            try:
+                data, last = await reader.readchunk()
+            except BaseException as error:
+                body.end("error", error)
+                raise
+            _seen(reader, body, data)
+            return data, last
+
+        def read_nowait(self, *args: Any) -> Any:
+            reader, body = self._lupis_reader, self._lupis_body
+            data = reader.read_nowait(*args)
+            _seen(reader, body, data)
+            return data
+
+        def set_exception(self, *args: Any, **kwargs: Any) -> None:
+            # aiohttp tells a reader so when its response is closed or released.
+            self._lupis_reader.set_exception(*args, **kwargs)
+            self._lupis_body.end("closed")
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._lupis_reader, name)
+
+        def __repr__(self) -> str:
+            return repr(self._lupis_reader)
+
+        def __del__(self) -> None:
+            self._lupis_body.end("dropped")
+
+    for name in _READ_LATER:
+        if hasattr(module.StreamReader, name):
+            setattr(TappedStreamReader, name, _read_later(name))
+    for name in _handed_on(module.StreamReader, TappedStreamReader):
+        setattr(TappedStreamReader, name, _hand_on(name))
+    return TappedStreamReader
+
+
+def _read_later(name: str) -> Callable[..., Any]:
+    async def read(self: Any, *args: Any, **kwargs: Any) -> Any:
+        reader, body = self._lupis_reader, self._lupis_body
+        try:
+            data = await getattr(reader, name)(*args, **kwargs)
+        except BaseException as error:
+            partial = getattr(error, "partial", b"")  # of asyncio.IncompleteReadError
+            if partial:
+                body.feed(partial)
+            body.end("error", error)
+            raise
+        _seen(reader, body, data)
+        return data
+
+    read.__name__ = name
+    return read
+
+
+def _seen(reader: Any, body: Body, data: bytes) -> None:
+    if data:
+        guarded("reading a body", body.feed, data)
+    if reader.at_eof():
+        body.end("complete")
+
+
+_THROUGH_READS = ("iter_any", "iter_chunked", "iter_chunks")
+"""Built on the reads above, so they must run on the stand-in itself."""
+
+
+def _handed_on(reader: Any, standin: Any) -> list[str]:
+    return [
+        name
+        for name, value in vars(reader).items()
+        if callable(value)
+        and not name.startswith("__")
+        and name not in vars(standin)
+        and name not in _THROUGH_READS
+    ]
+
+
+def _hand_on(name: str) -> Callable[..., Any]:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self._lupis_reader, name)(*args, **kwargs)
+
+    method.__name__ = name
+    return method

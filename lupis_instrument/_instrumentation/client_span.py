@@ -1,0 +1,29 @@
+"""The CLIENT span of one request, for the clients that have no instrumentor upstream."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opentelemetry.trace import Span, SpanKind, Tracer
+
+from lupis_instrument import _names
+from lupis_instrument._exchange import locate
+
+_METHODS = frozenset(
+    ("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE")
+)
+
+
+def start(tracer: Tracer, method: str, url: str) -> Span:
+    """Start the span of a request; status, headers and protocol are added from the exchange."""
+    place = locate(url)
+    known = method.upper() if method.upper() in _METHODS else "_OTHER"
+    attributes: dict[str, Any] = {
+        _names.HTTP_REQUEST_METHOD: known,
+        _names.URL_FULL: url,
+        _names.SERVER_ADDRESS: place.host,
+    }
+    if place.port is not None:
+        attributes[_names.SERVER_PORT] = place.port
+    name = known if known != "_OTHER" else "HTTP"
+    return tracer.start_span(name, kind=SpanKind.CLIENT, attributes=attributes)

@@ -1,0 +1,169 @@
+"""httpx, and httpx2 which has the same shape: upstream's instrumentor around the transports.
+
+Our wrapper sits inside upstream's, where the response is in hand before the client has bound its
+stream, so the stream can be replaced with one that also shows its bytes to us.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, AsyncIterator, Iterator
+
+from lupis_instrument._diagnostics import guarded
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from lupis_instrument._exchange import Body, Exchange
+    from lupis_instrument._instrumentation.gate import Gate
+
+
+def attach(module: ModuleType, gate: Gate) -> None:
+    """Wrap both transports of httpx (or httpx2) and open `gate` at the first request."""
+    _attach_sync(module, gate)
+    _attach_async(module, gate)
+
+
+def instrument(provider: Any, gate: Gate) -> None:  # noqa: ARG001 - one shape for all clients
+    """Lay upstream's instrumentor around the client."""
+    from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
+
+    from lupis_instrument._instrumentation.upstream import switch_on
+
+    switch_on(HTTPXClientInstrumentor, provider)
+
+
+def _attach_sync(module: ModuleType, gate: Gate) -> None:
+    transport = module.HTTPTransport
+    original = transport.handle_request
+    tapped = _sync_stream(module)
+
+    @functools.wraps(original)
+    def handle_request(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if gate.dormant and gate.open():
+            return transport.handle_request(self, *args, **kwargs)
+        exchange = gate.exchange()
+        if exchange is None:
+            return original(self, *args, **kwargs)
+        guarded("reading an httpx request", _request, module, exchange, args, kwargs)
+        response = original(self, *args, **kwargs)
+        guarded("watching an httpx response", _response, exchange, response, tapped)
+        return response
+
+    transport.handle_request = handle_request
+
+
+def _attach_async(module: ModuleType, gate: Gate) -> None:
+    transport = module.AsyncHTTPTransport
+    original = transport.handle_async_request
+    tapped = _async_stream(module)
+
+    @functools.wraps(original)
+    async def handle_async_request(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if gate.dormant and gate.open():
+            return await transport.handle_async_request(self, *args, **kwargs)
+        exchange = gate.exchange()
+        if exchange is None:
+            return await original(self, *args, **kwargs)
+        guarded("reading an httpx request", _request, module, exchange, args, kwargs)
+        response = await original(self, *args, **kwargs)
+        guarded("watching an httpx response", _response, exchange, response, tapped)
+        return response
+
+    transport.handle_async_request = handle_async_request
+
+
+def _request(module: Any, exchange: Exchange, args: Any, kwargs: Any) -> None:
+    request = args[0] if args else kwargs["request"]
+    exchange.request(request.method, str(request.url))
+    exchange.request_headers = request.headers.multi_items()
+    if exchange.endpoint is not None:
+        try:
+            exchange.sent(request.content)
+        except module.RequestNotRead:
+            pass  # an upload made while it is sent: reading it here would use it up
+
+
+def _response(exchange: Exchange, response: Any, tapped: Any) -> None:
+    version = response.extensions.get("http_version", b"HTTP/1.1").decode("ascii", "replace")
+    body = exchange.response(
+        response.status_code, response.headers.multi_items(), version.replace("HTTP/", "")
+    )
+    if body is not None:
+        response.stream = tapped(response.stream, body)
+
+
+def _sync_stream(module: Any) -> Any:
+    class TappedStream(module.SyncByteStream):  # type: ignore[misc]
+        """A response's stream that shows its bytes to us as they pass."""
+
+        def __init__(self, stream: Any, body: Body) -> None:
+            self._stream = stream
+            self._body = body
+
+        def __iter__(self) -> Iterator[bytes]:
+            body = self._body
+            feed = body.feed
+            try:
+                for chunk in self._stream:
+                    feed(chunk)
+                    yield chunk
+            except GeneratorExit:
+                body.end("closed")
+                raise
+            except BaseException as error:
+                body.end("error", error)
+                raise
+            body.end("complete")
+
+        def close(self) -> None:
+            try:
+                self._stream.close()
+            finally:
+                self._body.end("closed")
+
+        def __del__(self) -> None:
+            self._body.end("dropped")
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._stream, name)
+
+    return TappedStream
+
+
+def _async_stream(module: Any) -> Any:
+    class TappedStream(module.AsyncByteStream):  # type: ignore[misc]
+        """A response's stream that shows its bytes to us as they pass."""
+
+        def __init__(self, stream: Any, body: Body) -> None:
+            self._stream = stream
+            self._body = body
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            body = self._body
+            feed = body.feed
+            try:
+                async for chunk in self._stream:
+                    feed(chunk)
+                    yield chunk
+            except GeneratorExit:
+                body.end("closed")
+                raise
+            except BaseException as error:
+                body.end("error", error)
+                raise
+            body.end("complete")
+
+        async def aclose(self) -> None:
+            try:
+                await self._stream.aclose()
+            finally:
+                self._body.end("closed")
+
+        def __del__(self) -> None:
+            self._body.end("dropped")
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._stream, name)
+
+    return TappedStream

@@ -1,0 +1,77 @@
+"""Calls back when the program has imported one of the modules we wait for.
+
+The finder leaves finding to the others: it only adds, on the loader that they name, an
+`exec_module` for this one import, so that loader, spec and module are those the program would
+have got without us. `typing` and `importlib` are not imported: this runs at every start.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any, Callable
+
+    Callback = Callable[[ModuleType], None]
+
+
+class ImportHook:
+    """A meta path finder that watches for modules by name."""
+
+    def __init__(self, callbacks: dict[str, Callback]) -> None:
+        self.callbacks = callbacks
+
+    def install(self) -> None:
+        """Watch from now on; modules that are loaded already are called back at once."""
+        sys.meta_path.insert(0, self)
+        for name in list(self.callbacks):
+            module = sys.modules.get(name)
+            if module is not None:
+                self.callbacks.pop(name)(module)
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """Find nothing ourselves; put a watch on what the other finders find."""
+        callback = self.callbacks.get(name)
+        if callback is None:
+            return None
+        for finder in sys.meta_path:
+            find = getattr(finder, "find_spec", None)
+            if finder is self or find is None:
+                continue
+            spec: ModuleSpec | None = find(name, path, target)
+            if spec is not None:
+                _watch(spec.loader, name, self._loaded)
+                return spec
+        return None
+
+    def _loaded(self, module: ModuleType) -> None:
+        callback = self.callbacks.pop(module.__name__, None)
+        if callback is not None:
+            callback(module)
+
+
+def _watch(loader: Any, name: str, loaded: Callback) -> None:
+    """Have `loaded` called after `loader` has executed the module `name`."""
+    # zipimporter had no exec_module before Python 3.10.
+    method = "exec_module" if hasattr(loader, "exec_module") else "load_module"
+    original = getattr(loader, method, None)
+    if original is None:
+        return
+
+    def execute(module: Any) -> Any:
+        # A loader may serve many modules (zipimporter does), in any order while ours is pending.
+        mine = (module if isinstance(module, str) else module.__name__) == name
+        if mine:
+            delattr(loader, method)
+        result = original(module)
+        if mine:
+            loaded(sys.modules[name])
+        return result
+
+    try:
+        setattr(loader, method, execute)
+    except (AttributeError, TypeError):
+        return  # a loader without a __dict__: this module stays unwatched

@@ -1,0 +1,132 @@
+"""Watches one response body while the program reads it, and drops the bytes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Callable, Union
+
+from lupis_instrument._llm.encodings import build_decoders
+from lupis_instrument._llm.eventstream import EventStream, starts_event_stream
+from lupis_instrument._llm.facts import Gathering
+from lupis_instrument._llm.framing import Events, JsonText, ServerSentEvents, read_line
+
+if TYPE_CHECKING:
+    from lupis_instrument._llm.endpoints import Endpoint
+
+_BLOCK = 64 * 1024  # wire bytes collected before they are looked at
+_MOST_CHUNKS = 16 * 1024  # a chunk costs memory beyond its bytes
+_SNIFFED = 12  # an event stream's prelude, the longest sign
+_UNCOUNTED = 64 * 1024  # of a body that uses no tokens, only an error is of interest
+_EVENT_STREAM_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_LINES = frozenset(
+    ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines",
+     "application/stream+json"),
+)  # fmt: skip
+
+Form = Union[JsonText, Events, EventStream]
+
+
+class BodyReader:
+    """Takes the bytes of one response body as they come and gathers what the body reports.
+
+    `feed` only keeps a reference until 64 KiB have come together; these are then decoded and
+    searched at once. No more than that and one value of the stream is ever held. Neither method
+    raises; a body that can't be read reports nothing.
+    """
+
+    __slots__ = (
+        "_chunks", "_content_type", "_finished", "_form", "_size", "_stages", "_start", "_unread",
+        "gathering",
+    )  # fmt: skip
+
+    def __init__(
+        self, endpoint: Endpoint, content_type: str | None, content_encoding: str | None
+    ) -> None:
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._content_type = (content_type or "").partition(";")[0].strip().lower()
+        self._stages = build_decoders(content_encoding, self._read)
+        self._start = b""
+        self._form: Form | None = None
+        self._finished = False
+        self._unread: float = float("inf") if endpoint.counts else _UNCOUNTED
+        self.gathering = Gathering()
+
+    def feed(self, data: bytes | bytearray | memoryview) -> None:
+        """Take a chunk of the body as it came off the wire, cut anywhere."""
+        if type(data) is not bytes:
+            data = _copy(data)
+        self._chunks.append(data)
+        self._size += len(data)
+        if self._size > _BLOCK or len(self._chunks) > _MOST_CHUNKS:
+            self._digest()
+
+    def finish(self) -> None:
+        """The body has ended, or nobody reads on."""
+        if self._finished:
+            return
+        self._finished = True
+        self._digest()
+        for stage in self._stages:
+            self._guard(stage.close)
+        if self._form is None and self._start:
+            self._guard(self._choose_form)
+        if self._form is not None:
+            self._guard(self._form.close)
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the body is a stream of events, as far as it was read."""
+        return self._form is not None and self._form.is_stream
+
+    def _digest(self) -> None:
+        data = b"".join(self._chunks)
+        self._chunks = []
+        self._size = 0
+        if self._unread > 0 and data:
+            self._unread -= len(data)
+            self._guard(self._stages[0].feed, data)
+
+    def _guard(self, step: Callable[..., object], *arguments: bytes) -> None:
+        """Take a step; what can't be read ends the reading, never the program."""
+        try:
+            step(*arguments)
+        except Exception:
+            self._unread = 0
+            self._start = b""
+
+    def _read(self, data: bytes) -> None:
+        """Take decoded bytes."""
+        if self._form is not None:
+            self._form.feed(data)
+            return
+        self._start = (self._start + data).lstrip()
+        if len(self._start) >= _SNIFFED:
+            self._choose_form()
+
+    def _choose_form(self) -> None:
+        """Tell the form by the first bytes, and by the header only where they leave it open."""
+        start, self._start = self._start, b""
+        if start.startswith(_BYTE_ORDER_MARK):
+            start = start[len(_BYTE_ORDER_MARK) :]
+        self._form = self._find_form(start)
+        if self._form is None:
+            self._unread = 0
+        else:
+            self._form.feed(start)
+
+    def _find_form(self, start: bytes) -> Form | None:
+        take = self.gathering.take
+        if start[:1] in (b"{", b"["):
+            lines = self._content_type in _LINES
+            return Events(take, b"\n", read_line) if lines else JsonText(take)
+        if start.startswith(_EVENT_STREAM_STARTS):
+            return ServerSentEvents(take)
+        return EventStream(take) if starts_event_stream(start) else None
+
+
+def _copy(data: bytearray | memoryview) -> bytes:
+    try:
+        return memoryview(data).tobytes()
+    except TypeError:
+        return b""

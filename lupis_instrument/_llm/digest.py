@@ -1,0 +1,90 @@
+"""Puts together what one finished exchange was: the facts of request, headers and body."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Mapping
+
+from lupis_instrument._llm.facts import Facts
+from lupis_instrument._llm.requests import RequestFacts, read_request
+
+if TYPE_CHECKING:
+    from lupis_instrument._llm.bodies import BodyReader
+    from lupis_instrument._llm.endpoints import Endpoint
+
+_ERROR = 400
+# docs.aws.amazon.com/bedrock/latest/userguide/model-invocation-response headers -> report names
+_HEADER_COUNTS = {
+    "x-amzn-bedrock-input-token-count": "inputTokenCount",
+    "x-amzn-bedrock-output-token-count": "outputTokenCount",
+    "x-amzn-bedrock-cache-read-input-token-count": "cacheReadInputTokenCount",
+    "x-amzn-bedrock-cache-write-input-token-count": "cacheWriteInputTokenCount",
+}
+_ERROR_HEADER = "x-amzn-errortype"
+
+
+def digest(
+    endpoint: Endpoint,
+    *,
+    path: str,
+    request_body: bytes | None,
+    status: int | None,
+    headers: Mapping[str, str],
+    body: BodyReader | None,
+) -> Facts:
+    """Gather the facts of one exchange; never raises.
+
+    It takes its time, so it is not for the program's own thread.
+
+    Args:
+        endpoint: what `identify` said of the request.
+        path: the request's path, with its query.
+        request_body: as it was sent, or None if it isn't known.
+        status: the response's status; None if there was no response.
+        headers: the response's headers, names in lower case.
+        body: the reader that was fed the response's body; None if there was none.
+    """
+    try:
+        request = read_request(path, request_body)
+    except Exception:
+        request = RequestFacts()
+    try:
+        return _digest(endpoint, request, status, headers, body)
+    except Exception:
+        return Facts(request_model=request.model, stream=bool(request.stream))
+
+
+def _digest(
+    endpoint: Endpoint,
+    request: RequestFacts,
+    status: int | None,
+    headers: Mapping[str, str],
+    body: BodyReader | None,
+) -> Facts:
+    failed = status is not None and status >= _ERROR
+    facts = Facts(request_model=request.model, stream=bool(request.stream))
+    if body is None:
+        return facts._replace(error_type=_read_error_header(headers) if failed else None)
+    body.finish()
+    seen = body.gathering
+    error = seen.error_type or (_read_error_header(headers) if failed else None)
+    facts = facts._replace(error_type=error, stream=facts.stream or body.is_stream)
+    if endpoint.api == "other":
+        return facts  # a file, a list, a stored setting: what it says of models is no call's
+    counts = endpoint.counts and not failed
+    return facts._replace(
+        response_model=seen.model,
+        response_id=seen.id,
+        finish_reasons=seen.finish_reasons,
+        usage=seen.usage(_read_header_counts(headers)) if counts else None,
+        service_tier=seen.tier,
+    )
+
+
+def _read_header_counts(headers: Mapping[str, str]) -> dict[str, Any]:
+    values = {name: headers.get(header, "") for header, name in _HEADER_COUNTS.items()}
+    return {name: int(value) for name, value in values.items() if value.isdecimal()}
+
+
+def _read_error_header(headers: Mapping[str, str]) -> str | None:
+    word = headers.get(_ERROR_HEADER, "").partition(":")[0]
+    return word if word.isidentifier() else None

@@ -1,0 +1,205 @@
+"""Cuts a decoded body into JSON values: one JSON text, JSON lines, or server-sent events."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Callable
+
+from lupis_instrument._llm.facts import WHOLE, WORDS
+from lupis_instrument._llm.skimming import Skim
+
+LARGEST_VALUE = 256 * 1024
+"""Bytes of a JSON value up to which it is collected and parsed at once; beyond, it is skimmed."""
+
+Take = Callable[[Any], object]
+
+# A stream's first values name its model and id. Of the rest, only those are parsed that report
+# something: an object of counts, a reason for the end, an error, or counts beside the answer.
+_PARSED_ANYWAY = 4
+_OPENING_EVENTS = 64
+_REPORTS = rb"""
+    " (?: usage | usageMetadata | meta | metrics | details | error | incomplete_details
+        | messageStop | amazon-bedrock-invocationMetrics ) " \s* : \s* \{
+  | " (?: error | stop_reason | stopReason | done_reason | finish_reason | finishReason
+        | completionReason | __type | error_type ) " \s* : \s* "
+  | " (?: prompt_eval_count | eval_count | inputTextTokenCount | totalOutputTextTokenCount
+        | input_token_count | generated_token_count | prompt_token_count
+        | generation_token_count | num_tokens_generated | tokens_evaluated | tokens_predicted ) " \s* : \s* [1-9]
+"""
+find_report = re.compile(_REPORTS, re.VERBOSE).search
+"""Finds the next place in a stream that may report something."""
+
+
+def parse(text: bytes) -> Any:
+    """The JSON value of `text`; None for null and for what is no JSON."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError
+        return None
+
+
+def start_skim(take: Take) -> Skim:
+    """A skim that keeps what facts are made of."""
+    return Skim(WORDS, WHOLE, take)
+
+
+class JsonText:
+    """A body that starts as JSON: an object, an array of values, or values one after another."""
+
+    def __init__(self, take: Take) -> None:
+        self._take = take
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._rest: Skim | Events | None = None
+
+    def feed(self, data: bytes) -> None:
+        """Collect a piece of the text, or skim it once the text has grown large."""
+        if self._rest is not None:
+            self._rest.feed(data)
+            return
+        self._parts.append(data)
+        self._size += len(data)
+        if self._size > LARGEST_VALUE:
+            self._go_on()
+
+    def close(self) -> None:
+        """Parse what was collected; a broken or cut-off text gives what it holds."""
+        if self._rest is None:
+            value = parse(b"".join(self._parts))
+            if value is not None:
+                for element in value if isinstance(value, list) else (value,):
+                    self._take(element)
+                return
+            self._go_on()
+        if self._rest is not None:
+            self._rest.close()
+
+    def _go_on(self) -> None:
+        text = b"".join(self._parts)
+        self._parts = []
+        line, _, rest = text.partition(b"\n")
+        lines = rest.strip() != b"" and parse(line) is not None
+        self._rest = Events(self._take, b"\n", read_line) if lines else start_skim(self._take)
+        self._rest.feed(text)
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether it turned out to be JSON lines."""
+        return isinstance(self._rest, Events)
+
+
+class Events:
+    """A stream of small texts, each ended by `end`; what one carries is told by `read`.
+
+    Texts that report nothing are passed over by one search through all that has come. The tail
+    waiting for its end is bounded: a text that outgrows `LARGEST_VALUE` is skimmed.
+    """
+
+    is_stream = True
+
+    def __init__(self, take: Take, end: bytes, read: Callable[[bytes], list[bytes]]) -> None:
+        self._take = take
+        self._end = end
+        self._read = read
+        self._tail = b""
+        self._skim: Skim | None = None
+        self._parsed = 0
+        self._seen = 0
+
+    def feed(self, data: bytes) -> None:
+        """Read all texts that end in this piece."""
+        if self._skim is not None:
+            line, newline, data = data.partition(b"\n")
+            self._skim.feed(line)
+            if not newline:
+                return
+            self._skim.close()
+            self._skim = None
+        text = self._tail + data
+        cut = text.rfind(self._end) + 1
+        self._tail = text[cut + len(self._end) - 1 :] if cut else text
+        if cut:
+            self._scan(text[: cut + len(self._end) - 1])
+        if len(self._tail) > LARGEST_VALUE:
+            self._shorten_tail()
+
+    def close(self) -> None:
+        """Read the last text, also when it has no end or is cut off."""
+        if self._skim is not None:
+            self._skim.close()
+        elif self._tail:
+            self._scan(self._tail + self._end)
+            self._tail = b""
+
+    def _scan(self, text: bytes) -> None:
+        """Parse what is worth it in `text`, which holds whole texts only."""
+        end, place = self._end, 0
+        while self._parsed < _PARSED_ANYWAY and self._seen < _OPENING_EVENTS:
+            stop = text.find(end, place)
+            if stop < 0:
+                return
+            self._seen += 1
+            self._open(text[place:stop])
+            place = stop + len(end)
+        match = find_report(text, place)
+        while match:
+            start = text.rfind(end, place, match.start())
+            start = place if start < 0 else start + len(end)
+            stop = text.find(end, match.end())
+            stop = len(text) if stop < 0 else stop
+            self._open(text[start:stop])
+            place = stop + len(end)
+            match = find_report(text, place)
+
+    def _open(self, text: bytes) -> None:
+        for payload in self._read(text):
+            value = parse(payload)
+            if isinstance(value, dict):
+                self._parsed += 1
+                self._take(value)
+            elif payload[:1] == b"{":
+                skim = start_skim(self._take)
+                skim.feed(payload)
+                skim.close()
+
+    def _shorten_tail(self) -> None:
+        # Some servers leave the blank lines out; a line is as good an end where data is one line.
+        tail, self._tail = self._tail, b""
+        if self._end != b"\n" and b"\n" in tail:
+            self._end = b"\n"
+            self.feed(tail)
+            return
+        self._skim = start_skim(self._take)
+        self._skim.feed(tail[max(tail.find(b"{"), 0) :])
+
+
+class ServerSentEvents(Events):
+    """Server-sent events as html.spec.whatwg.org/multipage/server-sent-events.html defines them."""
+
+    def __init__(self, take: Take) -> None:
+        super().__init__(take, b"\n\n", _read_event)
+        self._after_return = False
+
+    def feed(self, data: bytes) -> None:
+        """Read all events that end in this piece; lines end with any of CR LF, LF and CR."""
+        if self._after_return and data[:1] == b"\n":
+            data = data[1:]
+        if data:
+            self._after_return = data[-1:] == b"\r"
+            if b"\r" in data:
+                data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+            super().feed(data)
+
+
+def read_line(line: bytes) -> list[bytes]:
+    """What a line of JSON lines carries: itself."""
+    return [line]
+
+
+def _read_event(event: bytes) -> list[bytes]:
+    """The data of one event: its lines joined, or line by line if that is what is JSON."""
+    lines = [line[5:].strip() for line in event.split(b"\n") if line.startswith(b"data:")]
+    if len(lines) < 2 or parse(b"\n".join(lines)) is None:
+        return lines
+    return [b"\n".join(lines)]

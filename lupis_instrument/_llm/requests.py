@@ -1,0 +1,100 @@
+"""What a request to an LLM API asks for: its model, and whether the answer is to be a stream."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+from lupis_instrument._llm.encodings import build_decoders
+from lupis_instrument._llm.framing import parse
+from lupis_instrument._llm.skimming import Skim
+
+_LARGEST_PARSED = 64 * 1024
+_MODEL_WORDS = ("model", "model_id", "modelId", "version")
+_WORDS: frozenset[str] = frozenset((*_MODEL_WORDS, "stream"))
+_WHOLE: frozenset[str] = frozenset()
+_MOST_TEXT = 256
+
+# Paths that name the model, one row an API.
+_PATH_MODELS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"/model/([^/?]+)/[a-z-]+",  # Bedrock: an id, an ARN, an inference profile
+        r"/(?:models|tunedModels|endpoints)/([^/?]+):[A-Za-z]+(?:\?|$)",  # Gemini, Vertex AI
+        r"/deployments/([^/?]+)/",  # Azure OpenAI
+        r"/(?:serving-)?endpoints/([^/?]+)/invocations",  # Databricks, SageMaker
+        r"/models/([^/?]+/[^/?]+)/(?:predictions|v1/|pipeline/)",  # Replicate, Hugging Face
+        r"^/(?:models|pipeline/[a-z-]+)/(?!chat/completions)([^?]+)$",  # Hugging Face
+        r"/ai/run/(@[^?]+)",  # Cloudflare
+        r"/engines/([^/?]+)/",  # OpenAI's first API
+    )
+)
+_PATH_STREAM = re.compile(
+    r":stream[A-Z]|/[a-z-]*-stream(?:\?|$)|_stream(?:\?|$)|[?&]alt=sse"
+)  # fmt: skip
+_FORM_FIELD = re.compile(
+    rb'name="(model|stream)"[^\r\n]*\r?\n(?:[^\r\n]+\r?\n)*\r?\n([^\r\n]{1,256})\r?\n'
+)
+_FORM_END = 64 * 1024
+
+
+class RequestFacts(NamedTuple):
+    """What was asked for, by body or path; None where neither says."""
+
+    model: str | None = None
+    stream: bool | None = None
+
+
+def read_request(path: str, body: bytes | None) -> RequestFacts:
+    """Read a request. Bodies beyond 64 KiB are skimmed, not parsed; cut-off ones are as good."""
+    asked = _read_body(body) if body else {}
+    model = next((asked[word] for word in _MODEL_WORDS if _is_name(asked.get(word))), None)
+    stream = asked.get("stream")
+    if _PATH_STREAM.search(path):
+        stream = True
+    return RequestFacts(
+        model or _find_path_model(path), stream if isinstance(stream, bool) else None
+    )
+
+
+def _find_path_model(path: str) -> str | None:
+    for pattern in _PATH_MODELS:
+        match = pattern.search(path)
+        if match:
+            return unquote(match.group(1))[:_MOST_TEXT]
+    return None
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= _MOST_TEXT
+
+
+def _read_body(body: bytes) -> dict[str, Any]:
+    if body.startswith(b"--"):
+        return _read_form(body)
+    if len(body) <= _LARGEST_PARSED:
+        value = parse(body)
+        if isinstance(value, dict):
+            return value
+    asked: dict[str, Any] = {}
+    skim = Skim(_WORDS, _WHOLE, asked.update)
+    stages = build_decoders(None, skim.feed)  # some clients compress what they send
+    for start in range(0, len(body), _LARGEST_PARSED):
+        stages[0].feed(body[start : start + _LARGEST_PARSED])
+    for stage in stages:
+        stage.close()
+    skim.close()
+    return asked
+
+
+def _read_form(body: bytes) -> dict[str, Any]:
+    """The fields of multipart/form-data; files stand between them, so both ends are searched."""
+    ends = body if len(body) <= 2 * _FORM_END else body[:_FORM_END] + body[-_FORM_END:]
+    fields = {
+        name.decode(): value.decode("utf-8", "replace") for name, value in _FORM_FIELD.findall(ends)
+    }
+    form: dict[str, Any] = dict(fields)
+    if "stream" in form:
+        form["stream"] = form["stream"].lower() in ("true", "1")
+    return form

@@ -1,0 +1,62 @@
+"""What happens to a span between its end and its export, in order.
+
+    dedup     one call is one span: what another span stands for is dropped
+    chat_id   the conversation and the user metadata in force when it began
+    enrich    what the wire showed: HTTP attributes, provider, models, usage, outcome
+    redact    last, and failing closed
+
+A stage is a function from `Draft` to `Draft`, or to None for a span that is not to leave. All
+of them run on the worker's thread, never on the program's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Callable, Optional
+
+from lupis_instrument._diagnostics import report_fault
+from lupis_instrument._pipeline.chat_id import chat_id
+from lupis_instrument._pipeline.dedup import dedup
+from lupis_instrument._pipeline.draft import Draft
+from lupis_instrument._pipeline.enrich import Enrich
+from lupis_instrument._pipeline.redact import Redact
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import ReadableSpan
+
+    from lupis_instrument._config import LupisConfig
+    from lupis_instrument._pipeline.processor import Record
+    from lupis_instrument._redaction import Redactor
+
+Stage = Callable[[Draft], Optional[Draft]]
+
+
+class Pipeline:
+    """The stages a span passes through."""
+
+    def __init__(self, *stages: Stage, last: Redact, resource: Resource) -> None:
+        """Line up `stages`; `last` is what no span leaves without, `resource` what all carry."""
+        self._stages = stages
+        self._resource = resource
+        self._last = last
+
+    def run(self, record: Record) -> ReadableSpan | None:
+        """Return the span to export, or None if it is not to leave the process.
+
+        A stage that fails is left out for that span; one that redaction fails on leaves without
+        its attributes, events and links.
+        """
+        draft: Draft | None = Draft(record, self._resource)
+        for stage in self._stages:
+            try:
+                draft = stage(draft)  # type: ignore[arg-type]
+            except Exception as fault:
+                report_fault(f"the {stage!r} stage", fault)
+            if draft is None:
+                return None
+        return self._last(draft).span()  # type: ignore[arg-type]
+
+
+def build(config: LupisConfig, redactor: Redactor | None, resource: Resource) -> Pipeline:
+    """Return the pipeline that `config` asks for; `redactor` is None where filtering is off."""
+    return Pipeline(dedup, chat_id, Enrich(config), last=Redact(redactor), resource=resource)

@@ -1,0 +1,33 @@
+"""Second stage: which conversation a span belongs to, and whose."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lupis_instrument import _names
+from lupis_instrument._context import EMPTY, metadata_of
+
+if TYPE_CHECKING:
+    from lupis_instrument._pipeline.draft import Draft
+
+_PLAIN = (str, bool, int, float)
+
+
+def chat_id(draft: Draft) -> Draft:
+    """Stamp the chat id and the metadata that were in force when the span began."""
+    conversation = draft.record.conversation
+    if conversation is EMPTY:
+        return draft
+    attributes = draft.attributes
+    if conversation.chat_id is not None:
+        attributes[_names.LUPIS_CHAT_ID] = conversation.chat_id
+        attributes.setdefault(_names.GEN_AI_CONVERSATION_ID, conversation.chat_id)
+    if conversation.user_id is not None:
+        attributes.setdefault(_names.USER_ID, conversation.user_id)
+    if conversation.session_id is not None:
+        attributes.setdefault(_names.SESSION_ID, conversation.session_id)
+    for name, value in metadata_of(conversation).items():
+        if name != "chat_id":
+            plain = value if isinstance(value, _PLAIN) else repr(value)
+            attributes[_names.LUPIS_METADATA + name] = plain
+    return draft

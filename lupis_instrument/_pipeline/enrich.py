@@ -1,0 +1,164 @@
+"""Third stage: what the wire showed of a call, as attributes of its span."""
+
+from __future__ import annotations
+
+import fnmatch
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.trace import Status, StatusCode
+
+from lupis_instrument import _names
+from lupis_instrument._exchange import locate
+from lupis_instrument._llm import digest
+
+if TYPE_CHECKING:
+    from typing import Iterable
+
+    from lupis_instrument._config import LupisConfig
+    from lupis_instrument._exchange import Body, Exchange
+    from lupis_instrument._llm import Facts, Usage
+    from lupis_instrument._pipeline.draft import Draft
+
+_FIRST_ERROR_STATUS = 400
+
+STABLE_NAMES = {
+    "http.method": _names.HTTP_REQUEST_METHOD,
+    "http.status_code": _names.HTTP_RESPONSE_STATUS_CODE,
+    "http.url": _names.URL_FULL,
+}
+"""What instrumentors call it that were set up before the stable conventions were asked for."""
+
+USAGE_NAMES = (
+    ("input_tokens", (_names.GEN_AI_USAGE_INPUT_TOKENS,)),
+    ("output_tokens", (_names.GEN_AI_USAGE_OUTPUT_TOKENS,)),
+    ("cache_read_tokens", (_names.GEN_AI_USAGE_CACHE_READ,)),
+    ("cache_write_tokens", (_names.GEN_AI_USAGE_CACHE_WRITE, _names.GEN_AI_USAGE_CACHE_CREATION)),
+    ("reasoning_tokens", (_names.GEN_AI_USAGE_REASONING,)),
+    ("total_tokens", (_names.LUPIS_USAGE_TOTAL_TOKENS,)),
+)
+
+
+class Enrich:
+    """Adds HTTP attributes to every call, and GenAI attributes to those of LLM APIs."""
+
+    def __init__(self, config: LupisConfig) -> None:
+        """Take from `config` which headers are wanted."""
+        self._headers = _wanted(config.capture_headers)
+
+    def __call__(self, draft: Draft) -> Draft:
+        """Return the draft with what its exchange shows."""
+        for old, stable in STABLE_NAMES.items():
+            if old in draft.attributes:
+                draft.attributes.setdefault(stable, draft.attributes.pop(old))
+        exchange = draft.record.exchange
+        if exchange is not None and exchange.attempts:
+            self._add_http(draft, exchange)
+            if exchange.endpoint is not None:
+                _add_genai(draft, exchange)
+        _add_error_type(draft)
+        return draft
+
+    def _add_http(self, draft: Draft, exchange: Exchange) -> None:
+        attributes = draft.attributes
+        place = locate(str(attributes.get(_names.URL_FULL) or exchange.url))
+        attributes.setdefault(_names.SERVER_ADDRESS, place.host)
+        if place.port is not None:
+            attributes.setdefault(_names.SERVER_PORT, place.port)
+        if exchange.version is not None:
+            attributes[_names.NETWORK_PROTOCOL_VERSION] = exchange.version
+        if exchange.status is not None:
+            attributes.setdefault(_names.HTTP_RESPONSE_STATUS_CODE, exchange.status)
+        self._add_headers(attributes, _names.HTTP_REQUEST_HEADER, exchange.sent_headers())
+        self._add_headers(attributes, _names.HTTP_RESPONSE_HEADER, exchange.response_headers)
+
+    def _add_headers(
+        self, attributes: dict[str, Any], prefix: str, headers: Iterable[tuple[str, str]]
+    ) -> None:
+        for name, value in headers:
+            key = prefix + name.lower()
+            if self._headers(name.lower()):
+                attributes[key] = (*attributes.get(key, ()), value)
+
+
+def _wanted(choice: Any) -> Any:
+    """Return the test of a header's name that `LUPIS_CAPTURE_HEADERS` asks for."""
+    names = [choice] if isinstance(choice, str) else list(choice)
+    if names == ["all"]:
+        return lambda _name: True
+    if names == ["none"]:
+        return lambda _name: False
+    globs = [name.lower() for name in names]
+    return lambda name: any(fnmatch.fnmatchcase(name, glob) for glob in globs)
+
+
+def _add_genai(draft: Draft, exchange: Exchange) -> None:
+    endpoint = exchange.endpoint
+    assert endpoint is not None
+    facts = digest(
+        endpoint,
+        path=locate(exchange.url).path,
+        request_body=b"".join(exchange.request_body) or None,
+        status=exchange.status,
+        headers={name.lower(): value for name, value in exchange.response_headers},
+        body=exchange.body.reader if exchange.body is not None else None,
+    )
+    attributes = draft.attributes
+    attributes[_names.GEN_AI_PROVIDER_NAME] = endpoint.provider
+    attributes[_names.GEN_AI_OPERATION_NAME] = endpoint.operation
+    model = facts.request_model or facts.response_model
+    draft.name = f"{endpoint.operation} {model}" if model else endpoint.operation
+    _add_facts(attributes, facts)
+    if exchange.body is not None:
+        _add_body(draft, exchange, exchange.body)
+    if facts.error_type and exchange.status is not None and exchange.status < _FIRST_ERROR_STATUS:
+        # An error that a stream reports after its 200.
+        attributes.setdefault(_names.ERROR_TYPE, facts.error_type)
+        draft.status = Status(StatusCode.ERROR)
+
+
+def _add_facts(attributes: dict[str, Any], facts: Facts) -> None:
+    found = {
+        _names.GEN_AI_REQUEST_MODEL: facts.request_model,
+        _names.GEN_AI_RESPONSE_MODEL: facts.response_model,
+        _names.GEN_AI_RESPONSE_ID: facts.response_id,
+        _names.GEN_AI_RESPONSE_FINISH_REASONS: facts.finish_reasons or None,
+        _names.GEN_AI_REQUEST_STREAM: facts.stream,
+    }
+    attributes.update((name, value) for name, value in found.items() if value is not None)
+    if facts.usage is not None:
+        _add_usage(attributes, facts.usage)
+
+
+def _add_usage(attributes: dict[str, Any], usage: Usage) -> None:
+    for field, names in USAGE_NAMES:
+        count = getattr(usage, field)
+        if count is not None:
+            attributes.update((name, count) for name in names)
+            attributes[_names.LUPIS_USAGE_SOURCE] = "reported"
+
+
+def _add_body(draft: Draft, exchange: Exchange, body: Body) -> None:
+    attributes = draft.attributes
+    attributes[_names.LUPIS_RESPONSE_CHUNKS] = body.chunks
+    if body.outcome is not None:
+        attributes[_names.LUPIS_RESPONSE_OUTCOME] = body.outcome
+    if body.first_chunk is not None:
+        seconds = (body.first_chunk - exchange.started) / 1e9
+        attributes[_names.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK] = seconds
+    if body.outcome == "error":
+        attributes[_names.ERROR_TYPE] = body.error_type or "_OTHER"
+        draft.status = Status(StatusCode.ERROR, body.error_type)
+
+
+def _add_error_type(draft: Draft) -> None:
+    """Name the error of a call that failed, where its instrumentor left that open."""
+    attributes = draft.attributes
+    if _names.HTTP_REQUEST_METHOD not in attributes or _names.ERROR_TYPE in attributes:
+        return
+    status = attributes.get(_names.HTTP_RESPONSE_STATUS_CODE)
+    if isinstance(status, int) and status >= _FIRST_ERROR_STATUS:
+        attributes[_names.ERROR_TYPE] = str(status)
+        return
+    for event in draft.events:
+        if event.name == "exception" and event.attributes:
+            attributes[_names.ERROR_TYPE] = event.attributes.get("exception.type", "_OTHER")

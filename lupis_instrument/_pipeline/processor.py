@@ -1,0 +1,215 @@
+"""Follows each span from its start to its export, and has the span of a call outlast its body.
+
+An ended span cannot be edited, and upstream's instrumentors end theirs when the headers have
+come. So when a body is about to be watched, that one span object gets an `end` of ours, which
+waits for the body. All that costs time happens on the worker's thread.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Callable
+
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+
+from lupis_instrument import _context, _names
+from lupis_instrument._diagnostics import guarded, report_fault
+from lupis_instrument._exchange import Exchange, locate
+
+if TYPE_CHECKING:
+    from typing import Mapping, Sequence
+
+    from opentelemetry.context import Context
+
+    from lupis_instrument._context import Conversation
+
+_OLD_URL, _OLD_METHOD = "http.url", "http.method"
+_MOST_OPEN = 20_000
+"""Spans that the program never ends must not be kept for ever."""
+
+
+class Record:
+    """What is known of one span, from its start to its export.
+
+    Attributes:
+        span: the span the program holds.
+        conversation: what was in force when it began.
+        exchange: the HTTP call it stands for, if it stands for one.
+        outer: the record of the span that already stands for the same call.
+        excluded: whether the user wants no span of it.
+        url: where the call goes, for the spans of HTTP calls.
+        readable: the span as it ended.
+    """
+
+    __slots__ = (
+        "_lock",
+        "_put",
+        "conversation",
+        "end_time",
+        "ended",
+        "exchange",
+        "excluded",
+        "outer",
+        "readable",
+        "span",
+        "url",
+    )
+
+    def __init__(
+        self, span: Span, conversation: Conversation, put: Callable[[Record], None]
+    ) -> None:
+        self.span = span
+        self.conversation = conversation
+        self.exchange: Exchange | None = None
+        self.outer: Record | None = None
+        self.excluded = False
+        self.url: str | None = None
+        self.readable: ReadableSpan | None = None
+        self.ended = False
+        self.end_time: int | None = None
+        self._put = put
+        self._lock = [None]
+
+    def hold(self) -> None:
+        """Keep the span open when its instrumentor ends it."""
+        self.span.end = self._end_asked  # type: ignore[method-assign]
+
+    def _end_asked(self, end_time: int | None = None) -> None:
+        self.ended = True
+        self.end_time = end_time
+        if self.exchange is None or not self.exchange.pending:
+            self._hand_over()
+
+    def settle(self) -> None:
+        """Let the span end if its instrumentor has ended it; called when the body has ended."""
+        if self.ended:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        # Instrumentor and body may end in two threads at once; popping is atomic, and unlike a
+        # lock safe where the garbage collector calls.
+        try:
+            self._lock.pop()
+        except IndexError:
+            return
+        self._put(self)
+
+    def finish(self) -> None:
+        """Really end a span that was held; on the worker's thread."""
+        exchange = self.exchange
+        body = exchange.body if exchange is not None else None
+        end_time = self.end_time
+        if exchange is not None and body is not None and body.ended is not None:
+            began = self.span.start_time or 0
+            end_time = max(end_time or 0, began + body.ended - exchange.started)
+        type(self.span).end(self.span, end_time)
+
+    @property
+    def outermost(self) -> Record:
+        """The record of the span that stands for this call."""
+        record = self
+        while record.outer is not None:
+            record = record.outer
+        return record
+
+
+class Tracking(SpanProcessor):
+    """Keeps a record of each span under way and hands it to the worker when the span ends."""
+
+    def __init__(self, put: Callable[[Record], None]) -> None:
+        """Begin; `put` hands a record whose span has ended to the worker, and takes no lock."""
+        self._put = put
+        self._open: dict[int, Record] = {}
+        self.configure({}, ())
+
+    def configure(self, hosts: Mapping[str, str], excluded_urls: Sequence[str]) -> None:
+        """Work by these settings from now on.
+
+        Args:
+            hosts: `LUPIS_PROVIDER_HOSTS`.
+            excluded_urls: regular expressions, as in `LUPIS_EXCLUDED_URLS`.
+        """
+        self._hosts = hosts
+        self._excluded = [re.compile(pattern) for pattern in excluded_urls]
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Take note of a span."""
+        guarded("noting a span's start", self._start, span, parent_context)
+
+    def _start(self, span: Span, parent_context: Context | None) -> None:
+        record = Record(span, _context.current(), self._put)
+        url = record.url = _http_url(span)
+        if url is not None:
+            record.outer = self._same_call(url, parent_context)
+            record.excluded = not record.conversation.capture_http or any(
+                pattern.search(url) for pattern in self._excluded
+            )
+            if record.outer is None and not record.excluded:
+                record.exchange = Exchange(self._hosts, record.hold, record.settle)
+        if len(self._open) >= _MOST_OPEN:
+            self._open.pop(next(iter(self._open)), None)
+        self._open[span.get_span_context().span_id] = record
+
+    def _same_call(self, url: str, parent_context: Context | None) -> Record | None:
+        """Return the record of a call under way that a span for `url` would repeat."""
+        record = self.record_of(trace.get_current_span(parent_context))
+        if record is None:
+            return None
+        record = record.outermost
+        exchange = record.exchange
+        waiting = exchange is not None and exchange.status is None and not record.ended
+        if waiting and record.url is not None and locate(record.url)[:3] == locate(url)[:3]:
+            return record
+        return None
+
+    def record_of(self, span: trace.Span) -> Record | None:
+        """Return the record of `span` while it is under way, if it is ours."""
+        return self._open.get(span.get_span_context().span_id)
+
+    def current_exchange(self) -> Exchange | None:
+        """Return the exchange of the current span, if that is an HTTP call's and recorded."""
+        record = self.record_of(trace.get_current_span())
+        return record.outermost.exchange if record is not None else None
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Hand an ended span on."""
+        try:
+            context = span.get_span_context()
+            # No record: the span began in the process that this one was forked from, and is its.
+            record = self._open.pop(context.span_id, None) if context is not None else None
+            if record is None:
+                return
+            held = record.ended
+            record.readable = span
+            record.ended = True
+            if not held:
+                self._put(record)
+        except Exception as fault:
+            report_fault("noting a span's end", fault)
+
+    def close(self) -> None:
+        """End the spans whose bodies the program will not read any more."""
+        for record in list(self._open.values()):
+            exchange = record.exchange
+            if record.ended and exchange is not None and exchange.body is not None:
+                exchange.body.end("dropped")
+
+    def forget(self) -> None:
+        """Drop what the parent process had under way; in a forked child."""
+        self._open.clear()
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:  # noqa: ARG002 - the SDK's
+        """Nothing waits here."""
+        return True
+
+
+def _http_url(span: Span) -> str | None:
+    """Return the URL of an HTTP client span, None for every other."""
+    if span.kind is not trace.SpanKind.CLIENT:
+        return None
+    attributes = span.attributes or {}
+    if _names.HTTP_REQUEST_METHOD not in attributes and _OLD_METHOD not in attributes:
+        return None
+    url = attributes.get(_names.URL_FULL) or attributes.get(_OLD_URL)
+    return url if isinstance(url, str) else None

@@ -1,0 +1,73 @@
+"""Last stage: no text leaves unfiltered, and none at all where filtering fails."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Event
+from opentelemetry.trace import Link, Status
+
+from lupis_instrument._diagnostics import report_fault
+
+if TYPE_CHECKING:
+    from lupis_instrument._pipeline.draft import Draft
+    from lupis_instrument._redaction import Redactor
+
+REDACTED = "[REDACTED]"
+
+
+class Redact:
+    """Filters every text of a span: name, attributes, events, status, links, resource."""
+
+    def __init__(self, redactor: Redactor | None) -> None:
+        """Filter with `redactor`; None filters nothing."""
+        self._redactor = redactor
+        self._resources: dict[int, tuple[Any, Resource]] = {}
+
+    def __call__(self, draft: Draft) -> Draft:
+        """Return the draft, filtered."""
+        if self._redactor is not None:
+            try:
+                self._filter(draft, self._redactor)
+            except Exception as fault:
+                _empty(draft)
+                report_fault("redaction", fault)
+        return draft
+
+    def _filter(self, draft: Draft, redactor: Redactor) -> None:
+        draft.name = redactor.text(draft.name)
+        draft.attributes = redactor.attributes(draft.attributes)
+        draft.events = [_event(event, redactor) for event in draft.events]
+        draft.links = [
+            Link(link.context, redactor.attributes(link.attributes or {})) for link in draft.links
+        ]
+        if draft.status.description:
+            description = redactor.text(draft.status.description)
+            draft.status = Status(draft.status.status_code, description)
+        draft.resource = self._resource(draft.resource, redactor)
+
+    def _resource(self, resource: Resource, redactor: Redactor) -> Resource:
+        known = self._resources.get(id(resource))
+        if known is None:
+            filtered = Resource(redactor.attributes(resource.attributes), resource.schema_url)
+            # The original is kept too, so that no other can take its id.
+            known = self._resources[id(resource)] = (resource, filtered)
+        return known[1]
+
+
+def _event(event: Any, redactor: Redactor) -> Event:
+    return Event(
+        redactor.text(event.name),
+        redactor.attributes(event.attributes or {}),
+        event.timestamp,
+    )
+
+
+def _empty(draft: Draft) -> None:
+    draft.name = REDACTED
+    draft.attributes = {}
+    draft.events = ()
+    draft.links = ()
+    draft.status = Status(draft.status.status_code)
+    draft.resource = Resource({})

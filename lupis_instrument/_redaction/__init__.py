@@ -1,0 +1,22 @@
+"""Filters secrets out of everything that leaves the process: rules, names, modes, custom patterns."""
+
+from __future__ import annotations
+
+from .engine import Redaction
+from .modes import MODES
+from .names import NAMES
+from .patterns import OwnPattern, PatternError, compile_pattern
+from .redactor import Redactor
+from .rules import RULES, Rule
+
+__all__ = [
+    "MODES",
+    "NAMES",
+    "RULES",
+    "OwnPattern",
+    "PatternError",
+    "Redaction",
+    "Redactor",
+    "Rule",
+    "compile_pattern",
+]

@@ -1,0 +1,138 @@
+"""Filters secrets out of texts, attributes and nested data, failing closed."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, Sequence
+
+from .engine import Engine, Redaction
+from .modes import MODES, REDACTED, Mode, is_mark
+from .names import Name, NameList
+from .patterns import compile_pattern
+
+TOO_DEEP = "[TOO DEEP]"
+CYCLE = "[CYCLE]"
+_DEPTH = 32
+_KNOWN_NAMES = 4096
+_UNNAMED = object()
+
+
+class Redactor:
+    """Hides secrets in everything that leaves the process.
+
+    None of the methods raises: what can't be filtered is replaced with ``[REDACTED]``.
+
+    Args:
+        mode: ``mask`` shows the first and last four characters, ``remove`` nothing, ``hash`` a hash
+            by which equal secrets can be recognised.
+        patterns: Names and regular expressions to hide besides the built-in ones; see
+            `compile_pattern`.
+        hash_key: Makes ``hash`` a keyed one (HMAC-SHA-256), so that secrets can't be guessed from it.
+
+    Raises:
+        PatternError: A pattern is not usable.
+        ValueError: The mode is unknown.
+    """
+
+    def __init__(
+        self,
+        mode: str = "mask",
+        patterns: Sequence[str] = (),
+        hash_key: str | bytes | None = None,
+    ) -> None:
+        if mode not in MODES:
+            raise ValueError(f"redaction mode {mode!r}: expected one of {', '.join(MODES)}")
+        key = hash_key.encode("utf-8", "surrogatepass") if isinstance(hash_key, str) else hash_key
+        compiled = [compile_pattern(pattern) for pattern in patterns]
+        self._names = NameList(own.name for own in compiled if own.name)
+        extra = [(own.literal, own) for own in compiled if not own.name]
+        self._engine = Engine(Mode(mode, key or None), self._names, extra)
+        self._attribute_names: dict[str, tuple[str, Name | None]] = {}
+
+    def text(self, value: str) -> str:
+        """The text without its secrets; the same object if it has none."""
+        try:
+            return self._engine.redact(value)
+        except Exception:
+            return REDACTED
+
+    def explain(self, text: str) -> list[Redaction]:
+        """Which rules hide which parts of a text."""
+        try:
+            return [Redaction(hit.rule, hit.start, hit.end) for hit in self._engine.hits(text)]
+        except Exception:
+            return [Redaction("failed", 0, len(text))]
+
+    def attribute(self, name: str, value: Any) -> Any:
+        """The value of one span attribute or property, as its name and its content allow."""
+        try:
+            return self._value(value, self._names.find_attribute(name), ())
+        except Exception:
+            return REDACTED
+
+    def attributes(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """All attributes of a span; empty if they can't be filtered."""
+        try:
+            return self._attributes(attributes)
+        except Exception:
+            return {}
+
+    def data(self, value: Any) -> Any:
+        """Nested data as JSON can hold it: keys and values, to a bounded depth."""
+        try:
+            return self._value(value, None, ())
+        except Exception:
+            return REDACTED
+
+    def _attributes(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        return {self.text(name): self.attribute(name, value) for name, value in attributes.items()}
+
+    def _value(self, value: Any, row: Name | None, above: tuple[int, ...]) -> Any:
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, str):
+            return self._hide(value) if row else self._engine.redact(value)
+        if isinstance(value, (int, float)):
+            return self._engine.mode.named if row and row.numbers else self._number(value)
+        if id(value) in above:
+            return CYCLE
+        if len(above) >= _DEPTH:
+            return TOO_DEEP
+        return self._container(value, row, (*above, id(value)))
+
+    def _hide(self, value: str) -> str:
+        """A value hidden for its name: shown as a value rule shows it, if one matches all of it."""
+        if not value or is_mark(value):
+            return value
+        if self._engine.covers(value):
+            return self._engine.mode.value(value)
+        return self._engine.mode.named
+
+    def _number(self, value: float) -> Any:
+        """A number, unless it is that of a payment card."""
+        text = str(value)
+        return value if self._engine.redact(text) is text else self._engine.redact(text)
+
+    def _container(self, value: Any, row: Name | None, above: tuple[int, ...]) -> Any:
+        if isinstance(value, Mapping):
+            return self._mapping(value, row, above)
+        if isinstance(value, (list, tuple)):
+            items = [self._value(item, row, above) for item in value]
+            return items if isinstance(value, list) else tuple(items)
+        if isinstance(value, (bytes, bytearray)):
+            return self._bytes(bytes(value), row)
+        if isinstance(value, (set, frozenset)):
+            return [self._value(item, row, above) for item in value]
+        return self._value(str(value), row, above)
+
+    def _bytes(self, value: bytes, row: Name | None) -> Any:
+        text = value.decode("utf-8", "backslashreplace")
+        hidden = self._value(text, row, ())
+        return value if hidden is text else hidden
+
+    def _mapping(self, value: Mapping[Any, Any], row: Name | None, above: tuple[int, ...]) -> Any:
+        result = {}
+        for key, item in value.items():
+            name = key if isinstance(key, str) else str(key)
+            own = row or self._names.find_attribute(name)
+            result[self._engine.redact(name) if isinstance(key, str) else key] = self._value(item, own, above)
+        return result

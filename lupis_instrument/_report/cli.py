@@ -1,0 +1,42 @@
+"""`lupis`: what one wants to know around a run."""
+
+from __future__ import annotations
+
+import click
+
+from lupis_instrument._report.doctor import Finding, examine
+from lupis_instrument._version import __version__
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="lupis")
+def lupis() -> None:
+    """Look into what lupis-run records."""
+
+
+@lupis.command()
+@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
+def doctor(style: str) -> None:
+    """Check what would be recorded here, and why not; exits with 1 if something is wrong."""
+    findings = examine()
+    click.echo(_as_json(findings) if style == "json" else _as_text(findings))
+    raise SystemExit(any(finding.wrong for finding in findings))
+
+
+def _as_text(findings: list[Finding]) -> str:
+    width = max(len(finding.name) for finding in findings)
+    lines = []
+    topic = ""
+    for finding in findings:
+        if finding.topic != topic:
+            topic = finding.topic
+            lines.append(click.style(topic, bold=True))
+        mark = click.style("wrong", fg="red") if finding.wrong else "ok   "
+        lines.append(f"  {mark}  {finding.name:{width}}  {finding.text}")
+    return "\n".join(lines)
+
+
+def _as_json(findings: list[Finding]) -> str:
+    import json
+
+    return json.dumps([finding._asdict() for finding in findings], indent=2)

@@ -1,0 +1,347 @@
+"""Settings, tracer provider, pipeline and delivery of this process, put together on first use."""
+
+from __future__ import annotations
+
+import os
+import sys
+from threading import RLock
+from typing import TYPE_CHECKING, Any, Callable, Mapping
+
+from lupis_instrument import _bootstrap, _context, _names
+from lupis_instrument._config import LupisConfig, resolve
+from lupis_instrument._context import Conversation
+from lupis_instrument._diagnostics import LEVELS, diagnostics, guarded, report_fault, warn
+from lupis_instrument._version import __version__
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.trace import Tracer
+
+    from lupis_instrument._config import Resolved
+    from lupis_instrument._exchange import Exchange
+    from lupis_instrument._instrumentation.gate import Gate
+    from lupis_instrument._instrumentation.registry import Client
+    from lupis_instrument._pipeline.processor import Record
+    from lupis_instrument._redaction import Redactor
+
+
+class Runtime:
+    """All that is running in this process.
+
+    Attributes:
+        config: the settings in force.
+        provider: makes the tracers; never the global one, which is the program's to set.
+        tracking: follows the spans under way.
+        spans: takes them out when they have ended.
+        events: takes events out.
+    """
+
+    def __init__(self, resolved: Resolved) -> None:
+        from opentelemetry.sdk.trace import TracerProvider
+
+        from lupis_instrument._delivery.quiet import quiet
+        from lupis_instrument._delivery.summary import Summary
+        from lupis_instrument._delivery.worker import Worker
+        from lupis_instrument._pipeline import propagation
+        from lupis_instrument._pipeline.processor import Tracking
+
+        self.spans: Worker[Record, ReadableSpan] = Worker(
+            "lupis-spans", self._prepare, self._deliver, quiet, **_batching(os.environ)
+        )
+        self.events: Worker[dict[str, Any], dict[str, Any]] = Worker(
+            "lupis-events",
+            self._redact_event,
+            self._send_events,
+            quiet,
+            batch=50,
+            most=1_000_000,
+        )
+        self.summary = Summary()
+        self.tracking = Tracking(self.spans.put)
+        self.apply(resolved)
+        self.provider = TracerProvider(resource=self.resource, shutdown_on_exit=False)
+        self.provider.add_span_processor(self.tracking)
+        propagation.install(self.tracking, lambda: self.config.propagate_to)
+        self._finished = False
+
+    def apply(self, resolved: Resolved) -> None:
+        """Work by these settings from now on."""
+        from lupis_instrument import _pipeline
+        from lupis_instrument._delivery import exporter
+        from lupis_instrument._delivery.events import EventSender
+
+        self.resolved = resolved
+        config = self.config = resolved.config
+        _context.process.set(environment=_conversation(resolved.values))
+        self._redactor = _redactor(config)
+        diagnostics.level = LEVELS[resolved.values["log_level"]]
+        if self._redactor is not None:
+            diagnostics.redact = self._redactor.text
+        self.resource = _resource(config)
+        self.tracking.configure(config.provider_hosts, config.excluded_urls)
+        self.pipeline = _pipeline.build(config, self._redactor, self.resource)
+        headers = _headers(config)
+        self.exporter = exporter.build(
+            config, headers, default_endpoint=resolved.sources["otlp_endpoint"] == "default"
+        )
+        self._sender = EventSender(config, headers, self.resource.attributes)
+
+    def tracer(self) -> Tracer:
+        """Return the tracer of the spans that the program makes itself."""
+        return self.provider.get_tracer(_names.SCOPE, __version__)
+
+    def _prepare(self, record: Record) -> ReadableSpan | None:
+        if record.readable is None:
+            record.finish()
+        span = self.pipeline.run(record) if record.readable is not None else None
+        if span is not None:
+            self.summary.add(span)
+        return span
+
+    def _deliver(self, spans: list[ReadableSpan]) -> None:
+        if self.exporter.export(spans):
+            self.summary.delivered += len(spans)
+
+    def _send_events(self, events: list[dict[str, Any]]) -> None:
+        self._sender.send(events)
+
+    def _redact_event(self, event: dict[str, Any]) -> dict[str, Any]:
+        redacted = self._redactor.data(event) if self._redactor is not None else event
+        return redacted if isinstance(redacted, dict) else {**event, **_WITHHELD}
+
+    def flush(self, timeout: float) -> bool:
+        """Deliver what has ended; returns whether that was done within `timeout` seconds."""
+        return self._drain(timeout, stop=False)
+
+    def shutdown(self) -> bool:
+        """Deliver what is pending and stop; waits `shutdown_timeout` seconds at the most."""
+        if self._finished:
+            return True
+        self._finished = True
+        self.tracking.close()
+        done = self._drain(self.config.shutdown_timeout, stop=True)
+        guarded("ending the exporter", self.exporter.shutdown)
+        return done
+
+    def _drain(self, timeout: float, *, stop: bool) -> bool:
+        from time import monotonic
+
+        due = monotonic() + timeout
+        events = self.events.flush(0, stop=stop)
+        spans = self.spans.flush(timeout, stop=stop)
+        return spans and (events or self.events.flush(max(0.0, due - monotonic()), stop=stop))
+
+    def summarize(self) -> None:
+        """Write the totals to stderr if they are wanted."""
+        wanted = self.config.summary
+        if wanted is None:
+            wanted = sys.stderr is not None and sys.stderr.isatty()
+        lines = self.summary.lines(_destination(self.config)) if wanted else []
+        if lines:
+            sys.stderr.write("\n".join(lines) + "\n")
+
+    def after_fork(self) -> None:
+        """Leave to the parent what is the parent's; called in the child."""
+        self.tracking.forget()
+        self.spans.forget()
+        self.events.forget()
+        self.summary.forget()
+        self._finished = False
+
+
+_WITHHELD = {"name": "[REDACTED]", "properties": {}, "metadata": {}}
+
+
+class _State:
+    lock = RLock()
+    runtime: Runtime | None = None
+    program: LupisConfig | None = None
+    """What the program asked for in code."""
+    failed = False
+
+
+def get() -> Runtime | None:
+    """Return the runtime if there is one."""
+    return _State.runtime
+
+
+def start(config: LupisConfig | None = None) -> Runtime | None:
+    """Return the runtime, made now if there is none; None where instrumentation is off.
+
+    Args:
+        config: what the program asks for in code.
+    """
+    with _State.lock:
+        if config is not None and _State.program is None:
+            _State.program = config
+            if _State.runtime is not None:
+                _State.runtime.apply(_resolve())
+        if _State.runtime is None and not _State.failed:
+            try:
+                _State.runtime = _make()
+            except Exception as fault:
+                _State.failed = True
+                report_fault("starting", fault)
+        return _State.runtime
+
+
+def _make() -> Runtime | None:
+    resolved = _resolve()
+    if not resolved.config.enabled or not _bootstrap.enabled({**os.environ, **_UNDECIDED}):
+        return None
+    # Read once, when the first instrumentor is set up; a choice of the user's stands.
+    os.environ.setdefault(_names.ENV_SEMCONV_OPT_IN, "http")
+    runtime = Runtime(resolved)
+    os.register_at_fork(after_in_child=_after_fork)
+    _look_for_clients(resolved.config)
+    return runtime
+
+
+_UNDECIDED = {"LUPIS_ENABLED": "", "LUPIS_SDK_ENABLED": ""}
+
+
+def _resolve() -> Resolved:
+    launched = _bootstrap.launched()
+    resolved = resolve(os.environ, _State.program, launched=launched)
+    if _names.ENV_RUN_ID not in os.environ:  # else lupis-run has said so
+        for problem in resolved.problems:
+            diagnostics.say(problem.severity, str(problem))
+    for sentence in resolved.ignored:
+        warn(sentence)
+    return resolved
+
+
+def _after_fork() -> None:
+    _State.lock = RLock()
+    if _State.runtime is not None:
+        _State.runtime.after_fork()
+
+
+def finish() -> None:
+    """Deliver, say what is to be said, and stop; at the end of the process."""
+    runtime = _State.runtime
+    if runtime is None:
+        return
+    done = runtime.shutdown()
+    if not done:
+        seconds = runtime.config.shutdown_timeout
+        warn(f"not everything could be delivered within {seconds:g} s of the program's end")
+    runtime.summarize()
+
+
+def activate(client: Client, gate: Gate) -> Callable[[], Exchange | None] | None:
+    """Lay a client's instrumentor around it.
+
+    Returns:
+        What finds the exchange of the current call; None where the client stays as it is.
+    """
+    runtime = start()
+    if runtime is None or not _wanted(client, runtime.config):
+        return None
+    from importlib import import_module
+
+    try:
+        import_module(client.adapter).instrument(runtime.provider, gate)
+    except Exception as fault:
+        report_client(client, fault)
+        return None
+    return runtime.tracking.current_exchange
+
+
+def _wanted(client: Client, config: LupisConfig) -> bool:
+    return (not config.instrument or client.name in config.instrument) and (
+        client.name not in config.disabled_instrumentations
+    )
+
+
+def report_client(client: Client, fault: Exception) -> None:
+    """Say that a client's calls will not be recorded."""
+    from importlib import metadata
+
+    try:
+        version = " " + metadata.version(client.distribution)
+    except (metadata.PackageNotFoundError, ValueError):
+        version = ""
+    runtime = _State.runtime
+    asked = runtime is not None and client.name in runtime.config.instrument
+    diagnostics.say(
+        "error" if asked else "warning",
+        f"{client.distribution or client.name}{version} is not instrumented:"
+        f" {type(fault).__name__}: {fault}",
+    )
+
+
+def _look_for_clients(config: LupisConfig) -> None:
+    """Say which clients that `LUPIS_INSTRUMENT` names are not there."""
+    from importlib.util import find_spec
+
+    from lupis_instrument._instrumentation.registry import CLIENTS
+
+    for name in config.instrument:
+        modules = [client.module.split(".")[0] for client in CLIENTS if client.name == name]
+        if not any(find_spec(module) for module in modules):
+            diagnostics.say("error", f"LUPIS_INSTRUMENT={name!r}: {name} is not installed")
+
+
+def _redactor(config: LupisConfig) -> Redactor | None:
+    if not config.filter_sensitive_data:
+        return None
+    from lupis_instrument._redaction import Redactor
+
+    return Redactor(config.redaction_mode, config.sensitive_data_patterns, config.hash_key)
+
+
+def _conversation(values: Mapping[str, Any]) -> Conversation:
+    return Conversation(
+        values["chat_id"], values["user_id"], values["organization_id"], values["session_id"]
+    )
+
+
+def _headers(config: LupisConfig) -> dict[str, str]:
+    headers = {_names.HEADER_PROJECT_ID: config.project_id}
+    if config.api_key is not None:
+        headers[_names.HEADER_API_KEY] = config.api_key
+    return {**headers, **config.otlp_headers}
+
+
+def _resource(config: LupisConfig) -> Resource:
+    # Not Resource.create: it looks through the entry points of everything installed.
+    from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+    from opentelemetry.sdk.version import __version__ as sdk_version
+
+    attributes: dict[str, Any] = {
+        _names.TELEMETRY_SDK_LANGUAGE: "python",
+        _names.TELEMETRY_SDK_NAME: "opentelemetry",
+        _names.TELEMETRY_SDK_VERSION: sdk_version,
+        _names.PROCESS_PID: os.getpid(),
+        **OTELResourceDetector().detect().attributes,
+        _names.SERVICE_NAME: config.service_name,
+        _names.SERVICE_VERSION: config.service_version,
+        _names.LUPIS_PROJECT_ID: config.project_id,
+    }
+    run_id = os.environ.get(_names.ENV_RUN_ID)
+    if run_id:
+        attributes[_names.LUPIS_RUN_ID] = run_id
+    return Resource(attributes)
+
+
+def _batching(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Read the standard variables of batching; what is unreadable or not positive is left out."""
+    rows = (
+        ("batch", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 1),
+        ("most", "OTEL_BSP_MAX_QUEUE_SIZE", 1),
+        ("delay", "OTEL_BSP_SCHEDULE_DELAY", 1000),
+    )
+    found = {}
+    for name, variable, divisor in rows:
+        text = environ.get(variable, "").strip()
+        if text.isdigit() and int(text) > 0:
+            found[name] = int(text) if divisor == 1 else int(text) / divisor
+    return found
+
+
+def _destination(config: LupisConfig) -> str:
+    return {"otlp": config.otlp_endpoint, "console": "this terminal"}.get(
+        config.exporter, "nowhere (LUPIS_EXPORTER=none)"
+    )
