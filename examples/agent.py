@@ -40,6 +40,7 @@ class Agent:
     def __init__(self, base_url):
         """Takes the address of the provider, without a path."""
         self.base_url = base_url
+        self.model = "gpt-4o-mini"
         self.messages = [{"role": "system", "content": "You are a travel agent. Be brief."}]
 
     def find_note(self, question):
@@ -50,19 +51,19 @@ class Agent:
         distances = [sum((a - b) ** 2 for a, b in zip(wanted, vector)) for vector in known]
         return NOTES[distances.index(min(distances))]
 
-    def ask(self, question, model="gpt-4o-mini"):
+    def ask(self, question):
         """Asks a question, calls the tools that the model wants, and returns its answer."""
         self.messages.append({"role": "user", "content": question})
         while True:
-            message = self.chat(model)
+            message = self.chat()
             self.messages.append(message)
             if not message.get("tool_calls"):
                 return message["content"]
             self.messages.extend(map(use_tool, message["tool_calls"]))
 
-    def chat(self, model):
-        """Returns the model's next message; if it is busy, another model's."""
-        body = {"model": model, "messages": self.messages, "tools": [WEATHER_TOOL]}
+    def chat(self):
+        """Returns the model's next message; if it is busy, turns to another model."""
+        body = {"model": self.model, "messages": self.messages, "tools": [WEATHER_TOOL]}
         try:
             with self.post("/v1/chat/completions", body) as answer:
                 return json.load(answer)["choices"][0]["message"]
@@ -70,7 +71,8 @@ class Agent:
             error.close()
             if error.code != 429:
                 raise
-            return self.chat("gpt-4o")
+            self.model = "gpt-4o"
+            return self.chat()
 
     def summarise(self):
         """Yields a summary of the conversation, word by word as it comes."""
@@ -111,7 +113,8 @@ def main():
         question = "What is the weather in Lisbon?"
         print("Note:   ", agent.find_note(question))
         print("Weather:", agent.ask(question))
-        print("Later:  ", agent.ask("And what is it like in Oslo?", model="always-busy"))
+        agent.model = "always-busy"
+        print("Later:  ", agent.ask("And what is it like in Oslo?"))
         print("Summary: ", end="")
         for word in agent.summarise():
             print(word, end="", flush=True)

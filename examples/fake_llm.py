@@ -164,7 +164,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """The stand-in, listening; `serving` starts and ends one."""
+    """The stand-in; `listening` starts and ends one."""
 
     allow_reuse_address = True
     daemon_threads = True
@@ -183,8 +183,8 @@ class Server(socketserver.ThreadingTCPServer):
 
 
 @contextlib.contextmanager
-def serving(delay: float = 0.0) -> Iterator[str]:
-    """Runs the stand-in in this process, and gives its address.
+def listening(delay: float = 0.0) -> Iterator[Server]:
+    """Runs the stand-in in this process, and gives it, with the requests that it has seen.
 
     Args:
         delay: How long it takes, in seconds, before an answer and before each part of a stream.
@@ -192,9 +192,16 @@ def serving(delay: float = 0.0) -> Iterator[str]:
     with Server(delay=delay) as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         try:
-            yield server.url
+            yield server
         finally:
             server.shutdown()
+
+
+@contextlib.contextmanager
+def serving(delay: float = 0.0) -> Iterator[str]:
+    """Runs the stand-in in this process, and gives its address."""
+    with listening(delay) as server:
+        yield server.url
 
 
 @contextlib.contextmanager

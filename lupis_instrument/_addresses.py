@@ -37,11 +37,8 @@ def is_private(host: str) -> bool:
 
 
 def may_receive(host: str, allowed: Sequence[str]) -> bool:
-    """Tell whether `host` is among the `allowed`: `private`, `none`, `all`, or host globs."""
-    return any(_matches(host, rule) for rule in allowed)
-
-
-def _matches(host: str, rule: str) -> bool:
-    if rule == "private":
-        return is_private(host)
-    return rule == "all" or (rule != "none" and fnmatchcase(host, rule.lower()))
+    """Tell whether `host` is among the `allowed`: the word `private`, or globs of hosts."""
+    return any(
+        is_private(host) if rule == "private" else fnmatchcase(host, rule.lower())
+        for rule in allowed
+    )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Callable, Mapping
 
+    from lupis_instrument._instrumentation.gate import Calls
     from lupis_instrument._instrumentation.registry import Client
 
 _OFF = ("false", "0", "no", "off")
@@ -28,6 +29,7 @@ _ON = ("true", "1", "yes", "on")
 class _State:
     started = False
     launched = False
+    calls: Calls | None = None
 
 
 def start(environ: Mapping[str, str] = os.environ) -> None:
@@ -90,14 +92,18 @@ def _importer(client: Client) -> Callable[[ModuleType], None]:
 def _attach(client: Client, module: ModuleType) -> None:
     from importlib import import_module
 
-    from lupis_instrument._instrumentation.gate import Gate
+    from lupis_instrument._instrumentation.gate import Calls, Gate
 
-    def activate() -> object:
+    if _State.calls is None:
+        _State.calls = Calls()
+    calls = _State.calls
+
+    def activate() -> bool:
         from lupis_instrument import _runtime
 
-        return _runtime.activate(client, gate)
+        return _runtime.activate(client, gate, calls)
 
-    gate = Gate(activate)  # type: ignore[arg-type]
+    gate = Gate(activate, calls)
     import_module(client.adapter).attach(module, gate)
 
 

@@ -10,6 +10,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Callable, List, Mapping, NamedTuple, Tuple
 from urllib.parse import urlsplit
 
+from lupis_instrument._diagnostics import report_fault
 from lupis_instrument._llm import BodyReader, Endpoint, identify
 
 if TYPE_CHECKING:
@@ -74,21 +75,28 @@ class Body:
 
     def feed(self, data: bytes) -> None:
         """Take a piece that the program is about to get."""
-        if self.first_chunk is None:
-            self.first_chunk = perf_counter_ns()
-        self.chunks += 1
-        self.reader.feed(data)
+        try:
+            if self.first_chunk is None:
+                self.first_chunk = perf_counter_ns()
+            self.chunks += 1
+            self.reader.feed(data)
+        except Exception as fault:
+            report_fault("reading a body", fault)
 
     def end(self, outcome: str, error: BaseException | None = None) -> None:
         """Say that no more will come; only the first call counts.
 
         May be called while garbage is collected: it must take no lock.
         """
-        if self.outcome is None:
+        if self.outcome is not None:
+            return
+        try:
             self.outcome = outcome
             self.error_type = type(error).__qualname__ if error is not None else None
             self.ended = perf_counter_ns()
             self._exchange.body_ended(self)
+        except Exception as fault:
+            report_fault("ending a body", fault)
 
 
 class Exchange:

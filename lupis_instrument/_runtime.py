@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Mapping
 
 from lupis_instrument import _bootstrap, _context, _names
 from lupis_instrument._config import LupisConfig, resolve
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
     from lupis_instrument._config import Resolved
-    from lupis_instrument._exchange import Exchange
-    from lupis_instrument._instrumentation.gate import Gate
+    from lupis_instrument._instrumentation.gate import Calls, Gate
     from lupis_instrument._instrumentation.registry import Client
     from lupis_instrument._pipeline.processor import Record
     from lupis_instrument._redaction import Redactor
@@ -230,23 +229,24 @@ def finish() -> None:
     runtime.summarize()
 
 
-def activate(client: Client, gate: Gate) -> Callable[[], Exchange | None] | None:
-    """Lay a client's instrumentor around it.
+def activate(client: Client, gate: Gate, calls: Calls) -> bool:
+    """Lay a client's instrumentor around it, and let the wires find the calls under way.
 
     Returns:
-        What finds the exchange of the current call; None where the client stays as it is.
+        Whether it was done; otherwise the client stays as it is.
     """
     runtime = start()
     if runtime is None or not _wanted(client, runtime.config):
-        return None
+        return False
+    calls.current = runtime.tracking.current_exchange
     from importlib import import_module
 
     try:
         import_module(client.adapter).instrument(runtime.provider, gate)
     except Exception as fault:
         report_client(client, fault)
-        return None
-    return runtime.tracking.current_exchange
+        return False
+    return True
 
 
 def _wanted(client: Client, config: LupisConfig) -> bool:

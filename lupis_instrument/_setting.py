@@ -67,7 +67,7 @@ class Setting:
         "variable",
     )
 
-    def __init__(  # noqa: PLR0913 - a row has as many columns as the table
+    def __init__(
         self,
         variable: str,
         kind: Kind,

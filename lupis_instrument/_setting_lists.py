@@ -76,13 +76,13 @@ def _parse_json_array(text: str) -> tuple[Any, ...] | None:
 
 
 def check_each(items: tuple[Any, ...], check_item: Callable[[Any], object]) -> tuple[Any, ...]:
-    """`items` if `check_item` raises ValueError for none; else `WrongValue` with the others."""
+    """`items` if `check_item` refuses none; else `WrongValue` with the others."""
     kept = []
     complaints = []
     for item in items:
         try:
             check_item(item)
-        except ValueError as error:  # noqa: PERF203 - lists of a few items
+        except (ValueError, OverflowError, RecursionError) as error:
             complaints.append(str(error))
         else:
             kept.append(item)

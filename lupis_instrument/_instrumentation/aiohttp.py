@@ -177,7 +177,7 @@ def _read_later(name: str) -> Callable[..., Any]:
 
 def _seen(reader: Any, body: Body, data: bytes) -> None:
     if data:
-        guarded("reading a body", body.feed, data)
+        body.feed(data)
     if reader.at_eof():
         body.end("complete")
 

@@ -11,27 +11,40 @@ if TYPE_CHECKING:
     from lupis_instrument._exchange import Exchange
 
 
+class Calls:
+    """The calls being made in this process, as far as they are recorded.
+
+    Attributes:
+        current: returns the exchange of the call being made, or None where it is not recorded.
+    """
+
+    __slots__ = ("current",)
+
+    def __init__(self) -> None:
+        self.current: Callable[[], Exchange | None] = _nothing
+
+
 class Gate:
     """Stands in the wire of one client.
 
     Attributes:
         dormant: whether no request has passed yet.
-        current: returns the exchange of the request being made, or None where it is not to be
-            recorded; set when the gate opens.
     """
 
-    def __init__(self, activate: Callable[[], Callable[[], Exchange | None] | None]) -> None:
+    def __init__(self, activate: Callable[[], bool], calls: Calls) -> None:
         """Make a gate.
 
         Args:
-            activate: loads the runtime and lays the instrumentor around the wire; returns
-                `current`, or None if that failed (and was reported).
+            activate: loads the runtime, which sets `calls.current`, and lays the instrumentor
+                around the wire; returns whether it did.
+            calls: the same for all gates: http.client's wire serves other clients' calls too.
         """
         self._activate = activate
+        self._calls = calls
         self._lock = RLock()
         self._opening = False
+        self._active = False
         self.dormant = True
-        self.current: Callable[[], Exchange | None] = _nothing
 
     def open(self) -> bool:
         """Activate if that was not done yet and is wanted here.
@@ -56,17 +69,16 @@ class Gate:
         if self.dormant:
             self._opening = True
             try:
-                current = self._activate()
+                self._active = self._activate()
             finally:
                 self._opening = False
                 self.dormant = False
-            self.current = current or _nothing
-        return self.current is not _nothing
+        return self._active
 
     def exchange(self) -> Exchange | None:
         """Return the exchange of the request being made, if it is recorded."""
         try:
-            return self.current()
+            return self._calls.current()
         except Exception as fault:
             report_fault("finding the current call", fault)
             return None

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import sys
 
+from lupis_instrument._diagnostics import guarded
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
@@ -43,7 +45,7 @@ class ImportHook:
                 continue
             spec: ModuleSpec | None = find(name, path, target)
             if spec is not None:
-                _watch(spec.loader, name, self._loaded)
+                guarded("watching an import", _watch, spec.loader, name, self._loaded)
                 return spec
         return None
 

@@ -120,5 +120,9 @@ def prepare(environ: Mapping[str, str]) -> dict[str, str]:
 
 def say(message: str) -> None:
     """Write a message to stderr, each of its lines under our name."""
-    for line in message.splitlines():
-        sys.stderr.write(f"lupis-run: {line}\n")
+    text = "".join(f"lupis-run: {line}\n" for line in message.splitlines())
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()  # before 3.9 it is buffered, and an exec would drop what it holds
+    except (AttributeError, OSError, ValueError):
+        pass  # stderr is closed or full: the program has to start all the same

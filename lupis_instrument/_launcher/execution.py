@@ -42,7 +42,6 @@ def execute(path: str, command: Sequence[str], environ: Mapping[str, str]) -> in
 
 def replace_process(path: str, command: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
     """Become the program: same PID, terminal, streams and signals."""
-    sys.stderr.flush()
     _restore_signals()
     variables = _restore_locale(environ)
     try:

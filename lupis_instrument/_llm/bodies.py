@@ -7,13 +7,21 @@ from typing import TYPE_CHECKING, Callable, Union
 from lupis_instrument._llm.encodings import build_decoders
 from lupis_instrument._llm.eventstream import EventStream, starts_event_stream
 from lupis_instrument._llm.facts import Gathering
-from lupis_instrument._llm.framing import Events, JsonText, ServerSentEvents, read_line
+from lupis_instrument._llm.framing import (
+    Events,
+    JsonLines,
+    JsonText,
+    Reports,
+    ServerSentEvents,
+    Take,
+)
+from lupis_instrument._llm.places import compile_reports
 
 if TYPE_CHECKING:
     from lupis_instrument._llm.endpoints import Endpoint
 
-_BLOCK = 64 * 1024  # wire bytes collected before they are looked at
-_MOST_CHUNKS = 16 * 1024  # a chunk costs memory beyond its bytes
+_BLOCK = 256 * 1024  # bytes of memory that chunks may take before they are looked at
+_CHUNK = 48  # what a chunk takes beside its bytes
 _SNIFFED = 12  # an event stream's prelude, the longest sign
 _UNCOUNTED = 64 * 1024  # of a body that uses no tokens, only an error is of interest
 _EVENT_STREAM_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
@@ -29,14 +37,14 @@ Form = Union[JsonText, Events, EventStream]
 class BodyReader:
     """Takes the bytes of one response body as they come and gathers what the body reports.
 
-    `feed` only keeps a reference until 64 KiB have come together; these are then decoded and
+    `feed` only keeps a reference until 256 KiB have come together; these are then decoded and
     searched at once. No more than that and one value of the stream is ever held. Neither method
     raises; a body that can't be read reports nothing.
     """
 
     __slots__ = (
-        "_chunks", "_content_type", "_finished", "_form", "_size", "_stages", "_start", "_unread",
-        "gathering",
+        "_api", "_chunks", "_content_type", "_finished", "_form", "_size", "_stages", "_start",
+        "_unread", "gathering",
     )  # fmt: skip
 
     def __init__(
@@ -44,6 +52,7 @@ class BodyReader:
     ) -> None:
         self._chunks: list[bytes] = []
         self._size = 0
+        self._api = endpoint.api
         self._content_type = (content_type or "").partition(";")[0].strip().lower()
         self._stages = build_decoders(content_encoding, self._read)
         self._start = b""
@@ -57,8 +66,8 @@ class BodyReader:
         if type(data) is not bytes:
             data = _copy(data)
         self._chunks.append(data)
-        self._size += len(data)
-        if self._size > _BLOCK or len(self._chunks) > _MOST_CHUNKS:
+        self._size += len(data) + _CHUNK
+        if self._size > _BLOCK:
             self._digest()
 
     def finish(self) -> None:
@@ -116,16 +125,19 @@ class BodyReader:
             self._form.feed(start)
 
     def _find_form(self, start: bytes) -> Form | None:
-        take = self.gathering.take
+        form: Callable[[Take, Reports], Form]
         if start[:1] in (b"{", b"["):
-            lines = self._content_type in _LINES
-            return Events(take, b"\n", read_line) if lines else JsonText(take)
-        if start.startswith(_EVENT_STREAM_STARTS):
-            return ServerSentEvents(take)
-        return EventStream(take) if starts_event_stream(start) else None
+            form = JsonLines if self._content_type in _LINES else JsonText
+        elif start.startswith(_EVENT_STREAM_STARTS):
+            form = ServerSentEvents
+        elif starts_event_stream(start):
+            form = EventStream
+        else:
+            return None
+        return form(self.gathering.take, compile_reports(self._api))
 
 
-def _copy(data: bytearray | memoryview) -> bytes:
+def _copy(data: bytes | bytearray | memoryview) -> bytes:
     try:
         return memoryview(data).tobytes()
     except TypeError:

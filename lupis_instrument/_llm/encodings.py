@@ -185,7 +185,7 @@ def _import_first(*names: str) -> Any:
 
 
 class Bounded(Decoder):
-    """Identity, which gives a body up that decodes to more than `MOST_DECODED` bytes."""
+    """Identity in small pieces, which gives up a body of more than `MOST_DECODED` bytes."""
 
     def __init__(self, write: Write) -> None:
         super().__init__(write)
@@ -196,7 +196,7 @@ class Bounded(Decoder):
         self._left -= len(data)
         if self._left < 0:
             raise EncodingError(f"the body decodes to more than {MOST_DECODED} bytes")
-        self._write(data)
+        self._put(data)
 
 
 class Sniffing(Decoder):

@@ -11,7 +11,7 @@ import struct
 from base64 import b64decode
 from binascii import crc32
 
-from lupis_instrument._llm.framing import LARGEST_VALUE, Take, find_report, parse
+from lupis_instrument._llm.framing import LARGEST_VALUE, Reports, Take, parse
 
 _PRELUDE = struct.Struct(">III")
 _CHECKSUM = 4
@@ -33,8 +33,9 @@ class EventStream:
 
     is_stream = True
 
-    def __init__(self, take: Take) -> None:
+    def __init__(self, take: Take, reports: Reports) -> None:
         self._take = take
+        self._reports = reports
         self._tail = b""
         self._skip = 0
         self._parsed = 0
@@ -69,7 +70,7 @@ class EventStream:
         payload = frame[start + headers_length : -_CHECKSUM]
         if payload.startswith(b'{"bytes"'):
             payload = _unwrap(payload)
-        if self._parsed < _PARSED_ANYWAY or find_report(payload):
+        if self._parsed < _PARSED_ANYWAY or self._reports_anything(payload):
             value = parse(payload)
             if isinstance(value, dict):
                 self._parsed += 1
@@ -77,6 +78,9 @@ class EventStream:
         kind = _find_exception(headers)
         if kind:
             self._take({"__type": kind, "message": None})
+
+    def _reports_anything(self, payload: bytes) -> bool:
+        return any(report.search(payload) for report in self._reports)
 
 
 def _unwrap(payload: bytes) -> bytes:

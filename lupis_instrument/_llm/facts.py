@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Iterable, Mapping, NamedTuple, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, NamedTuple
 
-from lupis_instrument._llm.usage import ROOT_COUNTS, Usage, read_root_counts, read_usage
+from lupis_instrument._llm.places import (
+    ERROR_WORDS,
+    FINISH_LISTS,
+    PLACES_BY_NAME,
+    ROOT_ERROR_WORDS,
+)
+from lupis_instrument._llm.usage import Usage, read_root_counts, read_usage
 
-Path = Tuple[str, ...]
+if TYPE_CHECKING:
+    from lupis_instrument._llm.dialects import Path
 
 
 class Facts(NamedTuple):
@@ -25,65 +32,11 @@ class Facts(NamedTuple):
     """The provider's own word for what went wrong, such as ``rate_limit_exceeded``."""
 
 
-def _paths(*dotted: str) -> tuple[Path, ...]:
-    return tuple(tuple(path.split(".")) for path in dotted)
-
-
-# Where each fact stands, over all APIs. Only these places are looked at, so that a `usage` or
-# `model` in message content, tool arguments or metadata of the caller's own means nothing.
-_MODEL = _paths(
-    "model", "modelVersion", "response.model", "message.model", "model_id", "interaction.model",
-    "response.modelVersion", "trace.model",
-)  # fmt: skip
-_ID = _paths(
-    "id", "response.id", "message.id", "responseId", "interaction.id", "generation_id",
-    "response.generation_id", "response.responseId", "response_id",
-)  # fmt: skip
-_TIER = _paths(
-    "service_tier", "response.service_tier", "message.usage.service_tier", "usage.service_tier",
-    "usageMetadata.serviceTier", "serviceTier.type", "interaction.service_tier",
-    "usageMetadata.trafficType",
-)  # fmt: skip
-_FINISH = _paths(
-    "stop_reason", "delta.stop_reason", "stopReason", "messageStop.stopReason", "done_reason",
-    "finish_reason", "delta.finish_reason", "completionReason", "response.finish_reason",
-    "response.incomplete_details.reason", "incomplete_details.reason",
-    "details.finish_reason",
-)  # fmt: skip
-# Lists of answers, each with its own reason; an element's `index` tells them apart in a stream.
-_FINISH_LISTS = (
-    ("choices", _paths("finish_reason")),
-    ("candidates", _paths("finishReason")),
-    ("results", _paths("completionReason", "stop_reason")),
-    ("outputs", _paths("stop_reason")),
-    ("generations", _paths("finish_reason")),
-    ("completions", _paths("finish_reason")),
-)
-_USAGE = _paths(
-    "usage", "message.usage", "response.usage", "delta.usage", "usageMetadata", "x_groq.usage",
-    "response.usageMetadata", "meta", "response.meta", "interaction.usage", "metadata.usage",
-    "metrics", "details",
-)  # fmt: skip
-_METRICS = _paths("amazon-bedrock-invocationMetrics")
-_ERRORS = _paths("error", "response.error", "detail.error")
-# Within an error, the most telling word first; at the root only what can't be mistaken.
-_ERROR_WORDS = _paths("code", "type", "status")
-_ROOT_ERROR_WORDS = _paths("__type", "error_type", "type", "code")
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_.:\-]{0,63}")
 # A run's steps report their own usage in the run's stream; the run itself reports the sum.
 _PARTIAL_OBJECTS = frozenset(("thread.run.step", "thread.run.step.delta"))
 _MOST_CHOICES = 128
 _MOST_TEXT = 256
-
-_ALL = (
-    _MODEL + _ID + _TIER + _FINISH + _USAGE + _METRICS + ROOT_COUNTS
-    + tuple(error + word for error in _ERRORS for word in _ERROR_WORDS) + _ROOT_ERROR_WORDS
-    + tuple((name, *path) for name, paths in _FINISH_LISTS for path in paths)
-)  # fmt: skip
-WORDS: frozenset[str] = frozenset(word for path in _ALL for word in path) | {"index", "object"}
-"""Every member name on the way to a fact: all that a skim of a large body has to keep."""
-WHOLE: frozenset[str] = frozenset(path[-1] for path in _USAGE + _METRICS)
-"""Members whose value is kept whole, whatever its own members are called."""
 
 
 class Gathering:
@@ -105,35 +58,53 @@ class Gathering:
         """Take in one JSON value: a body, an element of an array, or an event's data."""
         if not isinstance(value, dict):
             return
-        self.model = _find_text(value, _MODEL) or self.model
-        self.id = self.id or _find_text(value, _ID)
-        self.tier = _find_text(value, _TIER) or self.tier
-        self.error_type = find_error(value) or self.error_type
-        self._take_finish(value)
-        if value.get("object") not in _PARTIAL_OBJECTS:
-            self._take_usage(value)
-
-    def _take_usage(self, value: Mapping[str, Any]) -> None:
-        for path in _USAGE:
-            _merge(self._usage, value_at(value, path))
-        for path in _METRICS:
-            _merge(self._metrics, value_at(value, path))
+        whole = value.get("object") not in _PARTIAL_OBJECTS
+        for name, member in value.items():
+            for kind, path in PLACES_BY_NAME.get(name, ()):
+                found = value_at(member, path)
+                if found is not None and (whole or kind != "usage"):
+                    _KEEP[kind](self, found)
+            if name in FINISH_LISTS:
+                self._keep_choices(member, FINISH_LISTS[name])
         read_root_counts(value, self._root)
+        self.error_type = find_root_error(value) or self.error_type
 
-    def _take_finish(self, value: Mapping[str, Any]) -> None:
-        reason = _find_text(value, _FINISH)
+    def _keep_model(self, found: Any) -> None:
+        self.model = _read_name(found) or self.model
+
+    def _keep_id(self, found: Any) -> None:
+        self.id = self.id or _read_name(found)
+
+    def _keep_tier(self, found: Any) -> None:
+        self.tier = _read_word(found) or self.tier
+
+    def _keep_error(self, found: Any) -> None:
+        self.error_type = _read_error(found) or self.error_type
+
+    def _keep_usage(self, found: Any) -> None:
+        _merge(self._usage, found)
+
+    def _keep_metrics(self, found: Any) -> None:
+        _merge(self._metrics, found)
+
+    def _keep_part(self, found: Any) -> None:
+        """Add the usage of one model call among several of an agent's."""
+        for name, count in found.items() if isinstance(found, dict) else ():
+            if type(count) is int:
+                self._usage[name] = self._usage.get(name, 0) + count
+
+    def _keep_finish(self, found: Any, index: int = 0) -> None:
+        reason = _read_word(found)
         if reason:
-            self._finish[0] = reason
-        for name, paths in _FINISH_LISTS:
-            rows = value.get(name)
-            for place, row in enumerate(rows[:_MOST_CHOICES] if isinstance(rows, list) else ()):
-                self._take_choice(place, row, paths)
-
-    def _take_choice(self, place: int, row: Any, paths: tuple[Path, ...]) -> None:
-        reason = _find_text(row, paths)
-        index = row.get("index", place) if reason else None
-        if reason and type(index) is int and 0 <= index < _MOST_CHOICES:
             self._finish[index] = reason
+
+    def _keep_choices(self, rows: Any, names: tuple[str, ...]) -> None:
+        for place, row in enumerate(rows[:_MOST_CHOICES] if isinstance(rows, list) else ()):
+            if isinstance(row, dict):
+                index = row.get("index", place)
+                index = index if type(index) is int and 0 <= index < _MOST_CHOICES else place
+                for name in names:
+                    self._keep_finish(row.get(name), index)
 
     @property
     def finish_reasons(self) -> tuple[str, ...]:
@@ -149,33 +120,48 @@ class Gathering:
         return None
 
 
-def find_error(value: Mapping[str, Any]) -> str | None:
-    """The provider's word for an error in `value`; never its message.
+_KEEP: dict[str, Callable[[Gathering, Any], None]] = {
+    "model": Gathering._keep_model,
+    "id": Gathering._keep_id,
+    "tier": Gathering._keep_tier,
+    "finish": Gathering._keep_finish,
+    "usage": Gathering._keep_usage,
+    "metrics": Gathering._keep_metrics,
+    "part": Gathering._keep_part,
+    "error": Gathering._keep_error,
+}
 
-    An error event of a stream has ``"type": "error"`` itself, which says nothing, so that its
-    `error` member is asked first.
-    """
-    for path in _ERRORS:
-        error = value_at(value, path)
-        if isinstance(error, dict):
-            return _find_identifier(error, _ERROR_WORDS) or "error"
-        if isinstance(error, str) and error:
-            return error if _IDENTIFIER.fullmatch(error) else "error"
-    if "message" in value and ("__type" in value or "error_type" in value):
-        return _find_identifier(value, _ROOT_ERROR_WORDS)
-    if value.get("object") == "error" or value.get("type") == "error":
-        return _find_identifier(value, (("type",), ("code",)))
+
+def find_root_error(value: Mapping[str, Any]) -> str | None:
+    """The provider's word for an error that is all there is in `value`; never its message."""
+    if "__type" in value or "error_type" in value or value.get("object") == "error":
+        return _find_word(value, ROOT_ERROR_WORDS)
     return None
 
 
-def _find_identifier(value: Mapping[str, Any], paths: Iterable[Path]) -> str | None:
-    for path in paths:
-        word = value_at(value, path)
-        if isinstance(word, str):
-            word = word.rpartition("#")[2]  # AWS puts the service's name space before it
-            if _IDENTIFIER.fullmatch(word):
-                return word
+def _read_error(error: Any) -> str | None:
+    if isinstance(error, dict):
+        return _find_word(error, ERROR_WORDS) or "error"
+    if isinstance(error, str) and error:
+        return _read_word(error) or "error"
     return None
+
+
+def _find_word(value: Mapping[str, Any], names: Iterable[str]) -> str | None:
+    words = (_read_word(value.get(name)) for name in names)
+    return next((word for word in words if word), None)
+
+
+def _read_word(text: Any) -> str | None:
+    """A provider's word, without the name space that AWS puts before it; None for free text."""
+    if not isinstance(text, str):
+        return None
+    word = text[-_MOST_TEXT:].rpartition("#")[2]
+    return word if _IDENTIFIER.fullmatch(word) else None
+
+
+def _read_name(text: Any) -> str | None:
+    return text if isinstance(text, str) and 0 < len(text) <= _MOST_TEXT else None
 
 
 def value_at(value: Any, path: Path) -> Any:
@@ -187,16 +173,6 @@ def value_at(value: Any, path: Path) -> Any:
     return value
 
 
-def _find_text(value: Any, paths: Iterable[Path]) -> str | None:
-    for path in paths:
-        text = value_at(value, path)
-        if isinstance(text, str) and 0 < len(text) <= _MOST_TEXT:
-            return text
-    return None
-
-
 def _merge(into: dict[str, Any], report: Any) -> None:
     if isinstance(report, dict):
-        for name, member in report.items():
-            if member is not None:
-                into[name] = member
+        into.update((name, member) for name, member in report.items() if member is not None)

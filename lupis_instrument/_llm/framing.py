@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 import json
-import re
-from typing import Any, Callable
+from typing import Any, Callable, Pattern, Tuple
 
-from lupis_instrument._llm.facts import WHOLE, WORDS
+from lupis_instrument._llm.places import WHOLE, WORDS
 from lupis_instrument._llm.skimming import Skim
 
 LARGEST_VALUE = 256 * 1024
 """Bytes of a JSON value up to which it is collected and parsed at once; beyond, it is skimmed."""
 
 Take = Callable[[Any], object]
+Reports = Tuple[Pattern[bytes], ...]
 
 # A stream's first values name its model and id. Of the rest, only those are parsed that report
-# something: an object of counts, a reason for the end, an error, or counts beside the answer.
+# something.
 _PARSED_ANYWAY = 4
 _OPENING_EVENTS = 64
-_REPORTS = rb"""
-    " (?: usage | usageMetadata | meta | metrics | details | error | incomplete_details
-        | messageStop | amazon-bedrock-invocationMetrics ) " \s* : \s* \{
-  | " (?: error | stop_reason | stopReason | done_reason | finish_reason | finishReason
-        | completionReason | __type | error_type ) " \s* : \s* "
-  | " (?: prompt_eval_count | eval_count | inputTextTokenCount | totalOutputTextTokenCount
-        | input_token_count | generated_token_count | prompt_token_count
-        | generation_token_count | num_tokens_generated | tokens_evaluated | tokens_predicted ) " \s* : \s* [1-9]
-"""
-find_report = re.compile(_REPORTS, re.VERBOSE).search
-"""Finds the next place in a stream that may report something."""
 
 
 def parse(text: bytes) -> Any:
@@ -47,8 +36,9 @@ def start_skim(take: Take) -> Skim:
 class JsonText:
     """A body that starts as JSON: an object, an array of values, or values one after another."""
 
-    def __init__(self, take: Take) -> None:
+    def __init__(self, take: Take, reports: Reports) -> None:
         self._take = take
+        self._reports = reports
         self._parts: list[bytes] = []
         self._size = 0
         self._rest: Skim | Events | None = None
@@ -80,7 +70,8 @@ class JsonText:
         self._parts = []
         line, _, rest = text.partition(b"\n")
         lines = rest.strip() != b"" and parse(line) is not None
-        self._rest = Events(self._take, b"\n", read_line) if lines else start_skim(self._take)
+        take, reports = self._take, self._reports
+        self._rest = JsonLines(take, reports) if lines else start_skim(take)
         self._rest.feed(text)
 
     @property
@@ -90,7 +81,7 @@ class JsonText:
 
 
 class Events:
-    """A stream of small texts, each ended by `end`; what one carries is told by `read`.
+    """A stream of small texts, each ended by `end`.
 
     Texts that report nothing are passed over by one search through all that has come. The tail
     waiting for its end is bounded: a text that outgrows `LARGEST_VALUE` is skimmed.
@@ -98,10 +89,10 @@ class Events:
 
     is_stream = True
 
-    def __init__(self, take: Take, end: bytes, read: Callable[[bytes], list[bytes]]) -> None:
+    def __init__(self, take: Take, reports: Reports, end: bytes) -> None:
         self._take = take
+        self._reports = reports
         self._end = end
-        self._read = read
         self._tail = b""
         self._skim: Skim | None = None
         self._parsed = 0
@@ -142,15 +133,20 @@ class Events:
             self._seen += 1
             self._open(text[place:stop])
             place = stop + len(end)
-        match = find_report(text, place)
-        while match:
-            start = text.rfind(end, place, match.start())
-            start = place if start < 0 else start + len(end)
-            stop = text.find(end, match.end())
-            stop = len(text) if stop < 0 else stop
-            self._open(text[start:stop])
-            place = stop + len(end)
-            match = find_report(text, place)
+        for start in self._find_reports(text, place):
+            if start >= place:
+                stop = text.find(end, start)
+                self._open(text[max(place, text.rfind(end, place, start)) : stop])
+                place = stop
+
+    def _find_reports(self, text: bytes, place: int) -> list[int]:
+        """Where something is reported, in order."""
+        matches = (report.finditer(text, place) for report in self._reports)
+        return sorted(match.start() for found in matches for match in found)
+
+    def _read(self, text: bytes) -> list[bytes]:
+        """What one text carries: itself, unless a form says otherwise."""
+        return [text]
 
     def _open(self, text: bytes) -> None:
         for payload in self._read(text):
@@ -177,9 +173,16 @@ class Events:
 class ServerSentEvents(Events):
     """Server-sent events as html.spec.whatwg.org/multipage/server-sent-events.html defines them."""
 
-    def __init__(self, take: Take) -> None:
-        super().__init__(take, b"\n\n", _read_event)
+    def __init__(self, take: Take, reports: Reports) -> None:
+        super().__init__(take, reports, b"\n\n")
         self._after_return = False
+
+    def _read(self, text: bytes) -> list[bytes]:
+        """The data of one event: its lines joined, or line by line if that is what is JSON."""
+        lines = [line[5:].strip() for line in text.split(b"\n") if line.startswith(b"data:")]
+        if len(lines) <= 1 or parse(b"\n".join(lines)) is None:
+            return lines
+        return [b"\n".join(lines)]
 
     def feed(self, data: bytes) -> None:
         """Read all events that end in this piece; lines end with any of CR LF, LF and CR."""
@@ -192,14 +195,8 @@ class ServerSentEvents(Events):
             super().feed(data)
 
 
-def read_line(line: bytes) -> list[bytes]:
-    """What a line of JSON lines carries: itself."""
-    return [line]
+class JsonLines(Events):
+    """A JSON value a line, as jsonlines.org describes."""
 
-
-def _read_event(event: bytes) -> list[bytes]:
-    """The data of one event: its lines joined, or line by line if that is what is JSON."""
-    lines = [line[5:].strip() for line in event.split(b"\n") if line.startswith(b"data:")]
-    if len(lines) < 2 or parse(b"\n".join(lines)) is None:
-        return lines
-    return [b"\n".join(lines)]
+    def __init__(self, take: Take, reports: Reports) -> None:
+        super().__init__(take, reports, b"\n")

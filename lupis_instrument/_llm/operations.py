@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple, Pattern, Union
+from typing import NamedTuple, Pattern
 
 ANYWHERE = 0
 """The path alone tells an LLM API, on whatever host."""
@@ -16,7 +16,7 @@ KNOWN = 2
 class Operation(NamedTuple):
     """What is asked for, and the wire API it is asked in."""
 
-    path: Union[str, Pattern[str]]
+    path: str | Pattern[str]
     """How the path ends, or a pattern that is found in it."""
     name: str
     """As in OpenTelemetry's gen_ai.operation.name where it knows the operation."""

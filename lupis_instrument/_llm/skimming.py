@@ -11,12 +11,14 @@ _TOKEN = re.compile(rb'["{}\[\]]|-?[0-9][-+.eE0-9]*|true|false|null')
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _NESTING = re.compile(rb'["{}\[\]]')
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
+_QUOTE, _BRACE = b'"{'
 _STEPS = {ord("{"): 1, ord("["): 1, ord("}"): -1, ord("]"): -1}
 _LITERALS = {b"true": True, b"false": False, b"null": None}
 _MOST_TEXT = 512
 _MOST_KEPT = 4096
+_MOST_ELEMENTS = 128
 _LONGEST_SCALAR = 32
-_FEW = 256  # tokens read one by one before a container counts as large
+_FEW = 4096  # bytes read token by token before a container counts as large
 
 Container = Union[Dict[str, Any], List[Any]]
 
@@ -30,7 +32,15 @@ class Skim:
     """
 
     __slots__ = (
-        "_emit", "_key", "_kept", "_long", "_skipped", "_stack", "_tail", "_whole", "_whole_words",
+        "_emit",
+        "_kept",
+        "_key",
+        "_long",
+        "_skipped",
+        "_stack",
+        "_tail",
+        "_whole",
+        "_whole_words",
         "_words",
     )  # fmt: skip
 
@@ -74,11 +84,11 @@ class Skim:
             self._tail = _cut_literal(text, place)
             return len(text)
         first = text[match.start()]
-        if first == 0x22:
+        if first == _QUOTE:
             return self._read_string(text, match.start())
         if first in _STEPS:
             if _STEPS[first] > 0:
-                self._enter_container({} if first == 0x7B else [])
+                self._enter_container({} if first == _BRACE else [])
             else:
                 self._leave_container()
         elif match.end() == len(text) and len(match.group()) < _LONGEST_SCALAR:
@@ -106,9 +116,7 @@ class Skim:
             if not self._skipped:
                 self._take_string(b"")
             return end + 1
-        # An odd number of backslashes at the cut escapes what comes next.
-        trailing = len(text) - len(text.rstrip(b"\\"))
-        self._tail = b"\\" if min(trailing, len(text) - place) % 2 else b""
+        self._tail = _find_open_escape(text, place)
         return len(text)
 
     def _take_string(self, quoted: bytes) -> None:
@@ -120,13 +128,14 @@ class Skim:
 
     def _wants(self, value: Any) -> bool:
         """Whether the value that stands here is kept."""
-        if self._kept >= _MOST_KEPT and len(self._stack) > 1:
-            return False
-        if not self._stack or self._whole:
+        if not self._stack:
             return True
-        if isinstance(self._stack[-1], list):
-            return isinstance(value, dict)
-        return self._key in self._words
+        if self._kept >= _MOST_KEPT * (2 if self._whole else 1) and len(self._stack) > 1:
+            return False
+        holder = self._stack[-1]
+        if isinstance(holder, list):
+            return len(holder) < _MOST_ELEMENTS and (self._whole > 0 or isinstance(value, dict))
+        return self._whole > 0 or self._key in self._words
 
     def _put(self, value: Any) -> None:
         if self._stack and self._wants(value):
@@ -169,11 +178,14 @@ class Skim:
 
     def _skip(self, text: bytes, place: int) -> int:
         """Pass over a container that is not kept; return where reading goes on."""
-        for _ in range(_FEW):
+        start = place
+        while self._skipped and not self._long and place < len(text):
             place = self._skip_token(text, place)
-            if not self._skipped or self._long:
-                return place
-        return self._skip_block(text, place) or place
+            if 0 <= start < place - _FEW:
+                start = -1
+                if self._skip_block(text, place):
+                    return len(text)
+        return place
 
     def _skip_token(self, text: bytes, place: int) -> int:
         match = _NESTING.search(text, place)
@@ -187,16 +199,20 @@ class Skim:
             self._key = None
         return match.end()
 
-    def _skip_block(self, text: bytes, place: int) -> int:
-        """Pass over the rest of the piece at one go if the container doesn't end in it; else 0."""
-        bare = _STRING.sub(b"", text[place:])
-        if b'"' in bare:
-            return 0
-        steps = [_STEPS[bracket] for bracket in bare.translate(None, _NOT_BRACKETS)]
+    def _skip_block(self, text: bytes, place: int) -> bool:
+        """Pass over the rest of the piece at one go, if the container doesn't end in it."""
+        # The letter and quote added end a string that is cut off here, even after a backslash;
+        # where none is, the quote is left alone.
+        bare = _STRING.sub(b"", text[place:] + b'n"')
+        brackets = bare.translate(None, _NOT_BRACKETS)
+        steps = [_STEPS[bracket] for bracket in brackets]
         if self._skipped + min(accumulate(steps), default=0) <= 0:
-            return 0
+            return False
         self._skipped += sum(steps)
-        return len(text)
+        if not bare.endswith(b'n"'):
+            self._long = True
+            self._tail = _find_open_escape(text, place)
+        return True
 
 
 def _find_string_end(text: bytes, place: int) -> int:
@@ -209,6 +225,12 @@ def _find_string_end(text: bytes, place: int) -> int:
         if (len(inside) - len(inside.rstrip(b"\\"))) % 2 == 0:
             return end
         place = end + 1
+
+
+def _find_open_escape(text: bytes, place: int) -> bytes:
+    """The backslash at the end of a cut-off string that escapes what comes next, if one does."""
+    trailing = len(text) - len(text.rstrip(b"\\"))
+    return b"\\" if min(trailing, len(text) - place) % 2 else b""
 
 
 def _read_text(quoted: bytes) -> str | None:

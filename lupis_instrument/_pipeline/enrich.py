@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import fnmatch
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import Status, StatusCode
@@ -43,7 +43,7 @@ class Enrich:
 
     def __init__(self, config: LupisConfig) -> None:
         """Take from `config` which headers are wanted."""
-        self._headers = _wanted(config.capture_headers)
+        self._globs = [glob.lower() for glob in config.capture_headers]
 
     def __call__(self, draft: Draft) -> Draft:
         """Return the draft with what its exchange shows."""
@@ -75,20 +75,10 @@ class Enrich:
         self, attributes: dict[str, Any], prefix: str, headers: Iterable[tuple[str, str]]
     ) -> None:
         for name, value in headers:
-            key = prefix + name.lower()
-            if self._headers(name.lower()):
+            lower = name.lower()
+            if any(fnmatchcase(lower, glob) for glob in self._globs):
+                key = prefix + lower
                 attributes[key] = (*attributes.get(key, ()), value)
-
-
-def _wanted(choice: Any) -> Any:
-    """Return the test of a header's name that `LUPIS_CAPTURE_HEADERS` asks for."""
-    names = [choice] if isinstance(choice, str) else list(choice)
-    if names == ["all"]:
-        return lambda _name: True
-    if names == ["none"]:
-        return lambda _name: False
-    globs = [name.lower() for name in names]
-    return lambda name: any(fnmatch.fnmatchcase(name, glob) for glob in globs)
 
 
 def _add_genai(draft: Draft, exchange: Exchange) -> None:

@@ -76,10 +76,13 @@ class Record:
         self.span.end = self._end_asked  # type: ignore[method-assign]
 
     def _end_asked(self, end_time: int | None = None) -> None:
-        self.ended = True
-        self.end_time = end_time
-        if self.exchange is None or not self.exchange.pending:
-            self._hand_over()
+        try:
+            self.ended = True
+            self.end_time = end_time
+            if self.exchange is None or not self.exchange.pending:
+                self._hand_over()
+        except Exception as fault:
+            report_fault("ending a span", fault)
 
     def settle(self) -> None:
         """Let the span end if its instrumentor has ended it; called when the body has ended."""

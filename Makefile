@@ -1,0 +1,68 @@
+# Everything runs in .venv, made here from PYTHON (3.8 or newer) when it is not there yet.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PY := $(BIN)/python
+INSTALL = $(PY) -m pip install --quiet --quiet
+LINTED := lupis_instrument sitecustomize_template tests examples .ci
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test coverage test-all lint typecheck bench build clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1@\2/p' Makefile | while IFS=@ read -r target text; \
+	do printf '  make %-10s %s\n' "$$target" "$$text"; done
+
+setup: .venv/.installed-dev  ## make .venv with all that the other targets need
+
+demo: .venv/.installed  ## run a small agent offline, and show what its LLM calls did
+	LUPIS_EXPORTER=console LUPIS_SUMMARY=true LUPIS_CHAT_ID=$${LUPIS_CHAT_ID:-demo-trip} \
+	$(BIN)/lupis-run $(PY) examples/agent.py
+
+test: setup  ## run all tests, in random order; ARGS="-k name" for some
+	$(PY) -m pytest $(ARGS)
+
+coverage: setup  ## run all tests, and show which lines and branches none of them reached
+	$(PY) -m coverage erase
+	$(PY) -m coverage run -m pytest $(ARGS)
+	$(PY) -m coverage combine --quiet
+	$(PY) -m coverage report
+
+test-all:  ## run the tests on each Python there is, with the oldest and the newest OpenTelemetry
+	$(PYTHON) .ci/matrix.py $(ARGS)
+
+lint: setup  ## check style and format
+	$(PY) -m ruff check $(LINTED)
+	$(PY) -m ruff format --check $(LINTED)
+
+typecheck: setup  ## check the types
+	$(PY) -m mypy
+
+bench: setup  ## measure what it costs a program
+	@for file in tests/bench/*.py; do echo "== $$file" && $(PY) "$$file" || exit 1; done
+
+build: setup  ## build sdist and wheel, and look into the wheel
+	rm -rf dist
+	$(PY) -m build
+	$(PY) .ci/check_wheel.py dist/*.whl
+
+clean:  ## remove what the other targets made
+	rm -rf .venv .venvs dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# A stamp says that what pyproject.toml asks for is installed; pip is brought up to date first, for
+# those that old Pythons bring along take minutes to resolve what newer ones do in seconds.
+$(PY):
+	$(PYTHON) -m venv .venv
+	$(INSTALL) --upgrade pip
+
+.venv/.installed: pyproject.toml | $(PY)
+	$(INSTALL) --editable .
+	@touch $@
+
+# pip installs dependency groups from 25.1 on, which Python 3.8 never gets; this package resolves
+# them for any pip.
+.venv/.installed-dev: pyproject.toml | $(PY)
+	$(INSTALL) dependency-groups
+	$(PY) -m dependency_groups --output .venv/dev.txt dev
+	$(INSTALL) --editable ".[async]" --requirement .venv/dev.txt
+	@touch .venv/.installed $@

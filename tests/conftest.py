@@ -1,0 +1,34 @@
+"""Fixtures for all tests: a collector, a stand-in for LLM providers, and programs to run."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # so that `servers` is found from everywhere
+
+
+@pytest.fixture
+def sink():
+    """A collector that keeps what it receives, as dicts; see servers/otlp.py."""
+    from servers import otlp
+
+    with otlp.serving() as collector:
+        yield collector
+
+
+@pytest.fixture
+def llm():
+    """A stand-in for LLM providers: `.url`, and `.seen`, the requests it got."""
+    from servers import llm
+
+    with llm.listening() as server:
+        yield server
+
+
+@pytest.fixture
+def run(sink, tmp_path):
+    """Runs a program, a Path or a text, under lupis-run (or not: `launched=False`)."""
+    from servers.program import Runner
+
+    return Runner(sink, tmp_path)

@@ -1,0 +1,162 @@
+"""Sends each exchange of a plan with one client and says what the program saw of the answer.
+
+usage: python drive.py CLIENT PLAN
+
+PLAN is JSON Lines: id, method, url, headers, body. One line of output an exchange: its id, the
+status, and the SHA-256 of the body as the program read it, piece by piece.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+import http.client
+import json
+import os
+import ssl
+import sys
+import zlib
+from typing import Any, Callable, Iterable
+from urllib.parse import urlsplit
+
+Seen = "tuple[int, str]"
+
+
+def digest(pieces: Iterable[bytes]) -> str:
+    sha = hashlib.sha256()
+    for piece in pieces:
+        sha.update(piece)
+    return sha.hexdigest()
+
+
+def with_requests() -> Callable[[dict[str, Any]], Seen]:
+    import requests
+
+    session = requests.Session()
+
+    def send(call: dict[str, Any]) -> Seen:
+        with session.request(
+            call["method"], call["url"], data=call["body"].encode(), headers=call["headers"],
+            stream=True, allow_redirects=False,
+        ) as response:
+            return response.status_code, digest(response.iter_content(chunk_size=None))
+
+    return send
+
+
+def with_urllib3() -> Callable[[dict[str, Any]], Seen]:
+    import urllib3
+
+    pool = urllib3.ProxyManager(os.environ["HTTPS_PROXY"], ca_certs=os.environ["SSL_CERT_FILE"])
+
+    def send(call: dict[str, Any]) -> Seen:
+        headers = {**call["headers"], "accept-encoding": "gzip, deflate, br, zstd"}
+        response = pool.request(
+            call["method"], call["url"], body=call["body"].encode(), headers=headers,
+            preload_content=False, redirect=False, retries=False,
+        )
+        try:
+            return response.status, digest(response.stream(64, decode_content=True))
+        finally:
+            response.release_conn()
+
+    return send
+
+
+def with_httpx(module: str) -> Callable[[dict[str, Any]], Seen]:
+    httpx: Any = __import__(module)
+    client = httpx.Client()
+
+    def send(call: dict[str, Any]) -> Seen:
+        with client.stream(
+            call["method"], call["url"], content=call["body"].encode(), headers=call["headers"]
+        ) as response:
+            return response.status_code, digest(response.iter_bytes())
+
+    return send
+
+
+def with_httpx_async(module: str) -> Callable[[dict[str, Any]], Seen]:
+    httpx: Any = __import__(module)
+    loop = asyncio.new_event_loop()
+    client = httpx.AsyncClient()
+
+    async def ask(call: dict[str, Any]) -> Seen:
+        async with client.stream(
+            call["method"], call["url"], content=call["body"].encode(), headers=call["headers"]
+        ) as response:
+            return response.status_code, digest([piece async for piece in response.aiter_bytes()])
+
+    return lambda call: loop.run_until_complete(ask(call))
+
+
+def with_aiohttp() -> Callable[[dict[str, Any]], Seen]:
+    import aiohttp
+
+    loop = asyncio.new_event_loop()
+    context = ssl.create_default_context(cafile=os.environ["SSL_CERT_FILE"])
+    sessions: list[aiohttp.ClientSession] = []
+
+    async def ask(call: dict[str, Any]) -> Seen:
+        if not sessions:
+            sessions.append(aiohttp.ClientSession())
+        async with sessions[0].request(
+            call["method"], call["url"], data=call["body"].encode(), headers=call["headers"],
+            proxy=os.environ["HTTPS_PROXY"], ssl=context, allow_redirects=False,
+        ) as response:
+            return response.status, digest([piece async for piece in response.content.iter_any()])
+
+    return lambda call: loop.run_until_complete(ask(call))
+
+
+def with_http_client() -> Callable[[dict[str, Any]], Seen]:
+    proxy = urlsplit(os.environ["HTTPS_PROXY"])
+    context = ssl.create_default_context(cafile=os.environ["SSL_CERT_FILE"])
+
+    def send(call: dict[str, Any]) -> Seen:
+        url = urlsplit(call["url"])
+        connection = http.client.HTTPSConnection(proxy.hostname or "", proxy.port, context=context)
+        connection.set_tunnel(url.hostname or "", url.port or 443)
+        target = f"{url.path}?{url.query}" if url.query else url.path
+        headers = {**call["headers"], "accept-encoding": "gzip, deflate"}
+        connection.request(call["method"], target, call["body"].encode(), headers)
+        response = connection.getresponse()
+        pieces = iter(lambda: response.read(50), b"")
+        decode = {"gzip": gzip.decompress, "deflate": zlib.decompress}.get(
+            os.environ["DRIVE_ENCODING"] if response.getheader("x-encoded") else "", bytes
+        )
+        body = decode(b"".join(pieces))
+        connection.close()
+        return response.status, digest([body])
+
+    return send
+
+
+CLIENTS: dict[str, Callable[[], Callable[[dict[str, Any]], Seen]]] = {
+    "requests": with_requests,
+    "urllib3": with_urllib3,
+    "httpx": lambda: with_httpx("httpx"),
+    "httpx-async": lambda: with_httpx_async("httpx"),
+    "httpx2": lambda: with_httpx("httpx2"),
+    "httpx2-async": lambda: with_httpx_async("httpx2"),
+    "aiohttp": with_aiohttp,
+    "http.client": with_http_client,
+}
+
+
+def main() -> None:
+    client, plan = sys.argv[1:]
+    send = CLIENTS[client]()
+    with open(plan, encoding="utf-8") as lines:
+        for line in lines:
+            call = json.loads(line)
+            try:
+                status, sha = send(call)
+                print(json.dumps({"id": call["id"], "status": status, "sha": sha}), flush=True)
+            except Exception as error:
+                print(json.dumps({"id": call["id"], "error": f"{type(error).__name__}: {error}"}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,271 @@
+"""A collector on this machine that keeps what it receives, and misbehaves when told to."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+import math
+import socketserver
+import sys
+import threading
+import time
+import zlib
+from http.server import BaseHTTPRequestHandler
+from typing import Any, Callable, Dict, Iterator, NamedTuple
+
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+
+Record = Dict[str, Any]
+
+
+def value_of(value: Any) -> Any:
+    """An OTLP AnyValue as the Python value that it stands for."""
+    kind = value.WhichOneof("value")
+    if kind == "array_value":
+        return [value_of(item) for item in value.array_value.values]
+    if kind == "kvlist_value":
+        return attributes_of(value.kvlist_value.values)
+    return getattr(value, kind) if kind else None
+
+
+def attributes_of(pairs: Any) -> Record:
+    """OTLP key-value pairs as a dict."""
+    return {pair.key: value_of(pair.value) for pair in pairs}
+
+
+def origin_of(owner: Any, group: Any) -> Record:
+    """The resource and the scope that spans or log records have in common."""
+    return {
+        "resource": attributes_of(owner.resource.attributes),
+        "scope": {"name": group.scope.name, "version": group.scope.version},
+    }
+
+
+def span_of(span: Any) -> Record:
+    """A span as a dict: ids in hex, times in nanoseconds, kind and status by name."""
+    return {
+        "name": span.name,
+        "kind": Span.SpanKind.Name(span.kind).replace("SPAN_KIND_", ""),
+        "trace_id": span.trace_id.hex(),
+        "span_id": span.span_id.hex(),
+        "parent_span_id": span.parent_span_id.hex() or None,
+        "start": span.start_time_unix_nano,
+        "end": span.end_time_unix_nano,
+        "status": Status.StatusCode.Name(span.status.code).replace("STATUS_CODE_", ""),
+        "status_message": span.status.message,
+        "attributes": attributes_of(span.attributes),
+        "events": [
+            {
+                "name": event.name,
+                "time": event.time_unix_nano,
+                "attributes": attributes_of(event.attributes),
+            }
+            for event in span.events
+        ],
+        "links": [
+            {
+                "trace_id": link.trace_id.hex(),
+                "span_id": link.span_id.hex(),
+                "attributes": attributes_of(link.attributes),
+            }
+            for link in span.links
+        ],
+    }
+
+
+def log_of(log: Any) -> Record:
+    """A log record as a dict."""
+    return {
+        "name": getattr(log, "event_name", ""),
+        "time": log.time_unix_nano,
+        "body": value_of(log.body),
+        "attributes": attributes_of(log.attributes),
+        "trace_id": log.trace_id.hex() or None,
+        "span_id": log.span_id.hex() or None,
+    }
+
+
+def read_spans(body: bytes) -> list[Record]:
+    """The spans in an OTLP export request."""
+    return [
+        {**span_of(span), **origin_of(owner, group)}
+        for owner in ExportTraceServiceRequest.FromString(body).resource_spans
+        for group in owner.scope_spans
+        for span in group.spans
+    ]
+
+
+def read_logs(body: bytes) -> list[Record]:
+    """The log records in an OTLP export request."""
+    return [
+        {**log_of(log), **origin_of(owner, group)}
+        for owner in ExportLogsServiceRequest.FromString(body).resource_logs
+        for group in owner.scope_logs
+        for log in group.log_records
+    ]
+
+
+READERS: dict[str, tuple[str, Callable[[bytes], list[Record]]]] = {
+    "/traces": ("spans", read_spans),
+    "/logs": ("logs", read_logs),
+    "/events": ("events", json.loads),
+}
+DECODERS = {"gzip": gzip.decompress, "deflate": zlib.decompress, "": bytes}
+
+
+class Received(NamedTuple):
+    """A request that came in, whatever became of it."""
+
+    path: str
+    headers: dict[str, str]
+    """Names in lower case."""
+    raw: bytes
+    """As it came over the wire."""
+    status: int
+    """What it was answered; 0 for nothing."""
+    at: float
+    """Seconds, `time.monotonic()`."""
+
+
+class Fault(NamedTuple):
+    """A way to misbehave."""
+
+    status: int = 200
+    headers: dict[str, str] = {}  # noqa: RUF012 - nobody changes it
+    body: bytes = b""
+    seconds: float = 0.0
+    """How long it keeps a request waiting; infinity is until it ends."""
+    times: float = math.inf
+    """How many requests it hits."""
+
+
+FINE = Fault()
+
+
+class Sink(socketserver.ThreadingTCPServer):
+    """The collector: what it accepted lies in `spans`, `logs` and `events`, oldest first."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        self.traces_url = f"{self.url}/api/traces"
+        self.events_url = f"{self.url}/api/events"
+        self.otlp_url = f"{self.url}/v1/traces"
+        self.requests: list[Received] = []
+        self.spans: list[Record] = []
+        self.logs: list[Record] = []
+        self.events: list[Record] = []
+        self.fault = FINE
+        self.news = threading.Condition()
+        self.ended = threading.Event()
+
+    def fail(self, status: int, *, times: float = math.inf, body: bytes = b"", **headers) -> None:
+        """Answers the next requests with a status; `retry_after="1"` adds that header."""
+        names = {name.replace("_", "-"): str(value) for name, value in headers.items()}
+        self.fault = Fault(status, names, body, times=times)
+
+    def slow(self, seconds: float) -> None:
+        """Answers, but late."""
+        self.fault = Fault(seconds=seconds)
+
+    def hang(self, times: float = math.inf) -> None:
+        """Accepts requests and never answers."""
+        self.fault = Fault(0, seconds=math.inf, times=times)
+
+    def drop(self, times: float = math.inf) -> None:
+        """Hangs up instead of answering."""
+        self.fault = Fault(0, times=times)
+
+    def heal(self) -> None:
+        """Behaves again."""
+        self.fault = FINE
+
+    def take_fault(self) -> Fault:
+        """How the request at hand is to be answered."""
+        with self.news:
+            fault = self.fault
+            left = fault.times - 1
+            self.fault = fault._replace(times=left) if left > 0 else FINE
+            return fault
+
+    def keep(self, request: Received, kind: str, records: list[Record]) -> None:
+        """Keeps a request, and what is in it if it was accepted."""
+        with self.news:
+            self.requests.append(request)
+            if request.status == 200:
+                getattr(self, kind).extend(records)
+            self.news.notify_all()
+
+    def wait_for(self, count: int, kind: str = "spans", timeout: float = 10.0) -> list[Record]:
+        """Waits until so many spans, logs, events or requests are there, and returns them all."""
+        with self.news:
+            there = self.news.wait_for(lambda: len(getattr(self, kind)) >= count, timeout)
+            kept = list(getattr(self, kind))
+        assert there, f"{len(kept)} of {count} {kind} after {timeout} s"
+        return kept
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Leaves a client that hung up alone."""
+        if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError)):
+            super().handle_error(request, client_address)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Reads an export request, and answers it as the sink's fault says."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    timeout = 60
+    server: Sink
+
+    def do_POST(self) -> None:
+        """Takes spans, logs or events, by the end of the path."""
+        raw = self.rfile.read(int(self.headers.get("content-length") or 0))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        fault = self.server.take_fault()
+        kind, read = READERS[f"/{self.path.rpartition('/')[2]}"]
+        records = read(DECODERS[headers.get("content-encoding", "")](raw))
+        if fault.seconds == math.inf:
+            self.server.keep(Received(self.path, headers, raw, 0, time.monotonic()), kind, [])
+            self.server.ended.wait()
+        else:
+            self.server.ended.wait(fault.seconds)
+            request = Received(self.path, headers, raw, fault.status, time.monotonic())
+            self.server.keep(request, kind, records)
+        if fault.status:
+            self.answer(fault)
+        else:
+            self.close_connection = True
+
+    def answer(self, fault: Fault) -> None:
+        """Sends a status; the empty body is the protobuf message that says all was taken."""
+        self.send_response(fault.status)
+        self.send_header("content-type", "application/x-protobuf")
+        self.send_header("content-length", str(len(fault.body)))
+        for name, value in fault.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(fault.body)
+
+    def log_message(self, *_: Any) -> None:
+        """Says nothing."""
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[Sink]:
+    """Runs a sink in this process."""
+    with Sink() as sink:
+        threading.Thread(target=sink.serve_forever, args=(0.02,), daemon=True).start()
+        try:
+            yield sink
+        finally:
+            sink.ended.set()
+            sink.shutdown()

@@ -1,0 +1,92 @@
+"""Runs a Python program in a process of its own, with and without lupis-run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+from typing import Any, Mapping, NamedTuple, Sequence
+
+FOREIGN = ("LUPIS_", "OTEL_", "PYTHON", "LLM_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+
+
+class Finished(NamedTuple):
+    """What a program left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+    sink: Any
+    """Where its spans went: `servers.otlp.Sink`."""
+
+    @property
+    def spans(self) -> list[dict[str, Any]]:
+        """All spans that have arrived."""
+        return self.sink.spans
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """All events that have arrived."""
+        return self.sink.events
+
+
+class Runner:
+    """Runs programs, from a file or a text, in an empty folder, and sends what they do to a sink."""
+
+    def __init__(self, sink: Any, folder: Path) -> None:
+        self.sink = sink
+        self.folder = folder
+
+    def environment(self, extra: Mapping[str, str]) -> dict[str, str]:
+        """The tests' own environment without what would change a program, and the sink's address."""
+        own = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.upper().startswith(FOREIGN)
+        }
+        return {
+            **own,
+            "LUPIS_OTLP_ENDPOINT": self.sink.traces_url,
+            "XDG_DATA_HOME": str(self.folder / "data"),
+            **extra,
+        }
+
+    def command(
+        self,
+        program: str | Path,
+        arguments: Sequence[str] = (),
+        *,
+        launched: bool = True,
+        options: Sequence[str] = (),
+        python: str = sys.executable,
+    ) -> list[str]:
+        """The command line: options are lupis-run's, arguments the program's."""
+        if not isinstance(program, Path):
+            text, program = program, self.folder / "program.py"
+            program.write_text(dedent(text), encoding="utf-8")
+        launcher = [sys.executable, "-m", "lupis_instrument", *options] if launched else []
+        return [*launcher, python, str(program), *arguments]
+
+    def __call__(
+        self,
+        program: str | Path,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        stdin: str = "",
+        timeout: float = 60,
+        **options: Any,
+    ) -> Finished:
+        """Runs a program to its end; the other options are those of `command`."""
+        done = subprocess.run(
+            self.command(program, arguments, **options),
+            env=self.environment(env or {}),
+            cwd=self.folder,
+            input=stdin,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=timeout,
+            check=False,
+        )
+        return Finished(done.returncode, done.stdout, done.stderr, self.sink)

@@ -1,0 +1,182 @@
+"""A proxy that answers for every host, over TLS, with recorded exchanges.
+
+Clients are pointed at it by HTTPS_PROXY; header `x-replay-id` names the exchange to answer with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import ssl
+import threading
+import zlib
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Iterator, Mapping, NamedTuple
+
+import trustme
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.corpus.exchanges import Recorded
+
+_CONNECTION_HEADERS = frozenset(
+    ("connection", "content-encoding", "content-length", "date", "keep-alive", "transfer-encoding")
+)
+
+
+def _brotli(body: bytes) -> bytes:
+    import brotli
+
+    encoded: bytes = brotli.compress(body)
+    return encoded
+
+
+def _zstd(body: bytes) -> bytes:
+    import zstandard
+
+    return zstandard.compress(body)
+
+
+ENCODERS = {"gzip": gzip.compress, "deflate": zlib.compress, "br": _brotli, "zstd": _zstd}
+
+
+class Place(NamedTuple):
+    """Where the proxy is.
+
+    Attributes:
+        url: for HTTPS_PROXY.
+        ca_file: the certificate authority that clients must trust.
+    """
+
+    url: str
+    ca_file: str
+
+
+class _Replay:
+    def __init__(self, exchanges: Mapping[str, Any], chunk: int, encoding: str) -> None:
+        self.exchanges = exchanges
+        self.chunk = chunk
+        self.encoding = encoding
+        self.authority = trustme.CA()
+        self.contexts: dict[str, ssl.SSLContext] = {}
+
+    def context_of(self, host: str) -> ssl.SSLContext:
+        if host not in self.contexts:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.authority.issue_cert(host).configure_cert(context)
+            self.contexts[host] = context
+        return self.contexts[host]
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                line, headers = await _read_head(reader)
+                if line.startswith("CONNECT "):
+                    host = line.split(" ")[1].rsplit(":", 1)[0]
+                    writer.write(b"HTTP/1.1 200 Connected\r\n\r\n")
+                    await writer.drain()
+                    await _start_tls(reader, writer, self.context_of(host))
+                    continue
+                await _skip_body(reader, headers)
+                await self.answer(writer, headers)
+        except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
+            return  # the client is done
+        finally:
+            writer.close()
+
+    async def answer(self, writer: asyncio.StreamWriter, headers: Mapping[str, str]) -> None:
+        exchange: Recorded = self.exchanges[headers["x-replay-id"]]
+        body = exchange.body
+        lines = [f"HTTP/1.1 {exchange.status} Recorded"]
+        for name, values in exchange.response_headers.items():
+            if name.lower() not in _CONNECTION_HEADERS:
+                lines += [f"{name}: {value}" for value in values]
+        if self.encoding in headers.get("accept-encoding", ""):
+            body = ENCODERS[self.encoding](body)
+            lines += [f"content-encoding: {self.encoding}", "x-encoded: 1"]
+        framing = "transfer-encoding: chunked" if self.chunk else f"content-length: {len(body)}"
+        lines.append(framing)
+        writer.write("\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n")
+        for piece in _pieces(body, self.chunk):
+            writer.write(piece)
+            await writer.drain()
+
+
+def _pieces(body: bytes, size: int) -> Iterator[bytes]:
+    if not size:
+        yield body
+        return
+    for start in range(0, len(body), size):
+        piece = body[start : start + size]
+        yield b"%x\r\n%s\r\n" % (len(piece), piece)
+    yield b"0\r\n\r\n"
+
+
+async def _read_head(reader: asyncio.StreamReader) -> tuple[str, dict[str, str]]:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    line, *rest = head.split("\r\n")
+    pairs = (each.partition(":") for each in rest if each)
+    return line, {name.lower(): value.strip() for name, _, value in pairs}
+
+
+async def _skip_body(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> None:
+    if headers.get("transfer-encoding") == "chunked":
+        while size := int(await reader.readline(), 16):
+            await reader.readexactly(size + 2)
+        await reader.readline()
+    else:
+        await reader.readexactly(int(headers.get("content-length", 0)))
+
+
+async def _start_tls(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, context: ssl.SSLContext
+) -> None:
+    if hasattr(writer, "start_tls"):
+        await writer.start_tls(context)
+        return
+    # StreamWriter.start_tls came with Python 3.11.
+    loop = asyncio.get_running_loop()
+    transport = writer.transport
+    protocol = transport.get_protocol()
+    tls = await loop.start_tls(transport, protocol, context, server_side=True)
+    writer._transport = reader._transport = tls  # type: ignore[attr-defined]
+
+
+@contextmanager
+def replaying(
+    exchanges: Mapping[str, Any], folder: Path, *, chunk: int = 0, encoding: str = "identity"
+) -> Iterator[Place]:
+    """Answer with `exchanges` (by id) while the block runs.
+
+    Args:
+        exchanges: what to answer with.
+        folder: where the certificate authority's file is put.
+        chunk: bytes of one chunk of a body; 0 sends it whole with its length.
+        encoding: Content-Encoding of the bodies where the client accepts it.
+    """
+    replay = _Replay(exchanges, chunk, encoding)
+    ca_file = folder / "ca.pem"
+    replay.authority.cert_pem.write_to_path(str(ca_file))
+    loop = asyncio.new_event_loop()
+    server = loop.run_until_complete(
+        asyncio.start_server(replay.serve, "127.0.0.1", 0, limit=1 << 20)
+    )
+    port = server.sockets[0].getsockname()[1]
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        yield Place(f"http://127.0.0.1:{port}", str(ca_file))
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        server.close()
+        loop.run_until_complete(_cancel_all())
+        loop.close()
+
+
+async def _cancel_all() -> None:
+    tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
