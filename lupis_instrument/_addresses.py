@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 from ipaddress import ip_address
-from typing import Sequence
+from typing import TYPE_CHECKING, Sequence
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv6Address
 
 _PRIVATE_SUFFIXES = (".internal", ".local", ".localhost", ".svc", ".cluster.local")
 
@@ -13,10 +16,8 @@ def is_loopback(host: str) -> bool:
     """Tell whether `host` is this machine."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    address = _address(host)
+    return address is not None and address.is_loopback
 
 
 def is_private(host: str) -> bool:
@@ -26,14 +27,21 @@ def is_private(host: str) -> bool:
     the suffixes that private networks and Kubernetes use.
     """
     if "." not in host and ":" not in host:
-        return bool(host)
+        # An IPv4 address may be written as one number: http://134744072 is 8.8.8.8.
+        return bool(host) and not host.isdigit() and not host.startswith("0x")
     if host.endswith(_PRIVATE_SUFFIXES):
         return True
+    address = _address(host)
+    return address is not None and (address.is_private or address.is_link_local)
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
     try:
         address = ip_address(host)
     except ValueError:
-        return False
-    return address.is_private or address.is_loopback or address.is_link_local
+        return None
+    # ::ffff:8.8.8.8 is 8.8.8.8, yet counted as private before Python 3.13.
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def may_receive(host: str, allowed: Sequence[str]) -> bool:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Mapping
 
 from lupis_instrument import _bootstrap, _context, _names
 from lupis_instrument._config import LupisConfig, resolve
 from lupis_instrument._context import Conversation
-from lupis_instrument._diagnostics import LEVELS, diagnostics, guarded, report_fault, warn
+from lupis_instrument._diagnostics import LEVELS, diagnostics, guarded, warn
 from lupis_instrument._version import __version__
+from lupis_instrument.exceptions import LupisError
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
@@ -44,6 +46,7 @@ class Runtime:
         from lupis_instrument._delivery.worker import Worker
         from lupis_instrument._pipeline import propagation
         from lupis_instrument._pipeline.processor import Tracking
+        from lupis_instrument._pipeline.sampling import Noting
 
         self.spans: Worker[Record, ReadableSpan] = Worker(
             "lupis-spans", self._prepare, self._deliver, quiet, **_batching(os.environ)
@@ -60,16 +63,12 @@ class Runtime:
         self.tracking = Tracking(self.spans.put)
         self.apply(resolved)
         self.provider = TracerProvider(resource=self.resource, shutdown_on_exit=False)
+        self.provider.sampler = Noting(self.provider.sampler)
         self.provider.add_span_processor(self.tracking)
         propagation.install(self.tracking, lambda: self.config.propagate_to)
-        self._finished = False
 
     def apply(self, resolved: Resolved) -> None:
         """Work by these settings from now on."""
-        from lupis_instrument import _pipeline
-        from lupis_instrument._delivery import exporter
-        from lupis_instrument._delivery.events import EventSender
-
         self.resolved = resolved
         config = self.config = resolved.config
         _context.process.set(environment=_conversation(resolved.values))
@@ -77,12 +76,23 @@ class Runtime:
         diagnostics.level = LEVELS[resolved.values["log_level"]]
         if self._redactor is not None:
             diagnostics.redact = self._redactor.text
-        self.resource = _resource(config)
         self.tracking.configure(config.provider_hosts, config.excluded_urls)
+        self._connect()
+
+    def _connect(self) -> None:
+        """Make what belongs to this process alone: its resource, and its ways out."""
+        from lupis_instrument import _pipeline
+        from lupis_instrument._delivery import exporter
+        from lupis_instrument._delivery.events import EventSender
+
+        config = self.config
+        self.resource = _resource(config)
         self.pipeline = _pipeline.build(config, self._redactor, self.resource)
         headers = _headers(config)
         self.exporter = exporter.build(
-            config, headers, default_endpoint=resolved.sources["otlp_endpoint"] == "default"
+            config if config.enabled else replace(config, exporter="none"),
+            headers,
+            default_endpoint=self.resolved.sources["otlp_endpoint"] == "default",
         )
         self._sender = EventSender(config, headers, self.resource.attributes)
 
@@ -99,8 +109,7 @@ class Runtime:
         return span
 
     def _deliver(self, spans: list[ReadableSpan]) -> None:
-        if self.exporter.export(spans):
-            self.summary.delivered += len(spans)
+        self.summary.delivered += self.exporter.export(spans)
 
     def _send_events(self, events: list[dict[str, Any]]) -> None:
         self._sender.send(events)
@@ -114,10 +123,10 @@ class Runtime:
         return self._drain(timeout, stop=False)
 
     def shutdown(self) -> bool:
-        """Deliver what is pending and stop; waits `shutdown_timeout` seconds at the most."""
-        if self._finished:
-            return True
-        self._finished = True
+        """Deliver what is pending; waits `shutdown_timeout` seconds at the most.
+
+        Threads end and connections close, until there is something to deliver again.
+        """
         self.tracking.close()
         done = self._drain(self.config.shutdown_timeout, stop=True)
         guarded("ending the exporter", self.exporter.shutdown)
@@ -127,9 +136,9 @@ class Runtime:
         from time import monotonic
 
         due = monotonic() + timeout
-        events = self.events.flush(0, stop=stop)
-        spans = self.spans.flush(timeout, stop=stop)
-        return spans and (events or self.events.flush(max(0.0, due - monotonic()), stop=stop))
+        events = self.events.ask(stop=stop)
+        spans = self.spans.ask(stop=stop)
+        return spans.wait(timeout) and events.wait(max(0.0, due - monotonic()))
 
     def summarize(self) -> None:
         """Write the totals to stderr if they are wanted."""
@@ -146,7 +155,7 @@ class Runtime:
         self.spans.forget()
         self.events.forget()
         self.summary.forget()
-        self._finished = False
+        self._connect()
 
 
 _WITHHELD = {"name": "[REDACTED]", "properties": {}, "metadata": {}}
@@ -157,7 +166,8 @@ class _State:
     runtime: Runtime | None = None
     program: LupisConfig | None = None
     """What the program asked for in code."""
-    failed = False
+    off = False
+    """Whether there is none, for the settings say so or it cannot be made."""
 
 
 def get() -> Runtime | None:
@@ -171,18 +181,19 @@ def start(config: LupisConfig | None = None) -> Runtime | None:
     Args:
         config: what the program asks for in code.
     """
+    if config is None and (_State.runtime is not None or _State.off):
+        return None if _State.off else _State.runtime
     with _State.lock:
         if config is not None and _State.program is None:
             _State.program = config
+            _State.off = False
             if _State.runtime is not None:
                 _State.runtime.apply(_resolve())
-        if _State.runtime is None and not _State.failed:
-            try:
-                _State.runtime = _make()
-            except Exception as fault:
-                _State.failed = True
-                report_fault("starting", fault)
-        return _State.runtime
+                _State.off = not _State.runtime.config.enabled
+        if _State.runtime is None and not _State.off:
+            _State.runtime = guarded("starting", _make)
+            _State.off = _State.runtime is None
+        return None if _State.off else _State.runtime
 
 
 def _make() -> Runtime | None:
@@ -192,7 +203,8 @@ def _make() -> Runtime | None:
     # Read once, when the first instrumentor is set up; a choice of the user's stands.
     os.environ.setdefault(_names.ENV_SEMCONV_OPT_IN, "http")
     runtime = Runtime(resolved)
-    os.register_at_fork(after_in_child=_after_fork)
+    if hasattr(os, "register_at_fork"):  # not on Windows
+        os.register_at_fork(after_in_child=_after_fork)
     _look_for_clients(resolved.config)
     return runtime
 
@@ -214,7 +226,7 @@ def _resolve() -> Resolved:
 def _after_fork() -> None:
     _State.lock = RLock()
     if _State.runtime is not None:
-        _State.runtime.after_fork()
+        guarded("going on after a fork", _State.runtime.after_fork)
 
 
 def finish() -> None:
@@ -222,10 +234,12 @@ def finish() -> None:
     runtime = _State.runtime
     if runtime is None:
         return
-    done = runtime.shutdown()
-    if not done:
+    if not runtime.shutdown():
         seconds = runtime.config.shutdown_timeout
-        warn(f"not everything could be delivered within {seconds:g} s of the program's end")
+        warn(f"could not deliver all to {_destination(runtime.config)} within {seconds:g} s")
+    dropped = runtime.spans.dropped + runtime.events.dropped
+    if dropped:
+        warn(f"{dropped} spans and events were dropped: too many were waiting to be delivered")
     runtime.summarize()
 
 
@@ -263,12 +277,13 @@ def report_client(client: Client, fault: Exception) -> None:
         version = " " + metadata.version(client.distribution)
     except (metadata.PackageNotFoundError, ValueError):
         version = ""
-    runtime = _State.runtime
-    asked = runtime is not None and client.name in runtime.config.instrument
+    config = _State.runtime.config if _State.runtime is not None else _resolve().config
+    if client.name in config.disabled_instrumentations:
+        return
+    reason = str(fault) if isinstance(fault, LupisError) else f"{type(fault).__name__}: {fault}"
     diagnostics.say(
-        "error" if asked else "warning",
-        f"{client.distribution or client.name}{version} is not instrumented:"
-        f" {type(fault).__name__}: {fault}",
+        "error" if client.name in config.instrument else "warning",
+        f"{client.distribution or client.name}{version} is not instrumented: {reason}",
     )
 
 

@@ -93,9 +93,9 @@ class LupisSDK:
         if not isinstance(config, Config):
             raise LupisConfigError(f"expected a LupisConfig, got {type(config).__name__}")
         instance = cls._make()
-        _runtime.start(config)
-        if config.enabled:
-            _bootstrap.watch()
+        with cls._lock:
+            if _runtime.start(config) is not None:
+                _bootstrap.watch()
         return instance
 
     @classmethod
@@ -244,12 +244,16 @@ class LupisSDK:
         """Do what `run` does, for code without an event loop.
 
         Raises:
-            LupisUsageError: `fn` is a coroutine function, which only `run` can wait for.
+            LupisUsageError: `fn` is nothing that can be called, or makes a coroutine, which only
+                `run` can wait for.
         """
         if inspect.iscoroutinefunction(fn) or inspect.isawaitable(fn):
-            raise LupisUsageError("run_sync cannot await: use `await sdk.run(...)`")
+            raise LupisUsageError(_CANNOT_AWAIT)
         with self._block(options or LupisBlockOptions()):
             result: Result = _call(fn)
+            if inspect.iscoroutine(result):
+                result.close()
+                raise LupisUsageError(_CANNOT_AWAIT)
             return result
 
     def _block(self, options: LupisBlockOptions) -> ContextManager[None]:
@@ -309,6 +313,9 @@ class LupisSDK:
         await asyncio.get_running_loop().run_in_executor(None, self.shutdown_sync)
 
 
+_CANNOT_AWAIT = "run_sync cannot await: use `await sdk.run(...)`"
+
+
 def _call(fn: Any) -> Any:
     if inspect.isawaitable(fn):
         return fn
@@ -326,12 +333,14 @@ def _call(fn: Any) -> Any:
 def _conversation(metadata: LupisMetadata | None) -> Conversation:
     if metadata is None:
         return EMPTY
+    if not isinstance(metadata, LupisMetadata):
+        raise LupisUsageError(f"expected LupisMetadata, got {type(metadata).__name__}")
     return Conversation(
         metadata.chat_id,
         metadata.user_id,
         metadata.organization_id,
         metadata.session_id,
-        dict(metadata.extra),
+        dict(metadata.extra or {}),
     )
 
 

@@ -17,15 +17,17 @@ def render(spans: Sequence[ReadableSpan]) -> str:
     for span in sorted(spans, key=lambda span: span.start_time or 0):
         parent = span.parent.span_id if span.parent is not None else None
         children.setdefault(parent if parent in here else None, []).append(span)
-    return "".join(_branch(children, None, ""))
+    return "".join(_lines(children))
 
 
-def _branch(
-    children: dict[int | None, list[ReadableSpan]], parent: int | None, indent: str
-) -> Iterator[str]:
-    for span in children.get(parent, ()):
+def _lines(children: dict[int | None, list[ReadableSpan]]) -> Iterator[str]:
+    # A stack, for an agent may nest deeper than Python recurses.
+    left = [(span, "") for span in reversed(children.get(None, ()))]
+    while left:
+        span, indent = left.pop()
         yield f"{indent}{describe(span)}\n"
-        yield from _branch(children, span.context.span_id, indent + "  ")
+        below = children.get(span.context.span_id, ())
+        left += [(child, indent + "  ") for child in reversed(below)]
 
 
 def describe(span: ReadableSpan) -> str:

@@ -73,7 +73,6 @@ class Worker(Generic[Item, Prepared]):
         self._queue: SimpleQueue[Any] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
-        self._stopped = False
 
     def put(self, item: Item) -> None:
         """Hand over `item`; never blocks."""
@@ -90,7 +89,7 @@ class Worker(Generic[Item, Prepared]):
         if not self._starting.acquire(blocking=False):
             return
         try:
-            if self._thread is None and not self._stopped:
+            if self._thread is None:
                 thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 thread.start()
                 self._thread = thread
@@ -104,24 +103,28 @@ class Worker(Generic[Item, Prepared]):
 
         Args:
             timeout: seconds to wait at the most.
-            stop: end the thread as well.
+            stop: end the thread as well; the next item starts another.
 
         Returns:
             Whether all of it was handed to `deliver` in time.
         """
-        if self._thread is None and self._queue.empty():
-            self._stopped = self._stopped or stop
-            return True
+        return self.ask(stop=stop).wait(timeout)
+
+    def ask(self, *, stop: bool = False) -> threading.Event:
+        """Ask for what `flush` does; the event is set when it is done."""
         marker = _Flush(stop)
+        if self._thread is None and self._queue.empty():
+            marker.done.set()
+            return marker.done
         self._queue.put(marker)
         if self._thread is None:
             self._start()
         if self._thread is None or not self._thread.is_alive():
-            # No thread can be had any more. Delivering here may take longer than `timeout`.
+            # No thread can be had any more. Delivering here may take as long as `deliver` does.
             with self._surroundings():
                 while not marker.done.is_set():
                     self._fill_and_deliver()
-        return marker.done.wait(timeout)
+        return marker.done
 
     @property
     def waiting(self) -> int:
@@ -154,12 +157,18 @@ class Worker(Generic[Item, Prepared]):
                 due = monotonic() + self._delay
         if batch:
             self._hand_over(batch)
-        if marker is not None:
-            marker.done.set()
-            if marker.stop:
+        return marker is None or self._answer(marker)
+
+    def _answer(self, marker: _Flush) -> bool:
+        """Say that a flush is done; returns whether to go on after it."""
+        if marker.stop:
+            with self._starting:  # so that whoever started this thread has noted it by now
                 self._thread = None
-                return False
-        return True
+            # What came meanwhile found a thread; whoever waits for it must not wait in vain.
+            if not self._queue.empty():
+                self._start()
+        marker.done.set()
+        return not marker.stop
 
     def _take(self, item: Item, batch: list[Prepared]) -> None:
         try:

@@ -10,6 +10,7 @@ import functools
 from typing import TYPE_CHECKING, Any, AsyncIterator, Iterator
 
 from lupis_instrument._diagnostics import guarded
+from lupis_instrument.exceptions import LupisError
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -19,7 +20,14 @@ if TYPE_CHECKING:
 
 
 def attach(module: ModuleType, gate: Gate) -> None:
-    """Wrap both transports of httpx (or httpx2) and open `gate` at the first request."""
+    """Wrap both transports of httpx (or httpx2) and open `gate` at the first request.
+
+    Raises:
+        LupisError: this version of the library is built in another way, as httpx 1.0.dev is.
+    """
+    for name in ("HTTPTransport", "AsyncHTTPTransport", "SyncByteStream", "AsyncByteStream"):
+        if not hasattr(module, name):
+            raise LupisError(f"this version has no {name}")
     _attach_sync(module, gate)
     _attach_async(module, gate)
 

@@ -15,8 +15,8 @@ __all__ = ["attach", "instrument"]
 def instrument(provider: Any, gate: Gate) -> None:  # noqa: ARG001 - one shape for all clients
     """Lay an instrumentor around the client.
 
-    `opentelemetry-instrumentation-httpx` covers httpx2 from 0.66b0 on; releases that still
-    install on Python 3.8 and 3.9 don't.
+    `opentelemetry-instrumentation-httpx` covers httpx2 from 0.65b0 on; releases before
+    don't.
     """
     from lupis_instrument._instrumentation.upstream import switch_on
 

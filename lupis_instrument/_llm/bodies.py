@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Callable, Union
 
 from lupis_instrument._llm.encodings import build_decoders
-from lupis_instrument._llm.eventstream import EventStream, starts_event_stream
+from lupis_instrument._llm.eventstream import AgentEventStream, EventStream, starts_event_stream
 from lupis_instrument._llm.facts import Gathering
 from lupis_instrument._llm.framing import (
     Events,
@@ -24,7 +24,7 @@ _BLOCK = 256 * 1024  # bytes of memory that chunks may take before they are look
 _CHUNK = 48  # what a chunk takes beside its bytes
 _SNIFFED = 12  # an event stream's prelude, the longest sign
 _UNCOUNTED = 64 * 1024  # of a body that uses no tokens, only an error is of interest
-_EVENT_STREAM_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
+_EVENT_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LINES = frozenset(
     ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines",
@@ -128,10 +128,10 @@ class BodyReader:
         form: Callable[[Take, Reports], Form]
         if start[:1] in (b"{", b"["):
             form = JsonLines if self._content_type in _LINES else JsonText
-        elif start.startswith(_EVENT_STREAM_STARTS):
-            form = ServerSentEvents
         elif starts_event_stream(start):
-            form = EventStream
+            form = AgentEventStream if self._api == "bedrock.agent" else EventStream
+        elif start.startswith(_EVENT_STARTS) or self._content_type == "text/event-stream":
+            form = ServerSentEvents
         else:
             return None
         return form(self.gathering.take, compile_reports(self._api))

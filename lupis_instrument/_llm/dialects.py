@@ -250,10 +250,10 @@ DIALECTS: tuple[Dialect, ...] = (
             "output_tokens": _at("generated_tokens"),
         },
     ),
-    Dialect(  # docs.voyageai.com/reference: one figure, and only input can be meant
+    Dialect(  # docs.voyageai.com/reference: one figure for all
         "total",
         ("total_tokens",),
-        {"input_tokens": _at("total_tokens"), "total_tokens": _at("total_tokens")},
+        {"total_tokens": _at("total_tokens")},
     ),
 )
 

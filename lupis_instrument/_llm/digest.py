@@ -10,6 +10,8 @@ from lupis_instrument._llm.requests import RequestFacts, read_request
 if TYPE_CHECKING:
     from lupis_instrument._llm.bodies import BodyReader
     from lupis_instrument._llm.endpoints import Endpoint
+    from lupis_instrument._llm.facts import Gathering
+    from lupis_instrument._llm.usage import Usage
 
 _ERROR = 400
 # docs.aws.amazon.com/bedrock/latest/userguide/model-invocation-response headers -> report names
@@ -19,6 +21,8 @@ _HEADER_COUNTS = {
     "x-amzn-bedrock-cache-read-input-token-count": "cacheReadInputTokenCount",
     "x-amzn-bedrock-cache-write-input-token-count": "cacheWriteInputTokenCount",
 }
+# Where all tokens are input, so that a total is as good: Voyage's embeddings report nothing else.
+_INPUT_ONLY = frozenset(("embeddings", "rerank"))
 _ERROR_HEADER = "x-amzn-errortype"
 
 
@@ -75,9 +79,16 @@ def _digest(
         response_model=seen.model,
         response_id=seen.id,
         finish_reasons=seen.finish_reasons,
-        usage=seen.usage(_read_header_counts(headers)) if counts else None,
+        usage=_find_usage(endpoint, seen, headers) if counts else None,
         service_tier=seen.tier,
     )
+
+
+def _find_usage(endpoint: Endpoint, seen: Gathering, headers: Mapping[str, str]) -> Usage | None:
+    usage = seen.usage(_read_header_counts(headers))
+    if usage and usage.input_tokens is None and endpoint.operation in _INPUT_ONLY:
+        return usage._replace(input_tokens=usage.total_tokens)
+    return usage
 
 
 def _read_header_counts(headers: Mapping[str, str]) -> dict[str, Any]:

@@ -129,9 +129,10 @@ class Brotli(Decoder):
             for start in range(0, len(data), 256):
                 self._emit(self._stream.process(data[start : start + 256]))
             return
-        self._emit(self._stream.process(data, output_buffer_limit=PIECE))
-        while not self._stream.can_accept_more_data():
-            self._emit(self._stream.process(b"", output_buffer_limit=PIECE))
+        piece = self._stream.process(data, output_buffer_limit=PIECE)
+        while piece:
+            self._emit(piece)
+            piece = self._stream.process(b"", output_buffer_limit=PIECE)
 
     def _emit(self, piece: bytes) -> None:
         if piece:
@@ -144,23 +145,31 @@ class Zstd(Decoder):
 
     def __init__(self, write: Write) -> None:
         super().__init__(write)
-        module = _import_first("compression.zstd", "backports.zstd", "zstandard")
-        self._writer: Any = None
-        if hasattr(module, "DecompressionParameter"):
-            window = {module.DecompressionParameter.window_log_max: 23}
-            self._stream = module.ZstdDecompressor(options=window)
-        else:
-            decoder = module.ZstdDecompressor(max_window_size=_LARGEST_WINDOW)
-            self._writer = decoder.stream_writer(_Sink(self._put), write_size=PIECE, closefd=False)
+        self._module = _import_first("compression.zstd", "backports.zstd", "zstandard")
+        self._stream: Any = None
+        if not hasattr(self._module, "DecompressionParameter"):
+            decoder = self._module.ZstdDecompressor(max_window_size=_LARGEST_WINDOW)
+            sink = _Sink(self._put)
+            self._stream = decoder.stream_writer(sink, write_size=PIECE, closefd=False)
 
     def feed(self, data: bytes) -> None:
-        """Decode a piece."""
-        if self._writer is not None:
-            self._writer.write(data)
+        """Decode a piece; the zstandard package bounds by what it writes, the others if asked."""
+        if hasattr(self._stream, "write"):
+            self._stream.write(data)
             return
-        self._put(self._stream.decompress(data, max_length=PIECE))
-        while not self._stream.needs_input and not self._stream.eof:
-            self._put(self._stream.decompress(b"", max_length=PIECE))
+        more = True
+        while more:
+            stream = self._stream = self._stream or self._open_frame()
+            self._put(stream.decompress(data, max_length=PIECE))
+            data = stream.unused_data
+            if stream.eof:
+                self._stream = None
+            more = bool(data) if stream.eof else not stream.needs_input
+
+    def _open_frame(self) -> Any:
+        parameter = self._module.DecompressionParameter.window_log_max
+        window_log = _LARGEST_WINDOW.bit_length() - 1
+        return self._module.ZstdDecompressor(options={parameter: window_log})
 
 
 class _Sink:

@@ -6,6 +6,7 @@ import re
 from functools import lru_cache
 from typing import Mapping, NamedTuple
 
+from lupis_instrument._addresses import is_private
 from lupis_instrument._llm.operations import (
     ANYWHERE,
     KNOWN,
@@ -38,14 +39,6 @@ class Endpoint(NamedTuple):
     """False where the call uses no tokens: stored results, counting, lists, files."""
 
 
-_PRIVATE = re.compile(
-    r"""^(?: [^.:]+ | localhost | 0\.0\.0\.0 | 127\.[0-9.]+ | 10\.[0-9.]+ | 192\.168\.[0-9.]+
-    | 172\.(?:1[6-9]|2[0-9]|3[01])\.[0-9.]+ | 169\.254\.[0-9.]+
-    | 100\.(?:6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])\.[0-9.]+
-    | .*\.(?:internal|local|localhost|svc|lan|home\.arpa|test|docker)
-    | \[?(?: ::1 | f[cd][0-9a-f]{2}:.* | fe80:.* )\]? )$""",
-    re.VERBOSE,
-)
 # A label of a public name that says what the host is for.
 _LLM_HOST = re.compile(
     r"(?:^|[.-])(?:llms?|litellm|openai|anthropic|claude|gpt|ollama|vllm|genai|ai-gateway"
@@ -68,6 +61,7 @@ def identify(
         hosts: LUPIS_PROVIDER_HOSTS: ``host:port`` or ``host`` -> a provider's name.
     """
     try:
+        host = host.lower().rstrip(".")
         named = (hosts.get(f"{host}:{port}") or hosts.get(host)) if hosts else None
         return _identify(method, host, port, path.partition("?")[0], named)
     except Exception:
@@ -78,7 +72,6 @@ def identify(
 def _identify(
     method: str, host: str, port: int | None, path: str, named: str | None
 ) -> Endpoint | None:
-    host = host.lower().rstrip(".")
     post = method.upper() == "POST"
     if named:
         return _describe(ALIASES.get(named.lower(), named.lower()), KNOWN, path, post=post)
@@ -86,12 +79,17 @@ def _identify(
     if provider is not None:
         name = _find_addressee(provider.name, path)
         return _describe(name, provider.trust, path, post=post)
-    trust = LIKELY if _PRIVATE.match(host) or _LLM_HOST.search(host) else ANYWHERE
-    operation = find_operation(path, trust) if post else None
+    operation = find_operation(path, LIKELY) if post else None
+    if operation is not None and operation.trust > ANYWHERE and not _is_likely(host):
+        operation = find_operation(path, ANYWHERE)
     if operation is None:
         return None
     name = _guess_provider(operation, port, path)
     return Endpoint(name, operation.name, operation.api, operation.counts)
+
+
+def _is_likely(host: str) -> bool:
+    return is_private(host) or _LLM_HOST.search(host) is not None
 
 
 def _find_addressee(provider: str, path: str) -> str:

@@ -50,12 +50,12 @@ class EventStream:
             length, headers, _ = _PRELUDE.unpack_from(text, place)
             if not starts_event_stream(text[place : place + _PRELUDE.size]) or length < _SHORTEST:
                 self._broken = True
+            elif length > LARGEST_VALUE:
+                self._skip = max(0, length - (len(text) - place))
+                place += length
             elif place + length <= len(text):
                 self._read(text[place : place + length], headers)
                 place += length
-            elif length > LARGEST_VALUE:
-                self._skip = length - (len(text) - place)
-                place = len(text)
             else:
                 break
         self._tail = b"" if self._broken else text[place:]
@@ -69,7 +69,7 @@ class EventStream:
         headers = frame[start : start + headers_length]
         payload = frame[start + headers_length : -_CHECKSUM]
         if payload.startswith(b'{"bytes"'):
-            payload = _unwrap(payload)
+            payload = self._unwrap(payload)
         if self._parsed < _PARSED_ANYWAY or self._reports_anything(payload):
             value = parse(payload)
             if isinstance(value, dict):
@@ -82,14 +82,20 @@ class EventStream:
     def _reports_anything(self, payload: bytes) -> bool:
         return any(report.search(payload) for report in self._reports)
 
+    def _unwrap(self, payload: bytes) -> bytes:
+        """InvokeModelWithResponseStream puts the model's own JSON into base64."""
+        value = parse(payload)
+        inner = value.get("bytes") if isinstance(value, dict) else None
+        try:
+            return b64decode(inner) if isinstance(inner, str) else b""
+        except ValueError:
+            return b""
 
-def _unwrap(payload: bytes) -> bytes:
-    """InvokeModelWithResponseStream puts the model's own JSON into base64."""
-    value = parse(payload)
-    inner = value.get("bytes") if isinstance(value, dict) else None
-    try:
-        return b64decode(inner) if isinstance(inner, str) else b""
-    except ValueError:
+
+class AgentEventStream(EventStream):
+    """The stream of an agent: its `bytes` are text, in which nothing is a report."""
+
+    def _unwrap(self, _: bytes) -> bytes:
         return b""
 
 

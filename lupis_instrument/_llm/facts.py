@@ -56,7 +56,7 @@ class Gathering:
 
     def take(self, value: Any) -> None:
         """Take in one JSON value: a body, an element of an array, or an event's data."""
-        if not isinstance(value, dict):
+        if not value or not isinstance(value, dict):
             return
         whole = value.get("object") not in _PARTIAL_OBJECTS
         for name, member in value.items():

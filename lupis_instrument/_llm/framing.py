@@ -66,13 +66,14 @@ class JsonText:
             self._rest.close()
 
     def _go_on(self) -> None:
-        text = b"".join(self._parts)
-        self._parts = []
-        line, _, rest = text.partition(b"\n")
+        parts, self._parts = self._parts, []
+        text = b"".join(parts)
+        line, _, rest = text[:LARGEST_VALUE].partition(b"\n")
         lines = rest.strip() != b"" and parse(line) is not None
         take, reports = self._take, self._reports
         self._rest = JsonLines(take, reports) if lines else start_skim(take)
-        self._rest.feed(text)
+        for part in parts:
+            self._rest.feed(part)
 
     @property
     def is_stream(self) -> bool:

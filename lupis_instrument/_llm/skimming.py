@@ -17,7 +17,7 @@ _LITERALS = {b"true": True, b"false": False, b"null": None}
 _MOST_TEXT = 512
 _MOST_KEPT = 4096
 _MOST_ELEMENTS = 128
-_LONGEST_SCALAR = 32
+_LONGEST_SCALAR = 512
 _FEW = 4096  # bytes read token by token before a container counts as large
 
 Container = Union[Dict[str, Any], List[Any]]

@@ -37,7 +37,7 @@ class Record:
         conversation: what was in force when it began.
         exchange: the HTTP call it stands for, if it stands for one.
         outer: the record of the span that already stands for the same call.
-        excluded: whether the user wants no span of it.
+        excluded: whether the user, or the sampler, wants no span of it.
         url: where the call goes, for the spans of HTTP calls.
         readable: the span as it ended.
     """
@@ -77,8 +77,9 @@ class Record:
 
     def _end_asked(self, end_time: int | None = None) -> None:
         try:
+            if not self.ended:
+                self.end_time = end_time
             self.ended = True
-            self.end_time = end_time
             if self.exchange is None or not self.exchange.pending:
                 self._hand_over()
         except Exception as fault:
@@ -142,17 +143,21 @@ class Tracking(SpanProcessor):
 
     def _start(self, span: Span, parent_context: Context | None) -> None:
         record = Record(span, _context.current(), self._put)
+        record.excluded = not span.get_span_context().trace_flags.sampled
         url = record.url = _http_url(span)
         if url is not None:
             record.outer = self._same_call(url, parent_context)
-            record.excluded = not record.conversation.capture_http or any(
-                pattern.search(url) for pattern in self._excluded
-            )
+            record.excluded = record.excluded or self._unwanted(url, record.conversation)
             if record.outer is None and not record.excluded:
                 record.exchange = Exchange(self._hosts, record.hold, record.settle)
         if len(self._open) >= _MOST_OPEN:
             self._open.pop(next(iter(self._open)), None)
         self._open[span.get_span_context().span_id] = record
+
+    def _unwanted(self, url: str, conversation: Conversation) -> bool:
+        return not conversation.capture_http or any(
+            pattern.search(url) for pattern in self._excluded
+        )
 
     def _same_call(self, url: str, parent_context: Context | None) -> Record | None:
         """Return the record of a call under way that a span for `url` would repeat."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import math
 import re
+from collections import Counter
 
 _PIECES = re.compile(r"[-_.]")
 _WORD = re.compile(r"[A-Z]?[a-z]{1,12}|[0-9]{1,2}|v[0-9]{1,2}|[A-Z]{1,12}")
 _DIGITS = re.compile(r"[0-9]")
-_CLASSES = (re.compile(r"[a-z]"), re.compile(r"[A-Z]"), _DIGITS)
+_LETTERS = re.compile(r"[A-Za-z]")
+_NAME_PIECES = re.compile(r"[-_/+=]")
+_NAME_PIECE = re.compile(r"[A-Za-z]{0,16}|[a-z]{1,12}[0-9]{1,2}|[0-9]{1,8}")
 _NOT_CREDENTIALS = frozenset(
     "authentication authorization token tokens realm scope error error_description error_uri "
     "authorization_uri resource_metadata resource_id client_id charset credentials credential "
@@ -17,7 +22,8 @@ _KEY_WORDS = frozenset(
     "ant proj or svcacct admin lf live test prod api key secret token canary fake dummy example".split()
 )
 _PROSE_TOKEN = 16
-_MIXED = 2
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_GENERATED_BITS = 3.0
 
 
 def is_random(text: str) -> bool:
@@ -26,9 +32,28 @@ def is_random(text: str) -> bool:
     return not all(_WORD.fullmatch(piece) and piece.lower() not in _KEY_WORDS for piece in pieces)
 
 
-def is_mixed(text: str) -> bool:
-    """Whether two of lower case, upper case and digits occur: true of all but one in 10^5 keys."""
-    return sum(bool(kind.search(text)) for kind in _CLASSES) >= _MIXED
+def is_generated(text: str) -> bool:
+    """Whether a text looks drawn at random: letters and digits, evenly spread, no UUID, no words."""
+    if _UUID.fullmatch(text) or not (_DIGITS.search(text) and _LETTERS.search(text)):
+        return False
+    if all(_NAME_PIECE.fullmatch(piece) for piece in _NAME_PIECES.split(text)):
+        return False
+    return entropy(text) >= _GENERATED_BITS
+
+
+def entropy(text: str) -> float:
+    """Shannon's entropy in bits a character: about 3.5 of 32 random hex digits, 2.5 to 3.5 of words."""
+    shares = [count / len(text) for count in Counter(text).values()]
+    return -sum(share * math.log2(share) for share in shares)
+
+
+def is_discord_token(text: str) -> bool:
+    """Whether the first part is a number in base64, as the id of a Discord user is."""
+    head = text.partition(".")[0]
+    try:
+        return base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)).isdigit()
+    except ValueError:
+        return False
 
 
 def has_digit(text: str) -> bool:

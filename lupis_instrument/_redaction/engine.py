@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Iterable, Iterator, NamedTuple, Protocol
+from typing import Callable, Iterable, Iterator, NamedTuple, Protocol
 
 from .escapes import View, decode, has_escapes
 from .hits import Hit, merge
 from .modes import Mode, is_mark
 from .names import NameList
-from .prefilter import Prefilter
+from .prefilter import DIGITS, TO_ZEROS, Prefilter
 from .rules import RULES, Rule
 from .values import build_finders
 
@@ -35,23 +35,63 @@ class Finder(Protocol):
 
 
 class RuleFinder:
-    """Applies one row of the rules."""
+    """Applies one row of the rules, or one of its prefixes."""
 
-    def __init__(self, rule: Rule) -> None:
+    def __init__(self, rule: Rule, regex: str) -> None:
         self._rule = rule
+        self._source = regex
         self._regex: re.Pattern[str] | None = None
 
-    def find(self, text: str, lowered: str) -> Iterator[Hit]:  # noqa: ARG002 - the protocol's
+    def find(self, text: str, lowered: str) -> Iterator[Hit]:
         """All matches that pass the rule's check."""
+        matches = self._compiled().finditer(lowered if self._rule.fold else text)
+        return (hit for match in matches for hit in self._hit(text, match))
+
+    def find_at(self, text: str, place: int) -> Iterator[Hit]:
+        """The match that begins at this place, if there is one that passes the rule's check."""
+        match = self._compiled().match(text, place)
+        return self._hit(text, match) if match else iter(())
+
+    def _compiled(self) -> re.Pattern[str]:
         if self._regex is None:
-            self._regex = re.compile(self._rule.regex, re.ASCII)
-        check = self._rule.check
-        group = "secret" if "secret" in self._regex.groupindex else 0
-        for match in self._regex.finditer(text):
-            secret = match.group(group)
-            if not is_mark(secret) and (check is None or check(secret)):
-                start, end = match.span(group)
-                yield Hit(start, end, self._rule.id, self._rule.concealed)
+            self._regex = re.compile(self._source, re.ASCII)
+        return self._regex
+
+    def _hit(self, text: str, match: re.Match[str]) -> Iterator[Hit]:
+        start, end = match.span("secret" if "secret" in match.re.groupindex else 0)
+        secret, rule = text[start:end], self._rule
+        if not is_mark(secret) and (rule.check is None or rule.check(secret)):
+            yield Hit(start, end, rule.id, rule.concealed)
+
+
+class DigitFinder(RuleFinder):
+    """Applies a rule for long numbers, at the places only where there are some."""
+
+    def find(self, text: str, lowered: str) -> Iterator[Hit]:
+        """As any rule, but of plain text only the long runs of digits are looked at."""
+        if not text.isascii():
+            return super().find(text, lowered)
+        zeros = lowered.encode("ascii").translate(TO_ZEROS)
+        places = sorted({place for digits in DIGITS for place in _places(digits, zeros)})
+        return (hit for place in places for hit in self.find_at(text, place))
+
+
+def _places(part: bytes, data: bytes) -> Iterator[int]:
+    place = data.find(part)
+    while place >= 0:
+        yield place
+        place = data.find(part, place + len(part))
+
+
+def find_by_rule(rule: Rule) -> Iterator[tuple[str, RuleFinder]]:
+    """The finders of a rule, each with the literal that calls for it."""
+    if len(rule.regexes) == 1:
+        kind = DigitFinder if rule.literals == ("#digits",) else RuleFinder
+        finder = kind(rule, rule.regexes[0])
+        yield from ((literal, finder) for literal in rule.literals)
+    else:
+        for literal, regex in zip(rule.literals, rule.regexes):
+            yield literal, RuleFinder(rule, regex)
 
 
 class Unsettled(Exception):  # noqa: N818 - named for what happened
@@ -73,17 +113,24 @@ class Engine:
         self.mode = mode
         entries: list[tuple[str, Finder]] = list(extra)
         for rule in RULES:
-            finder = RuleFinder(rule)
-            entries += [(literal, finder) for literal in rule.literals]
-        entries += [(finder.anchor, finder) for finder in build_finders(names)]
+            entries += find_by_rule(rule)
+        entries += [(finder.literal, finder) for finder in build_finders(names)]
         self._prefilter = Prefilter(entries)
 
-    def choose(self, text: str) -> list[Finder]:
-        """The finders that have to look at this text, as it is or with its escapes undone."""
-        chosen = self._prefilter.choose(_lower_bytes(text))
-        for view in _views(text):
-            chosen += self._prefilter.choose(_lower_bytes(view[-1].text))
-        return chosen
+    def sift(self, texts: list[str]) -> Callable[[str], bool] | None:
+        """Look at many texts at once, as one.
+
+        Returns:
+            What tells of each of them whether it has to be redacted; None if none has.
+        """
+        joined = "\n".join(texts)
+        if has_escapes(joined):
+            plain = [views[-1].text for text in texts for views in _views(text)]
+            joined = "\n".join([joined, *plain])
+        literals = {literal for literal, _ in self._prefilter.choose(_lower_bytes(joined))}
+        if not literals:
+            return None
+        return lambda text: has_escapes(text) or _holds(text, literals)
 
     def hits(self, text: str) -> list[Hit]:
         """The parts of the text that are to be hidden, in order, none overlapping another."""
@@ -105,18 +152,23 @@ class Engine:
             text = self._write(text, hits)
         raise Unsettled
 
-    def covers(self, text: str) -> bool:
-        """Whether one value rule matches all of the text, so that it may be shown as that rule does."""
-        hits = self.hits(text)
-        return len(hits) == 1 and hits[0][:2] == (0, len(text)) and not hits[0].concealed
+    def mark_hidden(self, text: str) -> str:
+        """What stands for a text hidden for its name: as a value rule shows it that matches all of it."""
+        # Cookies, parameters: no rule for a value that may be shown matches across these.
+        if self.mode.name == "remove" or ";" in text or "," in text:
+            return self.mode.named
+        hits = merge(self._look(text))
+        whole = len(hits) == 1 and hits[0][:2] == (0, len(text)) and not hits[0].concealed
+        return self.mode.value(text) if whole else self.mode.named
 
     def _look(self, text: str) -> list[Hit]:
         data = _lower_bytes(text)
-        finders = self._prefilter.choose(data)
-        if not finders:
+        chosen = self._prefilter.choose(data)
+        if not chosen:
             return []
         lowered = data.decode("utf-8", "surrogatepass")
-        return [hit for finder in dict.fromkeys(finders) for hit in finder.find(text, lowered)]
+        finders = dict.fromkeys(finder for _, finder in chosen)
+        return [hit for finder in finders for hit in finder.find(text, lowered)]
 
     def _write(self, text: str, hits: list[Hit]) -> str:
         pieces: list[str] = []
@@ -137,6 +189,11 @@ class Engine:
 def _lower_bytes(text: str) -> bytes:
     """UTF-8 with ASCII letters in lower case: `str.lower` would move characters (``İ``)."""
     return text.encode("utf-8", "surrogatepass").lower()
+
+
+def _holds(text: str, literals: Iterable[bytes]) -> bool:
+    data = _lower_bytes(text)
+    return any(literal in data for literal in literals)
 
 
 def _views(text: str) -> Iterator[list[View]]:

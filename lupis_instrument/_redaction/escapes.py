@@ -6,9 +6,9 @@ import re
 from bisect import bisect_right
 from typing import NamedTuple
 
-# Percent-encoding (RFC 3986), JSON's \u003d and \/ (RFC 8259), HTML's character references.
+# Percent-encoding (RFC 3986), JSON's \u003d, \/ and \n (RFC 8259), HTML's character references.
 _ESCAPE = re.compile(
-    r"%([0-9A-Fa-f]{2})|\\u00([0-9A-Fa-f]{2})|\\(/)|&(quot|amp|apos|lt|gt|#34|#39|#x22|#x27);"
+    r"%([0-9A-Fa-f]{2})|\\u00([0-9A-Fa-f]{2})|\\([/nrt])|&(quot|amp|apos|lt|gt|#34|#39|#x22|#x27);"
 )
 _REFERENCES = {"quot": '"', "amp": "&", "apos": "'", "lt": "<", "gt": ">", "#34": '"', "#39": "'"}
 _REFERENCES.update({"#x22": '"', "#x27": "'"})
@@ -63,6 +63,6 @@ def _character(match: re.Match[str]) -> str:
     if match.group(4):
         return _REFERENCES[match.group(4)]
     if match.group(3):
-        return "/"
+        return "/" if match.group(3) == "/" else " "
     code = int(match.group(1) or match.group(2), 16)
     return chr(code) if code < _ASCII else ""

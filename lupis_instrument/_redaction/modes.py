@@ -36,7 +36,9 @@ class Mode(NamedTuple):
             return mask(secret)
         if self.name == "remove":
             return REDACTED
-        return f"[HASH:{keyed_hash(secret, self.hash_key) if self.hash_key else plain_hash(secret)}]"
+        return (
+            f"[HASH:{keyed_hash(secret, self.hash_key) if self.hash_key else plain_hash(secret)}]"
+        )
 
 
 def mask(secret: str) -> str:

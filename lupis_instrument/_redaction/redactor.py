@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 from .engine import Engine, Redaction
 from .modes import MODES, REDACTED, Mode, is_mark
@@ -13,7 +13,12 @@ TOO_DEEP = "[TOO DEEP]"
 CYCLE = "[CYCLE]"
 _DEPTH = 32
 _KNOWN_NAMES = 4096
-_UNNAMED = object()
+_KNOWN_VALUES = 2048
+_SHORT = 128
+_TEXTS = (str, list, tuple)
+_PLAIN = (bool, float, type(None))
+# Smaller numbers can't be those of a payment card.
+_CARD = 10**12
 
 
 class Redactor:
@@ -46,7 +51,8 @@ class Redactor:
         self._names = NameList(own.name for own in compiled if own.name)
         extra = [(own.literal, own) for own in compiled if not own.name]
         self._engine = Engine(Mode(mode, key or None), self._names, extra)
-        self._attribute_names: dict[str, tuple[str, Name | None]] = {}
+        self._known: dict[str, tuple[str, Name | None]] = {}
+        self._clean: set[str] = set()
 
     def text(self, value: str) -> str:
         """The text without its secrets; the same object if it has none."""
@@ -65,7 +71,7 @@ class Redactor:
     def attribute(self, name: str, value: Any) -> Any:
         """The value of one span attribute or property, as its name and its content allow."""
         try:
-            return self._value(value, self._names.find_attribute(name), ())
+            return self._value(value, (self._known.get(name) or self._learn(name))[1], ())
         except Exception:
             return REDACTED
 
@@ -84,7 +90,61 @@ class Redactor:
             return REDACTED
 
     def _attributes(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
-        return {self.text(name): self.attribute(name, value) for name, value in attributes.items()}
+        result: dict[str, Any] = {}
+        unsure: list[tuple[str, Any]] = []
+        texts: list[str] = []
+        for name, value in attributes.items():
+            shown, row = self._known.get(name) or self._learn(name)
+            result[shown] = value
+            if row is not None:
+                result[shown] = self._safely(value, row)
+            elif not (type(value) in _PLAIN or (type(value) is int and abs(value) < _CARD)):
+                unsure.append((shown, value))
+        pending = [entry for entry in unsure if not self._is_clean(entry[1], texts)]
+        needs_work = self._engine.sift(texts) if texts else None
+        for shown, value in pending:
+            if type(value) not in _TEXTS or (needs_work and _any_of(needs_work, value)):
+                result[shown] = self._safely(value, None)
+        if not needs_work:
+            self._remember(texts)
+        return result
+
+    def _is_clean(self, value: Any, texts: list[str]) -> bool:
+        """Whether a value is known to hold no secret; if it isn't, its texts join those to look at.
+
+        Most values of a span are the same as in the one before: hosts, models, header fields.
+        """
+        clean = self._clean
+        if type(value) is str:
+            if value in clean:
+                return True
+            texts.append(value)
+        elif type(value) in _TEXTS:
+            new = [item for item in value if type(item) is not str or item not in clean]
+            if not all(type(item) is str for item in new):
+                return False
+            texts += new
+            return not new
+        return False
+
+    def _remember(self, texts: list[str]) -> None:
+        if len(self._clean) > _KNOWN_VALUES:
+            self._clean.clear()
+        self._clean.update([text for text in texts if len(text) <= _SHORT])
+
+    def _learn(self, name: str) -> tuple[str, Name | None]:
+        """How an attribute's name is shown, and the row by which it hides its value."""
+        if len(self._known) >= _KNOWN_NAMES:
+            self._known.clear()
+        known = self._engine.redact(name), self._names.find_attribute(name)
+        self._known[name] = known
+        return known
+
+    def _safely(self, value: Any, row: Name | None) -> Any:
+        try:
+            return self._value(value, row, ())
+        except Exception:
+            return REDACTED
 
     def _value(self, value: Any, row: Name | None, above: tuple[int, ...]) -> Any:
         if value is None or isinstance(value, bool):
@@ -103,14 +163,15 @@ class Redactor:
         """A value hidden for its name: shown as a value rule shows it, if one matches all of it."""
         if not value or is_mark(value):
             return value
-        if self._engine.covers(value):
-            return self._engine.mode.value(value)
-        return self._engine.mode.named
+        return self._engine.mark_hidden(value)
 
     def _number(self, value: float) -> Any:
         """A number, unless it is that of a payment card."""
+        if abs(value) < _CARD or value != value:  # noqa: PLR0124 - not a number
+            return value
         text = str(value)
-        return value if self._engine.redact(text) is text else self._engine.redact(text)
+        hidden = self._engine.redact(text)
+        return value if hidden is text else hidden
 
     def _container(self, value: Any, row: Name | None, above: tuple[int, ...]) -> Any:
         if isinstance(value, Mapping):
@@ -133,6 +194,12 @@ class Redactor:
         result = {}
         for key, item in value.items():
             name = key if isinstance(key, str) else str(key)
-            own = row or self._names.find_attribute(name)
-            result[self._engine.redact(name) if isinstance(key, str) else key] = self._value(item, own, above)
+            shown, own = self._known.get(name) or self._learn(name)
+            result[shown if isinstance(key, str) else key] = self._value(item, row or own, above)
         return result
+
+
+def _any_of(needs_work: Callable[[str], bool], value: Any) -> bool:
+    if type(value) is str:
+        return needs_work(value)
+    return any(type(item) is not str or needs_work(item) for item in value)

@@ -17,20 +17,19 @@ _LONGEST_NESTED = 4096
 
 _QUOTE = r"\\{0,8}[\"'`]"
 # After a name: the rest of it, its closing quote, and what leads over to the value: an assignment in
-# the notations of programs, logs and data; the end of an XML tag; the comma of a header pair; the
-# "value" of a name-value object; the blank after a command-line option.
+# the notations of programs, logs and data; the end of an XML tag; the "value" of a name-value object;
+# the comma of a header pair; the blank after a command-line option or, in SQL, before a string.
 _TAIL = (
-    r"[\w.\-]{0,48}(?P<close>" + _QUOTE + r")?\]?(?:"
-    r"\s{0,4},\s{0,4}" + _QUOTE + r"value" + _QUOTE + r"\s{0,4}:\s{0,8}"
-    r"|(?P<plain>\s{0,8}(?:[:|?.+]{0,3}={1,3}>?|:)\s{0,8})"
+    rf"[\w.\-]{{0,48}}(?P<close>{_QUOTE})?\]?(?:"
+    r"(?P<sign>\s{0,8}(?:[:|?.+]{0,3}={1,3}>?|:)(?:[ \t]{0,8}(?=\S)|\s{0,8}(?=\\{0,8}[\"'])))"
     r"|(?P<tag>>\s{0,8})"
-    r"|(?P<pair>,\s{0,8})"
-    r"|(?P<option>\s))"
+    rf"|(?(close)\s{{0,4}},\s{{0,4}}(?:{_QUOTE}value{_QUOTE}\s{{0,4}}:\s{{0,8}}|(?P<pair>(?=[\"'bu])))"
+    r"|(?P<blank>"
 )
+# Only texts with "--" have options; elsewhere, blanks after such words are too many to look at each.
+_BLANKS = {True: r"\s{1,4})))", False: r"\s{1,4}(?=')(?!'\S{0,2}'))))"}
 _END = r"\s&;,\"'`<\\)\]}"
-_RUN = re.compile(
-    rf"(?:[^{_END}]|[)\]}}](?=[^{_END}])|[\"'](?=\w)|\\(?![\\\"'`\s]|$))+", re.ASCII
-)
+_RUN = re.compile(rf"(?:[^{_END}]|[)\]}}](?=[^{_END}])|[\"'](?=\w)|\\(?![\\\"'`\s]|$))+", re.ASCII)
 _SCHEME = re.compile(r"(?:bearer|basic|token|apikey|negotiate|digest)(?:\s|\+){1,4}", re.IGNORECASE)
 _DIGITS = re.compile(r"\d[\d .\-]{1,30}\d", re.ASCII)
 _MARK = re.compile(rf"(?:{MARK.pattern})(?=[{_END}]|$)")
@@ -47,6 +46,14 @@ _SMALL_NUMBER = 5
 _MEMBER = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", re.ASCII)
 
 
+# Finders may share a shorter literal to look for: fewer looks at every text.
+_GATES = {
+    "authorization": "auth",
+    "credential": "cred",
+    "credit": "cred",
+}
+
+
 class _Place(NamedTuple):
     """Where a name's value stands in a text."""
 
@@ -59,23 +66,24 @@ class NameFinder:
     """Looks for the names that contain one word, the anchor, and hides what they hide.
 
     Attributes:
-        anchor: The lower-case text without which none of the names can occur.
+        literal: The lower-case text without which none of the names can occur.
     """
 
     def __init__(self, anchor: str, pattern: str, names: NameList) -> None:
-        self.anchor = anchor
+        self.literal = _GATES.get(anchor, anchor)
         self.rule = f"name:{anchor}"
         self._pattern = pattern
-        self._regex: re.Pattern[str] | None = None
+        self._regexes: dict[bool, re.Pattern[str]] = {}
         self._names = names
         self._known: dict[str, Name | None] = {}
 
     def find(self, text: str, lowered: str) -> Iterator[Hit]:
         """All values in the text that are hidden because of a name with this anchor."""
-        if self._regex is None:
-            self._regex = re.compile(self._pattern, re.ASCII)
+        options = "--" in lowered
+        if options not in self._regexes:
+            self._regexes[options] = re.compile(self._pattern + _BLANKS[options], re.ASCII)
         done = 0
-        for match in self._regex.finditer(lowered):
+        for match in self._regexes[options].finditer(lowered):
             if match.start() < done:
                 continue
             hit = self._hit(text, match)
@@ -135,7 +143,11 @@ def _pattern(anchor: str, patterns: dict[str, list[str]]) -> str:
     ways = patterns[anchor]
     longer = any(other != anchor and other.startswith(anchor) for other in patterns)
     around = "" if longer or "" in ways else f"(?:{'|'.join(sorted(set(ways)))})"
-    return f"{re.escape(anchor)}{around}{_TAIL}"
+    if around and anchor == "key":  # most keys have nothing before them: one look for all
+        around = f"(?:(?<=[a-z0-9][ _.\\-]key)|(?<=[a-z0-9]key)){around}"
+    plural = f"{anchor}s" in patterns or anchor.endswith("s")
+    single = "" if plural else "(?!s(?![a-z]))"
+    return f"{re.escape(anchor)}{around}{single}{_TAIL}"
 
 
 def _name_start(text: str, position: int) -> int:
@@ -152,11 +164,12 @@ def _leads_to_value(text: str, start: int, match: re.Match[str]) -> bool:
     before = text[start - 1] if start else ""
     if match.group("tag"):
         return before in "<:/" and bool(before)
-    if match.group("pair"):
+    if match.group("pair") is not None:
         opener = text[max(0, start - 12) : start].rstrip(_QUOTES + "\\").rstrip("bBuU")
-        return bool(match.group("close")) and opener.endswith(("(", "["))
-    if match.group("option"):
-        return text.startswith("--", start) and not match.group("close")
+        return opener.endswith(("(", "["))
+    if match.group("blank"):
+        in_sql = match.group().startswith(("pass", "pwd")) and text.startswith("'", match.end())
+        return in_sql or text.startswith("--", start)
     return True
 
 
@@ -172,7 +185,7 @@ def _find_value(text: str, start: int, match: re.Match[str], row: Name) -> _Plac
         return _quoted(text, opening)
     if text[position : position + 1] in {"[", "{"}:
         return _nested(text, position)
-    if row.value == "line" and match.group("plain") and "=" not in match.group("plain"):
+    if row.value == "line" and match.group("sign") and "=" not in match.group("sign"):
         return _rest_of_line(text, start, position)
     return _unquoted(text, position, row)
 

@@ -37,8 +37,12 @@ def with_requests() -> Callable[[dict[str, Any]], Seen]:
 
     def send(call: dict[str, Any]) -> Seen:
         with session.request(
-            call["method"], call["url"], data=call["body"].encode(), headers=call["headers"],
-            stream=True, allow_redirects=False,
+            call["method"],
+            call["url"],
+            data=call["body"].encode(),
+            headers=call["headers"],
+            stream=True,
+            allow_redirects=False,
         ) as response:
             return response.status_code, digest(response.iter_content(chunk_size=None))
 
@@ -53,8 +57,13 @@ def with_urllib3() -> Callable[[dict[str, Any]], Seen]:
     def send(call: dict[str, Any]) -> Seen:
         headers = {**call["headers"], "accept-encoding": "gzip, deflate, br, zstd"}
         response = pool.request(
-            call["method"], call["url"], body=call["body"].encode(), headers=headers,
-            preload_content=False, redirect=False, retries=False,
+            call["method"],
+            call["url"],
+            body=call["body"].encode(),
+            headers=headers,
+            preload_content=False,
+            redirect=False,
+            retries=False,
         )
         try:
             return response.status, digest(response.stream(64, decode_content=True))
@@ -102,8 +111,13 @@ def with_aiohttp() -> Callable[[dict[str, Any]], Seen]:
         if not sessions:
             sessions.append(aiohttp.ClientSession())
         async with sessions[0].request(
-            call["method"], call["url"], data=call["body"].encode(), headers=call["headers"],
-            proxy=os.environ["HTTPS_PROXY"], ssl=context, allow_redirects=False,
+            call["method"],
+            call["url"],
+            data=call["body"].encode(),
+            headers=call["headers"],
+            proxy=os.environ["HTTPS_PROXY"],
+            ssl=context,
+            allow_redirects=False,
         ) as response:
             return response.status, digest([piece async for piece in response.content.iter_any()])
 

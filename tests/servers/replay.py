@@ -18,8 +18,6 @@ import trustme
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.corpus.exchanges import Recorded
-
 _CONNECTION_HEADERS = frozenset(
     ("connection", "content-encoding", "content-length", "date", "keep-alive", "transfer-encoding")
 )
@@ -86,12 +84,14 @@ class _Replay:
             writer.close()
 
     async def answer(self, writer: asyncio.StreamWriter, headers: Mapping[str, str]) -> None:
-        exchange: Recorded = self.exchanges[headers["x-replay-id"]]
+        exchange = self.exchanges[headers["x-replay-id"]]
         body = exchange.body
         lines = [f"HTTP/1.1 {exchange.status} Recorded"]
-        for name, values in exchange.response_headers.items():
-            if name.lower() not in _CONNECTION_HEADERS:
-                lines += [f"{name}: {value}" for value in values]
+        lines += [
+            f"{name}: {value}"
+            for name, value in exchange.headers.items()
+            if name not in _CONNECTION_HEADERS
+        ]
         if self.encoding in headers.get("accept-encoding", ""):
             body = ENCODERS[self.encoding](body)
             lines += [f"content-encoding: {self.encoding}", "x-encoded: 1"]

@@ -1,0 +1,46 @@
+"""Has the spans of calls noted that are not to be recorded: they must not go unwatched either.
+
+Upstream's instrumentors add trace headers for a span that is not sampled too, and only a span that
+was noted when it began tells where its headers would go.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Sequence
+
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
+from opentelemetry.trace import SpanKind
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Link, TraceState
+    from opentelemetry.util.types import Attributes
+
+
+class Noting(Sampler):
+    """Decides as another sampler does, but has no CLIENT span dropped before it begins."""
+
+    def __init__(self, inner: Sampler) -> None:
+        """Decide as `inner` does."""
+        self._inner = inner
+
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = None,
+        trace_state: TraceState | None = None,
+    ) -> SamplingResult:
+        """Return the decision on a span that begins."""
+        more: Any = (kind, attributes, links, trace_state)
+        result = self._inner.should_sample(parent_context, trace_id, name, *more)
+        if kind is not SpanKind.CLIENT or result.decision is not Decision.DROP:
+            return result
+        return SamplingResult(Decision.RECORD_ONLY, result.attributes, result.trace_state)
+
+    def get_description(self) -> str:
+        """Return what the other sampler is called."""
+        return self._inner.get_description()

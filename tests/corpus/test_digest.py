@@ -1,0 +1,112 @@
+"""Recorded exchanges, fed whole and in pieces, plain and compressed, are read exactly."""
+
+from __future__ import annotations
+
+import gzip
+import operator
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+import exchanges
+
+from lupis_instrument._llm import BodyReader, Facts, Usage, digest, identify
+
+CORPUS = exchanges.find()
+pytestmark = pytest.mark.skipif(
+    CORPUS is None, reason=f"{exchanges.VARIABLE} doesn't say where recorded exchanges are"
+)
+EXACT = 0.995
+
+
+@pytest.fixture(scope="module")
+def recordings():
+    return exchanges.load(CORPUS)
+
+
+def read(exchange, cut, encoding):
+    headers = {
+        name: value for name, value in exchange.headers.items() if name != "content-encoding"
+    }
+    body = exchange.body
+    if encoding == "gzip":
+        body = gzip.compress(body)
+        headers["content-encoding"] = "gzip"
+    elif encoding == "decoded":  # as clients hand it over: header kept, body plain
+        headers["content-encoding"] = "gzip"
+    endpoint = identify(exchange.method, exchange.host, exchange.port, exchange.path)
+    if endpoint is None:
+        return Facts()
+    reader = BodyReader(endpoint, headers.get("content-type"), headers.get("content-encoding"))
+    for start in range(0, len(body), cut or len(body) or 1):
+        reader.feed(body[start : start + (cut or len(body))])
+    reader.finish()
+    return digest(
+        endpoint,
+        path=exchange.path,
+        request_body=exchange.request_body,
+        status=exchange.status,
+        headers=headers,
+        body=reader,
+    )
+
+
+def describe(facts):
+    usage = facts.usage or Usage()
+    return {
+        "model": facts.response_model,
+        "input_tokens_total": usage.input_tokens,
+        **{name: getattr(usage, name) for name in exchanges.TOKENS if name != "input_tokens_total"},
+    }
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip", "decoded"])
+@pytest.mark.parametrize("cut", [0, 1, 17])
+def test_usage_and_model_are_exact(recordings, cut, encoding, capsys):
+    """However a body comes, what is read out of it is what the provider reported."""
+    differences = [
+        exchanges.find_differences(exchange, describe(read(exchange, cut, encoding)))
+        for exchange in recordings
+    ]
+    table = exchanges.format_table(zip(recordings, map(operator.not_, differences)))
+    with capsys.disabled():
+        whole = (cut, encoding) == (0, "identity")
+        print(f"\n{encoding}, cut at {cut}", table if whole else table.splitlines()[-1], sep="\n")
+        for exchange, difference in zip(recordings, differences):
+            if difference:
+                print(exchange.id, exchange.provider, exchange.api_flavor, difference)
+    assert EXACT <= differences.count({}) / len(differences)
+
+
+def test_model_asked_for_is_read(recordings):
+    """The request's model is read from body or path, wherever the recording holds it."""
+    wrong = {
+        exchange.id: (exchange.request_model, asked)
+        for exchange in recordings
+        for asked in [read(exchange, 0, "identity").request_model]
+        if exchange.request_model
+        and asked != exchange.request_model
+        and identify(exchange.method, exchange.host, exchange.port, exchange.path)
+        and len(exchange.request_body) < 3900  # recordings cut longer ones off
+    }
+    assert {} == wrong
+
+
+def test_failed_calls_use_no_tokens(recordings):
+    """An answer with an error status reports no usage."""
+    used = [
+        exchange.id
+        for exchange in recordings
+        if exchange.status >= 400 and read(exchange, 0, "identity").usage
+    ]
+    assert [] == used
+
+
+def test_nothing_read_is_message_text(recordings):
+    """Facts hold short words and numbers only."""
+    for exchange in recordings:
+        facts = read(exchange, 0, "identity")
+        words = (*facts.finish_reasons, facts.error_type or "", facts.service_tier or "")
+        assert all(len(word) <= 64 and " " not in word for word in words), exchange.id
