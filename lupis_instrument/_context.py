@@ -1,13 +1,13 @@
 """The chat id and the user metadata in force, here and now.
 
-Two layers: values of the whole process, and values of one piece of work (`run`, `conversation`)
-that follow it into tasks by contextvars. A span or event takes a `Conversation` snapshot when it
-starts; nothing is ever attached across a `yield`.
+Two layers: values of the whole process, and values of one piece of work (`run`, `conversation`).
+The latter are kept in OpenTelemetry's context, so they follow the work wherever that does: into
+tasks by contextvars, into threads by upstream's threading instrumentation. A span or event takes
+a `Conversation` snapshot when it starts; nothing is ever attached across a `yield` of ours.
 """
 
 from __future__ import annotations
 
-import contextvars
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, Iterator, Mapping, NamedTuple
@@ -50,7 +50,7 @@ class Conversation(NamedTuple):
 
 EMPTY = Conversation()
 
-_work: contextvars.ContextVar[Conversation] = contextvars.ContextVar("lupis_work", default=EMPTY)
+_KEY = "lupis-conversation"
 
 
 class ProcessValues:
@@ -84,22 +84,38 @@ process = ProcessValues()
 
 def current() -> Conversation:
     """Return what is in force for the work that calls."""
-    return _work.get().over(process.merged)
+    return _working().over(process.merged)
+
+
+def _working() -> Conversation:
+    from opentelemetry.context import get_value
+
+    found = get_value(_KEY)
+    return found if isinstance(found, Conversation) else EMPTY
 
 
 @contextmanager
 def work(narrower: Conversation) -> Iterator[None]:
     """Have `narrower` in force inside the `with` block, over what is in force outside it."""
-    token = _work.set(narrower.over(_work.get()))
+    from opentelemetry import context
+
+    token = context.attach(context.set_value(_KEY, narrower.over(_working())))
     try:
         yield
     finally:
-        _reset(token)
+        _leave(token)
 
 
-def _reset(token: contextvars.Token[Conversation]) -> None:
+def _leave(token: Any) -> None:
+    """Detach; unlike `opentelemetry.context.detach`, log nothing where there is nothing to do."""
+    variable = getattr(token, "var", None)
+    if variable is None:
+        from opentelemetry import context
+
+        context.detach(token)  # of a runtime context that is not contextvars'
+        return
     try:
-        _work.reset(token)
+        variable.reset(token)
     except ValueError:
         # The block was left in another context than it was entered in (a generator finished by
         # the event loop's shutdown, for one): that context never saw the value.

@@ -203,6 +203,7 @@ def _make() -> Runtime | None:
     # Read once, when the first instrumentor is set up; a choice of the user's stands.
     os.environ.setdefault(_names.ENV_SEMCONV_OPT_IN, "http")
     runtime = Runtime(resolved)
+    guarded("following work into threads", _follow_into_threads)
     if hasattr(os, "register_at_fork"):  # not on Windows
         os.register_at_fork(after_in_child=_after_fork)
     _look_for_clients(resolved.config)
@@ -285,6 +286,14 @@ def report_client(client: Client, fault: Exception) -> None:
         "error" if client.name in config.instrument else "warning",
         f"{client.distribution or client.name}{version} is not instrumented: {reason}",
     )
+
+
+def _follow_into_threads() -> None:
+    from opentelemetry.instrumentation.threading import ThreadingInstrumentor
+
+    from lupis_instrument._instrumentation.upstream import switch_on
+
+    switch_on(ThreadingInstrumentor, None)
 
 
 def _look_for_clients(config: LupisConfig) -> None:

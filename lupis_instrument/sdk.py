@@ -155,7 +155,7 @@ class LupisSDK:
 
     def set_chat_id(self, chat_id: str) -> None:
         """Set the chat id of all later spans and events of this process."""
-        _context.process.set(chat=Conversation(chat_id=chat_id))
+        _context.process.set(chat=Conversation(chat_id=_text(chat_id)))
 
     def clear_chat_id(self) -> None:
         """Undo `set_chat_id`."""
@@ -198,6 +198,7 @@ class LupisSDK:
             capture_http: whether HTTP calls of the block are recorded.
         """
         options = LupisBlockOptions(chat_id, name, metadata, capture_http)
+        self._runtime()  # so that threads started inside take the conversation along
         with _context.work(_narrower(options)):
             if name is None:
                 yield
@@ -336,10 +337,10 @@ def _conversation(metadata: LupisMetadata | None) -> Conversation:
     if not isinstance(metadata, LupisMetadata):
         raise LupisUsageError(f"expected LupisMetadata, got {type(metadata).__name__}")
     return Conversation(
-        metadata.chat_id,
-        metadata.user_id,
-        metadata.organization_id,
-        metadata.session_id,
+        _text(metadata.chat_id),
+        _text(metadata.user_id),
+        _text(metadata.organization_id),
+        _text(metadata.session_id),
         dict(metadata.extra or {}),
     )
 
@@ -347,5 +348,10 @@ def _conversation(metadata: LupisMetadata | None) -> Conversation:
 def _narrower(options: LupisBlockOptions) -> Conversation:
     conversation = _conversation(options.metadata)._replace(capture_http=options.capture_http)
     if options.chat_id is not None:
-        conversation = conversation._replace(chat_id=options.chat_id)
+        conversation = conversation._replace(chat_id=_text(options.chat_id))
     return conversation
+
+
+def _text(value: Any) -> str | None:
+    """Return an id as text: programs have UUIDs and numbers for ids too."""
+    return None if value is None else str(value)

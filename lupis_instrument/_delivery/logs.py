@@ -33,7 +33,9 @@ def encode(events: Sequence[Mapping[str, Any]], resource: Mapping[str, Any]) -> 
 def _record(event: Mapping[str, Any]) -> LogRecord:
     nanoseconds = event["timestamp"] * _NANOSECONDS
     record = LogRecord(
-        time_unix_nano=nanoseconds, observed_time_unix_nano=nanoseconds, severity_number=SEVERITY_NUMBER_INFO
+        time_unix_nano=nanoseconds,
+        observed_time_unix_nano=nanoseconds,
+        severity_number=SEVERITY_NUMBER_INFO,
     )
     # Records have a field for the name since protocol 1.5; before, it was an attribute.
     if "event_name" in LogRecord.DESCRIPTOR.fields_by_name:

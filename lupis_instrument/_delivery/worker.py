@@ -83,20 +83,22 @@ class Worker(Generic[Item, Prepared]):
         if self._thread is None:
             self._start()
 
-    def _start(self) -> None:
+    def _start(self) -> bool:
+        """Start the thread; returns False if none can be had any more."""
         # Not waiting for the lock: whoever holds it starts the thread, and if that is a frame
         # below this one (the garbage collector came in between), waiting would never end.
         if not self._starting.acquire(blocking=False):
-            return
+            return True
         try:
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 thread.start()
                 self._thread = thread
         except RuntimeError:
-            pass  # the interpreter is ending: what waits is delivered by `flush`
+            return False  # the interpreter is ending
         finally:
             self._starting.release()
+        return True
 
     def flush(self, timeout: float, *, stop: bool = False) -> bool:
         """Deliver all that was put until now.
@@ -117,13 +119,12 @@ class Worker(Generic[Item, Prepared]):
             marker.done.set()
             return marker.done
         self._queue.put(marker)
-        if self._thread is None:
-            self._start()
-        if self._thread is None or not self._thread.is_alive():
-            # No thread can be had any more. Delivering here may take as long as `deliver` does.
+        thread = self._thread
+        if not (self._start() if thread is None else thread.is_alive()):
+            # Delivering here may take as long as `deliver` does.
             with self._surroundings():
                 while not marker.done.is_set():
-                    self._fill_and_deliver()
+                    self._fill_and_deliver(due=0.0)
         return marker.done
 
     @property
@@ -139,10 +140,13 @@ class Worker(Generic[Item, Prepared]):
         except Exception as fault:
             report_fault(f"the thread {self._name}", fault)
 
-    def _fill_and_deliver(self) -> bool:
-        """Collect one batch and deliver it; returns whether to go on."""
+    def _fill_and_deliver(self, due: float | None = None) -> bool:
+        """Collect one batch and deliver it; returns whether to go on.
+
+        Args:
+            due: when to leave with what there is; None for the delay from the first item on.
+        """
         batch: list[Prepared] = []
-        due: float | None = None
         marker: _Flush | None = None
         while marker is None and len(batch) < self._batch:
             try:

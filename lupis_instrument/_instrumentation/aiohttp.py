@@ -5,6 +5,7 @@ The instrumentor reaches only sessions made after it, so the gate opens with the
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from typing import TYPE_CHECKING, Any, Callable
 
@@ -72,9 +73,13 @@ def _signals(module: Any, gate: Gate) -> Any:
     async def chunk(_session: Any, _context: Any, params: Any) -> None:
         guarded("reading an aiohttp request", _chunk, gate.exchange(), params)
 
+    async def failed(_session: Any, _context: Any, params: Any) -> None:
+        guarded("reading an aiohttp request", _failed, gate.exchange(), params)
+
     signals = module.TraceConfig()
     signals.on_request_headers_sent.append(head)
     signals.on_request_chunk_sent.append(chunk)
+    signals.on_request_exception.append(failed)
     return signals
 
 
@@ -87,6 +92,12 @@ def _head(exchange: Exchange | None, params: Any) -> None:
 def _chunk(exchange: Exchange | None, params: Any) -> None:
     if exchange is not None:
         exchange.sent(params.chunk)
+
+
+def _failed(exchange: Exchange | None, params: Any) -> None:
+    """Take note of a request that failed before it was sent."""
+    if exchange is not None and not exchange.attempts:
+        exchange.request(params.method, str(params.url))
 
 
 def _response(exchange: Exchange, response: Any, tapped: Any) -> None:
@@ -123,7 +134,7 @@ def _stream_reader(module: Any) -> Any:  # noqa: C901 - one class, whose methods
             reader, body = self._lupis_reader, self._lupis_body
             try:
                 data, last = await reader.readchunk()
-            except BaseException as error:
+            except Exception as error:
                 body.end("error", error)
                 raise
             _seen(reader, body, data)
@@ -162,10 +173,10 @@ def _read_later(name: str) -> Callable[..., Any]:
         reader, body = self._lupis_reader, self._lupis_body
         try:
             data = await getattr(reader, name)(*args, **kwargs)
-        except BaseException as error:
-            partial = getattr(error, "partial", b"")  # of asyncio.IncompleteReadError
-            if partial:
-                body.feed(partial)
+        except asyncio.IncompleteReadError as error:
+            _seen(reader, body, error.partial)
+            raise
+        except Exception as error:  # a read that is cancelled may be tried again
             body.end("error", error)
             raise
         _seen(reader, body, data)

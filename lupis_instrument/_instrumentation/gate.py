@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Callable
 
@@ -41,10 +42,16 @@ class Gate:
         """
         self._activate = activate
         self._calls = calls
-        self._lock = RLock()
-        self._opening = False
         self._active = False
         self.dormant = True
+        self._unlock()
+        if hasattr(os, "register_at_fork"):
+            # Another thread of the parent may be opening; in the child it isn't there to finish.
+            os.register_at_fork(after_in_child=self._unlock)
+
+    def _unlock(self) -> None:
+        self._lock = RLock()
+        self._opening = False
 
     def open(self) -> bool:
         """Activate if that was not done yet and is wanted here.

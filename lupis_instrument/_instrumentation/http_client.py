@@ -123,7 +123,7 @@ def _watch(exchange: Exchange, response: Any) -> None:
     body = exchange.response(response.status, response.getheaders(), version)
     if body is None:
         return
-    if response.fp is None:
+    if response.fp is None or response.length == 0:
         body.end("complete")
         return
     from lupis_instrument._instrumentation.tapped_file import TappedFile

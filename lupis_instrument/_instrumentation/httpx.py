@@ -89,7 +89,10 @@ def _request(module: Any, exchange: Exchange, args: Any, kwargs: Any) -> None:
         try:
             exchange.sent(request.content)
         except module.RequestNotRead:
-            pass  # an upload made while it is sent: reading it here would use it up
+            # An upload made while it is sent, which reading it here would use up; or the bytes of
+            # a request that was redirected.
+            if isinstance(request.stream, module.ByteStream):
+                exchange.sent(b"".join(request.stream))
 
 
 def _response(exchange: Exchange, response: Any, tapped: Any) -> None:
@@ -116,11 +119,11 @@ def _sync_stream(module: Any) -> Any:
                 for chunk in self._stream:
                     feed(chunk)
                     yield chunk
-            except GeneratorExit:
-                body.end("closed")
-                raise
-            except BaseException as error:
+            except Exception as error:
                 body.end("error", error)
+                raise
+            except BaseException:  # the program reads no further, or was cancelled
+                body.end("closed")
                 raise
             body.end("complete")
 
@@ -154,11 +157,11 @@ def _async_stream(module: Any) -> Any:
                 async for chunk in self._stream:
                     feed(chunk)
                     yield chunk
-            except GeneratorExit:
-                body.end("closed")
-                raise
-            except BaseException as error:
+            except Exception as error:
                 body.end("error", error)
+                raise
+            except BaseException:  # the program reads no further, or was cancelled
+                body.end("closed")
                 raise
             body.end("complete")
 

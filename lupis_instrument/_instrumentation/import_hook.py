@@ -62,12 +62,14 @@ def _watch(loader: Any, name: str, loaded: Callback) -> None:
     original = getattr(loader, method, None)
     if original is None:
         return
+    # A frozen module's loader is a class, whose method all modules of its kind share.
+    own = vars(loader).get(method) if isinstance(loader, type) else None
 
     def execute(module: Any) -> Any:
         # A loader may serve many modules (zipimporter does), in any order while ours is pending.
         mine = (module if isinstance(module, str) else module.__name__) == name
         if mine:
-            loader.__dict__.pop(method, None)
+            _restore(loader, method, own)
         result = original(module)
         if mine:
             loaded(sys.modules[name])
@@ -79,6 +81,14 @@ def _watch(loader: Any, name: str, loaded: Callback) -> None:
         co_filename="<frozen importlib._bootstrap>", co_name="_call_with_frames_removed"
     )
     try:
-        setattr(loader, method, execute)
+        setattr(loader, method, execute if own is None else staticmethod(execute))
     except (AttributeError, TypeError):
         return  # a loader without a __dict__: this module stays unwatched
+
+
+def _restore(loader: Any, method: str, own: Any) -> None:
+    """Take the watch off `loader`."""
+    if own is not None:
+        setattr(loader, method, own)
+    elif method in vars(loader):
+        delattr(loader, method)

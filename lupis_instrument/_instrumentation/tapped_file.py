@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from http.client import IncompleteRead
+from io import IOBase
 from typing import TYPE_CHECKING, Any, Iterator
 
 from lupis_instrument._diagnostics import guarded
@@ -27,19 +30,21 @@ class TappedFile:
     def read(self, size: Any = -1, /) -> bytes:
         """Read as the file does."""
         data: bytes = self._get(self._file.read, size)
-        self._see(data, size != 0)
+        # A buffered file reads on until it has what was asked for, or the other side has closed.
+        self._see(data, size is None or size < 0 or len(data) < size)
         return data
 
     def read1(self, size: Any = -1, /) -> bytes:
         """Read as the file does."""
         data: bytes = self._get(self._file.read1, size)
-        self._see(data, size != 0)
+        self._see(data, not data and size != 0)
         return data
 
     def readinto(self, buffer: Any, /) -> int:
         """Read as the file does."""
         count: int = self._get(self._file.readinto, buffer)
-        self._see(memoryview(buffer)[:count].tobytes() if count else b"", len(buffer) != 0)
+        data = memoryview(buffer).cast("B")[:count].tobytes() if count else b""
+        self._see(data, count < memoryview(buffer).nbytes)
         return count
 
     def readline(self, size: Any = -1, /) -> bytes:
@@ -48,7 +53,7 @@ class TappedFile:
         if self._chunked:
             guarded("reading a chunk's size", self._see_line, line)
         else:
-            self._see(line, size != 0)
+            self._see(line, not line and size != 0)
         return line
 
     def close(self) -> None:
@@ -56,47 +61,45 @@ class TappedFile:
         try:
             self._file.close()
         finally:
-            self._body.end("closed")
+            if self._body.outcome is None:
+                dropped = guarded("ending a body", _is_collected, default=False)
+                self._body.end("dropped" if dropped else "closed")
 
     def _get(self, read: Any, argument: Any) -> Any:
         try:
             return read(argument)
-        except BaseException as error:
+        except Exception as error:  # an interrupted program may read on
             self._body.end("error", error)
             raise
 
-    def _see(self, data: bytes, asked: bool) -> None:
-        if self._body.outcome is None and asked:
-            guarded("reading a body", self._see_data, data)
+    def _see(self, data: bytes, over: bool) -> None:
+        if self._body.outcome is None:
+            guarded("reading a body", self._see_data, data, over)
 
-    def _see_data(self, data: bytes) -> None:
-        if not data:
-            # The other side closed: the end of a body of unknown length, too early for others.
-            if self._left is None:
-                self._body.end("complete")
-            else:
-                self._body.end("error", ConnectionResetError())
-            return
-        if self._left is None:
-            self._body.feed(data)
-            return
-        part = data if len(data) <= self._left else data[: self._left]
-        self._left -= len(part)
+    def _see_data(self, data: bytes, over: bool) -> None:
+        """Take what was read; `over` says that the file has no more."""
+        part = data if self._left is None else data[: self._left]
         if part:
             self._body.feed(part)
+        if self._left is not None:
+            self._left -= len(part)
         if self._left == 0 and not self._chunked:
             self._body.end("complete")
+        elif over and self._left is None:
+            self._body.end("complete")
+        elif over:
+            self._body.end("error", IncompleteRead(b""))
 
     def _see_line(self, line: bytes) -> None:
         if self._body.outcome is not None:
             return
-        if not line:
-            self._body.end("error", ConnectionResetError())
-            return
         size = line.split(b";", 1)[0].strip()
-        if not size:
+        if line and not size:
             return  # the line break after a chunk's data
-        self._left = int(size, 16)
+        try:
+            self._left = int(size, 16)
+        except ValueError:
+            self._body.end("error", IncompleteRead(b""))
         if self._left == 0:
             self._body.end("complete")
 
@@ -115,3 +118,24 @@ class TappedFile:
 
     def __del__(self) -> None:
         self._body.end("dropped")
+
+
+_FRAMES = 8
+"""From a file's `close` to that of the response it belongs to, whichever library's it is."""
+
+
+def _is_collected() -> bool:
+    """Tell whether a response is being closed because nobody holds it any more.
+
+    `IOBase` closes itself then, and says so first in an attribute of its own; seen as
+    `_finalizing` in CPython 3.8 to 3.14.
+    """
+    frame = sys._getframe()
+    for _ in range(_FRAMES):
+        owner = frame.f_locals.get("self")
+        if issubclass(type(owner), IOBase) and owner.__dict__.get("_finalizing") is True:
+            return True
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+    return False

@@ -14,7 +14,15 @@ def switch_on(instrumentor: Any, provider: Any, **options: Any) -> None:
     Raises:
         RuntimeError: the instrumentor declined, saying why on its own logger only.
     """
+    from opentelemetry.metrics import NoOpMeterProvider
+
     ours = object.__new__(instrumentor)
-    ours.instrument(tracer_provider=provider, skip_dep_check=True, **options)
+    ours.instrument(
+        tracer_provider=provider,
+        # The global one is the program's: its metrics must not count each call twice.
+        meter_provider=NoOpMeterProvider(),
+        skip_dep_check=True,
+        **options,
+    )
     if not ours.is_instrumented_by_opentelemetry:
         raise RuntimeError(f"{instrumentor.__name__} declined")

@@ -88,6 +88,11 @@ class BodyReader:
         """Whether the body is a stream of events, as far as it was read."""
         return self._form is not None and self._form.is_stream
 
+    @property
+    def said_done(self) -> bool:
+        """Whether the stream's own end mark came, as far as it was read."""
+        return isinstance(self._form, ServerSentEvents) and self._form.said_done
+
     def _digest(self) -> None:
         data = b"".join(self._chunks)
         self._chunks = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Mapping
 
 from lupis_instrument._llm.facts import Facts
-from lupis_instrument._llm.requests import RequestFacts, read_request
+from lupis_instrument._llm.requests import read_request
 
 if TYPE_CHECKING:
     from lupis_instrument._llm.bodies import BodyReader
@@ -35,7 +35,7 @@ def digest(
     headers: Mapping[str, str],
     body: BodyReader | None,
 ) -> Facts:
-    """Gather the facts of one exchange; never raises.
+    """Gather the facts of one exchange.
 
     It takes its time, so it is not for the program's own thread.
 
@@ -47,23 +47,7 @@ def digest(
         headers: the response's headers, names in lower case.
         body: the reader that was fed the response's body; None if there was none.
     """
-    try:
-        request = read_request(path, request_body)
-    except Exception:
-        request = RequestFacts()
-    try:
-        return _digest(endpoint, request, status, headers, body)
-    except Exception:
-        return Facts(request_model=request.model, stream=bool(request.stream))
-
-
-def _digest(
-    endpoint: Endpoint,
-    request: RequestFacts,
-    status: int | None,
-    headers: Mapping[str, str],
-    body: BodyReader | None,
-) -> Facts:
+    request = read_request(path, request_body)
     failed = status is not None and status >= _ERROR
     facts = Facts(request_model=request.model, stream=bool(request.stream))
     if body is None:
@@ -71,7 +55,8 @@ def _digest(
     body.finish()
     seen = body.gathering
     error = seen.error_type or (_read_error_header(headers) if failed else None)
-    facts = facts._replace(error_type=error, stream=facts.stream or body.is_stream)
+    stream = facts.stream or body.is_stream
+    facts = facts._replace(error_type=error, stream=stream, said_done=body.said_done)
     if endpoint.api == "other":
         return facts  # a file, a list, a stored setting: what it says of models is no call's
     counts = endpoint.counts and not failed

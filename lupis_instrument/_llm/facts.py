@@ -30,6 +30,8 @@ class Facts(NamedTuple):
     service_tier: str | None = None
     error_type: str | None = None
     """The provider's own word for what went wrong, such as ``rate_limit_exceeded``."""
+    said_done: bool = False
+    """Whether the stream's own end mark came; some clients read no further than that."""
 
 
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_.:\-]{0,63}")
@@ -105,6 +107,7 @@ class Gathering:
                 index = index if type(index) is int and 0 <= index < _MOST_CHOICES else place
                 for name in names:
                     self._keep_finish(row.get(name), index)
+                self._keep_usage(row.get("usage"))  # Moonshot's streams report here
 
     @property
     def finish_reasons(self) -> tuple[str, ...]:

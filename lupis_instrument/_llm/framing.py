@@ -18,6 +18,7 @@ Reports = Tuple[Pattern[bytes], ...]
 # something.
 _PARSED_ANYWAY = 4
 _OPENING_EVENTS = 64
+_LONGEST_ENDING = 16
 
 
 def parse(text: bytes) -> Any:
@@ -177,6 +178,24 @@ class ServerSentEvents(Events):
     def __init__(self, take: Take, reports: Reports) -> None:
         super().__init__(take, reports, b"\n\n")
         self._after_return = False
+        self._ending = b""
+
+    def feed(self, data: bytes) -> None:
+        """Read all events that end in this piece; lines end with any of CR LF, LF and CR."""
+        if self._after_return and data[:1] == b"\n":
+            self._after_return = False
+            data = data[1:]
+        if data:
+            self._after_return = data[-1:] == b"\r"
+            if b"\r" in data:
+                data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+            self._ending = (self._ending + data[-_LONGEST_ENDING:])[-_LONGEST_ENDING:]
+            super().feed(data)
+
+    @property
+    def said_done(self) -> bool:
+        """Whether the last event is the end mark that OpenAI's streams and their kin send."""
+        return self._ending.rstrip().endswith(b"[DONE]")
 
     def _read(self, text: bytes) -> list[bytes]:
         """The data of one event: its lines joined, or line by line if that is what is JSON."""
@@ -184,16 +203,6 @@ class ServerSentEvents(Events):
         if len(lines) <= 1 or parse(b"\n".join(lines)) is None:
             return lines
         return [b"\n".join(lines)]
-
-    def feed(self, data: bytes) -> None:
-        """Read all events that end in this piece; lines end with any of CR LF, LF and CR."""
-        if self._after_return and data[:1] == b"\n":
-            data = data[1:]
-        if data:
-            self._after_return = data[-1:] == b"\r"
-            if b"\r" in data:
-                data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-            super().feed(data)
 
 
 class JsonLines(Events):

@@ -40,7 +40,7 @@ PLACES: dict[str, tuple[Path, ...]] = {
     "usage": _paths(
         "usage", "usageMetadata", "meta", "metrics", "details", "message.usage", "delta.usage",
         "response.usage", "response.usageMetadata", "response.meta", "interaction.usage",
-        "metadata.usage", "x_groq.usage",
+        "metadata.usage", "result.usage", "x_groq.usage",
     ),
     "metrics": _paths("amazon-bedrock-invocationMetrics"),
     "part": _paths(

@@ -120,11 +120,12 @@ class Skim:
         return len(text)
 
     def _take_string(self, quoted: bytes) -> None:
-        text = _read_text(quoted)
-        if self._stack and isinstance(self._stack[-1], dict) and self._key is None:
-            self._key = text or ""
-        else:
-            self._put(text)
+        if self._key is None and self._stack and isinstance(self._stack[-1], dict):
+            self._key = _read_text(quoted) or ""
+            return
+        if self._stack and self._wants(None):
+            self._attach(_read_text(quoted))
+        self._key = None
 
     def _wants(self, value: Any) -> bool:
         """Whether the value that stands here is kept."""
@@ -236,6 +237,8 @@ def _find_open_escape(text: bytes, place: int) -> bytes:
 def _read_text(quoted: bytes) -> str | None:
     if not quoted or len(quoted) > _MOST_TEXT:
         return None
+    if b"\\" not in quoted:
+        return quoted[1:-1].decode("utf-8", "replace")
     try:
         text = json.loads(quoted.decode("utf-8", "replace"), strict=False)
     except ValueError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lupis_instrument import _names
 from lupis_instrument._context import EMPTY, metadata_of
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from lupis_instrument._pipeline.draft import Draft
 
 _PLAIN = (str, bool, int, float)
+_BITS = 64
 
 
 def chat_id(draft: Draft) -> Draft:
@@ -28,6 +29,15 @@ def chat_id(draft: Draft) -> Draft:
         attributes.setdefault(_names.SESSION_ID, conversation.session_id)
     for name, value in metadata_of(conversation).items():
         if name != "chat_id":
-            plain = value if isinstance(value, _PLAIN) else repr(value)
-            attributes[_names.LUPIS_METADATA + name] = plain
+            attributes[f"{_names.LUPIS_METADATA}{name}"] = _plain(value)
     return draft
+
+
+def _plain(value: Any) -> Any:
+    """Return `value` as an attribute can hold it: OTLP's integers have 64 bits."""
+    if isinstance(value, _PLAIN) and not (isinstance(value, int) and value.bit_length() >= _BITS):
+        return value
+    try:
+        return repr(value)
+    except Exception:  # the program's own __repr__
+        return f"[{type(value).__name__}]"

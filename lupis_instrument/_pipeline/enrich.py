@@ -74,11 +74,13 @@ class Enrich:
     def _add_headers(
         self, attributes: dict[str, Any], prefix: str, headers: Iterable[tuple[str, str]]
     ) -> None:
+        found: dict[str, tuple[str, ...]] = {}
         for name, value in headers:
             lower = name.lower()
             if any(fnmatchcase(lower, glob) for glob in self._globs):
                 key = prefix + lower
-                attributes[key] = (*attributes.get(key, ()), value)
+                found[key] = (*found.get(key, ()), value)
+        attributes.update(found)
 
 
 def _add_genai(draft: Draft, exchange: Exchange) -> None:
@@ -99,7 +101,7 @@ def _add_genai(draft: Draft, exchange: Exchange) -> None:
     draft.name = f"{endpoint.operation} {model}" if model else endpoint.operation
     _add_facts(attributes, facts)
     if exchange.body is not None:
-        _add_body(draft, exchange, exchange.body)
+        _add_body(draft, exchange, exchange.body, said_done=facts.said_done)
     if facts.error_type and exchange.status is not None and exchange.status < _FIRST_ERROR_STATUS:
         # An error that a stream reports after its 200.
         attributes.setdefault(_names.ERROR_TYPE, facts.error_type)
@@ -127,11 +129,13 @@ def _add_usage(attributes: dict[str, Any], usage: Usage) -> None:
             attributes[_names.LUPIS_USAGE_SOURCE] = "reported"
 
 
-def _add_body(draft: Draft, exchange: Exchange, body: Body) -> None:
+def _add_body(draft: Draft, exchange: Exchange, body: Body, *, said_done: bool) -> None:
     attributes = draft.attributes
     attributes[_names.LUPIS_RESPONSE_CHUNKS] = body.chunks
     if body.outcome is not None:
-        attributes[_names.LUPIS_RESPONSE_OUTCOME] = body.outcome
+        # A client that closes behind the stream's end mark has read all there was.
+        whole = said_done and body.outcome == "closed"
+        attributes[_names.LUPIS_RESPONSE_OUTCOME] = "complete" if whole else body.outcome
     if body.first_chunk is not None:
         seconds = (body.first_chunk - exchange.started) / 1e9
         attributes[_names.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK] = seconds
@@ -141,14 +145,19 @@ def _add_body(draft: Draft, exchange: Exchange, body: Body) -> None:
 
 
 def _add_error_type(draft: Draft) -> None:
-    """Name the error of a call that failed, where its instrumentor left that open."""
+    """Name the error of a call that failed, where its instrumentor left that open.
+
+    https://opentelemetry.io/docs/specs/semconv/http/http-spans/#status
+    """
     attributes = draft.attributes
-    if _names.HTTP_REQUEST_METHOD not in attributes or _names.ERROR_TYPE in attributes:
+    if _names.HTTP_REQUEST_METHOD not in attributes:
         return
     status = attributes.get(_names.HTTP_RESPONSE_STATUS_CODE)
     if isinstance(status, int) and status >= _FIRST_ERROR_STATUS:
-        attributes[_names.ERROR_TYPE] = str(status)
-        return
-    for event in draft.events:
-        if event.name == "exception" and event.attributes:
-            attributes[_names.ERROR_TYPE] = event.attributes.get("exception.type", "_OTHER")
+        attributes.setdefault(_names.ERROR_TYPE, str(status))
+        if draft.status.status_code is StatusCode.UNSET:
+            draft.status = Status(StatusCode.ERROR)
+    elif _names.ERROR_TYPE not in attributes:
+        for event in draft.events:
+            if event.name == "exception" and event.attributes:
+                attributes[_names.ERROR_TYPE] = event.attributes.get("exception.type", "_OTHER")

@@ -24,7 +24,7 @@ class Noting(Sampler):
         """Decide as `inner` does."""
         self._inner = inner
 
-    def should_sample(
+    def should_sample(  # noqa: PLR0917 - the SDK's
         self,
         parent_context: Context | None,
         trace_id: int,

@@ -1,4 +1,4 @@
-"""Filters secrets out of everything that leaves the process: rules, names, modes, custom patterns."""
+"""Filters secrets out of all that leaves the process: rules, names, modes, own patterns."""
 
 from __future__ import annotations
 

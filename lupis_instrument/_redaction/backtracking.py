@@ -2,14 +2,14 @@
 
 `re` tries every way in which a text can be split among a pattern's parts. That explodes where two
 repeats can share the same characters: nested (``(a+)+``), side by side (``a+a+b``), or as branches
-of an alternation under a repeat (``(a|aa)+``). Here the parsed pattern is walked and each such pair is
-looked for; what can't be told is refused.
+of an alternation under a repeat (``(a|aa)+``). Here the parsed pattern is walked and each such pair
+is looked for; what can't be told is refused.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any, Callable, FrozenSet, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Iterable, NamedTuple, Sequence
 
 # Patterns are searched for in windows of a text, so no repeat takes more than this.
 WINDOW = 2048
@@ -17,7 +17,7 @@ WINDOW = 2048
 _BUDGET = 2 * WINDOW
 _MANY = 1 << 20
 _ASCII = range(128)
-_ANY: FrozenSet[int] = frozenset((*_ASCII, -1))
+_ANY: frozenset[int] = frozenset((*_ASCII, -1))
 
 
 class UnsafePattern(Exception):  # noqa: N818 - the verdict, not a fault
@@ -33,7 +33,7 @@ class Part(NamedTuple):
         ways: How many different lengths it can take.
     """
 
-    characters: FrozenSet[int]
+    characters: frozenset[int]
     least: int
     ways: int
 
@@ -69,7 +69,7 @@ def find_literal(pattern: str) -> str:
 
 
 def _parse(pattern: str) -> Any:
-    """The parsed pattern of `re` itself: no public name for it exists, so its absence is handled."""
+    """The pattern as `re` itself reads it; no public name for that exists, so it may be missing."""
     try:
         try:
             from re import _parser as parser  # type: ignore[attr-defined]
@@ -83,10 +83,10 @@ def _parse(pattern: str) -> Any:
 class _Walk:
     """One walk over a parsed pattern; each method gives the parts that a node consists of."""
 
-    def sequence(self, nodes: Iterable[Tuple[Any, Any]]) -> List[Part]:
-        parts: List[Part] = []
+    def sequence(self, nodes: Iterable[tuple[Any, Any]]) -> list[Part]:
+        parts: list[Part] = []
         for operation, argument in nodes:
-            handler: Optional[Callable[[str, Any], List[Part]]] = getattr(
+            handler: Callable[[str, Any], list[Part]] | None = getattr(
                 self, f"_{str(operation).lower()}", None
             )
             if handler is None:
@@ -95,22 +95,22 @@ class _Walk:
         _refuse_shared(parts)
         return parts
 
-    def _literal(self, _: str, code: int) -> List[Part]:
+    def _literal(self, _: str, code: int) -> list[Part]:
         return [Part(_both_cases(code), 1, 1)]
 
-    def _not_literal(self, _: str, code: int) -> List[Part]:
+    def _not_literal(self, _: str, code: int) -> list[Part]:
         return [Part(_ANY - {code}, 1, 1)]
 
-    def _any(self, _: str, __: Any) -> List[Part]:
+    def _any(self, _: str, __: Any) -> list[Part]:
         return [Part(_ANY, 1, 1)]
 
-    def _in(self, _: str, items: Any) -> List[Part]:
+    def _in(self, _: str, items: Any) -> list[Part]:
         return [Part(_characters(items), 1, 1)]
 
-    def _at(self, _: str, __: Any) -> List[Part]:
+    def _at(self, _: str, __: Any) -> list[Part]:
         return [Part(frozenset(), 1, 1)]
 
-    def _max_repeat(self, _: str, argument: Any) -> List[Part]:
+    def _max_repeat(self, _: str, argument: Any) -> list[Part]:
         least, most, body = argument
         parts = self.sequence(body)
         most = min(int(most), WINDOW)
@@ -119,32 +119,32 @@ class _Walk:
             return [Part(parts[0].characters, int(least), ways)]
         if most > 1:
             _refuse_nested(parts, most)
-        everything: FrozenSet[int] = frozenset().union(*(part.characters for part in parts))
+        everything: frozenset[int] = frozenset().union(*(part.characters for part in parts))
         if most <= 1:
             return [Part(everything, 0, _product(parts) + 1)] if least == 0 else parts
         return [Part(everything, min(1, int(least)), min(_MANY, ways * _product(parts)))]
 
     _min_repeat = _possessive_repeat = _max_repeat
 
-    def _subpattern(self, _: str, argument: Any) -> List[Part]:
+    def _subpattern(self, _: str, argument: Any) -> list[Part]:
         return self.sequence(argument[-1])
 
-    def _atomic_group(self, _: str, argument: Any) -> List[Part]:
+    def _atomic_group(self, _: str, argument: Any) -> list[Part]:
         return self.sequence(argument)
 
-    def _branch(self, _: str, argument: Any) -> List[Part]:
+    def _branch(self, _: str, argument: Any) -> list[Part]:
         branches = [self.sequence(branch) for branch in argument[1]]
         if all(len(parts) == 1 and parts[0].ways == 1 for parts in branches):
             return [Part(frozenset().union(*(parts[0].characters for parts in branches)), 1, 1)]
         ways = len(branches) if _share_starts(branches) else 1
         ways = max(ways, *(_product(parts) for parts in branches))
-        everything: FrozenSet[int] = frozenset().union(
+        everything: frozenset[int] = frozenset().union(
             *(part.characters for parts in branches for part in parts)
         )
         least = 0 if any(not _takes(parts) for parts in branches) else 1
         return [Part(everything, least, max(ways, 2) if least == 0 else ways)]
 
-    def _assert(self, _: str, argument: Any) -> List[Part]:
+    def _assert(self, _: str, argument: Any) -> list[Part]:
         parts = self.sequence(argument[1])
         if _product(parts) > _BUDGET // 2:
             raise UnsafePattern("a look-around contains an unbounded repeat")
@@ -152,7 +152,7 @@ class _Walk:
 
     _assert_not = _assert
 
-    def _groupref(self, _: str, __: Any) -> List[Part]:
+    def _groupref(self, _: str, __: Any) -> list[Part]:
         raise UnsafePattern("back-references can't be bounded")
 
     _groupref_exists = _groupref
@@ -162,7 +162,7 @@ def _refuse_shared(parts: Sequence[Part]) -> None:
     """Refuse neighbouring repeats that can take the same characters, if anything after can fail."""
     for index, part in enumerate(parts):
         ways = part.ways
-        between: List[FrozenSet[int]] = []
+        between: list[frozenset[int]] = []
         for last, other in enumerate(parts[index + 1 :] if ways > 1 else (), index + 1):
             shared = part.characters & other.characters
             # What stands between and only one of the two can take shows where the other one ends.
@@ -176,7 +176,7 @@ def _refuse_shared(parts: Sequence[Part]) -> None:
                 between.append(other.characters)
 
 
-def _refuse_nested(parts: List[Part], most: int) -> None:
+def _refuse_nested(parts: list[Part], most: int) -> None:
     """Refuse a repeat whose body can take the same text in several ways, or nothing at all."""
     if not _takes(parts):
         raise UnsafePattern("what is repeated can be empty")
@@ -192,9 +192,9 @@ def _refuse_nested(parts: List[Part], most: int) -> None:
                 raise UnsafePattern("a repeat within a repeat can match the same characters")
 
 
-def _share_starts(branches: Sequence[List[Part]]) -> bool:
+def _share_starts(branches: Sequence[list[Part]]) -> bool:
     """Whether two branches can begin with the same character."""
-    seen: FrozenSet[int] = frozenset()
+    seen: frozenset[int] = frozenset()
     for parts in branches:
         start = _start(parts)
         if start & seen or not _takes(parts):
@@ -203,8 +203,8 @@ def _share_starts(branches: Sequence[List[Part]]) -> bool:
     return False
 
 
-def _start(parts: Sequence[Part]) -> FrozenSet[int]:
-    start: FrozenSet[int] = frozenset()
+def _start(parts: Sequence[Part]) -> frozenset[int]:
+    start: frozenset[int] = frozenset()
     for part in parts:
         start |= part.characters
         if part.least and part.characters:
@@ -228,7 +228,7 @@ def _power(ways: int, times: int) -> int:
     return _MANY if times > _BUDGET.bit_length() else min(_MANY, ways**times)
 
 
-def _both_cases(code: int) -> FrozenSet[int]:
+def _both_cases(code: int) -> frozenset[int]:
     """A character as the part of a set; in either case, since flags may ignore it."""
     if code not in _ASCII:
         return frozenset({-1})
@@ -238,9 +238,9 @@ def _both_cases(code: int) -> FrozenSet[int]:
 _CATEGORIES = {"DIGIT": r"\d", "SPACE": r"\s", "WORD": r"\w"}
 
 
-def _characters(items: Any) -> FrozenSet[int]:
+def _characters(items: Any) -> frozenset[int]:
     """What a character class takes."""
-    found: FrozenSet[int] = frozenset()
+    found: frozenset[int] = frozenset()
     negated = False
     for operation, argument in items:
         name = str(operation)
@@ -255,13 +255,13 @@ def _characters(items: Any) -> FrozenSet[int]:
     return (_ANY - found) | {-1} if negated else found
 
 
-def _range(first: int, last: int) -> FrozenSet[int]:
+def _range(first: int, last: int) -> frozenset[int]:
     beyond = frozenset({-1}) if last >= len(_ASCII) else frozenset()
     codes = range(first, min(last, len(_ASCII) - 1) + 1)
     return beyond.union(*(_both_cases(code) for code in codes))
 
 
-def _category(name: str) -> FrozenSet[int]:
+def _category(name: str) -> frozenset[int]:
     """``CATEGORY_NOT_DIGIT`` and its like, as `re` itself decides them."""
     kind = _CATEGORIES.get(name.rsplit("_", 1)[-1])
     if kind is None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Callable, Iterable, Iterator, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Callable, Iterable, Iterator, NamedTuple, Protocol
 
 from .escapes import View, decode, has_escapes
 from .hits import Hit, merge
 from .modes import Mode, is_mark
-from .names import NameList
 from .prefilter import DIGITS, TO_ZEROS, Prefilter
 from .rules import RULES, Rule
 from .values import build_finders
+
+if TYPE_CHECKING:
+    from .names import NameList
 
 # Escapes within escapes (a URL in a URL in a JSON string) are undone this deep.
 _LEVELS = 3
@@ -21,7 +23,7 @@ _ROUNDS = 6
 
 
 class Redaction(NamedTuple):
-    """A secret found in a text: the rule that found it, where it begins, where it ends (exclusive)."""
+    """A secret found in a text: the rule that found it, its start and its end (exclusive)."""
 
     rule: str
     start: int
@@ -104,7 +106,8 @@ class Engine:
     Args:
         mode: How secrets are written.
         names: The names that hide their values.
-        extra: Further finders, each with a literal that must occur for it to be asked ("" for always).
+        extra: Further finders, each with a literal that must occur for it to be asked ("" for
+            always).
     """
 
     def __init__(
@@ -127,7 +130,7 @@ class Engine:
         if has_escapes(joined):
             plain = [views[-1].text for text in texts for views in _views(text)]
             joined = "\n".join([joined, *plain])
-        literals = {literal for literal, _ in self._prefilter.choose(_lower_bytes(joined))}
+        literals = {literal for literal, _ in self._prefilter.choose(_lower(joined))}
         if not literals:
             return None
         return lambda text: has_escapes(text) or _holds(text, literals)
@@ -153,7 +156,7 @@ class Engine:
         raise Unsettled
 
     def mark_hidden(self, text: str) -> str:
-        """What stands for a text hidden for its name: as a value rule shows it that matches all of it."""
+        """What stands for a text hidden for its name, or how a rule shows it that matches it all."""
         # Cookies, parameters: no rule for a value that may be shown matches across these.
         if self.mode.name == "remove" or ";" in text or "," in text:
             return self.mode.named
@@ -162,11 +165,10 @@ class Engine:
         return self.mode.value(text) if whole else self.mode.named
 
     def _look(self, text: str) -> list[Hit]:
-        data = _lower_bytes(text)
-        chosen = self._prefilter.choose(data)
+        lowered = _lower(text)
+        chosen = self._prefilter.choose(lowered)
         if not chosen:
             return []
-        lowered = data.decode("utf-8", "surrogatepass")
         finders = dict.fromkeys(finder for _, finder in chosen)
         return [hit for finder in finders for hit in finder.find(text, lowered)]
 
@@ -186,14 +188,16 @@ class Engine:
         return self.mode.value(text[hit.start : hit.end])
 
 
-def _lower_bytes(text: str) -> bytes:
-    """UTF-8 with ASCII letters in lower case: `str.lower` would move characters (``İ``)."""
-    return text.encode("utf-8", "surrogatepass").lower()
+def _lower(text: str) -> str:
+    """The text, ASCII letters in lower case: for others `str.lower` may move characters (``İ``)."""
+    if text.isascii():
+        return text.lower()
+    return text.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")
 
 
-def _holds(text: str, literals: Iterable[bytes]) -> bool:
-    data = _lower_bytes(text)
-    return any(literal in data for literal in literals)
+def _holds(text: str, literals: Iterable[str]) -> bool:
+    lowered = _lower(text)
+    return any(literal in lowered for literal in literals)
 
 
 def _views(text: str) -> Iterator[list[View]]:

@@ -1,4 +1,4 @@
-"""What the rules report to the engine: which part of a text is a secret, and how it may be shown."""
+"""What rules report: which part of a text is a secret, and whether any of it may be shown."""
 
 from __future__ import annotations
 

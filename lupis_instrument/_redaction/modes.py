@@ -1,9 +1,7 @@
-"""What stands in a text in the place of a secret: masked, removed or hashed, and how to tell it again."""
+"""What stands in the place of a secret - masked, removed, hashed - and how to tell it again."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
 from typing import NamedTuple
 
@@ -58,6 +56,10 @@ def plain_hash(secret: str) -> str:
 
 def keyed_hash(secret: str, key: bytes) -> str:
     """The first 32 bits of HMAC-SHA-256, in hex: without the key, guesses can't be tried."""
+    # Loaded where asked for only: they bring OpenSSL along.
+    import hashlib
+    import hmac
+
     text = secret.encode("utf-8", "surrogatepass")
     return hmac.new(key, text, hashlib.sha256).hexdigest()[:8]
 

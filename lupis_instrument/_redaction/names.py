@@ -1,29 +1,35 @@
-"""Which names hide their values: words, not substrings, so that ``input_tokens`` is no ``token``."""
+"""Which names hide their values: by word, so that ``input_tokens`` is no ``token``."""
 
 from __future__ import annotations
 
 import re
-from typing import Dict, FrozenSet, Iterable, NamedTuple, Tuple
+from typing import Iterable, NamedTuple
 
-COUNTS = frozenset(
-    "count counts counter total usage used limit limits max min budget length len size sum avg mean "
-    "rate ratio per cost costs price prices left remaining reset bucket estimate estimates index "
-    "position offset logprob logprobs throughput id ids type types kind class".split()
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+COUNTS = _words(
+    "count counts counter total usage used limit limits max min budget length len size sum "
+    "avg mean rate ratio per cost costs price prices left remaining reset bucket estimate "
+    "estimates index position offset logprob logprobs throughput id ids type types kind class"
 )
-ABOUT = frozenset(
-    "name names count counts url uri endpoint path file filename dir field fields column param header "
-    "prefix suffix type kind length len size min max limit policy policies rule rules strength score "
-    "expiry expires expiration expired ttl age lifetime timeout created updated changed rotated rotation "
-    "version enabled disabled required valid validity invalid present missing exists status state "
-    "provider source scheme algorithm algo alg method issuer audience scope scopes arn domain "
-    "samesite httponly secure manager engine format encoding error errors attempts retries usage id "
-    "ids index reset hint label title placeholder description".split()
+ABOUT = _words(
+    "name names count counts url uri endpoint path file filename dir field fields column "
+    "param header prefix suffix type kind length len size min max limit policy policies rule "
+    "rules strength score expiry expires expiration expired ttl age lifetime timeout created "
+    "updated changed rotated rotation version enabled disabled required valid validity "
+    "invalid present missing exists status state provider source scheme algorithm algo alg "
+    "method issuer audience scope scopes arn domain samesite httponly secure manager engine "
+    "format encoding error errors attempts retries usage id ids index reset hint label title "
+    "placeholder description"
 )
 # What a language model's own tokens are called: vocabulary and counters, no credentials.
-LANGUAGE = frozenset(
-    "eos bos pad padding unk sep cls mask stop special first last per each input output prompt "
-    "completion reasoning cached thinking audio image text max min total num number of start end begin "
-    "draft accepted predicted vocab byte".split()
+LANGUAGE = _words(
+    "eos bos pad padding unk sep cls mask stop special first last per each input output "
+    "prompt completion reasoning cached thinking audio image text max min total num number of "
+    "start end begin draft accepted predicted vocab byte"
 )
 
 
@@ -35,13 +41,13 @@ class Name(NamedTuple):
         after: Words that, when they follow or end the name, make it speak *about* the secret.
         before: Words that, standing directly before, make it another thing altogether.
         numbers: Whether a number under this name is hidden, too.
-        value: How far an unquoted value reaches in a text: ``run`` (to the next blank or delimiter),
+        value: How far an unquoted value reaches in a text: ``run`` (to a blank or delimiter),
             ``line`` (header fields: to the end of the line) or ``digits`` (groups of digits).
     """
 
     words: str
-    after: FrozenSet[str] = ABOUT
-    before: FrozenSet[str] = frozenset()
+    after: frozenset[str] = ABOUT
+    before: frozenset[str] = frozenset()
     numbers: bool = True
     value: str = "run"
 
@@ -59,22 +65,26 @@ NAMES: tuple[Name, ...] = (
     Name("pwd"),
     *(
         Name(f"{owner} pass")
-        for owner in "db user smtp mysql pg postgres redis mail ftp admin root proxy http login".split()
+        for owner in sorted(
+            _words("db user smtp mysql pg postgres redis mail ftp admin root proxy http login")
+        )
     ),
     Name("secret", after=_CREDENTIAL_ABOUT),
     Name("secrets", after=_CREDENTIAL_ABOUT),
     Name("token", after=_CREDENTIAL_ABOUT | COUNTS - {"id"}, before=LANGUAGE, numbers=False),
     *(
         Name(f"{kind} token", after=_CREDENTIAL_ABOUT)
-        for kind in "access refresh session id auth api bearer security csrf xsrf".split()
+        for kind in sorted(_words("access refresh session id auth api bearer security csrf xsrf"))
     ),
     *(
         Name(f"{kind} key", after=_KEY_ABOUT)
-        for kind in (
-            "api private secret access account auth encryption signing master storage subscription "
-            "functions service admin consumer license shared host rsa ssh crypto cipher hmac deploy "
-            "bearer app application integration server webhook"
-        ).split()
+        for kind in sorted(
+            _words(
+                "api private secret access account auth encryption signing master storage "
+                "subscription functions service admin consumer license shared host rsa ssh "
+                "crypto cipher hmac deploy bearer app application integration server webhook"
+            )
+        )
     ),
     Name("authorization", value="line"),
     Name("cookie", value="line"),
@@ -120,7 +130,7 @@ class NameList:
     def __init__(self, extra: Iterable[str] = ()) -> None:
         own = [Name(" ".join(split_words(name)), before=frozenset()) for name in extra]
         self.rows = NAMES + tuple(row for row in own if row.words)
-        self._sequences: Dict[Tuple[str, ...], Name] = {}
+        self._sequences: dict[tuple[str, ...], Name] = {}
         for row in self.rows:
             words = tuple(row.words.split())
             self._sequences[words] = row

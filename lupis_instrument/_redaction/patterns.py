@@ -82,14 +82,15 @@ def compile_pattern(pattern: str) -> OwnPattern:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             regex = re.compile(pattern)
-            refuse_backtracking(pattern)
             empty = can_be_empty(pattern)
+            if not empty:
+                refuse_backtracking(pattern)
     except (re.error, OverflowError, RecursionError) as error:
         raise PatternError(f"pattern {pattern!r} does not compile: {error}") from None
     except UnsafePattern as error:
         raise PatternError(
-            f"pattern {pattern!r} could stall the program: {error}; bound the repeat, as in {{1,64}}, "
-            "or separate the parts by something that only one of them matches"
+            f"pattern {pattern!r} could stall the program: {error}; bound the repeat, as in "
+            "{1,64}, or separate the parts by something that only one of them matches"
         ) from None
     if empty:
         raise PatternError(f"pattern {pattern!r} matches the empty string, and so everywhere")

@@ -31,7 +31,7 @@ class Redactor:
             by which equal secrets can be recognised.
         patterns: Names and regular expressions to hide besides the built-in ones; see
             `compile_pattern`.
-        hash_key: Makes ``hash`` a keyed one (HMAC-SHA-256), so that secrets can't be guessed from it.
+        hash_key: Makes ``hash`` a keyed one (HMAC-SHA-256), so that secrets can't be guessed.
 
     Raises:
         PatternError: A pattern is not usable.

@@ -1,9 +1,9 @@
-"""The rules for values: what keys, tokens and numbers of today's services look like, one row a family."""
+"""The rules for values: what keys, tokens and numbers of today's services look like."""
 
 from __future__ import annotations
 
 import re
-from typing import Callable, NamedTuple, Optional, Tuple
+from typing import Callable, NamedTuple
 
 from .checks import (
     has_digit,
@@ -35,12 +35,12 @@ class Rule(NamedTuple):
     """
 
     id: str
-    literals: Tuple[str, ...]
-    regexes: Tuple[str, ...]
+    literals: tuple[str, ...]
+    regexes: tuple[str, ...]
     reason: str
-    examples: Tuple[str, ...]
-    near_misses: Tuple[str, ...] = ()
-    check: Optional[Callable[[str], bool]] = None
+    examples: tuple[str, ...]
+    near_misses: tuple[str, ...] = ()
+    check: Callable[[str], bool] | None = None
     concealed: bool = False
     fold: bool = False
 
@@ -75,6 +75,7 @@ def _key(
     prefixes: str,
     body: str = _PIECE,
     sample: str = _ALNUM[:40],
+    *,
     start: str = _START,
 ) -> Rule:
     """A row for keys that begin with a fixed prefix; several prefixes are set apart by blanks."""
@@ -102,7 +103,7 @@ LLM_RULES: tuple[Rule, ...] = (
         "sk-key",
         ("sk-",),
         (_begin("sk-") + r"[A-Za-z0-9_\-]{17,}",),
-        "API keys of OpenAI, Anthropic, OpenRouter, DeepSeek, Moonshot, Stability, LiteLLM and others.",
+        "API keys of OpenAI, Anthropic, OpenRouter, DeepSeek, Moonshot, Stability and others.",
         (
             f"sk-{_HEX[:40]}",
             f"key is sk-proj-{_ALNUM[:24]}-{_ALNUM[30:54]}_{_ALNUM[60:90]}.",
@@ -171,7 +172,7 @@ LLM_RULES: tuple[Rule, ...] = (
     _key("upstage", "Upstage keys", "up_"),
     _key("friendli", "Friendli tokens", "flp_"),
     _key("runpod", "RunPod keys", "rpa_"),
-    _key("portkey-virtual", "Composio keys", "comp_"),
+    _key("composio", "Composio keys", "comp_"),
     _key(
         "bedrock-key",
         "Amazon Bedrock long-term API keys",
@@ -199,7 +200,7 @@ CLOUD_RULES: tuple[Rule, ...] = (
     Rule(
         "aws-access-key-id",
         (" akia", " asia", " abia", " acca"),
-        tuple(_begin(p) + r"[A-Z0-9]{16}(?![A-Za-z0-9])" for p in "AKIA ASIA ABIA ACCA".split()),
+        tuple(_begin(p) + r"[A-Z0-9]{16}(?![A-Za-z0-9])" for p in ["AKIA", "ASIA", "ABIA", "ACCA"]),
         "AWS access key ids: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html",
         (f"AKIA{_UPPER[:16]}", f"Credential=ASIA{_UPPER[:16]}/20260101/us-east-1/bedrock"),
         ("ASIA-PACIFIC-REGION", f"AKIA{_UPPER[:12]}", f"AKIA{_UPPER[:20]}"),
@@ -320,7 +321,7 @@ CODE_RULES: tuple[Rule, ...] = (
     _key(
         "gitlab",
         "GitLab tokens: https://docs.gitlab.com/security/tokens",
-        "glpat- gldt- glrt- glrtr- glptt- glft- glimt- glagent- gloas- glcbt- glffct- glsoat- glwt-",
+        "glpat- gldt- glrt- glrtr- glptt- glft- glimt- glagent- gloas- glcbt- glffct- glsoat-",
         r"[A-Za-z0-9_\-]{16,}(?:\.[A-Za-z0-9_\-.]{2,60})?",
     ),
     _key("gitlab-runner", "GitLab runner registration tokens", "GR1348941", r"[A-Za-z0-9_\-]{20}"),
@@ -381,7 +382,7 @@ CODE_RULES: tuple[Rule, ...] = (
         f"{_HEX[:24]}-{_HEX[:34]}",
     ),
     _key("readme", "ReadMe keys", "rdme_", r"[A-Za-z0-9]{40,}", _LOWER[:70]),
-    _key("snyk-wundergraph", "WunderGraph keys", "cosmo_", _PIECE, _HEX[:32]),
+    _key("wundergraph", "WunderGraph keys", "cosmo_", _PIECE, _HEX[:32]),
     _key("wakatime", "WakaTime keys", "waka_", _UUID_FORM, _UUID),
     _key("adobe", "Adobe client secrets", "p8e-", r"[A-Za-z0-9_\-]{32}(?![\w\-])", _ALNUM[:32]),
     _key("intra42", "42 Intra client secrets", "s-s4t2ud- s-s4t2af-", _PIECE, _HEX[:64]),
@@ -399,8 +400,11 @@ SERVICE_RULES: tuple[Rule, ...] = (
         "webhook-url",
         ("!hooks.slack.com/", "!hooks.zapier.com/", "!/webhook"),
         (
-            r"(?:hooks\.slack\.com/(?:services|workflows|triggers)/|discord(?:app)?\.com/api/webhooks/\d{10,20}/|"
-            r"webhook\.office\.com/webhookb2/|hooks\.zapier\.com/hooks/catch/)(?P<secret>[A-Za-z0-9_@+/\-]{15,})",
+            (
+                r"(?:hooks\.slack\.com/(?:services|workflows|triggers)/"
+                r"|discord(?:app)?\.com/api/webhooks/\d{10,20}/|"
+                r"webhook\.office\.com/webhookb2/|hooks\.zapier\.com/hooks/catch/)(?P<secret>[A-Za-z0-9_@+/\-]{15,})"
+            ),
         ),
         "Incoming webhooks: whoever knows the address may post.",
         (
@@ -546,7 +550,7 @@ SERVICE_RULES: tuple[Rule, ...] = (
         "live_ test_ live_pub_ test_pub_",
         r"[A-Za-z0-9_\-]{31,40}(?![\w\-])",
         _ALNUM[:35],
-        _NAME_START,
+        start=_NAME_START,
     )._replace(check=has_digit),
     _key(
         "plaid",
@@ -564,7 +568,14 @@ SERVICE_RULES: tuple[Rule, ...] = (
     ),
     _key("hubspot", "HubSpot private app tokens", "pat-na1- pat-na2- pat-eu1-", _UUID_FORM, _UUID),
     _key("linear", "Linear keys", "lin_api_ lin_oauth_", _PIECE),
-    _key("notion", "Notion tokens", "ntn_ secret_", r"[A-Za-z0-9]{40,}", _ALNUM[:46], _NAME_START),
+    _key(
+        "notion",
+        "Notion tokens",
+        "ntn_ secret_",
+        r"[A-Za-z0-9]{40,}",
+        _ALNUM[:46],
+        start=_NAME_START,
+    ),
     _key("figma", "Figma tokens", "figd_ figu_", _URLSAFE, _CHAIN),
     _key("typeform", "Typeform tokens", "tfp_", r"[A-Za-z0-9_\-.]{40,}", _ALNUM[:59]),
     _key("contentful", "Contentful tokens", "CFPAT-", _URLSAFE, _ALNUM[:43]),
@@ -580,9 +591,7 @@ SERVICE_RULES: tuple[Rule, ...] = (
     ),
     _key("nylas", "Nylas keys", "nyk_v0_"),
     _key("riot", "Riot Games keys", "RGAPI-", _UUID_FORM, _UUID),
-    _key(
-        "sendbird-settlemint", "SettleMint tokens", "sm_aat_ sm_pat_ sm_sat_", r"[A-Za-z0-9]{16,}"
-    ),
+    _key("settlemint", "SettleMint tokens", "sm_aat_ sm_pat_ sm_sat_", r"[A-Za-z0-9]{16,}"),
     _key(
         "authress",
         "Authress service client keys",
@@ -590,7 +599,7 @@ SERVICE_RULES: tuple[Rule, ...] = (
         r"[A-Za-z0-9]{5,30}\.[A-Za-z0-9]{4,6}\.acc[_\-][A-Za-z0-9\-]{10,32}\.[A-Za-z0-9+/_=\-]{30,120}",
         f"{_LOWER[:10]}.{_LOWER[:5]}.acc-{_LOWER[:12]}.{_ALNUM[:60]}",
     ),
-    _key("sumologic", "Beamer keys", "b_", r"[A-Za-z0-9=_\-]{44}(?![\w\-])", _ALNUM[:44])._replace(
+    _key("beamer", "Beamer keys", "b_", r"[A-Za-z0-9=_\-]{44}(?![\w\-])", _ALNUM[:44])._replace(
         check=has_digit
     ),
     Rule(
@@ -734,12 +743,15 @@ GENERAL_RULES: tuple[Rule, ...] = (
         "private-key",
         ("private key",),
         (
-            r"-{4,5} ?BEGIN (?:[A-Z0-9]{1,12} ){0,4}PRIVATE KEY(?: BLOCK)? ?-{4,5}"
-            r"(?:(?!-----END|---- END)[^\"'`<>{}]){0,16384}(?:-{4,5} ?END [A-Z0-9 ]{1,60}-{4,5})?",
+            (
+                r"-{4,5} ?BEGIN (?:[A-Z0-9]{1,12} ){0,4}PRIVATE KEY(?: BLOCK)? ?-{4,5}"
+                r"(?:(?!-----END|---- END)[^\"'`<>{}]){0,16384}"
+                r"(?:-{4,5} ?END [A-Z0-9 ]{1,60}-{4,5})?"
+            ),
         ),
         "Private keys in PEM and PGP armour: RFC 7468, RFC 9580. What was cut off counts, too.",
         (
-            f"-----BEGIN PRIVATE KEY-----\n{_ALNUM[:64]}\n{_ALNUM[:20]}==\n-----END PRIVATE KEY-----",
+            f"-----BEGIN PRIVATE KEY-----\n{_ALNUM[:64]}==\n-----END PRIVATE KEY-----",
             f'{{"k": "-----BEGIN RSA PRIVATE KEY-----\\n{_ALNUM[:64]}\\n"}}',
             f"-----BEGIN PGP PRIVATE KEY BLOCK-----\n\n{_ALNUM[:64]}",
         ),
@@ -761,7 +773,10 @@ GENERAL_RULES: tuple[Rule, ...] = (
         "url-password",
         ("@&://",),
         (
-            r"://[^\s/?#\"'<>@:\\]{0,256}:(?![0-9]{1,5}[/?#\s])(?P<secret>[^\s/\"'<>\\]{1,256})@(?=[\w.\[\-])",
+            (
+                r"://[^\s/?#\"'<>@:\\]{0,256}:(?![0-9]{1,5}[/?#\s])(?P<secret>[^\s\"'<>\\]{1,256}?)"
+                r"@(?=[\w.\[\-]{1,253}(?:[:/?#\s\"'`<>,;)\]}\\]|$))"
+            ),
         ),
         "Passwords in addresses: RFC 3986, section 3.2.1.",
         (
@@ -776,7 +791,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
         "signature",
         ("!sig=", "!signature="),
         (r"sig(?<![a-z0-9]sig)(?:nature)?=[\"']?(?P<secret>[a-z0-9%+/=_\-.~]{16,})",),
-        "What signs an address or request: whoever has it can repeat it (Azure SAS, AWS and Google).",
+        "What signs an address or a request (Azure SAS, AWS, Google): who has it may repeat it.",
         (f"https://x/?sv=1&sig={_ALNUM[:30]}%3D", f"X-Amz-Signature={_HEX[:64]}"),
         ("sig=short", f"design={_ALNUM[:30]}"),
         fold=True,
@@ -798,9 +813,12 @@ GENERAL_RULES: tuple[Rule, ...] = (
         "generated-key",
         ("key",),
         (
-            r"key(?<!public.key)(?<!publickey)(?<!cache.key)(?<!cachekey)(?<!websocket.key)(?<!idempotency.key)"
-            r"(?<!idempotencykey)(?<!partition.key)(?<!primary.key)(?<!sort.key)(?<!routing.key)(?<!object.key)"
-            r"\\{0,4}[\"'`]?\s{0,4}[:?]{0,2}(?:=>?|:)\s{0,4}\\{0,4}[\"'`]?(?P<secret>[a-z0-9+/_\-]{20,}={0,2})(?![\w.%])",
+            (
+                r"key(?<!public.key)(?<!publickey)(?<!cache.key)(?<!cachekey)"
+                r"(?<!websocket.key)(?<!idempotency.key)"
+                r"(?<!idempotencykey)(?<!partition.key)(?<!primary.key)(?<!sort.key)(?<!routing.key)(?<!object.key)"
+                r"\\{0,4}[\"'`]?\s{0,4}[:?]{0,2}(?:=>?|:)\s{0,4}\\{0,4}[\"'`]?(?P<secret>[a-z0-9+/_\-]{20,}={0,2})(?![\w.%])"
+            ),
         ),
         "Whatever else is called a key and looks drawn at random.",
         (f"ALGOLIA_KEY={_HEX[:32]}", f'"mapsKey": "{_ALNUM[:39]}"', f"?key={_ALNUM[:32]}"),
@@ -821,10 +839,38 @@ GENERAL_RULES: tuple[Rule, ...] = (
         fold=True,
     ),
     Rule(
+        "generated-secret",
+        ("token", "secret", "pass", "pwd"),
+        tuple(
+            word + r"(?![a-z0-9_])(?:\s{1,4}string\s{0,4}=)?[\s(,>|:=\"'`]{1,12}"
+            r"(?P<secret>[a-z0-9+/_\-]{20,}={0,2})(?![\w.%])"
+            for word in ("token", "secret", "pass(?:w(?:or)?d|phrase)", "pwd")
+        ),
+        "What looks drawn at random and follows such a word without being assigned to it.",
+        (
+            f"invalid token {_HEX[:32]}",
+            f"client.setToken('{_ALNUM[:24]}')",
+            f"password >\n {_ALNUM[:24]}",
+        ),
+        (f"tokens {_HEX[:32]}", "secret and_many_other_words_after_it", f"token for {_HEX[:32]}"),
+        is_generated,
+        fold=True,
+    ),
+    Rule(
+        "url-token",
+        ("@&://",),
+        (r"://(?P<secret>[a-z0-9_\-]{20,256})@(?=[\w.\[\-])",),
+        "Tokens in addresses, where the user's name would be.",
+        (f"https://{_HEX[:40]}@git.example/x.git",),
+        ("https://somebody.with-a-name@git.example/",),
+        is_generated,
+        fold=True,
+    ),
+    Rule(
         "command-user",
         (":&curl",),
         (
-            r"curl\s[^\n]{0,300}?\s(?:-u|--user)[\s=]{0,2}[\"']?[^\s\"':]{1,80}:(?P<secret>[^\s\"']{3,200})",
+            r"curl(?=\s)[^\n]{0,300}?\s(?:-u|--user)[\s=]{0,2}[\"']?[^\s\"':]{1,80}:(?P<secret>[^\s\"']{3,200})",
         ),
         "User and password on the command line of curl.",
         ("curl -s -u admin:hunter22 https://x/", "curl https://x --user 'me:pa55word'"),
@@ -857,9 +903,13 @@ GENERAL_RULES: tuple[Rule, ...] = (
         "card-number",
         ("#digits",),
         (
-            r"[2-6](?<![\w.\-].)(?:(?:(?<=4)\d{3}|(?<=5)[1-5]\d\d|(?<=2)(?:2[2-9]|[3-6]\d|7[01])\d|(?<=6)(?:011|4[4-9]\d|[25]\d\d)|(?<=3)5[2-8]\d)"
-            r"(?P<a>[ \-]?)\d{4}(?P=a)\d{4}(?P=a)\d{4}|(?<=3)[47]\d\d(?P<b>[ \-]?)\d{6}(?P=b)\d{5}"
-            r"|(?<=3)(?:0[0-5]|[68]\d)\d(?P<c>[ \-]?)\d{6}(?P=c)\d{4})(?![\w\-]|\.\d)",
+            (
+                r"[2-6](?<![\w.\-].)(?:(?:(?<=4)\d{3}|(?<=5)[1-5]\d\d|(?<=2)(?:2[2-9]|[3-6]\d|7[01])\d"
+                r"|(?<=6)(?:011|4[4-9]\d|[25]\d\d)|(?<=3)5[2-8]\d)"
+                r"(?P<a>[ \-]?)\d{4}(?P=a)\d{4}(?P=a)\d{4}"
+                r"|(?<=3)[47]\d\d(?P<b>[ \-]?)\d{6}(?P=b)\d{5}"
+                r"|(?<=3)(?:0[0-5]|[68]\d)\d(?P<c>[ \-]?)\d{6}(?P=c)\d{4})(?![\w\-]|\.\d)"
+            ),
         ),
         "Payment card numbers by their issuers' ranges (ISO/IEC 7812), check digit verified.",
         ("4111111111111111", "5555 5555 5555 4444", "378282246310005", "6011-1111-1111-1117"),

@@ -1,4 +1,4 @@
-"""Finds names in a text and the values they hide: ``name=value``, ``name: value``, ``"name": "value"``."""
+"""Finds names in a text and the values that they hide: ``name=value``, ``"name": "value"``."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _LONGEST_QUOTED = 8192
 _LONGEST_NESTED = 4096
 
 _QUOTE = r"\\{0,8}[\"'`]"
-# After a name: the rest of it, its closing quote, and what leads over to the value: an assignment in
-# the notations of programs, logs and data; the end of an XML tag; the "value" of a name-value object;
-# the comma of a header pair; the blank after a command-line option or, in SQL, before a string.
+# After a name: the rest of it, its closing quote, and what leads over to the value: an assignment
+# in the notations of programs, logs and data; the end of an XML tag; the "value" of a name-value
+# object; the comma of a header pair; the blank after an option or, in SQL, before a string.
 _TAIL = (
     rf"[\w.\-]{{0,48}}(?P<close>{_QUOTE})?\]?(?:"
     r"(?P<sign>\s{0,8}(?:[:|?.+]{0,3}={1,3}>?|:)(?:[ \t]{0,8}(?=\S)|\s{0,8}(?=\\{0,8}[\"'])))"
@@ -26,21 +26,23 @@ _TAIL = (
     rf"|(?(close)\s{{0,4}},\s{{0,4}}(?:{_QUOTE}value{_QUOTE}\s{{0,4}}:\s{{0,8}}|(?P<pair>(?=[\"'bu])))"
     r"|(?P<blank>"
 )
-# Only texts with "--" have options; elsewhere, blanks after such words are too many to look at each.
+# Only texts with "--" have options; elsewhere, there are too many blanks after such words.
 _BLANKS = {True: r"\s{1,4})))", False: r"\s{1,4}(?=')(?!'\S{0,2}'))))"}
 _END = r"\s&;,\"'`<\\)\]}"
 _RUN = re.compile(rf"(?:[^{_END}]|[)\]}}](?=[^{_END}])|[\"'](?=\w)|\\(?![\\\"'`\s]|$))+", re.ASCII)
 _SCHEME = re.compile(r"(?:bearer|basic|token|apikey|negotiate|digest)(?:\s|\+){1,4}", re.IGNORECASE)
 _DIGITS = re.compile(r"\d[\d .\-]{1,30}\d", re.ASCII)
-_MARK = re.compile(rf"(?:{MARK.pattern})(?=[{_END}]|$)")
+_PLACEHOLDER = (
+    r"\$\{[^{}]{0,80}\}|\{\{[^{}]{0,80}\}\}|\{\w{0,40}\}|<[A-Za-z][A-Za-z _\-]{0,40}>"
+    r"|%\(\w{1,40}\)s|%s|\$[A-Z_][A-Z0-9_]{0,40}|\*+"
+)
+# What needs no hiding: our own marks, and what stands for a value yet to come.
+_NO_VALUE = re.compile(rf"(?:{MARK.pattern}|{_PLACEHOLDER})(?=[{_END}]|$)")
 _ANNOTATION = re.compile(r"[\w.\[\]]{1,32}\s{0,4}=\s{0,4}(?=[bru]{0,2}[\"'])")
 _OPENING = re.compile(r"[bBrRuUfF@]{0,2}(\\{0,8}[\"'`])")
 _LINE = re.compile(r"[^\r\n]*")
 _BRACKET = re.compile(r"[\[\]{}]")
 _NOTHING = re.compile(r"(?i:null|none|nil|true|false|undefined|nan)")
-_PLACEHOLDER = re.compile(
-    r"\$\{[^{}]*\}|\{\{[^{}]*\}\}|\{\w*\}|<[A-Za-z][A-Za-z _\-]*>|%\(\w+\)s|%s|\$[A-Z_][A-Z0-9_]*|\*+"
-)
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?", re.ASCII)
 _SMALL_NUMBER = 5
 _MEMBER = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", re.ASCII)
@@ -151,7 +153,7 @@ def _pattern(anchor: str, patterns: dict[str, list[str]]) -> str:
 
 
 def _name_start(text: str, position: int) -> int:
-    """Where the name around a position begins; an escape like ``\\n`` before it is no part of it."""
+    """Where the name around a position begins; an escape before it is no part of it."""
     head = text[max(0, position - _REACH) : position]
     start = position - (len(head) - len(head.rstrip(_NAME_CHARACTERS)))
     if start < position and start and text[start - 1] == "\\":
@@ -178,7 +180,7 @@ def _find_value(text: str, start: int, match: re.Match[str], row: Name) -> _Plac
     annotation = _ANNOTATION.match(text, position)
     if annotation:
         position = annotation.end()
-    if _MARK.match(text, position):
+    if _NO_VALUE.match(text, position):
         return None
     opening = _OPENING.match(text, position)
     if opening:
@@ -241,7 +243,7 @@ def _is_harmless(
 ) -> bool:
     """Whether there is nothing to hide: no value, a placeholder, our own mark, a count."""
     value = text[place.start : place.end].strip()
-    if not value or is_mark(value) or _PLACEHOLDER.fullmatch(value):
+    if not value or is_mark(value) or _NO_VALUE.fullmatch(value):
         return True
     if place.quotes:
         return False

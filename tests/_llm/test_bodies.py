@@ -57,7 +57,7 @@ def test_cuts_make_no_difference(body, coding, places):
     """The same bytes give the same facts, however they are cut and compressed."""
     expected = Facts(
         response_model="gpt-4o", response_id="c1", usage=READ, stream=body is STREAM,
-        finish_reasons=("stop",) if body is STREAM else (),
+        finish_reasons=("stop",) if body is STREAM else (), said_done=body is STREAM,
     )  # fmt: skip
     assert expected == gather(split(CODINGS[coding](body), places), coding)
 

@@ -347,6 +347,17 @@ CASES = {
         sse(*(delta("a", usage={"prompt_tokens": 5, "completion_tokens": count, "total_tokens": 5 + count})
               for count in range(9))),
         "gpt-4o", "c1", (), Usage(5, 8, total_tokens=13)),
+    "moonshot stream": (
+        "https://api.moonshot.ai/v1/chat/completions",
+        sse(*(delta("a") for _ in range(9)), {"id": "c1", "model": "kimi", "choices": [{
+            "index": 0, "delta": {}, "finish_reason": "stop", "usage": {
+                "prompt_tokens": 19, "completion_tokens": 13, "total_tokens": 32, "cached_tokens": 12}}]}),
+        "kimi", "c1", ("stop",), Usage(19, 13, cache_read_tokens=12, total_tokens=32)),
+    "cloudflare": (
+        "https://api.cloudflare.com/client/v4/accounts/a/ai/run/@cf/meta/llama",
+        {"result": {"response": "Hi", "usage": {
+            "prompt_tokens": 4, "completion_tokens": 5, "total_tokens": 9}}, "success": True},
+        None, None, (), Usage(4, 5, total_tokens=9)),
     "databricks cache beside": (
         "https://adb-1.1.azuredatabricks.net/serving-endpoints/claude/invocations",
         chat({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 115,

@@ -30,6 +30,7 @@ def read(form, text, cut=0, api="openai.chat"):
         b'data:{"a": 1}\n\n',
         b'data: {"a": 1}\r\n\r\n',
         b'data: {"a": 1}\r\r',
+        b'data: 5\r\n\ndata: {"a": 1}\r\n\n',
         b'data: {"a": 1}',
         b'data: {"a":\ndata: 1}\n\n',
         b'data: {"a":\r\ndata: 1}\r\n\r\n',

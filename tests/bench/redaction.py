@@ -105,9 +105,7 @@ def build_span() -> dict[str, object]:
 
 def texts(size: int) -> dict[str, str]:
     """Texts without a secret of about the size given, in characters."""
-    words = (
-        __doc__.lower().replace("``", "").split() + "the model answered with a short note".split()
-    )
+    words = [*str(__doc__).lower().replace("``", "").split(), "the", "model", "answered"]
     rows = [
         {"id": uuid.UUID(int=random.getrandbits(128)).hex, "model": "gpt-4o-mini", "n": index}
         for index in range(size // 70)

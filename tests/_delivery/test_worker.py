@@ -1,0 +1,344 @@
+"""The background thread: batches, waiting, faults, forks."""
+
+import gc
+import os
+import sys
+import threading
+from contextlib import contextmanager, nullcontext
+from time import monotonic
+
+import pytest
+
+from lupis_instrument._delivery.worker import Worker
+
+
+class Recorder:
+    """Keeps what is delivered; its worker ends with the test."""
+
+    def __init__(self, prepare=lambda item: item, deliver=None, **options):
+        self.batches = []
+        self.arrived = threading.Condition()
+        self.worker = Worker(
+            "test", prepare, deliver or self.keep, options.pop("surroundings", nullcontext), **options
+        )
+
+    def keep(self, batch):
+        with self.arrived:
+            self.batches.append(list(batch))
+            self.arrived.notify_all()
+
+    def wait_for(self, count):
+        with self.arrived:
+            assert self.arrived.wait_for(lambda: len(self.items) >= count, 10), self.batches
+
+    @property
+    def items(self):
+        return [item for batch in self.batches for item in batch]
+
+
+@pytest.fixture
+def record():
+    """Makes recorders, and ends their threads."""
+    made = []
+
+    def make(**options):
+        made.append(Recorder(**options))
+        return made[-1]
+
+    yield make
+    for recorder in made:
+        recorder.worker.flush(5, stop=True)
+
+
+def test_what_is_put_is_delivered_in_order(record):
+    """One thread, one queue."""
+    recorder = record()
+    for number in range(100):
+        recorder.worker.put(number)
+    assert recorder.worker.flush(5)
+    assert list(range(100)) == recorder.items
+
+
+def test_a_full_batch_leaves_at_once(record):
+    """And holds no more than it may."""
+    recorder = record(batch=3, delay=60)
+    for number in range(7):
+        recorder.worker.put(number)
+    recorder.wait_for(6)
+    assert [[0, 1, 2], [3, 4, 5]] == recorder.batches
+
+
+def test_a_batch_leaves_after_its_delay(record):
+    """Counted from its first item."""
+    recorder = record(delay=0.05)
+    recorder.worker.put("a")
+    recorder.wait_for(1)
+    recorder.worker.put("b")
+    recorder.wait_for(2)
+    assert [["a"], ["b"]] == recorder.batches
+
+
+def test_items_wait_for_their_batch(record):
+    """Nothing leaves before the delay unless somebody asks."""
+    recorder = record(delay=60)
+    recorder.worker.put("a")
+    assert [] == recorder.batches
+    assert recorder.worker.flush(5)
+    assert [["a"]] == recorder.batches
+
+
+def test_no_thread_starts_before_the_first_item(record):
+    """Neither for a flush."""
+    recorder = record()
+    assert recorder.worker.flush(1)
+    assert recorder.worker.flush(1, stop=True)
+    assert "test" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_stopping_ends_the_thread(record):
+    """What was put before is delivered."""
+    recorder = record(delay=60)
+    recorder.worker.put("a")
+    thread = next(thread for thread in threading.enumerate() if thread.name == "test")
+    assert recorder.worker.flush(5, stop=True)
+    thread.join(5)
+    assert (["a"], False) == (recorder.items, thread.is_alive())
+
+
+def test_what_comes_after_the_stop_is_delivered_too(record):
+    """The next item starts another thread."""
+    recorder = record(delay=60)
+    for item in ("a", "b", "c"):
+        recorder.worker.put(item)
+        assert recorder.worker.flush(5, stop=True)
+    assert ["a", "b", "c"] == recorder.items
+
+
+def test_stopping_twice_at_once_waits_for_neither_in_vain(record):
+    """The second finds the first one's delivery under way."""
+    entered, released = threading.Event(), threading.Event()
+
+    def deliver(batch):
+        entered.set()
+        released.wait(5)
+
+    worker = record(deliver=deliver).worker
+    worker.put("a")
+    first = worker.ask(stop=True)
+    assert entered.wait(5)
+    second = worker.ask(stop=True)
+    released.set()
+    assert (True, True) == (first.wait(5), second.wait(5))
+
+
+def test_many_threads_stopping_and_putting_lose_nothing(record):
+    """Every item arrives once, and every wait comes to its end."""
+    recorder = record(most=100_000)
+
+    def work(start):
+        for number in range(start, start + 200):
+            recorder.worker.put(number)
+            if number % 20 == 0:
+                assert recorder.worker.flush(10, stop=True)
+
+    threads = [threading.Thread(target=work, args=(start * 200,)) for start in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert recorder.worker.flush(10)
+    assert list(range(1600)) == sorted(recorder.items)
+
+
+def test_no_item_is_lost_by_many_threads(record):
+    """Also when all come at once and no thread is there yet."""
+    recorder = record(most=100_000, batch=64)
+    ready = threading.Barrier(16)
+
+    def put(start):
+        ready.wait()
+        for number in range(start, start + 500):
+            recorder.worker.put(number)
+
+    threads = [threading.Thread(target=put, args=(start * 500,)) for start in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert recorder.worker.flush(10)
+    assert list(range(8000)) == sorted(recorder.items)
+
+
+def test_only_one_thread_starts(record):
+    """However many items come first at once."""
+    recorder = record(delay=60)
+    ready = threading.Barrier(16)
+
+    def put():
+        ready.wait()
+        recorder.worker.put(1)
+
+    threads = [threading.Thread(target=put) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert 1 == [thread.name for thread in threading.enumerate()].count("test")
+
+
+def test_too_many_waiting_items_are_dropped_and_counted(record):
+    """Memory is bounded while a delivery hangs."""
+    entered, released = threading.Event(), threading.Event()
+
+    def deliver(batch):
+        entered.set()
+        released.wait(10)
+
+    worker = record(deliver=deliver, batch=1, most=10).worker
+    worker.put("first")
+    assert entered.wait(5)
+    for number in range(15):
+        worker.put(number)
+    waiting = worker.waiting
+    released.set()
+    assert (10, 5) == (waiting, worker.dropped)
+
+
+def test_a_flush_waits_no_longer_than_it_may(record):
+    """Against a delivery that hangs."""
+    released = threading.Event()
+    worker = record(deliver=lambda batch: released.wait(10)).worker
+    worker.put("a")
+    began = monotonic()
+    done = worker.flush(0.2)
+    took = monotonic() - began
+    released.set()
+    assert not done
+    assert 0.1 < took < 2
+
+
+def test_a_delivery_that_raises_is_reported_once_and_the_next_is_made(record, capsys):
+    """The thread survives."""
+    arrived = []
+
+    def deliver(batch):
+        if "bad" in batch:
+            raise OSError("sk-secret")
+        arrived.extend(batch)
+
+    worker = record(deliver=deliver).worker
+    for item in ("bad", "good", "bad", "better"):
+        worker.put(item)
+        assert worker.flush(5)
+    said = capsys.readouterr().err
+    assert ["good", "better"] == arrived
+    assert 1 == said.count("delivering what test sends failed (OSError")
+    assert "sk-secret" not in said
+
+
+def test_an_item_that_cannot_be_prepared_does_not_take_its_batch_along(record, capsys):
+    """It alone is missing."""
+    recorder = record(prepare=lambda item: 10 // item)
+    for item in (1, 0, 5):
+        recorder.worker.put(item)
+    assert recorder.worker.flush(5)
+    assert [[10, 2]] == recorder.batches
+    assert "preparing what test sends failed (ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_what_is_prepared_to_none_is_not_delivered(record):
+    """An empty batch is none."""
+    recorder = record(prepare=lambda item: None)
+    recorder.worker.put("a")
+    assert recorder.worker.flush(5)
+    assert [] == recorder.batches
+
+
+def test_all_happens_in_the_surroundings(record):
+    """There our own traffic is not recorded."""
+    here = threading.local()
+    seen = []
+
+    @contextmanager
+    def surroundings():
+        here.quiet = True
+        yield
+        here.quiet = False
+
+    def note(item):
+        seen.append(getattr(here, "quiet", False))
+        return item
+
+    worker = record(prepare=note, deliver=note, surroundings=surroundings).worker
+    worker.put("a")
+    assert worker.flush(5)
+    assert [True, True] == seen
+
+
+def test_a_finalizer_may_put(record):
+    """While garbage is collected, at any allocation, in any thread."""
+    recorder = record(most=100_000)
+
+    class Body:
+        def __init__(self, number):
+            self.number, self.me = number, self
+
+        def __del__(self):
+            recorder.worker.put(self.number)
+
+    threshold = gc.get_threshold()
+    gc.set_threshold(10)
+    try:
+        for number in range(2000):
+            Body(number)
+            recorder.worker.put(number + 2000)
+    finally:
+        gc.set_threshold(*threshold)
+    gc.collect()
+    assert recorder.worker.flush(10)
+    assert list(range(4000)) == sorted(recorder.items)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_begins_anew(record):
+    """It delivers what is put there, and nothing of what waits in the parent."""
+    recorder = record(delay=60)
+    recorder.worker.put("parent's")
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            recorder.worker.forget()
+            recorder.worker.put("child's")
+            recorder.worker.flush(5)
+            os.write(writer, repr(recorder.items).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    with os.fdopen(reader, "rb") as pipe:
+        assert b'["child\'s"]' == pipe.read()
+    assert recorder.worker.flush(5)
+    assert ["parent's"] == recorder.items
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="earlier versions still start threads")
+def test_without_a_thread_a_flush_delivers_by_itself(run):
+    """From Python 3.12 on, none can be started while the interpreter ends."""
+    done = run(
+        """
+        import atexit
+        from contextlib import nullcontext
+        from lupis_instrument._delivery.worker import Worker
+
+        def end():
+            worker.put("last")
+            print(worker.flush(5))
+
+        worker = Worker("test", str, print, nullcontext)
+        atexit.register(end)
+        """,
+        launched=False,
+    )
+    assert ("['last']\nTrue\n", "") == (done.stdout, done.stderr)

@@ -1,0 +1,333 @@
+"""Names hide their values by word: what matches, what doesn't, and where a name is none."""
+
+from __future__ import annotations
+
+import pytest
+
+from lupis_instrument._redaction import Redactor
+from lupis_instrument._redaction.names import NameList, split_words
+
+SECRET = "hunter two"
+HIDDEN = [
+    "password",
+    "passwd",
+    "pwd",
+    "secret",
+    "private_key",
+    "api_secret",
+    "token",
+    "access_token",
+    "refresh_token",
+    "session_token",
+    "id_token",
+    "x-api-key",
+    "api-key",
+    "api_key",
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "set-cookie",
+    "ssn",
+    "social_security",
+    "credit_card",
+    "card_number",
+    "cvv",
+    "cvc",
+    "Password",
+    "PASSWORD",
+    "privateKey",
+    "PrivateKey",
+    "private.key",
+    "apiSecret",
+    "accessToken",
+    "AccessToken",
+    "access.token",
+    "ACCESS_TOKEN",
+    "refreshToken",
+    "sessionToken",
+    "idToken",
+    "X-Api-Key",
+    "X_API_KEY",
+    "xApiKey",
+    "apiKey",
+    "APIKey",
+    "apikey",
+    "api.key",
+    "Authorization",
+    "Proxy-Authorization",
+    "Set-Cookie",
+    "Cookie",
+    "setCookie",
+    "socialSecurity",
+    "social-security",
+    "creditCard",
+    "credit-card",
+    "cardNumber",
+    "card.number",
+    "X-Auth-Token",
+    "apiToken",
+    "authToken",
+    "csrf_token",
+    "bearer.token",
+    "client_secret",
+    "clientSecret",
+    "app.client.secret",
+    "db_password",
+    "dbPassword",
+    "user.password",
+    "DB_PASS",
+    "smtp_pass",
+    "aws_secret_access_key",
+    "AWSSecretAccessKey",
+    "secretAccessKey",
+    "encryption_key",
+    "signingKey",
+    "account-key",
+    "ocp-apim-subscription-key",
+    "x-functions-key",
+    "x-goog-api-key",
+    "openai_api_key",
+    "OPENAI_API_KEY",
+    "password1",
+    "new_password",
+    "password_confirmation",
+    "cvv2",
+    "x-amz-security-token",
+    "passphrase",
+    "private_key_pem",
+    "credentials",
+    "next_page_token",
+    "mypassword",
+]
+LEFT = [
+    "input_tokens",
+    "output_tokens",
+    "max_tokens",
+    "total_tokens",
+    "token_count",
+    "tokens",
+    "tokenizer",
+    "tokenize",
+    "tokenization",
+    "secretary",
+    "secretariat",
+    "author",
+    "authority",
+    "authors",
+    "authored",
+    "cvcount",
+    "cookie_policy",
+    "cookie_consent_url",
+    "token_limit",
+    "token_usage",
+    "token_type",
+    "prompt_tokens",
+    "completion_tokens",
+    "max_new_tokens",
+    "eos_token",
+    "pad_token",
+    "time_to_first_token",
+    "token_url",
+    "token_endpoint",
+    "password_length",
+    "password_policy",
+    "secret_name",
+    "api_key_id",
+    "access_key_id",
+    "has_password_field_name",
+    "passenger",
+    "passage",
+    "compass",
+    "bypass",
+    "keyboard",
+    "monkey",
+    "turkey",
+    "primary_key",
+    "public_key",
+    "cache_key",
+    "key",
+    "keys",
+    "sort_key",
+    "card",
+    "cards",
+    "discard",
+    "wildcard",
+    "credit",
+    "social",
+    "security",
+    "assessment",
+    "lesson",
+    "session",
+    "session_id",
+    "author_id",
+    "authoring",
+    "tokenized",
+    "x-ratelimit-remaining-tokens",
+    "anthropic-ratelimit-input-tokens-limit",
+    "strict-transport-security",
+    "sec-websocket-key",
+    "access-control-allow-credentials",
+    "x-amzn-bedrock-input-token-count",
+    "idempotency-key",
+]
+CONVENTIONS = [
+    "gen_ai.usage.input_tokens",
+    "gen_ai.usage.output_tokens",
+    "gen_ai.usage.cache_read.input_tokens",
+    "gen_ai.usage.reasoning.output_tokens",
+    "gen_ai.request.max_tokens",
+    "gen_ai.token.type",
+    "gen_ai.request.stop_sequences",
+    "gen_ai.conversation.id",
+    "lupis.chat.id",
+    "lupis.usage.total_tokens",
+    "lupis.cost.total",
+    "lupis.metadata.session_id",
+    "lupis.project.id",
+    "http.request.method",
+    "url.full",
+    "url.query",
+    "server.address",
+    "error.type",
+    "user.id",
+    "user.email",
+    "user.name",
+    "user.hash",
+    "session.id",
+    "session.previous_id",
+    "service.name",
+    "service.instance.id",
+    "telemetry.sdk.name",
+    "exception.message",
+    "exception.stacktrace",
+    "aws.secretsmanager.secret.arn",
+    "code.function.name",
+    "k8s.secret.name",
+    "db.query.text",
+    "enduser.id",
+    "messaging.message.id",
+    "rpc.method",
+    "network.peer.address",
+    "openai.request.service_tier",
+    "http.request.header.x-ratelimit-limit-tokens",
+    "http.response.header.www-authenticate",
+    "http.response.header.openai-organization",
+    "http.request.header.sec-fetch-site",
+]
+
+
+@pytest.fixture(scope="module")
+def redactor():
+    return Redactor()
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_hidden_attribute(redactor, name):
+    """A value under such a name is hidden."""
+    assert redactor.attribute(name, SECRET) == "***"
+
+
+@pytest.mark.parametrize("name", LEFT + CONVENTIONS)
+def test_left_attribute(redactor, name):
+    """A value under such a name stays."""
+    assert redactor.attribute(name, SECRET) is SECRET
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "{}={}",
+        "{}: {}",
+        '"{}": "{}"',
+        "'{}': '{}'",
+        "https://x/?a=1&{}={}&b=2",
+        '\\"{}\\": \\"{}\\"',
+        "{} = '{}'",
+        "--{} {}",
+        "('{}', '{}')",
+    ],
+)
+@pytest.mark.parametrize(
+    "name", [name for name in HIDDEN if name not in {"DB_PASS", "smtp_pass"}] + ["db_pass"]
+)
+def test_hidden_in_text(redactor, name, form):
+    """The same names hide their values inside a text."""
+    assert "hunter2x" not in redactor.text(form.format(name, "hunter2x"))
+
+
+@pytest.mark.parametrize("form", ["{}={}", "{}: {}", '"{}": "{}"', "https://x/?a=1&{}={}&b=2"])
+@pytest.mark.parametrize("name", LEFT)
+def test_left_in_text(redactor, name, form):
+    """The same names leave their values inside a text."""
+    text = form.format(name, "hunter2x")
+    assert redactor.text(text) is text
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["authorization", "cookie", "x-api-key", "set-cookie", "x_api_key", "proxy-authorization"],
+)
+@pytest.mark.parametrize("side", ["request", "response"])
+def test_header_attributes_go_by_the_header(redactor, side, header):
+    """``http.request.header.<name>`` is hidden if <name> is."""
+    assert redactor.attribute(f"http.{side}.header.{header}", [SECRET]) == ["***"]
+
+
+def test_extra_metadata_goes_by_its_own_name(redactor):
+    """``lupis.metadata.<extra>`` is hidden if <extra> is."""
+    assert redactor.attribute("lupis.metadata.api_key", SECRET) == "***"
+    assert redactor.attribute("lupis.metadata.plan", SECRET) is SECRET
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("token", 12),
+        ("completion_token", 7),
+        ("gen_ai.usage.input_tokens", 5),
+        ("max_token", 4096),
+        ("password", True),
+        ("token", None),
+        ("api_key", False),
+    ],
+)
+def test_counts_flags_and_nothing_stay(redactor, name, value):
+    """A number named like a token count is none, and neither is a flag."""
+    assert redactor.attribute(name, value) is value
+
+
+@pytest.mark.parametrize("name", ["ssn", "cvv", "card_number", "password", "access_token"])
+def test_numbers_that_are_secrets(redactor, name):
+    """A number under any other such name is hidden."""
+    assert redactor.attribute(name, 123456789) == "***"
+
+
+def test_own_name_works_like_a_built_in_one():
+    """A plain name given as a pattern hides attributes, data and values in texts."""
+    own = Redactor(patterns=["my_employee_no", "email"])
+    assert own.attribute("myEmployeeNo", "E-1") == "***"
+    assert own.attribute("user.email", "a@b.example") == "***"
+    assert own.text("my-employee-no: E-1, email=a@b.example") == "my-employee-no: ***, email=***"
+    assert own.data({"email": "a"}) == {"email": "***"}
+    assert own.text("emails: 12") == "emails: 12"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("XAuthToken", ["x", "auth", "token"]),
+        ("APIKey", ["api", "key"]),
+        ("x-api-key", ["x", "api", "key"]),
+        ("a.bC_d1", ["a", "b", "c", "d", "1"]),
+    ],
+)
+def test_words(name, words):
+    """Names are split at case, digits and signs."""
+    assert words == split_words(name)
+
+
+def test_own_row_joins_the_list():
+    """A row of one's own is found by its words."""
+    row = NameList(["badge id"]).find("employeeBadgeId")
+    assert row is not None
+    assert row.words == "badge id"

@@ -1,0 +1,93 @@
+"""Own patterns: names, regular expressions, and which of them are refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from lupis_instrument._redaction import PatternError, Redactor, compile_pattern
+
+EXPONENTIAL = [
+    "(a+)+$", "(a|aa)+b", "(.*)*x", r"^(\w+\s?)*x$", "(x+x+)+y", "([a-z]+)*@", "(a|b|ab)+c",
+    r"(?:\w{1,3})+x", "(.+)+", r"(\d+|\w+)+!", "((ab)*)*c", "^(([a-z])+.)+[A-Z]([a-z])+$", "(.*a){20}",
+    "(?:a*b?)+c", "(a|a?)+x", "(?:(?:a{1,9}){1,9}){1,9}b",
+]  # fmt: skip
+POLYNOMIAL = [r"\d+\d+x", ".*.*=.*", r"\s+\s*x", ".*?,.*?,.*?,x", "(?=.*x)y*.*z", r"\w+-?\w+!"]
+BACK_REFERENCES = [r"(\w+)\s\1", r"(a)(?:\1)+b"]
+EMPTY = ["x*", "", "a|", r"\b", "^", "$", "(?:)", "(a?){2}", "(a*)*", "(?=x)"]
+BROKEN = ["(", "[a-", "a{2,1}", "(?P<1>x)", "*x", "(?<=a+)b"]
+USABLE = [
+    r"internal-[a-z0-9]{8}", r"EMP\d{6}", r"[\w.]+@[\w.]+\.[a-z]+",
+    r"\b[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Z|a-z]{2,}\b", "(?:[a-z]+-)*[a-z]+",
+    r"(\d{1,3}\.){3}\d{1,3}", r"acct_\w+", r"secret\s*=\s*\S+", r"(?i)cust-\d+", r"ticket #\d+",
+    r"[A-Z]{2}\d{2}(?:\s?[A-Z0-9]{4}){3,7}", "(?:foo|bar)+x", r"https?://[^\s/]+/private/\S+",
+    r".+@corp\.example", r"(?:\d{4}[- ]?){3}\d{4}", "key=(?:[0-9a-f]{2}:)+[0-9a-f]{2}",
+    r"(?<!\d)\d{9}(?!\d)", "(?P<a>x)y+", r"\d+\d?x", "foo.*bar", "(abc|abd)+x",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("pattern", EXPONENTIAL + POLYNOMIAL + BACK_REFERENCES)
+def test_unbounded_backtracking_is_refused(pattern):
+    """A pattern that could stall the program is refused; the message names it and says why."""
+    with pytest.raises(PatternError, match="could stall the program") as caught:
+        compile_pattern(pattern)
+    assert repr(pattern) in str(caught.value)
+
+
+@pytest.mark.parametrize("pattern", EMPTY)
+def test_empty_match_is_refused(pattern):
+    """A pattern that matches nothing in particular is refused."""
+    with pytest.raises(PatternError, match="empty string"):
+        compile_pattern(pattern)
+
+
+@pytest.mark.parametrize("pattern", BROKEN)
+def test_broken_pattern_is_refused(pattern):
+    """A pattern that doesn't compile is refused with the compiler's reason."""
+    with pytest.raises(PatternError, match="does not compile"):
+        compile_pattern(pattern)
+
+
+@pytest.mark.parametrize("pattern", USABLE)
+def test_usable_pattern_is_taken(pattern):
+    """Ordinary patterns are taken."""
+    assert not compile_pattern(pattern).name
+
+
+def test_name_without_a_word_is_refused():
+    """A plain name has to have a word."""
+    with pytest.raises(PatternError, match="without a word"):
+        compile_pattern("__")
+
+
+def test_error_is_a_value_error():
+    """Callers that know nothing of patterns catch it as a ValueError."""
+    assert issubclass(PatternError, ValueError)
+
+
+def test_redactor_refuses_too():
+    """A Redactor isn't built with a pattern that is refused."""
+    with pytest.raises(PatternError):
+        Redactor(patterns=["(a+)+$"])
+
+
+def test_pattern_adds_to_the_built_in_rules():
+    """Own patterns hide what they match; the built-in rules still apply."""
+    redactor = Redactor("remove", patterns=[r"acct_\w+", r"\d{3}/\d{3}"])
+    assert redactor.text("acct_one 123/456 token=x") == "[REDACTED] [REDACTED] token=[REDACTED]"
+
+
+@pytest.mark.parametrize("before", [0, 100, 1500, 2040, 2048, 4000, 10_000])
+@pytest.mark.parametrize("size", [5, 100, 3000, 20_000])
+def test_long_matches_in_long_texts(before, size):
+    """Texts are searched in windows, but a match is found whole wherever it lies."""
+    text = "x " * before + "acct_" + "a" * size + " end"
+    assert "x " * before + "[REDACTED] end" == Redactor("remove", patterns=[r"acct_a+"]).text(text)
+    assert "x " * before + "[REDACTED] end" == Redactor("remove", patterns=["[b-c]?acct_a+"]).text(
+        text
+    )
+
+
+def test_explain_names_the_pattern():
+    """An explanation tells which pattern matched, and where."""
+    (found,) = Redactor(patterns=[r"EMP\d{6}"]).explain("see EMP123456")
+    assert (r"pattern:EMP\d{6}", 4, 13) == found

@@ -1,0 +1,272 @@
+"""A Redactor over texts, attributes and nested data: places of secrets, properties, failing closed."""
+
+from __future__ import annotations
+
+import json
+import string
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lupis_instrument._redaction import MODES, RULES, Redaction, Redactor
+
+KEY = "sk-" + "1234567890abcdef" * 2
+REDACTORS = {mode: Redactor(mode) for mode in MODES}
+REDACTOR = REDACTORS["mask"]
+modes = st.sampled_from(MODES)
+# Fragments from which texts are built that come near to secrets, or hold some.
+FRAGMENTS = [
+    "password", "token", "api_key", "Authorization", "cookie", "ssn", "card number", "key", "=", ": ", ":", "'", '"',
+    '\\"', "\\", "\\n", " ", "\n", "&", "?", "#", "%", "%3D", "%22", "://", "@", "u:p@h", "Bearer ", "Basic ", "sk-", "***",
+    "[REDACTED]", "[HASHED]", "[HASH:2dd0e9d5]", "sk-1***5678", "{", "}", "[", "]", "(", ")", "<", ">", ",", ";", "--",
+    "4111111111111111", "123-45-6789", "-----BEGIN PRIVATE KEY-----", "eyJ", ".", "\u0130", "\ud800", "é", "a", "0", "1" * 16,
+    "abcdefgh", "A" * 30, "null", "curl -u ", "sig=", KEY,
+]  # fmt: skip
+texts = st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=4), max_size=14).map("".join)
+passwords = st.text(
+    string.ascii_letters + string.digits + "-_!$*+~^", min_size=10, max_size=30
+).filter(lambda text: text[0].isalnum() and text[-1].isalnum())
+PLACES = [
+    "password={}", "password: {}", "password: '{}'", 'password="{}"', '{{"password": "{}"}}', "{{'token': '{}'}}",
+    '{{\\"secret\\": \\"{}\\"}}', "https://h/?token={}&x=1", "https://h/#access_token={}", "https://u:{}@h/x",
+    "Cookie: sid={}; a=1", "Authorization: Bearer {}", "x-api-key: {}", "--token {}", "('x-api-key', '{}')",
+    "<password>{}</password>", '{{"name": "api_key", "value": "{}"}}', "first\\npassword: {}", "PWD => '{}'",
+    "params[password]={}", 'headers["authorization"] = "{}"', "password%3D{}%26x%3D1", "&quot;password&quot;:&quot;{}&quot;",
+    'password: str = "{}"', "ALTER USER a WITH PASSWORD '{}'", "curl -u me:{} https://h/", "API key: {}",
+]  # fmt: skip
+
+
+@settings(deadline=None, max_examples=400)
+@given(texts, modes)
+def test_filtering_twice_is_filtering_once(text, mode):
+    """What was filtered is left alone."""
+    once = REDACTORS[mode].text(text)
+    assert REDACTORS[mode].text(once) == once
+
+
+@settings(deadline=None, max_examples=200)
+@given(texts, st.sampled_from(["password", "token", "http.request.header.cookie", "note"]), modes)
+def test_attributes_twice_is_once(text, name, mode):
+    """The same for attributes, whose names hide."""
+    once = REDACTORS[mode].attributes({name: text, "list": [text, text]})
+    assert REDACTORS[mode].attributes(once) == once
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.text())
+def test_any_text_is_taken(text):
+    """No text makes it fail, and one that is left is the same object."""
+    shown = REDACTOR.text(text)
+    assert shown is text or shown != text
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.integers() | texts,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+        max_leaves=12,
+    )
+)
+def test_any_data_is_taken(data):
+    """Whatever JSON can hold is filtered without an error."""
+    assert REDACTOR.data({"x": data}) != "[REDACTED]"
+
+
+@pytest.mark.parametrize("place", PLACES)
+@settings(deadline=None, max_examples=25)
+@given(password=passwords, mode=modes)
+def test_planted_password_is_gone(place, password, mode):
+    """A password stands in no output, wherever it was."""
+    shown = REDACTORS[mode].text(place.format(password))
+    assert password not in shown
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.sampled_from([text for rule in RULES for text in rule.examples if not rule.fold]),
+    st.sampled_from(["{}", "x {} y", "a={}", "[{}]", '"{}"', "\\n{}", "%20{}"]),
+    modes,
+)
+def test_planted_key_is_gone(example, frame, mode):
+    """A rule's example stands in no output, whatever stands around it."""
+    assert example not in REDACTORS[mode].text(frame.format(example))
+
+
+@given(st.text(string.ascii_lowercase + " .", max_size=60))
+def test_words_come_back_as_the_same_object(text):
+    """Plain words are no secrets."""
+    assert REDACTOR.text(text) is text
+
+
+@pytest.mark.parametrize("key", [KEY, "password=s3cr3t&x=1"])
+def test_percent_encoded(key):
+    """A secret is found though parts of it are percent-encoded, once or twice."""
+    once = quote(key, safe="")
+    hidden = "s3cr3t" if "s3cr3t" in key else KEY[8:-8]
+    assert hidden not in REDACTORS["remove"].text(f"https://h/?u={once}")
+    assert hidden not in REDACTORS["remove"].text(f"https://h/?u={quote(once)}")
+    assert hidden not in REDACTORS["remove"].text(f"https://h/?u={key.replace('-', '%2D')}")
+
+
+def test_json_inside_json():
+    """JSON as a string in JSON keeps its syntax and loses its secrets."""
+    text = json.dumps({"body": json.dumps({"password": 'a"b\\c', "n": 1}), "ok": True})
+    shown = json.loads(REDACTOR.text(text))
+    assert {"password": "***", "n": 1} == json.loads(shown["body"])
+
+
+def test_attribute_lists():
+    """Lists and tuples of strings are filtered item by item and keep their type."""
+    assert REDACTOR.attribute("note", ["a", KEY]) == ["a", "sk-1***cdef"]
+    assert REDACTOR.attribute("note", ("a", KEY)) == ("a", "sk-1***cdef")
+    assert REDACTOR.attribute("cookie", ("a=1", "b=2")) == ("***", "***")
+
+
+def test_attributes_all_at_once():
+    """A span's attributes: hidden by name, by value, or left as the objects they are."""
+    left = ["stop"]
+    given_ = {
+        "gen_ai.usage.input_tokens": 12, "http.request.header.authorization": (f"Bearer {KEY}",), "url.full": f"https://h/?k={KEY}",
+        "finish": left, "flag": True, "cost": 0.1, "card": 4111111111111111, "none": None,
+    }  # fmt: skip
+    shown = REDACTOR.attributes(given_)
+    assert shown["finish"] is left
+    assert {
+        **given_,
+        "http.request.header.authorization": ("Bear***cdef",),
+        "url.full": "https://h/?k=sk-1***cdef",
+        "card": "4111***1111",
+    } == shown
+
+
+def test_attribute_names_are_texts_too():
+    """A secret in an attribute's name is hidden."""
+    assert {"note sk-1***cdef": 1} == REDACTOR.attributes({f"note {KEY}": 1})
+
+
+def test_clean_values_stay_known_only_while_they_are_clean():
+    """A value seen before without harm is looked at anew where its name hides it."""
+    redactor = Redactor()
+    assert redactor.attributes({"note": "hunter2"}) == {"note": "hunter2"}
+    assert redactor.attributes({"password": "hunter2"}) == {"password": "***"}
+
+
+def test_nested_data():
+    """Keys and values of nested data are filtered; a hidden name hides all below it."""
+    shown = REDACTOR.data(
+        {
+            "a": [{"password": "x", "n": 1}, ("t", KEY)],
+            f"k {KEY}": {"token": {"b": ["c", 5]}},
+            7: KEY,
+        }
+    )
+    assert {
+        "a": [{"password": "***", "n": 1}, ("t", "sk-1***cdef")],
+        "k sk-1***cdef": {"token": {"b": ["***", 5]}},
+        7: "sk-1***cdef",
+    } == shown
+
+
+def test_deep_data():
+    """What lies deeper than anyone reads becomes a marker."""
+    data: list[object] = [KEY]
+    for _ in range(10_000):
+        data = [data]
+    shown = repr(REDACTOR.data(data))
+    assert "[TOO DEEP]" in shown
+    assert KEY not in shown
+
+
+def test_cyclic_data():
+    """What contains itself becomes a marker."""
+    data: dict[str, object] = {"a": 1}
+    data["self"] = data
+    assert {"a": 1, "self": "[CYCLE]"} == REDACTOR.data(data)
+
+
+def test_bytes_and_objects():
+    """Bytes are filtered as text; other objects are shown as text, filtered."""
+    assert REDACTOR.data(b"plain") == b"plain"
+    assert REDACTOR.data(KEY.encode()) == "sk-1***cdef"
+    assert REDACTOR.data({"e": ValueError(f"key {KEY}")}) == {"e": "key sk-1***cdef"}
+
+
+class Broken:
+    """Something that fails wherever it is touched."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("broken")
+
+    __repr__ = __iter__ = __len__ = items = __getitem__ = __str__
+
+
+def test_fails_closed():
+    """What can't be filtered is dropped, never passed on, and nothing is raised."""
+    assert REDACTOR.data(Broken()) == "[REDACTED]"
+    assert REDACTOR.attribute("note", Broken()) == "[REDACTED]"
+    assert REDACTOR.text(Broken()) == "[REDACTED]"
+    assert REDACTOR.attributes(Broken()) == {}
+    assert REDACTOR.attributes({"note": Broken(), "ok": "yes"}) == {
+        "note": "[REDACTED]",
+        "ok": "yes",
+    }
+
+
+def test_explain():
+    """An explanation gives rule and place of each secret in the text."""
+    assert [
+        Redaction("name:pass", 9, 10),
+        Redaction("sk-key", 11, 11 + len(KEY)),
+    ] == REDACTOR.explain(f"password=x {KEY}")
+    assert REDACTOR.explain("nothing here") == []
+
+
+HOSTILE = [
+    "a",
+    "eyJ",
+    "-eyJ",
+    "sk-",
+    "token ",
+    "password=",
+    'password="',
+    "token='\\",
+    "://a:",
+    "-----BEGIN PRIVATE KEY-----",
+    "%25",
+    "%",
+    "\\",
+    '\\\\"',
+    "4111 ",
+    "4" * 15 + " ",
+    "AKIA",
+    "key=",
+    "curl -u ",
+    "{",
+    "cookie: {",
+    "&amp;",
+    "Bearer ",
+    "sig=",
+    "api key ",
+    "secret[",
+    "--token ",
+    "x.y-",
+    "--token\n",
+]
+
+
+@pytest.mark.parametrize("part", HOSTILE)
+def test_time_grows_with_the_text_only(part):
+    """Sixteen times the text takes nowhere near the square of that: 256 times the time."""
+    import time
+
+    def seconds(text: str) -> float:
+        start = time.process_time()
+        REDACTOR.text(text)
+        return time.process_time() - start
+
+    short, long = part * (4_000 // len(part)), part * (64_000 // len(part))
+    seconds(short)
+    assert min(seconds(long) for _ in range(2)) < 128 * max(seconds(short), 0.002)

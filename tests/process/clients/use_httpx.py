@@ -1,0 +1,250 @@
+"""What programs do with httpx; with `httpx2` as its first argument, with that."""
+
+import asyncio
+import gc
+import importlib
+import sys
+
+from cases import BODY, case, chain, failure, kind, main
+
+httpx = importlib.import_module(sys.argv.pop(1))
+client = httpx.Client(trust_env=False)
+
+
+def post(url, **options):
+    return client.post(url, json=BODY, **options)
+
+
+def stream(url, **options):
+    return client.stream("POST", url, json=BODY, **options)
+
+
+@case
+def json_body(urls):
+    answer = post(urls())
+    return [answer.json(), kind(answer), kind(answer.stream), answer.is_closed, answer.http_version]
+
+
+@case
+def stream_lines(urls):
+    with stream(urls(form="stream", framing="chunked", pause=0.05)) as answer:
+        return [kind(answer.stream), list(answer.iter_lines())]
+
+
+@case
+def stream_raw(urls):
+    with stream(urls(form="stream", framing="chunked")) as answer:
+        return [b"".join(answer.iter_raw(7)).decode(), answer.num_bytes_downloaded]
+
+
+@case
+def stream_text(urls):
+    with stream(urls(form="stream")) as answer:
+        return "".join(answer.iter_text())
+
+
+@case
+def until_close(urls):
+    return post(urls(framing="close")).json()
+
+
+@case
+def gzipped(urls):
+    return post(urls(gzip=1, framing="chunked")).json()
+
+
+@case
+def early_break(urls):
+    with stream(urls(form="stream", framing="chunked", pause=0.02)) as answer:
+        for line in answer.iter_lines():
+            return line
+
+
+@case
+def unread(urls):
+    with stream(urls(form="stream", framing="chunked")) as answer:
+        return answer.status_code
+
+
+@case
+def dropped(urls):
+    # With a pool of its own: an unclosed response holds its connection for ever.
+    other = httpx.Client(trust_env=False)
+    request = other.build_request("POST", urls(form="stream", framing="chunked"), json=BODY)
+    status = other.send(request, stream=True).status_code
+    del other, request
+    gc.collect()
+    return status
+
+
+@case
+def cut(urls):
+    return failure(post, urls(cut=1))
+
+
+@case
+def cut_chunked(urls):
+    return failure(post, urls(form="stream", framing="chunked", cut=1))
+
+
+@case
+def timed_out(urls):
+    return failure(post, urls(hang=1), timeout=0.2)
+
+
+@case
+def refused(urls):
+    return failure(post, "http://127.0.0.1:9/v1/chat/completions?case=refused")
+
+
+@case
+def read_twice(urls):
+    with stream(urls(form="stream")) as answer:
+        list(answer.iter_raw())
+        return failure(lambda: list(answer.iter_raw()))
+
+
+@case
+def head(urls):
+    answer = client.head(urls())
+    return [answer.status_code, answer.text]
+
+
+@case
+def nothing(urls):
+    answer = post(urls(status=204))
+    return [answer.status_code, answer.text]
+
+
+@case
+def redirect(urls):
+    answer = post(urls(redirect=1), follow_redirects=True)
+    return [answer.json(), [each.status_code for each in answer.history]]
+
+
+@case
+def transport_retries(urls):
+    with httpx.Client(transport=httpx.HTTPTransport(retries=1)) as retrying:
+        return retrying.post(urls(), json=BODY).json()
+
+
+@case
+def subclassed(urls):
+    class Transport(httpx.HTTPTransport):
+        def handle_request(self, request):
+            request.headers["x-mine"] = "1"
+            return super().handle_request(request)
+
+    with httpx.Client(transport=Transport()) as mine:
+        return mine.post(urls(), json=BODY).json()
+
+
+@case
+def kept_alive(urls):
+    with httpx.Client(trust_env=False) as fresh:
+        url = urls(form="stream", framing="chunked")
+        return len({fresh.post(url, json=BODY).headers["x-connection"] for _ in range(3)})
+
+
+@case
+def uploaded(urls):
+    def parts():
+        yield b'{"model": "test-model", '
+        yield b'"messages": []}'
+
+    return client.post(urls(), content=parts()).json()
+
+
+@case
+def mocked(urls):
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, json=[request.method]))
+    with httpx.Client(transport=transport) as mock:
+        return mock.post(urls(), json=BODY).json()
+
+
+@case
+def no_llm(urls):
+    return post(urls("/data")).json()
+
+
+def asynchronous(function):
+    """A case that is given an AsyncClient."""
+
+    async def run(urls):
+        async with httpx.AsyncClient(trust_env=False) as each:
+            return await function(urls, each)
+
+    run.__name__ = function.__name__
+    return case(run)
+
+
+@asynchronous
+async def async_json_body(urls, each):
+    answer = await each.post(urls(), json=BODY)
+    return [answer.json(), kind(answer.stream)]
+
+
+@asynchronous
+async def async_stream_lines(urls, each):
+    url = urls(form="stream", framing="chunked", pause=0.05)
+    async with each.stream("POST", url, json=BODY) as answer:
+        return [kind(answer.stream), [line async for line in answer.aiter_lines()]]
+
+
+@asynchronous
+async def async_gzipped(urls, each):
+    return (await each.post(urls(gzip=1), json=BODY)).json()
+
+
+@asynchronous
+async def async_early_break(urls, each):
+    url = urls(form="stream", framing="chunked", pause=0.02)
+    async with each.stream("POST", url, json=BODY) as answer:
+        async for line in answer.aiter_lines():
+            return line
+
+
+@asynchronous
+async def async_cut(urls, each):
+    try:
+        await each.post(urls(cut=1), json=BODY)
+    except Exception as error:
+        return chain(error)
+
+
+@asynchronous
+async def async_timed_out(urls, each):
+    try:
+        await each.post(urls(hang=1), json=BODY, timeout=0.2)
+    except Exception as error:
+        return chain(error)
+
+
+@asynchronous
+async def async_cancelled(urls, each):
+    task = asyncio.create_task(each.post(urls(form="stream", hang=1), json=BODY))
+    await asyncio.sleep(0.4)
+    task.cancel()
+    try:
+        await task
+    except asyncio.CancelledError as error:
+        return [kind(error), task.cancelled()]
+
+
+@asynchronous
+async def async_gathered(urls, each):
+    answers = await asyncio.gather(*(each.post(urls(), json=BODY) for _ in range(4)))
+    return [answer.json() for answer in answers]
+
+
+@asynchronous
+async def async_kept_alive(urls, each):
+    numbers = set()
+    for _ in range(3):
+        answer = await each.post(urls(form="stream", framing="chunked"), json=BODY)
+        numbers.add(answer.headers["x-connection"])
+    return len(numbers)
+
+
+if __name__ == "__main__":
+    main()
