@@ -202,8 +202,8 @@ def _make() -> Runtime | None:
         return None
     # Read once, when the first instrumentor is set up; a choice of the user's stands.
     os.environ.setdefault(_names.ENV_SEMCONV_OPT_IN, "http")
+    _prepare_thread_pools()
     runtime = Runtime(resolved)
-    guarded("following work into threads", _follow_into_threads)
     if hasattr(os, "register_at_fork"):  # not on Windows
         os.register_at_fork(after_in_child=_after_fork)
     _look_for_clients(resolved.config)
@@ -286,6 +286,19 @@ def report_client(client: Client, fault: Exception) -> None:
         "error" if client.name in config.instrument else "warning",
         f"{client.distribution or client.name}{version} is not instrumented: {reason}",
     )
+
+
+def _prepare_thread_pools() -> None:
+    """Load thread pools and have them take conversations along.
+
+    Before a provider is made: in a forked child the SDK's own handler uses a pool, and would wait
+    for ever for a lock that a handler registered later sets free (SDK 1.45).
+    """
+    try:
+        import concurrent.futures.thread  # noqa: F401 - it registers its handler
+    except RuntimeError:
+        return  # the interpreter is ending, and starts no more threads
+    guarded("following work into threads", _follow_into_threads)
 
 
 def _follow_into_threads() -> None:

@@ -80,7 +80,7 @@ class _Broken:
 
 @pytest.mark.parametrize("stream", [None, _Broken()], ids=["none", "full"])
 def test_a_stderr_that_cannot_be_written_is_no_error(stream):
-    """pythonw has none, a daemon's may be closed."""
+    """Under pythonw there is none, a daemon's may be closed."""
     lines = Diagnostics()
     with redirect_stderr(stream):
         lines.say("error", "unheard")

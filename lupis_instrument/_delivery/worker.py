@@ -1,20 +1,24 @@
 """A background thread that prepares what is put to it and delivers it in batches.
 
 `put` must be safe wherever the garbage collector may call, so it takes no lock of Python's:
-`queue.SimpleQueue` is the one queue whose `put` is reentrant.
+`queue.SimpleQueue` is the one queue whose `put` is reentrant. The thread doesn't wake for each
+item, when the program has just come back from a call and goes on: it looks every `PAUSE` seconds.
 """
 
 from __future__ import annotations
 
 import threading
 from queue import Empty, SimpleQueue
-from time import monotonic
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Callable, Generic, TypeVar
 
 from lupis_instrument._diagnostics import report_fault
 
 if TYPE_CHECKING:
     from typing import ContextManager
+
+PAUSE = 0.5
+"""Seconds that items may lie unprepared: each holds on to a request's body until then."""
 
 Item = TypeVar("Item")
 Prepared = TypeVar("Prepared")
@@ -71,15 +75,19 @@ class Worker(Generic[Item, Prepared]):
     def forget(self) -> None:
         """Begin anew, without thread and items; in a forked child they are the parent's."""
         self._queue: SimpleQueue[Any] = SimpleQueue()
+        self._calls: SimpleQueue[None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
 
     def put(self, item: Item) -> None:
         """Hand over `item`; never blocks."""
-        if self._queue.qsize() >= self._most:
+        waiting = self._queue.qsize()
+        if waiting >= self._most:
             self.dropped += 1
             return
         self._queue.put(item)
+        if waiting + 1 >= self._batch:
+            self._calls.put(None)
         if self._thread is None:
             self._start()
 
@@ -119,12 +127,13 @@ class Worker(Generic[Item, Prepared]):
             marker.done.set()
             return marker.done
         self._queue.put(marker)
+        self._calls.put(None)
         thread = self._thread
         if not (self._start() if thread is None else thread.is_alive()):
             # Delivering here may take as long as `deliver` does.
             with self._surroundings():
                 while not marker.done.is_set():
-                    self._fill_and_deliver(due=0.0)
+                    self._fill_and_deliver(wait=False)
         return marker.done
 
     @property
@@ -140,28 +149,45 @@ class Worker(Generic[Item, Prepared]):
         except Exception as fault:
             report_fault(f"the thread {self._name}", fault)
 
-    def _fill_and_deliver(self, due: float | None = None) -> bool:
+    def _fill_and_deliver(self, *, wait: bool = True) -> bool:
         """Collect one batch and deliver it; returns whether to go on.
 
         Args:
-            due: when to leave with what there is; None for the delay from the first item on.
+            wait: for items; otherwise it leaves with what there is.
         """
         batch: list[Prepared] = []
+        due: float | None = None
         marker: _Flush | None = None
         while marker is None and len(batch) < self._batch:
             try:
-                item = self._queue.get(timeout=None if due is None else max(0.0, due - monotonic()))
+                item = self._queue.get(block=wait and due is None)
             except Empty:
-                break
+                if due is None or not self._pause(due):
+                    break
+                continue
+            if due is None:
+                due = monotonic() + self._delay if wait else 0.0
+                if not isinstance(item, _Flush):
+                    self._pause(due)
             if isinstance(item, _Flush):
                 marker = item
-                continue
-            self._take(item, batch)
-            if due is None:
-                due = monotonic() + self._delay
+            else:
+                self._take(item, batch)
         if batch:
             self._hand_over(batch)
         return marker is None or self._answer(marker)
+
+    def _pause(self, due: float) -> bool:
+        """Wait until somebody calls or it is time to look; returns False if it is past `due`."""
+        left = due - monotonic()
+        if left <= 0:
+            return False
+        try:
+            self._calls.get(timeout=min(left, PAUSE))
+            while True:
+                self._calls.get_nowait()
+        except Empty:
+            return True
 
     def _answer(self, marker: _Flush) -> bool:
         """Say that a flush is done; returns whether to go on after it."""
@@ -179,6 +205,7 @@ class Worker(Generic[Item, Prepared]):
             prepared = self._prepare(item)
             if prepared is not None:
                 batch.append(prepared)
+            sleep(0)  # so that the program never waits for more than one item
         except Exception as fault:
             report_fault(f"preparing what {self._name} sends", fault)
 

@@ -10,6 +10,7 @@ import functools
 from typing import TYPE_CHECKING, Any, Callable
 
 from lupis_instrument._diagnostics import guarded
+from lupis_instrument._instrumentation.doors import hang
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 def attach(module: ModuleType, gate: Gate) -> None:
     """Wrap session and response of aiohttp and open `gate` at the first session."""
-    _attach_session(module, gate)
+    hang(gate, module.ClientSession, "__init__")
     _attach_response(module, gate)
 
 
@@ -31,21 +32,8 @@ def instrument(provider: Any, gate: Gate) -> None:
 
     from lupis_instrument._instrumentation.upstream import switch_on
 
-    switch_on(AioHttpClientInstrumentor, provider, trace_configs=[_signals(aiohttp, gate)])
-
-
-def _attach_session(module: ModuleType, gate: Gate) -> None:
-    session = module.ClientSession
-    original = session.__init__
-
-    @functools.wraps(original)
-    def init(self: Any, *args: Any, **kwargs: Any) -> None:
-        if gate.dormant and gate.open():
-            session.__init__(self, *args, **kwargs)
-        else:
-            original(self, *args, **kwargs)
-
-    session.__init__ = init
+    configs = [_signals(aiohttp, gate)]
+    switch_on(AioHttpClientInstrumentor, provider, gate.doors, trace_configs=configs)
 
 
 def _attach_response(module: ModuleType, gate: Gate) -> None:

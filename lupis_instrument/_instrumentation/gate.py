@@ -10,6 +10,7 @@ from lupis_instrument._diagnostics import report_fault
 
 if TYPE_CHECKING:
     from lupis_instrument._exchange import Exchange
+    from lupis_instrument._instrumentation.doors import Door
 
 
 class Calls:
@@ -30,19 +31,20 @@ class Gate:
 
     Attributes:
         dormant: whether no request has passed yet.
+        doors: the client's functions that requests come through.
     """
 
-    def __init__(self, activate: Callable[[], bool], calls: Calls) -> None:
+    def __init__(self, activate: Callable[[], object], calls: Calls) -> None:
         """Make a gate.
 
         Args:
             activate: loads the runtime, which sets `calls.current`, and lays the instrumentor
-                around the wire; returns whether it did.
+                behind the doors.
             calls: the same for all gates: http.client's wire serves other clients' calls too.
         """
         self._activate = activate
         self._calls = calls
-        self._active = False
+        self.doors: list[Door] = []
         self.dormant = True
         self._unlock()
         if hasattr(os, "register_at_fork"):
@@ -53,34 +55,24 @@ class Gate:
         self._lock = RLock()
         self._opening = False
 
-    def open(self) -> bool:
-        """Activate if that was not done yet and is wanted here.
-
-        Returns:
-            Whether the request must be made anew, through the instrumentor that now stands in
-            front of the wire.
-        """
+    def open(self) -> None:
+        """Activate if that was not done yet and is wanted here."""
         try:
-            if suppressed():
-                return False
-            with self._lock:
-                return self._open()
+            if not suppressed():
+                with self._lock:
+                    self._open()
         except Exception as fault:
-            self.dormant = False
             report_fault("switching on an instrumentation", fault)
-            return False
 
-    def _open(self) -> bool:
-        if self._opening:
-            return False  # a request made while we load: the program's import hooks may do so
-        if self.dormant:
-            self._opening = True
-            try:
-                self._active = self._activate()
-            finally:
-                self._opening = False
-                self.dormant = False
-        return self._active
+    def _open(self) -> None:
+        if self._opening or not self.dormant:
+            return  # a request made while we load: the program's import hooks may do so
+        self._opening = True
+        try:
+            self._activate()
+        finally:
+            self._opening = False
+            self.dormant = False
 
     def exchange(self) -> Exchange | None:
         """Return the exchange of the request being made, if it is recorded."""

@@ -11,6 +11,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from lupis_instrument._diagnostics import guarded
+from lupis_instrument._instrumentation.doors import hang
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -46,30 +47,19 @@ class Wire:
 def attach(module: ModuleType, gate: Gate) -> None:
     """Wrap the connection's methods and open `gate` at the first request made with them."""
     connection = module.HTTPConnection
-    _attach_putrequest(connection, gate)
+    hang(gate, connection, "putrequest")
+    hang(gate, connection, "close")
     _attach_endheaders(connection, gate)
     _attach_send(connection)
-    _attach_getresponse(connection)
+    _attach_getresponse(connection, gate)
 
 
-def instrument(provider: Any, gate: Gate) -> None:  # noqa: ARG001 - one shape for all clients
+def instrument(provider: Any, gate: Gate) -> None:
     """Lay our own instrumentor around the client; upstream has none for it."""
     from lupis_instrument._instrumentation.http_client_spans import HTTPClientInstrumentor
     from lupis_instrument._instrumentation.upstream import switch_on
 
-    switch_on(HTTPClientInstrumentor, provider)
-
-
-def _attach_putrequest(connection: Any, gate: Gate) -> None:
-    original = connection.putrequest
-
-    @functools.wraps(original)
-    def putrequest(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if gate.dormant and gate.open():
-            return connection.putrequest(self, *args, **kwargs)
-        return original(self, *args, **kwargs)
-
-    connection.putrequest = putrequest
+    switch_on(HTTPClientInstrumentor, provider, gate.doors)
 
 
 def _attach_endheaders(connection: Any, gate: Gate) -> None:
@@ -79,10 +69,14 @@ def _attach_endheaders(connection: Any, gate: Gate) -> None:
     def endheaders(self: Any, *args: Any, **kwargs: Any) -> Any:
         exchange = gate.exchange()
         if exchange is not None:
-            setattr(self, _WIRE, Wire(exchange))
+            guarded("reading a request", _begin, self, exchange)
         return original(self, *args, **kwargs)
 
-    connection.endheaders = endheaders
+    hang(gate, connection, "endheaders", endheaders)
+
+
+def _begin(connection: Any, exchange: Exchange) -> None:
+    setattr(connection, _WIRE, Wire(exchange))
 
 
 def _attach_send(connection: Any) -> None:
@@ -104,7 +98,7 @@ def _attach_send(connection: Any) -> None:
     connection.send = send
 
 
-def _attach_getresponse(connection: Any) -> None:
+def _attach_getresponse(connection: Any, gate: Gate) -> None:
     original = connection.getresponse
 
     @functools.wraps(original)
@@ -115,7 +109,7 @@ def _attach_getresponse(connection: Any) -> None:
             guarded("watching a response", _watch, wire.exchange, response)
         return response
 
-    connection.getresponse = getresponse
+    hang(gate, connection, "getresponse", getresponse)
 
 
 def _watch(exchange: Exchange, response: Any) -> None:

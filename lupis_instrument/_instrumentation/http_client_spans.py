@@ -86,8 +86,7 @@ class _Spans:
 
     def wrap_close(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def close(connection: HTTPConnection) -> Any:
-            if not _running(self._open.get(connection)):
-                guarded("ending a span", self._end, connection)
+            guarded("ending a span", self._give_up, connection)
             return original(connection)
 
         return close
@@ -98,6 +97,10 @@ class _Spans:
             return
         full = url if "://" in url else base_url(connection) + url
         self._open[connection] = client_span.start(self._tracer, method, full)
+
+    def _give_up(self, connection: HTTPConnection) -> None:
+        if not _running(self._open.get(connection)):
+            self._end(connection)
 
     def _run(
         self,

@@ -10,6 +10,7 @@ import functools
 from typing import TYPE_CHECKING, Any, AsyncIterator, Iterator
 
 from lupis_instrument._diagnostics import guarded
+from lupis_instrument._instrumentation.doors import hang, hang_async
 from lupis_instrument.exceptions import LupisError
 
 if TYPE_CHECKING:
@@ -32,13 +33,13 @@ def attach(module: ModuleType, gate: Gate) -> None:
     _attach_async(module, gate)
 
 
-def instrument(provider: Any, gate: Gate) -> None:  # noqa: ARG001 - one shape for all clients
+def instrument(provider: Any, gate: Gate) -> None:
     """Lay upstream's instrumentor around the client."""
     from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 
     from lupis_instrument._instrumentation.upstream import switch_on
 
-    switch_on(HTTPXClientInstrumentor, provider)
+    switch_on(HTTPXClientInstrumentor, provider, gate.doors)
 
 
 def _attach_sync(module: ModuleType, gate: Gate) -> None:
@@ -48,8 +49,6 @@ def _attach_sync(module: ModuleType, gate: Gate) -> None:
 
     @functools.wraps(original)
     def handle_request(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if gate.dormant and gate.open():
-            return transport.handle_request(self, *args, **kwargs)
         exchange = gate.exchange()
         if exchange is None:
             return original(self, *args, **kwargs)
@@ -58,7 +57,7 @@ def _attach_sync(module: ModuleType, gate: Gate) -> None:
         guarded("watching an httpx response", _response, exchange, response, tapped)
         return response
 
-    transport.handle_request = handle_request
+    hang(gate, transport, "handle_request", handle_request)
 
 
 def _attach_async(module: ModuleType, gate: Gate) -> None:
@@ -68,8 +67,6 @@ def _attach_async(module: ModuleType, gate: Gate) -> None:
 
     @functools.wraps(original)
     async def handle_async_request(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if gate.dormant and gate.open():
-            return await transport.handle_async_request(self, *args, **kwargs)
         exchange = gate.exchange()
         if exchange is None:
             return await original(self, *args, **kwargs)
@@ -78,7 +75,7 @@ def _attach_async(module: ModuleType, gate: Gate) -> None:
         guarded("watching an httpx response", _response, exchange, response, tapped)
         return response
 
-    transport.handle_async_request = handle_async_request
+    hang_async(gate, transport, "handle_async_request", handle_async_request)
 
 
 def _request(module: Any, exchange: Exchange, args: Any, kwargs: Any) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["attach", "instrument"]
 
 
-def instrument(provider: Any, gate: Gate) -> None:  # noqa: ARG001 - one shape for all clients
+def instrument(provider: Any, gate: Gate) -> None:
     """Lay an instrumentor around the client.
 
     `opentelemetry-instrumentation-httpx` covers httpx2 from 0.65b0 on; releases before
@@ -26,4 +26,4 @@ def instrument(provider: Any, gate: Gate) -> None:  # noqa: ARG001 - one shape f
         from lupis_instrument._instrumentation.httpx2_spans import (
             HTTPX2ClientInstrumentor as Instrumentor,
         )
-    switch_on(Instrumentor, provider)
+    switch_on(Instrumentor, provider, gate.doors)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
+
+from lupis_instrument._instrumentation.doors import hang
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -13,22 +14,13 @@ if TYPE_CHECKING:
 
 def attach(module: ModuleType, gate: Gate) -> None:
     """Open `gate` at the first `Session.send`."""
-    session = module.Session
-    original = session.send
-
-    @functools.wraps(original)
-    def send(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if gate.dormant and gate.open():
-            return session.send(self, *args, **kwargs)
-        return original(self, *args, **kwargs)
-
-    session.send = send
+    hang(gate, module.Session, "send")
 
 
-def instrument(provider: Any, gate: Gate) -> None:  # noqa: ARG001 - one shape for all clients
+def instrument(provider: Any, gate: Gate) -> None:
     """Lay upstream's instrumentor around the client."""
     from opentelemetry.instrumentation.requests import RequestsInstrumentor
 
     from lupis_instrument._instrumentation.upstream import switch_on
 
-    switch_on(RequestsInstrumentor, provider)
+    switch_on(RequestsInstrumentor, provider, gate.doors)

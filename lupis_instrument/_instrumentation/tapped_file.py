@@ -83,9 +83,7 @@ class TappedFile:
             self._body.feed(part)
         if self._left is not None:
             self._left -= len(part)
-        if self._left == 0 and not self._chunked:
-            self._body.end("complete")
-        elif over and self._left is None:
+        if (self._left == 0 and not self._chunked) or (over and self._left is None):
             self._body.end("complete")
         elif over:
             self._body.end("error", IncompleteRead(b""))
@@ -115,6 +113,9 @@ class TappedFile:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self._file.__reduce_ex__(protocol)  # a file can't be copied, and says so
 
     def __del__(self) -> None:
         self._body.end("dropped")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import Event
-from opentelemetry.trace import Link, Status
+from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.trace import Link, SpanContext, Status, TraceState
 
 from lupis_instrument._diagnostics import report_fault
 
@@ -18,7 +18,7 @@ REDACTED = "[REDACTED]"
 
 
 class Redact:
-    """Filters every text of a span: name, attributes, events, status, links, resource."""
+    """Filters every text of a span: name, attributes, events, status, links, states, resource."""
 
     def __init__(self, redactor: Redactor | None) -> None:
         """Filter with `redactor`; None filters nothing."""
@@ -40,8 +40,13 @@ class Redact:
         draft.attributes = redactor.attributes(draft.attributes)
         draft.events = [_event(event, redactor) for event in draft.events]
         draft.links = [
-            Link(link.context, redactor.attributes(link.attributes or {})) for link in draft.links
+            Link(_context(link.context, redactor), redactor.attributes(link.attributes or {}))
+            for link in draft.links
         ]
+        context = draft.source.context
+        if context is not None and context.trace_state:
+            # The one thing that an OTLP span takes from its source and others can write into.
+            draft.source = _with_context(draft.source, _context(context, redactor))
         if draft.status.description:
             description = redactor.text(draft.status.description)
             draft.status = Status(draft.status.status_code, description)
@@ -64,7 +69,39 @@ def _event(event: Any, redactor: Redactor) -> Event:
     )
 
 
+def _context(context: SpanContext, redactor: Redactor) -> SpanContext:
+    """Filter the state that vendors hand on in `tracestate`: https://www.w3.org/TR/trace-context."""
+    if not context.trace_state:
+        return context
+    state = redactor.attributes(context.trace_state)
+    if state == dict(context.trace_state):
+        return context
+    return _with_state(context, TraceState([(key, str(text)) for key, text in state.items()]))
+
+
+def _with_state(context: SpanContext, state: TraceState) -> SpanContext:
+    return SpanContext(
+        context.trace_id, context.span_id, context.is_remote, context.trace_flags, state
+    )
+
+
+def _with_context(span: ReadableSpan, context: SpanContext) -> ReadableSpan:
+    """Return as much of `span` as a draft takes from it, in another context."""
+    return ReadableSpan(
+        span.name,
+        context,
+        span.parent,
+        kind=span.kind,
+        start_time=span.start_time,
+        end_time=span.end_time,
+        instrumentation_scope=span.instrumentation_scope,
+    )
+
+
 def _empty(draft: Draft) -> None:
+    context = draft.source.context
+    if context is not None:
+        draft.source = _with_context(draft.source, _with_state(context, TraceState()))
     draft.name = REDACTED
     draft.attributes = {}
     draft.events = ()

@@ -39,7 +39,8 @@ class Noting(Sampler):
         result = self._inner.should_sample(parent_context, trace_id, name, *more)
         if kind is not SpanKind.CLIENT or result.decision is not Decision.DROP:
             return result
-        return SamplingResult(Decision.RECORD_ONLY, result.attributes, result.trace_state)
+        # The attributes that the result names are all that the span will have.
+        return SamplingResult(Decision.RECORD_ONLY, attributes, result.trace_state)
 
     def get_description(self) -> str:
         """Return what the other sampler is called."""

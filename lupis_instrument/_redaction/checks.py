@@ -10,6 +10,8 @@ from collections import Counter
 _PIECES = re.compile(r"[-_.]")
 _WORD = re.compile(r"[A-Z]?[a-z]{1,12}|[0-9]{1,2}|v[0-9]{1,2}|[A-Z]{1,12}")
 _DIGITS = re.compile(r"[0-9]")
+_KINDS = (_DIGITS, re.compile(r"[a-z]"), re.compile(r"[A-Z]"))
+_ENCODED_HEAD = 72
 _LETTERS = re.compile(r"[A-Za-z]")
 _NAME_PIECES = re.compile(r"[-_/+=]")
 _NAME_PIECE = re.compile(r"[A-Za-z]{0,16}|[a-z]{1,12}[0-9]{1,2}|[0-9]{1,8}")
@@ -53,13 +55,15 @@ def entropy(text: str) -> float:
     return -sum(share * math.log2(share) for share in shares)
 
 
-def is_discord_token(text: str) -> bool:
-    """Whether the first part is a number in base64, as the id of a Discord user is."""
-    head = text.partition(".")[0]
-    try:
-        return binascii.a2b_base64(head + "=" * (-len(head) % 4)).isdigit()
-    except ValueError:
-        return False
+def is_mixed(text: str) -> bool:
+    """Whether the first and the last part have lower case, upper case and digits each."""
+    parts = (text.partition(".")[0], text.rpartition(".")[2])
+    return all(kind.search(part) for part in parts for kind in _KINDS)
+
+
+def is_encoded_key(text: str) -> bool:
+    """Whether this is a private key in PEM, in base64 once more."""
+    return b"PRIVATE KEY" in binascii.a2b_base64(text[:_ENCODED_HEAD])
 
 
 def has_digit(text: str) -> bool:

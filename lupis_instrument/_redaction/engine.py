@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Callable, Iterable, Iterator, NamedTuple, Prot
 from .escapes import View, decode, has_escapes
 from .hits import Hit, merge
 from .modes import Mode, is_mark
-from .prefilter import DIGITS, TO_ZEROS, Prefilter
+from .prefilter import DIGITS, SHAPE, TO_ZEROS, Prefilter
 from .rules import RULES, Rule
 from .values import build_finders
 
@@ -20,6 +20,8 @@ _LEVELS = 3
 # Hiding one secret can bring another to light only where two touch; more rounds than this never
 # come to rest, and a text that doesn't is given up.
 _ROUNDS = 6
+# Whether a short text can have one of the shapes for which there is no literal.
+_SHAPES = re.compile(r"[0-9]{4}[ \-]?[0-9]{4}[0-9 \-]{4}|[0-9]{3}-[0-9]{2}-[0-9]{4}|\S{57}")
 
 
 class Redaction(NamedTuple):
@@ -133,7 +135,11 @@ class Engine:
         literals = {literal for literal, _ in self._prefilter.choose(_lower(joined))}
         if not literals:
             return None
-        return lambda text: has_escapes(text) or _holds(text, literals)
+        shapes = SHAPE in literals
+        literals.discard(SHAPE)
+        return lambda text: (
+            _holds(text, literals) or has_escapes(text) or bool(shapes and _SHAPES.search(text))
+        )
 
     def hits(self, text: str) -> list[Hit]:
         """The parts of the text that are to be hidden, in order, none overlapping another."""
@@ -156,7 +162,7 @@ class Engine:
         raise Unsettled
 
     def mark_hidden(self, text: str) -> str:
-        """What stands for a text hidden for its name, or how a rule shows it that matches it all."""
+        """What stands for a text hidden for its name, unless a value rule matches all of it."""
         # Cookies, parameters: no rule for a value that may be shown matches across these.
         if self.mode.name == "remove" or ";" in text or "," in text:
             return self.mode.named

@@ -6,9 +6,11 @@ import re
 from bisect import bisect_right
 from typing import NamedTuple
 
-# Percent-encoding (RFC 3986), JSON's \u003d, \/ and \n (RFC 8259), HTML's character references.
+# Percent-encoding (RFC 3986), the escapes of JSON (RFC 8259) and of Python's and C's literals,
+# HTML's character references, a terminal's colours (ECMA-48).
 _ESCAPE = re.compile(
-    r"%([0-9A-Fa-f]{2})|\\u00([0-9A-Fa-f]{2})|\\([/nrt])|&(quot|amp|apos|lt|gt|#34|#39|#x22|#x27);"
+    r"%([0-9A-Fa-f]{2})|\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2}))|\\([/abfnrtv]|[0-7]{3})"
+    r"|&(quot|amp|apos|lt|gt|#34|#39|#x22|#x27);|\x1b\[[0-9;]{0,20}m"
 )
 _REFERENCES = {"quot": '"', "amp": "&", "apos": "'", "lt": "<", "gt": ">", "#34": '"', "#39": "'"}
 _REFERENCES.update({"#x22": '"', "#x27": "'"})
@@ -35,7 +37,7 @@ class View(NamedTuple):
 
 def has_escapes(text: str) -> bool:
     """Whether it can pay to decode the text: a cheap look, sometimes wrongly yes."""
-    return "%" in text or "\\" in text or ("&" in text and ";" in text)
+    return "%" in text or "\\" in text or "\x1b" in text or ("&" in text and ";" in text)
 
 
 def decode(text: str) -> View | None:
@@ -44,10 +46,7 @@ def decode(text: str) -> View | None:
     starts, shifts = [0], [0]
     done = length = 0
     for match in _ESCAPE.finditer(text):
-        character = _character(match)
-        if not character:
-            continue
-        pieces += (text[done : match.start()], character)
+        pieces += (text[done : match.start()], _character(match))
         length += match.start() - done + 1
         done = match.end()
         starts.append(length)
@@ -59,10 +58,11 @@ def decode(text: str) -> View | None:
 
 
 def _character(match: re.Match[str]) -> str:
-    """What an escape stands for, or nothing if that is beyond ASCII: no rule speaks of it."""
-    if match.group(4):
-        return _REFERENCES[match.group(4)]
-    if match.group(3):
-        return "/" if match.group(3) == "/" else " "
-    code = int(match.group(1) or match.group(2), 16)
-    return chr(code) if code < _ASCII else ""
+    """What an escape stands for; one beyond ASCII only has to be no letter or digit."""
+    percent, code, byte, letter, reference = match.groups()
+    if reference:
+        return _REFERENCES[reference]
+    if letter or not (percent or code or byte):
+        return "/" if letter == "/" else " "
+    number = int(percent or code or byte, 16)
+    return chr(number) if number < _ASCII else "\ufffd"

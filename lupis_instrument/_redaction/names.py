@@ -66,7 +66,10 @@ NAMES: tuple[Name, ...] = (
     *(
         Name(f"{owner} pass")
         for owner in sorted(
-            _words("db user smtp mysql pg postgres redis mail ftp admin root proxy http login")
+            _words(
+                "app api cloudant database db key sl user smtp mysql pg postgres redis mail ftp "
+                "admin root proxy http login"
+            )
         )
     ),
     Name("secret", after=_CREDENTIAL_ABOUT),
@@ -124,6 +127,10 @@ def split_words(name: str) -> list[str]:
     return [word.lower() for word in _WORDS.findall(name)]
 
 
+# The words that hide their values in the plural, too; "tokens" are mostly a language model's.
+PLURAL = _words("password passwd passphrase passcode key")
+
+
 class NameList:
     """The names that hide their values: the built-in ones and a program's own."""
 
@@ -135,6 +142,10 @@ class NameList:
             words = tuple(row.words.split())
             self._sequences[words] = row
             self._sequences.setdefault(("".join(words),), row)
+            if words[-1] in PLURAL:
+                # A number under a plural is a count.
+                several = row._replace(numbers=False)
+                self._sequences.setdefault((*words[:-1], f"{words[-1]}s"), several)
         self._longest = max(map(len, self._sequences))
 
     def find(self, name: str) -> Name | None:

@@ -31,6 +31,8 @@ TO_ZEROS = bytes(48 if bytes((code,)).isdigit() else code for code in range(256)
 _LONG = b"a" * RUN
 DIGITS = (b"0" * 14, b"0000 0000 0000 ", b"0000-0000-0000-", b"0000 000000 0", b"0000-000000-0")
 _FOUR = b"0000"
+# Stands for the literal where a shape called for a rule.
+SHAPE = "#"
 _SSN = b"000-00-0000"
 # Without one of these nothing leads from a name to a value.
 _LEADS = re.compile(r"[ =:\"'>\n\t]")
@@ -114,8 +116,7 @@ class Prefilter(Generic[Finder]):
         return chosen
 
     def _by_shape(self, shape: str) -> list[tuple[str, Finder]]:
-        """Shapes have no literal: the empty one occurs in every text."""
-        return [("", finder) for finder in self._shapes.get(shape, ())]
+        return [(SHAPE, finder) for finder in self._shapes.get(shape, ())]
 
 
 def _beginnings(literal: bytes) -> list[bytes]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Mapping, Sequence
 
 from .engine import Engine, Redaction
 from .modes import MODES, REDACTED, Mode, is_mark
-from .names import Name, NameList
+from .names import CARRIERS, Name, NameList
 from .patterns import compile_pattern
 
 TOO_DEEP = "[TOO DEEP]"
@@ -15,7 +15,8 @@ _DEPTH = 32
 _KNOWN_NAMES = 4096
 _KNOWN_VALUES = 2048
 _SHORT = 128
-_TEXTS = (str, list, tuple)
+_LISTS = (tuple, list)
+_ONLY_TEXT = {str}
 _PLAIN = (bool, float, type(None))
 # Smaller numbers can't be those of a payment card.
 _CARD = 10**12
@@ -91,41 +92,33 @@ class Redactor:
 
     def _attributes(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         result: dict[str, Any] = {}
-        unsure: list[tuple[str, Any]] = []
-        texts: list[str] = []
+        pending: list[tuple[str, Any, Sequence[str]]] = []
+        # Most values are the same as in the span before: hosts, models, header fields.
+        clean = self._clean
         for name, value in attributes.items():
             shown, row = self._known.get(name) or self._learn(name)
-            result[shown] = value
-            if row is not None:
-                result[shown] = self._safely(value, row)
-            elif not (type(value) in _PLAIN or (type(value) is int and abs(value) < _CARD)):
-                unsure.append((shown, value))
-        pending = [entry for entry in unsure if not self._is_clean(entry[1], texts)]
-        needs_work = self._engine.sift(texts) if texts else None
-        for shown, value in pending:
-            if type(value) not in _TEXTS or (needs_work and _any_of(needs_work, value)):
-                result[shown] = self._safely(value, None)
-        if not needs_work:
-            self._remember(texts)
+            kind = type(value)
+            if row is None and (kind in _PLAIN or (kind is str and value in clean)):
+                result[shown] = value
+                continue
+            texts = _texts_of(value) if row is None else None
+            result[shown] = self._safely(value, row) if texts is None else value
+            if texts and not clean.issuperset(texts):
+                pending.append((shown, value, texts))
+        if pending:
+            self._sift(pending, result)
         return result
 
-    def _is_clean(self, value: Any, texts: list[str]) -> bool:
-        """Whether a value is known to hold no secret; if it isn't, its texts join those to look at.
-
-        Most values of a span are the same as in the one before: hosts, models, header fields.
-        """
-        clean = self._clean
-        if type(value) is str:
-            if value in clean:
-                return True
-            texts.append(value)
-        elif type(value) in _TEXTS:
-            new = [item for item in value if type(item) is not str or item not in clean]
-            if not all(type(item) is str for item in new):
-                return False
-            texts += new
-            return not new
-        return False
+    def _sift(self, pending: list[tuple[str, Any, Sequence[str]]], result: dict[str, Any]) -> None:
+        """Look at all unknown texts at once; mostly, no rule has to see any of them."""
+        together = [text for _, _, texts in pending for text in texts]
+        needs_work = self._engine.sift(together)
+        if needs_work is None:
+            self._remember(together)
+            return
+        for shown, value, texts in pending:
+            if any(map(needs_work, texts)):
+                result[shown] = self._safely(value, None)
 
     def _remember(self, texts: list[str]) -> None:
         if len(self._clean) > _KNOWN_VALUES:
@@ -136,7 +129,10 @@ class Redactor:
         """How an attribute's name is shown, and the row by which it hides its value."""
         if len(self._known) >= _KNOWN_NAMES:
             self._known.clear()
-        known = self._engine.redact(name), self._names.find_attribute(name)
+        # What follows a carrier is a text of its own, which may be a key that stands for itself.
+        carrier = next((each for each in CARRIERS if name.startswith(each)), "")
+        shown = carrier + self._engine.redact(name[len(carrier) :])
+        known = self._engine.redact(shown), self._names.find_attribute(name)
         self._known[name] = known
         return known
 
@@ -147,10 +143,10 @@ class Redactor:
             return REDACTED
 
     def _value(self, value: Any, row: Name | None, above: tuple[int, ...]) -> Any:
-        if value is None or isinstance(value, bool):
-            return value
         if isinstance(value, str):
             return self._hide(value) if row else self._engine.redact(value)
+        if value is None or isinstance(value, bool):
+            return value
         if isinstance(value, (int, float)):
             return self._engine.mode.named if row and row.numbers else self._number(value)
         if id(value) in above:
@@ -174,11 +170,11 @@ class Redactor:
         return value if hidden is text else hidden
 
     def _container(self, value: Any, row: Name | None, above: tuple[int, ...]) -> Any:
-        if isinstance(value, Mapping):
-            return self._mapping(value, row, above)
         if isinstance(value, (list, tuple)):
             items = [self._value(item, row, above) for item in value]
             return items if isinstance(value, list) else tuple(items)
+        if isinstance(value, Mapping):
+            return self._mapping(value, row, above)
         if isinstance(value, (bytes, bytearray)):
             return self._bytes(bytes(value), row)
         if isinstance(value, (set, frozenset)):
@@ -199,7 +195,11 @@ class Redactor:
         return result
 
 
-def _any_of(needs_work: Callable[[str], bool], value: Any) -> bool:
-    if type(value) is str:
-        return needs_work(value)
-    return any(type(item) is not str or needs_work(item) for item in value)
+def _texts_of(value: Any) -> Sequence[str] | None:
+    """The texts that an attribute consists of; None if there is anything else in it."""
+    kind = type(value)
+    if kind is str:
+        return (value,)
+    if kind in _LISTS and {*map(type, value)} <= _ONLY_TEXT:
+        return value  # type: ignore[no-any-return]
+    return None

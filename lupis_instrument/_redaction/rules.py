@@ -8,8 +8,9 @@ from typing import Callable, NamedTuple
 from .checks import (
     has_digit,
     is_credential,
-    is_discord_token,
+    is_encoded_key,
     is_generated,
+    is_mixed,
     is_random,
     passes_luhn,
 )
@@ -73,7 +74,7 @@ def _key(
     name: str,
     owner: str,
     prefixes: str,
-    body: str = _PIECE,
+    body: str = _URLSAFE,
     sample: str = _ALNUM[:40],
     *,
     start: str = _START,
@@ -97,6 +98,9 @@ def _as_literal(prefix: str) -> str:
         return f"!{lowered}"
     return lowered if set(lowered) & set("-_.") else f" {lowered}"
 
+
+# Access keys, and the ids of what they stand for.
+_AWS_IDS = ("AKIA", "ASIA", "ABIA", "ACCA", "AROA", "AIDA", "AGPA", "AIPA", "ANPA", "ANVA", "APKA")
 
 LLM_RULES: tuple[Rule, ...] = (
     Rule(
@@ -155,24 +159,24 @@ LLM_RULES: tuple[Rule, ...] = (
     _key("nvidia", "NVIDIA API catalog keys", "nvapi-", _URLSAFE, _CHAIN),
     _key("cerebras", "Cerebras API keys", "csk-"),
     _key("together", "Together AI keys", "tgp_v1_", _URLSAFE, _CHAIN),
-    _key("fireworks", "Fireworks AI keys", "fw_"),
+    _key("fireworks", "Fireworks AI keys", "fw_", _PIECE),
     _key("voyage", "Voyage AI keys", "pa-", r"[A-Za-z0-9_\-]{40,}", _CHAIN),
     _key("jina", "Jina AI keys", "jina_", _URLSAFE, _CHAIN),
     _key("tavily", "Tavily keys", "tvly-", _URLSAFE, _CHAIN),
     _key("pinecone", "Pinecone keys", "pcsk_", _URLSAFE, _CHAIN),
     _key("langsmith", "LangSmith keys", "lsv2_pt_ lsv2_sk_ ls__", r"[A-Za-z0-9_]{20,}", _HEX[:32]),
-    _key("e2b", "E2B keys", "e2b_"),
+    _key("e2b", "E2B keys", "e2b_", _PIECE),
     _key("anyscale", "Anyscale keys", "esecret_"),
     _key("logfire", "Pydantic Logfire write tokens", "pylf_v1_ pylf_v2_", r"[A-Za-z0-9_]{20,}"),
     _key("wandb", "Weights & Biases keys", "wandb_v1_", _URLSAFE, _CHAIN),
     _key("llama-cloud", "LlamaCloud keys", "llx-"),
-    _key("llama-api", "Llama API keys", "LL-"),
+    _key("llama-api", "Llama API keys", "LL-", _PIECE),
     _key("firecrawl", "Firecrawl keys", "fc-", r"[0-9a-f]{32}(?![\w\-])", _HEX[:32]),
     _key("browserbase", "Browserbase keys", "bb_live_", _URLSAFE, _CHAIN),
-    _key("upstage", "Upstage keys", "up_"),
-    _key("friendli", "Friendli tokens", "flp_"),
+    _key("upstage", "Upstage keys", "up_", _PIECE),
+    _key("friendli", "Friendli tokens", "flp_", _PIECE),
     _key("runpod", "RunPod keys", "rpa_"),
-    _key("composio", "Composio keys", "comp_"),
+    _key("composio", "Composio keys", "comp_", _PIECE),
     _key(
         "bedrock-key",
         "Amazon Bedrock long-term API keys",
@@ -199,8 +203,8 @@ LLM_RULES: tuple[Rule, ...] = (
 CLOUD_RULES: tuple[Rule, ...] = (
     Rule(
         "aws-access-key-id",
-        (" akia", " asia", " abia", " acca"),
-        tuple(_begin(p) + r"[A-Z0-9]{16}(?![A-Za-z0-9])" for p in ["AKIA", "ASIA", "ABIA", "ACCA"]),
+        tuple(f" {prefix.lower()}" for prefix in _AWS_IDS),
+        tuple(_begin(p) + r"[A-Z0-9]{16}(?![A-Za-z0-9])" for p in _AWS_IDS),
         "AWS access key ids: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html",
         (f"AKIA{_UPPER[:16]}", f"Credential=ASIA{_UPPER[:16]}/20260101/us-east-1/bedrock"),
         ("ASIA-PACIFIC-REGION", f"AKIA{_UPPER[:12]}", f"AKIA{_UPPER[:20]}"),
@@ -239,7 +243,9 @@ CLOUD_RULES: tuple[Rule, ...] = (
         (f"aB38Q~{_ALNUM[:34]}",),
         ("aB38Q~short", f"38Q~{_ALNUM[:34]}"),
     ),
-    _key("digitalocean", "DigitalOcean tokens", "dop_v1_ doo_v1_ dor_v1_", _PIECE, _HEX[:64]),
+    _key(
+        "digitalocean", "DigitalOcean tokens", "dop_v1_ doo_v1_ dor_v1_ dos_v1_", _PIECE, _HEX[:64]
+    ),
     _key("heroku", "Heroku API keys", "HRKU-", _URLSAFE, f"AA{_CHAIN}"),
     _key("flyio", "Fly.io tokens", "fo1_ fm1a_ fm1r_ fm2_", r"[A-Za-z0-9_+/=\-]{20,}", _ALNUM[:60]),
     _key("vercel", "Vercel tokens", "vck_ vcp_ vci_ vca_ vcr_"),
@@ -315,7 +321,7 @@ CODE_RULES: tuple[Rule, ...] = (
         "github",
         "GitHub tokens: https://github.blog/changelog/2021-03-31-authentication-token-format-updates",
         "ghp_ gho_ ghu_ ghs_ ghr_",
-        r"[A-Za-z0-9_]{20,}",
+        r"[A-Za-z0-9_\-]{20,}(?:\.[A-Za-z0-9_\-]{10,}){0,2}",
     ),
     _key("github-fine-grained", "GitHub fine-grained tokens", "github_pat_", r"[A-Za-z0-9_]{20,}"),
     _key(
@@ -324,7 +330,7 @@ CODE_RULES: tuple[Rule, ...] = (
         "glpat- gldt- glrt- glrtr- glptt- glft- glimt- glagent- gloas- glcbt- glffct- glsoat-",
         r"[A-Za-z0-9_\-]{16,}(?:\.[A-Za-z0-9_\-.]{2,60})?",
     ),
-    _key("gitlab-runner", "GitLab runner registration tokens", "GR1348941", r"[A-Za-z0-9_\-]{20}"),
+    _key("gitlab-runner", "GitLab runner registration tokens", "GR1348941", r"[A-Za-z0-9_\-]{20,}"),
     _key(
         "bitbucket",
         "Bitbucket app passwords and HTTP access tokens",
@@ -369,7 +375,7 @@ CODE_RULES: tuple[Rule, ...] = (
         "harness",
         "Harness tokens",
         "pat. sat.",
-        r"[A-Za-z0-9_\-]{22}\.[0-9a-f]{24}\.[A-Za-z0-9]{20}",
+        r"[A-Za-z0-9_\-]{22}\.[0-9a-f]{24}\.[A-Za-z0-9]{20,}",
         f"{_ALNUM[:22]}.{_HEX[:24]}.{_ALNUM[:20]}",
     ),
     _key("infracost", "Infracost keys", "ico-", r"[A-Za-z0-9]{32}(?![\w\-])", _ALNUM[:32]),
@@ -429,7 +435,7 @@ SERVICE_RULES: tuple[Rule, ...] = (
             f"MTIzNDU2Nzg5MDEyMzQ1Njc4.Gabc.{_ALNUM[:38]}",
             f"Module_name_of_something.method.{'abc_' * 9}abc",
         ),
-        is_discord_token,
+        is_mixed,
     ),
     Rule(
         "telegram-bot",
@@ -442,16 +448,14 @@ SERVICE_RULES: tuple[Rule, ...] = (
         ),
         ("110201543:AAshort", f"1102:AA{_ALNUM[:33]}"),
     ),
-    _key(
-        "twilio-key", "Twilio API key SIDs", "SK", r"[0-9a-f]{32}(?![A-Za-z0-9])", _HEX[:32]
-    )._replace(literals=tuple(f" sk{digit}" for digit in _DIGITS)),
+    _key("twilio-key", "Twilio API key SIDs", "SK", r"[0-9a-z]{32}(?![A-Za-z0-9])", _HEX[:32]),
     _key(
         "twilio-account",
         "Twilio account SIDs, the user names of its basic authentication",
         "AC",
-        r"[0-9a-f]{32}(?![A-Za-z0-9])",
+        r"[0-9a-z]{32}(?![A-Za-z0-9])",
         _HEX[:32],
-    )._replace(literals=tuple(f" ac{digit}" for digit in _DIGITS)),
+    )._replace(literals=tuple(f" ac{a}{b}" for a in _DIGITS for b in _DIGITS)),
     _key(
         "sendgrid",
         "SendGrid keys",
@@ -463,14 +467,14 @@ SERVICE_RULES: tuple[Rule, ...] = (
         "brevo",
         "Brevo keys",
         "xkeysib- xsmtpsib-",
-        r"[0-9a-f]{64}-[A-Za-z0-9]{16}",
+        r"[0-9a-f]{64}-[A-Za-z0-9_\-]{16}",
         f"{_HEX[:64]}-{_ALNUM[:16]}",
     ),
     _key("mailgun", "Mailgun keys", "key- pubkey-", r"[0-9a-f]{32}(?![\w\-])", _HEX[:32]),
     Rule(
         "mailchimp",
         tuple(f"=us{number}" for number in range(1, 30)),
-        (r"[0-9a-f](?<![A-Za-z0-9].)[0-9a-f]{31}-us[0-9]{1,2}(?![\w\-])",),
+        (r"[0-9a-z](?<![A-Za-z0-9].)[0-9a-z]{31}-us[0-9]{1,2}(?![\w\-])",),
         "Mailchimp keys end with their data centre: https://mailchimp.com/developer/marketing/docs/fundamentals",
         (f"{_HEX[:32]}-us6", f"key={_HEX[8:40]}-us21"),
         (f"{_HEX[:30]}-us6", f"{_HEX[:32]}-use"),
@@ -485,7 +489,7 @@ SERVICE_RULES: tuple[Rule, ...] = (
     _key(
         "shopify",
         "Shopify tokens",
-        "shpat_ shpca_ shppa_ shpss_",
+        "shpat_ shpca_ shppa_ shpss_ shptka_",
         r"[0-9A-Fa-f]{32}(?![\w])",
         _HEX[:32],
     ),
@@ -525,7 +529,7 @@ SERVICE_RULES: tuple[Rule, ...] = (
         "braintree",
         "PayPal Braintree access tokens",
         "access_token$production$ access_token$sandbox$",
-        r"[0-9a-z]{16}\$[0-9a-f]{32}(?![\w])",
+        r"[0-9a-z]{16}\$[0-9a-z]{32}(?![\w])",
         f"{_LOWER[:16]}${_HEX[:32]}",
     ),
     _key(
@@ -565,6 +569,13 @@ SERVICE_RULES: tuple[Rule, ...] = (
         "00D",
         r"[A-Za-z0-9]{12,15}![A-Za-z0-9._]{20,}",
         f"{_ALNUM[:15]}!{_ALNUM[:96]}",
+    ),
+    _key(
+        "salesforce-consumer",
+        "Salesforce consumer keys",
+        "3MVG",
+        r"[A-Za-z0-9_.]{75,}",
+        _ALNUM[:81],
     ),
     _key("hubspot", "HubSpot private app tokens", "pat-na1- pat-na2- pat-eu1-", _UUID_FORM, _UUID),
     _key("linear", "Linear keys", "lin_api_ lin_oauth_", _PIECE),
@@ -656,6 +667,14 @@ WATCH_RULES: tuple[Rule, ...] = (
         r"[A-Z0-9]{8,24}\.[A-Z0-9]{64}(?![\w])",
         f"{_UPPER[:24]}.{_UPPER[:64]}",
     ),
+    Rule(
+        "new-relic-license",
+        ("+nral",),
+        (r"[0-9a-f](?<![A-Za-z0-9].)[0-9a-f]{31,39}(?:FFFF)?NRAL(?![A-Za-z0-9])",),
+        "New Relic license keys end with NRAL.",
+        (f"eu01xx{_HEX[:30]}FFFFNRAL".replace("x", "f").replace("eu", "ea"), f"{_HEX[:36]}NRAL"),
+        (f"{_HEX[:20]}NRAL",),
+    ),
     _key("posthog", "PostHog keys", "phc_ phx_ phs_"),
     _key(
         "mapbox",
@@ -744,7 +763,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
         ("private key",),
         (
             (
-                r"-{4,5} ?BEGIN (?:[A-Z0-9]{1,12} ){0,4}PRIVATE KEY(?: BLOCK)? ?-{4,5}"
+                r"(?:-{4,5} ?)?BEGIN (?:[A-Z0-9]{1,12} ){0,4}PRIVATE KEY(?: BLOCK)?(?: ?-{4,5})?"
                 r"(?:(?!-----END|---- END)[^\"'`<>{}]){0,16384}"
                 r"(?:-{4,5} ?END [A-Z0-9 ]{1,60}-{4,5})?"
             ),
@@ -762,9 +781,18 @@ GENERAL_RULES: tuple[Rule, ...] = (
         ),
     ),
     Rule(
+        "private-key-base64",
+        (" ls0t",),
+        (_begin("LS0tLS1CRUdJTi") + r"[A-Za-z0-9+/]{60,}={0,2}",),
+        "Private keys in PEM, in base64 once more, as Kubernetes keeps them.",
+        (f"LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0tCk1JSUV2{_ALNUM[:80]}",),
+        (f"LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUV2{_ALNUM[:80]}",),
+        is_encoded_key,
+    ),
+    Rule(
         "putty-key",
         ("putty-user-key-file-",),
-        (r"PuTTY-User-Key-File-[23]:[^\"'`<>{}]{0,8192}",),
+        (r"PuTTY-User-Key-File-[23](?![A-Za-z0-9])[^\"'`<>{}]{0,8192}",),
         "Private keys in PuTTY's format.",
         (f"PuTTY-User-Key-File-2: ssh-rsa\nEncryption: none\nPrivate-Lines: 1\n{_ALNUM[:60]}",),
         ("PuTTY-User-Key-File-Format",),

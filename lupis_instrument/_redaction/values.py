@@ -7,7 +7,7 @@ from typing import Iterator, NamedTuple
 
 from .hits import Hit
 from .modes import MARK, is_mark
-from .names import Name, NameList, split_words
+from .names import PLURAL, Name, NameList, split_words
 
 _NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-."
 _REACH = 64
@@ -147,7 +147,7 @@ def _pattern(anchor: str, patterns: dict[str, list[str]]) -> str:
     around = "" if longer or "" in ways else f"(?:{'|'.join(sorted(set(ways)))})"
     if around and anchor == "key":  # most keys have nothing before them: one look for all
         around = f"(?:(?<=[a-z0-9][ _.\\-]key)|(?<=[a-z0-9]key)){around}"
-    plural = f"{anchor}s" in patterns or anchor.endswith("s")
+    plural = f"{anchor}s" in patterns or anchor.endswith("s") or anchor in PLURAL
     single = "" if plural else "(?!s(?![a-z]))"
     return f"{re.escape(anchor)}{around}{single}{_TAIL}"
 

@@ -55,7 +55,11 @@ def test_another_call_says_where_it_went(finished):
         ({"lupis.response.outcome": "closed"}, False, "closed"),
         ({"lupis.response.outcome": "complete"}, False, "GET"),
         ({}, True, "error"),
-        ({"lupis.response.outcome": "error", "error.type": "ReadError"}, True, "error  error ReadError"),
+        (
+            {"lupis.response.outcome": "error", "error.type": "ReadError"},
+            True,
+            "error  error ReadError",
+        ),
     ],
 )
 def test_troubles_are_named(attributes, failed, expected, finished):

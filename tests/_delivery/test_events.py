@@ -65,7 +65,9 @@ def test_an_event_has_its_four_parts():
     } == event
 
 
-@pytest.mark.parametrize("value", [None, True, 0, -1, 2**70, 1.5, "é", [1, [2]], {"a": {"b": None}}])
+@pytest.mark.parametrize(
+    "value", [None, True, 0, -1, 2**70, 1.5, "é", [1, [2]], {"a": {"b": None}}]
+)
 def test_what_json_can_hold_stays(value):
     """Unchanged."""
     assert value == plain(value)

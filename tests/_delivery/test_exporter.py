@@ -91,7 +91,7 @@ def test_a_default_endpoint_without_a_collector_is_given_up_at_once(finished, ca
 def test_shutdown_cuts_the_wait_short(sink, finished, capsys):
     """Waiting for the next attempt ends, without another line."""
     otlp = Otlp(sink.otlp_url, HEADERS, probe=False)
-    sink.fail(503, retry_after="60")
+    sink.fail(503, retry_after="5")
     sent = []
 
     def export():

@@ -19,7 +19,11 @@ class Recorder:
         self.batches = []
         self.arrived = threading.Condition()
         self.worker = Worker(
-            "test", prepare, deliver or self.keep, options.pop("surroundings", nullcontext), **options
+            "test",
+            prepare,
+            deliver or self.keep,
+            options.pop("surroundings", nullcontext),
+            **options,
         )
 
     def keep(self, batch):

@@ -111,6 +111,26 @@ def test_percent_encoded(key):
     assert hidden not in REDACTORS["remove"].text(f"https://h/?u={key.replace('-', '%2D')}")
 
 
+@pytest.mark.parametrize(
+    "before",
+    [
+        "\\n",
+        "\\t",
+        "\\x1b[31m",
+        "\x1b[1;31m",
+        "\\u001b[0m",
+        "%0A",
+        "%E4%BD%A0",
+        "\\u00e4",
+        "\\u0026",
+        "&quot;",
+    ],
+)
+def test_escape_before_a_key(before):
+    """An escape whose last character is a letter or digit doesn't hide where a key begins."""
+    assert KEY not in REDACTORS["remove"].text(f"key is{before}{KEY}")
+
+
 def test_json_inside_json():
     """JSON as a string in JSON keeps its syntax and loses its secrets."""
     text = json.dumps({"body": json.dumps({"password": 'a"b\\c', "n": 1}), "ok": True})
@@ -140,6 +160,26 @@ def test_attributes_all_at_once():
         "url.full": "https://h/?k=sk-1***cdef",
         "card": "4111***1111",
     } == shown
+
+
+@pytest.mark.parametrize(
+    "value",
+    [[1, KEY], (None, KEY), [["x"], KEY], [{"k": KEY}], {"k": KEY}, b"x " + KEY.encode(), {KEY}],
+)
+def test_mixed_values_are_filtered_too(value):
+    """Attributes that no span should have are filtered like any other."""
+    assert KEY not in repr(REDACTOR.attributes({"note": value, "ok": "yes"}))
+
+
+@pytest.mark.parametrize("text", sorted({text for rule in RULES for text in rule.examples}))
+def test_attributes_find_what_a_text_shows(text):
+    """Looking at many values at once finds what looking at each finds; so does an own pattern."""
+    own = Redactor("remove", patterns=[r"EMP\d{6}", "[Xx]-[0-9]{3}"])
+    given_ = {"a": "plain", "b": text, "c": ["x", text], "d": "EMP123456", "e": "x-123"}
+    assert {name: own.attribute(name, value) for name, value in given_.items()} == own.attributes(
+        given_
+    )
+    assert own.attributes(given_)["d"] == own.attributes(given_)["e"] == "[REDACTED]"
 
 
 def test_attribute_names_are_texts_too():

@@ -130,6 +130,10 @@ CLIENTS = {
         "timed_out": Expected("error", ("SocketTimeoutError", "ServerTimeoutError")),
     },
 }
+COUNTED = {
+    client: [case for case, expected in rows.items() if expected.counted]
+    for client, rows in CLIENTS.items()
+}
 SLOW = {
     "requests": ["stream_content"],
     "urllib3": ["stream_chunks"],
@@ -284,11 +288,9 @@ def test_a_span_names_the_error(ran, client, case):
     assert all((span["status"] == "ERROR") == (expected != (None,)) for span in spans)
 
 
-@pytest.mark.parametrize(("client", "case"), cases())
+@pytest.mark.parametrize(("client", "case"), cases(COUNTED))
 def test_tokens_are_counted(ran, client, case):
     """Where a body was read, once."""
-    if not CLIENTS[client][case].counted:
-        pytest.skip("no body was read to its end")
     last = max(ran(client).spans[case], key=start_of)["attributes"]
     tokens = [last.get(f"gen_ai.usage.{side}_tokens") for side in ("input", "output")]
     assert [wire.MODEL, *wire.TOKENS] == [last.get("gen_ai.response.model"), *tokens]
@@ -330,7 +332,7 @@ def test_the_request_is_read(ran, client):
 
 
 @pytest.mark.parametrize("client", clients())
-def test_a_refused_call_is_known_by_its_path(tmp_path, ran, client):
+def test_a_refused_call_is_known_by_its_path(ran, client):
     """Though nothing was sent."""
     (span,) = ran(client).spans["refused"]
     assert "chat" == span["attributes"].get("gen_ai.operation.name")
@@ -384,3 +386,58 @@ def test_only_named_clients_are_instrumented(call, named, count):
 def test_nothing_is_instrumented_when_switched_off(call, variable):
     """By either variable."""
     assert [] == call("requests", **{variable: "false"})
+
+
+OWN = PROGRAMS / "own_tracing.py"
+WATCHED = {"requests": 0, "urllib3": 0, "httpx": 1, "aiohttp": 1}
+"""How many spans of ours a call has while the program's own instrumentor is on.
+
+Upstream's of requests and urllib3 suppress what lies below them, ours included.
+"""
+
+
+@pytest.mark.parametrize("when", ["first", "later"])
+@pytest.mark.parametrize("client", [pytest.param(each, marks=mark_of(each)) for each in WATCHED])
+class TestOwnTracing:
+    """A program that switches on upstream's instrumentor before its first call, or after it."""
+
+    @pytest.fixture
+    def done(self, run, client, when):
+        """The program, which calls with its own instrumentor and then without."""
+        with wire.serving() as server:
+            done = run(OWN, client, when, env={"WIRE_URL": server.url})
+        assert (0, "") == (done.returncode, done.stderr)
+        return done
+
+    def test_its_spans_arrive_at_its_exporter(self, done):
+        """One a call, below the span that it was made in; none after it was switched off."""
+        assert [["POST", True], ["work", False]] == json.loads(done.stdout)[1]
+
+    def test_ours_arrive_at_ours(self, done, client, when):
+        """One a call at the most, with the tokens."""
+        expected = (when == "later") + WATCHED[client] + 1
+        assert expected == len(done.spans)
+        assert {11} == {span["attributes"]["gen_ai.usage.input_tokens"] for span in done.spans}
+
+
+def test_another_agents_wrapper_is_called_once_a_call(run):
+    """One that was laid around a client's function before our instrumentor was."""
+    program = """
+        import http.client, os
+        from urllib.parse import urlsplit
+        calls = []
+        original = http.client.HTTPConnection.putrequest
+        def putrequest(self, *arguments, **options):
+            calls.append(arguments[0])
+            return original(self, *arguments, **options)
+        http.client.HTTPConnection.putrequest = putrequest
+        for _ in range(2):
+            connection = http.client.HTTPConnection(urlsplit(os.environ["WIRE_URL"]).netloc)
+            connection.request("POST", "/v1/chat/completions", b"{}")
+            connection.getresponse().read()
+        print(calls, http.client.HTTPConnection.putrequest is putrequest)
+    """
+    with wire.serving() as server:
+        done = run(program, env={"WIRE_URL": server.url})
+    assert ("['POST', 'POST'] True\n", "") == (done.stdout, done.stderr)
+    assert 2 == len(done.spans)

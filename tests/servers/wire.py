@@ -12,7 +12,7 @@ import json
 import socketserver
 import sys
 import threading
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, Iterator
 from urllib.parse import parse_qsl, urlsplit
 
 MODEL = "test-model"
@@ -22,7 +22,7 @@ TOKENS = (11, 7)
 Query = Dict[str, str]
 
 
-def pieces_of(query: Query) -> List[bytes]:
+def pieces_of(query: Query) -> list[bytes]:
     """The body that is asked for, in the pieces in which it is sent."""
     head = {"id": "chatcmpl-1", "model": MODEL, "created": 1}
     if query.get("form") == "empty":
@@ -40,7 +40,7 @@ def pieces_of(query: Query) -> List[bytes]:
     return [data[place : place + 100] for place in range(0, len(data), 100)]
 
 
-def choice(key: str, text: str) -> Dict[str, Any]:
+def choice(key: str, text: str) -> dict[str, Any]:
     """One choice of a completion."""
     return {"index": 0, key: {"role": "assistant", "content": text}, "finish_reason": "stop"}
 
@@ -79,7 +79,7 @@ class Handler(socketserver.StreamRequestHandler):
             return True
         return self.send_answer(method, query)
 
-    def read_headers(self) -> Dict[str, str]:
+    def read_headers(self) -> dict[str, str]:
         """The request's headers, names in lower case."""
         headers = {}
         while True:
@@ -88,7 +88,7 @@ class Handler(socketserver.StreamRequestHandler):
                 return headers
             headers[name.lower()] = value.strip()
 
-    def read_body(self, headers: Dict[str, str]) -> bytes:
+    def read_body(self, headers: dict[str, str]) -> bytes:
         """The request's body, with its length or in chunks."""
         if headers.get("transfer-encoding") != "chunked":
             return self.rfile.read(int(headers.get("content-length", 0)))
@@ -100,7 +100,7 @@ class Handler(socketserver.StreamRequestHandler):
             if not size:
                 return body
 
-    def send_head(self, status: str, headers: Dict[str, str]) -> None:
+    def send_head(self, status: str, headers: dict[str, str]) -> None:
         """Sends status and headers; `x-connection` numbers the connections."""
         lines = [f"HTTP/1.1 {status}", f"x-connection: {self.number}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
@@ -131,7 +131,7 @@ class Handler(socketserver.StreamRequestHandler):
             return self.send_pieces(pieces, query, framing)
         return framing != "close"
 
-    def send_pieces(self, pieces: List[bytes], query: Query, framing: str) -> bool:
+    def send_pieces(self, pieces: list[bytes], query: Query, framing: str) -> bool:
         """Sends a body, or as much of it as the query asks."""
         spoiled = "cut" in query or "hang" in query
         for piece in pieces[: len(pieces) // 2] if spoiled else pieces:
@@ -162,9 +162,9 @@ class Wire(socketserver.ThreadingTCPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
-        self.seen: List[Any] = []
+        self.seen: list[Any] = []
         self.connections = 0
-        self.failed: Dict[str, int] = {}
+        self.failed: dict[str, int] = {}
         self.lock = threading.Lock()
         self.ended = threading.Event()
 

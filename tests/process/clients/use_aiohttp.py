@@ -136,9 +136,9 @@ async def gzipped(urls, session):
 
 @case
 async def not_decompressed(urls):
-    async with aiohttp.ClientSession(auto_decompress=False) as session:
-        async with session.post(urls(gzip=1), json=BODY) as answer:
-            return (await answer.read()).hex()[:6]
+    session = aiohttp.ClientSession(auto_decompress=False)
+    async with session, session.post(urls(gzip=1), json=BODY) as answer:
+        return (await answer.read()).hex()[:6]
 
 
 @session_case
@@ -147,6 +147,7 @@ async def early_break(urls, session):
     async with session.post(url, json=BODY) as answer:
         async for line in answer.content:
             return line.decode()
+    return None
 
 
 @session_case
@@ -274,9 +275,9 @@ async def traced(urls):
 
     config = aiohttp.TraceConfig()
     config.on_request_end.append(ended)
-    async with aiohttp.ClientSession(trace_configs=[config]) as session:
-        async with session.post(urls(), json=BODY) as answer:
-            await answer.read()
+    session = aiohttp.ClientSession(trace_configs=[config])
+    async with session, session.post(urls(), json=BODY) as answer:
+        await answer.read()
     return seen
 
 

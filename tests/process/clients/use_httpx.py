@@ -58,6 +58,7 @@ def early_break(urls):
     with stream(urls(form="stream", framing="chunked", pause=0.02)) as answer:
         for line in answer.iter_lines():
             return line
+    return None
 
 
 @case
@@ -202,6 +203,7 @@ async def async_early_break(urls, each):
     async with each.stream("POST", url, json=BODY) as answer:
         async for line in answer.aiter_lines():
             return line
+    return None
 
 
 @asynchronous

@@ -55,7 +55,13 @@ def gzipped(urls):
 def raw_types(urls):
     with post(urls(form="stream", framing="chunked"), stream=True) as answer:
         raw = answer.raw
-        return [kind(raw), kind(raw._original_response), raw.isclosed(), raw.read().decode(), raw.closed]
+        return [
+            kind(raw),
+            kind(raw._original_response),
+            raw.isclosed(),
+            raw.read().decode(),
+            raw.closed,
+        ]
 
 
 @case

@@ -1,0 +1,138 @@
+"""Gates: a client's instrumentation is switched on with its first request, once."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from lupis_instrument._diagnostics import diagnostics
+from lupis_instrument._instrumentation.gate import Calls, Gate, suppressed
+
+
+def test_it_opens_once(watched):
+    """However often requests pass."""
+    for _ in range(3):
+        watched.gate.open()
+    assert (1, False) == (watched.opened, watched.gate.dormant)
+
+
+def test_it_is_dormant_until_then(watched):
+    """Nothing was loaded."""
+    assert (0, True) == (watched.opened, watched.gate.dormant)
+
+
+def test_threads_that_come_together_wait_for_the_first():
+    """None of their requests passes before the instrumentor is in place."""
+    done = []
+    entered = threading.Event()
+    go_on = threading.Event()
+
+    def activate():
+        entered.set()
+        assert go_on.wait(5)
+        done.append("activated")
+
+    gate = Gate(activate, Calls())
+
+    def request():
+        gate.open()
+        done.append("passed")
+
+    threads = [threading.Thread(target=request) for _ in range(4)]
+    threads[0].start()
+    assert entered.wait(5)
+    for thread in threads[1:]:
+        thread.start()
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert ["activated", *["passed"] * 4] == done
+
+
+def test_a_request_made_while_it_opens_passes():
+    """The program's import hooks may make one."""
+    passed = []
+
+    def activate():
+        gate.open()
+        passed.append(gate.dormant)
+
+    gate = Gate(activate, Calls())
+    gate.open()
+    assert ([True], False) == (passed, gate.dormant)
+
+
+def test_a_fault_is_reported_once_and_not_tried_again(capsys):
+    """The client works on without us."""
+    diagnostics.reraise = False
+    tries = []
+
+    def activate():
+        tries.append(1)
+        raise ZeroDivisionError
+
+    gate = Gate(activate, Calls())
+    for _ in range(2):
+        if gate.dormant:
+            gate.open()
+    assert (1, False) == (len(tries), gate.dormant)
+    assert 1 == capsys.readouterr().err.count("switching on an instrumentation failed")
+
+
+def test_it_stays_shut_for_what_is_suppressed(watched):
+    """Another instrumentor has the call, or it's our own; the next one may open it."""
+    from opentelemetry.instrumentation.utils import suppress_instrumentation
+
+    with suppress_instrumentation():
+        watched.gate.open()
+        assert (0, True, True) == (watched.opened, watched.gate.dormant, suppressed())
+    watched.gate.open()
+    assert 1 == watched.opened
+
+
+def test_there_is_no_call_before_telemetry_is_loaded():
+    """Calls are not recorded until then."""
+    assert None is Gate(lambda: None, Calls()).exchange()
+
+
+def test_a_fault_in_finding_the_call_is_reported(capsys):
+    """The call isn't recorded."""
+    diagnostics.reraise = False
+    calls = Calls()
+    calls.current = lambda: 1 / 0
+    assert None is Gate(lambda: None, calls).exchange()
+    assert "finding the current call failed" in capsys.readouterr().err
+
+
+FORK = """
+import os, sys, threading
+from lupis_instrument._instrumentation.gate import Calls, Gate
+entered, go_on = threading.Event(), threading.Event()
+def activate():
+    opened.append(os.getpid())
+    if os.getpid() == parent:
+        entered.set()
+        go_on.wait(20)
+opened, parent = [], os.getpid()
+gate = Gate(activate, Calls())
+thread = threading.Thread(target=gate.open)
+thread.start()
+entered.wait()
+child = os.fork()
+if not child:
+    gate.open()
+    os._exit(opened != [parent, os.getpid()])
+status = os.waitpid(child, 0)[1]
+go_on.set()
+thread.join()
+sys.exit(status)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_child_forked_while_it_opens_opens_it_itself():
+    """The thread that was opening it isn't there."""
+    command = [sys.executable, "-W", "ignore", "-c", FORK]
+    assert 0 == subprocess.run(command, timeout=30, check=False).returncode

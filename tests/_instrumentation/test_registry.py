@@ -1,0 +1,36 @@
+"""The table of clients."""
+
+import importlib.util
+from importlib import import_module
+
+import pytest
+
+from lupis_instrument._config import resolve
+from lupis_instrument._instrumentation.registry import CLIENTS
+
+ROWS = [pytest.param(client, id=client.module) for client in CLIENTS]
+
+
+@pytest.mark.parametrize("client", ROWS)
+def test_each_client_has_an_adapter(client):
+    """It wraps the wire, and lays the instrumentor around it."""
+    if importlib.util.find_spec(client.module.partition(".")[0]) is None:
+        pytest.skip(f"{client.module} is not installed")
+    adapter = import_module(client.adapter)
+    assert callable(adapter.attach)
+    assert callable(adapter.instrument)
+
+
+def test_each_module_is_watched_once():
+    """The hook knows one callback a module."""
+    modules = [client.module for client in CLIENTS]
+    assert sorted(set(modules)) == sorted(modules)
+
+
+@pytest.mark.parametrize("variable", ["LUPIS_INSTRUMENT", "LUPIS_DISABLED_INSTRUMENTATIONS"])
+@pytest.mark.parametrize("client", ROWS)
+def test_the_settings_know_each_client(variable, client):
+    """By its name."""
+    config = resolve({variable: client.name}, None, launched=True).config
+    named = (*config.instrument, *config.disabled_instrumentations)
+    assert (client.name,) == named

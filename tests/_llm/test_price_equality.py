@@ -1,0 +1,312 @@
+"""What is charged by the catalogue is what genai-prices charges, digit for digit.
+
+LUPIS_TEST_PRICE_DRAWS sets how many calls are drawn for each of the properties.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lupis_instrument._llm.catalog import load
+
+genai_prices = pytest.importorskip("genai_prices", reason="genai-prices is not installed")
+
+CATALOG = load()
+if genai_prices.__version__ != CATALOG.version:
+    pytest.skip(
+        f"genai-prices {genai_prices.__version__} is installed, and the catalogue is of"
+        f" {CATALOG.version}",
+        allow_module_level=True,
+    )
+
+from genai_prices.data import providers as PROVIDERS  # noqa: E402, N812
+
+DRAWS = int(os.environ.get("LUPIS_TEST_PRICE_DRAWS", "400"))
+UNITS = CATALOG.tariff.units
+REPORTED = sorted(set(UNITS) - {"requests"})
+NOON = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
+drawn = settings(
+    max_examples=DRAWS, deadline=None, suppress_health_check=list(HealthCheck), database=None
+)
+
+
+def charge_by_theirs(model, counts, at, context, **where):
+    """What genai-prices says: the charge, None for no such model, `ValueError` for bad counts."""
+    try:
+        price = genai_prices.calc_price(
+            genai_prices.Usage(**counts),
+            model,
+            genai_request_timestamp=at,
+            price_context=context,
+            **where,
+        )
+    except LookupError:
+        return None
+    except ValueError:
+        return ValueError
+    parts = (price.input_price, price.output_price, price.total_price)
+    return (price.provider.id, price.model.id, *parts)
+
+
+def charge_by_ours(model, counts, at, context, *, provider_id=None, provider_api_url=None):
+    """The same by the catalogue."""
+    found = CATALOG.find(model, provider_id, provider_api_url)
+    if found is None:
+        return None
+    try:
+        charge = CATALOG.charge(found, counts, at, context or {})
+    except ValueError:
+        return ValueError
+    return (found.seller.id, found.listing.id, charge.input, charge.output, charge.total)
+
+
+def names_in(clause):
+    """The texts of a matching rule."""
+    for kind, operand in vars(clause).items():
+        if isinstance(operand, list):
+            for each in operand:
+                yield from names_in(each)
+        elif kind != "regex":
+            yield operand
+
+
+NAMES = {
+    provider.id: sorted(
+        {model.id for model in provider.models}
+        | {name for model in provider.models for name in names_in(model.match)}
+    )
+    for provider in PROVIDERS
+}
+EVERY_NAME = sorted({name for names in NAMES.values() for name in names})
+CONTEXTS = sorted(
+    {
+        tuple(variant.when.items())
+        for provider in PROVIDERS
+        for model in provider.models
+        for variant in model.price_variants or ()
+    }
+)
+PRICED_BY = {
+    (provider.id, listing.id): sorted(
+        {CATALOG.tariff.by_price[price].name for price in prices_of(listing)} - {"requests"}
+    )
+    for provider in PROVIDERS
+    for listing in CATALOG.listings(CATALOG.sellers[provider.id])
+    for prices_of in [
+        lambda listing: {
+            name
+            for prices in (
+                [prices for _, prices in listing.prices]
+                if isinstance(listing.prices, list)
+                else [listing.prices]
+            )
+            if isinstance(prices, dict)
+            for name in prices
+        }
+    ]
+}
+DAYS = sorted(
+    {
+        row.constraint.start_date
+        for provider in PROVIDERS
+        for model in provider.models
+        for row in [
+            *(model.prices if isinstance(model.prices, list) else ()),
+            *(model.price_variants or ()),
+        ]
+        if hasattr(row.constraint, "start_date")
+    }
+)
+
+zones = st.sampled_from([None, timezone.utc, *(timezone(timedelta(hours=h)) for h in (-8, 2, 14))])
+changes = st.builds(
+    lambda day, seconds: datetime(day.year, day.month, day.day) + timedelta(seconds=seconds),
+    st.sampled_from(DAYS),
+    st.sampled_from([-86401, -1, 0, 1, 3600, 86400]),
+)
+quarters = st.builds(
+    lambda day, minutes, micro: (
+        datetime(day.year, day.month, day.day)
+        + timedelta(minutes=15 * minutes, microseconds=micro)
+    ),
+    st.dates(date(2024, 1, 1), date(2028, 1, 1)),
+    st.integers(0, 95),
+    st.sampled_from([-1, 0, 1]),
+)
+moments = st.builds(
+    lambda naive, zone: naive.replace(tzinfo=zone),
+    st.one_of(changes, quarters, st.datetimes(datetime(2023, 1, 1), datetime(2029, 1, 1))),
+    zones,
+)
+thresholds = sorted({32_000, 100_000, 128_000, 200_000, 256_000, 272_000, 512_000})
+whole = st.one_of(
+    st.integers(0, 3000),
+    st.integers(0, 10**7),
+    st.sampled_from([each + more for each in thresholds for more in (-1, 0, 1)]),
+)
+fractions = st.one_of(
+    st.floats(0, 1e6, allow_nan=False), st.decimals(0, 10**6, places=3), st.integers(0, 100)
+)
+contexts = st.one_of(
+    st.none(),
+    st.lists(st.sampled_from(CONTEXTS), max_size=3).map(
+        lambda rows: {key: word for row in rows for key, word in row}
+    ),
+    st.dictionaries(st.sampled_from(["service_tier", "speed"]), st.text(max_size=3), max_size=2),
+)
+
+
+def add_up(leaves):
+    """Counts of which each contains those of its parts."""
+    return {
+        name: sum(
+            (leaf if isinstance(leaf, int) else Decimal(str(leaf)))
+            for part, leaf in leaves.items()
+            if UNITS[name].traits <= UNITS[part].traits
+        )
+        for name in REPORTED
+        if any(UNITS[name].traits <= UNITS[part].traits for part in leaves)
+    }
+
+
+def usages(names):
+    """Counts of those units: mostly such as add up, some with one missing, some at random."""
+    pool = names or REPORTED
+    names = st.sampled_from(pool)
+    leaves = st.one_of(
+        st.dictionaries(names, whole, min_size=1, max_size=6),
+        st.dictionaries(names, whole, min_size=min(2, len(pool)), max_size=6),
+        st.dictionaries(names, fractions, max_size=4),
+    )
+    sums = leaves.map(add_up)
+    cut = st.builds(
+        lambda counts, place: {
+            name: count for number, (name, count) in enumerate(counts.items()) if number != place
+        },
+        sums,
+        st.integers(0, 3),
+    )
+    return st.one_of(sums, sums, sums, cut, leaves)
+
+
+@st.composite
+def calls(draw):
+    """A call to a model that is listed, and what it used of what is priced and of anything."""
+    provider = draw(st.sampled_from(sorted(NAMES)))
+    model = draw(st.sampled_from(NAMES[provider]))
+    found = CATALOG.find(model, provider)
+    priced = PRICED_BY.get((found.seller.id, found.listing.id)) if found else None
+    counts = draw(usages(draw(st.sampled_from([priced, priced, REPORTED]))))
+    return provider, model, counts, draw(moments), draw(contexts)
+
+
+BEFORE = ["", "", "", "", "openai/", "us.", "anthropic/", "groq/", "models/", "x"]
+AFTER = ["", "", "", "", "-20251211", "-20250231", ":free", "-2025-08-07", "-v1:0"]
+
+
+@st.composite
+def names(draw, listed=EVERY_NAME):
+    """Names of models as people and gateways write them."""
+    name = draw(st.one_of(*[st.sampled_from(listed)] * 5, st.text(max_size=12)))
+    name = draw(st.sampled_from(BEFORE)) + name + draw(st.sampled_from(AFTER))
+    return draw(st.sampled_from([str, str.upper, str.title]))(name)
+
+
+IDS = sorted(NAMES) + [
+    "litellm", "LiteLLM", "bedrock", "Azure", " OpenAI ", "vertex_ai", "gemini", "xai", "together_ai",
+    "google-vertex", "mistralai", "huggingface_x", "huggingface-groq", "unknown", "",
+]  # fmt: skip
+ODD_URLS = ["https://api.openai.com.evil.example/", "http://127.0.0.1:8000/v1", ""]
+
+
+@st.composite
+def places(draw):
+    """A model's name, and the URL of a provider that mostly lists it."""
+    provider = draw(st.sampled_from(PROVIDERS))
+    url = draw(st.one_of(*[st.from_regex(provider.api_pattern)] * 5, st.sampled_from(ODD_URLS)))
+    lenders = [provider.id, *(provider.fallback_model_providers or ())]
+    listed = [NAMES[name] for name in lenders if NAMES[name]] + [EVERY_NAME]
+    return draw(names(draw(st.sampled_from(listed)))), url
+
+
+def test_every_model_costs_the_same():
+    """Of every provider, under its own id, now and before, at the standard price and others."""
+    counts = {
+        "input_tokens": 300_000,
+        "output_tokens": 4_321,
+        "cache_read_tokens": 1_234,
+        "cache_write_tokens": 100,
+        "cache_write_5m_tokens": 40,
+        "cache_write_1h_tokens": 60,
+        "output_reasoning_tokens": 321,
+        "audio_seconds": 3.5,
+        "input_audio_seconds": 3.5,
+        "web_searches": 2,
+    }
+    for provider in PROVIDERS:
+        for model in provider.models:
+            variants = [dict(variant.when) for variant in model.price_variants or ()]
+            for context in [None, *variants]:
+                for at in (NOON, NOON.replace(year=2025)):
+                    call = (model.id, counts, at, context)
+                    theirs = charge_by_theirs(*call, provider_id=provider.id)
+                    assert theirs == charge_by_ours(*call, provider_id=provider.id), call
+
+
+def test_every_name_means_the_same_model():
+    """Each text that a provider's rules hold finds the same model, or none."""
+    snapshot = genai_prices.data_snapshot.get_snapshot()
+    for provider in PROVIDERS:
+        seller = CATALOG.sellers[provider.id]
+        for name in NAMES[provider.id]:
+            theirs = provider.find_model(name, all_providers=snapshot.providers)
+            ours = CATALOG.find_listing(seller, name)
+            assert (theirs and theirs.id) == (ours and ours.listing.id), (provider.id, name)
+
+
+@drawn
+@given(calls())
+def test_calls_cost_the_same(call):
+    """Whatever they used, whenever, and however they were served."""
+    provider, *rest = call
+    theirs = charge_by_theirs(*rest, provider_id=provider)
+    assert theirs == charge_by_ours(*rest, provider_id=provider)
+
+
+@drawn
+@given(places(), st.sampled_from(IDS), st.booleans())
+def test_names_find_the_same_by_provider(place, provider, told):
+    """A provider's id or another name for it finds the same seller and model, or none."""
+    model, url = place
+    where = {"provider_id": provider, "provider_api_url": url if told else None}
+    call = (model, {"input_tokens": 1000, "output_tokens": 10}, NOON, None)
+    assert charge_by_theirs(*call, **where) == charge_by_ours(*call, **where)
+
+
+@drawn
+@given(places())
+def test_names_find_the_same_by_url(place):
+    """The URL called finds the same seller and model, or none."""
+    model, url = place
+    call = (model, {"input_tokens": 1000, "output_tokens": 10}, NOON, None)
+    theirs = charge_by_theirs(*call, provider_api_url=url)
+    assert theirs == charge_by_ours(*call, provider_api_url=url)
+
+
+KNOWN_BY_NAME = sorted(
+    {name for provider in PROVIDERS if provider.model_match for name in NAMES[provider.id]}
+)
+
+
+@drawn
+@given(names(KNOWN_BY_NAME))
+def test_names_find_the_same_alone(model):
+    """A model's name finds the same seller and model, or none."""
+    call = (model, {"input_tokens": 1000, "output_tokens": 10}, NOON, None)
+    assert charge_by_theirs(*call) == charge_by_ours(*call)

@@ -1,0 +1,111 @@
+"""Who receives trace headers."""
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry.propagators.composite import CompositePropagator
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from lupis_instrument import _context
+from lupis_instrument._context import Conversation
+from lupis_instrument._pipeline.propagation import SelectivePropagator
+
+PUBLIC = "https://api.openai.com/v1/chat/completions"
+PRIVATE = "http://10.0.0.7:8000/v1/chat/completions"
+INNER = CompositePropagator([TraceContextTextMapPropagator(), W3CBaggagePropagator()])
+
+
+@pytest.fixture
+def headers(tracked):
+    """The headers that a request to a URL gets."""
+
+    def make(url, allowed=("private",), *, tracked=tracked, explicit=False):
+        carrier = {}
+        propagator = SelectivePropagator(INNER, tracked.tracking, lambda: allowed)
+        span = tracked.start(url)
+        if explicit:
+            propagator.inject(carrier, trace.set_span_in_context(span))
+        else:
+            with trace.use_span(span):
+                propagator.inject(carrier)
+        return carrier
+
+    return make
+
+
+@pytest.mark.parametrize("explicit", [True, False])
+def test_a_public_host_receives_nothing(explicit, headers):
+    """An LLM API learns neither trace ids nor chat ids."""
+    with _context.work(Conversation("trip")):
+        assert {} == headers(PUBLIC, explicit=explicit)
+
+
+@pytest.mark.parametrize("explicit", [True, False])
+def test_a_private_host_receives_both(explicit, headers):
+    """So that a service behind it continues the trace and the conversation."""
+    with _context.work(Conversation("trip 7")):
+        found = headers(PRIVATE, explicit=explicit)
+    assert {"traceparent", "baggage"} == set(found)
+    assert "lupis.chat.id=trip+7" == found["baggage"]
+
+
+def test_without_a_chat_id_there_is_no_baggage(headers):
+    """Only the trace is continued."""
+    assert {"traceparent"} == set(headers(PRIVATE))
+
+
+@pytest.mark.parametrize(
+    ("allowed", "url", "expected"),
+    [
+        ((), PRIVATE, False),
+        (("*",), PUBLIC, True),
+        (("*.corp.example",), "https://llm.corp.example/v1", True),
+        (("*.corp.example",), PRIVATE, False),
+        (("private", "api.openai.com"), PUBLIC, True),
+    ],
+    ids=["none", "all", "glob", "not the glob", "named"],
+)
+def test_the_setting_decides(allowed, url, expected, headers):
+    """LUPIS_PROPAGATE_TO."""
+    assert expected is ("traceparent" in headers(url, allowed))
+
+
+def test_what_is_not_sampled_does_not_tell_either(headers, unsampled):
+    """A header that says "not sampled" still holds a trace id."""
+    assert {} == headers(PUBLIC, tracked=unsampled)
+    assert "traceparent" in headers(PRIVATE, tracked=unsampled)
+
+
+def test_the_programs_own_spans_are_its_own_business(tracked):
+    """Its provider, its instrumentors, its headers."""
+    carrier = {}
+    propagator = SelectivePropagator(INNER, tracked.tracking, lambda: ())
+    own = TracerProvider(shutdown_on_exit=False).get_tracer("own").start_span("GET")
+    with trace.use_span(own):
+        propagator.inject(carrier)
+    assert {"traceparent"} == set(carrier)
+
+
+def test_incoming_headers_are_read_as_ever(tracked):
+    """Only what goes out is chosen."""
+    propagator = SelectivePropagator(INNER, tracked.tracking, lambda: ())
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    context = propagator.extract({"traceparent": parent})
+    found = trace.get_current_span(context).get_span_context()
+    assert 0x0AF7651916CD43DD8448EB211C80319C == found.trace_id
+    assert INNER.fields == propagator.fields
+
+
+def test_a_fault_adds_nothing(tracked, capsys):
+    """When in doubt, nobody is told."""
+    carrier = {}
+
+    def fail():
+        raise RuntimeError
+
+    propagator = SelectivePropagator(INNER, tracked.tracking, fail)
+    with trace.use_span(tracked.start(PRIVATE)):
+        propagator.inject(carrier)
+    assert {} == carrier
+    assert "choosing trace headers failed" in capsys.readouterr().err

@@ -1,0 +1,395 @@
+"""Nothing lost, nobody held up: whole programs against collectors that work, fail and hang."""
+
+import os
+import socket
+import subprocess
+from textwrap import dedent
+from time import monotonic
+
+import pytest
+
+# http.client asks for no proxy, so proxies in these tests are our own exporter's alone.
+PRELUDE = """
+import http.client, json, os, sys, threading
+from urllib.parse import urlsplit
+
+LLM = urlsplit(sys.argv[1])
+
+def call(mark="", model="gpt-4o-mini"):
+    connection = http.client.HTTPConnection(LLM.hostname, LLM.port, timeout=10)
+    body = json.dumps({"model": model, "messages": [{"role": "user", "content": "hi"}]})
+    headers = {"content-type": "application/json", "x-mark": mark}
+    connection.request("POST", "/v1/chat/completions", body, headers)
+    data = connection.getresponse().read()
+    connection.close()
+    return data
+"""
+MARGIN = 6.0
+"""Seconds that a process may take beyond its waiting, on a busy machine."""
+
+
+@pytest.fixture
+def play(run, llm):
+    """Runs a program that has `call`."""
+
+    def play(text, **options):
+        return run(PRELUDE + dedent(text), llm.url, **options)
+
+    return play
+
+
+def marks(sink):
+    """The marks of the calls that arrived, sorted."""
+    return sorted(span["attributes"]["http.request.header.x-mark"][0] for span in sink.spans)
+
+
+def free_port():
+    """A port where nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+# what is sent
+
+
+def test_spans_arrive_packed_and_with_their_headers(play, sink):
+    """Our own requests are none of them."""
+    env = {"LUPIS_API_KEY": "k1", "LUPIS_PROJECT_ID": "shop", "LUPIS_OTLP_HEADERS": "x-more=a%20b"}
+    done = play("call('one'); call('two')", env=env)
+    assert (["one", "two"], "", "") == (marks(sink), done.stdout, done.stderr)
+    (request,) = sink.requests
+    wanted = {
+        "content-encoding": "gzip",
+        "x-api-key": "k1",
+        "x-project-id": "shop",
+        "x-more": "a b",
+    }
+    assert wanted.items() <= request.headers.items()
+    assert not {"traceparent", "baggage"} & set(request.headers)
+
+
+def test_the_resource_says_whose_spans_they_are(play, sink):
+    """Service, project, launch and process."""
+    env = {
+        "OTEL_SERVICE_NAME": "till",
+        "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment=test",
+        "LUPIS_RUN_ID": "",
+    }
+    done = play("call(); print(os.getpid(), os.environ['LUPIS_RUN_ID'])", env=env)
+    pid, run_id = done.stdout.split()
+    resource = sink.spans[0]["resource"]
+    assert {
+        "service.name": "till",
+        "service.version": "1.0.0",
+        "deployment.environment": "test",
+        "lupis.project.id": "default",
+        "lupis.run.id": run_id,
+        "process.pid": int(pid),
+        "telemetry.sdk.language": "python",
+        "telemetry.sdk.name": "opentelemetry",
+    }.items() <= resource.items()
+
+
+def test_compression_can_be_chosen(play, sink):
+    """By the standard variable."""
+    play("call()", env={"OTEL_EXPORTER_OTLP_COMPRESSION": "none"})
+    assert (1, False) == (len(sink.spans), "content-encoding" in sink.requests[0].headers)
+
+
+def test_batches_leave_while_the_program_runs(run, sink, llm):
+    """After OTEL_BSP_SCHEDULE_DELAY, or when OTEL_BSP_MAX_EXPORT_BATCH_SIZE are there."""
+    text = PRELUDE + "for n in range(5): call(str(n))\nsys.stdin.read()\n"
+    env = {"OTEL_BSP_SCHEDULE_DELAY": "300", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "3"}
+    running = subprocess.Popen(
+        run.command(text, [llm.url]),
+        env=run.environment(env),
+        cwd=run.folder,
+        stdin=subprocess.PIPE,
+    )
+    with running:
+        sink.wait_for(5)
+        assert running.poll() is None
+        running.stdin.close()
+    assert list("01234") == marks(sink)
+
+
+def test_a_loopback_endpoint_is_reached_past_a_proxy(play, sink):
+    """No proxy has a way to this machine's own addresses."""
+    dead = f"http://127.0.0.1:{free_port()}"
+    env = {"HTTP_PROXY": dead, "http_proxy": dead, "NO_PROXY": "", "no_proxy": ""}
+    text = "call('one'); import lupislabs; lupislabs.LupisSDK.get_instance().track_event('e')"
+    done = play(text, env=env)
+    assert (["one"], ["e"], "") == (marks(sink), [e["name"] for e in sink.events], done.stderr)
+
+
+def test_warnings_as_errors_change_nothing(play, sink):
+    """A deprecation in a library of ours is not the program's."""
+    done = play("call('one')", env={"PYTHONWARNINGS": "error"})
+    assert (0, ["one"], "") == (done.returncode, marks(sink), done.stderr)
+
+
+# collectors that fail
+
+FAULTS = {
+    "refusing": lambda sink: None,
+    "hanging": lambda sink: sink.hang(),
+    "hanging up": lambda sink: sink.drop(),
+    "busy": lambda sink: sink.fail(503),
+    "busy for long": lambda sink: sink.fail(429, retry_after="60"),
+    "broken": lambda sink: sink.fail(500),
+    "unauthorised": lambda sink: sink.fail(401),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_failing_collector_costs_one_line_and_no_more_than_the_timeout(fault, play, sink):
+    """Output and exit status are the program's, and its end is bounded."""
+    FAULTS[fault](sink)
+    endpoint = sink.traces_url
+    if fault == "refusing":
+        endpoint = f"http://127.0.0.1:{free_port()}/v1/traces"
+    text = "call(); print('out'); print('err', file=sys.stderr); sys.exit(7)"
+    began = monotonic()
+    done = play(text, env={"LUPIS_OTLP_ENDPOINT": endpoint, "LUPIS_SHUTDOWN_TIMEOUT": "0.5"})
+    assert monotonic() - began < 0.5 + MARGIN
+    assert (7, "out\n") == (done.returncode, done.stdout)
+    lines = done.stderr.splitlines()
+    assert "err" in lines
+    (ours,) = [line for line in lines if line != "err"]
+    assert ours.startswith("lupis: warning: ")
+    assert endpoint in ours
+
+
+def test_a_slow_collector_gets_everything(play, sink):
+    """As long as it answers within the timeout."""
+    sink.slow(0.5)
+    done = play("call('one')")
+    assert (["one"], "") == (marks(sink), done.stderr)
+
+
+def test_a_busy_collector_is_asked_again(play, sink):
+    """After as long as it says."""
+    sink.fail(503, times=2, retry_after="0")
+    done = play("call('one')")
+    assert (["one"], "") == (marks(sink), done.stderr)
+    assert [503, 503, 200] == [request.status for request in sink.requests]
+
+
+def test_nobody_at_the_default_endpoint_is_one_line(play):
+    """With what to do about it, and no waiting."""
+    port = 9009
+    with socket.socket() as probe:
+        if not probe.connect_ex(("127.0.0.1", port)):
+            pytest.skip("a collector listens at the default endpoint")
+    began = monotonic()
+    done = play("for _ in range(3): call()", env={"LUPIS_OTLP_ENDPOINT": ""})
+    assert monotonic() - began < MARGIN
+    (line,) = done.stderr.splitlines()
+    assert f"no collector answers at http://127.0.0.1:{port}/api/traces" in line
+    assert "LUPIS_OTLP_ENDPOINT" in line
+
+
+def test_failures_are_not_in_the_programs_log(play, sink, tmp_path):
+    """Upstream's lines are about something the program has no part in."""
+    sink.fail(503, times=2, retry_after="0")
+    done = play(
+        """
+        import logging
+        logging.basicConfig(level=logging.DEBUG, format="%(name)s %(message)s")
+        logging.getLogger("theirs").info("heard")
+        call()
+        """
+    )
+    assert "theirs heard\n" == done.stderr
+
+
+# ends of a program
+
+
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [
+        ("", 0),
+        ("sys.exit(3)", 3),
+        ("raise SystemExit('message')", 1),
+        ("raise KeyError", 1),
+        ("threading.Thread(target=__import__('time').sleep, args=(60,), daemon=True).start()", 0),
+    ],
+)
+def test_every_end_delivers_and_stays_the_programs(end, status, play, sink):
+    """Statuses and tracebacks are those without us."""
+    done = play(f"call('one')\n{end}\n")
+    plain = play(f"call('one')\n{end}\n", launched=False)
+    assert (status, ["one"]) == (done.returncode, marks(sink))
+    assert (plain.returncode, plain.stdout, plain.stderr) == (
+        done.returncode,
+        done.stdout,
+        done.stderr,
+    )
+
+
+def test_exit_handlers_of_the_program_may_call(play, sink):
+    """Those it registered before its first call, and after."""
+    done = play(
+        """
+        import atexit
+        atexit.register(call, "early")
+        call("body")
+        atexit.register(call, "late")
+        """
+    )
+    assert (["body", "early", "late"], "") == (marks(sink), done.stderr)
+
+
+def test_a_first_call_at_the_very_end_is_delivered(play, sink):
+    """No thread of ours was there until then."""
+    done = play("import atexit; atexit.register(call, 'last')")
+    assert (["last"], "") == (marks(sink), done.stderr)
+
+
+def test_a_body_that_is_never_read_is_delivered(play, sink):
+    """As dropped."""
+    play(
+        """
+        connection = http.client.HTTPConnection(LLM.hostname, LLM.port, timeout=10)
+        connection.request("POST", "/v1/chat/completions", '{"model": "gpt-4o-mini"}')
+        kept = connection.getresponse()
+        """
+    )
+    (span,) = sink.spans
+    assert span["attributes"]["lupis.response.outcome"] in {"dropped", "closed"}
+
+
+def test_an_idle_program_ends_at_once(play, sink):
+    """Nothing is sent, nothing is waited for."""
+    done = play("print('lupis_instrument._runtime' in sys.modules)")
+    assert ("False\n", "", []) == (done.stdout, done.stderr, sink.requests)
+
+
+def test_many_threads_lose_no_span(play, sink):
+    """Each call arrives once."""
+    done = play(
+        """
+        def work(start):
+            for n in range(start, start + 10):
+                call(f"{n:03}")
+        threads = [threading.Thread(target=work, args=(start * 10,)) for start in range(12)]
+        [thread.start() for thread in threads]; [thread.join() for thread in threads]
+        """
+    )
+    assert ([f"{n:03}" for n in range(120)], "") == (marks(sink), done.stderr)
+
+
+def test_what_was_dropped_is_counted_and_said(play, sink):
+    """Where the queue is bounded and the collector hangs."""
+    sink.hang()
+    env = {
+        "OTEL_BSP_MAX_QUEUE_SIZE": "2",
+        "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "1",
+        "LUPIS_SHUTDOWN_TIMEOUT": "0.3",
+    }
+    text = "import time; call(); time.sleep(0.5)\nfor _ in range(5): call()"
+    lines = play(text, env=env).stderr.splitlines()
+    assert any("3 spans and events were dropped" in line for line in lines), lines
+
+
+# forks
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only")
+def test_parent_and_children_each_deliver_their_own(play, sink):
+    """Once each, under their own process id, whatever was under way before the fork."""
+    done = play(
+        """
+        import warnings
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from lupislabs import LupisSDK
+        sdk = LupisSDK.get_instance()
+        call("0 sent before"); sdk.flush(5)
+        call("0 waiting")
+        for n in (1, 2):
+            if not os.fork():
+                call(f"{n} child"); call(f"{n} again")
+                sdk.track_event(str(n))
+                sys.exit(0)
+        for _ in (1, 2):
+            assert os.wait()[1] == 0
+        call("0 after")
+        """
+    )
+    assert "" == done.stderr
+    pids = {}
+    for span in sink.spans:
+        who = span["attributes"]["http.request.header.x-mark"][0].split()[0]
+        pids.setdefault(who, set()).add(span["resource"]["process.pid"])
+    assert [
+        "0 after", "0 sent before", "0 waiting", "1 again", "1 child", "2 again", "2 child",
+    ] == marks(sink)  # fmt: skip
+    assert [1, 1, 1] == [len(found) for found in pids.values()]
+    assert 3 == len(set.union(*pids.values()))
+    assert ["1", "2"] == sorted(event["name"] for event in sink.events)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only")
+def test_a_child_forked_while_others_call_is_not_stuck(play, sink):
+    """Threads of the parent don't exist in the child, and neither do their locks."""
+    done = play(
+        """
+        import warnings
+        warnings.simplefilter("ignore", DeprecationWarning)
+        call("first")
+        going = True
+        def work():
+            while going:
+                call("parent")
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        [thread.start() for thread in threads]
+        children = []
+        for n in range(10):
+            child = os.fork()
+            if not child:
+                call("child")
+                sys.exit(0)
+            children.append(child)
+        statuses = [os.waitpid(child, 0)[1] for child in children]
+        going = False
+        [thread.join() for thread in threads]
+        print(statuses)
+        """
+    )
+    assert f"{[0] * 10}\n" == done.stdout
+    assert 10 == marks(sink).count("child")
+
+
+# what the user sees
+
+
+def test_the_console_shows_calls_on_stderr(play, sink):
+    """And nothing on stdout, which is the program's."""
+    done = play("call(); print('out')", env={"LUPIS_EXPORTER": "console", "LUPIS_CHAT_ID": "trip"})
+    assert ("out\n", []) == (done.stdout, sink.requests)
+    (line,) = done.stderr.splitlines()
+    assert "chat gpt-4o-mini" in line
+    assert line.endswith("tokens  chat trip")
+
+
+def test_nowhere_sends_nothing(play, sink):
+    """LUPIS_EXPORTER=none."""
+    done = play("call()", env={"LUPIS_EXPORTER": "none"})
+    assert ([], "", "") == (sink.requests, done.stdout, done.stderr)
+
+
+def test_the_summary_adds_up(play, sink):
+    """LUPIS_SUMMARY=true: calls, errors, tokens, and where the data went."""
+    done = play("call(); call(); call(model='always-busy')", env={"LUPIS_SUMMARY": "true"})
+    first, busy, mini, last = done.stderr.splitlines()
+    assert first.startswith("lupis: 3 LLM calls, 1 error, ")
+    assert busy.startswith("  openai always-busy  1 LLM call, 1 error, 0 tokens in, ")
+    assert mini.startswith("  openai gpt-4o-mini  2 LLM calls, ")
+    assert f"  3 spans -> {sink.traces_url}" == last
+
+
+def test_the_summary_is_silent_where_no_one_looks(play):
+    """By default it is for terminals."""
+    assert "" == play("call()").stderr

@@ -1,0 +1,301 @@
+"""Whatever function of ours fails, the program does what it does without us."""
+
+import os
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from servers import otlp, wire
+from servers.program import Runner
+
+PROGRAM = Path(__file__).parent / "clients" / "faulty.py"
+REQUESTS = ("requests",)
+URLLIB = ("urllib",)
+HTTPX = ("httpx", "async_httpx")
+AIOHTTP = ("aiohttp",)
+ALL = ("requests", "urllib", "httpx", "async_httpx", "aiohttp")
+ALONE = {
+    # While the program imports clients.
+    "_bootstrap:_attach": ALL,
+    "_instrumentation.import_hook:_watch": REQUESTS,
+    "_instrumentation.doors:hang": ALL,
+    "_instrumentation.httpx:attach": HTTPX,
+    "_instrumentation.httpx:_sync_stream": HTTPX,
+    "_instrumentation.aiohttp:_stream_reader": AIOHTTP,
+    # With the first request.
+    "_instrumentation.gate:Gate._open": ALL,
+    "_instrumentation.gate:suppressed": ALL,
+    "_instrumentation.upstream:switch_on": ALL,
+    "_instrumentation.doors:unhinged": ALL,
+    "_instrumentation.aiohttp:_signals": AIOHTTP,
+    "_runtime:start": REQUESTS,
+    "_runtime:_resolve": REQUESTS,
+    "_runtime:activate": REQUESTS,
+    "_runtime:_resource": REQUESTS,
+    "_runtime:_look_for_clients": REQUESTS,
+    "_runtime:Runtime.__init__": REQUESTS,
+    "_delivery.exporter:build": REQUESTS,
+    "_pipeline.processor:Tracking.current_exchange": ALL,
+    "_pipeline:build": REQUESTS,
+    "_delivery.worker:Worker._start": URLLIB,
+    "_delivery.worker:Worker._take": URLLIB,
+    "_delivery.worker:Worker._hand_over": URLLIB,
+    "_delivery.quiet:quiet": URLLIB,
+    "_delivery.exporter:_otlp_exporter": URLLIB,
+    # At the end.
+    "_runtime:finish": URLLIB,
+    "_runtime:Runtime.shutdown": URLLIB,
+    "_runtime:Runtime.summarize": URLLIB,
+    "_pipeline.processor:Tracking.close": URLLIB,
+    "_delivery.exporter:Otlp.shutdown": URLLIB,
+    "_delivery.summary:Summary.lines": URLLIB,
+    # Where another fault is reported.
+    "_redaction:Redactor.text": URLLIB,
+    # In calls of the API that wait.
+    "_runtime:Runtime.flush": ("urllib", "flush"),
+}
+"""What fails from the start of a program to its end, and the clients that it calls with."""
+TOGETHER = (
+    # In each request.
+    "_pipeline.processor:Tracking._start",
+    "_pipeline.processor:Tracking._same_call",
+    "_pipeline.processor:Tracking.record_of",
+    "_pipeline.processor:Record.hold",
+    "_pipeline.processor:Record.settle",
+    "_pipeline.processor:Record._hand_over",
+    "_pipeline.propagation:SelectivePropagator._context_for",
+    "_context:current",
+    "_exchange:Exchange.__init__",
+    "_exchange:Exchange.request",
+    "_exchange:Exchange.sent",
+    "_exchange:Exchange.response",
+    "_exchange:Exchange.body_ended",
+    "_exchange:Exchange.pending",
+    "_exchange:Body.__init__",
+    "_exchange:identify",
+    "_exchange:locate",
+    "_exchange:BodyReader.__init__",
+    "_exchange:BodyReader.feed",
+    "_instrumentation.http_client:Wire.__init__",
+    "_instrumentation.http_client:Wire.sent",
+    "_instrumentation.http_client:_watch",
+    "_instrumentation.http_client:_request_line",
+    "_instrumentation.http_client:base_url",
+    "_instrumentation.client_span:start",
+    "_instrumentation.http_client_spans:_Spans._start",
+    "_instrumentation.http_client_spans:_Spans._end",
+    "_instrumentation.http_client_spans:_add_trace_headers",
+    "_instrumentation.http_client_spans:_running",
+    "_instrumentation.tapped_file:TappedFile._see_data",
+    "_instrumentation.tapped_file:TappedFile._see_line",
+    "_instrumentation.tapped_file:_is_collected",
+    "_instrumentation.httpx:_request",
+    "_instrumentation.httpx:_response",
+    "_instrumentation.aiohttp:_head",
+    "_instrumentation.aiohttp:_chunk",
+    "_instrumentation.aiohttp:_response",
+    # On our own threads.
+    "_llm.bodies:BodyReader.finish",
+    "_pipeline.processor:Record.finish",
+    "_pipeline.draft:Draft.__init__",
+    "_pipeline.draft:Draft.span",
+    "_pipeline.enrich:Enrich.__call__",
+    "_pipeline.enrich:digest",
+    "_pipeline.redact:Redact.__call__",
+    "_pipeline.redact:Redact._filter",
+    "_pipeline:Pipeline.run",
+    "_redaction:Redactor.attributes",
+    "_delivery.worker:Worker.put",
+    "_delivery.summary:Summary.add",
+    "_delivery.exporter:Otlp.export",
+    # Of the API.
+    "sdk:LupisSDK._track_event",
+    "_delivery.events:make",
+    "_delivery.events:EventSender.send",
+)
+"""What fails for a while, each in its turn, in one program that calls with all clients."""
+WITH_EVENTS = (*ALL, "sdk")
+KNOWN = {
+    "_redaction:Redactor.text": "a line about a fault is redacted where a second fault escapes",
+    "_runtime:Runtime.flush": "LupisSDK.flush hands faults on",
+}
+MOST_LINES = 2
+"""For each client: a place of ours that fails is named once."""
+
+
+@pytest.fixture(scope="module")
+def server():
+    """The server that all programs call."""
+    with wire.serving() as each:
+        yield each
+
+
+@pytest.fixture(scope="module")
+def bare(server, tmp_path_factory):
+    """Gives what the program prints without us; once for each choice of clients."""
+    done = {}
+
+    def run_once(clients, targets=("none:",)):
+        key = (clients, targets)
+        if key not in done:
+            with otlp.serving() as sink:
+                runner = Runner(sink, tmp_path_factory.mktemp("bare"))
+                arguments = ",".join(targets), ",".join(clients)
+                env = {"WIRE_URL": server.url}
+                done[key] = runner(PROGRAM, *arguments, env=env, launched=False).stdout
+        return done[key]
+
+    return run_once
+
+
+def targets_alone():
+    """Test parameters: what fails to the end."""
+    for target in ALONE:
+        known = target in KNOWN
+        marks = [pytest.mark.xfail(strict=True, reason=KNOWN[target])] if known else []
+        yield pytest.param(target, marks=marks)
+
+
+@pytest.mark.parametrize("target", list(targets_alone()))
+def test_a_fault_of_ours_stays_ours(run, server, bare, target):
+    """Same output, same status, and no more than a line or two a client on stderr."""
+    clients = ALONE[target]
+    env = {"WIRE_URL": server.url, "LUPIS_SHUTDOWN_TIMEOUT": "0.5", "LUPIS_SUMMARY": "true"}
+    done = run(PROGRAM, f"lupis_instrument.{target}", ",".join(clients), env=env)
+    assert (7, bare(clients)) == (done.returncode, done.stdout)
+    check(done.stderr, clients)
+
+
+def check(stderr, clients):
+    """Only lines of ours, and few, that name the fault."""
+    lines = [line for line in stderr.splitlines() if not is_summary(line)]
+    assert [] == [line for line in lines if not line.startswith("lupis: ")]
+    assert len(lines) <= MOST_LINES * len(clients), stderr
+    assert "ZeroDivisionError" in stderr
+
+
+class Together(NamedTuple):
+    """What the program that has each target fail in its turn left behind, by target."""
+
+    returncode: int
+    stdout: dict
+    stderr: dict
+    bare: dict
+
+
+@pytest.fixture(scope="module")
+def together(server, bare, tmp_path_factory):
+    """Runs that program."""
+    targets = tuple(f"lupis_instrument.{target}" for target in TOGETHER)
+    env = {"WIRE_URL": server.url}
+    with otlp.serving() as sink:
+        runner = Runner(sink, tmp_path_factory.mktemp("together"))
+        done = runner(PROGRAM, ",".join(targets), ",".join(WITH_EVENTS), env=env)
+    return Together(
+        done.returncode,
+        parts_of(done.stdout),
+        parts_of(done.stderr),
+        parts_of(bare(WITH_EVENTS, targets)),
+    )
+
+
+def parts_of(text):
+    """What follows each mark, by its target."""
+    parts = text.partition("== lupis_instrument.")[2].split("== lupis_instrument.")
+    return {part.partition("\n")[0]: part.partition("\n")[2] for part in parts}
+
+
+@pytest.mark.parametrize("target", TOGETHER)
+def test_a_fault_for_a_while_stays_ours(together, target):
+    """Same output, and no more than a line or two a client on stderr."""
+    assert together.bare[target] == together.stdout[target]
+    check(together.stderr[target], ALL)
+
+
+def test_after_all_those_faults_the_program_ends_the_same(together):
+    """With the status it chose."""
+    assert 7 == together.returncode
+
+
+def is_summary(line):
+    """Whether a line is of the totals at the end."""
+    return line.startswith("  ") or "LLM call" in line
+
+
+EXPORTS = {
+    "the collector refuses": lambda sink: sink.fail(400),
+    "the collector hangs": lambda sink: sink.hang(),
+    "the collector hangs up": lambda sink: sink.drop(),
+}
+
+
+@pytest.mark.parametrize("how", EXPORTS)
+def test_a_bad_collector_is_not_the_programs_trouble(run, server, bare, how):
+    """It ends as it would, and one line says what became of the spans."""
+    EXPORTS[how](run.sink)
+    env = {"WIRE_URL": server.url, "LUPIS_SHUTDOWN_TIMEOUT": "0.5"}
+    done = run(PROGRAM, "none:", ",".join(URLLIB), env=env)
+    assert (7, bare(URLLIB)) == (done.returncode, done.stdout)
+    lines = done.stderr.splitlines()
+    assert 1 <= len(lines) <= MOST_LINES
+    assert all(line.startswith("lupis: ") for line in lines)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="closes file descriptor 2")
+@pytest.mark.parametrize("target", ["_exchange:Exchange.request", "_runtime:Runtime.__init__"])
+def test_a_closed_stderr_is_no_trouble(run, server, bare, target):
+    """There is nowhere to say so then."""
+    environ = run.environment({"WIRE_URL": server.url})
+    command = run.command(PROGRAM, [f"lupis_instrument.{target}", *URLLIB])
+    done = subprocess.run(
+        ["/bin/sh", "-c", '"$@" 2>&-', "sh", *command],
+        env=environ,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+    assert (7, bare(URLLIB)) == (done.returncode, done.stdout)
+
+
+ODD_HTTPX = {
+    "httpx/__init__.py": "def post(url, json): return 'posted'\n",
+    "httpx-1.0.dev6.dist-info/METADATA": "Metadata-Version: 2.1\nName: httpx\nVersion: 1.0.dev6\n",
+}
+
+
+def test_a_client_of_unknown_build_is_named_once(run, server):
+    """With its version; the other clients are instrumented all the same."""
+    for name, text in ODD_HTTPX.items():
+        path = run.folder / "odd" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    program = """
+        import os, sys
+        sys.path.insert(0, "odd")
+        import httpx, urllib.request
+        print(httpx.post("http://nowhere", json=1), httpx.__spec__.origin.endswith("odd/httpx/__init__.py"))
+        url = os.environ["WIRE_URL"] + "/v1/chat/completions"
+        print(urllib.request.urlopen(urllib.request.Request(url, b"{}")).status)
+    """
+    done = run(program, env={"WIRE_URL": server.url})
+    assert (0, "posted True\n200\n") == (done.returncode, done.stdout)
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("lupis: warning: httpx 1.0.dev6 is not instrumented: ")
+    assert 1 == len(done.spans)
+
+
+def test_a_named_client_of_unknown_build_is_an_error(run):
+    """LUPIS_INSTRUMENT asks for it."""
+    (run.folder / "httpx.py").write_text("")
+    done = run("import httpx", env={"LUPIS_INSTRUMENT": "httpx"})
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("lupis: error: httpx ")
+
+
+def test_a_disabled_client_of_unknown_build_is_no_news(run):
+    """Nobody asked for it."""
+    (run.folder / "httpx.py").write_text("")
+    done = run("import httpx", env={"LUPIS_DISABLED_INSTRUMENTATIONS": "httpx"})
+    assert (0, "") == (done.returncode, done.stderr)
