@@ -7,7 +7,7 @@ INSTALL = $(PY) -m pip install --quiet --quiet
 LINTED := lupis_instrument sitecustomize_template tests examples .ci
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage test-all lint typecheck bench build clean
+.PHONY: help setup demo test coverage test-all lint typecheck bench catalog build clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1@\2/p' Makefile | while IFS=@ read -r target text; \
@@ -40,6 +40,10 @@ typecheck: setup  ## check the types
 
 bench: setup  ## measure what it costs a program
 	@for file in tests/bench/*.py; do echo "== $$file" && $(PY) "$$file" || exit 1; done
+
+catalog: setup  ## make the catalogue of prices from the newest genai-prices
+	$(INSTALL) --upgrade genai-prices
+	$(PY) .ci/catalog.py
 
 build: setup  ## build sdist and wheel, and look into the wheel
 	rm -rf dist

@@ -38,7 +38,9 @@ def build(day: str) -> str:
     from genai_prices.data import providers
     from genai_prices.data_units import unit_data
 
-    blocks = ["".join(_model(provider, model) for model in provider.models) for provider in providers]
+    blocks = [
+        "".join(_model(provider, model) for model in provider.models) for provider in providers
+    ]
     header = {
         "source": SOURCE,
         "version": metadata.version(SOURCE),
@@ -124,7 +126,7 @@ def _given(prices: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _price(price: Any) -> Any:
-    """Return USD as text, digit for digit; with tiers, those of each after the number it begins above."""
+    """Return USD as text, digit for digit; tiers follow as [the number one begins above, USD]."""
     if hasattr(price, "tiers"):
         return [f"{price.base:f}", *([tier.start, f"{tier.price:f}"] for tier in price.tiers)]
     return f"{price:f}"

@@ -56,6 +56,7 @@ class LupisConfig:
         disabled_instrumentations: the HTTP clients not to instrument.
         excluded_urls: regular expressions; a call whose URL one of them finds gets no span.
         provider_hosts: by host or host:port, the provider whose API it speaks.
+        prices_file: path of a JSON file of your own prices, which come before the catalogue's.
         summary: totals on stderr at the end; None for when stderr is a terminal.
         shutdown_timeout: the most that the end of the program may wait for delivery, in seconds.
 
@@ -82,6 +83,7 @@ class LupisConfig:
     disabled_instrumentations: Sequence[str] = _default_of("disabled_instrumentations")
     excluded_urls: Sequence[str] = _default_of("excluded_urls")
     provider_hosts: Mapping[str, str] = _mapping("provider_hosts")
+    prices_file: str | None = _default_of("prices_file")
     summary: bool | None = _default_of("summary")
     shutdown_timeout: float = _default_of("shutdown_timeout")
 

@@ -105,7 +105,11 @@ class Setting:
             WrongValue: it is not valid; the message never shows a secret.
         """
         checked = self.kind.check(self.kind.parse(value) if isinstance(value, str) else value)
-        return check_each(checked, item_check) if item_check else checked
+        if item_check is None:
+            return checked
+        items = checked if isinstance(checked, tuple) else (checked,)
+        kept = check_each(items, item_check)
+        return kept if isinstance(checked, tuple) else checked
 
     def complain(self, label: str, value: Any, wrong: WrongValue) -> str:
         """One line that says what is wrong with `value`, which `label` was set to."""

@@ -92,6 +92,18 @@ class Kind:
         return texts[-1]
 
 
+class File(Kind):
+    """The path of a file."""
+
+    __slots__ = ()
+
+    metavar = "FILE"
+
+    def check(self, value: Any) -> Any:
+        """`value` as text."""
+        return super().check(value.__fspath__() if hasattr(value, "__fspath__") else value)
+
+
 class Token(Kind):
     """Text that travels as an HTTP header (RFC 9110, section 5.5: visible ASCII)."""
 

@@ -9,7 +9,16 @@ from __future__ import annotations
 
 from lupis_instrument import _names
 from lupis_instrument._setting import PREFIX, Reader, Reading, Setting
-from lupis_instrument._setting_kinds import Choice, Flag, Kind, OptionalFlag, Seconds, Token, Url
+from lupis_instrument._setting_kinds import (
+    Choice,
+    File,
+    Flag,
+    Kind,
+    OptionalFlag,
+    Seconds,
+    Token,
+    Url,
+)
 from lupis_instrument._setting_lists import (
     Globs,
     Lines,
@@ -53,6 +62,7 @@ _DELIVERY = "Delivery"
 _PRIVACY = "Privacy"
 _CONVERSATION = "Conversation"
 _INSTRUMENTATION = "Instrumentation"
+_COST = "Cost"
 _PROCESS = "Process"
 
 _TEXT = Kind()
@@ -261,6 +271,14 @@ SETTINGS: tuple[Setting, ...] = (
         "Gateways, private endpoints and test servers, with the provider whose API they speak:"
         " llm.corp.example:8443=openai,…",
         _INSTRUMENTATION,
+    ),
+    Setting(
+        "LUPIS_PRICES_FILE",
+        File(),
+        None,
+        "A JSON file of prices of your own, in USD per million tokens, that come before the"
+        " catalogue's.",
+        _COST,
     ),
     Setting(
         "LUPIS_INSTRUMENT_CHILDREN",

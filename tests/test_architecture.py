@@ -18,7 +18,7 @@ FLOORS = (
     {"_context", "_setting", "_setting_kinds", "_setting_lists", "_setting_checks", "_settings"}
     | {"_config"},
     {"_llm", "_redaction"},
-    {"_exchange"},
+    {"_exchange", "_prices_file"},
     {"_instrumentation", "_pipeline", "_delivery"},
     {"_bootstrap", "_runtime"},
     {"sdk", "testing", "_report", "_launcher"},
@@ -36,6 +36,7 @@ ONE_HOUSEHOLD = (
 
 EXCEPTIONS = {
     ("_setting_checks", "_redaction"): "what a good pattern is, redaction alone knows",
+    ("_setting_checks", "_prices_file"): "what prices are, the part that prices calls knows",
     ("_bootstrap", "_runtime"): "loaded with the first request, not before",
     ("_runtime", "_bootstrap"): "who started it, and whether variables leave it on",
 }

@@ -34,7 +34,8 @@ def describe(span: ReadableSpan) -> str:
     """Return one line on a span: what it was, how long it took, what it used, how it ended."""
     attributes = span.attributes or {}
     parts = [f"{_seconds(span):7.2f} s  {span.name}"]
-    parts += [text for text in (_place(attributes), _tokens(attributes)) if text]
+    texts = (_place(attributes), _tokens(attributes), _cost(attributes))
+    parts += [text for text in texts if text]
     chat = attributes.get(_names.LUPIS_CHAT_ID)
     parts += [f"chat {chat}"] if chat is not None else []
     parts += _troubles(span, attributes)
@@ -58,6 +59,16 @@ def _tokens(attributes: Any) -> str:
     if read is None and written is None:
         return ""
     return f"{read or 0} -> {written or 0} tokens"
+
+
+def _cost(attributes: Any) -> str:
+    total = attributes.get(_names.LUPIS_COST_TOTAL)
+    return "" if total is None else dollars(total)
+
+
+def dollars(amount: float) -> str:
+    """Return an amount in USD with enough digits to tell cheap calls apart."""
+    return f"${amount:,.2f}" if amount >= 1 else f"${amount:.6f}"
 
 
 def _troubles(span: ReadableSpan, attributes: Any) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lupis_instrument import _names
+from lupis_instrument._delivery.console import dollars
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -13,11 +14,11 @@ if TYPE_CHECKING:
 class Totals:
     """What the calls of one kind add up to."""
 
-    __slots__ = ("cached", "calls", "errors", "read", "seconds", "written")
+    __slots__ = ("cached", "calls", "cost", "errors", "read", "seconds", "unpriced", "written")
 
     def __init__(self) -> None:
-        self.calls = self.errors = self.read = self.written = self.cached = 0
-        self.seconds = 0.0
+        self.calls = self.errors = self.read = self.written = self.cached = self.unpriced = 0
+        self.seconds = self.cost = 0.0
 
     def add(self, span: ReadableSpan, attributes: Any) -> None:
         """Count one call."""
@@ -26,6 +27,8 @@ class Totals:
         self.read += attributes.get(_names.GEN_AI_USAGE_INPUT_TOKENS, 0)
         self.written += attributes.get(_names.GEN_AI_USAGE_OUTPUT_TOKENS, 0)
         self.cached += attributes.get(_names.GEN_AI_USAGE_CACHE_READ, 0)
+        self.cost += attributes.get(_names.LUPIS_COST_TOTAL, 0.0)
+        self.unpriced += attributes.get(_names.LUPIS_COST_STATUS) == "unpriced"
         self.seconds += ((span.end_time or 0) - (span.start_time or 0)) / 1e9
 
 
@@ -95,8 +98,18 @@ def _sentence(totals: Totals) -> str:
     cached = f" ({totals.cached:,} cached)" if totals.cached else ""
     parts.append(f"{totals.read:,} tokens in{cached}")
     parts.append(f"{totals.written:,} out")
+    parts.append(_cost(totals))
     parts.append(f"{totals.seconds:.2f} s")
-    return ", ".join(parts)
+    return ", ".join(part for part in parts if part)
+
+
+def _cost(totals: Totals) -> str:
+    """Return what the calls cost, as far as that is known; nothing where none cost anything."""
+    known = dollars(totals.cost) if totals.cost else ""
+    if not totals.unpriced:
+        return known
+    unknown = f"cost of {totals.unpriced:,} unknown"
+    return f"{known} ({unknown})" if known else unknown
 
 
 def _chats(count: int) -> str:

@@ -76,6 +76,7 @@ class Worker(Generic[Item, Prepared]):
         """Begin anew, without thread and items; in a forked child they are the parent's."""
         self._queue: SimpleQueue[Any] = SimpleQueue()
         self._calls: SimpleQueue[None] = SimpleQueue()
+        self._asked: list[_Flush] = []
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
 
@@ -126,6 +127,7 @@ class Worker(Generic[Item, Prepared]):
         if self._thread is None and self._queue.empty():
             marker.done.set()
             return marker.done
+        self._asked.append(marker)
         self._queue.put(marker)
         self._calls.put(None)
         thread = self._thread
@@ -182,6 +184,8 @@ class Worker(Generic[Item, Prepared]):
         left = due - monotonic()
         if left <= 0:
             return False
+        if self._asked or self._queue.qsize() >= self._batch:
+            return True
         try:
             self._calls.get(timeout=min(left, PAUSE))
             while True:
@@ -191,6 +195,7 @@ class Worker(Generic[Item, Prepared]):
 
     def _answer(self, marker: _Flush) -> bool:
         """Say that a flush is done; returns whether to go on after it."""
+        self._asked.remove(marker)
         if marker.stop:
             with self._starting:  # so that whoever started this thread has noted it by now
                 self._thread = None

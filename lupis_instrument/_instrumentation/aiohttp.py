@@ -99,7 +99,7 @@ def _response(exchange: Exchange, response: Any, tapped: Any) -> None:
         response.content = tapped(response.content, body)
 
 
-_READ_LATER = ("read", "readany", "readexactly", "readline", "readuntil")
+_READ_LATER = ("read", "readany", "readexactly", "readline", "readuntil", "wait_eof")
 
 
 def _stream_reader(module: Any) -> Any:  # noqa: C901 - one class, whose methods are short
@@ -130,7 +130,11 @@ def _stream_reader(module: Any) -> Any:  # noqa: C901 - one class, whose methods
 
         def read_nowait(self, *args: Any) -> Any:
             reader, body = self._lupis_reader, self._lupis_body
-            data = reader.read_nowait(*args)
+            try:
+                data = reader.read_nowait(*args)
+            except Exception as error:
+                body.end("error", error)
+                raise
             _seen(reader, body, data)
             return data
 
@@ -151,8 +155,8 @@ def _stream_reader(module: Any) -> Any:  # noqa: C901 - one class, whose methods
     for name in _READ_LATER:
         if hasattr(module.StreamReader, name):
             setattr(TappedStreamReader, name, _read_later(name))
-    for name in _handed_on(module.StreamReader, TappedStreamReader):
-        setattr(TappedStreamReader, name, _hand_on(name))
+    for name, value in _handed_on(module.StreamReader, TappedStreamReader):
+        setattr(TappedStreamReader, name, _hand_on(name) if callable(value) else _share(name))
     return TappedStreamReader
 
 
@@ -185,14 +189,11 @@ _THROUGH_READS = ("iter_any", "iter_chunked", "iter_chunks")
 """Built on the reads above, so they must run on the stand-in itself."""
 
 
-def _handed_on(reader: Any, standin: Any) -> list[str]:
+def _handed_on(reader: Any, standin: Any) -> list[tuple[str, Any]]:
     return [
-        name
+        (name, value)
         for name, value in vars(reader).items()
-        if callable(value)
-        and not name.startswith("__")
-        and name not in vars(standin)
-        and name not in _THROUGH_READS
+        if not name.startswith("__") and name not in (*vars(standin), *_THROUGH_READS)
     ]
 
 
@@ -202,3 +203,11 @@ def _hand_on(name: str) -> Callable[..., Any]:
 
     method.__name__ = name
     return method
+
+
+def _share(name: str) -> Any:
+    """Return the property that reads and writes the attribute `name` of the reader."""
+    return property(
+        lambda self: getattr(self._lupis_reader, name),
+        lambda self, value: setattr(self._lupis_reader, name, value),
+    )

@@ -49,13 +49,14 @@ class ImportHook:
                 return spec
         return None
 
-    def _loaded(self, module: ModuleType) -> None:
-        callback = self.callbacks.pop(module.__name__, None)
-        if callback is not None:
+    def _loaded(self, name: str) -> None:
+        callback = self.callbacks.pop(name, None)
+        module = sys.modules.get(name)  # a module may have put another in its place, or none
+        if callback is not None and module is not None:
             callback(module)
 
 
-def _watch(loader: Any, name: str, loaded: Callback) -> None:
+def _watch(loader: Any, name: str, loaded: Callable[[str], None]) -> None:
     """Have `loaded` called after `loader` has executed the module `name`."""
     # zipimporter had no exec_module before Python 3.10.
     method = "exec_module" if hasattr(loader, "exec_module") else "load_module"
@@ -72,7 +73,7 @@ def _watch(loader: Any, name: str, loaded: Callback) -> None:
             _restore(loader, method, own)
         result = original(module)
         if mine:
-            loaded(sys.modules[name])
+            guarded("watching an import", loaded, name)
         return result
 
     # CPython leaves the import system's own frames out of a traceback, by these names (3.8 to

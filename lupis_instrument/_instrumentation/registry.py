@@ -13,7 +13,7 @@ class Client:
         name: the word of `LUPIS_INSTRUMENT` and `LUPIS_DISABLED_INSTRUMENTATIONS`.
         module: importing this module means the program may use the client.
         adapter: the module of ours that knows the client; it offers `attach(module, gate)`, which
-            wraps the client's wire, and `instrument(provider)`, which lays the instrumentor
+            wraps the client's wire, and `instrument(provider, gate)`, which lays the instrumentor
             around it.
         distribution: what to install for the client to be there.
     """

@@ -7,7 +7,6 @@ models listed a name means, is decided by the rules of that library.
 from __future__ import annotations
 
 import json
-import pkgutil
 import re
 from datetime import date, timezone
 from functools import lru_cache
@@ -45,8 +44,10 @@ class Listing(NamedTuple):
 
     def resolve(self, at: datetime, context: Mapping[str, str]) -> Prices | str:
         """The prices at a time (UTC, where it doesn't say) in a context; FREE for none."""
-        when = _spell(at)
         standard = self.prices
+        if not isinstance(standard, list) and not (context and self.variants):
+            return standard  # type: ignore[no-any-return]
+        when = _spell(at)
         if isinstance(standard, list):
             held = (prices for limit, prices in reversed(standard) if _holds(limit, when))
             standard = next(held, standard[0][1])
@@ -127,7 +128,9 @@ class Catalog:
             self._listings[seller.id] = [Listing(*row) for row in json.loads(b"[%s]" % lines)]
         return self._listings[seller.id]
 
-    def find(self, model: str, seller_id: str | None = None, url: str | None = None) -> Found | None:
+    def find(
+        self, model: str, seller_id: str | None = None, url: str | None = None
+    ) -> Found | None:
         """Find who sells a model, and as what; None where the catalogue doesn't say.
 
         Args:
@@ -209,9 +212,10 @@ class Catalog:
 @lru_cache(maxsize=1)
 def load() -> Catalog:
     """The catalogue that is shipped with this package."""
-    text = pkgutil.get_data(__package__, "catalog.jsonl")
-    assert text is not None
-    return Catalog(text)
+    # The loader, and not a file, for the package may lie in an archive; importlib.resources and
+    # pkgutil would take longer to import than all the rest takes.
+    loader: Any = __spec__.loader
+    return Catalog(loader.get_data(__file__.rpartition("catalog.")[0] + "catalog.jsonl"))
 
 
 _LITELLM = "litellm"
@@ -236,7 +240,8 @@ def _fits(rule: Rule, name: str) -> bool:
     if isinstance(rule, list):
         return any(_fits(each, name) for each in rule)
     ((kind, operand),) = rule.items()
-    return _KINDS[kind](operand, name)
+    fits: bool = _KINDS[kind](operand, name)
+    return fits
 
 
 _KINDS: dict[str, Callable[[Any, str], bool]] = {
@@ -271,6 +276,8 @@ def _holds(limit: Any, when: tuple[str, str]) -> bool:
     day, time = when
     if isinstance(limit, str):
         return day >= limit
+    start: str
+    end: str
     start, end = limit
     return time >= start or time < end if end < start else start <= time < end
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _MODELS = "models"
 _PROVIDERS = "providers"
+_TIER_LENGTH = 2
 
 PriceTable = Dict[str, "Prices"]
 """Model, exact or a glob, in lower case -> its prices."""
@@ -67,7 +68,7 @@ class OwnPrices:
 
 def _object(value: Any, where: str, members: tuple[str, ...] = ()) -> Mapping[str, Any]:
     if not isinstance(value, dict):
-        raise ValueError(f"{where}: expected a JSON object, not {value!r}")
+        raise ValueError(f"{where}: expected a JSON object, not {value!r}")  # noqa: TRY004
     for name in value if members else ():
         if name not in members:
             raise ValueError(f"{where}: unknown member {name!r}; expected {' or '.join(members)}")
@@ -92,7 +93,7 @@ def _read_prices(row: Any, where: str, tariff: Tariff) -> Prices:
         raise ValueError(f"{where}: expected prices such as input_mtok and output_mtok")
     gaps = tariff.find_gaps(prices)
     if gaps:
-        raise ValueError(f"{where}: {', '.join(prices)} need {' and '.join(gaps)} beside them")
+        raise ValueError(f"{where}: missing beside {', '.join(prices)}: {', '.join(gaps)}")
     return prices
 
 
@@ -115,7 +116,7 @@ def _read_rate(value: Any, where: str) -> Rate:
 
 
 def _is_tier(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == len(("start", "price")) and _is_whole(value[0])
+    return isinstance(value, list) and len(value) == _TIER_LENGTH and _is_whole(value[0])
 
 
 def _is_whole(value: Any) -> bool:

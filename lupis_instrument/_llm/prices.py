@@ -151,13 +151,14 @@ def _describe_service(tier: str | None, speed: str | None) -> dict[str, str]:
 
 def _is_priced(found: Found, at: datetime, context: Mapping[str, str]) -> bool:
     return not context or (
-        found.own
-        and all(found.listing.knows(at, {name: word}) for name, word in context.items())
+        found.own and all(found.listing.knows(at, {name: word}) for name, word in context.items())
     )
 
 
 def _name(context: Mapping[str, str]) -> str:
-    kinds = (("" if key == "processing" else key.replace("_", " "), context[key]) for key in context)
+    kinds = (
+        ("" if key == "processing" else key.replace("_", " "), context[key]) for key in context
+    )
     return " and ".join(" ".join(filter(None, kind)) for kind in kinds)
 
 

@@ -9,8 +9,17 @@ from __future__ import annotations
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, ROUND_HALF_EVEN, Context, Decimal, localcontext
 from functools import lru_cache
 from typing import (
-    TYPE_CHECKING, Any, Dict, FrozenSet, Iterable, List, Mapping, NamedTuple, Tuple, Union,
-)  # fmt: skip
+    TYPE_CHECKING,
+    Any,
+    Dict,
+    FrozenSet,
+    Iterable,
+    List,
+    Mapping,
+    NamedTuple,
+    Tuple,
+    Union,
+)
 
 if TYPE_CHECKING:
     from typing import Sequence
@@ -33,6 +42,9 @@ _REQUESTS = "requests"
 # What Python starts with; the program's own context must not change what a call costs.
 _MONEY = Context(prec=28, rounding=ROUND_HALF_EVEN)
 _EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
+
+
+Traits = FrozenSet[Tuple[str, str]]
 
 
 class UncountedError(ValueError):
@@ -59,7 +71,7 @@ class Unit(NamedTuple):
     """The name of its price."""
     per: int
     """How many units the price is for."""
-    traits: FrozenSet[Tuple[str, str]]
+    traits: Traits
     """What makes it what it is; a unit with fewer of the same traits contains it."""
     part: str
     """Where its cost is reported: `INPUT`, `OUTPUT`, `CACHE` or `OTHER`."""
@@ -97,14 +109,17 @@ class Tariff:
             UncountedError: a count is missing that the others imply.
             InconsistentError: a part is larger than its whole.
         """
-        leaves = self._split(tuple(prices), counts)
+        used = [self.units[name].traits for name in counts if counts[name] and name in self.units]
+        leaves = self._split(tuple(prices), counts, used)
         tiered = any(isinstance(rate, list) for rate in prices.values())
-        size = self._count(self.units[_WHOLE_INPUT], counts) if tiered else 0
+        size = _count(self.units[_WHOLE_INPUT], counts, used) if tiered else 0
         sums = dict.fromkeys((INPUT, OUTPUT, CACHE, OTHER), Decimal(0))
         everything = total = Decimal(0)
         with localcontext(_MONEY):
             for name, rate in prices.items():
                 unit = self.by_price[name]
+                if not leaves[unit.name]:
+                    continue
                 cost = _pick(rate, size) * _exactly(leaves[unit.name]) / unit.per
                 sums[unit.part] += cost
                 total += cost
@@ -129,11 +144,13 @@ class Tariff:
             and (unit.traits in joint or any(unit.traits < each for each in traits))
         ]
 
-    def _split(self, prices: tuple[str, ...], counts: Mapping[str, Number]) -> dict[str, Number]:
+    def _split(
+        self, prices: tuple[str, ...], counts: Mapping[str, Number], used: list[Traits]
+    ) -> dict[str, Number]:
         """The counts without what of them has a price of its own."""
         leaves: dict[str, Number] = {_REQUESTS: 1}
         for unit, parts in self._plan(prices):
-            rest = _subtract(self._count(unit, counts), [leaves[part] for part in parts])
+            rest = _subtract(_count(unit, counts, used), [leaves[part] for part in parts])
             if rest < 0:
                 raise InconsistentError(f"the parts of {unit.name} exceed it")
             leaves[unit.name] = rest
@@ -148,20 +165,21 @@ class Tariff:
             for unit in units
         ]
 
-    def _count(self, unit: Unit, counts: Mapping[str, Number]) -> Number:
-        """The count of `unit`: as reported, or 0 where nothing reported belongs to it."""
-        count = counts.get(unit.name)
-        if count is not None:
-            return count
-        used = [
-            self.units[name].traits for name, number in counts.items() if number and number > 0
-        ]
-        if any(unit.traits < traits for traits in used):
+
+def _count(unit: Unit, counts: Mapping[str, Number], used: list[Traits]) -> Number:
+    """The count of `unit`: as reported, or 0 where nothing that was used tells of it."""
+    count = counts.get(unit.name)
+    if count is not None:
+        return count
+    wider = []
+    for traits in used:
+        if unit.traits < traits:
             raise UncountedError(unit.name)
-        wider = [traits for traits in used if traits < unit.traits]
-        if len(wider) > 1 and any(a | b == unit.traits for a in wider for b in wider):
-            raise UncountedError(unit.name)
-        return 0
+        if traits < unit.traits:
+            wider.append(traits)
+    if len(wider) > 1 and any(a | b == unit.traits for a in wider for b in wider):
+        raise UncountedError(unit.name)
+    return 0
 
 
 def _find_part(traits: Mapping[str, str]) -> str:
@@ -189,6 +207,8 @@ def _exactly(number: Number) -> Decimal:
 
 
 def _subtract(whole: Number, parts: list[Number]) -> Number:
+    if not parts:
+        return whole
     if isinstance(whole, int) and all(isinstance(part, int) for part in parts):
         return whole - sum(parts)
     with localcontext(_EXACT):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
     from lupis_instrument._config import LupisConfig
+    from lupis_instrument._llm.own_prices import OwnPrices
     from lupis_instrument._pipeline.processor import Record
     from lupis_instrument._redaction import Redactor
 
@@ -57,6 +58,12 @@ class Pipeline:
         return self._last(draft).span()  # type: ignore[arg-type]
 
 
-def build(config: LupisConfig, redactor: Redactor | None, resource: Resource) -> Pipeline:
+def build(
+    config: LupisConfig,
+    redactor: Redactor | None,
+    resource: Resource,
+    own_prices: OwnPrices | None = None,
+) -> Pipeline:
     """Return the pipeline that `config` asks for; `redactor` is None where filtering is off."""
-    return Pipeline(dedup, chat_id, Enrich(config), last=Redact(redactor), resource=resource)
+    enrich = Enrich(config, own_prices)
+    return Pipeline(dedup, chat_id, enrich, last=Redact(redactor), resource=resource)

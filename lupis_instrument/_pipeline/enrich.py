@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
+from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +12,15 @@ from opentelemetry.trace import Status, StatusCode
 from lupis_instrument import _names
 from lupis_instrument._exchange import locate
 from lupis_instrument._llm import digest
+from lupis_instrument._llm.prices import price
 
 if TYPE_CHECKING:
     from typing import Iterable
 
     from lupis_instrument._config import LupisConfig
     from lupis_instrument._exchange import Body, Exchange
-    from lupis_instrument._llm import Facts, Usage
+    from lupis_instrument._llm import Endpoint, Facts, Usage
+    from lupis_instrument._llm.own_prices import OwnPrices
     from lupis_instrument._pipeline.draft import Draft
 
 _FIRST_ERROR_STATUS = 400
@@ -38,12 +42,24 @@ USAGE_NAMES = (
 )
 
 
-class Enrich:
-    """Adds HTTP attributes to every call, and GenAI attributes to those of LLM APIs."""
+COST_NAMES = (
+    ("status", _names.LUPIS_COST_STATUS),
+    ("reason", _names.LUPIS_COST_REASON),
+    ("input", _names.LUPIS_COST_INPUT),
+    ("output", _names.LUPIS_COST_OUTPUT),
+    ("cache", _names.LUPIS_COST_CACHE),
+    ("total", _names.LUPIS_COST_TOTAL),
+    ("catalog", _names.LUPIS_COST_CATALOG),
+)
 
-    def __init__(self, config: LupisConfig) -> None:
-        """Take from `config` which headers are wanted."""
+
+class Enrich:
+    """Adds HTTP attributes to every call, GenAI attributes and cost to those of LLM APIs."""
+
+    def __init__(self, config: LupisConfig, own_prices: OwnPrices | None = None) -> None:
+        """Take from `config` which headers are wanted; price by `own_prices` first."""
         self._globs = [glob.lower() for glob in config.capture_headers]
+        self._own_prices = own_prices
 
     def __call__(self, draft: Draft) -> Draft:
         """Return the draft with what its exchange shows."""
@@ -54,9 +70,31 @@ class Enrich:
         if exchange is not None and exchange.attempts:
             self._add_http(draft, exchange)
             if exchange.endpoint is not None:
-                _add_genai(draft, exchange)
+                facts = _add_genai(draft, exchange, exchange.endpoint)
+                self._add_cost(draft, exchange, exchange.endpoint, facts)
         _add_error_type(draft)
         return draft
+
+    def _add_cost(
+        self, draft: Draft, exchange: Exchange, endpoint: Endpoint, facts: Facts
+    ) -> None:
+        if facts.usage is None and not _may_have_cost(exchange, endpoint):
+            return
+        cost = price(
+            provider=endpoint.provider,
+            api_url=exchange.url,
+            models=(facts.response_model, facts.request_model),
+            usage=facts.usage,
+            at=datetime.fromtimestamp((draft.source.start_time or 0) / 1e9, tz=timezone.utc),
+            service_tier=facts.service_tier,
+            own=self._own_prices,
+        )
+        found = {name: getattr(cost, field) for field, name in COST_NAMES}
+        draft.attributes.update(
+            (name, float(value) if isinstance(value, Decimal) else value)
+            for name, value in found.items()
+            if value is not None
+        )
 
     def _add_http(self, draft: Draft, exchange: Exchange) -> None:
         attributes = draft.attributes
@@ -83,9 +121,13 @@ class Enrich:
         attributes.update(found)
 
 
-def _add_genai(draft: Draft, exchange: Exchange) -> None:
-    endpoint = exchange.endpoint
-    assert endpoint is not None
+def _may_have_cost(exchange: Exchange, endpoint: Endpoint) -> bool:
+    """Tell whether a call without reported usage still used tokens: one that did not fail."""
+    ok = exchange.status is not None and exchange.status < _FIRST_ERROR_STATUS
+    return ok and endpoint.counts
+
+
+def _add_genai(draft: Draft, exchange: Exchange, endpoint: Endpoint) -> Facts:
     facts = digest(
         endpoint,
         path=locate(exchange.url).path,
@@ -106,6 +148,7 @@ def _add_genai(draft: Draft, exchange: Exchange) -> None:
         # An error that a stream reports after its 200.
         attributes.setdefault(_names.ERROR_TYPE, facts.error_type)
         draft.status = Status(StatusCode.ERROR)
+    return facts
 
 
 def _add_facts(attributes: dict[str, Any], facts: Facts) -> None:

@@ -69,6 +69,11 @@ class Redactor:
         except Exception:
             return [Redaction("failed", 0, len(text))]
 
+    def hides(self, name: str) -> str | None:
+        """The rule by which an attribute or property of this name hides its value, if one does."""
+        row = (self._known.get(name) or self._learn(name))[1]
+        return f"name:{row.words}" if row else None
+
     def attribute(self, name: str, value: Any) -> Any:
         """The value of one span attribute or property, as its name and its content allow."""
         try:

@@ -27,7 +27,7 @@ class Rule(NamedTuple):
             there is one, else all that matches. Those that begin with plain characters are
             searched for quickest. Every repeat is bounded, or ends where it must, so that the time
             is linear in the text.
-        reason: Why it is a secret, and where its form is documented.
+        reason: Why it is a secret, and where its form is documented if not by its owner.
         examples: Texts with a match.
         near_misses: Texts that resemble one and must stay as they are.
         check: A second look at what matched.
@@ -85,7 +85,7 @@ def _key(
         name,
         tuple(_as_literal(prefix) for prefix in fixed),
         tuple(_begin(prefix, start) + body for prefix in fixed),
-        f"{owner}; its documentation shows the prefix.",
+        f"{owner}.",
         tuple(f"{prefix}{sample}" for prefix in fixed),
         tuple(f"{prefix}abc" for prefix in fixed) + tuple(f"x{prefix}{sample}" for prefix in fixed),
         is_random if body == _URLSAFE else None,
@@ -203,10 +203,17 @@ LLM_RULES: tuple[Rule, ...] = (
 CLOUD_RULES: tuple[Rule, ...] = (
     Rule(
         "aws-access-key-id",
-        tuple(f" {prefix.lower()}" for prefix in _AWS_IDS),
-        tuple(_begin(p) + r"[A-Z0-9]{16}(?![A-Za-z0-9])" for p in _AWS_IDS),
+        (*(f" {prefix.lower()}" for prefix in _AWS_IDS), " a3t"),
+        (
+            *(_begin(prefix) + r"[A-Z0-9]{16}(?![A-Za-z0-9])" for prefix in _AWS_IDS),
+            _begin("A3T") + r"[A-Z0-9]{17}(?![A-Za-z0-9])",
+        ),
         "AWS access key ids: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html",
-        (f"AKIA{_UPPER[:16]}", f"Credential=ASIA{_UPPER[:16]}/20260101/us-east-1/bedrock"),
+        (
+            f"AKIA{_UPPER[:16]}",
+            f"A3T{_UPPER[:17]}",
+            f"Credential=ASIA{_UPPER[:16]}/20260101/us-east-1/bedrock",
+        ),
         ("ASIA-PACIFIC-REGION", f"AKIA{_UPPER[:12]}", f"AKIA{_UPPER[:20]}"),
     ),
     _key("aws-mws", "Amazon MWS auth tokens", "amzn.mws.", _UUID_FORM, _UUID),
@@ -330,7 +337,7 @@ CODE_RULES: tuple[Rule, ...] = (
         "glpat- gldt- glrt- glrtr- glptt- glft- glimt- glagent- gloas- glcbt- glffct- glsoat-",
         r"[A-Za-z0-9_\-]{16,}(?:\.[A-Za-z0-9_\-.]{2,60})?",
     ),
-    _key("gitlab-runner", "GitLab runner registration tokens", "GR1348941", r"[A-Za-z0-9_\-]{20,}"),
+    _key("gitlab-runner", "GitLab runner registration tokens", "GR1348941", r"[A-Za-z0-9_\-]{16,}"),
     _key(
         "bitbucket",
         "Bitbucket app passwords and HTTP access tokens",
@@ -368,6 +375,9 @@ CODE_RULES: tuple[Rule, ...] = (
         _HEX[:40],
     ),
     _key("artifactory", "JFrog Artifactory keys", "AKCp", r"[A-Za-z0-9]{10,}", _ALNUM[:69]),
+    _key("artifactory-older", "JFrog Artifactory keys", "AKC", _PIECE, _ALNUM[:69])._replace(
+        check=has_digit
+    ),
     _key("jfrog-reference", "JFrog reference tokens", "cmVmdGtu", r"[A-Za-z0-9]{40,}", _ALNUM[:56]),
     _key("octopus", "Octopus Deploy keys", "API-", r"[A-Z0-9]{26}(?![\w\-])", _UPPER[:26]),
     _key("launchdarkly", "LaunchDarkly keys", "api- sdk- mob-", _UUID_FORM, _UUID),
@@ -470,7 +480,9 @@ SERVICE_RULES: tuple[Rule, ...] = (
         r"[0-9a-f]{64}-[A-Za-z0-9_\-]{16}",
         f"{_HEX[:64]}-{_ALNUM[:16]}",
     ),
-    _key("mailgun", "Mailgun keys", "key- pubkey-", r"[0-9a-f]{32}(?![\w\-])", _HEX[:32]),
+    _key(
+        "mailgun", "Mailgun keys", "key- pubkey-", r"[0-9a-z]{32}(?![\w\-])", _LOWER[:32]
+    )._replace(check=has_digit),
     Rule(
         "mailchimp",
         tuple(f"=us{number}" for number in range(1, 30)),
@@ -506,7 +518,7 @@ SERVICE_RULES: tuple[Rule, ...] = (
     _key(
         "facebook",
         "Facebook access tokens",
-        "EAAC EAAM EAAD EAAG EAAB",
+        "EAA",
         r"[A-Za-z0-9]{60,}",
         _ALNUM[:160],
     ),
@@ -520,7 +532,7 @@ SERVICE_RULES: tuple[Rule, ...] = (
     Rule(
         "facebook-app",
         ("!|",),
-        (r"(?<![\w|])[0-9]{15,16}(?:\||%7[cC])[A-Za-z0-9_\-]{26,32}(?![\w\-|])",),
+        (r"(?<![\w|])[0-9]{15,16}(?:\||%7[cC])[A-Za-z0-9_\-]{24,32}(?![\w\-|])",),
         "Facebook app access tokens: app id and secret.",
         (f"access is 1234567890123456|{_ALNUM[:27]}",),
         (f"12345|{_ALNUM[:27]}", "1234567890123456|short"),
@@ -591,7 +603,7 @@ SERVICE_RULES: tuple[Rule, ...] = (
     _key("typeform", "Typeform tokens", "tfp_", r"[A-Za-z0-9_\-.]{40,}", _ALNUM[:59]),
     _key("contentful", "Contentful tokens", "CFPAT-", _URLSAFE, _ALNUM[:43]),
     _key("frameio", "Frame.io tokens", "fio-u-", _URLSAFE, _ALNUM[:64]),
-    _key("dropbox", "Dropbox access tokens", "sl. sl.u.", r"[A-Za-z0-9_\-]{100,}", _ALNUM[:135]),
+    _key("dropbox", "Dropbox access tokens", "sl. sl.u.", r"[A-Za-z0-9_\-]{80,}", _ALNUM[:135]),
     Rule(
         "airtable",
         ("#dotted",),
@@ -647,7 +659,10 @@ SERVICE_RULES: tuple[Rule, ...] = (
 
 WATCH_RULES: tuple[Rule, ...] = (
     _key(
-        "grafana", "Grafana tokens", "glc_ glsa_", r"[A-Za-z0-9+/]{20,}={0,2}(?:_[A-Fa-f0-9]{8})?"
+        "grafana",
+        "Grafana tokens",
+        "glc_ glsa_",
+        r"[A-Za-z0-9+/_\-]{20,}={0,2}(?:_[A-Fa-f0-9]{8})?",
     ),
     _key(
         "grafana-legacy", "Grafana API keys", "eyJrIjoi", r"[A-Za-z0-9+/]{40,}={0,3}", _ALNUM[:70]
@@ -656,7 +671,7 @@ WATCH_RULES: tuple[Rule, ...] = (
     _key(
         "new-relic",
         "New Relic keys",
-        "NRAK- NRJS- NRII- NRIQ- NRRA-",
+        "NRAA- NRAK- NRBR- NRII- NRIQ- NRJS- NRRA- NRSP-",
         r"[A-Za-z0-9_\-]{16,}",
         _UPPER[:32],
     ),
@@ -675,7 +690,7 @@ WATCH_RULES: tuple[Rule, ...] = (
         (f"eu01xx{_HEX[:30]}FFFFNRAL".replace("x", "f").replace("eu", "ea"), f"{_HEX[:36]}NRAL"),
         (f"{_HEX[:20]}NRAL",),
     ),
-    _key("posthog", "PostHog keys", "phc_ phx_ phs_"),
+    _key("posthog", "PostHog keys", "pha_ phc_ phr_ phs_ phx_"),
     _key(
         "mapbox",
         "Mapbox tokens",
@@ -711,10 +726,14 @@ GENERAL_RULES: tuple[Rule, ...] = (
         (" eyj",),
         (
             _begin("eyJ", r"A-Za-z0-9_\-")
-            + r"[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{4,}\.[A-Za-z0-9_\-]*(?:\.[A-Za-z0-9_\-]+){0,2}",
+            + r"[A-Za-z0-9_\-]{8,}\.(?:[A-Za-z0-9_\-]{4,}\.[A-Za-z0-9_\-]*(?:\.[A-Za-z0-9_\-]+){0,2}"
+            + r"|eyJ[A-Za-z0-9_\-]{16,})",
         ),
-        "JSON Web Tokens, signed or encrypted: RFC 7519, RFC 7516.",
-        (f"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.{_ALNUM[:43]}",),
+        "JSON Web Tokens, signed, encrypted, or cut off before the signature: RFC 7519, RFC 7516.",
+        (
+            f"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.{_ALNUM[:43]}",
+            "eyJhbGciOiJub25lIn0.eyJzdWIiOiIxMjM0In0",
+        ),
         ("eyJhbGciOiJIUzI1NiJ9", "eyJhbGciOiJIUzI1NiJ9.eyJz"),
     ),
     _key(
@@ -898,10 +917,14 @@ GENERAL_RULES: tuple[Rule, ...] = (
         "command-user",
         (":&curl",),
         (
-            r"curl(?=\s)[^\n]{0,300}?\s(?:-u|--user)[\s=]{0,2}[\"']?[^\s\"':]{1,80}:(?P<secret>[^\s\"']{3,200})",
+            r"curl(?=\s)[^\n]{0,300}?\s(?:-[uU]|--(?:proxy-)?user)[\s=]{0,2}[\"']?[^\s\"':]{1,80}:(?P<secret>[^\s\"']{3,200})",
         ),
         "User and password on the command line of curl.",
-        ("curl -s -u admin:hunter22 https://x/", "curl https://x --user 'me:pa55word'"),
+        (
+            "curl -s -u admin:hunter22 https://x/",
+            "curl https://x --user 'me:pa55word'",
+            "curl -U me:pa55word x",
+        ),
         ("curl -u admin https://x/", "curl/8.4.0"),
         concealed=True,
     ),
@@ -909,10 +932,13 @@ GENERAL_RULES: tuple[Rule, ...] = (
         "secure-string",
         ("convertto-securestring",),
         (
-            r"convertto-securestring\s{1,4}(?:-string\s{1,4})?(?P<a>[\"'])(?P<secret>[^\"'\n]{1,200})(?P=a)",
+            r"convertto-securestring\s{1,4}(?:-[a-z]{1,16}\s{1,4}){0,4}(?P<a>[\"'])(?P<secret>[^\"'\n]{1,200})(?P=a)",
         ),
         "Passwords in PowerShell.",
-        ('ConvertTo-SecureString "P4ss word" -AsPlainText',),
+        (
+            'ConvertTo-SecureString "P4ss word" -AsPlainText',
+            "ConvertTo-SecureString -AsPlainText -Force -String 'P4ss word'",
+        ),
         ("ConvertTo-SecureString $value",),
         concealed=True,
         fold=True,

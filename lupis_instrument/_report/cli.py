@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from lupis_instrument._report.doctor import Finding, examine
+from lupis_instrument._report.redact import redact
 from lupis_instrument._version import __version__
 
 
@@ -14,6 +15,9 @@ def lupis() -> None:
     """Look into what lupis-run records."""
 
 
+lupis.add_command(redact)
+
+
 @lupis.command()
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
 def doctor(style: str) -> None:
@@ -21,6 +25,27 @@ def doctor(style: str) -> None:
     findings = examine()
     click.echo(_as_json(findings) if style == "json" else _as_text(findings))
     raise SystemExit(any(finding.wrong for finding in findings))
+
+
+@lupis.command()
+@click.argument("model", required=False)
+@click.option("--provider", help="Its name in spans, or the catalogue's; by default all.")
+@click.option("--format", "style", type=click.Choice(["table", "json"]), default="table")
+def prices(model: str | None, provider: str | None, style: str) -> None:
+    """Show what MODEL costs; without MODEL, which providers' or which models' prices are known.
+
+    Exits with 1 if the model or the provider is not known.
+    """
+    from lupis_instrument._report import prices as lists
+
+    try:
+        if model:
+            rows = lists.find_prices(model, provider)
+        else:
+            rows = lists.list_models(provider) if provider else lists.list_providers()
+    except lists.Missing as missing:
+        raise click.ClickException(str(missing)) from None
+    click.echo(lists.show_json(rows) if style == "json" else lists.show_table(rows))
 
 
 def _as_text(findings: list[Finding]) -> str:

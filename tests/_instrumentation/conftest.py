@@ -8,12 +8,28 @@ from lupis_instrument._exchange import Exchange
 from lupis_instrument._instrumentation.gate import Calls, Gate
 
 
+class Noted(Exchange):
+    """An exchange whose body's bytes are kept."""
+
+    __slots__ = ("noted",)
+
+    def response(self, *head):
+        body = super().response(*head)
+        self.noted = bytearray()
+        if body is not None:
+            body.reader = self
+        return body
+
+    def feed(self, data):
+        self.noted += data
+
+
 class Watched:
     """The exchange that all calls are taken for, and a gate that counts how often it opened."""
 
     def __init__(self):
         self.opened = 0
-        self.exchange = Exchange({}, lambda: None, lambda: None)
+        self.exchange = Noted({}, lambda: None, lambda: None)
         self.calls = Calls()
         self.calls.current = lambda: self.exchange
         self.gate = Gate(self.open, self.calls)
@@ -27,11 +43,9 @@ class Watched:
         return self.exchange.body
 
     @property
-    def usage(self):
-        """Input and output tokens that the body reported."""
-        self.body.reader.finish()
-        usage = self.body.reader.gathering.usage or {}
-        return usage.get("prompt_tokens"), usage.get("completion_tokens")
+    def seen(self):
+        """The bytes that went by, and how the body ended."""
+        return bytes(self.exchange.noted), self.body.outcome
 
 
 @pytest.fixture

@@ -12,8 +12,6 @@ def instrumentor():
     """An instrumentor class, whose instances note what they are given."""
 
     class Instrumentor(BaseInstrumentor):
-        given = []
-
         def instrumentation_dependencies(self):
             return ["nothing-of-that-name >= 1"]
 
@@ -23,6 +21,7 @@ def instrumentor():
         def _uninstrument(self, **options):
             pass
 
+    Instrumentor.given = []
     return Instrumentor
 
 

@@ -1,14 +1,18 @@
 """How long redaction takes: a typical LLM span, texts without matches, long and hostile texts.
 
 Prints medians; nothing passes or fails by them. Run it with ``python tests/bench/redaction.py``.
+``--lupislabs PYTHON`` names the interpreter of a virtual environment with lupislabs 1.0.1, whose
+filter then takes the same spans.
 """
 
 from __future__ import annotations
 
+import argparse
 import base64
 import json
 import random
 import statistics
+import subprocess
 import sys
 import time
 import uuid
@@ -153,8 +157,39 @@ def median(run: Callable[[], object], times: int) -> float:
     return statistics.median(taken)
 
 
+EARLIER = """
+import json, statistics, sys, time
+from lupislabs.sensitive_data_filter import SensitiveDataFilterUtil
+from lupislabs.types import SensitiveDataFilter
+spans = json.load(sys.stdin)
+filtered = SensitiveDataFilterUtil(SensitiveDataFilter())
+filtered.filter_object(spans[0])
+taken = []
+for span in spans * 3:
+    start = time.perf_counter()
+    filtered.filter_object(span)
+    taken.append(time.perf_counter() - start)
+print(statistics.median(taken))
+"""
+
+
+def time_earlier(python: str, spans: list[dict[str, object]]) -> float:
+    """Seconds that the filter of lupislabs 1.0.1 takes for a span."""
+    done = subprocess.run(
+        [python, "-c", EARLIER],
+        input=json.dumps(spans),
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        check=True,
+    )
+    return float(done.stdout)
+
+
 def main() -> None:
     """Print the figures."""
+    parser = argparse.ArgumentParser(description="Measures what redaction costs.")
+    parser.add_argument("--lupislabs", metavar="PYTHON", help="compare with lupislabs 1.0.1 there")
+    options = parser.parse_args()
     random.seed(1)
     redactor = Redactor()
     spans = [build_span() for _ in range(300)]
@@ -162,6 +197,9 @@ def main() -> None:
     each = iter(spans * 10)
     taken = median(lambda: redactor.attributes(next(each)), 2000)
     print(f"span of {len(spans[0])} attributes: {taken * 1e6:.0f} us  (aim: 60)")
+    if options.lupislabs:
+        earlier = time_earlier(options.lupislabs, spans)
+        print(f"lupislabs 1.0.1: {earlier * 1e6:.0f} us, {earlier / taken:.1f} times ours")
     for size in (1_000, 100_000, 1_000_000):
         for name, text in texts(size).items():
             speed = len(text) / median(lambda text=text: redactor.text(text), 5) / 1e6

@@ -295,6 +295,8 @@ def test_variables_of_pythons_own_are_no_trouble(run, server, variable):
 
 FORKED = f"""
 import os, sys
+import warnings
+warnings.simplefilter("ignore", DeprecationWarning)  # from 3.12 on: there is a thread, ours
 {CALL}
 sys.stdout.flush()
 child = os.fork()

@@ -132,3 +132,42 @@ def test_no_secret_of_a_rule_leaves(told, canary):
 def test_no_value_of_a_name_leaves(told, name):
     """What a name hides is nowhere, whatever the name stood before."""
     assert [] == told.leaks([NAMED[name]])
+
+
+CALL = """
+import urllib.request
+try:
+    urllib.request.urlopen("http://127.0.0.1:9/")
+except OSError:
+    pass
+"""
+TEMPLATE = Path(__file__).parents[2] / "sitecustomize_template"
+KEY = BY_RULE["sk-key"]
+
+
+def test_no_secret_of_an_endpoint_is_said(run):
+    """Neither by the line that says what could not be delivered, nor by the totals."""
+    place = f"http://bob:{NAMED['password']}@127.0.0.1:9/api/traces?key={KEY.text}"
+    done = run(CALL, env={"LUPIS_OTLP_ENDPOINT": place, "LUPIS_SUMMARY": "true"})
+    told = Told(done, [])
+    assert "127.0.0.1:9/api/traces" in told.text
+    assert [] == told.leaks([NAMED["password"], *KEY.needles])
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("LUPIS_REDACTION_MODE", "{}"),
+        ("LUPIS_INSTRUMENT", "{}"),
+        ("LUPIS_OTLP_ENDPOINT", "ftp://127.0.0.1/?key={}"),
+        ("LUPIS_EXCLUDED_URLS", "({}"),
+        ("LUPIS_SENSITIVE_DATA_PATTERNS", "({}"),
+    ],
+)
+def test_no_secret_in_a_wrong_value_is_said(variable, value, run):
+    """A key that went into the wrong variable is not on stderr when that is complained about."""
+    env = {"LUPIS_EXPORTER": "none", "PYTHONPATH": str(TEMPLATE)}
+    done = run(CALL, launched=False, env={**env, variable: value.format(KEY.text)})
+    told = Told(done, [])
+    assert variable in told.text
+    assert [] == told.leaks(KEY.needles)

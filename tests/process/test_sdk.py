@@ -296,7 +296,7 @@ def test_a_standard_endpoint_gets_events_as_log_records(play, sink):
         env={"LUPIS_OTLP_ENDPOINT": ""},
     )
     (log,) = sink.logs
-    assert ("bought", 2) == (log["name"], log["attributes"]["items"])
+    assert ("bought", 2) == (log["attributes"]["event.name"], log["attributes"]["items"])
     assert "shop" == log["resource"]["lupis.project.id"]
     assert "/v1/logs" == sink.requests[0].path
 

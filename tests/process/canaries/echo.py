@@ -10,10 +10,19 @@ import threading
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Iterator
 
-
 CLIENTS_OWN = frozenset(
-    "accept accept-encoding authorization baggage connection content-length content-type host"
-    " traceparent user-agent".split()
+    (
+        "accept",
+        "accept-encoding",
+        "authorization",
+        "baggage",
+        "connection",
+        "content-length",
+        "content-type",
+        "host",
+        "traceparent",
+        "user-agent",
+    )
 )
 
 
@@ -39,8 +48,6 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body.encode())
-
-    do_GET = do_POST
 
     def log_message(self, *_: Any) -> None:
         """Says nothing."""

@@ -47,11 +47,12 @@ def plant_one(rule: Rule) -> Canary:
     example = rule.examples[0]
     start, end = found_by(rule, example)[0]
     chance = random.Random(rule.id)
-    for fixed in range(start, end):
-        text = vary(example, fixed, end, chance)
-        if (start, end) in found_by(rule, text):
-            return Canary(rule.id, text, needles_of(text[start:end], fixed - start))
-    return Canary(rule.id, example, needles_of(example[start:end], 0))
+    for last in (end, end - SHORTEST):
+        for first in range(start, last):
+            text = vary(example, first, last, chance)
+            if (start, end) in found_by(rule, text):
+                return Canary(rule.id, text, needles_of(text[start:end], first - start))
+    raise AssertionError(rule.id)
 
 
 def needles_of(secret: str, fixed: int) -> tuple[str, ...]:

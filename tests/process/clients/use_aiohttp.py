@@ -56,7 +56,8 @@ async def stream_chunked(urls, session):
 async def stream_chunks(urls, session):
     url = urls(form="stream", framing="chunked", pause=0.02)
     async with session.post(url, json=BODY) as answer:
-        return [[data.decode(), last] async for data, last in answer.content.iter_chunks()]
+        chunks = answer.content.iter_chunks()
+        return [[data.decode(), last] async for data, last in chunks if data]
 
 
 @session_case
@@ -67,7 +68,7 @@ async def readchunk(urls, session):
         while not answer.content.at_eof():
             data, _ = await answer.content.readchunk()
             found.append(data.decode())
-        return found
+        return "".join(found)
 
 
 @session_case

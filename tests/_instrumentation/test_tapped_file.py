@@ -1,0 +1,284 @@
+"""The stand-in for a response's file does what the file does, and shows the body's bytes."""
+
+import copy
+import gc
+import io
+import pickle
+from http.client import HTTPResponse
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lupis_instrument._instrumentation.tapped_file import TappedFile
+
+BODY = b'{"usage": 1}\ndata: 2\n\n'
+CHAT = "http://127.0.0.1/v1/chat/completions"
+
+
+class Source(io.RawIOBase):
+    """A connection that hands its bytes over in pieces, and then closes or fails."""
+
+    def __init__(self, data, piece=5, error=None):
+        self.data = data
+        self.piece = piece
+        self.error = error
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        part = self.data[: min(self.piece, len(buffer))]
+        if not part and self.error is not None:
+            raise self.error
+        self.data = self.data[len(part) :]
+        buffer[: len(part)] = part
+        return len(part)
+
+
+def file_of(data, **options):
+    """A buffered file, as a connection's `makefile` gives it."""
+    return io.BufferedReader(Source(data, **options))
+
+
+@pytest.fixture
+def tap(watched):
+    """Taps a file; the body is what is watched."""
+
+    def tap(file, chunked=False, length=None):
+        watched.exchange.request("POST", CHAT)
+        body = watched.exchange.response(200, [], "1.1")
+        return TappedFile(file, body, chunked, length)
+
+    return tap
+
+
+READS = {
+    "all": lambda file: file.read(),
+    "all by None": lambda file: file.read(None),
+    "pieces": lambda file: b"".join(iter(lambda: file.read(4), b"")),
+    "read1": lambda file: b"".join(iter(lambda: file.read1(4), b"")),
+    "lines": b"".join,
+    "short lines": lambda file: b"".join(iter(lambda: file.readline(3), b"")),
+}
+
+
+@pytest.mark.parametrize("way", READS)
+@pytest.mark.parametrize("length", [None, len(BODY)])
+def test_a_body_is_seen_whole(tap, watched, way, length):
+    """Whichever way it is read; then it is complete."""
+    assert BODY == READS[way](tap(file_of(BODY), length=length))
+    assert (BODY, "complete") == watched.seen
+
+
+def test_a_body_is_read_into_a_buffer(tap, watched):
+    """Of any item size."""
+    file = tap(file_of(BODY[:16]), length=16)
+    buffer = memoryview(bytearray(16)).cast("I")
+    assert (16, BODY[:16]) == (file.readinto(buffer), buffer.tobytes())
+    assert (BODY[:16], "complete") == watched.seen
+
+
+def test_what_follows_a_body_is_not_seen(tap, watched):
+    """It is the next response's."""
+    file = tap(file_of(BODY + b"HTTP/1.1"), length=len(BODY))
+    assert BODY + b"HTTP/1.1" == file.read()
+    assert (BODY, "complete") == watched.seen
+
+
+@pytest.mark.parametrize("way", READS)
+def test_a_body_that_is_cut_is_an_error(tap, watched, way):
+    """Whichever way it is read."""
+    READS[way](tap(file_of(BODY), length=len(BODY) + 1))
+    assert (BODY, "error") == watched.seen
+    assert "IncompleteRead" == watched.body.error_type
+
+
+@pytest.mark.parametrize("way", READS)
+def test_reading_nothing_ends_nothing(tap, watched, way):
+    """Nor does a read that was short because the connection was slow."""
+    file = tap(file_of(BODY), length=len(BODY))
+    assert (b"", b"", b"") == (file.read(0), file.read1(0), file.readline(0))
+    assert 0 == file.readinto(bytearray())
+    assert (b"", None) == watched.seen
+
+
+@pytest.mark.parametrize("error", [TimeoutError("slow"), ConnectionResetError("gone")])
+def test_an_error_reaches_the_reader(tap, watched, error):
+    """The same one; and ends the body."""
+    file = tap(file_of(b"12345", error=error), length=99)
+    with pytest.raises(type(error)) as raised:
+        file.read()
+    assert error is raised.value
+    assert type(error).__name__ == watched.body.error_type
+
+
+def test_an_interrupted_read_may_go_on(tap, watched):
+    """It is the program's, not the connection's."""
+    source = Source(BODY[:5], error=KeyboardInterrupt())
+    file = tap(io.BufferedReader(source), length=len(BODY))
+    assert BODY[:5] == file.read(5)
+    with pytest.raises(KeyboardInterrupt):
+        file.read(1)
+    source.data, source.error = BODY[5:], None
+    file.read()
+    assert (BODY, "complete") == watched.seen
+
+
+@pytest.mark.parametrize("close", [TappedFile.close, lambda file: file.__exit__(None, None, None)])
+def test_closing_before_the_end_is_closing(tap, watched, close):
+    """And closes the file."""
+    file = file_of(BODY)
+    tapped = tap(file, length=len(BODY))
+    tapped.read(3)
+    close(tapped)
+    assert (BODY[:3], "closed", True) == (*watched.seen, file.closed)
+
+
+def test_closing_after_the_end_changes_nothing(tap, watched):
+    """It was complete."""
+    with tap(file_of(BODY)) as file:
+        file.read()
+    assert (BODY, "complete") == watched.seen
+
+
+def test_a_file_nobody_holds_is_dropped(tap, watched):
+    """Unread."""
+    tap(file_of(BODY))
+    gc.collect()
+    assert (b"", "dropped") == watched.seen
+
+
+def test_peeking_shows_nothing(tap, watched):
+    """The bytes are still to be read."""
+    file = tap(file_of(BODY))
+    assert BODY[:5] == file.peek(1)
+    assert (b"", None) == watched.seen
+
+
+@pytest.mark.parametrize("name", ["readable", "seekable", "closed", "raw"])
+def test_other_attributes_are_the_files(tap, name):
+    """Whatever the program asks it."""
+    file = file_of(BODY)
+    found, expected = (getattr(each, name) for each in (tap(file), file))
+    assert expected == found
+
+
+@pytest.mark.parametrize("act", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_it_can_no_more_be_copied_than_a_file(tap, act):
+    """The same error, and nothing on stderr."""
+    file = file_of(BODY)
+    with pytest.raises(TypeError) as expected:
+        act(file)
+    with pytest.raises(TypeError) as raised:
+        act(tap(file))
+    assert str(expected.value) == str(raised.value)
+
+
+CHUNKED = b"6;name=value\r\n012345\r\nA\r\n0123456789\r\n0\r\nx-trailer: 1\r\n\r\n"
+
+
+class Socket:
+    """As much of a socket as a response needs."""
+
+    def __init__(self, data):
+        self.data = data
+
+    def makefile(self, *_, **__):
+        return file_of(self.data)
+
+
+def responses(head, data, watched):
+    """A response that is tapped, and one that isn't."""
+    both = []
+    for tapped in (True, False):
+        response = HTTPResponse(Socket(head + b"\r\n" + data), method="POST")
+        response.begin()
+        if tapped:
+            watched.exchange.request("POST", CHAT)
+            body = watched.exchange.response(200, [], "1.1")
+            response.fp = TappedFile(response.fp, body, bool(response.chunked), response.length)
+        both.append(response)
+    return both
+
+
+HEADS = {
+    "chunked": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n",
+    "length": b"HTTP/1.1 200 OK\r\ncontent-length: 16\r\n",
+    "until close": b"HTTP/1.1 200 OK\r\nconnection: close\r\n",
+}
+PLAIN = b"0123\n56789\n23456"
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["read", "read1", "readline", "readinto", "peek"]), st.integers(0, 20)
+    ),
+    max_size=12,
+)
+
+
+def step(response, name, size):
+    """What one step of a program gives."""
+    try:
+        if name == "readinto":
+            buffer = bytearray(size)
+            return response.readinto(buffer), bytes(buffer)
+        return getattr(response, name)(size)
+    except Exception as error:
+        return type(error), str(error)
+
+
+@pytest.mark.parametrize("framing", HEADS)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS, cut=st.integers(0, 80))
+def test_any_way_of_reading_gives_the_same(watched, framing, steps, cut):
+    """With the tap and without: values, exceptions, and whether it is closed."""
+    data = (CHUNKED if framing == "chunked" else PLAIN)[:cut]
+    tapped, bare = responses(HEADS[framing], data, watched)
+    for name, size in steps:
+        assert step(bare, name, size) == step(tapped, name, size)
+        assert bare.isclosed() == tapped.isclosed()
+    assert step(bare, "read", None) == step(tapped, "read", None)
+
+
+@pytest.mark.parametrize("framing", HEADS)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS)
+def test_what_was_read_is_what_was_seen(watched, framing, steps):
+    """Each byte once, and no framing."""
+    data = CHUNKED if framing == "chunked" else PLAIN
+    response, _ = responses(HEADS[framing], data, watched)
+    found = b""
+    for name, size in steps:
+        result = step(response, name, size)
+        if name == "readinto":
+            result = result[1][: result[0]]
+        found += b"" if name == "peek" else result
+    found += response.read()
+    assert (found, "complete") == watched.seen
+
+
+@pytest.mark.parametrize("size", [b"nonsense\r\n", b"", b"-5\r\n"])
+def test_a_garbled_chunk_is_an_error(watched, capsys, size):
+    """The connection's, not ours: nothing is said of it."""
+    data = b"2\r\n01\r\n" + size
+    response, bare = responses(HEADS["chunked"], data, watched)
+    assert step(bare, "read", None) == step(response, "read", None)
+    response.close()
+    assert "error" == watched.body.outcome
+    assert "" == capsys.readouterr().err
+
+
+def test_a_collected_response_is_dropped(watched):
+    """`HTTPResponse` closes its file then; that's not the program closing it."""
+    response, _ = responses(HEADS["length"], PLAIN, watched)
+    response.read(4)
+    del response
+    gc.collect()
+    assert (b"0123", "dropped") == watched.seen
+
+
+def test_a_closed_response_is_closed(watched):
+    """By the program."""
+    response, _ = responses(HEADS["length"], PLAIN, watched)
+    response.close()
+    assert (b"", "closed") == watched.seen

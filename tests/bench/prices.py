@@ -1,0 +1,112 @@
+"""What pricing costs a program: the first call, a later one, memory, size; and genai-prices beside.
+
+Each figure is of a process of its own, the median of the rounds. Memory is what tracemalloc counts
+as kept, and at its highest, from before the import until after the first price.
+
+usage: python tests/bench/prices.py [ROUNDS]
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import zlib
+from importlib.util import find_spec
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CATALOG = ROOT / "lupis_instrument" / "_llm" / "catalog.jsonl"
+
+BEFORE = """
+import sys, time, tracemalloc
+from datetime import datetime, timezone
+AT = datetime(2026, 11, 23, tzinfo=timezone.utc)
+from lupis_instrument._llm import Usage
+USAGE = Usage(1200, 300, 1000)
+def report(first, call):
+    keep = first()
+    later = min(each(call) for _ in range(5))
+    print('{"kept": %d, "peak": %d, "first": %f, "later": %f}' % (*KEPT, TOOK, later))
+def each(call):
+    started = time.perf_counter()
+    for _ in range(200): call()
+    return (time.perf_counter() - started) / 200
+"""
+OURS = """
+from lupis_instrument._llm.prices import price
+def call():
+    return price(provider={provider!r}, api_url={url!r}, models=({model!r},), usage=USAGE, at=AT)
+"""
+THEIRS = """
+from genai_prices import Usage as Counts, calc_price
+def call():
+    counts = Counts(input_tokens=1200, output_tokens=300, cache_read_tokens=1000)
+    return calc_price(counts, {model!r}, provider_id={provider!r}, genai_request_timestamp=AT)
+"""
+TIMED = """
+started = time.perf_counter()
+{body}
+call()
+TOOK, KEPT = time.perf_counter() - started, (0, 0)
+report(call, call)
+"""
+TRACED = """
+tracemalloc.start()
+{body}
+call()
+TOOK, KEPT = 0, tracemalloc.get_traced_memory()
+tracemalloc.stop()
+report(call, call)
+"""
+CALLS = {
+    "openai": ("openai", "https://api.openai.com/v1/responses", "gpt-5.4"),
+    "anthropic": ("anthropic", "https://api.anthropic.com/v1/messages", "claude-opus-4-5"),
+    "openrouter": ("openrouter", "https://openrouter.ai/api/v1/chat/completions", "openai/gpt-4o"),
+}
+
+
+def measure(body: str, rounds: int) -> dict[str, float]:
+    """Return the medians of the figures that processes with that body print."""
+    _run(TIMED, body)  # so that the modules are compiled
+    timed = [_run(TIMED, body) for _ in range(rounds)]
+    figures = _run(TRACED, body)
+    for name in ("first", "later"):
+        figures[name] = statistics.median(each[name] for each in timed)
+    return figures
+
+
+def _run(program: str, body: str) -> dict[str, float]:
+    command = [sys.executable, "-c", BEFORE + program.format(body=body)]
+    environment = {name: value for name, value in os.environ.items() if name[:6] != "PYTHON"}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, check=True, capture_output=True, encoding="utf-8"
+    )
+    return json.loads(done.stdout)
+
+
+def main() -> None:
+    """Measure, and print a table."""
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    text = CATALOG.read_bytes()
+    packed = len(zlib.compress(text, 6))
+    print(f"{CATALOG.name}: {len(text) / 1000:.0f} kB, {packed / 1000:.0f} kB of the wheel")
+    print(f"{'':24} {'first ms':>9} {'kept MB':>8} {'peak MB':>8} {'later us':>9}")
+    rows = {
+        name: OURS.format(provider=call[0], url=call[1], model=call[2])
+        for name, call in CALLS.items()
+    }
+    if find_spec("genai_prices"):
+        rows["openai by genai-prices"] = THEIRS.format(provider="openai", model="gpt-5.4")
+    for name, body in rows.items():
+        figures = measure(body, rounds)
+        print(
+            f"{name:24} {figures['first'] * 1e3:9.1f} {figures['kept'] / 1e6:8.2f}"
+            f" {figures['peak'] / 1e6:8.2f} {figures['later'] * 1e6:9.1f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
