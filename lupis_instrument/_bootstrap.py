@@ -37,8 +37,8 @@ def start(environ: Mapping[str, str] = os.environ) -> None:
 
     Called by the bootstrap's `sitecustomize`: from here on the operator's variables decide.
     """
-    if not _State.started and enabled(environ):
-        _State.launched = True
+    _State.launched = True
+    if enabled(environ):
         watch()
 
 

@@ -70,8 +70,8 @@ def test_children_are_instrumented_otherwise(value):
     assert FOLDER == environ["PYTHONPATH"]
 
 
-def test_it_does_nothing_where_it_is_switched_off():
-    """Neither hooks nor an exit handler are set."""
-    before = _bootstrap.launched()
-    _bootstrap.start({"LUPIS_ENABLED": "false"})
-    assert before == _bootstrap.launched()
+@pytest.mark.parametrize(("value", "hooks"), [("false", 0), ("true", 1)])
+def test_it_sets_no_hook_where_it_is_switched_off(run, value, hooks):
+    """The program's import system stays as it is."""
+    program = "import sys; print(sum('lupis' in type(each).__module__ for each in sys.meta_path))"
+    assert f"{hooks}\n" == run(program, env={"LUPIS_ENABLED": value}).stdout

@@ -43,7 +43,7 @@ def _record(event: Mapping[str, Any]) -> LogRecord:
     metadata = {_names.LUPIS_METADATA + key: item for key, item in event["metadata"].items()}
     chat_id = event["metadata"].get("chat_id")
     chat = {_names.LUPIS_CHAT_ID: chat_id} if chat_id is not None else {}
-    attributes = {"event.name": event["name"], **event["properties"], **metadata, **chat}
+    attributes = {**event["properties"], **metadata, **chat, "event.name": event["name"]}
     record.attributes.extend(_pairs(attributes))
     return record
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Callable
 
 from lupis_instrument._diagnostics import report_fault
 
@@ -87,9 +88,16 @@ def _nothing() -> Exchange | None:
     return None
 
 
+_UTILS = "opentelemetry.instrumentation.utils"
+
+
 def suppressed() -> bool:
     """Tell whether an instrumentor further out, or our own traffic, wants no span here."""
-    import sys
-
-    utils: Any = sys.modules.get("opentelemetry.instrumentation.utils")
-    return utils is not None and not utils.is_http_instrumentation_enabled()
+    if _UTILS not in sys.modules:
+        return False
+    try:
+        # Waits where another thread is importing it just now.
+        from opentelemetry.instrumentation.utils import is_http_instrumentation_enabled
+    except ImportError:
+        return False  # this thread is importing it
+    return not is_http_instrumentation_enabled()

@@ -75,8 +75,11 @@ _APART = (
     ("output_audio_tokens", "output_audio_mtok", "audio output"),
 )
 _DIRECTIONS = (("input_tokens", "input_mtok", "input"), ("output_tokens", "output_mtok", "output"))
+_CACHED = (("cache_read_tokens", "cache_read_mtok"), ("cache_write_tokens", "cache_write_mtok"))
 # ai.google.dev/gemini-api/docs/pricing: audio is listed apart wherever it has a price of its own.
 _SAME_FOR_ALL_KINDS = frozenset(("google",))
+# protobuf.dev/programming-guides/json: a count of 0 is left out.
+_OMIT_ZEROS = frozenset(("google",))
 # What Gemini's API gives away is billed by the hour on Vertex AI.
 _NOTHING_FREE = frozenset(("gcp.vertex_ai",))
 
@@ -121,6 +124,8 @@ def price(
     if prices == FREE and provider in _NOTHING_FREE:
         prices = {}
     counts = found.bill(_count(usage))
+    if counts and found.seller.id in _OMIT_ZEROS:
+        counts = {"output_tokens": 0, **counts}
     if found.seller.id not in _SAME_FOR_ALL_KINDS and prices != FREE:
         notes += [f"no price for {kind}" for kind in _find_unpriced(prices, counts, _APART)]
     return _assess(prices, counts, notes, version)
@@ -174,25 +179,37 @@ def _assess(
     """Charge the counts, and say how sure that is."""
     if not isinstance(prices, dict) or (prices and not any(map(_is_paid, prices.values()))):
         return Price(FREE, None, _ZERO, _ZERO, _ZERO, _ZERO, version)
-    missing = [f"no price for {kind}" for kind in _find_unpriced(prices, counts, _DIRECTIONS)]
-    priced = any(counts.get(unit) for unit, name, _ in _DIRECTIONS if name in prices)
-    if not prices or not counts or (missing and not priced):
-        reason = "no usage" if prices else "no price"
-        return Price(UNPRICED, missing[0] if prices and missing else reason, catalog=version)
+    if not prices or not counts:
+        return Price(UNPRICED, "no usage" if prices else "no price", catalog=version)
+    unknown = _find_unknown(prices, counts)
+    if unknown and not any(counts.get(unit) for unit, name, _ in _DIRECTIONS if name in prices):
+        return Price(UNPRICED, next(iter(unknown.values())), catalog=version)
     try:
         charge, uncounted = _charge(prices, counts)
     except InconsistentError:
         return Price(UNPRICED, "inconsistent usage", catalog=version)
-    reason = ", ".join([*notes, *missing, *uncounted])
+    reason = ", ".join([*notes, *unknown.values(), *uncounted])
+    cached = any(counts.get(unit) and name not in prices for unit, name in _CACHED)
     return Price(
         PARTIAL if reason else PRICED,
         reason or None,
-        charge.rest if _knows(prices, counts, "input") else None,
-        charge.output if _knows(prices, counts, "output") else None,
-        charge.cache if _knows(prices, counts, "cache") else None,
+        charge.rest if "input" not in unknown else None,
+        charge.output if "output" not in unknown else None,
+        charge.cache if not cached else None,
         charge.total,
         version,
     )
+
+
+def _find_unknown(prices: Prices, counts: Mapping[str, Number]) -> dict[str, str]:
+    """Directions whose cost is not known, with the reason: used without a price, or not counted."""
+    unknown = {}
+    for unit, name, kind in _DIRECTIONS:
+        if name not in prices and counts.get(unit):
+            unknown[kind] = f"no price for {kind}"
+        elif unit not in counts and _is_paid(prices.get(name, "0")):
+            unknown[kind] = f"no count of {kind}"
+    return unknown
 
 
 def _is_paid(rate: Rate) -> bool:
@@ -209,18 +226,3 @@ def _charge(prices: Prices, counts: Mapping[str, Number]) -> tuple[Charge, list[
         zeros: dict[str, Number] = {tariff.by_price[name].name: 0 for name in prices}
         note = f"no count of {missing.unit.replace('_', ' ')}"
         return tariff.charge(prices, {**zeros, **counts}), [note]
-
-
-# Part of the cost -> (unit, its price): where that is counted and has no price, it is not known.
-_PARTS = {
-    "input": (("input_tokens", "input_mtok"),),
-    "output": (("output_tokens", "output_mtok"),),
-    "cache": (
-        ("cache_read_tokens", "cache_read_mtok"),
-        ("cache_write_tokens", "cache_write_mtok"),
-    ),
-}
-
-
-def _knows(prices: Prices, counts: Mapping[str, Number], part: str) -> bool:
-    return all(name in prices or not counts.get(unit) for unit, name in _PARTS[part])

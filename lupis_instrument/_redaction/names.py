@@ -23,7 +23,7 @@ ABOUT = _words(
     "invalid present missing exists status state provider source scheme algorithm algo alg "
     "method issuer audience scope scopes arn domain samesite httponly secure manager engine "
     "format encoding error errors attempts retries usage id ids index reset hint label title "
-    "placeholder description"
+    "placeholder description exchange"
 )
 # What a language model's own tokens are called: vocabulary and counters, no credentials.
 LANGUAGE = _words(
@@ -118,7 +118,7 @@ CARRIERS = (
 
 _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+|[^\W\d_a-zA-Z]+")
 # Written in one word, too, whatever stands before: dbpassword, xapikey.
-_ENDINGS = ("password", "passwd", "passphrase", "apikey")
+_ENDINGS = ("password", "passwd", "passphrase", "apikey", "dbpwd", "userpwd")
 _LONGEST = 256
 
 

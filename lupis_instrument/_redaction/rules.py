@@ -176,7 +176,7 @@ LLM_RULES: tuple[Rule, ...] = (
     _key("upstage", "Upstage keys", "up_", _PIECE),
     _key("friendli", "Friendli tokens", "flp_", _PIECE),
     _key("runpod", "RunPod keys", "rpa_"),
-    _key("composio", "Composio keys", "comp_", _PIECE),
+    _key("composio", "Composio keys", "comp_ uak_ oak_", _PIECE),
     _key(
         "bedrock-key",
         "Amazon Bedrock long-term API keys",
@@ -337,7 +337,12 @@ CODE_RULES: tuple[Rule, ...] = (
         "glpat- gldt- glrt- glrtr- glptt- glft- glimt- glagent- gloas- glcbt- glffct- glsoat-",
         r"[A-Za-z0-9_\-]{16,}(?:\.[A-Za-z0-9_\-.]{2,60})?",
     ),
-    _key("gitlab-runner", "GitLab runner registration tokens", "GR1348941", r"[A-Za-z0-9_\-]{16,}"),
+    _key(
+        "gitlab-runner",
+        "GitLab runner registration tokens",
+        "GR1348941",
+        r"[A-Za-z0-9_\-]{16,}(?:\.[A-Za-z0-9_\-.]{2,60})?",
+    ),
     _key(
         "bitbucket",
         "Bitbucket app passwords and HTTP access tokens",
@@ -532,7 +537,7 @@ SERVICE_RULES: tuple[Rule, ...] = (
     Rule(
         "facebook-app",
         ("!|",),
-        (r"(?<![\w|])[0-9]{15,16}(?:\||%7[cC])[A-Za-z0-9_\-]{24,32}(?![\w\-|])",),
+        (r"(?<![\w|])[0-9]{12,18}(?:\||%7[cC])[A-Za-z0-9_\-]{24,32}(?![\w\-|])",),
         "Facebook app access tokens: app id and secret.",
         (f"access is 1234567890123456|{_ALNUM[:27]}",),
         (f"12345|{_ALNUM[:27]}", "1234567890123456|short"),
@@ -552,6 +557,7 @@ SERVICE_RULES: tuple[Rule, ...] = (
         _HEX[:32],
     ),
     _key("easypost", "EasyPost keys", "EZAK EZTK", r"[A-Za-z0-9]{54}(?![\w])", _ALNUM[:54]),
+    _key("woocommerce", "WooCommerce keys", "ck_ cs_", r"[0-9a-f]{40}(?![\w])", _HEX[:40]),
     _key(
         "shippo",
         "Shippo tokens",
@@ -580,8 +586,8 @@ SERVICE_RULES: tuple[Rule, ...] = (
         "Salesforce session ids",
         "00D",
         r"[A-Za-z0-9]{12,15}![A-Za-z0-9._]{20,}",
-        f"{_ALNUM[:15]}!{_ALNUM[:96]}",
-    ),
+        f"{_ALNUM[:12]}!{_ALNUM[:96]}",
+    )._replace(literals=("!00d",)),
     _key(
         "salesforce-consumer",
         "Salesforce consumer keys",
@@ -603,7 +609,7 @@ SERVICE_RULES: tuple[Rule, ...] = (
     _key("typeform", "Typeform tokens", "tfp_", r"[A-Za-z0-9_\-.]{40,}", _ALNUM[:59]),
     _key("contentful", "Contentful tokens", "CFPAT-", _URLSAFE, _ALNUM[:43]),
     _key("frameio", "Frame.io tokens", "fio-u-", _URLSAFE, _ALNUM[:64]),
-    _key("dropbox", "Dropbox access tokens", "sl. sl.u.", r"[A-Za-z0-9_\-]{80,}", _ALNUM[:135]),
+    _key("dropbox", "Dropbox access tokens", "sl. sl.u.", r"[A-Za-z0-9_\-]{77,}", _ALNUM[:135]),
     Rule(
         "airtable",
         ("#dotted",),
@@ -685,9 +691,9 @@ WATCH_RULES: tuple[Rule, ...] = (
     Rule(
         "new-relic-license",
         ("+nral",),
-        (r"[0-9a-f](?<![A-Za-z0-9].)[0-9a-f]{31,39}(?:FFFF)?NRAL(?![A-Za-z0-9])",),
+        (r"[0-9a-z](?<![A-Za-z0-9].)[0-9a-z]{5}[0-9a-f]{26,34}(?:FFFF)?NRAL(?![A-Za-z0-9])",),
         "New Relic license keys end with NRAL.",
-        (f"eu01xx{_HEX[:30]}FFFFNRAL".replace("x", "f").replace("eu", "ea"), f"{_HEX[:36]}NRAL"),
+        (f"eu01xx{_HEX[:30]}FFFFNRAL", f"{_HEX[:36]}NRAL"),
         (f"{_HEX[:20]}NRAL",),
     ),
     _key("posthog", "PostHog keys", "pha_ phc_ phr_ phs_ phx_"),
@@ -726,8 +732,8 @@ GENERAL_RULES: tuple[Rule, ...] = (
         (" eyj",),
         (
             _begin("eyJ", r"A-Za-z0-9_\-")
-            + r"[A-Za-z0-9_\-]{8,}\.(?:[A-Za-z0-9_\-]{4,}\.[A-Za-z0-9_\-]*(?:\.[A-Za-z0-9_\-]+){0,2}"
-            + r"|eyJ[A-Za-z0-9_\-]{16,})",
+            + r"[A-Za-z0-9_\-]{8,}\.(?:eyJ[A-Za-z0-9_\-]{16,}(?![A-Za-z0-9_\-.])"
+            + r"|[A-Za-z0-9_\-]{4,}\.[A-Za-z0-9_\-]*(?:\.[A-Za-z0-9_\-]+){0,2})",
         ),
         "JSON Web Tokens, signed, encrypted, or cut off before the signature: RFC 7519, RFC 7516.",
         (
@@ -776,7 +782,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
         r"[A-Za-z0-9_\-]{40,}",
         _ALNUM[:43],
     ),
-    _key("ntlm", "NTLM messages", "TlRMTVNTUAA", r"[A-Za-z0-9+/]{20,}={0,2}", _ALNUM[:60]),
+    _key("ntlm", "NTLM messages", "TlRMTVNTUAA", r"[A-Za-z0-9+/_\-]{20,}={0,2}", _ALNUM[:60]),
     Rule(
         "private-key",
         ("private key",),
@@ -917,7 +923,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
         "command-user",
         (":&curl",),
         (
-            r"curl(?=\s)[^\n]{0,300}?\s(?:-[uU]|--(?:proxy-)?user)[\s=]{0,2}[\"']?[^\s\"':]{1,80}:(?P<secret>[^\s\"']{3,200})",
+            r"curl(?=\s)[^\n]{0,300}?\s(?:-[uU]|--(?:proxy-)?user)[\s=]{0,2}[\"']?[^\s\"':]{1,80}:(?P<secret>(?!\$[A-Z{])[^\s\"']{3,200})",
         ),
         "User and password on the command line of curl.",
         (
@@ -925,7 +931,16 @@ GENERAL_RULES: tuple[Rule, ...] = (
             "curl https://x --user 'me:pa55word'",
             "curl -U me:pa55word x",
         ),
-        ("curl -u admin https://x/", "curl/8.4.0"),
+        ("curl -u admin https://x/", "curl/8.4.0", 'curl -u "$USER:$PASSWORD" https://x/'),
+        concealed=True,
+    ),
+    Rule(
+        "command-bearer",
+        ("--oauth2-bearer",),
+        (r"--oauth2-bearer[\s=]{1,4}[\"']?(?P<secret>[^\s\"']{3,4096})",),
+        "Bearer tokens on the command line of curl.",
+        ('curl --oauth2-bearer "eZs2fjkjD8hUcsQ37b8z==" https://x/',),
+        ("see --oauth2-bearer",),
         concealed=True,
     ),
     Rule(
@@ -945,10 +960,18 @@ GENERAL_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "sql-password",
-        ("identified by",),
-        (r"identified by\s{1,4}(?:password\s{1,4})?'(?P<secret>[^'\n]{1,200})'",),
+        ("identified",),
+        (
+            (
+                r"identified\s{1,4}(?:with\s{1,4}[\"'`]?\w{1,40}[\"'`]?\s{1,4})?by\s{1,4}"
+                r"(?:password\s{1,4})?(?P<a>[\"'])(?P<secret>[^\"'\n]{1,200})(?P=a)"
+            ),
+        ),
         "Passwords in SQL.",
-        ("CREATE USER a IDENTIFIED BY 'hunter2'",),
+        (
+            "CREATE USER a IDENTIFIED BY 'hunter2'",
+            "ALTER USER a IDENTIFIED WITH mysql_native_password BY 'hunter2'",
+        ),
         ("the plant was identified by its leaves",),
         concealed=True,
         fold=True,

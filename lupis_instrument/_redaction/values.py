@@ -20,7 +20,7 @@ _QUOTE = r"\\{0,8}[\"'`]"
 # in the notations of programs, logs and data; the end of an XML tag; the "value" of a name-value
 # object; the comma of a header pair; the blank after an option or, in SQL, before a string.
 _TAIL = (
-    rf"[\w.\-]{{0,48}}(?P<close>{_QUOTE})?\]?(?:"
+    rf"[\w.\-]{{0,48}}(?P<close>{_QUOTE})?(?:\[?\])?(?:"
     r"(?P<sign>\s{0,8}(?:[:|?.+]{0,3}={1,3}>?|:)(?:[ \t]{0,8}(?=\S)|\s{0,8}(?=\\{0,8}[\"'])))"
     r"|(?P<tag>>\s{0,8})"
     rf"|(?(close)\s{{0,4}},\s{{0,4}}(?:{_QUOTE}value{_QUOTE}\s{{0,4}}:\s{{0,8}}|(?P<pair>(?=[\"'bu])))"

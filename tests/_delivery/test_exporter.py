@@ -4,6 +4,7 @@ import logging
 import socket
 import threading
 from contextlib import contextmanager
+from importlib.metadata import version
 from time import monotonic
 
 import pytest
@@ -14,6 +15,7 @@ from lupis_instrument._delivery.exporter import MOST_BYTES, Console, Nowhere, Ot
 from lupis_instrument._delivery.quiet import LOGGERS, quiet
 from lupis_instrument._diagnostics import diagnostics
 
+EXPORTER = tuple(map(int, version("opentelemetry-exporter-otlp-proto-http").split(".")[:2]))
 HEADERS = {"x-project-id": "shop", "x-api-key": "k"}
 
 
@@ -56,7 +58,7 @@ def test_a_status_that_passes_is_tried_again(otlp, sink, finished):
     assert [503, 200] == [request.status for request in sink.requests]
 
 
-@pytest.mark.parametrize("status", [400, 401, 404, 500])
+@pytest.mark.parametrize("status", [400, 401, 404])
 def test_a_refusal_is_one_line(status, otlp, sink, finished, capsys):
     """With its reason, and only once."""
     sink.fail(status)
@@ -88,6 +90,7 @@ def test_a_default_endpoint_without_a_collector_is_given_up_at_once(finished, ca
     assert "LUPIS_EXPORTER=console" in said
 
 
+@pytest.mark.skipif(EXPORTER < (1, 36), reason="older exporters sleep through their shutdown")
 def test_shutdown_cuts_the_wait_short(sink, finished, capsys):
     """Waiting for the next attempt ends, without another line."""
     otlp = Otlp(sink.otlp_url, HEADERS, probe=False)

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import types
 
 import pytest
 
@@ -90,6 +91,45 @@ def test_it_stays_shut_for_what_is_suppressed(watched):
         assert (0, True, True) == (watched.opened, watched.gate.dormant, suppressed())
     watched.gate.open()
     assert 1 == watched.opened
+
+
+def test_nothing_is_suppressed_while_telemetry_is_being_loaded(monkeypatch):
+    """Whoever makes a request then has not got as far."""
+    half_loaded = types.ModuleType("opentelemetry.instrumentation.utils")
+    monkeypatch.setitem(sys.modules, half_loaded.__name__, half_loaded)
+    assert not suppressed()
+
+
+SLOW = """
+import sys, threading, time
+from lupis_instrument._instrumentation.gate import suppressed
+name = "opentelemetry.instrumentation.utils"
+class Finder:
+    def find_spec(self, wanted, path=None, target=None):
+        if wanted != name:
+            return None
+        sys.meta_path.remove(self)
+        import importlib.util
+        spec = importlib.util.find_spec(name)
+        execute = spec.loader.exec_module
+        def slowly(module):
+            loading.set()
+            time.sleep(0.2)
+            execute(module)
+        spec.loader.exec_module = slowly
+        return spec
+loading = threading.Event()
+sys.meta_path.insert(0, Finder())
+threading.Thread(target=__import__, args=(name,)).start()
+loading.wait()
+assert not suppressed()
+assert hasattr(sys.modules[name], "suppress_instrumentation")
+"""
+
+
+def test_a_request_waits_for_telemetry_that_another_thread_is_loading():
+    """It must not go by unrecorded."""
+    assert 0 == subprocess.run([sys.executable, "-c", SLOW], timeout=30, check=False).returncode
 
 
 def test_there_is_no_call_before_telemetry_is_loaded():

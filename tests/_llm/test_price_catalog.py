@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import subprocess
 import sys
 import zlib
-from datetime import date
+from datetime import date, datetime
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-from lupis_instrument._llm.catalog import Catalog, load
+from lupis_instrument._llm.catalog import Catalog, Listing, load
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "lupis_instrument" / "_llm" / "catalog.jsonl"
@@ -74,3 +75,36 @@ def test_pricing_does_not_load_the_library():
 def test_every_price_list_can_be_read(seller):
     """Each seller's place in the file holds whole lines, and at least one model."""
     assert load().listings(load().sellers[seller])
+
+
+@pytest.mark.parametrize(
+    ("time", "rate"), [("16:29:59", "2"), ("16:30:00", "1"), ("00:29:59", "1"), ("00:30:00", "2")]
+)
+def test_times_of_day_may_go_past_midnight(time, rate):
+    """The start belongs to them, the end doesn't."""
+    night = [["16:30:00", "00:30:00"], {"input_mtok": "1"}]
+    listing = Listing("m", "m", [[None, {"input_mtok": "2"}], night])
+    at = datetime.fromisoformat(f"2026-11-23T{time}")
+    assert {"input_mtok": rate} == listing.resolve(at, {})
+
+
+@pytest.mark.parametrize(
+    ("rule", "fitting"),
+    [
+        ("a", ["a"]),
+        (["a", "b"], ["a", "b"]),
+        ({"starts_with": "a"}, ["a", "ab"]),
+        ({"ends_with": "b"}, ["b", "ab"]),
+        ({"contains": "b"}, ["b", "ab", "bc"]),
+        ({"regex": "^a?b$"}, ["b", "ab"]),
+        ({"and": [{"contains": "a"}, {"contains": "b"}]}, ["ab"]),
+    ],
+)
+def test_rules_say_which_names_are_meant(rule, fitting):
+    """Each kind of them."""
+    head = {"source": "s", "version": "1", "date": "2026-01-01", "units": {}}
+    line = json.dumps(["m", rule, {}]).encode() + b"\n"
+    sellers = [{"id": "p", "name": "P", "bytes": len(line), "url": "x"}]
+    catalog = Catalog(json.dumps({**head, "providers": sellers}).encode() + b"\n" + line)
+    names = ["a", "b", "ab", "bc", "c"]
+    assert fitting == [name for name in names if catalog.find(name, "p")]

@@ -6,8 +6,10 @@ LUPIS_TEST_PRICE_DRAWS sets how many calls are drawn for each of the properties.
 from __future__ import annotations
 
 import os
+import re
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
+from typing import NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -92,37 +94,54 @@ CONTEXTS = sorted(
         for variant in model.price_variants or ()
     }
 )
-PRICED_BY = {
-    (provider.id, listing.id): sorted(
-        {CATALOG.tariff.by_price[price].name for price in prices_of(listing)} - {"requests"}
-    )
-    for provider in PROVIDERS
-    for listing in CATALOG.listings(CATALOG.sellers[provider.id])
-    for prices_of in [
-        lambda listing: {
-            name
-            for prices in (
-                [prices for _, prices in listing.prices]
-                if isinstance(listing.prices, list)
-                else [listing.prices]
-            )
-            if isinstance(prices, dict)
-            for name in prices
-        }
-    ]
-}
-DAYS = sorted(
-    {
-        row.constraint.start_date
-        for provider in PROVIDERS
-        for model in provider.models
-        for row in [
-            *(model.prices if isinstance(model.prices, list) else ()),
-            *(model.price_variants or ()),
-        ]
-        if hasattr(row.constraint, "start_date")
+
+
+class Edges(NamedTuple):
+    """Where the price of a model changes."""
+
+    units: list
+    sizes: list
+    moments: list
+    contexts: list
+
+
+def edges_of(model):
+    """The edges that a model of theirs has, each with what lies beside it."""
+    rows = model.prices if isinstance(model.prices, list) else []
+    variants = model.price_variants or []
+    lists = [row.prices for row in (*rows, *variants)] or [model.prices]
+    prices = [vars(each).items() for each in (*lists, *([] if rows else [model.prices]))]
+    units = {CATALOG.tariff.by_price[name].name for pairs in prices for name, _ in pairs}
+    starts = {
+        tier.start for pairs in prices for _, price in pairs for tier in getattr(price, "tiers", ())
     }
-)
+    changes = [at for row in (*rows, *variants) for at in moments_of(row.constraint)]
+    return Edges(
+        sorted(units - {"requests"}),
+        [start + more for start in sorted(starts) for more in (-1, 0, 1)],
+        [at + timedelta(microseconds=more) for at in changes for more in (-1, 0, 1)],
+        [dict(variant.when) for variant in variants],
+    )
+
+
+def moments_of(constraint):
+    """When prices begin or end to hold, as far as a constraint tells."""
+    if hasattr(constraint, "start_date"):
+        yield datetime.combine(constraint.start_date, time(), timezone.utc)
+    elif constraint is not None:
+        yield datetime.combine(NOON, constraint.start_time)
+        yield datetime.combine(NOON, constraint.end_time)
+
+
+EDGES = {
+    (provider.id, model.id): edges_of(model) for provider in PROVIDERS for model in provider.models
+}
+NO_EDGES = Edges([], [], [], [])
+EVENTFUL = sorted((provider, model) for (provider, model), edges in EDGES.items() if any(edges[1:]))
+LENDERS = {
+    provider.id: [provider.id, *(provider.fallback_model_providers or ())] for provider in PROVIDERS
+}
+DAYS = sorted({at.date() for edges in EDGES.values() for at in edges.moments})
 
 LATE = datetime.combine(date(2029, 1, 1), time())
 zones = st.sampled_from([None, timezone.utc, *(timezone(timedelta(hours=h)) for h in (-8, 2, 14))])
@@ -143,12 +162,6 @@ moments = st.builds(
     lambda naive, zone: naive.replace(tzinfo=zone),
     st.one_of(changes, quarters, st.datetimes(LATE.replace(year=2023), LATE)),
     zones,
-)
-thresholds = sorted({32_000, 100_000, 128_000, 200_000, 256_000, 272_000, 512_000})
-whole = st.one_of(
-    st.integers(0, 3000),
-    st.integers(0, 10**7),
-    st.sampled_from([each + more for each in thresholds for more in (-1, 0, 1)]),
 )
 fractions = st.one_of(
     st.floats(0, 1e6, allow_nan=False), st.decimals(0, 10**6, places=3), st.integers(0, 100)
@@ -175,13 +188,13 @@ def add_up(leaves):
     }
 
 
-def usages(names):
+def usages(units, sizes):
     """Counts of those units: mostly such as add up, some with one missing, some at random."""
-    pool = names or REPORTED
-    names = st.sampled_from(pool)
+    names = st.sampled_from(units)
+    whole = st.one_of(st.integers(0, 3000), st.integers(0, 10**7), st.sampled_from([0, *sizes]))
     leaves = st.one_of(
         st.dictionaries(names, whole, min_size=1, max_size=6),
-        st.dictionaries(names, whole, min_size=min(2, len(pool)), max_size=6),
+        st.dictionaries(names, whole, min_size=min(2, len(units)), max_size=6),
         st.dictionaries(names, fractions, max_size=4),
     )
     sums = leaves.map(add_up)
@@ -197,13 +210,20 @@ def usages(names):
 
 @st.composite
 def calls(draw):
-    """A call to a model that is listed, and what it used of what is priced and of anything."""
-    provider = draw(st.sampled_from(sorted(NAMES)))
-    model = draw(st.sampled_from(NAMES[provider]))
+    """A call to a model that is listed, mostly about where its price changes."""
+    provider, model = draw(st.sampled_from(EVENTFUL))
+    if draw(st.booleans()):
+        provider = draw(st.sampled_from(sorted(NAMES)))
+        listed = [name for lender in LENDERS[provider] for name in NAMES[lender]]
+        model = draw(st.sampled_from(listed))
     found = CATALOG.find(model, provider)
-    priced = PRICED_BY.get((found.seller.id, found.listing.id)) if found else None
-    counts = draw(usages(draw(st.sampled_from([priced, priced, REPORTED]))))
-    return provider, model, counts, draw(moments), draw(contexts)
+    edges = EDGES.get((found.seller.id, found.listing.id), NO_EDGES) if found else NO_EDGES
+    units = draw(st.sampled_from([edges.units, edges.units, REPORTED]))
+    counts = draw(usages(units or REPORTED, edges.sizes))
+    zone = draw(zones) or timezone.utc
+    own = st.sampled_from(edges.moments or [NOON]).map(lambda at: at.astimezone(zone))
+    context = st.one_of(st.sampled_from([None, *edges.contexts]), contexts)
+    return provider, model, counts, draw(st.one_of(own, moments)), draw(context)
 
 
 BEFORE = [*[""] * 15, "openai/", "us.", "anthropic/", "groq/", "models/", "x"]
@@ -237,28 +257,56 @@ def places(draw):
     return draw(names(draw(st.sampled_from(listed)))), url
 
 
-def test_every_model_costs_the_same():
-    """Of every provider, under its own id, now and before, at the standard price and others."""
-    counts = {
-        "input_tokens": 300_000,
-        "output_tokens": 4_321,
-        "cache_read_tokens": 1_234,
-        "cache_write_tokens": 100,
-        "cache_write_5m_tokens": 40,
-        "cache_write_1h_tokens": 60,
-        "output_reasoning_tokens": 321,
-        "audio_seconds": 3.5,
-        "input_audio_seconds": 3.5,
-        "web_searches": 2,
-    }
+COUNTS = {
+    "output_tokens": 4_321,
+    "cache_read_tokens": 1_234,
+    "cache_write_tokens": 100,
+    "cache_write_5m_tokens": 40,
+    "cache_write_1h_tokens": 60,
+    "output_reasoning_tokens": 321,
+    "audio_seconds": 3.5,
+    "input_audio_seconds": 3.5,
+    "web_searches": 2,
+}
+
+
+def listings():
+    """Every seller with every model that it has, those that it has at others' prices too."""
     for provider in PROVIDERS:
-        for model in provider.models:
-            variants = [dict(variant.when) for variant in model.price_variants or ()]
-            for context in [None, *variants]:
-                for at in (NOON, NOON.replace(year=2025)):
-                    call = (model.id, counts, at, context)
-                    theirs = charge_by_theirs(*call, provider_id=provider.id)
-                    assert theirs == charge_by_ours(*call, provider_id=provider.id), call
+        for lender in LENDERS[provider.id]:
+            for (seller, model), edges in EDGES.items():
+                if seller == lender:
+                    yield provider.id, model, edges
+
+
+def test_every_model_costs_the_same_about_every_edge():
+    """Sizes of tiers, days and times of day, and each context that has prices of its own."""
+    for provider, model, edges in listings():
+        for context in [None, *edges.contexts]:
+            for at in [NOON, NOON.replace(year=2025), *edges.moments]:
+                for size in edges.sizes or [300_000]:
+                    call = (model, {"input_tokens": size, **COUNTS}, at, context)
+                    theirs = charge_by_theirs(*call, provider_id=provider)
+                    assert theirs == charge_by_ours(*call, provider_id=provider), call
+
+
+def test_missing_overlaps_are_noticed_alike():
+    """Counts of two kinds without that of what is both, where that has a price of its own."""
+    refused = 0
+    for provider, model, edges in listings():
+        least = min((len(UNITS[name].traits) for name in edges.units), default=0)
+        wide = [name for name in edges.units if len(UNITS[name].traits) <= least + 1]
+        counts = {**dict.fromkeys(wide, 5), "input_tokens": 50, "output_tokens": 50}
+        call = (model, counts, NOON, None)
+        theirs = charge_by_theirs(*call, provider_id=provider)
+        assert theirs == charge_by_ours(*call, provider_id=provider), (provider, call)
+        refused += theirs is ValueError
+    assert refused
+
+
+def write_compactly(name):
+    """A name with the date in it as some gateways write it."""
+    return re.sub(r"-(\d{4})-(\d\d)-(\d\d)", r"-\1\2\3", name)
 
 
 def test_every_name_means_the_same_model():
@@ -266,7 +314,7 @@ def test_every_name_means_the_same_model():
     snapshot = genai_prices.data_snapshot.get_snapshot()
     for provider in PROVIDERS:
         seller = CATALOG.sellers[provider.id]
-        for name in NAMES[provider.id]:
+        for name in [*NAMES[provider.id], *map(write_compactly, NAMES[provider.id])]:
             theirs = provider.find_model(name, all_providers=snapshot.providers)
             ours = CATALOG.find_listing(seller, name)
             assert (theirs and theirs.id) == (ours and ours.listing.id), (provider.id, name)

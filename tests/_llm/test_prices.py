@@ -224,6 +224,31 @@ def test_part_without_a_price_is_absent():
 
 
 @pytest.mark.parametrize(
+    ("usage", "reason", "parts"),
+    [
+        (Usage(input_tokens=1000), "no count of output", (Decimal("0.0025"), None)),
+        (Usage(output_tokens=1000), "no count of input", (None, Decimal("0.01"))),
+    ],
+)
+def test_part_without_a_count_is_absent(usage, reason, parts):
+    """What was counted is priced; the rest is not called 0."""
+    cost = charge("openai", "gpt-4o", usage=usage)
+    assert ("partial", reason, parts) == (cost.status, cost.reason, (cost.input, cost.output))
+
+
+def test_gemini_leaves_out_zeros():
+    """A blocked prompt has no output, which its report leaves unsaid."""
+    cost = charge("gcp.gemini", "gemini-2.5-pro", usage=Usage(input_tokens=1000))
+    assert ("priced", 0) == (cost.status, cost.output)
+
+
+def test_cached_input_without_a_price_of_its_own_is_input():
+    """It costs what other input does; what of that was the cache's is not known."""
+    cost = charge("openai", "gpt-4", usage=Usage(1000, 0, 400))
+    assert ("priced", Decimal("0.03"), None) == (cost.status, cost.input, cost.cache)
+
+
+@pytest.mark.parametrize(
     ("tier", "status", "total"),
     [
         (None, "priced", "0.004375"),
@@ -271,8 +296,8 @@ def test_context_of_the_program_changes_nothing():
 def test_own_prices_come_first():
     """For the model's name as it is, whoever is asked, and for what the catalogue doesn't know."""
     own = OwnPrices({"models": {"gpt-4o": {"input_mtok": 1}, "llama*": {"input_mtok": 2}}})
-    assert (Decimal("0.001"), OWN) == charge("openai", "gpt-4o", own=own, usage=Usage(1000))[5:]
-    assert Decimal("0.002") == charge("ollama", "llama3:8b", own=own, usage=Usage(1000)).total
+    assert (Decimal("0.001"), OWN) == charge("openai", "gpt-4o", own=own)[5:]
+    assert Decimal("0.002") == charge("ollama", "llama3:8b", own=own).total
     assert ("unpriced", "self-hosted") == found("ollama", "qwen3", own=own)
 
 

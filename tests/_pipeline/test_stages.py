@@ -125,7 +125,11 @@ def test_an_llm_call_is_told_in_full(tracked, export):
     tracked.answer(span)
     span.end()
     exported = only(export(capture_headers=()))
-    attributes = dict(exported.attributes)
+    attributes = {
+        name: value
+        for name, value in exported.attributes.items()
+        if not name.startswith("lupis.cost.")  # prices change; their own tests know them
+    }
     assert 0 < attributes.pop("gen_ai.response.time_to_first_chunk") < 60
     assert ("chat gpt-4o", SpanKind.CLIENT) == (exported.name, exported.kind)
     assert {

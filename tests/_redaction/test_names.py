@@ -9,6 +9,10 @@ from lupis_instrument._redaction.names import NameList, split_words
 
 SECRET = "hunter two"
 HIDDEN = [
+    "passwords",
+    "api_keys",
+    "serviceAccountKeys",
+    "dbpwd",
     "password",
     "passwd",
     "pwd",
@@ -100,6 +104,9 @@ HIDDEN = [
     "mypassword",
 ]
 LEFT = [
+    "server_key_exchange",
+    "OLDPWD",
+    "primary_keys",
     "input_tokens",
     "output_tokens",
     "max_tokens",
@@ -289,6 +296,7 @@ def test_extra_metadata_goes_by_its_own_name(redactor):
         ("password", True),
         ("token", None),
         ("api_key", False),
+        ("api_keys", 3),
     ],
 )
 def test_counts_flags_and_nothing_stay(redactor, name, value):

@@ -187,6 +187,18 @@ def test_attribute_names_are_texts_too():
     assert {"note sk-1***cdef": 1} == REDACTOR.attributes({f"note {KEY}": 1})
 
 
+def test_carried_names_are_texts_of_their_own():
+    """A key that must stand for itself is found where a prefix of ours precedes it."""
+    key = "7hQ2mZx9Kp4LwR.atlasv1." + "a1" * 30
+    assert {"lupis.metadata.7hQ2***a1a1": 1} == REDACTOR.attributes({f"lupis.metadata.{key}": 1})
+
+
+def test_names_that_hide_are_told():
+    """By the rule, or not at all."""
+    assert "name:api key" == REDACTOR.hides("http.request.header.x-api-key")
+    assert REDACTOR.hides("gen_ai.usage.input_tokens") is None
+
+
 def test_clean_values_stay_known_only_while_they_are_clean():
     """A value seen before without harm is looked at anew where its name hides it."""
     redactor = Redactor()
@@ -262,6 +274,17 @@ def test_explain():
         Redaction("sk-key", 11, 11 + len(KEY)),
     ] == REDACTOR.explain(f"password=x {KEY}")
     assert REDACTOR.explain("nothing here") == []
+
+
+def test_key_of_fifteen_characters_before_a_sign():
+    """The run that a Salesforce session id begins with is shorter than most keys."""
+    session = "00D" + "q7bJe9NlaI57" + "!" + "a1" * 20
+    assert "session 00Dq***a1a1" == REDACTOR.text(f"session {session}")
+
+
+def test_list_element_assigned():
+    """As PHP and form fields write it."""
+    assert "apikey[]='***'" == REDACTOR.text("apikey[]='hunter2'")
 
 
 HOSTILE = [

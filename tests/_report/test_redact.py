@@ -10,7 +10,8 @@ from lupis_instrument._report.cli import lupis
 from lupis_instrument._report.redact import filter_text, find
 
 KEY = "sk-" + "1234567890abcdef" * 3
-EXAMPLES = [(rule.id, text) for rule in RULES for text in rule.examples]
+EXAMPLES = [(rule.id, rule.examples[0]) for rule in RULES]
+REDACTOR = Redactor()
 
 
 def run(*arguments, given="", env=None):
@@ -105,12 +106,11 @@ def test_explanation_of_nothing():
     assert "Nothing is hidden.\n" == run("--explain", given="a text").output
 
 
-@pytest.mark.parametrize("mode", ["mask", "remove", "hash"])
 @pytest.mark.parametrize(("rule", "text"), EXAMPLES)
-def test_explanation_never_shows_the_secret(rule, text, mode):
+def test_explanation_never_shows_the_secret(rule, text):
     """Of no rule; and there is one for each."""
-    done = run("--explain", "--mode", mode, given=text)
-    hidden = [text[hit.start : hit.end] for hit in Redactor(mode).explain(text)]
+    done = run("--explain", given=text)
+    hidden = [text[hit.start : hit.end] for hit in REDACTOR.explain(text)]
     assert hidden
     assert [] == [secret for secret in hidden if secret in done.output]
 
@@ -118,7 +118,7 @@ def test_explanation_never_shows_the_secret(rule, text, mode):
 def test_places_in_json_are_those_in_the_file():
     """Of names, of values that a name hides, of secrets within a text, of numbers."""
     text = f'{{"{KEY}": 1,\n "token": ["ab",\n  {{"c": "de"}}], "n": "x {KEY}", "k": 4111111111111111}}'
-    found = [(each.line, each.column, each.rule) for each in find(text, Redactor())]
+    found = [(each.line, each.column, each.rule) for each in find(text, REDACTOR)]
     assert [
         (1, 3, "sk-key"),
         (2, 12, "name:token"),
@@ -131,7 +131,7 @@ def test_places_in_json_are_those_in_the_file():
 def test_escaped_text_in_json_is_found_as_a_whole():
     """Its characters don't stand one for one in the file."""
     text = json.dumps([f"\u00e4\n{KEY}"])
-    (found,) = find(text, Redactor())
+    (found,) = find(text, REDACTOR)
     assert (1, 2, len(text) - 2, "sk-key") == found
 
 
@@ -148,5 +148,5 @@ def test_escaped_text_in_json_is_found_as_a_whole():
 def test_what_is_explained_is_what_is_hidden(data):
     """In JSON there is an explanation exactly when something changes."""
     text = json.dumps(data)
-    changed = json.loads(filter_text(text, Redactor())) != data
-    assert changed == bool(list(find(text, Redactor())))
+    changed = json.loads(filter_text(text, REDACTOR)) != data
+    assert changed == bool(list(find(text, REDACTOR)))

@@ -371,7 +371,7 @@ def test_the_console_shows_calls_on_stderr(play, sink):
     assert ("out\n", []) == (done.stdout, sink.requests)
     (line,) = done.stderr.splitlines()
     assert "chat gpt-4o-mini" in line
-    assert line.endswith("tokens  chat trip")
+    assert line.endswith("  chat trip")
 
 
 def test_nowhere_sends_nothing(play, sink):

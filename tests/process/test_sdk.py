@@ -169,9 +169,6 @@ def test_switched_off_nothing_is_patched_and_nothing_sent(config, env, play, sin
     assert [] == sink.requests
 
 
-@pytest.mark.xfail(
-    strict=True, reason="_bootstrap.start() notes that it was launched only where it is enabled"
-)
 @pytest.mark.parametrize("env", [{"LUPIS_ENABLED": "false"}, {"OTEL_SDK_DISABLED": "true"}])
 def test_an_operator_can_switch_off_without_breaking_the_program(env, play, sink):
     """There is an instance below lupis-run all the same, and it wins over the config."""
