@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from lupis_instrument._config import Resolved
     from lupis_instrument._instrumentation.gate import Calls, Gate
     from lupis_instrument._instrumentation.registry import Client
-    from lupis_instrument._pipeline.processor import Record
     from lupis_instrument._llm.own_prices import OwnPrices
+    from lupis_instrument._pipeline.processor import Record
     from lupis_instrument._redaction import Redactor
 
 
@@ -88,9 +88,7 @@ class Runtime:
 
         config = self.config
         self.resource = _resource(config)
-        self.pipeline = _pipeline.build(
-            config, self._redactor, self.resource, _own_prices(config)
-        )
+        self.pipeline = _pipeline.build(config, self._redactor, self.resource, _own_prices(config))
         headers = _headers(config)
         self.exporter = exporter.build(
             config if config.enabled else replace(config, exporter="none"),
@@ -327,7 +325,6 @@ def _look_for_clients(config: LupisConfig) -> None:
 def _redactor(config: LupisConfig) -> Redactor | None:
     if not config.filter_sensitive_data:
         return None
-    from lupis_instrument._llm.own_prices import OwnPrices
     from lupis_instrument._redaction import Redactor
 
     return Redactor(config.redaction_mode, config.sensitive_data_patterns, config.hash_key)

@@ -18,7 +18,8 @@ import threading
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-EVENT = b'data: {"id":"c1","object":"chat.completion.chunk","model":"gpt-4o","choices":' + (
+EVENT = (
+    b'data: {"id":"c1","object":"chat.completion.chunk","model":"gpt-4o","choices":'
     b'[{"index":0,"delta":{"content":" token"},"finish_reason":null}]}\n\n'
 )
 READERS = {
@@ -98,7 +99,9 @@ def serve(listener: socket.socket, chunks: int) -> None:
 
 
 def _answer(connection: socket.socket, body: bytes, chunks: int) -> None:
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = (
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
     with connection:
         while request := connection.recv(65536):
             if not request.endswith(b"}"):

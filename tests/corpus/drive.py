@@ -17,6 +17,7 @@ import os
 import ssl
 import sys
 import zlib
+from pathlib import Path
 from typing import Any, Callable, Iterable
 from urllib.parse import urlsplit
 
@@ -162,7 +163,7 @@ CLIENTS: dict[str, Callable[[], Callable[[dict[str, Any]], Seen]]] = {
 def main() -> None:
     client, plan = sys.argv[1:]
     send = CLIENTS[client]()
-    with open(plan, encoding="utf-8") as lines:
+    with Path(plan).open(encoding="utf-8") as lines:
         for line in lines:
             call = json.loads(line)
             try:
