@@ -38,7 +38,13 @@ class Diagnostics:
             return
         if len(self._said) < _MOST_LINES:
             self._said.add(message)
-            _write(f"lupis: {severity}: {self.redact(message)}\n")
+            _write(f"lupis: {severity}: {self._filter(message)}\n")
+
+    def _filter(self, message: str) -> str:
+        try:
+            return self.redact(message)
+        except Exception as fault:  # what cannot be filtered is not said
+            return f"[REDACTED]: the filter failed ({type(fault).__name__})"
 
     def forget(self) -> None:
         """Let every line be written again."""

@@ -95,7 +95,10 @@ class Runtime:
             headers,
             default_endpoint=self.resolved.sources["otlp_endpoint"] == "default",
         )
-        self._sender = EventSender(config, headers, self.resource.attributes)
+        resource = self.resource.attributes
+        if self._redactor is not None:
+            resource = self._redactor.attributes(resource)
+        self._sender = EventSender(config, headers, resource)
 
     def tracer(self) -> Tracer:
         """Return the tracer of the spans that the program makes itself."""
@@ -148,7 +151,7 @@ class Runtime:
             wanted = sys.stderr is not None and sys.stderr.isatty()
         lines = self.summary.lines(_destination(self.config)) if wanted else []
         if lines:
-            sys.stderr.write("\n".join(lines) + "\n")
+            sys.stderr.write(diagnostics.redact("\n".join(lines)) + "\n")
 
     def after_fork(self) -> None:
         """Leave to the parent what is the parent's; called in the child."""
@@ -205,8 +208,6 @@ def _make() -> Runtime | None:
     os.environ.setdefault(_names.ENV_SEMCONV_OPT_IN, "http")
     _prepare_thread_pools()
     runtime = Runtime(resolved)
-    if hasattr(os, "register_at_fork"):  # not on Windows
-        os.register_at_fork(after_in_child=_after_fork)
     _look_for_clients(resolved.config)
     return runtime
 
@@ -219,16 +220,27 @@ def _resolve() -> Resolved:
     resolved = resolve(os.environ, _State.program, launched=launched)
     if _names.ENV_RUN_ID not in os.environ:  # else lupis-run has said so
         for problem in resolved.problems:
-            diagnostics.say(problem.severity, str(problem))
+            diagnostics.say(problem.severity, _without_secrets(str(problem)))
     for sentence in resolved.ignored:
         warn(sentence)
     return resolved
+
+
+def _without_secrets(line: str) -> str:
+    """Filter a line that is said before the settings' own filter is there."""
+    from lupis_instrument._redaction import Redactor
+
+    return Redactor("remove").text(line)
 
 
 def _after_fork() -> None:
     _State.lock = RLock()
     if _State.runtime is not None:
         guarded("going on after a fork", _State.runtime.after_fork)
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def finish() -> None:

@@ -299,7 +299,9 @@ class LupisSDK:
             Whether that was done in time.
         """
         runtime = self._runtime()
-        return True if runtime is None else runtime.flush(timeout)
+        if runtime is None:
+            return True
+        return bool(guarded("delivering", runtime.flush, timeout, default=False))
 
     def shutdown_sync(self) -> None:
         """Deliver what is pending and stop; waits `shutdown_timeout` seconds at the most."""
@@ -307,7 +309,7 @@ class LupisSDK:
 
         runtime = _runtime.get()
         if runtime is not None:
-            runtime.shutdown()
+            guarded("ending", runtime.shutdown)
 
     async def shutdown(self) -> None:
         """Do what `shutdown_sync` does without blocking the event loop."""

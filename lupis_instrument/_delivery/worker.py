@@ -149,6 +149,7 @@ class Worker(Generic[Item, Prepared]):
                 while self._fill_and_deliver():
                     pass
         except Exception as fault:
+            self._thread = None  # so that the next item starts another
             report_fault(f"the thread {self._name}", fault)
 
     def _fill_and_deliver(self, *, wait: bool = True) -> bool:

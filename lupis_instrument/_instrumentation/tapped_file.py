@@ -26,18 +26,22 @@ class TappedFile:
         self._chunked = chunked
         self._left = 0 if chunked else length
         """Bytes to come: of this chunk, of the body, or None until the connection closes."""
+        self._feed = body.feed
 
     def read(self, size: Any = -1, /) -> bytes:
         """Read as the file does."""
         data: bytes = self._get(self._file.read, size)
-        # A buffered file reads on until it has what was asked for, or the other side has closed.
-        self._see(data, size is None or size < 0 or len(data) < size)
+        # A buffered file reads on until it has what was asked for, or there is no more.
+        over = size is None or size < 0 or len(data) < size
+        if over or not self._passes(data):
+            self._see(data, over)
         return data
 
     def read1(self, size: Any = -1, /) -> bytes:
         """Read as the file does."""
         data: bytes = self._get(self._file.read1, size)
-        self._see(data, not data and size != 0)
+        if not self._passes(data):
+            self._see(data, not data and size != 0)
         return data
 
     def readinto(self, buffer: Any, /) -> int:
@@ -51,7 +55,10 @@ class TappedFile:
         """Read as the file does."""
         line: bytes = self._get(self._file.readline, size)
         if self._chunked:
-            guarded("reading a chunk's size", self._see_line, line)
+            try:
+                self._left = int(line, 16) or self._last_chunk()
+            except Exception:  # an extension, a line break, a trailer, or no size at all
+                guarded("reading a chunk's size", self._see_line, line)
         else:
             self._see(line, not line and size != 0)
         return line
@@ -71,6 +78,22 @@ class TappedFile:
         except Exception as error:  # an interrupted program may read on
             self._body.end("error", error)
             raise
+
+    def _passes(self, data: bytes) -> bool:
+        """Take what is only a part of what is to come: the one thing most reads bring."""
+        left = self._left
+        if left is None:
+            return False
+        size = len(data)
+        if 0 < size < left or (size == left and self._chunked and size):
+            self._left = left - size
+            self._feed(data)
+            return True
+        return left == 0 and self._chunked and size > 0  # the line break after a chunk's data
+
+    def _last_chunk(self) -> int:
+        self._body.end("complete")
+        return 0
 
     def _see(self, data: bytes, over: bool) -> None:
         if self._body.outcome is None:

@@ -52,10 +52,14 @@ class Pipeline:
             try:
                 draft = stage(draft)  # type: ignore[arg-type]
             except Exception as fault:
-                report_fault(f"the {stage!r} stage", fault)
+                report_fault(f"the {_name(stage)} stage", fault)
             if draft is None:
                 return None
         return self._last(draft).span()  # type: ignore[arg-type]
+
+
+def _name(stage: Stage) -> str:
+    return getattr(stage, "__name__", type(stage).__name__.lower())
 
 
 def build(

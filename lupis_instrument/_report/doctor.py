@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from lupis_instrument._config import resolve
 from lupis_instrument._instrumentation.registry import CLIENTS
+from lupis_instrument._redaction import Redactor
 from lupis_instrument._settings import SETTINGS
 from lupis_instrument._version import __version__
 
@@ -42,12 +43,14 @@ class Finding(NamedTuple):
 def examine() -> list[Finding]:
     """Return all findings, grouped by topic."""
     resolved = resolve(os.environ, None, launched=True)
-    return [
+    findings = [
         *_versions(),
         *(_client(client, resolved.config) for client in CLIENTS),
         *_settings(resolved),
         *_delivery(resolved.config),
     ]
+    redactor = Redactor("remove")
+    return [finding._replace(text=redactor.text(finding.text)) for finding in findings]
 
 
 def _versions() -> Iterator[Finding]:

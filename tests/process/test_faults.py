@@ -116,10 +116,6 @@ TOGETHER = (
 )
 """What fails for a while, each in its turn, in one program that calls with all clients."""
 WITH_EVENTS = (*ALL, "sdk")
-KNOWN = {
-    "_redaction:Redactor.text": "a line about a fault is redacted where a second fault escapes",
-    "_runtime:Runtime.flush": "LupisSDK.flush hands faults on",
-}
 MOST_LINES = 2
 """For each client: a place of ours that fails is named once."""
 
@@ -151,10 +147,7 @@ def bare(server, tmp_path_factory):
 
 def targets_alone():
     """Test parameters: what fails to the end."""
-    for target in ALONE:
-        known = target in KNOWN
-        marks = [pytest.mark.xfail(strict=True, reason=KNOWN[target])] if known else []
-        yield pytest.param(target, marks=marks)
+    yield from ALONE
 
 
 @pytest.mark.parametrize("target", list(targets_alone()))
