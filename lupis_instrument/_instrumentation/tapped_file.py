@@ -27,20 +27,37 @@ class TappedFile:
         self._left = 0 if chunked else length
         """Bytes to come: of this chunk, of the body, or None until the connection closes."""
         self._feed = body.feed
+        self._read = file.read
+        self._readline = file.readline
 
     def read(self, size: Any = -1, /) -> bytes:
         """Read as the file does."""
-        data: bytes = self._get(self._file.read, size)
+        try:
+            data: bytes = self._read(size)
+        except Exception as error:
+            self._body.end("error", error)
+            raise
+        left = self._left
+        if left is not None and size and len(data) == size:
+            # What most reads bring is a part of what is to come: no more calls than needed.
+            if size < left or (size == left and self._chunked):
+                self._left = left - size
+                self._feed(data)
+                return data
+            if not left and self._chunked:
+                return data  # the line break after a chunk's data
         # A buffered file reads on until it has what was asked for, or there is no more.
-        over = size is None or size < 0 or len(data) < size
-        if over or not self._passes(data):
-            self._see(data, over)
+        self._see(data, size is None or size < 0 or len(data) < size)
         return data
 
     def read1(self, size: Any = -1, /) -> bytes:
         """Read as the file does."""
         data: bytes = self._get(self._file.read1, size)
-        if not self._passes(data):
+        left = self._left
+        if left is not None and 0 < len(data) < left:
+            self._left = left - len(data)
+            self._feed(data)
+        else:
             self._see(data, not data and size != 0)
         return data
 
@@ -53,7 +70,11 @@ class TappedFile:
 
     def readline(self, size: Any = -1, /) -> bytes:
         """Read as the file does."""
-        line: bytes = self._get(self._file.readline, size)
+        try:
+            line: bytes = self._readline(size)
+        except Exception as error:
+            self._body.end("error", error)
+            raise
         if self._chunked:
             try:
                 self._left = int(line, 16) or self._last_chunk()
@@ -78,18 +99,6 @@ class TappedFile:
         except Exception as error:  # an interrupted program may read on
             self._body.end("error", error)
             raise
-
-    def _passes(self, data: bytes) -> bool:
-        """Take what is only a part of what is to come: the one thing most reads bring."""
-        left = self._left
-        if left is None:
-            return False
-        size = len(data)
-        if 0 < size < left or (size == left and self._chunked and size):
-            self._left = left - size
-            self._feed(data)
-            return True
-        return left == 0 and self._chunked and size > 0  # the line break after a chunk's data
 
     def _last_chunk(self) -> int:
         self._body.end("complete")
