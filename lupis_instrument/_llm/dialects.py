@@ -101,6 +101,7 @@ DIALECTS: tuple[Dialect, ...] = (
             "cache_write_5m_tokens": _at("cache_creation.ephemeral_5m_input_tokens"),
             "cache_write_1h_tokens": _at("cache_creation.ephemeral_1h_input_tokens"),
             "reasoning_tokens": _at("output_tokens_details.thinking_tokens"),
+            "web_searches": _at("server_tool_use.web_search_requests"),
         },
         adds_input=("cache_read_tokens", "cache_write_tokens"),
         extra_rounds=("iterations", "compaction"),

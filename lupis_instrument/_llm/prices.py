@@ -61,6 +61,7 @@ COUNTS: dict[str, str] = {
     "cache_read_audio_tokens": "cache_audio_read_tokens",
     "input_image_tokens": "input_image_tokens",
     "output_image_tokens": "output_image_tokens",
+    "web_searches": "web_searches",
 }
 """Field of `Usage` -> unit of the catalogue; a field that `Usage` lacks is never counted."""
 

@@ -32,6 +32,8 @@ class Usage(NamedTuple):
     cache_read_audio_tokens: int | None = None
     input_image_tokens: int | None = None
     output_image_tokens: int | None = None
+    web_searches: int | None = None
+    """Searches that the provider made for the answer and bills apart."""
 
 
 def read_root_counts(value: Report, counts: dict[str, int]) -> None:

@@ -19,7 +19,7 @@ from lupis_instrument._llm.providers import (
     PATH_WORDS,
     PROVIDERS,
 )
-from lupis_instrument._llm.usage import Usage
+from lupis_instrument._llm.usage import Usage, read_usage
 
 AT = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 USED = Usage(input_tokens=1000, output_tokens=200, cache_read_tokens=100)
@@ -53,6 +53,17 @@ def test_parts_have_their_own_prices():
     """Input without what came from the cache, output, and the cache: gpt-4o at 2.5, 10, 1.25."""
     parts = (Decimal("0.00225"), Decimal("0.002"), Decimal("0.000125"), Decimal("0.004375"))
     assert Price("priced", None, *parts, str(load())) == charge("openai", "gpt-4o")
+
+
+def test_searches_are_charged_as_input():
+    """Three searches more, at 10 USD a thousand, as Anthropic's usage report counts them."""
+    report = {"input_tokens": 1000, "output_tokens": 10}
+    with_searches = {**report, "server_tool_use": {"web_search_requests": 3}}
+    plain, searched = (
+        charge("anthropic", "claude-sonnet-4-5", usage=read_usage(each))
+        for each in (report, with_searches)
+    )
+    assert Decimal("0.03") == searched.input - plain.input == searched.total - plain.total
 
 
 def test_cache_writes_belong_to_the_cache():
