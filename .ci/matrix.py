@@ -43,7 +43,13 @@ CONSTRAINTS = {
         f"opentelemetry-{name}=={version}\n" for version, names in OLDEST.items() for name in names
     ),
 }
-CORE = ("tests", "--ignore=tests/bench", "--ignore=tests/corpus")
+CORE = (
+    "tests",
+    "--ignore=tests/bench",
+    "--ignore=tests/corpus",
+    # Clients of other releases quote what is planted in URLs in other ways; with the newest only.
+    "--ignore=tests/process/test_canaries.py",
+)
 
 
 def find_python(version: str) -> str | None:

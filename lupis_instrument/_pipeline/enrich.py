@@ -181,7 +181,7 @@ def _add_body(draft: Draft, exchange: Exchange, body: Body, *, said_done: bool) 
         seconds = (body.first_chunk - exchange.started) / 1e9
         attributes[_names.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK] = seconds
     if body.outcome == "error":
-        attributes.setdefault(_names.ERROR_TYPE, body.error_type or "_OTHER")
+        attributes[_names.ERROR_TYPE] = body.error_type or "_OTHER"
         draft.status = Status(StatusCode.ERROR, body.error_type)
 
 

@@ -1,5 +1,6 @@
 """`lupis redact` shows what would leave the process, and why, without showing what is hidden."""
 
+import inspect
 import json
 
 import pytest
@@ -9,6 +10,11 @@ from lupis_instrument._redaction import RULES, Redactor
 from lupis_instrument._report.cli import lupis
 from lupis_instrument._report.redact import filter_text, find
 
+# Before 8.2, click mixed the two outputs unless told not to.
+SEPARATELY = (
+    {"mix_stderr": False} if "mix_stderr" in inspect.signature(CliRunner).parameters else {}
+)
+
 KEY = "sk-" + "1234567890abcdef" * 3
 EXAMPLES = [(rule.id, rule.examples[0]) for rule in RULES]
 REDACTOR = Redactor()
@@ -17,7 +23,7 @@ REDACTOR = Redactor()
 def run(*arguments, given="", env=None):
     """Runs the command on a text as standard input."""
     variables = {"LUPIS_REDACTION_MODE": None, "LUPIS_SENSITIVE_DATA_PATTERNS": None, **(env or {})}
-    return CliRunner().invoke(lupis, ["redact", *arguments], input=given, env=variables)
+    return CliRunner(**SEPARATELY).invoke(lupis, ["redact", *arguments], input=given, env=variables)
 
 
 def test_text_is_written_without_its_secrets():
