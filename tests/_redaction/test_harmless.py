@@ -76,7 +76,7 @@ URLS = [
     "https://cdn.example.com/assets/index-9f86d081884c7d659a2feaa0c55ad015.js",
     "s3://bucket/path/to/key.parquet",
     "https://example.com/auth/callback?state=ok",
-    "https://pypi.org/project/requests/2.32.3/",
+    "https://docs.python.org/3.12/library/stdtypes.html",
     "https://host:8080/@scope/name",
     "postgresql://localhost:5432/app",
     "redis://cache:6379/0",
