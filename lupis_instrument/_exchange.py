@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable, List, Mapping, NamedTuple, Tupl
 from urllib.parse import urlsplit
 
 from lupis_instrument._diagnostics import report_fault
-from lupis_instrument._llm import BodyReader, Endpoint, identify
+from lupis_instrument._llm import OTHER_API, BodyReader, Endpoint, identify
 
 if TYPE_CHECKING:
     Headers = List[Tuple[str, str]]
@@ -190,7 +190,8 @@ class Exchange:
         self.status = status
         self.response_headers = headers
         self.version = version
-        if self.endpoint is None or not self.endpoint.counts or 300 <= status < 400:  # noqa: PLR2004 - redirects
+        redirect = 300 <= status < 400  # noqa: PLR2004 - RFC 9110
+        if redirect or self.endpoint is None or self.endpoint.api == OTHER_API:
             return None
         reader = BodyReader(
             self.endpoint, header(headers, "content-type"), header(headers, "content-encoding")

@@ -87,6 +87,7 @@ class LupisSDK:
         Raises:
             LupisConfigError: `config` is no `LupisConfig`.
         """
+        _bootstrap.load_runtime()
         from lupis_instrument import _runtime
         from lupis_instrument._config import LupisConfig as Config
 
@@ -114,6 +115,7 @@ class LupisSDK:
 
     @staticmethod
     def _runtime() -> Runtime | None:
+        _bootstrap.load_runtime()
         from lupis_instrument import _runtime
 
         return _runtime.start()
@@ -305,6 +307,7 @@ class LupisSDK:
 
     def shutdown_sync(self) -> None:
         """Deliver what is pending and stop; waits `shutdown_timeout` seconds at the most."""
+        _bootstrap.load_runtime()
         from lupis_instrument import _runtime
 
         runtime = _runtime.get()

@@ -143,7 +143,7 @@ def test_pure_parts_do_no_io(module):
 @pytest.mark.parametrize("module", ["_bootstrap", "_settings", "_diagnostics", "exceptions"])
 def test_what_every_start_loads_imports_little(module):
     """Only what the interpreter has loaded already, and what is ours."""
-    there = {"__future__", "atexit", "os", "sys", "lupis_instrument"}
+    there = {"__future__", "_thread", "atexit", "os", "sys", "lupis_instrument"}
     found = {name.split(".")[0] for name, at_top in imports_of(module) if at_top}
     typing_only = {"types", "typing", "importlib"}
     assert set() == found - there - typing_only

@@ -11,7 +11,17 @@ from lupis_instrument._llm.bodies import BodyReader
 from lupis_instrument._llm.digest import digest
 from lupis_instrument._llm.endpoints import Endpoint, identify
 from lupis_instrument._llm.facts import Facts
+from lupis_instrument._llm.operations import OTHER_API
 from lupis_instrument._llm.requests import RequestFacts
 from lupis_instrument._llm.usage import Usage
 
-__all__ = ["BodyReader", "Endpoint", "Facts", "RequestFacts", "Usage", "digest", "identify"]
+__all__ = [
+    "OTHER_API",
+    "BodyReader",
+    "Endpoint",
+    "Facts",
+    "RequestFacts",
+    "Usage",
+    "digest",
+    "identify",
+]

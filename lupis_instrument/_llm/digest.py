@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Mapping
 
 from lupis_instrument._llm.facts import Facts
+from lupis_instrument._llm.operations import OTHER_API
 from lupis_instrument._llm.requests import read_request
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def digest(
     error = seen.error_type or (_read_error_header(headers) if failed else None)
     stream = facts.stream or body.is_stream
     facts = facts._replace(error_type=error, stream=stream, said_done=body.said_done)
-    if endpoint.api == "other":
+    if endpoint.api == OTHER_API:
         return facts  # a file, a list, a stored setting: what it says of models is no call's
     counts = endpoint.counts and not failed
     return facts._replace(

@@ -11,6 +11,7 @@ from lupis_instrument._llm.operations import (
     ANYWHERE,
     KNOWN,
     LIKELY,
+    OTHER_API,
     Operation,
     find_nested,
     find_operation,
@@ -108,7 +109,7 @@ def _describe(provider: str, trust: int, path: str, *, post: bool) -> Endpoint |
         return None
     match = _FIRST_WORD.match(path)
     word = match.group(1) if match else None
-    return Endpoint(provider, (word or "other").lower(), "other", counts=False)
+    return Endpoint(provider, (word or "other").lower(), OTHER_API, counts=False)
 
 
 def _guess_provider(operation: Operation, port: int | None, path: str) -> str:

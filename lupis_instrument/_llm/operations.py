@@ -13,6 +13,10 @@ KNOWN = 2
 """Telling on the hosts of LLM providers only."""
 
 
+OTHER_API = "other"
+"""The wire API of calls that are no use of a model: files, lists, stored settings."""
+
+
 class Operation(NamedTuple):
     """What is asked for, and the wire API it is asked in."""
 
@@ -69,10 +73,10 @@ _ROWS: tuple[Operation, ...] = (
     Operation("/audio/translations", "transcription", "openai.audio", LIKELY),
     Operation("/tts", "speech", "xai.audio"),
     Operation("/stt", "transcription", "xai.audio"),
-    Operation("/moderations", "moderation", "other", counts=False),
+    Operation("/moderations", "moderation", OTHER_API, counts=False),
     _row(r"/threads(?:/[^/]+)?/runs$", "invoke_agent", "openai.assistants"),
     _row(r"/runs/[^/]+/submit_tool_outputs$", "invoke_agent", "openai.assistants"),
-    Operation("/assistants", "create_agent", "other", counts=False),
+    Operation("/assistants", "create_agent", OTHER_API, counts=False),
     Operation("/anthropic/v1/messages", "chat", "anthropic.messages", ANYWHERE),
     Operation("/v1/messages", "chat", "anthropic.messages", LIKELY),
     Operation("/messages/count_tokens", "count_tokens", "anthropic.messages", LIKELY, counts=False),

@@ -142,7 +142,7 @@ def _describe(findings: list[Finding]) -> str:
     ]
     widths = [max(len(row[place]) for row in rows) for place in range(3)]
     return "\n".join(
-        "  ".join(f"{cell:{width}}" for cell, width in zip(row, [*widths, 0])) for row in rows
+        "  ".join(cell.ljust(width) for cell, width in zip(row, [*widths, 0])) for row in rows
     )
 
 
