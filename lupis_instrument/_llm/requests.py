@@ -79,13 +79,20 @@ def _read_body(body: bytes) -> dict[str, Any]:
             return value
     asked: dict[str, Any] = {}
     skim = Skim(_WORDS, _WHOLE, asked.update)
+    try:
+        _decode(body, skim)
+    except Exception:
+        pass  # each coding has an error of its own; what came before a body broke still counts
+    return asked
+
+
+def _decode(body: bytes, skim: Skim) -> None:
     stages = build_decoders(None, skim.feed)  # some clients compress what they send
     for start in range(0, len(body), _LARGEST_PARSED):
         stages[0].feed(body[start : start + _LARGEST_PARSED])
     for stage in stages:
         stage.close()
     skim.close()
-    return asked
 
 
 def _read_form(body: bytes) -> dict[str, Any]:

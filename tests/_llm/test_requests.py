@@ -73,3 +73,8 @@ def test_form_names_model_and_stream():
          b"--b", b'content-disposition: form-data; name="stream"', b"", b"true", b"--b--", b""),
     )  # fmt: skip
     assert RequestFacts("whisper-1", True) == read_request("/v1/audio/transcriptions", body)
+
+
+def test_a_broken_coding_is_no_fault():
+    """A body that only looks compressed, or breaks off, says nothing."""
+    assert RequestFacts() == read_request("/v1/chat/completions", b"\x1f\x8b\x00\x00")
