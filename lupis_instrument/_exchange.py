@@ -76,7 +76,7 @@ class Body:
     def feed(self, data: bytes) -> None:
         """Take a piece that the program is about to get."""
         try:
-            if self.first_chunk is None:
+            if not self.chunks:
                 self.first_chunk = perf_counter_ns()
             self.chunks += 1
             self.reader.feed(data)

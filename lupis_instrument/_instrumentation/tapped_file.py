@@ -53,9 +53,9 @@ class TappedFile:
     def read1(self, size: Any = -1, /) -> bytes:
         """Read as the file does."""
         data: bytes = self._get(self._file.read1, size)
-        left = self._left
-        if left is not None and 0 < len(data) < left:
-            self._left = left - len(data)
+        left, count = self._left, len(data)
+        if left and count and (count < left or (count == left and self._chunked)):
+            self._left = left - count
             self._feed(data)
         else:
             self._see(data, not data and size != 0)
