@@ -179,13 +179,16 @@ class Exchange:
         ):
             self.request_body.append(bytes(data))
 
-    def response(self, status: int, headers: Headers, version: str | None) -> Body | None:
+    def response(
+        self, status: int, headers: Headers, version: str | None, *, decoded: bool = False
+    ) -> Body | None:
         """Take the response's head; returns what watches the body if it is to be watched.
 
         Args:
             status: of the response.
             headers: names as they came, one entry a line.
             version: of HTTP, `1.1` for example.
+            decoded: whether the client has undone Content-Encoding before the tap.
         """
         self.status = status
         self.response_headers = headers
@@ -193,9 +196,8 @@ class Exchange:
         redirect = 300 <= status < 400  # noqa: PLR2004 - RFC 9110
         if redirect or self.endpoint is None or self.endpoint.api == OTHER_API:
             return None
-        reader = BodyReader(
-            self.endpoint, header(headers, "content-type"), header(headers, "content-encoding")
-        )
+        coding = None if decoded else header(headers, "content-encoding")
+        reader = BodyReader(self.endpoint, header(headers, "content-type"), coding)
         self.body = Body(self, reader)
         self._hold()
         return self.body

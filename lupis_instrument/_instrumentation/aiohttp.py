@@ -90,7 +90,9 @@ def _failed(exchange: Exchange | None, params: Any) -> None:
 
 def _response(exchange: Exchange, response: Any, tapped: Any) -> None:
     version = f"{response.version.major}.{response.version.minor}" if response.version else None
-    body = exchange.response(response.status, list(response.headers.items()), version)
+    headers = list(response.headers.items())
+    # aiohttp decodes below `content`; a session told not to is left with what the bytes tell.
+    body = exchange.response(response.status, headers, version, decoded=True)
     if body is None:
         return
     if response.content.at_eof():

@@ -13,8 +13,8 @@ class Noted(Exchange):
 
     __slots__ = ("noted",)
 
-    def response(self, *head):
-        body = super().response(*head)
+    def response(self, *head, **how):
+        body = super().response(*head, **how)
         self.noted = bytearray()
         if body is not None:
             body.reader = self

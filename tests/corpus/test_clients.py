@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
 )
 EXACT = 0.99
 MODULES = {name: name.replace("-async", "") for name in drive.CLIENTS}
-WAYS = [(17, "gzip"), (0, "identity")]
+WAYS = [(17, "gzip"), (0, "identity"), (1024, "deflate")]
 
 
 @pytest.fixture(scope="module")
