@@ -75,11 +75,6 @@ def warn(message: str) -> None:
     diagnostics.say("warning", message)
 
 
-def debug(message: str) -> None:
-    """Say something only `LUPIS_LOG_LEVEL=debug` shows."""
-    diagnostics.say("debug", message)
-
-
 def report_fault(where: str, fault: BaseException) -> None:
     """Say once that `where` failed.
 
