@@ -57,6 +57,7 @@ class LupisConfig:
         excluded_urls: regular expressions; a call whose URL one of them finds gets no span.
         provider_hosts: by host or host:port, the provider whose API it speaks.
         prices_file: path of a JSON file of your own prices, which come before the catalogue's.
+        data_dir: path of the folder that undelivered and local data lies in.
         summary: totals on stderr at the end; None for when stderr is a terminal.
         shutdown_timeout: the most that the end of the program may wait for delivery, in seconds.
 
@@ -85,6 +86,7 @@ class LupisConfig:
     provider_hosts: Mapping[str, str] = _mapping("provider_hosts")
     prices_file: str | None = _default_of("prices_file")
     summary: bool | None = _default_of("summary")
+    data_dir: str | None = _default_of("data_dir")
     shutdown_timeout: float = _default_of("shutdown_timeout")
 
     def __new__(cls, *args: object, **kwargs: object) -> LupisConfig:  # noqa: PYI034 - no Self in 3.8

@@ -8,15 +8,15 @@ from dataclasses import replace
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Mapping
 
-from lupis_instrument import _bootstrap, _context, _names
+from lupis_instrument import _bootstrap, _context, _names, _resource
 from lupis_instrument._config import LupisConfig, resolve
 from lupis_instrument._context import Conversation
+from lupis_instrument._delivery import batching
 from lupis_instrument._diagnostics import LEVELS, diagnostics, guarded, warn
+from lupis_instrument._instrumentation import selection, threads
 from lupis_instrument._version import __version__
-from lupis_instrument.exceptions import LupisError
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.trace import Tracer
 
@@ -50,7 +50,7 @@ class Runtime:
         from lupis_instrument._pipeline.sampling import Noting
 
         self.spans: Worker[Record, ReadableSpan] = Worker(
-            "lupis-spans", self._prepare, self._deliver, quiet, **_batching(os.environ)
+            "lupis-spans", self._prepare, self._deliver, quiet, **batching.read(os.environ)
         )
         self.events: Worker[dict[str, Any], dict[str, Any]] = Worker(
             "lupis-events",
@@ -87,7 +87,7 @@ class Runtime:
         from lupis_instrument._delivery.events import EventSender
 
         config = self.config
-        self.resource = _resource(config)
+        self.resource = _resource.build(config)
         self.pipeline = _pipeline.build(config, self._redactor, self.resource, _own_prices(config))
         headers = _headers(config)
         self.exporter = exporter.build(
@@ -206,9 +206,9 @@ def _make() -> Runtime | None:
         return None
     # Read once, when the first instrumentor is set up; a choice of the user's stands.
     os.environ.setdefault(_names.ENV_SEMCONV_OPT_IN, "http")
-    _prepare_thread_pools()
+    threads.prepare_thread_pools()
     runtime = Runtime(resolved)
-    _look_for_clients(resolved.config)
+    selection.look_for_missing(resolved.config)
     return runtime
 
 
@@ -257,6 +257,12 @@ def finish() -> None:
     runtime.summarize()
 
 
+def report_client(client: Client, fault: Exception) -> None:
+    """Say that a client's calls will not be recorded."""
+    config = _State.runtime.config if _State.runtime is not None else _resolve().config
+    selection.report(client, config, fault)
+
+
 def activate(client: Client, gate: Gate, calls: Calls) -> bool:
     """Lay a client's instrumentor around it, and let the wires find the calls under way.
 
@@ -264,7 +270,7 @@ def activate(client: Client, gate: Gate, calls: Calls) -> bool:
         Whether it was done; otherwise the client stays as it is.
     """
     runtime = start()
-    if runtime is None or not _wanted(client, runtime.config):
+    if runtime is None or not selection.is_wanted(client, runtime.config):
         return False
     calls.current = runtime.tracking.current_exchange
     from importlib import import_module
@@ -272,66 +278,9 @@ def activate(client: Client, gate: Gate, calls: Calls) -> bool:
     try:
         import_module(client.adapter).instrument(runtime.provider, gate)
     except Exception as fault:
-        report_client(client, fault)
+        selection.report(client, runtime.config, fault)
         return False
     return True
-
-
-def _wanted(client: Client, config: LupisConfig) -> bool:
-    return (not config.instrument or client.name in config.instrument) and (
-        client.name not in config.disabled_instrumentations
-    )
-
-
-def report_client(client: Client, fault: Exception) -> None:
-    """Say that a client's calls will not be recorded."""
-    from importlib import metadata
-
-    try:
-        version = " " + metadata.version(client.distribution)
-    except (metadata.PackageNotFoundError, ValueError):
-        version = ""
-    config = _State.runtime.config if _State.runtime is not None else _resolve().config
-    if client.name in config.disabled_instrumentations:
-        return
-    reason = str(fault) if isinstance(fault, LupisError) else f"{type(fault).__name__}: {fault}"
-    diagnostics.say(
-        "error" if client.name in config.instrument else "warning",
-        f"{client.distribution or client.name}{version} is not instrumented: {reason}",
-    )
-
-
-def _prepare_thread_pools() -> None:
-    """Load thread pools and have them take conversations along.
-
-    Before a provider is made: in a forked child the SDK's own handler uses a pool, and would wait
-    for ever for a lock that a handler registered later sets free (SDK 1.45).
-    """
-    try:
-        import concurrent.futures.thread  # noqa: F401 - it registers its handler
-    except RuntimeError:
-        return  # the interpreter is ending, and starts no more threads
-    guarded("following work into threads", _follow_into_threads)
-
-
-def _follow_into_threads() -> None:
-    from opentelemetry.instrumentation.threading import ThreadingInstrumentor
-
-    from lupis_instrument._instrumentation.upstream import switch_on
-
-    switch_on(ThreadingInstrumentor, None)
-
-
-def _look_for_clients(config: LupisConfig) -> None:
-    """Say which clients that `LUPIS_INSTRUMENT` names are not there."""
-    from importlib.util import find_spec
-
-    from lupis_instrument._instrumentation.registry import CLIENTS
-
-    for name in config.instrument:
-        modules = [client.module.split(".")[0] for client in CLIENTS if client.name == name]
-        if not any(find_spec(module) for module in modules):
-            diagnostics.say("error", f"LUPIS_INSTRUMENT={name!r}: {name} is not installed")
 
 
 def _redactor(config: LupisConfig) -> Redactor | None:
@@ -361,42 +310,6 @@ def _headers(config: LupisConfig) -> dict[str, str]:
     if config.api_key is not None:
         headers[_names.HEADER_API_KEY] = config.api_key
     return {**headers, **config.otlp_headers}
-
-
-def _resource(config: LupisConfig) -> Resource:
-    # Not Resource.create: it looks through the entry points of everything installed.
-    from opentelemetry.sdk.resources import OTELResourceDetector, Resource
-    from opentelemetry.sdk.version import __version__ as sdk_version
-
-    attributes: dict[str, Any] = {
-        _names.TELEMETRY_SDK_LANGUAGE: "python",
-        _names.TELEMETRY_SDK_NAME: "opentelemetry",
-        _names.TELEMETRY_SDK_VERSION: sdk_version,
-        _names.PROCESS_PID: os.getpid(),
-        **OTELResourceDetector().detect().attributes,
-        _names.SERVICE_NAME: config.service_name,
-        _names.SERVICE_VERSION: config.service_version,
-        _names.LUPIS_PROJECT_ID: config.project_id,
-    }
-    run_id = os.environ.get(_names.ENV_RUN_ID)
-    if run_id:
-        attributes[_names.LUPIS_RUN_ID] = run_id
-    return Resource(attributes)
-
-
-def _batching(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Read the standard variables of batching; what is unreadable or not positive is left out."""
-    rows = (
-        ("batch", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 1),
-        ("most", "OTEL_BSP_MAX_QUEUE_SIZE", 1),
-        ("delay", "OTEL_BSP_SCHEDULE_DELAY", 1000),
-    )
-    found = {}
-    for name, variable, divisor in rows:
-        text = environ.get(variable, "").strip()
-        if text.isdigit() and int(text) > 0:
-            found[name] = int(text) if divisor == 1 else int(text) / divisor
-    return found
 
 
 def _destination(config: LupisConfig) -> str:

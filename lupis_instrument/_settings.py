@@ -297,6 +297,14 @@ SETTINGS: tuple[Setting, ...] = (
         default_shown="auto",
     ),
     Setting(
+        "LUPIS_DATA_DIR",
+        File(),
+        None,
+        "The folder that undelivered and local data lies in.",
+        _PROCESS,
+        default_shown="the platform's folder for user data",
+    ),
+    Setting(
         "LUPIS_SHUTDOWN_TIMEOUT",
         Seconds(),
         3.0,
