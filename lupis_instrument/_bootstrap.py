@@ -6,11 +6,11 @@ interpreter has loaded already.
 
 from __future__ import annotations
 
-import _thread
 import atexit
 import os
 import sys
 
+from lupis_instrument import _loading
 from lupis_instrument._diagnostics import guarded, report_fault
 from lupis_instrument._instrumentation.import_hook import ImportHook
 from lupis_instrument._instrumentation.registry import CLIENTS
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from lupis_instrument._instrumentation.gate import Calls
     from lupis_instrument._instrumentation.registry import Client
 
-_LONGEST_WAIT = 5.0
 _OFF = ("false", "0", "no", "off")
 _ON = ("true", "1", "yes", "on")
 
@@ -32,7 +31,6 @@ class _State:
     started = False
     launched = False
     calls: Calls | None = None
-    loading = _thread.RLock()
 
 
 def start(environ: Mapping[str, str] = os.environ) -> None:
@@ -57,28 +55,17 @@ def watch() -> None:
     _State.started = True
     # First registered, so called last: the program's own exit handlers may make calls.
     atexit.register(_finish)
-    if hasattr(os, "register_at_fork"):  # not on Windows
-        os.register_at_fork(after_in_child=_renew_lock)
+    _loading.watch_forks()
     ImportHook({client.module: _importer(client) for client in CLIENTS}).install()
 
 
 def load_runtime() -> None:
-    """Import the runtime in one thread at a time.
+    """Import the runtime, in one thread at a time."""
 
-    Two that come to its parts from different ends would block each other, and the import system
-    then lets one of them see a module half made.
-    """
-    # Not for ever: the thread that loads may wait for a module that this one is importing.
-    mine = _State.loading.acquire(timeout=_LONGEST_WAIT)
-    try:
+    def load() -> None:
         import lupis_instrument._runtime  # noqa: F401
-    finally:
-        if mine:
-            _State.loading.release()
 
-
-def _renew_lock() -> None:
-    _State.loading = _thread.RLock()
+    _loading.alone(load)
 
 
 def enabled(environ: Mapping[str, str]) -> bool:
@@ -123,12 +110,11 @@ def _attach(client: Client, module: ModuleType) -> None:
     calls = _State.calls
 
     def activate() -> bool:
-        load_runtime()
         from lupis_instrument import _runtime
 
         return _runtime.activate(client, gate, calls)
 
-    gate = Gate(activate, calls)
+    gate = Gate(lambda: _loading.alone(activate), calls)
     import_module(client.adapter).attach(module, gate)
 
 

@@ -14,6 +14,7 @@ from lupis_instrument._context import Conversation
 from lupis_instrument._delivery import batching
 from lupis_instrument._diagnostics import LEVELS, diagnostics, guarded, warn
 from lupis_instrument._instrumentation import selection, threads
+from lupis_instrument._loading import Later
 from lupis_instrument._version import __version__
 
 if TYPE_CHECKING:
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
     from lupis_instrument._config import Resolved
+    from lupis_instrument._delivery.events import EventSender
     from lupis_instrument._instrumentation.gate import Calls, Gate
     from lupis_instrument._instrumentation.registry import Client
     from lupis_instrument._llm.own_prices import OwnPrices
+    from lupis_instrument._pipeline import Pipeline
     from lupis_instrument._pipeline.processor import Record
     from lupis_instrument._redaction import Redactor
 
@@ -73,32 +76,43 @@ class Runtime:
         self.resolved = resolved
         config = self.config = resolved.config
         _context.process.set(environment=_conversation(resolved.values))
-        self._redactor = _redactor(config)
+        # It, the pipeline and the way out are made when the first span has ended, on the worker's
+        # thread: the program does not wait for what they load.
+        self._redactor = Later(lambda: _redactor(config))
         diagnostics.level = LEVELS[resolved.values["log_level"]]
-        if self._redactor is not None:
-            diagnostics.redact = self._redactor.text
+        if config.filter_sensitive_data:
+            diagnostics.redact = lambda line: self._redactor.get().text(line)
         self.tracking.configure(config.provider_hosts, config.excluded_urls)
         self._connect()
 
     def _connect(self) -> None:
         """Make what belongs to this process alone: its resource, and its ways out."""
-        from lupis_instrument import _pipeline
         from lupis_instrument._delivery import exporter
-        from lupis_instrument._delivery.events import EventSender
 
         config = self.config
         self.resource = _resource.build(config)
-        self.pipeline = _pipeline.build(config, self._redactor, self.resource, _own_prices(config))
-        headers = _headers(config)
+        self._pipeline = Later(self._make_pipeline)
+        self._sender = Later(self._make_sender)
         self.exporter = exporter.build(
             config if config.enabled else replace(config, exporter="none"),
-            headers,
+            _headers(config),
             default_endpoint=self.resolved.sources["otlp_endpoint"] == "default",
         )
+
+    def _make_pipeline(self) -> Pipeline:
+        from lupis_instrument import _pipeline
+
+        config = self.config
+        return _pipeline.build(config, self._redactor.get(), self.resource, _own_prices(config))
+
+    def _make_sender(self) -> EventSender:
+        from lupis_instrument._delivery.events import EventSender
+
         resource = self.resource.attributes
-        if self._redactor is not None:
-            resource = self._redactor.attributes(resource)
-        self._sender = EventSender(config, headers, resource)
+        redactor = self._redactor.get()
+        if redactor is not None:
+            resource = redactor.attributes(resource)
+        return EventSender(self.config, _headers(self.config), resource)
 
     def tracer(self) -> Tracer:
         """Return the tracer of the spans that the program makes itself."""
@@ -107,7 +121,7 @@ class Runtime:
     def _prepare(self, record: Record) -> ReadableSpan | None:
         if record.readable is None:
             record.finish()
-        span = self.pipeline.run(record) if record.readable is not None else None
+        span = self._pipeline.get().run(record) if record.readable is not None else None
         if span is not None:
             self.summary.add(span)
         return span
@@ -116,10 +130,11 @@ class Runtime:
         self.summary.delivered += self.exporter.export(spans)
 
     def _send_events(self, events: list[dict[str, Any]]) -> None:
-        self._sender.send(events)
+        self._sender.get().send(events)
 
     def _redact_event(self, event: dict[str, Any]) -> dict[str, Any]:
-        redacted = self._redactor.data(event) if self._redactor is not None else event
+        redactor = self._redactor.get()
+        redacted = redactor.data(event) if redactor is not None else event
         return redacted if isinstance(redacted, dict) else {**event, **_WITHHELD}
 
     def flush(self, timeout: float) -> bool:

@@ -14,7 +14,7 @@ SOURCES = {
 }
 
 FLOORS = (
-    {"exceptions", "_names", "_diagnostics", "_version", "_addresses"},
+    {"exceptions", "_names", "_diagnostics", "_loading", "_version", "_addresses"},
     {"_context", "_setting", "_setting_kinds", "_setting_lists", "_setting_checks", "_settings"}
     | {"_config"},
     {"_llm", "_redaction"},

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -70,7 +71,7 @@ print(answered, open("/proc/self/statm").read().split()[1])
 """
 BETWEEN = {
     "at once": "",
-    "after computing for 0.3 s": "end = time.process_time() + 0.3\nwhile time.process_time() < end: pass",
+    "after computing for 0.3 s": "end = time.thread_time() + 0.3\nwhile time.thread_time() < end: pass",
     "after waiting for 0.3 s": "time.sleep(0.3)",
 }
 """What the program does between importing the client and its first request."""
@@ -108,6 +109,12 @@ PEERS = {
 """By name: what is installed, the command that runs Python, and its variables."""
 
 
+def computed():
+    """Seconds of CPU that children which have ended used."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 class Way:
     """One way to run a Python program: what stands before its path, and the variables."""
 
@@ -117,7 +124,7 @@ class Way:
 
     def run(self, program, env):
         """Runs it; returns seconds until its answer, until its end, and of CPU, and its memory in MB."""
-        began, before = time.monotonic(), os.times()
+        before, began = computed(), time.monotonic()
         done = subprocess.run(
             [*self.command, str(program)],
             env={**self.env, **env},
@@ -126,11 +133,11 @@ class Way:
             check=False,
         )
         ended = time.monotonic() - began
-        computed = sum(os.times()[2:4]) - sum(before[2:4])
+        cpu = computed() - before
         if done.returncode:
             raise SystemExit(f"{' '.join(self.command)}: status {done.returncode}\n{done.stderr}")
         answered, pages = map(float, ["nan", "nan", *done.stdout.split()][-2:])
-        return answered - began, ended, computed, pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+        return answered - began, ended, cpu, pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def measure(ways, programs, rounds, **env):
@@ -234,9 +241,7 @@ def report_places(ways, folder, rounds):
         found = measure(ways, {"bare": plain, "request": plain, "import": ahead}, rounds)
         for column, figure in enumerate(FIGURES):
             bare = found["bare"][column]
-            request, imported = (
-                (found[way][column] - bare) * MS for way in ("request", "import")
-            )
+            request, imported = ((found[way][column] - bare) * MS for way in ("request", "import"))
             print(
                 f"{name:26} {figure:6} at the request +{request:6.1f} ms"
                 f"   at the import +{imported:6.1f}",

@@ -73,10 +73,10 @@ def test_a_program_that_imports_nothing_loads_nothing(loaded, package):
 
 
 def test_what_an_idle_program_loads_of_ours(loaded):
-    """The hooks, the table of clients, and what reports faults."""
+    """The hooks, the table of clients, what reports faults, and the lock to load under."""
     launched, bare = loaded("sys")
     mine = {module for module in launched - bare if is_of(module, "lupis_instrument")}
-    names = ("_bootstrap", "_diagnostics", "_instrumentation")
+    names = ("_bootstrap", "_diagnostics", "_instrumentation", "_loading")
     hooks = ("_instrumentation.import_hook", "_instrumentation.registry")
     expected = {"lupis_instrument", *(f"lupis_instrument.{name}" for name in (*names, *hooks))}
     assert expected == mine
