@@ -21,7 +21,7 @@ FLOORS = (
     {"_data_dir", "_exchange", "_prices_file", "_resource"},
     {"_instrumentation", "_pipeline", "_delivery"},
     {"_bootstrap", "_runtime"},
-    {"sdk", "testing", "_report", "_launcher"},
+    {"sdk", "testing", "_report", "_launcher", "_distro"},
     {"__init__"},
     {"__main__", "_lupislabs"},
 )
