@@ -8,8 +8,8 @@ import sys
 import venv
 from pathlib import Path
 
-import opentelemetry.sdk
 import pytest
+from servers.program import link_packages
 
 import lupis_instrument
 from lupis_instrument import _names, _settings
@@ -126,10 +126,7 @@ def shared(tmp_path_factory):
         shutil.copytree(
             locations.find_bootstrap_folder(), folder / package.name / "sitecustomize_template"
         )
-    site = Path(next(iter(opentelemetry.sdk.__path__))).parents[1]
-    for entry in site.iterdir():
-        if not entry.name.startswith(("lupis", "__pycache__")) and entry.suffix != ".pth":
-            (folder / entry.name).symlink_to(entry)
+    link_packages(folder)
     return folder
 
 
