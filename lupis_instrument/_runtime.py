@@ -78,10 +78,10 @@ class Runtime:
         _context.process.set(environment=_conversation(resolved.values))
         # It, the pipeline and the way out are made when the first span has ended, on the worker's
         # thread: the program does not wait for what they load.
-        self._redactor = Later(lambda: _redactor(config))
+        redactor = self._redactor = Later(lambda: _redactor(config))
         diagnostics.level = LEVELS[resolved.values["log_level"]]
         if config.filter_sensitive_data:
-            diagnostics.redact = lambda line: self._redactor.get().text(line)
+            diagnostics.redact = lambda line: redactor.get().text(line)
         self.tracking.configure(config.provider_hosts, config.excluded_urls)
         self._connect()
 
