@@ -38,20 +38,24 @@ def alone(load: Callable[[], Result]) -> Result:
 
 
 class Later:
-    """What is made, with the imports that this takes, only when it is first asked for."""
+    """What is made, with the imports that this takes, only when it is first asked for.
+
+    Attributes:
+        made: it, or nothing yet.
+    """
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
-        self._made: tuple[Any, ...] = ()
+        self.made: tuple[Any, ...] = ()
 
     def get(self) -> Any:
         """Return it, made now if it is not there yet."""
-        return self._made[0] if self._made else alone(self._get)
+        return self.made[0] if self.made else alone(self._get)
 
     def _get(self) -> Any:
-        if not self._made:
-            self._made = (self._make(),)
-        return self._made[0]
+        if not self.made:
+            self.made = (self._make(),)
+        return self.made[0]
 
 
 def watch_forks() -> None:

@@ -109,7 +109,7 @@ def _send_span() -> dict[str, Any] | None:
     began = time.monotonic()
     runtime.tracer().start_span("lupis doctor").end()
     runtime.flush(_SECONDS)
-    return {"arrived": runtime.summary.delivered == 1, "seconds": time.monotonic() - began}
+    return {"arrived": runtime.account.delivered == 1, "seconds": time.monotonic() - began}
 
 
 if __name__ == "__main__":
