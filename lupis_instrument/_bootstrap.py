@@ -10,7 +10,7 @@ import atexit
 import os
 import sys
 
-from lupis_instrument import _loading, _names
+from lupis_instrument import _loading
 from lupis_instrument._diagnostics import guarded, report_fault
 from lupis_instrument._instrumentation.import_hook import ImportHook
 from lupis_instrument._instrumentation.registry import CLIENTS
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lupis_instrument._instrumentation.gate import Calls
     from lupis_instrument._instrumentation.registry import Client
 
+_LEADER = "LUPIS_LEADER"  # of `_names`, which is not loaded at every start
 _CHILDREN = ("multiprocessing.util", "billiard.util")
 """What makes child processes that leave without Python's exit handlers."""
 _OFF = ("false", "0", "no", "off")
@@ -68,10 +69,10 @@ def watch() -> None:
 
 def _mark_leader(environ: os._Environ[str]) -> None:
     """Have all processes below know which one was the first; its time tells equal pids apart."""
-    if _names.ENV_LEADER not in environ:
+    if _LEADER not in environ:
         from time import time_ns
 
-        environ[_names.ENV_LEADER] = f"{os.getpid()}:{time_ns():x}"
+        environ[_LEADER] = f"{os.getpid()}:{time_ns():x}"
 
 
 def load_runtime() -> None:

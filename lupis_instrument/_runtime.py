@@ -45,10 +45,10 @@ class Runtime:
     """
 
     def __init__(self, resolved: Resolved) -> None:
+        from opentelemetry.instrumentation.utils import suppress_instrumentation
         from opentelemetry.sdk.trace import TracerProvider
 
         from lupis_instrument._delivery.account import Account
-        from lupis_instrument._delivery.quiet import quiet
         from lupis_instrument._delivery.summary import Summary
         from lupis_instrument._delivery.worker import Worker
         from lupis_instrument._pipeline import propagation
@@ -59,14 +59,14 @@ class Runtime:
             "lupis-spans",
             self._prepare,
             self._deliver_spans,
-            quiet,
+            suppress_instrumentation,
             **batching.read(os.environ),
         )
         self.events: Worker[dict[str, Any], dict[str, Any]] = Worker(
             "lupis-events",
             self._redact_event,
             self._deliver_events,
-            quiet,
+            suppress_instrumentation,
             batch=50,
             most=1_000_000,
         )

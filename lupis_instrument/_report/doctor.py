@@ -7,15 +7,18 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Iterator, NamedTuple, Sequence
 from urllib.parse import urlsplit
 
 from lupis_instrument import _data_dir, _launcher
 from lupis_instrument._config import resolve
+from lupis_instrument._delivery.database import StoreUnavailable
+from lupis_instrument._delivery.store import Process, Store
 from lupis_instrument._redaction import Redactor
 from lupis_instrument._report import target
-from lupis_instrument._setting import hide_password
+from lupis_instrument._setting import DEFAULT, hide_password
 from lupis_instrument._settings import SETTINGS
 from lupis_instrument._version import __version__
 from lupis_instrument.exceptions import LupisLaunchError
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
 _PROBE_SECONDS = 1.0
 _LONGEST_RUN = 60.0
+_MB = 1 << 20
 _PROBE = Path(__file__).with_name("probe.py")
 _INSTALLED = (
     "import importlib.util; print(importlib.util.find_spec('lupis_instrument') is not None)"
@@ -79,12 +83,11 @@ def examine(command: Sequence[str] = ()) -> list[Finding]:
     resolved = resolve(os.environ, None, launched=True)
     config = resolved.config
     findings, python = _command(command) if command else ([], sys.executable)
-    endpoint = list(_endpoint(config))
-    sends = config.exporter == "otlp" and config.enabled and not endpoint[0].wrong
+    endpoint, sends = _endpoint(resolved)
     trial = _try(python, send=sends) if python is not None else None
     if trial is not None:
         findings += [*_interpreter(trial), *_versions(trial), *_clients(trial)]
-    findings += [*_settings(resolved), *endpoint]
+    findings += [*_settings(resolved), endpoint]
     if trial is not None and sends:
         findings += _span(trial)
     findings += _data_folder(config)
@@ -111,10 +114,13 @@ def _command(command: Sequence[str]) -> tuple[list[Finding], str | None]:
 
 def _try(python: str, *, send: bool) -> Trial:
     """Start an interpreter as `lupis-run` would, but for the program."""
-    environ = {**os.environ, "LUPIS_SUMMARY": "false"}
-    bare = _run(python, _INSTALLED, environ=environ)
+    bare = _run(python, _INSTALLED, environ={**os.environ})
     source = _PROBE.read_text(encoding="utf-8")
-    done = _run(python, source, *(["--send"] if send else []), environ=_launcher.prepare(environ))
+    arguments = ["--send"] if send else []
+    # Of its own, so that a test span that does not arrive won't wait there with the others.
+    with tempfile.TemporaryDirectory() as folder:
+        environ = {**os.environ, "LUPIS_SUMMARY": "false", "LUPIS_DATA_DIR": folder}
+        done = _run(python, source, *arguments, environ=_launcher.prepare(environ))
     try:
         found = json.loads(done.stdout.splitlines()[-1])
     except (IndexError, ValueError):
@@ -183,19 +189,24 @@ def _settings(resolved: Resolved) -> Iterator[Finding]:
         yield Finding("Settings", problem.variable, str(problem), wrong=problem.severity == "error")
 
 
-def _endpoint(config: LupisConfig) -> Iterator[Finding]:
-    if config.exporter != "otlp":
-        yield Finding("Delivery", "spans", f"LUPIS_EXPORTER={config.exporter}")
-        return
+def _endpoint(resolved: Resolved) -> tuple[Finding, bool]:
+    """Return what is at the endpoint, and whether spans are to go there now."""
+    config = resolved.config
+    topic, name = "Delivery", "spans"
+    if not config.enabled or config.exporter not in {"auto", "otlp"}:
+        return Finding(topic, name, f"LUPIS_EXPORTER={config.exporter}"), False
     parts = urlsplit(config.otlp_endpoint)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     shown = hide_password(config.otlp_endpoint)
     try:
         with socket.create_connection((parts.hostname or "", port), timeout=_PROBE_SECONDS):
-            yield Finding("Delivery", "spans", f"{shown} answers")
+            return Finding(topic, name, f"{shown} answers"), True
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        yield Finding("Delivery", "spans", f"{shown}: {reason}", wrong=True)
+    if config.exporter == "auto" and resolved.sources["otlp_endpoint"] == DEFAULT:
+        text = f"to the local store, for no Lupis desktop app is at {shown}: {reason}"
+        return Finding(topic, name, text), False
+    return Finding(topic, name, f"{shown}: {reason}", wrong=True), False
 
 
 def _span(trial: Trial) -> Iterator[Finding]:
@@ -210,16 +221,36 @@ def _span(trial: Trial) -> Iterator[Finding]:
 
 
 def _data_folder(config: LupisConfig) -> Iterator[Finding]:
-    """Yield what there is to say of the data that stays on this machine."""
     folder = _data_dir.locate(config.data_dir)
     topic, name = "Delivery", "data folder"
     if folder is None:
-        text = "this user has none; LUPIS_DATA_DIR would name one"
-        yield Finding(topic, name, text, wrong=True)
+        yield Finding(topic, name, "this user has none; set LUPIS_DATA_DIR", wrong=True)
         return
     there = next(each for each in (folder, *folder.parents) if each.exists())
-    if not os.access(there, os.W_OK | os.X_OK):
-        yield Finding(topic, name, f"{folder} is not writable", wrong=True)
+    if not os.access(there, os.W_OK | os.X_OK) or not there.is_dir():
+        yield Finding(topic, name, f"{folder} cannot be written to", wrong=True)
     else:
         made = "" if folder.exists() else ", made when it is needed"
         yield Finding(topic, name, f"{folder}{made}")
+        yield from _outbox(config)
+
+
+def _outbox(config: LupisConfig) -> Iterator[Finding]:
+    """Yield what waits to be delivered, and what endpoints refused."""
+    process = Process(config.project_id, None, os.getpid(), "")
+    store = Store(config.data_dir, int(config.store_max_mb * _MB), process)
+    if not store.database.exists():
+        yield Finding("Delivery", "outbox", "empty")
+        return
+    try:
+        rows = [
+            f"{waiting} waiting for {target.shown}" + (f", {refused} refused" if refused else "")
+            for target, waiting, refused in store.targets()
+            if waiting or refused
+        ]
+    except StoreUnavailable as error:
+        yield Finding("Delivery", "outbox", str(error), wrong=True)
+    else:
+        yield Finding("Delivery", "outbox", "; ".join(rows) or "empty")
+    finally:
+        store.database.close()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import venv
@@ -27,7 +28,12 @@ def doctor(sink, tmp_path):
                 "doctor",
                 *list(arguments),
             ],
-            env={**own, "LUPIS_OTLP_ENDPOINT": sink.traces_url, **env},
+            env={
+                **own,
+                "XDG_DATA_HOME": str(tmp_path / "data"),
+                "LUPIS_OTLP_ENDPOINT": sink.traces_url,
+                **env,
+            },
             cwd=tmp_path,
             capture_output=True,
             encoding="utf-8",
@@ -115,6 +121,7 @@ def test_a_refused_test_span_is_wrong(doctor, sink):
     found = findings(doctor("--format", "json"))
     assert (False, True) == (found["spans"]["wrong"], found["test span"]["wrong"])
     assert found["test span"]["text"].startswith("did not arrive: ")
+    assert "empty" == found["outbox"]["text"]
 
 
 def test_none_is_sent_where_instrumentation_is_off(doctor, sink):
@@ -205,3 +212,31 @@ def test_a_data_folder_that_cannot_be_written_is_wrong(doctor, tmp_path):
     file.write_text("")
     done = doctor("--format", "json", LUPIS_DATA_DIR=str(file / "data"))
     assert (1, True) == (done.returncode, findings(done)["data folder"]["wrong"])
+
+
+def test_what_waits_in_the_outbox_is_told(doctor, run, sink, tmp_path):
+    """How much, and for which endpoint."""
+    sink.fail(503)
+    code = """
+        from lupis_instrument import LupisSDK
+        with LupisSDK.get_instance().create_span("one"):
+            pass
+    """
+    folder = {"LUPIS_DATA_DIR": str(tmp_path / "kept")}
+    assert 0 == run(code, env=folder).returncode
+    sink.heal()
+    found = findings(doctor("--format", "json", **folder))
+    assert f"1 waiting for {sink.traces_url}" == found["outbox"]["text"]
+
+
+def test_without_an_endpoint_the_local_store_is_named(doctor):
+    """Which is not wrong: nobody has to run the desktop app."""
+    with socket.socket() as taken:
+        try:
+            taken.bind(("127.0.0.1", 9009))
+        except OSError:
+            pytest.skip("something listens at the default address")
+        done = doctor("--format", "json", LUPIS_OTLP_ENDPOINT="")
+    found = findings(done)
+    assert 0 == done.returncode, done.stdout
+    assert found["spans"]["text"].startswith("to the local store, for no Lupis desktop app is at ")
