@@ -2,6 +2,12 @@
 
 Runs at the start of every Python process below `lupis-run`, so it imports only what the
 interpreter has loaded already.
+
+What is heavy is loaded at the first request, not in the background from a client's import on: as
+tests/bench/startup.py measures it, a program that computes or calls at once waits as long either
+way, since two threads share one interpreter. Only one that idles in between would gain, at the cost
+of every program that imports a client and sends nothing, and of a thread that forks would meet. The
+first request waits for the SDK and one instrumentor; the rest is loaded in the worker's thread.
 """
 
 from __future__ import annotations

@@ -325,9 +325,9 @@ def finish() -> None:
     runtime = _State.runtime
     if runtime is None:
         return
-    from lupis_instrument import _launch
-
     runtime.shutdown()
+    from lupis_instrument import _launch  # not while the worker may be loading parts of it
+
     _launch.report(runtime.summary, runtime.account, runtime.delivery.store, runtime.config)
 
 
