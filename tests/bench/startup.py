@@ -269,11 +269,11 @@ def report_peer(name, base, rounds):
         call = write(folder, "one call", IMPORTS["httpx"], call=CALLS["httpx"])
         for program in (empty, call, write(folder, "idle")):
             found = measure(ways, program, rounds)
-            bare, peer = found["bare"], found[name]
+            bare, (answer, end, cpu, memory) = found["bare"], found[name]
             print(
                 f"{name:10} {program.stem:9} bare {bare[1] * MS:6.1f} ms"
-                f"   answer +{(peer[0] - bare[0]) * MS:6.1f}   end +{(peer[1] - bare[1]) * MS:6.1f}"
-                f"   memory +{peer[3] - bare[3]:5.1f} MB",
+                f"   answer +{(answer - bare[0]) * MS:6.1f}   end +{(end - bare[1]) * MS:6.1f}"
+                f"   cpu +{(cpu - bare[2]) * MS:6.1f}   memory +{memory - bare[3]:5.1f} MB",
                 flush=True,
             )
 
