@@ -173,3 +173,11 @@ def test_variables_and_a_shared_folder_are_enough(shared, bare, sink, llm, tmp_p
     assert (0, "[]\n", "") == (done.returncode, done.stdout, done.stderr)
     assert ["chat gpt-4o-mini"] == [span["name"] for span in sink.spans]
     assert "shop" == sink.spans[0]["resource"]["lupis.project.id"]
+
+
+def test_a_python_without_tls_delivers(run, llm):
+    """Some images' are built so; a collector beside the program needs none."""
+    code = "import sys\nsys.modules['ssl'] = sys.modules['_ssl'] = None\n" + CALL
+    done = run(code, env={"LLM_URL": llm.url})
+    assert (0, "") == (done.returncode, done.stderr)
+    assert ["chat gpt-4o-mini"] == [span["name"] for span in done.spans]
