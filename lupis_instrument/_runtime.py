@@ -174,14 +174,21 @@ class Runtime:
         Returns:
             Whether nothing is lost.
         """
-        due = monotonic() + self.config.shutdown_timeout
         self.tracking.close()
+        if not (self.spans.idle and self.events.idle):
+            self._load()
+        due = monotonic() + self.config.shutdown_timeout
         # Leaving the courier a little, whatever happens: it stores what cannot be sent.
         prepared = self._drain(self.config.shutdown_timeout * 0.9, stop=True)
         kept = [way.finish(max(0.0, due - monotonic())) for way in self._ways]
         self.account.note_lost("queue full", self.spans.dropped + self.events.dropped)
         self.account.note_lost("fault", self.spans.failed + self.events.failed)
         return prepared and all(kept)
+
+    def _load(self) -> None:
+        """Have what the workers need: loading it is no waiting, and must not use up the time."""
+        guarded("loading the pipeline", self._pipeline.get)
+        guarded("loading delivery", self._delivery.get)
 
     def _drain(self, seconds: float, *, stop: bool) -> bool:
         due = monotonic() + seconds
