@@ -175,8 +175,10 @@ class Runtime:
             Whether nothing is lost.
         """
         self.tracking.close()
-        if not (self.spans.idle and self.events.idle):
-            self._load()
+        if not (self._delivery.made or (self.spans.idle and self.events.idle)):
+            # What the workers load first is no waiting for others, and must not use up the time.
+            # Not loaded here: a signal's handler may have interrupted this thread doing so.
+            self._drain(_LOADING_SECONDS, stop=False)
         due = monotonic() + self.config.shutdown_timeout
         # Leaving the courier a little, whatever happens: it stores what cannot be sent.
         prepared = self._drain(self.config.shutdown_timeout * 0.9, stop=True)
@@ -184,11 +186,6 @@ class Runtime:
         self.account.note_lost("queue full", self.spans.dropped + self.events.dropped)
         self.account.note_lost("fault", self.spans.failed + self.events.failed)
         return prepared and all(kept)
-
-    def _load(self) -> None:
-        """Have what the workers need: loading it is no waiting, and must not use up the time."""
-        guarded("loading the pipeline", self._pipeline.get)
-        guarded("loading delivery", self._delivery.get)
 
     def _drain(self, seconds: float, *, stop: bool) -> bool:
         due = monotonic() + seconds
@@ -231,6 +228,7 @@ class Runtime:
 
 
 _REST_SECONDS = 0.5
+_LOADING_SECONDS = 5.0
 _WITHHELD = {"name": "[REDACTED]", "properties": {}, "metadata": {}}
 
 
