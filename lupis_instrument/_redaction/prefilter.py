@@ -2,14 +2,14 @@
 
 How a literal is written says where it is looked for; each in lower case:
 
-- ``bearer``: a word, anywhere in the text;
+- ``bearer``: a word, anywhere in the text; one within another is looked for first;
 - ``!q~``: anywhere, where its rarest character occurs; ``@&://``: where that before the ``&`` does;
 - ``ghp_``: letters or digits, then one of ``_-.``: in the long runs of characters that keys consist
   of, where ``ghp`` stands between such separators;
-- `` akia``, with a blank before: in the long runs, at the start or after a separator; of longer
-  ones the first four characters count;
+- `` aiza``, with a blank before: in the long runs;
+- ``20 akia``: in the long runs, where a piece between separators has as many characters and begins
+  so; the first four characters count;
 - ``=us6``: in the long runs, a whole piece between separators;
-- ``+_mmk``: anywhere in a long run;
 - ``#digits``, ``#ssn``, ``#dotted``: shapes without a fixed part.
 """
 
