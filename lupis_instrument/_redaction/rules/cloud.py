@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .rule import ALNUM, CHAIN, HEX, LOWER, PIECE, UPPER, URLSAFE, UUID, UUID_FORM, Rule, begin, key
+from .rule import ALNUM, CHAIN, HEX, LOWER, PIECE, UPPER, URLSAFE, UUID, Rule, begin, key
 
 # Access keys, and the ids of what they stand for.
 _AWS_IDS = ("AKIA", "ASIA", "ABIA", "ACCA", "AROA", "AIDA", "AGPA", "AIPA", "ANPA", "ANVA", "APKA")
@@ -10,7 +10,7 @@ _AWS_IDS = ("AKIA", "ASIA", "ABIA", "ACCA", "AROA", "AIDA", "AGPA", "AIPA", "ANP
 CLOUD_RULES: tuple[Rule, ...] = (
     Rule(
         "aws-access-key-id",
-        (*(f" {prefix.lower()}" for prefix in _AWS_IDS), " a3t"),
+        (*(f"20 {prefix.lower()}" for prefix in _AWS_IDS), "20 a3t"),
         (
             *(begin(prefix) + r"[A-Z0-9]{16}(?![A-Za-z0-9])" for prefix in _AWS_IDS),
             begin("A3T") + r"[A-Z0-9]{17}(?![A-Za-z0-9])",
@@ -23,7 +23,13 @@ CLOUD_RULES: tuple[Rule, ...] = (
         ),
         ("ASIA-PACIFIC-REGION", f"AKIA{UPPER[:12]}", f"AKIA{UPPER[:20]}"),
     ),
-    key("aws-mws", "Amazon MWS auth tokens", "amzn.mws.", UUID_FORM, UUID),
+    key(
+        "aws-mws",
+        "Amazon MWS auth tokens",
+        "amzn.mws.",
+        r"[0-9a-z]{8}(?:-[0-9a-z]{4}){3}-[0-9a-z]{12}",
+        UUID,
+    ),
     key("aws-appsync", "AWS AppSync keys", "da2-", r"[a-z0-9]{26}(?![\w\-])", LOWER[:26]),
     key(
         "alibaba",

@@ -62,18 +62,24 @@ CODE_RULES: tuple[Rule, ...] = (
         r"(?:[A-Za-z0-9\-]{1,20}_)?[0-9A-Za-z]{40,64}",
         HEX[:40],
     ),
-    key("artifactory", "JFrog Artifactory keys", "AKCp", r"[A-Za-z0-9]{10,}", ALNUM[:69]),
+    key("artifactory", "JFrog Artifactory keys", "AKCp", r"[A-Za-z0-9_\-]{10,}", ALNUM[:69]),
     key("artifactory-older", "JFrog Artifactory keys", "AKC", PIECE, ALNUM[:69])._replace(
         check=has_digit
     ),
-    key("jfrog-reference", "JFrog reference tokens", "cmVmdGtu", r"[A-Za-z0-9]{40,}", ALNUM[:56]),
+    key(
+        "jfrog-reference",
+        "JFrog reference tokens",
+        "cmVmd",
+        r"[A-Za-z0-9]{59}(?![A-Za-z0-9])",
+        ALNUM[:59],
+    ),
     key("octopus", "Octopus Deploy keys", "API-", r"[A-Z0-9]{26}(?![\w\-])", UPPER[:26]),
     key("launchdarkly", "LaunchDarkly keys", "api- sdk- mob-", UUID_FORM, UUID),
     key(
         "harness",
         "Harness tokens",
         "pat. sat.",
-        r"[A-Za-z0-9_\-]{22}\.[0-9a-f]{24}\.[A-Za-z0-9]{20,}",
+        r"[A-Za-z0-9_\-]{22}\.[0-9A-Za-z]{24}\.[A-Za-z0-9]{20,}",
         f"{ALNUM[:22]}.{HEX[:24]}.{ALNUM[:20]}",
     ),
     key("infracost", "Infracost keys", "ico-", r"[A-Za-z0-9]{32}(?![\w\-])", ALNUM[:32]),

@@ -26,7 +26,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
     Rule(
         "basic",
         ("basic",),
-        (r"basic(?<![a-z0-9]basic)(?:\s|\+|%20){1,4}[a-z0-9+/_\-]{8,}={0,2}(?![a-z0-9])",),
+        (r"basic(?<![a-z0-9]basic)(?:\s|\+|%20){1,8}[a-z0-9+/_\-]{8,}={0,2}(?![a-z0-9])",),
         "HTTP basic credentials, user and password in base64: RFC 7617.",
         ("Basic dXNlcjpzM2NyZXQ=", "Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
         ('Basic realm="api"', "basic authentication", "Basic understanding of things"),
@@ -35,7 +35,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "json-web-token",
-        (" eyj",),
+        ("4 eyj",),
         (
             begin("eyJ", r"A-Za-z0-9_\-")
             + r"[A-Za-z0-9_\-]{8,}\.(?:eyJ[A-Za-z0-9_\-]{16,}(?![A-Za-z0-9_\-.])"
@@ -57,7 +57,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "json-web-key",
-        ('"&kty',),
+        ("!kty",),
         (r"\"(?:d|k|p|q|dp|dq|qi)\\?\"\s{0,4}:\s{0,4}\\?\"(?P<secret>[A-Za-z0-9_\-]{16,})\\?\"",),
         "The private members of JSON Web Keys: RFC 7518, section 6.",
         (f'{{"kty":"EC","crv":"P-256","d":"{ALNUM[:43]}"}}',),
@@ -67,7 +67,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
         "paseto",
         "PASETO tokens",
         " ".join(f"v{n}.{p}." for n in "1234" for p in ("local", "public")),
-        r"[A-Za-z0-9_\-]{40,}(?:\.[A-Za-z0-9_\-]+)?",
+        r"[A-Za-z0-9_\-]{20,}(?:\.[A-Za-z0-9_\-]+)?",
         ALNUM[:80],
     ),
     key(
@@ -85,7 +85,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
                 "secret-pw",
             )
         ),
-        r"[A-Za-z0-9_\-]{40,}",
+        r"[A-Za-z0-9_\-]{16,}",
         ALNUM[:43],
     ),
     key("ntlm", "NTLM messages", "TlRMTVNTUAA", r"[A-Za-z0-9+/_\-]{20,}={0,2}", ALNUM[:60]),
@@ -113,7 +113,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "private-key-base64",
-        (" ls0t",),
+        ("14 ls0tls1crudjti",),
         (begin("LS0tLS1CRUdJTi") + r"[A-Za-z0-9+/]{60,}={0,2}",),
         "Private keys in PEM, in base64 once more, as Kubernetes keeps them.",
         (f"LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0tCk1JSUV2{ALNUM[:80]}",),
@@ -148,7 +148,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "signature",
-        ("!sig=", "!signature="),
+        ("sig&sig=", "sig&signature="),
         (r"sig(?<![a-z0-9]sig)(?:nature)?=[\"']?(?P<secret>[a-z0-9%+/=_\-.~]{16,})",),
         "What signs an address or a request (Azure SAS, AWS, Google): who has it may repeat it.",
         (f"https://x/?sv=1&sig={ALNUM[:30]}%3D", f"X-Amz-Signature={HEX[:64]}"),
@@ -157,7 +157,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "authorization-code",
-        ("!?code=", "!&code="),
+        ("!code=",),
         (r"[?&]code=(?P<secret>[a-z0-9%+/=_\-.~]{20,})",),
         "OAuth 2.0 authorization codes (RFC 6749, section 4.1) and keys of Azure Functions.",
         (
@@ -201,7 +201,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
         "generated-secret",
         ("token", "secret", "pass", "pwd"),
         tuple(
-            word + r"(?![a-z0-9_])(?:\s{1,4}string\s{0,4}=)?[\s(,>|:=\"'`]{1,12}"
+            word + r"(?![a-z0-9_])(?!\r?\n[a-z0-9])(?:\s{1,4}string\s{0,4}=)?[\s(,>|:=\"'`]{1,12}"
             r"(?P<secret>[a-z0-9+/_\-]{20,}={0,2})(?![\w.%])"
             for word in ("token", "secret", "pass(?:w(?:or)?d|phrase)", "pwd")
         ),
@@ -227,7 +227,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "command-user",
-        (":&curl",),
+        ("!curl",),
         (
             r"curl(?=\s)[^\n]{0,300}?\s(?:-[uU]|--(?:proxy-)?user)[\s=]{0,2}[\"']?[^\s\"':]{1,80}:(?P<secret>(?!\$[A-Z{])[^\s\"']{3,200})",
         ),

@@ -38,7 +38,7 @@ LLM_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "google-api-key",
-        (" aiza",),
+        ("4 aiza",),
         (begin("AIza") + r"[A-Za-z0-9_\-]{35}(?![A-Za-z0-9_\-])",),
         "Google API keys (Gemini, Maps, Firebase): https://cloud.google.com/docs/authentication/api-keys",
         (f"AIza{ALNUM[:35]}", f"https://x.googleapis.com/?key=AIzaSy{ALNUM[:15]}-{ALNUM[:17]}"),

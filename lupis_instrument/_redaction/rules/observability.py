@@ -23,17 +23,17 @@ WATCH_RULES: tuple[Rule, ...] = (
     key(
         "dynatrace",
         "Dynatrace tokens",
-        "dt0c01. dt0s01. dt0s02. dt0s03. dt0s04. dt0s06. dt0s08. dt0s16.",
-        r"[A-Z0-9]{8,24}\.[A-Z0-9]{64}(?![\w])",
+        " ".join(f"dt0{kind}{number:02}." for kind in "acs" for number in range(1, 21)),
+        r"[A-Za-z0-9]{8,24}\.[A-Za-z0-9]{64}(?![\w])",
         f"{UPPER[:24]}.{UPPER[:64]}",
     ),
     Rule(
         "new-relic-license",
         ("+nral",),
-        (r"[0-9a-z](?<![A-Za-z0-9].)[0-9a-z]{5}[0-9a-f]{26,34}(?:FFFF)?NRAL(?![A-Za-z0-9])",),
+        (r"NRAL(?![A-Za-z0-9])(?<=(?<![A-Za-z0-9])(?P<head>[0-9A-Za-z]{36})NRAL)",),
         "New Relic license keys end with NRAL.",
-        (f"eu01xx{HEX[:30]}FFFFNRAL", f"{HEX[:36]}NRAL"),
-        (f"{HEX[:20]}NRAL",),
+        (f"eu01xx{HEX[:26]}FFFFNRAL", f"{HEX[:36]}NRAL"),
+        (f"{HEX[:20]}NRAL", f"{HEX[:40]}NRAL"),
     ),
     key("posthog", "PostHog keys", "pha_ phc_ phr_ phs_ phx_"),
     key(

@@ -16,9 +16,9 @@ class Rule(NamedTuple):
         literals: Lower-case parts, one of which every match contains: they decide whether a regex
             runs at all. See `prefilter` for how they are written.
         regexes: One for all literals, or one for each. What is hidden is the group ``secret`` if
-            there is one, else all that matches. Those that begin with plain characters are
-            searched for quickest. Every repeat is bounded, or ends where it must, so that the time
-            is linear in the text.
+            there is one, else all that matches, and before it the group ``head`` of a look-behind.
+            Those that begin with plain characters are searched for quickest. Every repeat is
+            bounded, or ends where it must, so that the time is linear in the text.
         reason: Why it is a secret, and where its form is documented if not by its owner.
         examples: Texts with a match.
         near_misses: Texts that resemble one and must stay as they are.
@@ -43,7 +43,6 @@ ALNUM = "7hQ2mZx9Kp4LwR8sTb3NvY6cJd1GfA5eUo0iXtBqWyPzHkMnVrCgSjDlFa2E4u6O8I" * 6
 HEX = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08" * 4
 UPPER = "K7Q2MZX9P4LWR8STB3NVY6CJ5GFA5EUO6IXT" * 4
 LOWER = UPPER.lower()
-HEX_DIGITS = "0123456789abcdef"
 UUID = "3f2b1c4d-5e6f-4a7b-8c9d-0e1f2a3b4c5d"
 CHAIN = f"{ALNUM[:22]}-{ALNUM[30:41]}_{ALNUM[50:70]}"
 
@@ -54,6 +53,9 @@ BEFORE_NAME = r"A-Za-z0-9_\-"
 PIECE = r"[A-Za-z0-9]{20,}"
 URLSAFE = r"[A-Za-z0-9_\-]{20,}"
 UUID_FORM = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+
+# A body that begins with letters and digits only, and how many at least.
+_UNBROKEN = re.compile(r"\[[A-Za-z0-9\-]+\]\{([0-9]{2,})")
 
 
 def begin(prefix: str, before: str = BEFORE) -> str:
@@ -75,7 +77,7 @@ def key(
     fixed = prefixes.split()
     return Rule(
         name,
-        tuple(_as_literal(prefix) for prefix in fixed),
+        tuple(_as_literal(prefix, body) for prefix in fixed),
         tuple(begin(prefix, start) + body for prefix in fixed),
         f"{owner}.",
         tuple(f"{prefix}{sample}" for prefix in fixed),
@@ -84,8 +86,12 @@ def key(
     )
 
 
-def _as_literal(prefix: str) -> str:
+def _as_literal(prefix: str, body: str) -> str:
+    """The literal of a key by its prefix; of one without separators, with its least length."""
     lowered = prefix.lower()
+    least = _UNBROKEN.match(body)
     if set(lowered) & set("$~"):
         return f"!{lowered}"
-    return lowered if set(lowered) & set("-_.") else f" {lowered}"
+    if set(lowered) & set("-_."):
+        return lowered
+    return f"{len(prefix) + int(least.group(1)) if least else 4} {lowered}"

@@ -9,7 +9,6 @@ from .rule import (
     BEFORE_NAME,
     CHAIN,
     HEX,
-    HEX_DIGITS,
     LOWER,
     PIECE,
     UPPER,
@@ -25,18 +24,18 @@ SERVICE_RULES: tuple[Rule, ...] = (
     key(
         "slack",
         "Slack tokens: https://api.slack.com/concepts/token-types",
-        "xoxa- xoxb- xoxc- xoxd- xoxe- xoxo- xoxp- xoxr- xoxs- xapp-",
+        "xoxa- xoxb- xoxc- xoxd- xoxe- xoxo- xoxp- xoxq- xoxr- xoxs- xapp-",
         r"[A-Za-z0-9%/+\-]{10,}",
         f"1-{HEX[:10]}-{ALNUM[:24]}",
     ),
     Rule(
         "webhook-url",
-        ("!hooks.slack.com/", "!hooks.zapier.com/", "!/webhook"),
+        ("hook",),
         (
             (
-                r"(?:hooks\.slack\.com/(?:services|workflows|triggers)/"
-                r"|discord(?:app)?\.com/api/webhooks/\d{10,20}/|"
-                r"webhook\.office\.com/webhookb2/|hooks\.zapier\.com/hooks/catch/)(?P<secret>[A-Za-z0-9_@+/\-]{15,})"
+                r"hook(?:s\.slack\.com/(?:services|workflows|triggers)/|s\.zapier\.com/hooks/catch/"
+                r"|(?<=/webhook)s/\d{10,24}/|(?<=office\.com/webhook)b2/)"
+                r"(?P<secret>[A-Za-z0-9_@+/\-]{15,})"
             ),
         ),
         "Incoming webhooks: whoever knows the address may post.",
@@ -66,28 +65,28 @@ SERVICE_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "telegram-bot",
-        ("!:aa",),
-        (r"(?<![0-9A-Za-z])[0-9]{8,10}:AA[A-Za-z0-9_\-]{32,34}(?![A-Za-z0-9_\-])",),
+        ("!:a",),
+        (r":A(?<=[0-9]{5}:A)(?P<secret>[A-Za-z0-9_\-]{33,35})(?![A-Za-z0-9_\-])",),
         "Telegram bot tokens: https://core.telegram.org/bots/api#authorizing-your-bot",
         (
             f"110201543:AA{ALNUM[:33]}",
-            f"https://api.telegram.org/bot110201543:AA{ALNUM[:33]}/getMe".replace("bot1", "bot/1"),
+            f"https://api.telegram.org/bot110201543:AA{ALNUM[:33]}/getMe",
         ),
-        ("110201543:AAshort", f"1102:AA{ALNUM[:33]}"),
+        ("110201543:AAshort", f"1102:AA{ALNUM[:33]}", f"110201543:AA{ALNUM[:60]}"),
     ),
-    key("twilio-key", "Twilio API key SIDs", "SK", r"[0-9a-z]{32}(?![A-Za-z0-9])", HEX[:32]),
+    key("twilio-key", "Twilio API key SIDs", "SK", r"[0-9A-Za-z]{32}(?![A-Za-z0-9])", HEX[:32]),
     key(
         "twilio-account",
         "Twilio account SIDs, the user names of its basic authentication",
         "AC",
-        r"[0-9a-z]{32}(?![A-Za-z0-9])",
+        r"[0-9A-Za-z]{32}(?![A-Za-z0-9])",
         HEX[:32],
-    )._replace(literals=tuple(f" ac{a}{b}" for a in HEX_DIGITS for b in HEX_DIGITS)),
+    ),
     key(
         "sendgrid",
         "SendGrid keys",
         "SG.",
-        r"[A-Za-z0-9_\-]{16,32}\.[A-Za-z0-9_\-]{16,64}",
+        r"(?:[A-Za-z0-9_\-]{16,32}\.[A-Za-z0-9_\-]{16,64}|[A-Za-z0-9_\-.=]{66})",
         f"{ALNUM[:22]}.{ALNUM[:43]}",
     ),
     key(
@@ -102,8 +101,8 @@ SERVICE_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "mailchimp",
-        tuple(f"=us{number}" for number in range(1, 30)),
-        (r"[0-9a-z](?<![A-Za-z0-9].)[0-9a-z]{31}-us[0-9]{1,2}(?![\w\-])",),
+        tuple(f"=us{number}" for number in range(1, 100)),
+        (r"-us(?<=(?<![A-Za-z0-9])(?P<head>[0-9A-Za-z]{32})-us)[0-9]{1,2}(?![\w\-])",),
         "Mailchimp keys end with their data centre: https://mailchimp.com/developer/marketing/docs/fundamentals",
         (f"{HEX[:32]}-us6", f"key={HEX[8:40]}-us21"),
         (f"{HEX[:30]}-us6", f"{HEX[:32]}-use"),
@@ -122,12 +121,17 @@ SERVICE_RULES: tuple[Rule, ...] = (
         r"[0-9A-Fa-f]{32}(?![\w])",
         HEX[:32],
     ),
-    key("square", "Square tokens and secrets", "sq0atp- sq0csp- sq0idp-", r"[A-Za-z0-9_\-]{22,43}"),
+    key(
+        "square",
+        "Square tokens and secrets",
+        "sq0atp- sq0csp- sq0idp- sq0idb- sq0acp-",
+        r"[A-Za-z0-9_\-]{22,43}",
+    ),
     key(
         "square-access",
         "Square access tokens",
         "EAAA",
-        r"[A-Za-z0-9_\-]{60}(?![\w\-])",
+        r"[A-Za-z0-9_\-]{22,60}(?![\w\-])",
         ALNUM[:60],
     ),
     key(
@@ -147,7 +151,7 @@ SERVICE_RULES: tuple[Rule, ...] = (
     Rule(
         "facebook-app",
         ("!|",),
-        (r"(?<![\w|])[0-9]{12,18}(?:\||%7[cC])[A-Za-z0-9_\-]{24,32}(?![\w\-|])",),
+        (r"\|(?<=[0-9]{12}\|)(?P<secret>[A-Za-z0-9_\-]{24,40})(?![\w\-|])",),
         "Facebook app access tokens: app id and secret.",
         (f"access is 1234567890123456|{ALNUM[:27]}",),
         (f"12345|{ALNUM[:27]}", "1234567890123456|short"),
@@ -197,12 +201,12 @@ SERVICE_RULES: tuple[Rule, ...] = (
         "00D",
         r"[A-Za-z0-9]{12,15}![A-Za-z0-9._]{20,}",
         f"{ALNUM[:12]}!{ALNUM[:96]}",
-    )._replace(literals=("!00d",)),
+    )._replace(literals=("!&00d",)),
     key(
         "salesforce-consumer",
         "Salesforce consumer keys",
         "3MVG",
-        r"[A-Za-z0-9_.]{75,}",
+        r"[A-Za-z0-9_.]{50,}",
         ALNUM[:81],
     ),
     key("hubspot", "HubSpot private app tokens", "pat-na1- pat-na2- pat-eu1-", UUID_FORM, UUID),
@@ -211,15 +215,15 @@ SERVICE_RULES: tuple[Rule, ...] = (
         "notion",
         "Notion tokens",
         "ntn_ secret_",
-        r"[A-Za-z0-9]{40,}",
+        r"[A-Za-z0-9_\-]{40,}",
         ALNUM[:46],
         start=BEFORE_NAME,
     ),
     key("figma", "Figma tokens", "figd_ figu_", URLSAFE, CHAIN),
-    key("typeform", "Typeform tokens", "tfp_", r"[A-Za-z0-9_\-.]{40,}", ALNUM[:59]),
+    key("typeform", "Typeform tokens", "tfp_", r"[A-Za-z0-9_\-.=]{40,}", ALNUM[:59]),
     key("contentful", "Contentful tokens", "CFPAT-", URLSAFE, ALNUM[:43]),
-    key("frameio", "Frame.io tokens", "fio-u-", URLSAFE, ALNUM[:64]),
-    key("dropbox", "Dropbox access tokens", "sl. sl.u.", r"[A-Za-z0-9_\-]{77,}", ALNUM[:135]),
+    key("frameio", "Frame.io tokens", "fio-u-", r"[A-Za-z0-9_\-=]{20,}", ALNUM[:64]),
+    key("dropbox", "Dropbox access tokens", "sl. sl.u.", r"[A-Za-z0-9_\-=]{77,}", ALNUM[:135]),
     Rule(
         "airtable",
         ("#dotted",),
@@ -267,7 +271,7 @@ SERVICE_RULES: tuple[Rule, ...] = (
         "age",
         "age identities",
         "AGE-SECRET-KEY-1",
-        r"[QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{58}",
+        r"[A-Z0-9]{58}",
         "QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L" * 2,
     )._replace(examples=(f"AGE-SECRET-KEY-1{('QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L' * 2)[:58]}",)),
     key("clickhouse", "ClickHouse Cloud secrets", "4b1d", r"[A-Za-z0-9]{38}(?![\w])", ALNUM[:38]),
