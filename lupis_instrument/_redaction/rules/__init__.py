@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .cloud import CLOUD_RULES
+from .commands import COMMAND_RULES
 from .development import CODE_RULES
 from .general import GENERAL_RULES
 from .llm import LLM_RULES
@@ -13,5 +14,11 @@ from .services import SERVICE_RULES
 __all__ = ["RULES", "Rule"]
 
 RULES: tuple[Rule, ...] = (
-    LLM_RULES + CLOUD_RULES + CODE_RULES + SERVICE_RULES + WATCH_RULES + GENERAL_RULES
+    LLM_RULES
+    + CLOUD_RULES
+    + CODE_RULES
+    + SERVICE_RULES
+    + WATCH_RULES
+    + GENERAL_RULES
+    + COMMAND_RULES
 )

@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from .rule import ALNUM, CHAIN, HEX, LOWER, PIECE, UPPER, URLSAFE, UUID, Rule, begin, key
+from lupis_instrument._redaction.checks import is_generated
+
+from .rule import (
+    ALNUM,
+    BEFORE_NAME,
+    CHAIN,
+    HEX,
+    LOWER,
+    PIECE,
+    UPPER,
+    URLSAFE,
+    UUID,
+    Rule,
+    begin,
+    key,
+)
 
 # Access keys, and the ids of what they stand for.
 _AWS_IDS = ("AKIA", "ASIA", "ABIA", "ACCA", "AROA", "AIDA", "AGPA", "AIPA", "ANPA", "ANVA", "APKA")
@@ -52,7 +67,7 @@ CLOUD_RULES: tuple[Rule, ...] = (
         "t1.",
         r"[A-Za-z0-9_\-]{1,200}={0,2}\.[A-Za-z0-9_\-]{80,90}={0,2}",
         f"{ALNUM[:40]}.{ALNUM[:86]}",
-    ),
+    )._replace(literals=("!t1.",)),
     Rule(
         "azure-client-secret",
         ("!q~",),
@@ -86,6 +101,18 @@ CLOUD_RULES: tuple[Rule, ...] = (
         ALNUM[:43],
     ),
     key("vault", "HashiCorp Vault tokens", "hvs. hvb. hvr.", URLSAFE, ALNUM[:90]),
+    Rule(
+        "vault-older",
+        ("s.", "b."),
+        tuple(
+            begin(prefix, rf"{BEFORE_NAME}.") + r"[A-Za-z0-9]{24}(?![\w.\-])"
+            for prefix in ("s.", "b.")
+        ),
+        "HashiCorp Vault tokens of before 1.10.",
+        (f"s.{ALNUM[:24]}", f"X: b.{ALNUM[1:25]}"),
+        ("s.someAttributeOfALongName", f"hs.{ALNUM[:24]}", f"s.{ALNUM[:24]}.x"),
+        is_generated,
+    ),
     Rule(
         "terraform",
         ("atlasv1.",),

@@ -7,10 +7,11 @@ from lupis_instrument._redaction.checks import (
     is_credential,
     is_encoded_key,
     is_generated,
+    is_private_der,
     passes_luhn,
 )
 
-from .rule import ALNUM, HEX, UUID, Rule, begin, key
+from .rule import ALNUM, BEFORE_NAME, HEX, UUID, Rule, begin, key
 
 GENERAL_RULES: tuple[Rule, ...] = (
     Rule(
@@ -47,6 +48,18 @@ GENERAL_RULES: tuple[Rule, ...] = (
             "eyJhbGciOiJub25lIn0.eyJzdWIiOiIxMjM0In0",
         ),
         ("eyJhbGciOiJIUzI1NiJ9", "eyJhbGciOiJIUzI1NiJ9.eyJz"),
+    ),
+    Rule(
+        "json-web-token-like",
+        ("!.ey",),
+        (
+            begin("ey", BEFORE_NAME)
+            + r"[A-Za-z0-9_\-]{17,}\.ey[A-Za-z0-9_\-]{17,}(?:\.[A-Za-z0-9_\-]{0,1024}={0,2})?",
+        ),
+        "JSON Web Tokens whose JSON begins with a blank or a line end.",
+        (f"ewogICJhbGciOiAiSFMyNTYi.eyAic3ViIjogIjEyMzQi.{ALNUM[:43]}".replace("ew", "ey", 1),),
+        ("eye.eyebrow", f"key{ALNUM[:20]}.ey{ALNUM[:20]}"),
+        has_digit,
     ),
     key(
         "json-web-token-base64",
@@ -88,13 +101,29 @@ GENERAL_RULES: tuple[Rule, ...] = (
         r"[A-Za-z0-9_\-]{16,}",
         ALNUM[:43],
     ),
+    Rule(
+        "der-private-key",
+        ("60 mii", "60 mig", "60 mhcc", "60 mhqc", "60 mc4c"),
+        tuple(
+            begin(start, r"A-Za-z0-9+/") + r"[A-Za-z0-9+/]{56,}={0,2}"
+            for start in ("MII", "MIG", "MHcC", "MHQC", "MC4C")
+        ),
+        "Private keys in DER, in base64: RFC 5958, RFC 8017, RFC 5915.",
+        (
+            f"MIIEvQIBADANBgkqhkiG9w0BAQEFAASC{ALNUM[:100]}",
+            f"MC4CAQAwBQYDK2VwBCIEI{ALNUM[:43]}=",
+        ),
+        (f"MIIDdzCCAl+gAwIBAgIEAgAAuTANBgkq{ALNUM[:100]}", f"MIIB{ALNUM[:100]}"),
+        is_private_der,
+    ),
     key("ntlm", "NTLM messages", "TlRMTVNTUAA", r"[A-Za-z0-9+/_\-]{20,}={0,2}", ALNUM[:60]),
     Rule(
         "private-key",
-        ("private key",),
+        ("private key", "private+key"),
         (
             (
-                r"(?:-{4,5} ?)?BEGIN (?:[A-Z0-9]{1,12} ){0,4}PRIVATE KEY(?: BLOCK)?(?: ?-{4,5})?"
+                r"(?:-{4,5} ?)?BEGIN[ +](?:[A-Z0-9]{1,12}[ +]){0,4}PRIVATE[ +]KEY(?:[ +]BLOCK)?"
+                r"(?: ?-{4,5})?"
                 r"(?:(?!-----END|---- END)[^\"'`<>{}]){0,16384}"
                 r"(?:-{4,5} ?END [A-Z0-9 ]{1,60}-{4,5})?"
             ),
@@ -202,8 +231,13 @@ GENERAL_RULES: tuple[Rule, ...] = (
         ("token", "secret", "pass", "pwd"),
         tuple(
             word + r"(?![a-z0-9_])(?!\r?\n[a-z0-9])(?:\s{1,4}string\s{0,4}=)?[\s(,>|:=\"'`]{1,12}"
-            r"(?P<secret>[a-z0-9+/_\-]{20,}={0,2})(?![\w.%])"
-            for word in ("token", "secret", "pass(?:w(?:or)?d|phrase)", "pwd")
+            r"(?P<secret>[a-z0-9+/_\-]{16,}={0,2})(?![\w.%])"
+            for word in (
+                "token(?<!public.token)(?<!publictoken)",
+                "secret",
+                "pass(?:w(?:or)?d|phrase)",
+                "pwd",
+            )
         ),
         "What looks drawn at random and follows such a word without being assigned to it.",
         (
@@ -226,72 +260,15 @@ GENERAL_RULES: tuple[Rule, ...] = (
         fold=True,
     ),
     Rule(
-        "command-user",
-        ("!curl",),
-        (
-            r"curl(?=\s)[^\n]{0,300}?\s(?:-[uU]|--(?:proxy-)?user)[\s=]{0,2}[\"']?[^\s\"':]{1,80}:(?P<secret>(?!\$[A-Z{])[^\s\"']{3,200})",
-        ),
-        "User and password on the command line of curl.",
-        (
-            "curl -s -u admin:hunter22 https://x/",
-            "curl https://x --user 'me:pa55word'",
-            "curl -U me:pa55word x",
-        ),
-        ("curl -u admin https://x/", "curl/8.4.0", 'curl -u "$USER:$PASSWORD" https://x/'),
-        concealed=True,
-    ),
-    Rule(
-        "command-bearer",
-        ("--oauth2-bearer",),
-        (r"--oauth2-bearer[\s=]{1,4}[\"']?(?P<secret>[^\s\"']{3,4096})",),
-        "Bearer tokens on the command line of curl.",
-        ('curl --oauth2-bearer "eZs2fjkjD8hUcsQ37b8z==" https://x/',),
-        ("see --oauth2-bearer",),
-        concealed=True,
-    ),
-    Rule(
-        "secure-string",
-        ("convertto-securestring",),
-        (
-            r"convertto-securestring\s{1,4}(?:-[a-z]{1,16}\s{1,4}){0,4}(?P<a>[\"'])(?P<secret>[^\"'\n]{1,200})(?P=a)",
-        ),
-        "Passwords in PowerShell.",
-        (
-            'ConvertTo-SecureString "P4ss word" -AsPlainText',
-            "ConvertTo-SecureString -AsPlainText -Force -String 'P4ss word'",
-        ),
-        ("ConvertTo-SecureString $value",),
-        concealed=True,
-        fold=True,
-    ),
-    Rule(
-        "sql-password",
-        ("identified",),
-        (
-            (
-                r"identified\s{1,4}(?:with\s{1,4}[\"'`]?\w{1,40}[\"'`]?\s{1,4})?by\s{1,4}"
-                r"(?:password\s{1,4})?(?P<a>[\"'])(?P<secret>[^\"'\n]{1,200})(?P=a)"
-            ),
-        ),
-        "Passwords in SQL.",
-        (
-            "CREATE USER a IDENTIFIED BY 'hunter2'",
-            "ALTER USER a IDENTIFIED WITH mysql_native_password BY 'hunter2'",
-        ),
-        ("the plant was identified by its leaves",),
-        concealed=True,
-        fold=True,
-    ),
-    Rule(
         "card-number",
         ("#digits",),
         (
             (
                 r"[2-6](?<![\w.\-].)(?:(?:(?<=4)\d{3}|(?<=5)[1-5]\d\d|(?<=2)(?:2[2-9]|[3-6]\d|7[01])\d"
                 r"|(?<=6)(?:011|4[4-9]\d|[25]\d\d)|(?<=3)5[2-8]\d)"
-                r"(?P<a>[ \-]?)\d{4}(?P=a)\d{4}(?P=a)\d{4}"
-                r"|(?<=3)[47]\d\d(?P<b>[ \-]?)\d{6}(?P=b)\d{5}"
-                r"|(?<=3)(?:0[0-5]|[68]\d)\d(?P<c>[ \-]?)\d{6}(?P=c)\d{4})(?![\w\-]|\.\d)"
+                r"(?P<a>[ +\-]?)\d{4}(?P=a)\d{4}(?P=a)\d{4}"
+                r"|(?<=3)[47]\d\d(?P<b>[ +\-]?)\d{6}(?P=b)\d{5}"
+                r"|(?<=3)(?:0[0-5]|[68]\d)\d(?P<c>[ +\-]?)\d{6}(?P=c)\d{4})(?![\w\-]|\.\d)"
             ),
         ),
         "Payment card numbers by their issuers' ranges (ISO/IEC 7812), check digit verified.",

@@ -43,4 +43,11 @@ WATCH_RULES: tuple[Rule, ...] = (
         r"[A-Za-z0-9_\-]{20,}\.[A-Za-z0-9_\-]{20,}",
         f"{ALNUM[:60]}.{ALNUM[:22]}",
     ),
+    key(
+        "mapbox-older",
+        "Mapbox tokens",
+        "pk. sk.",
+        r"[A-Za-z0-9]{60}\.[A-Za-z0-9]{22}(?![\w\-])",
+        f"{ALNUM[:60]}.{ALNUM[:22]}",
+    ),
 )
