@@ -193,6 +193,17 @@ def test_carried_names_are_texts_of_their_own():
     assert {"lupis.metadata.7hQ2***a1a1": 1} == REDACTOR.attributes({f"lupis.metadata.{key}": 1})
 
 
+@pytest.mark.parametrize(
+    "key", ["AIza" + "Sy7hQ2mZx9Kp4LwR8sTb3NvY6cJd1GfA5eU", "AKIA" + "K7Q2MZX9P4LWR8ST"]
+)
+def test_key_as_the_name_of_a_header(key):
+    """Spans have headers' names in lower case; what looks drawn at random in one is hidden."""
+    name = f"http.request.header.x-{key.lower()}"
+    assert key.lower()[4:-4] not in repr(REDACTOR.attributes({name: ["1"]}))
+    digest = "http.request.header.x-amz-server-side-encryption-customer-key-md5"
+    assert {digest: ["1"]} == REDACTOR.attributes({digest: ["1"]})
+
+
 def test_names_that_hide_are_told():
     """By the rule, or not at all."""
     assert "name:api key" == REDACTOR.hides("http.request.header.x-api-key")

@@ -8,7 +8,7 @@ import string
 from typing import NamedTuple
 from urllib.parse import quote, quote_plus
 
-from lupis_instrument._redaction import NAMES, RULES, Rule
+from lupis_instrument._redaction import NAMES, RULES, Redactor, Rule
 from lupis_instrument._redaction.engine import find_by_rule
 
 SHOWN = 4
@@ -72,9 +72,9 @@ def name_one(words: str) -> tuple[str, str]:
 
 def names_a_header(canary: Canary) -> bool:
     """Whether a text can be a header's name, which spans have in lower case, and be known there."""
-    rule = next(rule for rule in RULES if rule.id == canary.rule)
-    text = canary.text
-    return bool(re.fullmatch(r"[\w.\-]+", text) and found_by(rule, text.lower()))
+    name = f"http.request.header.{canary.text.lower()}"
+    known = name not in Redactor().attributes({name: ""})
+    return bool(re.fullmatch(r"[\w.\-]+", canary.text) and known)
 
 
 def plant_all() -> list[Canary]:
