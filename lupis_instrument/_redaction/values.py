@@ -14,6 +14,7 @@ _NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 _REACH = 64
 _LONGEST_QUOTED = 8192
 _LONGEST_NESTED = 4096
+_NEAR, _FAR = 64, 512
 
 _RUN = re.compile(rf"(?:[^{END}]|[)\]}}](?=[^{END}])|[\"'](?=\w)|\\(?![\\\"'`\s]|$))+", re.ASCII)
 _DIGITS = re.compile(r"\d[\d .\-]{1,30}\d", re.ASCII)
@@ -74,15 +75,35 @@ class NameFinder:
         row = self._row(text, start, match)
         if row is None:
             return None
-        place = _find_value(text, start, match, row)
-        if place is None or self._is_harmless(text, place, match, row):
-            return None
-        weak = row.value == "drawn" or must_look_drawn(text, start, match)
-        if weak and not looks_drawn(text[place.start : place.end]):
+        place = self._find_value(text, start, match, row)
+        if place is None:
             return None
         # A quoted name is data, JSON mostly: without its quotes the value would break the syntax.
         quotes = 0 if match.group("close") else place.quotes
         return Hit(place.start, place.end, self.rule, concealed=True, quotes=quotes)
+
+    def _find_value(self, text: str, start: int, match: re.Match[str], row: Name) -> _Place | None:
+        """Where the value stands; None if there is none that has to be hidden.
+
+        What is rejected is looked at in part only: else the time would grow with the square of a
+        text that is full of names.
+        """
+        position = _after_annotation(text, match.end())
+        if NO_VALUE.match(text, position) or (
+            text[position : position + 1] not in QUOTES
+            and is_code(text, position, match, self._names)
+        ):
+            return None
+        weak = row.value == "drawn" or must_look_drawn(text, start, match)
+        near = min(position + (_NEAR if weak or not row.numbers else _FAR), len(text))
+        place = _find_end(text, start, position, match, row, near)
+        if place is None or self._is_harmless(text, place, match, row):
+            return None
+        if weak and not looks_drawn(text[place.start : place.end]):
+            return None
+        if place.end < near:
+            return place
+        return _find_end(text, start, position, match, row, len(text))
 
     def _is_harmless(self, text: str, place: _Place, match: re.Match[str], row: Name) -> bool:
         value = text[place.start : place.end].strip()
@@ -90,8 +111,7 @@ class NameFinder:
             return True
         if place.quotes:
             return False
-        data = bool(match.group("close"))
-        return is_no_secret(value, row, data=data) or is_code(text, place.start, match, self._names)
+        return is_no_secret(value, row, data=bool(match.group("close")))
 
     def _row(self, text: str, start: int, match: re.Match[str]) -> Name | None:
         """The row for this name, or for it and the word before: ``API key: …``."""
@@ -149,52 +169,55 @@ def _name_start(text: str, position: int) -> int:
     return start
 
 
-def _find_value(text: str, start: int, match: re.Match[str], row: Name) -> _Place | None:
-    position = match.end()
+def _after_annotation(text: str, position: int) -> int:
     annotation = _ANNOTATION.match(text, position)
-    if annotation:
-        position = annotation.end()
-    if NO_VALUE.match(text, position):
-        return None
+    return annotation.end() if annotation else position
+
+
+def _find_end(  # noqa: PLR0917 - all of what bears on it
+    text: str, start: int, position: int, match: re.Match[str], row: Name, limit: int
+) -> _Place | None:
+    """Where the value ends that begins at a position, looked for up to a limit."""
     opening = _OPENING.match(text, position)
     if opening:
-        return _quoted(text, opening)
+        return _quoted(text, opening, limit)
     if text[position : position + 1] in {"[", "{"}:
-        return _nested(text, position)
+        return _nested(text, position, limit)
     if row.value == "line" and match.group("sign") and "=" not in match.group("sign"):
-        return _rest_of_line(text, start, position)
-    return _unquoted(text, position, row)
+        return _rest_of_line(text, start, position, limit)
+    return _unquoted(text, position, row, limit)
 
 
-def _quoted(text: str, opening: re.Match[str]) -> _Place:
+def _quoted(text: str, opening: re.Match[str], limit: int) -> _Place:
     """Up to the same quotation mark, one escaped more deeply being part of the value."""
     mark = opening.group(1)
     start = opening.end()
     escapes = len(mark) - 1
-    position = text.find(mark[-1], start, start + _LONGEST_QUOTED)
+    last = min(limit, start + _LONGEST_QUOTED)
+    position = text.find(mark[-1], start, last)
     while position >= 0:
         slashes = position - len(text[start:position].rstrip("\\")) - start
         if slashes <= escapes or (not escapes and slashes % 2 == 0):
             return _Place(start, position - min(slashes, escapes), len(mark))
-        position = text.find(mark[-1], position + 1, start + _LONGEST_QUOTED)
-    line = _LINE.match(text, start)
+        position = text.find(mark[-1], position + 1, last)
+    line = _LINE.match(text, start, limit)
     return _Place(start, line.end() if line else start)
 
 
-def _nested(text: str, start: int) -> _Place:
+def _nested(text: str, start: int, limit: int) -> _Place:
     """A list or object up to its closing bracket, or to the end of the line if there is none."""
     depth = 0
-    for match in _BRACKET.finditer(text, start, start + _LONGEST_NESTED):
+    for match in _BRACKET.finditer(text, start, min(limit, start + _LONGEST_NESTED)):
         depth += 1 if match.group() in "[{" else -1
         if depth == 0:
             return _Place(start, match.end())
-    line = _LINE.match(text, start)
+    line = _LINE.match(text, start, limit)
     return _Place(start, line.end() if line else start)
 
 
-def _rest_of_line(text: str, start: int, position: int) -> _Place:
+def _rest_of_line(text: str, start: int, position: int, limit: int) -> _Place:
     """A header field's value; it ends before the quotation mark that stands before the name."""
-    line = _LINE.match(text, position)
+    line = _LINE.match(text, position, limit)
     end = line.end() if line else position
     if start and text[start - 1] in QUOTES:
         close = text.find(text[start - 1], position, end)
@@ -202,11 +225,11 @@ def _rest_of_line(text: str, start: int, position: int) -> _Place:
     return _Place(position, position + len(text[position:end].rstrip("\\ \t")))
 
 
-def _unquoted(text: str, position: int, row: Name) -> _Place | None:
+def _unquoted(text: str, position: int, row: Name, limit: int) -> _Place | None:
     if row.value == "digits":
         digits = _DIGITS.match(text, position)
         if digits:
             return _Place(position, digits.end())
     scheme = SCHEME.match(text, position) if row.value == "line" else None
-    run = _RUN.match(text, scheme.end() if scheme else position)
+    run = _RUN.match(text, scheme.end() if scheme else position, limit)
     return _Place(position, run.end()) if run else None

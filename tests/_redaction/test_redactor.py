@@ -22,7 +22,8 @@ FRAGMENTS = [
     '\\"', "\\", "\\n", " ", "\n", "&", "?", "#", "%", "%3D", "%22", "://", "@", "u:p@h", "Bearer ", "Basic ", "sk-", "***",
     "[REDACTED]", "[HASHED]", "[HASH:2dd0e9d5]", "sk-1***5678", "{", "}", "[", "]", "(", ")", "<", ">", ",", ";", "--",
     "4111111111111111", "123-45-6789", "-----BEGIN PRIVATE KEY-----", "eyJ", ".", "\u0130", "\ud800", "é", "a", "0", "1" * 16,
-    "abcdefgh", "A" * 30, "null", "curl -u ", "sig=", KEY,
+    "abcdefgh", "A" * 30, "null", "curl -u ", "sig=", KEY, " is ", "->", ": |\n  ", " value=", "+", "--password", "\u200b", "\uff50",
+    "auth=(", "$", "name", "self.", "pass", "pw", "(", "s3cr3t!", "identified by ", "-----END", "\r\n", "\x00", "\\u0041",
 ]  # fmt: skip
 texts = st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=4), max_size=14).map("".join)
 passwords = st.text(
@@ -328,6 +329,18 @@ HOSTILE = [
     "--token ",
     "x.y-",
     "--token\n",
+    "pass->",
+    "pw={",
+    "token={",
+    "password=a.b(",
+    "password=password)",
+    "pass is ",
+    "eyJ.eyJ.",
+    "sk-sk-sk-",
+    "0000-",
+    "\u200b",
+    "curl -u a:",
+    "NRAL",
 ]
 
 
