@@ -37,6 +37,7 @@ TAILS = {
     rf"(?:{_SIGN}|{_TAG}|(?(close){_PAIR}|(?:{_SAID}|{blank}|{_LOOSE})))"
     for options, blank in _BLANKS.items()
 }
+_ELEMENT = 1024
 _OPTION = re.compile(r"(?:\A|[\s+\"'`,(\[])-{1,2}[A-Za-z]")
 _READS = frozenset(
     ("get", "read", "load", "fetch", "find", "has", "is", "check", "validate", "parse", "lookup")
@@ -53,7 +54,9 @@ def leads_to_value(text: str, start: int, match: re.Match[str]) -> bool:
     """Whether what stands around a name that starts here makes what follows it its value."""
     before = text[start - 1] if start else ""
     if match.group("tag"):
-        return before in "<:/" and bool(before)
+        if before == ":":  # `<ns:password>`, but no `<user:password>` of a manual
+            return "</" in text[match.end() : match.end() + _ELEMENT]
+        return before in {"<", "/"}
     if match.group("pair") is not None:
         opener = text[max(0, start - 12) : start].rstrip(QUOTES + "\\").rstrip("bBuU")
         return opener.endswith(("(", "[", "{"))

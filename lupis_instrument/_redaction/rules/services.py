@@ -101,7 +101,10 @@ SERVICE_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "mailchimp",
-        tuple(f"=us{number}" for number in range(1, 100)),
+        (
+            *(f"=us{number}" for number in range(1, 100)),
+            *(f"=us0{number}" for number in range(1, 10)),
+        ),
         (r"-us(?<=(?<![A-Za-z0-9])(?P<head>[0-9A-Za-z]{32})-us)[0-9]{1,2}(?![\w\-])",),
         "Mailchimp keys end with their data centre: https://mailchimp.com/developer/marketing/docs/fundamentals",
         (f"{HEX[:32]}-us6", f"key={HEX[8:40]}-us21"),
