@@ -105,7 +105,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
         "der-private-key",
         ("60 mii", "60 mig", "60 mhcc", "60 mhqc", "60 mc4c"),
         tuple(
-            begin(start, r"A-Za-z0-9+/") + r"[A-Za-z0-9+/]{56,}={0,2}"
+            begin(start) + r"[A-Za-z0-9+/]{56,}={0,2}"
             for start in ("MII", "MIG", "MHcC", "MHQC", "MC4C")
         ),
         "Private keys in DER, in base64: RFC 5958, RFC 8017, RFC 5915.",
