@@ -7,7 +7,7 @@ import string
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from lupis_instrument._redaction import MODES, RULES, Redaction, Redactor
@@ -81,6 +81,7 @@ def test_any_data_is_taken(data):
 @given(password=passwords, mode=modes)
 def test_planted_password_is_gone(place, password, mode):
     """A password stands in no output, wherever it was."""
+    assume(password not in place)
     shown = REDACTORS[mode].text(place.format(password))
     assert password not in shown
 
