@@ -92,7 +92,10 @@ def examine(command: Sequence[str] = ()) -> list[Finding]:
         findings += _span(trial)
     findings += _data_folder(config)
     redactor = Redactor("remove")
-    return [finding._replace(text=redactor.text(finding.text)) for finding in findings]
+    return [
+        each._replace(name=redactor.text(each.name), text=redactor.text(each.text))
+        for each in findings
+    ]
 
 
 def _command(command: Sequence[str]) -> tuple[list[Finding], str | None]:
