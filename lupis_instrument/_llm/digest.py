@@ -57,7 +57,7 @@ def digest(
     seen = body.gathering
     error = seen.error_type or (_read_error_header(headers) if failed else None)
     stream = facts.stream or body.is_stream
-    facts = facts._replace(error_type=error, stream=stream, said_done=body.said_done)
+    facts = facts._replace(error_type=error, stream=stream, ending=body.ending)
     if endpoint.api == OTHER_API:
         return facts  # a file, a list, a stored setting: what it says of models is no call's
     counts = endpoint.counts and not failed

@@ -30,8 +30,9 @@ class Facts(NamedTuple):
     service_tier: str | None = None
     error_type: str | None = None
     """The provider's own word for what went wrong, such as ``rate_limit_exceeded``."""
-    said_done: bool = False
-    """Whether the stream's own end mark came; some clients read no further than that."""
+    ending: str | None = None
+    """How the body ended by its own account: ``complete`` where its end mark came, ``error`` where
+    its framing broke; a program that then closed it had read all there was."""
 
 
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_.:\-]{0,63}")

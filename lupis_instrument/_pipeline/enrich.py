@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lupis_instrument._pipeline.draft import Draft
 
 _FIRST_ERROR_STATUS = 400
+_BROKEN_FRAMING = "IncompleteRead"  # what http.client and urllib3 make of it
 
 STABLE_NAMES = {
     "http.method": _names.HTTP_REQUEST_METHOD,
@@ -141,7 +142,7 @@ def _add_genai(draft: Draft, exchange: Exchange, endpoint: Endpoint) -> Facts:
     draft.name = f"{endpoint.operation} {model}" if model else endpoint.operation
     _add_facts(attributes, facts)
     if exchange.body is not None:
-        _add_body(draft, exchange, exchange.body, said_done=facts.said_done)
+        _add_body(draft, exchange, exchange.body, ending=facts.ending)
     if facts.error_type and exchange.status is not None and exchange.status < _FIRST_ERROR_STATUS:
         # An error that a stream reports after its 200.
         attributes.setdefault(_names.ERROR_TYPE, facts.error_type)
@@ -170,19 +171,20 @@ def _add_usage(attributes: dict[str, Any], usage: Usage) -> None:
             attributes[_names.LUPIS_USAGE_SOURCE] = "reported"
 
 
-def _add_body(draft: Draft, exchange: Exchange, body: Body, *, said_done: bool) -> None:
+def _add_body(draft: Draft, exchange: Exchange, body: Body, *, ending: str | None) -> None:
     attributes = draft.attributes
+    # A program that closes behind the body's end has read all there was.
+    outcome = ending if ending and body.outcome == "closed" else body.outcome
     attributes[_names.LUPIS_RESPONSE_CHUNKS] = body.chunks
-    if body.outcome is not None:
-        # A client that closes behind the stream's end mark has read all there was.
-        whole = said_done and body.outcome == "closed"
-        attributes[_names.LUPIS_RESPONSE_OUTCOME] = "complete" if whole else body.outcome
+    if outcome is not None:
+        attributes[_names.LUPIS_RESPONSE_OUTCOME] = outcome
     if body.first_chunk is not None:
         seconds = (body.first_chunk - exchange.started) / 1e9
         attributes[_names.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK] = seconds
-    if body.outcome == "error":
-        attributes[_names.ERROR_TYPE] = body.error_type or "_OTHER"
-        draft.status = Status(StatusCode.ERROR, body.error_type)
+    if outcome == "error":
+        error = body.error_type or _BROKEN_FRAMING
+        attributes[_names.ERROR_TYPE] = error
+        draft.status = Status(StatusCode.ERROR, error)
 
 
 def _add_error_type(draft: Draft) -> None:
