@@ -122,6 +122,10 @@ class Tap(RawIOBase):
         self.body.end("complete" if whole else "error", None if whole else IncompleteRead(b""))
 
     def __getattr__(self, name: str) -> Any:
+        # Some programs reach through the buffer for the socket. What IOBase keeps in attributes of
+        # its own, such as whether it is closed, is of this object.
+        if name.startswith("__"):
+            raise AttributeError(name)
         return getattr(self._file.raw, name)
 
     def __reduce_ex__(self, protocol: Any) -> Any:

@@ -316,3 +316,12 @@ def test_a_fault_of_ours_stays_ours(length, capsys):
     assert {"reading a body", "ending a body"} == {
         line.split(": ")[2].partition(" failed")[0] for line in capsys.readouterr().err.splitlines()
     }
+
+
+def test_a_connection_that_was_closed_below_is_closed(tap, watched):
+    """As the collector does with a cycle, in any order."""
+    file = file_of(BODY)
+    tapped = tap(file)
+    file.raw.close()
+    tapped.close()
+    assert (True, "closed") == (tapped.closed, watched.seen[1])
