@@ -23,6 +23,9 @@ _CONNECTION_HEADERS = frozenset(
 )
 
 
+_BLOCK = 1024  # bytes
+
+
 def _brotli(body: bytes) -> bytes:
     import brotli
 
@@ -97,9 +100,9 @@ class _Replay:
             lines += [f"content-encoding: {self.encoding}", "x-encoded: 1"]
         framing = "transfer-encoding: chunked" if self.chunk else f"content-length: {len(body)}"
         lines.append(framing)
-        writer.write("\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n")
-        for piece in _pieces(body, self.chunk):
-            writer.write(piece)
+        head = "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n"
+        for block in _blocks(head, _pieces(body, self.chunk)):
+            writer.write(block)
             await writer.drain()
 
 
@@ -111,6 +114,17 @@ def _pieces(body: bytes, size: int) -> Iterator[bytes]:
         piece = body[start : start + size]
         yield b"%x\r\n%s\r\n" % (len(piece), piece)
     yield b"0\r\n\r\n"
+
+
+def _blocks(head: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """What is written at once: for the smallest chunks many, or else all would take hours."""
+    block = head
+    for piece in pieces:
+        block += piece
+        if len(block) > _BLOCK:
+            yield block
+            block = b""
+    yield block
 
 
 async def _read_head(reader: asyncio.StreamReader) -> tuple[str, dict[str, str]]:
