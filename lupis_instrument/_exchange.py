@@ -6,6 +6,7 @@ references; reading them is left to the pipeline, on a thread of ours.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Callable, List, Mapping, NamedTuple, Tuple
 from urllib.parse import urlsplit
@@ -39,6 +40,7 @@ class Place(NamedTuple):
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
+@lru_cache(maxsize=256)
 def locate(url: str) -> Place:
     """Take `url` apart; what cannot be read is left empty."""
     try:

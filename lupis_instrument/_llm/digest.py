@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Mapping
 from lupis_instrument._llm.facts import Facts
 from lupis_instrument._llm.operations import OTHER_API
 from lupis_instrument._llm.requests import read_request
+from lupis_instrument._llm.usage import read_usage
 
 if TYPE_CHECKING:
     from lupis_instrument._llm.bodies import BodyReader
@@ -48,30 +49,33 @@ def digest(
         headers: the response's headers, names in lower case.
         body: the reader that was fed the response's body; None if there was none.
     """
-    request = read_request(path, request_body)
+    model, stream = read_request(path, request_body)
     failed = status is not None and status >= _ERROR
-    facts = Facts(request_model=request.model, stream=bool(request.stream))
+    error = _read_error_header(headers) if failed else None
     if body is None:
-        return facts._replace(error_type=_read_error_header(headers) if failed else None)
+        return Facts(model, stream=bool(stream), error_type=error)
     body.finish()
     seen = body.gathering
-    error = seen.error_type or (_read_error_header(headers) if failed else None)
-    stream = facts.stream or body.is_stream
-    facts = facts._replace(error_type=error, stream=stream, ending=body.ending)
+    error = seen.error_type or error
+    stream = stream or body.is_stream
     if endpoint.api == OTHER_API:
-        return facts  # a file, a list, a stored setting: what it says of models is no call's
-    counts = endpoint.counts and not failed
-    return facts._replace(
+        # A file, a list, a stored setting: what it says of models is no call's.
+        return Facts(model, stream=stream, error_type=error, ending=body.ending)
+    return Facts(
+        request_model=model,
         response_model=seen.model,
         response_id=seen.id,
         finish_reasons=seen.finish_reasons,
-        usage=_find_usage(endpoint, seen, headers) if counts else None,
+        usage=_find_usage(endpoint, seen, headers) if endpoint.counts and not failed else None,
+        stream=stream,
         service_tier=seen.tier,
+        error_type=error,
+        ending=body.ending,
     )
 
 
 def _find_usage(endpoint: Endpoint, seen: Gathering, headers: Mapping[str, str]) -> Usage | None:
-    usage = seen.usage(_read_header_counts(headers))
+    usage = seen.usage() or read_usage(_read_header_counts(headers))
     if usage and usage.input_tokens is None and endpoint.operation in _INPUT_ONLY:
         return usage._replace(input_tokens=usage.total_tokens)
     return usage

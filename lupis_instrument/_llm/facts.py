@@ -37,7 +37,7 @@ class Facts(NamedTuple):
 
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_.:\-]{0,63}")
 # A run's steps report their own usage in the run's stream; the run itself reports the sum.
-_PARTIAL_OBJECTS = frozenset(("thread.run.step", "thread.run.step.delta"))
+_PARTIAL_OBJECTS = ("thread.run.step", "thread.run.step.delta")
 _MOST_CHOICES = 128
 _MOST_TEXT = 256
 
@@ -115,9 +115,9 @@ class Gathering:
         """The reasons in the order of the answers' indexes."""
         return tuple(self._finish[index] for index in sorted(self._finish))
 
-    def usage(self, fallback: Mapping[str, Any]) -> Usage | None:
-        """The usage reported by the provider, else by its host, else `fallback`."""
-        for report in (self._usage, self._root, self._metrics, fallback):
+    def usage(self) -> Usage | None:
+        """The usage reported by the provider, else by its host."""
+        for report in (self._usage, self._root, self._metrics):
             usage = read_usage(report)
             if usage is not None:
                 return usage

@@ -7,6 +7,7 @@ arguments or in the caller's own metadata means nothing.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Pattern
 
 from lupis_instrument._llm.dialects import ROOT_COUNTS, Path
@@ -108,6 +109,7 @@ _ANY_REPORTING = tuple(
 )
 
 
+@lru_cache(maxsize=64)
 def compile_reports(api: str) -> tuple[Pattern[bytes], ...]:
     """Patterns of which one is found in every event of that API that reports something.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Iterable, Mapping, NamedTuple
 
 from lupis_instrument._llm import catalog as _catalog
 from lupis_instrument._llm import price_lists
-from lupis_instrument._llm.tariff import InconsistentError, UncountedError
+from lupis_instrument._llm.tariff import InconsistentError, UncountedError, read_amount
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -138,8 +138,14 @@ def _find(provider: str, url: str, names: tuple[str, ...]) -> Found | str:
 
 
 def _count(usage: Usage | None) -> dict[str, Number]:
-    found = {unit: getattr(usage, field, None) for field, unit in COUNTS.items()} if usage else {}
-    return {unit: count for unit, count in found.items() if count is not None}
+    if usage is None:
+        return {}
+    return {
+        unit: count
+        for field, unit in COUNTS.items()
+        for count in [getattr(usage, field)]
+        if count is not None
+    }
 
 
 def _describe_service(tier: str | None, speed: str | None) -> dict[str, str]:
@@ -215,7 +221,7 @@ def _find_unknown(prices: Prices, counts: Mapping[str, Number]) -> dict[str, str
 
 def _is_paid(rate: Rate) -> bool:
     steps = [rate] if isinstance(rate, str) else [rate[0], *(amount for _, amount in rate[1:])]
-    return any(map(Decimal, steps))
+    return any(map(read_amount, steps))
 
 
 def _charge(prices: Prices, counts: Mapping[str, Number]) -> tuple[Charge, list[str]]:

@@ -41,15 +41,16 @@ def read_root_counts(value: Report, counts: dict[str, int]) -> None:
 
     They only grow: watsonx reports input with the first part and 0 with all others.
     """
+    if _ROOT_NAMES.isdisjoint(value):
+        return
     for path in ROOT_COUNTS:
-        if path[0] not in value:
-            continue
         count = _count_at(value, path)
         if count is not None:
             name = ".".join(path)
             counts[name] = max(count, counts.get(name, 0))
 
 
+_ROOT_NAMES = frozenset(path[0] for path in ROOT_COUNTS)
 _MODALITY_FIELDS = {"AUDIO": "audio", "IMAGE": "image"}
 
 
@@ -85,9 +86,11 @@ def _find_extra_rounds(report: Report, dialect: Dialect) -> list[Report]:
 
 def _count_fields(report: Report, dialect: Dialect, counts: dict[str, int]) -> None:
     for field, paths in dialect.fields.items():
-        value = _first_count(report, paths)
-        if value is not None:
-            counts[field] = counts.get(field, 0) + value
+        for path in paths:
+            value = _count_at(report, path) if path[0] in report else None
+            if value is not None:
+                counts[field] = counts.get(field, 0) + value
+                break
 
 
 def _complete(report: Report, dialect: Dialect, counts: dict[str, int]) -> None:
@@ -142,14 +145,6 @@ def _sum(counts: Mapping[str, int], fields: tuple[str, ...]) -> int:
 def _add(counts: dict[str, int], field: str, more: int) -> None:
     if more:
         counts[field] = counts.get(field, 0) + more
-
-
-def _first_count(report: Report, paths: tuple[Path, ...]) -> int | None:
-    for path in paths:
-        value = _count_at(report, path)
-        if value is not None:
-            return value
-    return None
 
 
 def _count_at(node: Any, path: Path) -> int | None:

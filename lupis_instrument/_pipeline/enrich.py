@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from decimal import Decimal
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import Status, StatusCode
@@ -61,6 +62,7 @@ class Enrich:
         """Take from `config` which headers are wanted; price by `own_prices` first."""
         self._globs = [glob.lower() for glob in config.capture_headers]
         self._own_prices = own_prices
+        self._name_header = lru_cache(maxsize=1024)(self._find_header_name)
 
     def __call__(self, draft: Draft) -> Draft:
         """Return the draft with what its exchange shows."""
@@ -88,12 +90,10 @@ class Enrich:
             service_tier=facts.service_tier,
             own=self._own_prices,
         )
-        found = {name: getattr(cost, field) for field, name in COST_NAMES}
-        draft.attributes.update(
-            (name, float(value) if isinstance(value, Decimal) else value)
-            for name, value in found.items()
-            if value is not None
-        )
+        for field, name in COST_NAMES:
+            value = getattr(cost, field)
+            if value is not None:
+                draft.attributes[name] = float(value) if isinstance(value, Decimal) else value
 
     def _add_http(self, draft: Draft, exchange: Exchange) -> None:
         attributes = draft.attributes
@@ -113,11 +113,16 @@ class Enrich:
     ) -> None:
         found: dict[str, tuple[str, ...]] = {}
         for name, value in headers:
-            lower = name.lower()
-            if any(fnmatchcase(lower, glob) for glob in self._globs):
-                key = prefix + lower
-                found[key] = (*found.get(key, ()), value)
+            key = self._name_header(prefix, name)
+            if key is not None:
+                found[key] = (*found[key], value) if key in found else (value,)
         attributes.update(found)
+
+    def _find_header_name(self, prefix: str, name: str) -> str | None:
+        """Name a header's attribute, if it is wanted."""
+        name = name.lower()
+        wanted = any(fnmatchcase(name, glob) for glob in self._globs)
+        return prefix + name if wanted else None
 
 
 def _may_have_cost(exchange: Exchange, endpoint: Endpoint) -> bool:
@@ -167,7 +172,8 @@ def _add_usage(attributes: dict[str, Any], usage: Usage) -> None:
     for field, names in USAGE_NAMES:
         count = getattr(usage, field)
         if count is not None:
-            attributes.update((name, count) for name in names)
+            for name in names:
+                attributes[name] = count
             attributes[_names.LUPIS_USAGE_SOURCE] = "reported"
 
 

@@ -122,7 +122,7 @@ def test_feed_copies_what_the_program_may_overwrite():
     reader.feed(buffer[40:])
     buffer[:] = b"x" * len(buffer)
     reader.finish()
-    assert reader.gathering.usage({}) == READ
+    assert reader.gathering.usage() == READ
 
 
 @pytest.mark.parametrize("wrong", [None, "text", 5, [b"x"]])
@@ -148,7 +148,7 @@ def test_chunked_bodies_are_read(body, coding, size, places):
     for piece in split(chunked(CODINGS[coding](body), size), places):
         reader.feed(piece)
     reader.finish()
-    assert (READ, "complete") == (reader.gathering.usage({}), reader.ending)
+    assert (READ, "complete") == (reader.gathering.usage(), reader.ending)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_what_the_program_left_unread_is_taken_back(count, read):
     reader.feed(b'{"usage": {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}')
     reader.take_back(count)
     reader.finish()
-    assert read == reader.gathering.usage({})
+    assert read == reader.gathering.usage()
 
 
 def test_finish_may_come_twice():
@@ -184,7 +184,7 @@ def test_finish_may_come_twice():
     reader.finish()
     reader.feed(b'{"usage": {"prompt_tokens": 99}}')
     reader.finish()
-    assert reader.gathering.usage({}) == READ
+    assert reader.gathering.usage() == READ
 
 
 @pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b" \r\n\t", b"\n\n"])
@@ -199,7 +199,7 @@ def test_stream_with_an_unusual_first_line_is_told_by_its_type():
     reader = BodyReader(CHAT, "text/event-stream; charset=utf-8", None)
     reader.feed(b"comment: x\n\n" + STREAM)
     reader.finish()
-    assert reader.gathering.usage({}) == READ
+    assert reader.gathering.usage() == READ
 
 
 def test_json_under_the_type_of_a_stream_is_read():
@@ -269,7 +269,7 @@ def test_memory_is_bounded_and_usage_found(kind):
     reader.finish()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert reader.gathering.usage({}) == READ
+    assert reader.gathering.usage() == READ
     assert peak < 4_000_000
 
 
