@@ -83,6 +83,8 @@ DIALECTS: tuple[Dialect, ...] = (
             "output_audio_tokens": _at("completion_tokens_details.audio_tokens"),
             "input_image_tokens": _at("prompt_tokens_details.image_tokens"),
             "output_image_tokens": _at("completion_tokens_details.image_tokens"),
+            "audio_seconds": _at("prompt_audio_seconds"),  # docs.mistral.ai/api/#tag/audio
+            "web_searches": _at("num_search_queries"),  # docs.perplexity.ai
         },
     ),
     Dialect(  # docs.anthropic.com/en/api/messages: "Total input tokens ... is the summation"
@@ -145,6 +147,8 @@ DIALECTS: tuple[Dialect, ...] = (
             "output_tokens": _at("outputTokens"),
             "cache_read_tokens": _at("cacheReadInputTokens", "cacheReadInputTokenCount"),
             "cache_write_tokens": _at("cacheWriteInputTokens", "cacheWriteInputTokenCount"),
+            "cache_write_5m_tokens": _at("cacheDetails.ttl=5m.inputTokens"),
+            "cache_write_1h_tokens": _at("cacheDetails.ttl=1h.inputTokens"),
             "total_tokens": _at("totalTokens"),
         },
         adds_input=("cache_read_tokens", "cache_write_tokens"),
@@ -183,6 +187,7 @@ DIALECTS: tuple[Dialect, ...] = (
             "output_audio_tokens": _at("output_tokens_details.audio_tokens"),
             "input_image_tokens": _at("input_tokens_details.image_tokens"),
             "output_image_tokens": _at("output_tokens_details.image_tokens"),
+            "web_searches": _at("tool_calls_details.search_web.invocation"),  # docs.perplexity.ai
         },
     ),
     Dialect(  # docs.ollama.com/api: counts stand beside the answer
@@ -250,6 +255,11 @@ DIALECTS: tuple[Dialect, ...] = (
             "input_tokens": _at("input_length"),
             "output_tokens": _at("generated_tokens"),
         },
+    ),
+    Dialect(  # platform.openai.com/docs/api-reference/audio/json-object: usage by duration
+        "duration",
+        ("seconds",),
+        {"audio_seconds": _at("seconds")},
     ),
     Dialect(  # docs.voyageai.com/reference: one figure for all
         "total",

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any, Mapping
 from lupis_instrument._llm.facts import Facts
 from lupis_instrument._llm.operations import OTHER_API
 from lupis_instrument._llm.requests import read_request
-from lupis_instrument._llm.usage import read_usage
+from lupis_instrument._llm.usage import Usage, read_usage
 
 if TYPE_CHECKING:
     from lupis_instrument._llm.bodies import BodyReader
     from lupis_instrument._llm.endpoints import Endpoint
     from lupis_instrument._llm.facts import Gathering
-    from lupis_instrument._llm.usage import Usage
 
 _ERROR = 400
 # docs.aws.amazon.com/bedrock/latest/userguide/model-invocation-response headers -> report names
@@ -25,6 +24,7 @@ _HEADER_COUNTS = {
 }
 # Where all tokens are input, so that a total is as good: Voyage's embeddings report nothing else.
 _INPUT_ONLY = frozenset(("embeddings", "rerank"))
+_SPEECH, _TRANSCRIPTION = "speech", "transcription"
 _ERROR_HEADER = "x-amzn-errortype"
 
 
@@ -49,7 +49,7 @@ def digest(
         headers: the response's headers, names in lower case.
         body: the reader that was fed the response's body; None if there was none.
     """
-    model, stream = read_request(path, request_body)
+    model, stream, text_length = read_request(path, request_body)
     failed = status is not None and status >= _ERROR
     error = _read_error_header(headers) if failed else None
     if body is None:
@@ -61,14 +61,18 @@ def digest(
     if endpoint.api == OTHER_API:
         # A file, a list, a stored setting: what it says of models is no call's.
         return Facts(model, stream=stream, error_type=error, ending=body.ending)
+    usage = _find_usage(endpoint, seen, headers) if endpoint.counts and not failed else None
+    if endpoint.operation == _SPEECH and text_length and endpoint.counts and not failed:
+        usage = (usage or Usage())._replace(input_characters=text_length)
     return Facts(
         request_model=model,
         response_model=seen.model,
         response_id=seen.id,
         finish_reasons=seen.finish_reasons,
-        usage=_find_usage(endpoint, seen, headers) if endpoint.counts and not failed else None,
+        usage=usage,
         stream=stream,
         service_tier=seen.tier,
+        speed=seen.speed,
         error_type=error,
         ending=body.ending,
     )
@@ -76,6 +80,10 @@ def digest(
 
 def _find_usage(endpoint: Endpoint, seen: Gathering, headers: Mapping[str, str]) -> Usage | None:
     usage = seen.usage() or read_usage(_read_header_counts(headers))
+    if endpoint.operation == _TRANSCRIPTION and seen.duration is not None:
+        usage = usage or Usage()
+        if usage.audio_seconds is None:
+            usage = usage._replace(audio_seconds=seen.duration)
     if usage and usage.input_tokens is None and endpoint.operation in _INPUT_ONLY:
         return usage._replace(input_tokens=usage.total_tokens)
     return usage

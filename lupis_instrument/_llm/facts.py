@@ -11,7 +11,7 @@ from lupis_instrument._llm.places import (
     PLACES_BY_NAME,
     ROOT_ERROR_WORDS,
 )
-from lupis_instrument._llm.usage import Usage, read_root_counts, read_usage
+from lupis_instrument._llm.usage import Usage, read_root_counts, read_seconds, read_usage
 
 if TYPE_CHECKING:
     from lupis_instrument._llm.dialects import Path
@@ -28,6 +28,8 @@ class Facts(NamedTuple):
     stream: bool = False
     """Whether the response body is a stream of events."""
     service_tier: str | None = None
+    speed: str | None = None
+    """The provider's word for a mode that is quicker and dearer, such as Anthropic's ``fast``."""
     error_type: str | None = None
     """The provider's own word for what went wrong, such as ``rate_limit_exceeded``."""
     ending: str | None = None
@@ -45,12 +47,18 @@ _MOST_TEXT = 256
 class Gathering:
     """Facts of one response, the later value laid over the earlier."""
 
-    __slots__ = ("_finish", "_metrics", "_root", "_usage", "error_type", "id", "model", "tier")
+    __slots__ = (
+        "_finish", "_metrics", "_root", "_usage", "duration", "error_type", "id", "model", "speed",
+        "tier",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.model: str | None = None
         self.id: str | None = None
         self.tier: str | None = None
+        self.speed: str | None = None
+        self.duration: float | None = None
+        """Seconds that the answer says something took: audio, where that was transcribed."""
         self.error_type: str | None = None
         self._finish: dict[int, str] = {}
         self._usage: dict[str, Any] = {}
@@ -80,6 +88,12 @@ class Gathering:
 
     def _keep_tier(self, found: Any) -> None:
         self.tier = _read_word(found) or self.tier
+
+    def _keep_speed(self, found: Any) -> None:
+        self.speed = _read_word(found) or self.speed
+
+    def _keep_duration(self, found: Any) -> None:
+        self.duration = read_seconds(found)
 
     def _keep_error(self, found: Any) -> None:
         self.error_type = _read_error(found) or self.error_type
@@ -128,6 +142,8 @@ _KEEP: dict[str, Callable[[Gathering, Any], None]] = {
     "model": Gathering._keep_model,
     "id": Gathering._keep_id,
     "tier": Gathering._keep_tier,
+    "speed": Gathering._keep_speed,
+    "duration": Gathering._keep_duration,
     "finish": Gathering._keep_finish,
     "usage": Gathering._keep_usage,
     "metrics": Gathering._keep_metrics,

@@ -32,6 +32,8 @@ PLACES: dict[str, tuple[Path, ...]] = {
         "message.usage.service_tier", "interaction.service_tier", "usageMetadata.serviceTier",
         "usageMetadata.trafficType",
     ),
+    "speed": _paths("usage.speed", "message.usage.speed"),
+    "duration": _paths("duration"),
     "finish": _paths(
         "stop_reason", "stopReason", "done_reason", "finish_reason", "completionReason",
         "delta.stop_reason", "delta.finish_reason", "messageStop.stopReason",

@@ -88,6 +88,7 @@ class Enrich:
             usage=facts.usage,
             at=datetime.fromtimestamp((draft.source.start_time or 0) / 1e9, tz=timezone.utc),
             service_tier=facts.service_tier,
+            speed=facts.speed,
             own=self._own_prices,
         )
         for field, name in COST_NAMES:
