@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import struct
-from binascii import crc32
 
 import pytest
+from servers.event_stream import chunk, frame
 
 from lupis_instrument._llm import Endpoint, Usage, digest
 
@@ -25,23 +23,6 @@ def sse(*events, end="\n"):
         f"data: {event if isinstance(event, str) else json.dumps(event)}{end}{end}"
         for event in events
     ).encode()
-
-
-def frame(payload, **headers):
-    block = b"".join(
-        bytes((len(name) + 1,)) + b":" + name.replace("_", "-").encode() + b"\x07"
-        + struct.pack(">H", len(value)) + value.encode()
-        for name, value in headers.items()
-    )  # fmt: skip
-    body = json.dumps(payload).encode()
-    prelude = struct.pack(">II", 16 + len(block) + len(body), len(block))
-    message = prelude + struct.pack(">I", crc32(prelude)) + block + body
-    return message + struct.pack(">I", crc32(message))
-
-
-def chunk(event):
-    text = base64.b64encode(json.dumps(event).encode()).decode()
-    return frame({"bytes": text, "p": "abc"}, event_type="chunk", message_type="event")
 
 
 CHAT_USAGE = {
