@@ -120,4 +120,4 @@ def compile_reports(api: str) -> tuple[Pattern[bytes], ...]:
     """
     names = _REPORTING.get(api)
     searches = names or ("(?:" + "|".join(map(re.escape, _ANY_REPORTING)) + ")",)
-    return tuple(re.compile(f'"{name}"\\s*:\\s*[{{"1-9]'.encode()) for name in searches)
+    return tuple(re.compile(f'"{name}"[ \\t]*:[ \\t]*[{{"1-9]'.encode()) for name in searches)
