@@ -43,6 +43,7 @@ def _flat(name: str) -> tuple[Path, ...]:
     return ((name,),)
 
 
+_PALM = "metadata.tokenMetadata"  # of a prediction by Vertex AI's first models
 _OPENAI_CACHE = {
     "cache_read_tokens": _at(
         "prompt_tokens_details.cached_tokens",
@@ -164,6 +165,15 @@ DIALECTS: tuple[Dialect, ...] = (
         },
         adds_input=("cache_read_tokens", "cache_write_tokens"),
     ),
+    Dialect(  # huggingface.github.io/text-generation-inference: details of a generation,
+        # among which `tokens` is a list
+        "huggingface",
+        ("generated_tokens",),
+        {
+            "input_tokens": _at("input_length"),
+            "output_tokens": _at("generated_tokens"),
+        },
+    ),
     Dialect(  # docs.cohere.com/reference/chat: what the model saw, else what is billed
         "cohere",
         ("tokens", "billed_units"),
@@ -221,8 +231,14 @@ DIALECTS: tuple[Dialect, ...] = (
     ),
     Dialect(  # cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api
         "vertex.predict",
-        ("predictions.embeddings.statistics.token_count",),
-        {"input_tokens": _flat("predictions.embeddings.statistics.token_count")},
+        ("predictions.embeddings.statistics.token_count", f"{_PALM}.inputTokenCount.totalTokens"),
+        {
+            "input_tokens": (
+                *_flat("predictions.embeddings.statistics.token_count"),
+                *_flat(f"{_PALM}.inputTokenCount.totalTokens"),
+            ),
+            "output_tokens": _flat(f"{_PALM}.outputTokenCount.totalTokens"),
+        },
     ),
     Dialect(  # github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md: /completion
         "llama_cpp",
@@ -248,14 +264,6 @@ DIALECTS: tuple[Dialect, ...] = (
             "output_tokens": _at("output_token_count"),
         },
     ),
-    Dialect(  # huggingface.github.io/text-generation-inference: details of a generation
-        "huggingface",
-        ("generated_tokens",),
-        {
-            "input_tokens": _at("input_length"),
-            "output_tokens": _at("generated_tokens"),
-        },
-    ),
     Dialect(  # platform.openai.com/docs/api-reference/audio/json-object: usage by duration
         "duration",
         ("seconds",),
@@ -279,6 +287,9 @@ ROOT_COUNTS: tuple[Path, ...] = _at(
     "prompt_token_count",
     "generation_token_count",
     "predictions.embeddings.statistics.token_count",
+    f"{_PALM}.inputTokenCount.totalTokens",
+    f"{_PALM}.outputTokenCount.totalTokens",
+    "input_token_count",
     "num_tokens_prompt_total",
     "num_tokens_generated",
     "tokens_evaluated",

@@ -21,7 +21,7 @@ def _paths(*dotted: str) -> tuple[Path, ...]:
 PLACES: dict[str, tuple[Path, ...]] = {
     "model": _paths(
         "model", "modelVersion", "model_id", "response.model", "response.modelVersion",
-        "message.model", "interaction.model",
+        "message.model", "interaction.model", "result.model",
     ),
     "id": _paths(
         "id", "responseId", "response_id", "generation_id", "response.id", "response.responseId",
