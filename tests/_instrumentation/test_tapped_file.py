@@ -325,3 +325,21 @@ def test_a_connection_that_was_closed_below_is_closed(tap, watched):
     file.raw.close()
     tapped.close()
     assert (True, "closed") == (tapped.closed, watched.seen[1])
+
+
+def test_closing_what_is_being_read_fails_as_ever(tap, watched, capsys):
+    """A signal's handler may try; the body has not ended then."""
+    raised = []
+
+    class Interrupted(Source):
+        def readinto(self, buffer):
+            with pytest.raises(RuntimeError) as error:
+                file.close()
+            raised.append(str(error.value))
+            return super().readinto(buffer)
+
+    for wrap in (lambda source: source, lambda source: tap(source, length=len(BODY))):
+        file = wrap(io.BufferedReader(Interrupted(BODY)))
+        assert BODY[:2] == file.read(2)
+    assert raised[0].partition(" <")[0] == raised[1].partition(" <")[0]
+    assert (None, "") == (watched.body.outcome, capsys.readouterr().err)
