@@ -87,7 +87,7 @@ def with_urllib3() -> Callable[[dict[str, Any]], Seen]:
     )
 
     def send(call: dict[str, Any]) -> Seen:
-        headers = {**call["headers"], "accept-encoding": "gzip, deflate, br, zstd"}
+        headers = {**call["headers"], **urllib3.util.make_headers(accept_encoding=True)}
         response = pool.request(
             call["method"],
             call["url"],
