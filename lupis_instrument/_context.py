@@ -1,9 +1,10 @@
 """The chat id and the user metadata in force, here and now.
 
-Two layers: values of the whole process, and values of one piece of work (`run`, `conversation`).
-The latter are kept in OpenTelemetry's context, so they follow the work wherever that does: into
-tasks by contextvars, into threads by upstream's threading instrumentation. A span or event takes
-a `Conversation` snapshot when it starts; nothing is ever attached across a `yield` of ours.
+Three layers: values of the whole process, the chat id that a request being served brings along,
+and values of one piece of work (`run`, `conversation`). The latter two are kept in OpenTelemetry's
+context, so they follow the work wherever that does: into tasks by contextvars, into threads by
+upstream's threading instrumentation. A span or event takes a `Conversation` snapshot when it
+starts; nothing is ever attached across a `yield` of ours.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, Iterator, Mapping, NamedTuple
+
+from lupis_instrument import _names
 
 Extra = Mapping[str, Any]
 
@@ -25,6 +28,7 @@ class Conversation(NamedTuple):
         session_id: outlives conversations, a browser session for example.
         extra: whatever else the program wants to see again.
         capture_http: whether HTTP calls are recorded at all.
+        source: who set the chat id, if it was not the program's code.
     """
 
     chat_id: str | None = None
@@ -33,6 +37,7 @@ class Conversation(NamedTuple):
     session_id: str | None = None
     extra: Extra = MappingProxyType({})
     capture_http: bool = True
+    source: str | None = None
 
     def over(self, wider: Conversation) -> Conversation:
         """Return this conversation with what it leaves open taken from `wider`."""
@@ -45,12 +50,15 @@ class Conversation(NamedTuple):
             self.session_id or wider.session_id,
             {**wider.extra, **self.extra} if wider.extra else self.extra,
             self.capture_http and wider.capture_http,
+            self.source if self.chat_id else wider.source,
         )
 
 
 EMPTY = Conversation()
 
 _KEY = "lupis-conversation"
+_MOST_INCOMING = 256
+"""Characters; who calls a service of the program's may be anybody."""
 
 
 class ProcessValues:
@@ -84,7 +92,7 @@ process = ProcessValues()
 
 def current() -> Conversation:
     """Return what is in force for the work that calls."""
-    return _working().over(process.merged)
+    return _working().over(_incoming()).over(process.merged)
 
 
 def _working() -> Conversation:
@@ -92,6 +100,16 @@ def _working() -> Conversation:
 
     found = get_value(_KEY)
     return found if isinstance(found, Conversation) else EMPTY
+
+
+def _incoming() -> Conversation:
+    """Return what the request being served says, where the program's server takes up baggage."""
+    from opentelemetry.baggage import get_baggage
+
+    chat_id = get_baggage(_names.LUPIS_CHAT_ID)
+    if not isinstance(chat_id, str) or not 0 < len(chat_id) <= _MOST_INCOMING:
+        return EMPTY
+    return Conversation(chat_id, source="baggage")
 
 
 @contextmanager

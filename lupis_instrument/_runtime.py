@@ -45,6 +45,7 @@ class Runtime:
         from lupis_instrument._delivery.quiet import quiet
         from lupis_instrument._delivery.summary import Summary
         from lupis_instrument._delivery.worker import Worker
+        from lupis_instrument._llm.conversations import Conversations
         from lupis_instrument._pipeline import propagation
         from lupis_instrument._pipeline.processor import Tracking
         from lupis_instrument._pipeline.sampling import Noting
@@ -61,6 +62,7 @@ class Runtime:
             most=1_000_000,
         )
         self.summary = Summary()
+        self.conversations = Conversations(self._chat_key)
         self.tracking = Tracking(self.spans.put)
         self.apply(resolved)
         self.provider = TracerProvider(resource=self.resource, shutdown_on_exit=False)
@@ -88,7 +90,9 @@ class Runtime:
 
         config = self.config
         self.resource = _resource.build(config)
-        self.pipeline = _pipeline.build(config, self._redactor, self.resource, _own_prices(config))
+        self.pipeline = _pipeline.build(
+            config, self._redactor, self.resource, _own_prices(config), self.conversations
+        )
         headers = _headers(config)
         self.exporter = exporter.build(
             config if config.enabled else replace(config, exporter="none"),
@@ -99,6 +103,11 @@ class Runtime:
         if self._redactor is not None:
             resource = self._redactor.attributes(resource)
         self._sender = EventSender(config, headers, resource)
+
+    def _chat_key(self) -> bytes:
+        from lupis_instrument import _chat_key
+
+        return _chat_key.read(self.config.hash_key, self.config.data_dir)
 
     def tracer(self) -> Tracer:
         """Return the tracer of the spans that the program makes itself."""
@@ -301,7 +310,11 @@ def _own_prices(config: LupisConfig) -> OwnPrices | None:
 
 def _conversation(values: Mapping[str, Any]) -> Conversation:
     return Conversation(
-        values["chat_id"], values["user_id"], values["organization_id"], values["session_id"]
+        values["chat_id"],
+        values["user_id"],
+        values["organization_id"],
+        values["session_id"],
+        source="environment",
     )
 
 

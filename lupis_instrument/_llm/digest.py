@@ -31,7 +31,7 @@ def digest(
     endpoint: Endpoint,
     *,
     path: str,
-    request_body: bytes | None,
+    asked: Mapping[str, Any],
     status: int | None,
     headers: Mapping[str, str],
     body: BodyReader | None,
@@ -43,12 +43,12 @@ def digest(
     Args:
         endpoint: what `identify` said of the request.
         path: the request's path, with its query.
-        request_body: as it was sent, or None if it isn't known.
+        asked: the members of the request's body, from `read_body`.
         status: the response's status; None if there was no response.
         headers: the response's headers, names in lower case.
         body: the reader that was fed the response's body; None if there was none.
     """
-    request = read_request(path, request_body)
+    request = read_request(path, asked)
     failed = status is not None and status >= _ERROR
     facts = Facts(request_model=request.model, stream=bool(request.stream))
     if body is None:
@@ -67,6 +67,7 @@ def digest(
         finish_reasons=seen.finish_reasons,
         usage=_find_usage(endpoint, seen, headers) if counts else None,
         service_tier=seen.tier,
+        conversation=seen.conversation,
     )
 
 

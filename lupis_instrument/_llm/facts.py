@@ -32,6 +32,8 @@ class Facts(NamedTuple):
     """The provider's own word for what went wrong, such as ``rate_limit_exceeded``."""
     said_done: bool = False
     """Whether the stream's own end mark came; some clients read no further than that."""
+    conversation: str | None = None
+    """The id by which the provider keeps the conversation that the answer belongs to."""
 
 
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_.:\-]{0,63}")
@@ -44,12 +46,16 @@ _MOST_TEXT = 256
 class Gathering:
     """Facts of one response, the later value laid over the earlier."""
 
-    __slots__ = ("_finish", "_metrics", "_root", "_usage", "error_type", "id", "model", "tier")
+    __slots__ = (
+        "_finish", "_metrics", "_root", "_usage", "conversation", "error_type", "id", "model",
+        "tier",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.model: str | None = None
         self.id: str | None = None
         self.tier: str | None = None
+        self.conversation: str | None = None
         self.error_type: str | None = None
         self._finish: dict[int, str] = {}
         self._usage: dict[str, Any] = {}
@@ -79,6 +85,9 @@ class Gathering:
 
     def _keep_tier(self, found: Any) -> None:
         self.tier = _read_word(found) or self.tier
+
+    def _keep_conversation(self, found: Any) -> None:
+        self.conversation = _read_name(found) or self.conversation
 
     def _keep_error(self, found: Any) -> None:
         self.error_type = _read_error(found) or self.error_type
@@ -127,6 +136,7 @@ _KEEP: dict[str, Callable[[Gathering, Any], None]] = {
     "model": Gathering._keep_model,
     "id": Gathering._keep_id,
     "tier": Gathering._keep_tier,
+    "conversation": Gathering._keep_conversation,
     "finish": Gathering._keep_finish,
     "usage": Gathering._keep_usage,
     "metrics": Gathering._keep_metrics,

@@ -31,6 +31,10 @@ PLACES: dict[str, tuple[Path, ...]] = {
         "message.usage.service_tier", "interaction.service_tier", "usageMetadata.serviceTier",
         "usageMetadata.trafficType",
     ),
+    "conversation": _paths(
+        "conversation.id", "conversation_id", "container.id", "thread_id", "sessionId",
+        "response.conversation.id", "message.container.id", "delta.container.id",
+    ),
     "finish": _paths(
         "stop_reason", "stopReason", "done_reason", "finish_reason", "completionReason",
         "delta.stop_reason", "delta.finish_reason", "messageStop.stopReason",
@@ -101,7 +105,7 @@ _REPORTING: dict[str, tuple[str, ...]] = {
 _ANY_REPORTING = tuple(
     sorted(
         {path[-1] for kind in ("usage", "metrics", "part", "finish") for path in PLACES[kind]}
-        | {"incomplete_details", "error", "__type", "error_type"}
+        | {"conversation_id", "incomplete_details", "error", "__type", "error_type"}
         | {path[-1] for path in ROOT_COUNTS}
         | {word for words in FINISH_LISTS.values() for word in words}
     )
