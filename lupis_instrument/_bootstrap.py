@@ -13,7 +13,7 @@ import sys
 
 from lupis_instrument._diagnostics import guarded, report_fault
 from lupis_instrument._instrumentation.import_hook import ImportHook
-from lupis_instrument._instrumentation.registry import CLIENTS
+from lupis_instrument._instrumentation.registry import CLIENTS, SERVERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ def watch() -> None:
     atexit.register(_finish)
     if hasattr(os, "register_at_fork"):  # not on Windows
         os.register_at_fork(after_in_child=_renew_lock)
-    ImportHook({client.module: _importer(client) for client in CLIENTS}).install()
+    clients = {client.module: _importer(client) for client in CLIENTS}
+    ImportHook({**clients, **dict.fromkeys(SERVERS, _prepare_to_serve)}).install()
 
 
 def load_runtime() -> None:
@@ -130,6 +131,13 @@ def _attach(client: Client, module: ModuleType) -> None:
 
     gate = Gate(activate, calls)
     import_module(client.adapter).attach(module, gate)
+
+
+def _prepare_to_serve(_module: ModuleType) -> None:
+    """Have chat ids that come in follow the work into threads before there is a first call."""
+    from lupis_instrument._instrumentation.threads import prepare_thread_pools
+
+    prepare_thread_pools()
 
 
 def _report(client: Client, fault: Exception) -> None:
