@@ -13,7 +13,7 @@ from lupis_instrument._config import LupisConfig, resolve
 from lupis_instrument._context import Conversation
 from lupis_instrument._delivery import batching
 from lupis_instrument._diagnostics import LEVELS, diagnostics, guarded, warn
-from lupis_instrument._instrumentation import selection, threads
+from lupis_instrument._instrumentation import children, selection, threads
 from lupis_instrument._version import __version__
 
 if TYPE_CHECKING:
@@ -218,6 +218,8 @@ def _make() -> Runtime | None:
     threads.prepare_thread_pools()
     runtime = Runtime(resolved)
     selection.look_for_missing(resolved.config)
+    if resolved.values["instrument_children"]:
+        guarded("following work into processes", children.follow)
     return runtime
 
 
