@@ -11,9 +11,12 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import Any, Iterator, Mapping, NamedTuple
+from typing import TYPE_CHECKING, Any, Iterator, Mapping, NamedTuple
 
 from lupis_instrument import _names
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
 
 Extra = Mapping[str, Any]
 
@@ -115,9 +118,18 @@ def _incoming() -> Conversation:
 @contextmanager
 def work(narrower: Conversation) -> Iterator[None]:
     """Have `narrower` in force inside the `with` block, over what is in force outside it."""
-    from opentelemetry import context
+    from opentelemetry.context import set_value
 
-    token = context.attach(context.set_value(_KEY, narrower.over(_working())))
+    with attached(set_value(_KEY, narrower.over(_working()))):
+        yield
+
+
+@contextmanager
+def attached(context: Context) -> Iterator[None]:
+    """Have `context` be OpenTelemetry's current one inside the `with` block."""
+    from opentelemetry.context import attach
+
+    token = attach(context)
     try:
         yield
     finally:

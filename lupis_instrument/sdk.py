@@ -283,16 +283,28 @@ class LupisSDK:
             return NoOpTracer()
         return runtime.tracer()
 
-    def create_span(
-        self, name: str, attributes: Mapping[str, Any] | None = None
-    ) -> ContextManager[Span]:
+    @contextmanager
+    def create_span(self, name: str, attributes: Mapping[str, Any] | None = None) -> Iterator[Span]:
         """Make a span that is current inside the `with` block.
 
         An exception that leaves the block is recorded on the span and raised on.
         """
-        return self.get_tracer().start_as_current_span(
+        from opentelemetry.trace import Status, StatusCode, set_span_in_context
+
+        # Not `start_as_current_span`: that logs an error where a generator with the block in it
+        # is closed by another task or thread than it was begun by.
+        span = self.get_tracer().start_span(
             name, attributes=dict(attributes) if attributes else None
         )
+        try:
+            with _context.attached(set_span_in_context(span)):
+                yield span
+        except Exception as error:
+            span.record_exception(error)
+            span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
+            raise
+        finally:
+            span.end()
 
     # Delivery
 
