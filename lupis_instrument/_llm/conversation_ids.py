@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Mapping, NamedTuple
 from urllib.parse import unquote
 
-from lupis_instrument._llm.facts import value_at
+from lupis_instrument._llm.places import value_at
 
 if TYPE_CHECKING:
     from typing import Sequence

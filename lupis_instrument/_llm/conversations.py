@@ -70,7 +70,7 @@ class Conversations:
         if name is not None:
             self._note(name, carried, facts)
             if turns is not None:
-                self._growth.note(turns, name, answered=ok)
+                self._growth.note(turns, name, answered=ok, said=facts.said)
         return name
 
     def _find(self, turns: Turns | None, carried: CarriedIds) -> Name | None:
@@ -97,7 +97,7 @@ class Conversations:
         """Return an id made of the beginning, and a number from the second on that has it."""
         beginning = turns.mark(turns.said)
         known = self._beginnings.get(beginning)
-        chat_id, count = known or (self._fingerprint(b"turns", turns.opening.text()), 0)
+        chat_id, count = known or (self._fingerprint(b"turns", turns.opening()), 0)
         self._beginnings.put(beginning, (chat_id, count + 1))
         return f"{chat_id}-{count + 1}" if count else chat_id
 

@@ -68,6 +68,7 @@ def digest(
         usage=_find_usage(endpoint, seen, headers) if counts else None,
         service_tier=seen.tier,
         conversation=seen.conversation,
+        said=seen.said,
     )
 
 

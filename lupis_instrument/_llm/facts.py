@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, NamedTuple
+from typing import Any, Callable, Iterable, Mapping, NamedTuple
 
 from lupis_instrument._llm.places import (
     ERROR_WORDS,
     FINISH_LISTS,
     PLACES_BY_NAME,
     ROOT_ERROR_WORDS,
+    value_at,
 )
+from lupis_instrument._llm.turns import mark_answer
 from lupis_instrument._llm.usage import Usage, read_root_counts, read_usage
-
-if TYPE_CHECKING:
-    from lupis_instrument._llm.dialects import Path
 
 
 class Facts(NamedTuple):
@@ -34,6 +33,8 @@ class Facts(NamedTuple):
     """Whether the stream's own end mark came; some clients read no further than that."""
     conversation: str | None = None
     """The id by which the provider keeps the conversation that the answer belongs to."""
+    said: int | None = None
+    """A fingerprint, of this process only, of an answer that came in one piece."""
 
 
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_.:\-]{0,63}")
@@ -48,7 +49,7 @@ class Gathering:
 
     __slots__ = (
         "_finish", "_metrics", "_root", "_usage", "conversation", "error_type", "id", "model",
-        "tier",
+        "said", "tier",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -56,6 +57,7 @@ class Gathering:
         self.id: str | None = None
         self.tier: str | None = None
         self.conversation: str | None = None
+        self.said: int | None = None
         self.error_type: str | None = None
         self._finish: dict[int, str] = {}
         self._usage: dict[str, Any] = {}
@@ -75,6 +77,7 @@ class Gathering:
             if name in FINISH_LISTS:
                 self._keep_choices(member, FINISH_LISTS[name])
         read_root_counts(value, self._root)
+        self.said = mark_answer(value)
         self.error_type = find_root_error(value) or self.error_type
 
     def _keep_model(self, found: Any) -> None:
@@ -175,15 +178,6 @@ def _read_word(text: Any) -> str | None:
 
 def _read_name(text: Any) -> str | None:
     return text if isinstance(text, str) and 0 < len(text) <= _MOST_TEXT else None
-
-
-def value_at(value: Any, path: Path) -> Any:
-    """The value at `path` in nested objects; None where there is none."""
-    for name in path:
-        if not isinstance(value, dict):
-            return None
-        value = value.get(name)
-    return value
 
 
 def _merge(into: dict[str, Any], report: Any) -> None:

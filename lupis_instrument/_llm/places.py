@@ -7,7 +7,7 @@ arguments or in the caller's own metadata means nothing.
 from __future__ import annotations
 
 import re
-from typing import Pattern
+from typing import Any, Pattern
 
 from lupis_instrument._llm.dialects import ROOT_COUNTS, Path
 
@@ -121,3 +121,12 @@ def compile_reports(api: str) -> tuple[Pattern[bytes], ...]:
     names = _REPORTING.get(api)
     searches = names or ("(?:" + "|".join(map(re.escape, _ANY_REPORTING)) + ")",)
     return tuple(re.compile(f'"{name}"\\s*:\\s*[{{"1-9]'.encode()) for name in searches)
+
+
+def value_at(value: Any, path: Path) -> Any:
+    """The value at `path` in nested objects; None where there is none."""
+    for name in path:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(name)
+    return value

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Mapping, NamedTuple
 
-from lupis_instrument._llm.facts import value_at
+from lupis_instrument._llm.places import value_at
 
 if TYPE_CHECKING:
     from typing import Iterator
@@ -42,6 +42,13 @@ _TURNS: tuple[tuple[Path, ...], ...] = (
     (("inputText",),),  # Bedrock's Titan
 )
 _CONTENT = ("content", "parts", "message", "text")
+# Where an answer stands that the next call repeats as a turn; of several the first.
+_ANSWERS: tuple[Path, ...] = (
+    ("message",),  # Ollama, Cohere v2, and an element of `choices`
+    ("content",),  # Anthropic, and an element of `candidates`
+    ("output", "message"),  # Bedrock Converse
+)
+_ANSWER_LISTS = ("choices", "candidates")  # OpenAI, Gemini
 _UNSAID = frozenset(("system", "developer"))
 # What a program moves about or leaves out between calls that go on with the same conversation:
 # marks of what to cache, and what says no more than its absence.
@@ -52,17 +59,19 @@ _PLAIN_TURN = 2
 
 
 class Turns(NamedTuple):
-    """How the conversation of one request goes; nothing of what is said but `opening`.
+    """How the conversation of one request goes.
 
     Attributes:
         marks: a fingerprint, of this process only, of the system's text and of each turn.
         said: how many of them there are up to the first thing that anybody says.
-        opening: what a lasting fingerprint is made of: the system's text and the first thing said.
+        system: the system's text.
+        turns: what is said; not for keeping.
     """
 
     marks: tuple[int, ...]
     said: int
-    opening: Opening
+    system: Any
+    turns: list[Any]
 
     @property
     def is_fresh(self) -> bool:
@@ -73,17 +82,37 @@ class Turns(NamedTuple):
         """Return a fingerprint of the first `length` of them."""
         return hash(self.marks[:length])
 
+    def mark_answer(self, length: int) -> int | None:
+        """Return a fingerprint of the answer that came after the first `length` of them."""
+        return _mark_said(self.turns[length - 1])
 
-class Opening(NamedTuple):
-    """How a conversation begins."""
+    def opening(self) -> bytes:
+        """Return the system's text and the first thing said, in one form for all providers.
 
-    system: Any
-    turns: list[Any]
-
-    def text(self) -> bytes:
-        """Return it in one form, whatever the provider."""
-        parts = [_plain(self.system), *map(_plain_turn, self.turns)]
+        It is what a lasting fingerprint is made of.
+        """
+        parts = [_plain(self.system), *map(_plain_turn, self.turns[: self.said - 1])]
         return json.dumps(parts, sort_keys=True).encode()
+
+
+def mark_answer(body: Mapping[str, Any]) -> int | None:
+    """Return a fingerprint of the answer in a response's body, as of the turn that repeats it."""
+    for name in _ANSWER_LISTS:
+        listed = body.get(name)
+        if isinstance(listed, list) and listed and isinstance(listed[0], dict):
+            body = listed[0]
+    found = (value_at(body, path) for path in _ANSWERS)
+    return next((_mark_said(answer) for answer in found if answer), None)
+
+
+def _mark_said(answer: Any) -> int | None:
+    if isinstance(answer, dict):
+        name = _find_content(answer) or "tool_calls"
+        answer = answer.get(name)
+    try:
+        return hash(_fold(answer)) if answer else None
+    except RecursionError:
+        return None
 
 
 def read_turns(asked: Mapping[str, Any]) -> Turns | None:
@@ -108,8 +137,7 @@ def _mark_turns(asked: Mapping[str, Any], turns: list[Any]) -> Turns:
         else _mark_turn(turn)
         for turn in turns
     ]
-    opening = Opening(system, turns[: place + 1])
-    return Turns((hash(_fold(system)), *marks), place + 2, opening)
+    return Turns((hash(_fold(system)), *marks), place + 2, system, turns)
 
 
 def _collect(asked: Mapping[str, Any], row: tuple[Path, ...]) -> list[Any] | None:

@@ -10,6 +10,7 @@ import pytest
 from lupis_instrument._llm import Facts, identify
 from lupis_instrument._llm.conversations import Conversations
 from lupis_instrument._llm.recent import MOST
+from lupis_instrument._llm.turns import mark_answer, read_turns
 
 OPENAI = "https://api.openai.com"
 CHAT = OPENAI + "/v1/chat/completions"
@@ -102,6 +103,48 @@ def test_two_that_are_the_same_to_the_end_are_two(process):
     assert [first, second] == [process("s", "u", "a", "v") for _ in range(2)]
     assert [first, second] == [process("s", "u", "a", "v", "a", "w") for _ in range(2)]
     assert first != second
+
+
+def test_an_answer_tells_which_of_two_goes_on(process):
+    """In whatever order they do, and though others never do."""
+    answers = ["one", "two", "three"]
+    asked = {"messages": chat("s", "u")}
+    ids = {
+        text: process.name(
+            asked,
+            said=mark_answer({"choices": [{"message": {"role": "assistant", "content": text}}]}),
+        ).chat_id
+        for text in answers
+    }
+    assert 3 == len(set(ids.values()))
+    for text in ("two", "three"):
+        assert ids[text] == process("s", "u", text, "more")
+    assert ids["one"] == process("s", "u", "not what was answered", "more")
+
+
+ANSWERS = {
+    "OpenAI": ({"choices": [{"message": {"role": "assistant", "content": "a"}}]}, "content"),
+    "a tool": ({"choices": [{"message": {"content": None, "tool_calls": ["a"]}}]}, "tool_calls"),
+    "Anthropic": ({"role": "assistant", "content": [{"type": "text", "text": "a"}]}, "content"),
+    "Gemini": ({"candidates": [{"content": {"role": "model", "parts": [{"text": "a"}]}}]}, "parts"),
+    "Bedrock": ({"output": {"message": {"content": [{"text": "a"}]}}}, "content"),
+    "Ollama": ({"message": {"role": "assistant", "content": "a"}}, "content"),
+    "Cohere": ({"message": {"content": [{"type": "text", "text": "a"}]}}, "content"),
+}
+
+
+@pytest.mark.parametrize("provider", ANSWERS)
+def test_an_answer_is_known_again_as_a_turn(provider):
+    """In each provider's form."""
+    body, name = ANSWERS[provider]
+    turns = read_turns({"messages": [{"role": "user", "content": "q"}, {"role": "x", name: "a"}]})
+    assert turns.mark_answer(2) == mark_answer(body)
+
+
+@pytest.mark.parametrize("body", [{}, {"choices": []}, {"choices": [1]}, {"content": []}])
+def test_a_body_without_an_answer_has_no_mark(body):
+    """An error, a part of a stream."""
+    assert mark_answer(body) is None
 
 
 def test_examples_before_the_question_are_no_conversation(process):
