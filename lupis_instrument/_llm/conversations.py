@@ -62,6 +62,14 @@ class Conversations:
             facts: what the exchange showed.
             ok: whether the call was answered; if it was not, the same list will be sent again.
         """
+        try:
+            return self._name(endpoint, path, asked, facts, ok=ok)
+        except RecursionError:  # nested more deeply than any turn is
+            return None
+
+    def _name(
+        self, endpoint: Endpoint, path: str, asked: Mapping[str, Any], facts: Facts, *, ok: bool
+    ) -> Name | None:
         carried = read_ids(path, asked)
         # With an id of the provider's, the turns sent are those that are new, not the whole list.
         whole = endpoint.counts and carried.kept is None and carried.previous is None

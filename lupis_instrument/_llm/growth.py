@@ -32,7 +32,7 @@ class Growth(Generic[Name]):
 
     def follow(self, turns: Turns) -> Name | None:
         """Return the name of the conversation that these turns go on with, or repeat."""
-        again = self._stands.get(turns.mark(len(turns.marks))) or []
+        again = self._stands.get(turns.mark(len(turns))) or []
         failed = next((stand for stand in again if not stand.answered), None)
         if failed is not None:
             again.remove(failed)
@@ -52,7 +52,7 @@ class Growth(Generic[Name]):
     def _before(self, turns: Turns) -> Iterator[tuple[int, list[_Stand[Name]]]]:
         """Yield what stood at the lists that these turns begin with, the longest first."""
         lengths = self._lengths.get(turns.mark(turns.said)) or []
-        for length in reversed(lengths[: bisect_left(lengths, len(turns.marks))]):
+        for length in reversed(lengths[: bisect_left(lengths, len(turns))]):
             stands = self._stands.get(turns.mark(length))
             if stands:
                 yield length, stands
@@ -66,7 +66,7 @@ class Growth(Generic[Name]):
             answered: whether there was an answer.
             said: its fingerprint, if it is known.
         """
-        length = len(turns.marks)
+        length = len(turns)
         beginning, whole = turns.mark(turns.said), turns.mark(length)
         lengths = self._lengths.get(beginning) or []
         if length not in lengths:

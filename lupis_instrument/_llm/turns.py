@@ -7,13 +7,11 @@ brought to one form here, so that a call is known again by what it begins with.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Mapping, NamedTuple
+from typing import TYPE_CHECKING, Any, Mapping
 
 from lupis_instrument._llm.places import value_at
 
 if TYPE_CHECKING:
-    from typing import Iterator
-
     from lupis_instrument._llm.dialects import Path
 
 CONVERSING = frozenset(("chat", "text_completion", "generate_content", "invoke_agent"))
@@ -49,49 +47,70 @@ _ANSWERS: tuple[Path, ...] = (
     ("output", "message"),  # Bedrock Converse
 )
 _ANSWER_LISTS = ("choices", "candidates")  # OpenAI, Gemini
-_UNSAID = frozenset(("system", "developer"))
+_NO_USER = frozenset(("system", "developer", "assistant", "model", "chatbot"))
 # What a program moves about or leaves out between calls that go on with the same conversation:
 # marks of what to cache, and what says no more than its absence.
 _UNTOLD = frozenset(("cache_control", "cachePoint"))
 _DEFAULTS = {"type": "message"}
 _TEXT_BLOCKS = (None, "text", "input_text", "output_text")
-_PLAIN_TURN = 2
+_PLAIN_TURN = 2  # members: a role, and what is said
+_ENDS = 8
+"""Turns of each end of a list that tell it from others."""
 
 
-class Turns(NamedTuple):
+class Turns:
     """How the conversation of one request goes.
 
     Attributes:
-        marks: a fingerprint, of this process only, of the system's text and of each turn.
-        said: how many of them there are up to the first thing that anybody says.
-        system: the system's text.
-        turns: what is said; not for keeping.
+        said: how many turns there are up to the first that is the user's.
     """
 
-    marks: tuple[int, ...]
-    said: int
-    system: Any
-    turns: list[Any]
+    __slots__ = ("_marks", "_system", "_turns", "said")
+
+    def __init__(self, system: Any, turns: list[Any]) -> None:
+        """Take what the program's system says, and what was said; neither is to be kept."""
+        self._system = system
+        self._turns = turns
+        self._marks: list[int | None] = [None] * (len(turns) + 1)
+        users = (place for place, turn in enumerate(turns, 1) if _is_users(turn))
+        self.said = next(users, len(turns))
+
+    def __len__(self) -> int:
+        return len(self._turns)
 
     @property
     def is_fresh(self) -> bool:
         """Whether nothing was answered yet."""
-        return len(self.marks) == self.said
+        return len(self) == self.said
 
     def mark(self, length: int) -> int:
-        """Return a fingerprint of the first `length` of them."""
-        return hash(self.marks[:length])
+        """Return a fingerprint, of this process only, of the first `length` turns.
+
+        Of a long list the turns at both ends count, and how many are between them.
+        """
+        if length <= 2 * _ENDS:
+            return hash(tuple(map(self._mark, range(length + 1))))
+        ends = (*range(_ENDS + 1), *range(length + 1 - _ENDS, length + 1))
+        return hash((length, *map(self._mark, ends)))
+
+    def _mark(self, place: int) -> int:
+        """Return a fingerprint of the turn at `place`, counted from 1; at 0 is the system's."""
+        mark = self._marks[place]
+        if mark is None:
+            mark = _mark_turn(self._turns[place - 1]) if place else hash(_fold(self._system))
+            self._marks[place] = mark
+        return mark
 
     def mark_answer(self, length: int) -> int | None:
-        """Return a fingerprint of the answer that came after the first `length` of them."""
-        return _mark_said(self.turns[length - 1])
+        """Return a fingerprint of the answer that came after the first `length` turns."""
+        return _mark_said(self._turns[length])
 
     def opening(self) -> bytes:
-        """Return the system's text and the first thing said, in one form for all providers.
+        """Return the system's text and the first thing that the user says, in one form for all.
 
         It is what a lasting fingerprint is made of.
         """
-        parts = [_plain(self.system), *map(_plain_turn, self.turns[: self.said - 1])]
+        parts = [_plain(self._system), *map(_plain_turn, self._turns[: self.said])]
         return json.dumps(parts, sort_keys=True).encode()
 
 
@@ -109,52 +128,28 @@ def _mark_said(answer: Any) -> int | None:
     if isinstance(answer, dict):
         name = _find_content(answer) or "tool_calls"
         answer = answer.get(name)
-    try:
-        return hash(_fold(answer)) if answer else None
-    except RecursionError:
-        return None
+    return hash(_fold(answer)) if answer else None
 
 
 def read_turns(asked: Mapping[str, Any]) -> Turns | None:
     """Return the turns that a request's members tell; None where they tell none."""
-    try:
-        turns = next(filter(None, (_collect(asked, row) for row in _TURNS)), None)
-        return _mark_turns(asked, turns) if turns is not None else None
-    except RecursionError:  # nested more deeply than any turn is
-        return None
-
-
-def _mark_turns(asked: Mapping[str, Any], turns: list[Any]) -> Turns:
-    place = next((place for place, turn in enumerate(turns) if _is_said(turn)), len(turns) - 1)
+    turns = next(filter(None, (_collect(asked, row) for row in _TURNS)), None)
     system = next(filter(None, (value_at(asked, path) for path in _SYSTEM)), None)
-    marks = [
-        # What most turns are, without a call for each.
-        hash((turn["role"], turn["content"]))
-        if type(turn) is dict
-        and len(turn) == _PLAIN_TURN
-        and type(turn.get("content")) is str
-        and type(turn.get("role")) is str
-        else _mark_turn(turn)
-        for turn in turns
-    ]
-    return Turns((hash(_fold(system)), *marks), place + 2, system, turns)
+    return Turns(system, turns) if turns is not None else None
 
 
-def _collect(asked: Mapping[str, Any], row: tuple[Path, ...]) -> list[Any] | None:
+def _collect(asked: Mapping[str, Any], row: tuple[Path, ...]) -> list[Any]:
     """Return the turns at the paths of `row`, the last of which there has to be."""
     found = [value_at(asked, path) for path in row]
     if not found[-1]:
-        return None
-    return [turn for value in found if value for turn in _listed(value)]
+        return []
+    lists = [value if isinstance(value, list) else [value] for value in found if value]
+    return lists[0] if len(lists) == 1 else [turn for turns in lists for turn in turns]
 
 
-def _listed(value: Any) -> Iterator[Any]:
-    return iter(value) if isinstance(value, list) else iter((value,))
-
-
-def _is_said(turn: Any) -> bool:
+def _is_users(turn: Any) -> bool:
     role = turn.get("role") if isinstance(turn, dict) else None
-    return not isinstance(role, str) or role.lower() not in _UNSAID
+    return not isinstance(role, str) or role.lower() not in _NO_USER
 
 
 # Python's own hash of text is keyed anew in each process, fast, and good enough to tell lists
@@ -166,8 +161,27 @@ def _mark_turn(turn: Any) -> int:
         return hash(("user", turn))
     if not isinstance(turn, dict):
         return hash(_fold(turn))
+    if len(turn) == _PLAIN_TURN:
+        text = _find_text(turn.get("content") or turn.get("parts"))
+        if text is not None:
+            return hash((turn.get("role"), text))
+    return _mark_any_turn(turn)
+
+
+def _find_text(content: Any) -> str | None:
+    """Return the text that is all of `content`, where that is seen at a glance."""
+    if type(content) is list and len(content) == 1:
+        block = content[0]
+        if type(block) is dict and len(block) - (block.get("type") == "text") == 1:
+            content = block.get("text")
+    return content if type(content) is str else None
+
+
+def _mark_any_turn(turn: Mapping[str, Any]) -> int:
     name = _find_content(turn)
     role = turn.get("role")
+    if name == "message" and isinstance(role, str):
+        role = role.lower()  # Cohere v1 writes them in capitals, and the newest turn without any
     more = [
         (key, _fold(value))
         for key, value in sorted(turn.items())
@@ -176,8 +190,8 @@ def _mark_turn(turn: Any) -> int:
         and key not in _UNTOLD
         and _DEFAULTS.get(key) != value
     ]
-    said = (role.lower() if isinstance(role, str) else _fold(role), _fold(turn.get(name)))
-    return hash((*said, *more))
+    said = turn.get(name) if name is not None else None
+    return hash((_fold(role), _fold(said), *more))
 
 
 def _find_content(turn: Mapping[str, Any]) -> str | None:

@@ -66,6 +66,16 @@ def test_another_beginning_is_another_conversation(other, process):
     assert process("s", "u1") != process(*other)
 
 
+def test_a_greeting_is_no_beginning_yet(process):
+    """What the user says first counts, after it."""
+    greeting = {"role": "assistant", "content": "How can I help?"}
+    ids = {
+        process.name({"messages": [greeting, {"role": "user", "content": text}]}).chat_id
+        for text in "abc"
+    }
+    assert 3 == len(ids)
+
+
 def test_a_restart_changes_nothing():
     """The beginning is enough, and the key."""
     assert Process()("s", "u1") == Process()("s", "u1", "a1", "u2", "a2", "u3")
@@ -105,6 +115,18 @@ def test_two_that_are_the_same_to_the_end_are_two(process):
     assert first != second
 
 
+def test_of_long_lists_the_ends_tell(process):
+    """Each goes on as its own last turns do."""
+    turns = {name: ["s", "u", *(f"{name} {n % 3}" for n in range(60))] for name in "ab"}
+    ids = {name: {process(*so_far)} for name, so_far in turns.items()}
+    for number in range(20):
+        for name, so_far in turns.items():
+            so_far += [f"{name} asks {number}", "answer"]
+            ids[name].add(process(*so_far))
+    assert [1, 1] == [len(found) for found in ids.values()]
+    assert ids["a"] != ids["b"]
+
+
 def test_an_answer_tells_which_of_two_goes_on(process):
     """In whatever order they do, and though others never do."""
     answers = ["one", "two", "three"]
@@ -138,7 +160,7 @@ def test_an_answer_is_known_again_as_a_turn(provider):
     """In each provider's form."""
     body, name = ANSWERS[provider]
     turns = read_turns({"messages": [{"role": "user", "content": "q"}, {"role": "x", name: "a"}]})
-    assert turns.mark_answer(2) == mark_answer(body)
+    assert turns.mark_answer(1) == mark_answer(body)
 
 
 @pytest.mark.parametrize("body", [{}, {"choices": []}, {"choices": [1]}, {"content": []}])
