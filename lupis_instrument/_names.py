@@ -72,6 +72,10 @@ GEN_AI_USAGE_CACHE_CREATION = "gen_ai.usage.cache_creation.input_tokens"
 GEN_AI_USAGE_REASONING = "gen_ai.usage.reasoning.output_tokens"
 """Output tokens spent on reasoning."""
 
+# Events
+EVENT_NAME = "event.name"
+"""The name of an event, on log records."""
+
 # Events of spans
 EXCEPTION_ESCAPED = "exception.escaped"
 """Whether the exception left the span's block."""
@@ -143,6 +147,7 @@ HEADER_PROJECT_ID = "x-project-id"
 # Variables that are no settings
 ENV_RUN_ID = "LUPIS_RUN_ID"
 ENV_LAUNCHER_SITE = "LUPIS_LAUNCHER_SITE"
+ENV_LEADER = "LUPIS_LEADER"
 ENV_SEMCONV_OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
 
 
