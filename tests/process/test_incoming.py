@@ -7,8 +7,11 @@ import pytest
 COMMON = """
 import asyncio, json, socket, sys, threading, urllib.request
 from wsgiref.simple_server import WSGIRequestHandler, make_server
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
 from lupis_instrument import LupisSDK
 
+trace.set_tracer_provider(TracerProvider())
 LLM = sys.argv[1]
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 INCOMING = {
