@@ -81,7 +81,10 @@ def _wrap_popen(module: ModuleType) -> None:
     from inspect import signature
 
     start = module.Popen.__init__
-    place = list(signature(start).parameters).index("env")
+    names = list(signature(start).parameters)
+    if "env" not in names:
+        return  # another tool's, that shows nothing of what it takes
+    place = names.index("env")
 
     @wraps(start)
     def wrapped(*args: Any, **kwargs: Any) -> None:

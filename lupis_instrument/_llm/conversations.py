@@ -43,8 +43,9 @@ class Conversations:
     """
 
     def __init__(self, key: Callable[[], bytes]) -> None:
-        """Remember nothing yet; `key`, asked for when it is first needed, keys what leaves."""
-        self._key = key
+        """Remember nothing yet; `key`, asked for once when it is needed, keys what leaves."""
+        self._ask_key = key
+        self._key: bytes | None = None
         self._growth: Growth[Name] = Growth()
         self._answers: Recent[str, Name] = Recent()  # by the provider's id of an answer
         self._kept: Recent[str, Name] = Recent()  # by the provider's id of a conversation
@@ -110,7 +111,9 @@ class Conversations:
         return f"{chat_id}-{count + 1}" if count else chat_id
 
     def _fingerprint(self, kind: bytes, text: bytes) -> str:
-        digest = hmac.digest(self._key(), b"lupis chat id\0" + kind + b"\0" + text, "sha256")
+        if self._key is None:
+            self._key = self._ask_key()
+        digest = hmac.digest(self._key, b"lupis chat id\0" + kind + b"\0" + text, "sha256")
         return f"auto-{digest.hex()[:_DIGITS]}"
 
     def _note(self, name: Name, carried: CarriedIds, facts: Facts) -> None:

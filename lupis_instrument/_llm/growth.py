@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from lupis_instrument._llm.turns import Turns
 
-_MOST_ALIKE = 100
+_MOST_ALIKE = 250
 """Conversations that stand at the very same list."""
 
 Name = TypeVar("Name")

@@ -153,7 +153,7 @@ def _is_users(turn: Any) -> bool:
 
 
 # Python's own hash of text is keyed anew in each process, fast, and good enough to tell lists
-# apart that nobody makes up to collide; what leaves the process is made of `Opening`.
+# apart that nobody makes up to collide; what leaves the process is made of `Turns.opening`.
 
 
 def _mark_turn(turn: Any) -> int:
@@ -162,9 +162,9 @@ def _mark_turn(turn: Any) -> int:
     if not isinstance(turn, dict):
         return hash(_fold(turn))
     if len(turn) == _PLAIN_TURN:
-        text = _find_text(turn.get("content") or turn.get("parts"))
-        if text is not None:
-            return hash((turn.get("role"), text))
+        role, text = turn.get("role"), _find_text(turn.get("content") or turn.get("parts"))
+        if text is not None and type(role) is str:
+            return hash((role, text))
     return _mark_any_turn(turn)
 
 

@@ -228,6 +228,19 @@ def test_what_is_remembered_is_bounded(process):
     assert first == process("s", "u", "a", "the first", "b", "v")  # by its beginning
 
 
+def test_many_that_begin_alike_at_once_are_kept_apart(process):
+    """Two hundred, answered alike, that then say what only they say."""
+    names = [f"user {number}" for number in range(200)]
+    turns = {name: ["s", "hi"] for name in names}
+    ids = {name: set() for name in names}
+    for _ in range(3):
+        for name, so_far in turns.items():
+            ids[name].add(process(*so_far))
+            so_far += ["hello", name]
+    assert {1} == set(map(len, ids.values()))
+    assert 200 == len(set.union(*ids.values()))
+
+
 # providers
 
 BEDROCK = "https://bedrock-runtime.us-east-1.amazonaws.com/model"
@@ -473,6 +486,7 @@ def test_what_the_caller_words_does_not_leave_as_it_is(url, word):
         {"messages": [None, 1, [], {}]},
         {"messages": [{"role": 5, "content": {"a": [1.5, None, True]}}]},
         {"messages": [{"content": "\ud800"}]},
+        {"messages": [{"role": {}, "content": "text"}, {"role": [], "parts": "text"}]},
         {"contents": {"role": "user"}, "system": 7},
         {"input": [["nested"], {"text": None}], "conversation": 3, "previous_response_id": []},
     ],

@@ -254,6 +254,18 @@ def test_a_fault_of_ours_keeps_no_process_from_starting(run, llm):
     assert "handing a chat id to a process failed (ZeroDivisionError" in line
 
 
+def test_a_popen_of_another_tools_is_left_alone(run, llm):
+    """One that shows nothing of what it takes: processes start, without the chat id."""
+    text = """
+        theirs = subprocess.Popen.__init__
+        subprocess.Popen.__init__ = lambda self, *args, **kwargs: theirs(self, *args, **kwargs)
+        with sdk.conversation("trip"):
+            print(show())
+        """
+    done = run(COMMON + dedent(text), llm.url)
+    assert ("None\n", "") == (done.stdout, done.stderr)
+
+
 def test_popen_looks_as_it_did(play):
     """Its signature, its name, its errors."""
     text = """
