@@ -70,7 +70,9 @@ class SelectivePropagator(TextMapPropagator):
         record = self._tracking.record_of(span)
         if record is None or record.url is None:
             return here  # no request of ours: none of our business
-        if not may_receive(locate(record.url).host, self._allowed()):
+        exchange = record.exchange
+        url = (exchange.url if exchange is not None else "") or record.url
+        if not may_receive(locate(url).host, self._allowed()):
             return None
         self._told.append(trace.format_trace_id(span.get_span_context().trace_id))
         chat_id = record.conversation.chat_id

@@ -3,6 +3,7 @@
 import importlib.util
 
 import pytest
+from servers import wire
 
 PROGRAM = """
 import asyncio, json, socket, sys, urllib.request
@@ -38,19 +39,19 @@ def use_http_client(url):
 
 def use_httpx(url):
     import httpx
-    with httpx.Client() as client:
+    with httpx.Client(follow_redirects=True) as client:
         client.post(url, json=BODY).json()
 
 def use_async_httpx(url):
     import httpx
     async def call():
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(follow_redirects=True) as client:
             (await client.post(url, json=BODY)).json()
     asyncio.run(call())
 
 def use_httpx2(url):
     import httpx2
-    with httpx2.Client() as client:
+    with httpx2.Client(follow_redirects=True) as client:
         client.post(url, json=BODY).json()
 
 def use_aiohttp(url):
@@ -66,6 +67,8 @@ def call(mark):
         with LupisSDK.get_instance().conversation("trip 7"):
             globals()["use_" + client](f"http://{host}:{port}/v1/chat/completions?{mark}")
 
+"""
+LATER_PROPAGATOR = """
 call("first")
 from opentelemetry import propagate
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
@@ -86,17 +89,30 @@ CLIENTS = {
     "httpx2": "httpx2",
     "aiohttp": "aiohttp",
 }
+REDIRECTED = """
+def redirect(mark):
+    with LupisSDK.get_instance().conversation("trip 7"):
+        url = f"http://gateway:{port}/v1/chat/completions?redirect=http://api.openai.com:{port}"
+        globals()["use_" + client](url)
+
+redirect("first")
+"""
+FOLLOWING = ("requests", "urllib3", "httpx", "async_httpx", "httpx2", "aiohttp")
 TRACING = {"traceparent", "tracestate", "baggage", "b3", "sentry-trace", "uber-trace-id"}
+
+
+def skip_if_missing(package):
+    """Skips the test of a client that isn't installed."""
+    if package and importlib.util.find_spec(package) is None:
+        pytest.skip(f"{package} is not installed")
 
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_public_api_receives_no_tracing_header(client, run, llm):
     """A private host does; also after the program has set a propagator of its own."""
-    package = CLIENTS[client]
-    if package and importlib.util.find_spec(package) is None:
-        pytest.skip(f"{package} is not installed")
+    skip_if_missing(CLIENTS[client])
     port = llm.url.rpartition(":")[2]
-    done = run(PROGRAM, client, port)
+    done = run(PROGRAM + LATER_PROPAGATOR, client, port)
     assert (0, "") == (done.returncode, done.stderr)
     assert 6 == len(done.spans)
     found = [
@@ -107,3 +123,17 @@ def test_a_public_api_receives_no_tracing_header(client, run, llm):
     assert {"lupis.chat.id=trip+7"} == {
         seen.headers["baggage"] for seen in llm.seen if "baggage" in seen.headers
     }
+
+
+@pytest.mark.parametrize("client", FOLLOWING)
+def test_a_redirect_takes_no_tracing_header_along(client, run):
+    """From a private host, which receives them, to a public one."""
+    skip_if_missing(CLIENTS[client])
+    with wire.serving() as server:
+        done = run(PROGRAM + REDIRECTED, client, server.url.rpartition(":")[2])
+        seen = [
+            (headers["host"].partition(":")[0], TRACING & set(headers))
+            for _, _, headers, _ in server.seen
+        ]
+    assert (0, "") == (done.returncode, done.stderr)
+    assert [("gateway", {"traceparent", "baggage"}), ("api.openai.com", set())] == seen
