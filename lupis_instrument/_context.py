@@ -109,8 +109,11 @@ def _working() -> Conversation:
 
 def _incoming() -> Conversation:
     """Return what the request being served says, where the program's server takes up baggage."""
-    from opentelemetry.baggage import get_baggage
-
+    context = sys.modules.get("opentelemetry.context")
+    # None, too, while another thread is importing it.
+    get_baggage = getattr(sys.modules.get("opentelemetry.baggage"), "get_baggage", None)
+    if context is None or get_baggage is None or not context.get_current():
+        return EMPTY
     chat_id = get_baggage(_names.LUPIS_CHAT_ID)
     if not isinstance(chat_id, str) or not 0 < len(chat_id) <= _MOST_INCOMING:
         return EMPTY

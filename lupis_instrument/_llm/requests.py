@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 LARGEST_PARSED = 4 << 20
 """Bytes of a body that are parsed: cheaper than to skim it, and less than it took to write it."""
+_MOST_ESCAPES = 100_000
+"""Parsing stops all threads, for as long as it takes: mostly to undo what is escaped."""
 _BLOCK = 64 * 1024
 _MODEL_WORDS = ("model", "model_id", "modelId", "version")
 _WORDS: frozenset[str] = frozenset((*_MODEL_WORDS, "stream"))
@@ -77,15 +79,21 @@ def _is_name(value: Any) -> bool:
 def read_body(body: bytes | None) -> Mapping[str, Any]:
     """Return the members of a request's body.
 
-    All of them are there if it is JSON of up to 4 MiB, compressed or not; of a larger or a cut-off
-    one only those that name the model and the form of the answer.
+    All of them are there if it is JSON of up to 4 MiB, compressed or not; of one that is larger,
+    cut off or full of escapes only those that name the model and the form of the answer.
     """
     if not body:
         return {}
     if body.startswith(b"--"):
         return _read_form(body)
-    value = parse(body) if len(body) <= LARGEST_PARSED else None
+    value = _parse(body)
     return value if isinstance(value, dict) else _skim(body)
+
+
+def _parse(body: bytes) -> Any:
+    if len(body) > LARGEST_PARSED or body.count(b"\\") > _MOST_ESCAPES:
+        return None
+    return parse(body)
 
 
 def _skim(body: bytes) -> dict[str, Any]:
@@ -103,8 +111,7 @@ def _skim(body: bytes) -> dict[str, Any]:
         skim.close()
     except Exception:
         pass  # each coding has an error of its own; what came before a body broke still counts
-    packed = len(unpacked) <= LARGEST_PARSED and unpacked != body
-    value = parse(bytes(unpacked)) if packed else None
+    value = _parse(bytes(unpacked)) if unpacked != body else None
     return value if isinstance(value, dict) else asked
 
 

@@ -53,6 +53,13 @@ def test_body_that_says_nothing_gives_nothing(body):
     assert RequestFacts() == read_request("/", read_body(body))
 
 
+@pytest.mark.parametrize("text", ["x" * (4 << 20), "\\n" * 100_001])
+def test_what_is_long_to_parse_is_skimmed(text):
+    """Parsing would stop the program's threads for long."""
+    body = f'{{"messages": "{text}", "model": "m"}}'.encode()
+    assert {"model": "m"} == {key: value for key, value in read_body(body).items() if value}
+
+
 def test_compressed_body_is_read():
     """Some clients compress what they send."""
     assert read_body(gzip.compress(b'{"model": "m"}')) == {"model": "m"}
