@@ -137,3 +137,21 @@ def test_a_redirect_takes_no_tracing_header_along(client, run):
         ]
     assert (0, "") == (done.returncode, done.stderr)
     assert [("gateway", {"traceparent", "baggage"}), ("api.openai.com", set())] == seen
+
+
+FAULTY = """
+from lupis_instrument._instrumentation import redirects
+def fail(*_): raise ZeroDivisionError
+redirects.follow = fail
+"""
+
+
+@pytest.mark.parametrize("client", ["requests", "aiohttp"])
+def test_a_fault_while_following_a_redirect_breaks_no_call(client, run):
+    """The call is answered, and one line tells of the fault."""
+    with wire.serving() as server:
+        done = run(PROGRAM + FAULTY + REDIRECTED, client, server.url.rpartition(":")[2])
+        assert 2 == len(server.seen)
+    assert 0 == done.returncode
+    (line,) = done.stderr.splitlines()
+    assert "choosing trace headers failed (ZeroDivisionError" in line
