@@ -19,7 +19,7 @@ import sys
 from lupis_instrument import _loading
 from lupis_instrument._diagnostics import guarded, report_fault
 from lupis_instrument._instrumentation.import_hook import ImportHook
-from lupis_instrument._instrumentation.registry import CLIENTS
+from lupis_instrument._instrumentation.registry import CLIENTS, SERVERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,7 +70,9 @@ def watch() -> None:
         os.register_at_fork(after_in_parent=_note_fork)
     _mark_leader(os.environ)
     watched = {client.module: _importer(client) for client in CLIENTS}
-    ImportHook({**watched, **dict.fromkeys(_CHILDREN, _follow_children)}).install()
+    watched.update(dict.fromkeys(_CHILDREN, _follow_children))
+    watched.update(dict.fromkeys(SERVERS, _prepare_to_serve))
+    ImportHook(watched).install()
 
 
 def _mark_leader(environ: os._Environ[str]) -> None:
@@ -144,6 +146,13 @@ def _attach(client: Client, module: ModuleType) -> None:
 
     gate = Gate(lambda: _loading.alone(activate), calls)
     import_module(client.adapter).attach(module, gate)
+
+
+def _prepare_to_serve(_module: ModuleType) -> None:
+    """Have chat ids that come in follow the work into threads before there is a first call."""
+    from lupis_instrument._instrumentation.threads import prepare_thread_pools
+
+    prepare_thread_pools()
 
 
 def _report(client: Client, fault: Exception) -> None:

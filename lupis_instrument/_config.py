@@ -48,16 +48,17 @@ class LupisConfig:
         filter_sensitive_data: redact secrets in everything that leaves the process.
         sensitive_data_patterns: names and regular expressions added to the built-in rules.
         redaction_mode: `mask`, `remove` or `hash`.
-        hash_key: makes `hash` a keyed HMAC-SHA-256.
+        hash_key: makes `hash` a keyed HMAC-SHA-256, and derived chat ids the same everywhere.
         capture_headers: globs of the HTTP headers that spans carry; `all` or `none`.
         propagate_to: globs of the hosts that receive traceparent and the chat id as baggage;
             `private`, `none` or `all`.
+        auto_chat_id: derive a chat id for LLM calls when none is in force.
         instrument: the HTTP clients to instrument; empty for all.
         disabled_instrumentations: the HTTP clients not to instrument.
         excluded_urls: regular expressions; a call whose URL one of them finds gets no span.
         provider_hosts: by host or host:port, the provider whose API it speaks.
         prices_file: path of a JSON file of your own prices, which come before the catalogue's.
-        data_dir: path of the folder that undelivered and local data lies in.
+        data_dir: path of the folder that undelivered and local data lies in, and a key.
         summary: totals on stderr at the end; None for when stderr is a terminal.
         store_max_mb: what the local store may take up, in MiB.
         durable: store each span as it ends, so that not even SIGKILL loses one.
@@ -82,6 +83,7 @@ class LupisConfig:
     hash_key: str | None = _default_of("hash_key")
     capture_headers: Sequence[str] = _default_of("capture_headers")
     propagate_to: Sequence[str] = _default_of("propagate_to")
+    auto_chat_id: bool = _default_of("auto_chat_id")
     instrument: Sequence[str] = _default_of("instrument")
     disabled_instrumentations: Sequence[str] = _default_of("disabled_instrumentations")
     excluded_urls: Sequence[str] = _default_of("excluded_urls")

@@ -1,9 +1,10 @@
 """The chat id and the user metadata in force, here and now.
 
-Two layers: values of the whole process, and values of one piece of work (`run`, `conversation`).
-The latter are kept in OpenTelemetry's context, so they follow the work wherever that does: into
-tasks by contextvars, into threads by upstream's threading instrumentation. A span or event takes
-a `Conversation` snapshot when it starts; nothing is ever attached across a `yield` of ours.
+Three layers: values of the whole process, the chat id that a request being served brings along,
+and values of one piece of work (`run`, `conversation`). The latter two are kept in OpenTelemetry's
+context, so they follow the work wherever that does: into tasks by contextvars, into threads by
+upstream's threading instrumentation. A span or event takes a `Conversation` snapshot when it
+starts; nothing is ever attached across a `yield` of ours.
 """
 
 from __future__ import annotations
@@ -11,7 +12,12 @@ from __future__ import annotations
 import sys
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import Any, Iterator, Mapping, NamedTuple
+from typing import TYPE_CHECKING, Any, Iterator, Mapping, NamedTuple
+
+from lupis_instrument import _names
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
 
 Extra = Mapping[str, Any]
 
@@ -26,6 +32,7 @@ class Conversation(NamedTuple):
         session_id: outlives conversations, a browser session for example.
         extra: whatever else the program wants to see again.
         capture_http: whether HTTP calls are recorded at all.
+        source: who set the chat id, if it was not the program's code.
     """
 
     chat_id: str | None = None
@@ -34,6 +41,7 @@ class Conversation(NamedTuple):
     session_id: str | None = None
     extra: Extra = MappingProxyType({})
     capture_http: bool = True
+    source: str | None = None
 
     def over(self, wider: Conversation) -> Conversation:
         """Return this conversation with what it leaves open taken from `wider`."""
@@ -46,12 +54,15 @@ class Conversation(NamedTuple):
             self.session_id or wider.session_id,
             {**wider.extra, **self.extra} if wider.extra else self.extra,
             self.capture_http and wider.capture_http,
+            self.source if self.chat_id else wider.source,
         )
 
 
 EMPTY = Conversation()
 
 _KEY = "lupis-conversation"
+_MOST_INCOMING = 256
+"""Characters; who calls a service of the program's may be anybody."""
 
 
 class ProcessValues:
@@ -85,7 +96,7 @@ process = ProcessValues()
 
 def current() -> Conversation:
     """Return what is in force for the work that calls."""
-    return _working().over(process.merged)
+    return _working().over(_incoming()).over(process.merged)
 
 
 def _working() -> Conversation:
@@ -96,12 +107,34 @@ def _working() -> Conversation:
     return found if isinstance(found, Conversation) else EMPTY
 
 
+def _incoming() -> Conversation:
+    """Return what the request being served says, where the program's server takes up baggage."""
+    context = sys.modules.get("opentelemetry.context")
+    # None, too, while another thread is importing it.
+    get_baggage = getattr(sys.modules.get("opentelemetry.baggage"), "get_baggage", None)
+    if context is None or get_baggage is None or not context.get_current():
+        return EMPTY
+    chat_id = get_baggage(_names.LUPIS_CHAT_ID)
+    if not isinstance(chat_id, str) or not 0 < len(chat_id) <= _MOST_INCOMING:
+        return EMPTY
+    return Conversation(chat_id, source="baggage")
+
+
 @contextmanager
 def work(narrower: Conversation) -> Iterator[None]:
     """Have `narrower` in force inside the `with` block, over what is in force outside it."""
-    from opentelemetry import context
+    from opentelemetry.context import set_value
 
-    token = context.attach(context.set_value(_KEY, narrower.over(_working())))
+    with attached(set_value(_KEY, narrower.over(_working()))):
+        yield
+
+
+@contextmanager
+def attached(context: Context) -> Iterator[None]:
+    """Have `context` be OpenTelemetry's current one inside the `with` block."""
+    from opentelemetry.context import attach
+
+    token = attach(context)
     try:
         yield
     finally:

@@ -94,7 +94,9 @@ USER_ID = "user.id"
 
 # Ours
 LUPIS_CHAT_ID = "lupis.chat.id"
-"""The chat id in force when the span began."""
+"""The chat id in force when the span began, or else the one that an LLM call tells itself."""
+LUPIS_CHAT_SOURCE = "lupis.chat.source"
+"""Who says so: `code`, `environment`, `baggage` of a request that came in, `api`, or `derived`."""
 LUPIS_COST_CACHE = "lupis.cost.cache"
 """What the cached tokens cost, in USD."""
 LUPIS_COST_CATALOG = "lupis.cost.catalog"

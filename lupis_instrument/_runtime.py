@@ -12,7 +12,7 @@ from lupis_instrument._config import LupisConfig, resolve
 from lupis_instrument._context import Conversation
 from lupis_instrument._delivery import batching
 from lupis_instrument._diagnostics import LEVELS, diagnostics, guarded, warn
-from lupis_instrument._instrumentation import selection, threads
+from lupis_instrument._instrumentation import children, selection, threads
 from lupis_instrument._loading import Later
 from lupis_instrument._version import __version__
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lupis_instrument._delivery.store import Process
     from lupis_instrument._instrumentation.gate import Calls, Gate
     from lupis_instrument._instrumentation.registry import Client
+    from lupis_instrument._llm.conversations import Conversations
     from lupis_instrument._llm.own_prices import OwnPrices
     from lupis_instrument._pipeline import Pipeline
     from lupis_instrument._pipeline.processor import Record
@@ -71,6 +72,7 @@ class Runtime:
             most=1_000_000,
         )
         self.summary = Summary()
+        self._conversations = Later(self._make_conversations)
         self.account = Account()
         self._former: list[Delivery] = []
         self.tracking = Tracking(self._put)
@@ -107,7 +109,18 @@ class Runtime:
         from lupis_instrument import _pipeline
 
         config = self.config
-        return _pipeline.build(config, self._redactor.get(), self.resource, _own_prices(config))
+        return _pipeline.build(
+            config,
+            self._redactor.get(),
+            self.resource,
+            _own_prices(config),
+            self._conversations.get(),
+        )
+
+    def _make_conversations(self) -> Conversations:
+        from lupis_instrument._llm.conversations import Conversations
+
+        return Conversations(self._chat_key)
 
     def _make_delivery(self) -> Delivery:
         from lupis_instrument._delivery.delivery import Delivery
@@ -128,6 +141,11 @@ class Runtime:
         """What takes spans and events out."""
         delivery: Delivery = self._delivery.get()
         return delivery
+
+    def _chat_key(self) -> bytes:
+        from lupis_instrument import _chat_key
+
+        return _chat_key.read(self.config.hash_key, self.config.data_dir)
 
     def tracer(self) -> Tracer:
         """Return the tracer of the spans that the program makes itself."""
@@ -277,6 +295,8 @@ def _make() -> Runtime | None:
     guarded("watching for the end", _ending.watch_signals, _bootstrap.finish)
     runtime = Runtime(resolved)
     selection.look_for_missing(resolved.config)
+    if resolved.values["instrument_children"]:
+        guarded("following work into processes", children.follow)
     return runtime
 
 
@@ -380,7 +400,11 @@ def _own_prices(config: LupisConfig) -> OwnPrices | None:
 
 def _conversation(values: Mapping[str, Any]) -> Conversation:
     return Conversation(
-        values["chat_id"], values["user_id"], values["organization_id"], values["session_id"]
+        values["chat_id"],
+        values["user_id"],
+        values["organization_id"],
+        values["session_id"],
+        source="environment",
     )
 
 

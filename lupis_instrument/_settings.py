@@ -189,7 +189,8 @@ SETTINGS: tuple[Setting, ...] = (
         "LUPIS_HASH_KEY",
         _TEXT,
         None,
-        "Makes the hash of redaction mode hash a keyed one, HMAC-SHA-256.",
+        "Makes the hash of redaction mode hash a keyed one, HMAC-SHA-256; derived chat ids are made"
+        " with it, too.",
         _PRIVACY,
         secret=True,
     ),
@@ -218,6 +219,13 @@ SETTINGS: tuple[Setting, ...] = (
         "The chat id that is in force at the start.",
         _CONVERSATION,
         in_config=False,
+    ),
+    Setting(
+        "LUPIS_AUTO_CHAT_ID",
+        _FLAG,
+        True,
+        "Derive a chat id for LLM calls when none is in force.",
+        _CONVERSATION,
     ),
     Setting(
         "LUPIS_USER_ID",
@@ -303,7 +311,7 @@ SETTINGS: tuple[Setting, ...] = (
         "LUPIS_DATA_DIR",
         File(),
         None,
-        "The folder that undelivered and local data lies in.",
+        "The folder that undelivered and local data lies in, and the key of derived chat ids.",
         _PROCESS,
         default_shown="the platform's folder for user data",
     ),

@@ -156,7 +156,8 @@ class LupisSDK:
     # Conversations and metadata
 
     def set_chat_id(self, chat_id: str) -> None:
-        """Set the chat id of all later spans and events of this process."""
+        """Set the chat id of all later spans and events of this process and of its children."""
+        self._runtime()  # so that processes started from now on take it along
         _context.process.set(chat=Conversation(chat_id=_text(chat_id)))
 
     def clear_chat_id(self) -> None:
@@ -164,7 +165,11 @@ class LupisSDK:
         _context.process.set(chat=EMPTY)
 
     def set_metadata(self, metadata: LupisMetadata) -> None:
-        """Set the user context of all later spans and events of this process."""
+        """Set the user context of all later spans and events of this process.
+
+        Processes that it starts from now on have the ids, too, but not `extra`.
+        """
+        self._runtime()
         _context.process.set(metadata=_conversation(metadata))
 
     def get_metadata(self) -> LupisMetadata:
@@ -200,7 +205,7 @@ class LupisSDK:
             capture_http: whether HTTP calls of the block are recorded.
         """
         options = LupisBlockOptions(chat_id, name, metadata, capture_http)
-        self._runtime()  # so that threads started inside take the conversation along
+        self._runtime()  # so that threads and processes started inside take it along
         with _context.work(_narrower(options)):
             if name is None:
                 yield
@@ -278,16 +283,28 @@ class LupisSDK:
             return NoOpTracer()
         return runtime.tracer()
 
-    def create_span(
-        self, name: str, attributes: Mapping[str, Any] | None = None
-    ) -> ContextManager[Span]:
+    @contextmanager
+    def create_span(self, name: str, attributes: Mapping[str, Any] | None = None) -> Iterator[Span]:
         """Make a span that is current inside the `with` block.
 
         An exception that leaves the block is recorded on the span and raised on.
         """
-        return self.get_tracer().start_as_current_span(
+        from opentelemetry.trace import Status, StatusCode, set_span_in_context
+
+        # Not `start_as_current_span`: that logs an error where a generator with the block in it
+        # is closed by another task or thread than it was begun by.
+        span = self.get_tracer().start_span(
             name, attributes=dict(attributes) if attributes else None
         )
+        try:
+            with _context.attached(set_span_in_context(span)):
+                yield span
+        except Exception as error:
+            span.record_exception(error)
+            span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
+            raise
+        finally:
+            span.end()
 
     # Delivery
 

@@ -8,6 +8,16 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))  # so that `servers` is found from everywhere
 
 
+@pytest.fixture(autouse=True)
+def _checked_log(caplog):
+    """Fails a test in whose process OpenTelemetry has logged what it must never log."""
+    from servers.program import check_log
+
+    yield
+    for record in (*caplog.get_records("setup"), *caplog.get_records("call")):
+        check_log(record.getMessage())
+
+
 @pytest.fixture
 def sink():
     """A collector that keeps what it receives, as dicts; see servers/otlp.py."""

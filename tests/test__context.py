@@ -5,6 +5,7 @@ import contextvars
 import threading
 
 import pytest
+from opentelemetry.baggage import set_baggage
 
 from lupis_instrument import _context
 from lupis_instrument._context import EMPTY, Conversation, ProcessValues, metadata_of
@@ -33,6 +34,32 @@ def test_extras_are_merged():
     wider = Conversation(extra={"plan": "free", "seat": 1})
     merged = Conversation(extra={"plan": "pro"}).over(wider)
     assert {"plan": "pro", "seat": 1} == merged.extra
+
+
+def test_the_source_goes_with_the_chat_id():
+    """It is that of the layer which the chat id is from."""
+    wider = Conversation("a", source="environment")
+    found = Conversation(user_id="u").over(wider)
+    assert ("a", "environment") == (found.chat_id, found.source)
+    assert None is Conversation("b").over(wider).source
+
+
+def test_a_requests_baggage_is_narrower_than_the_process_and_wider_than_a_block():
+    """What the program says of the work itself comes first."""
+    _context.process.set(metadata=Conversation("metadata", "ada"))
+    with _context.attached(set_baggage("lupis.chat.id", "trip")):
+        found = _context.current()
+        assert ("trip", "ada", "baggage") == (found.chat_id, found.user_id, found.source)
+        with _context.work(Conversation("block")):
+            assert ("block", None) == (_context.current().chat_id, _context.current().source)
+    assert "metadata" == _context.current().chat_id
+
+
+@pytest.mark.parametrize("value", ["", "x" * 257, 5, None])
+def test_baggage_that_is_no_chat_id_is_left_out(value):
+    """Whoever calls may send anything."""
+    with _context.attached(set_baggage("lupis.chat.id", value)):
+        assert EMPTY is _context.current()
 
 
 @pytest.mark.parametrize(("outer", "inner"), [(True, False), (False, True)])

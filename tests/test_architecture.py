@@ -19,6 +19,7 @@ FLOORS = (
     | {"_config"},
     {"_llm", "_redaction"},
     {"_data_dir", "_exchange", "_prices_file", "_resource"},
+    {"_chat_key"},
     {"_instrumentation", "_pipeline", "_delivery"},
     {"_launch"},
     {"_bootstrap", "_runtime"},

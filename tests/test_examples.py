@@ -23,6 +23,7 @@ ALL = [
     example("event_tracking_example"),
     example("chat_id_example"),
     example("openai_example", "openai"),
+    example("two_conversations_example", "openai"),
     example("streaming_example", "openai"),
     example("anthropic_example", "anthropic"),
     example("langchain_example", "langchain_openai"),
@@ -44,6 +45,7 @@ SPANS = {
         "embeddings text-embedding-3-small": 1,
         "chat always-busy": 1,
     },
+    "two_conversations_example": {CHAT: 6},
     "streaming_example": {CHAT: 4},
     "anthropic_example": {"chat claude-haiku-4-5": 4, "chat always-denied": 1},
     "langchain_example": {CHAT: 4, "embeddings text-embedding-3-small": 1},
@@ -147,6 +149,17 @@ def test_each_call_is_in_its_conversation(run, launched):
     expected = {"all": 1, "block": 1, "function": 1, "ann": 2, "ben": 2}
     chats = Counter(span["attributes"]["lupis.chat.id"] for span in spans)
     assert {f"chat-{name}": count for name, count in expected.items()} == chats
+
+
+@pytest.mark.skipif(importlib.util.find_spec("openai") is None, reason="needs openai")
+def test_two_conversations_are_told_apart_across_a_restart(run):
+    """Two chat ids, each with all its calls of both runs, which take turns."""
+    for _ in range(2):
+        spans = run(EXAMPLES / "two_conversations_example.py", "said.json").spans
+    chats = [span["attributes"]["lupis.chat.id"] for span in spans]
+    assert (12, 2) == (len(chats), len(set(chats)))
+    assert chats[:2] * 6 == chats
+    assert {"derived"} == {span["attributes"]["lupis.chat.source"] for span in spans}
 
 
 @pytest.mark.skipif(importlib.util.find_spec("openai") is None, reason="needs openai")

@@ -1,5 +1,6 @@
 """The README says what is true: its settings are the code's, and its program runs."""
 
+import os
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PROGRAMS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 @pytest.mark.parametrize(
@@ -70,10 +72,68 @@ def test_begins_with_what_a_newcomer_needs():
 
 def test_python_in_it_runs(run):
     """The ten lines of LupisSDK run, launched or not."""
-    (program,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    program = PROGRAMS[0]
     outcomes = [run(program, launched=launched) for launched in (True, False)]
     assert [(0, ""), (0, "")] == [(done.returncode, done.stdout) for done in outcomes]
     assert ["feature_used"] * 2 == [event["name"] for event in outcomes[0].events]
+
+
+STAND_INS = """
+import asyncio, json, subprocess, sys, threading, urllib.request
+from types import SimpleNamespace
+import requests
+from lupis_instrument import LupisSDK
+lupis = LupisSDK.get_instance()
+
+def create(model="m", messages=({"role": "user", "content": "hi"},)):
+    data = json.dumps({"model": model, "messages": messages}).encode()
+    with urllib.request.urlopen(f"{sys.argv[1]}/v1/chat/completions", data) as answer:
+        return json.load(answer, object_hook=Thing)
+
+class Thing(dict):
+    __getattr__ = dict.__getitem__
+
+client = SimpleNamespace(chat=SimpleNamespace(completions=SimpleNamespace(create=create)))
+work = create
+
+async def main():
+    await asyncio.get_running_loop().run_in_executor(None, create)
+"""
+
+
+@pytest.fixture
+def snippet(run, llm):
+    """Runs one of the programs with what it takes for granted; gives its calls' chat ids."""
+
+    def play(number):
+        (run.folder / "child.py").write_text(
+            f"import sys\nsys.argv[1:] = [{llm.url!r}]\n{STAND_INS}create()"
+        )
+        folder = str(Path(sys.executable).parent)
+        env = {
+            "PATH": os.pathsep.join([folder, os.environ["PATH"]]),
+            "HTTP_PROXY": llm.url,
+            "NO_PROXY": "127.0.0.1",
+        }
+        done = run(STAND_INS + PROGRAMS[number], llm.url, env=env)
+        assert (0, "", "") == (done.returncode, done.stdout, done.stderr)
+        return [span["attributes"]["lupis.chat.id"] for span in done.spans]
+
+    return play
+
+
+def test_its_two_conversations_are_two(snippet):
+    """Which take turns, without a line about it."""
+    ids = snippet(1)
+    assert (4, 2) == (len(ids), len(set(ids)))
+    assert ids[:2] * 2 == ids
+
+
+def test_its_block_is_followed(snippet, llm):
+    """Into a task's executor, a thread and a child; a private host is told."""
+    assert ["chat-42"] * 4 == snippet(2)
+    told = [seen.headers.get("baggage") for seen in llm.seen if "orders.internal" in seen.path]
+    assert ["lupis.chat.id=chat-42"] == told
 
 
 def test_links_lead_somewhere():

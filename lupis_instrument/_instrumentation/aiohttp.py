@@ -10,6 +10,7 @@ import functools
 from typing import TYPE_CHECKING, Any, Callable
 
 from lupis_instrument._diagnostics import guarded
+from lupis_instrument._instrumentation import redirects
 from lupis_instrument._instrumentation.doors import hang
 
 if TYPE_CHECKING:
@@ -61,12 +62,16 @@ def _signals(module: Any, gate: Gate) -> Any:
     async def chunk(_session: Any, _context: Any, params: Any) -> None:
         guarded("reading an aiohttp request", _chunk, gate.exchange(), params)
 
+    async def redirected(_session: Any, _context: Any, params: Any) -> None:
+        guarded("choosing trace headers", _redirected, gate.exchange(), params)
+
     async def failed(_session: Any, _context: Any, params: Any) -> None:
         guarded("reading an aiohttp request", _failed, gate.exchange(), params)
 
     signals = module.TraceConfig()
     signals.on_request_headers_sent.append(head)
     signals.on_request_chunk_sent.append(chunk)
+    signals.on_request_redirect.append(redirected)
     signals.on_request_exception.append(failed)
     return signals
 
@@ -80,6 +85,12 @@ def _head(exchange: Exchange | None, params: Any) -> None:
 def _chunk(exchange: Exchange | None, params: Any) -> None:
     if exchange is not None:
         exchange.sent(params.chunk)
+
+
+def _redirected(exchange: Exchange | None, params: Any) -> None:
+    place = params.response.headers.get("location") or params.response.headers.get("uri")
+    if place:
+        redirects.follow(exchange, str(params.url.join(type(params.url)(place))), params.headers)
 
 
 def _failed(exchange: Exchange | None, params: Any) -> None:

@@ -1,4 +1,4 @@
-"""The HTTP clients that can be instrumented: a row each.
+"""The HTTP clients that can be instrumented, and what servers may be: a row each.
 
 Imported while the program starts, so it must stay free of imports.
 """
@@ -26,6 +26,12 @@ class Client:
         self.adapter = "lupis_instrument._instrumentation." + adapter
         self.distribution = distribution
 
+
+SERVERS = ("opentelemetry.instrumentation.asgi", "opentelemetry.instrumentation.wsgi")
+"""Modules of the instrumentors by which a program takes up the chat id of an incoming request.
+
+Those of Flask, FastAPI and Django are built on these.
+"""
 
 CLIENTS = (
     Client("requests", "requests", "requests", "requests"),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
+from lupis_instrument._diagnostics import guarded
+from lupis_instrument._instrumentation import redirects
 from lupis_instrument._instrumentation.doors import hang
 
 if TYPE_CHECKING:
@@ -13,8 +16,22 @@ if TYPE_CHECKING:
 
 
 def attach(module: ModuleType, gate: Gate) -> None:
-    """Open `gate` at the first `Session.send`."""
+    """Open `gate` at the first `Session.send`, and see its redirects."""
     hang(gate, module.Session, "send")
+    _attach_redirects(module.Session, gate)
+
+
+def _attach_redirects(session: Any, gate: Gate) -> None:
+    """Wrap what `Session.send` calls with each request that it is redirected to."""
+    original = session.rebuild_auth
+
+    @functools.wraps(original)
+    def rebuild_auth(self: Any, prepared_request: Any, response: Any) -> Any:
+        url, headers = prepared_request.url, prepared_request.headers
+        guarded("choosing trace headers", redirects.follow, gate.exchange(), url, headers)
+        return original(self, prepared_request, response)
+
+    session.rebuild_auth = rebuild_auth
 
 
 def instrument(provider: Any, gate: Gate) -> None:

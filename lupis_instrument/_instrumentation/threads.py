@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from lupis_instrument._diagnostics import guarded
 
 
+@lru_cache(maxsize=None)
 def prepare_thread_pools() -> None:
-    """Load thread pools and have them take conversations along.
+    """Load thread pools and have them take conversations along; a second call does nothing.
 
     Before a provider is made: in a forked child the SDK's own handler uses a pool, and would wait
     for ever for a lock that a handler registered later sets free (SDK 1.45).

@@ -32,7 +32,7 @@ def digest(
     endpoint: Endpoint,
     *,
     path: str,
-    request_body: bytes | None,
+    asked: Mapping[str, Any],
     status: int | None,
     headers: Mapping[str, str],
     body: BodyReader | None,
@@ -44,12 +44,12 @@ def digest(
     Args:
         endpoint: what `identify` said of the request.
         path: the request's path, with its query.
-        request_body: as it was sent, or None if it isn't known.
+        asked: the members of the request's body, from `read_body`.
         status: the response's status; None if there was no response.
         headers: the response's headers, names in lower case.
         body: the reader that was fed the response's body; None if there was none.
     """
-    model, stream, text_length = read_request(path, request_body)
+    model, stream, text_length = read_request(path, asked)
     failed = status is not None and status >= _ERROR
     error = _read_error_header(headers) if failed else None
     if body is None:
@@ -75,6 +75,8 @@ def digest(
         speed=seen.speed,
         error_type=error,
         ending=body.ending,
+        conversation=seen.conversation,
+        said=seen.said,
     )
 
 

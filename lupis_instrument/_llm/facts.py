@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, NamedTuple
+from typing import Any, Callable, Iterable, Mapping, NamedTuple
 
 from lupis_instrument._llm.places import (
     ERROR_WORDS,
     FINISH_LISTS,
     PLACES_BY_NAME,
     ROOT_ERROR_WORDS,
+    value_at,
 )
+from lupis_instrument._llm.turns import mark_answer
 from lupis_instrument._llm.usage import Usage, read_root_counts, read_seconds, read_usage
-
-if TYPE_CHECKING:
-    from lupis_instrument._llm.dialects import Path
 
 
 class Facts(NamedTuple):
@@ -35,6 +34,10 @@ class Facts(NamedTuple):
     ending: str | None = None
     """How the body ended by its own account: ``complete`` where its end mark came, ``error`` where
     its framing broke; a program that then closed it had read all there was."""
+    conversation: str | None = None
+    """The id by which the provider keeps the conversation that the answer belongs to."""
+    said: int | None = None
+    """A fingerprint, of this process only, of an answer that came in one piece."""
 
 
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_.:\-]{0,63}")
@@ -48,8 +51,8 @@ class Gathering:
     """Facts of one response, the later value laid over the earlier."""
 
     __slots__ = (
-        "_finish", "_metrics", "_root", "_usage", "duration", "error_type", "id", "model", "speed",
-        "tier",
+        "_finish", "_metrics", "_root", "_usage", "conversation", "duration", "error_type", "id",
+        "model", "said", "speed", "tier",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -59,6 +62,8 @@ class Gathering:
         self.speed: str | None = None
         self.duration: float | None = None
         """Seconds that the answer says something took: audio, where that was transcribed."""
+        self.conversation: str | None = None
+        self.said: int | None = None
         self.error_type: str | None = None
         self._finish: dict[int, str] = {}
         self._usage: dict[str, Any] = {}
@@ -78,6 +83,7 @@ class Gathering:
             if name in FINISH_LISTS:
                 self._keep_choices(member, FINISH_LISTS[name])
         read_root_counts(value, self._root)
+        self.said = mark_answer(value)
         self.error_type = find_root_error(value) or self.error_type
 
     def _keep_model(self, found: Any) -> None:
@@ -94,6 +100,9 @@ class Gathering:
 
     def _keep_duration(self, found: Any) -> None:
         self.duration = read_seconds(found)
+
+    def _keep_conversation(self, found: Any) -> None:
+        self.conversation = _read_name(found) or self.conversation
 
     def _keep_error(self, found: Any) -> None:
         self.error_type = _read_error(found) or self.error_type
@@ -144,6 +153,7 @@ _KEEP: dict[str, Callable[[Gathering, Any], None]] = {
     "tier": Gathering._keep_tier,
     "speed": Gathering._keep_speed,
     "duration": Gathering._keep_duration,
+    "conversation": Gathering._keep_conversation,
     "finish": Gathering._keep_finish,
     "usage": Gathering._keep_usage,
     "metrics": Gathering._keep_metrics,
@@ -182,15 +192,6 @@ def _read_word(text: Any) -> str | None:
 
 def _read_name(text: Any) -> str | None:
     return text if isinstance(text, str) and 0 < len(text) <= _MOST_TEXT else None
-
-
-def value_at(value: Any, path: Path) -> Any:
-    """The value at `path` in nested objects; None where there is none."""
-    for name in path:
-        if not isinstance(value, dict):
-            return None
-        value = value.get(name)
-    return value
 
 
 def _merge(into: dict[str, Any], report: Any) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Pattern
+from typing import Any, Pattern
 
 from lupis_instrument._llm.dialects import ROOT_COUNTS, Path
 
@@ -34,6 +34,10 @@ PLACES: dict[str, tuple[Path, ...]] = {
     ),
     "speed": _paths("usage.speed", "message.usage.speed"),
     "duration": _paths("duration"),
+    "conversation": _paths(
+        "conversation.id", "conversation_id", "container.id", "thread_id", "sessionId",
+        "response.conversation.id", "message.container.id", "delta.container.id",
+    ),
     "finish": _paths(
         "stop_reason", "stopReason", "done_reason", "finish_reason", "completionReason",
         "delta.stop_reason", "delta.finish_reason", "messageStop.stopReason",
@@ -104,7 +108,7 @@ _REPORTING: dict[str, tuple[str, ...]] = {
 _ANY_REPORTING = tuple(
     sorted(
         {path[-1] for kind in ("usage", "metrics", "part", "finish") for path in PLACES[kind]}
-        | {"incomplete_details", "error", "__type", "error_type"}
+        | {"conversation_id", "incomplete_details", "error", "__type", "error_type"}
         | {path[-1] for path in ROOT_COUNTS}
         | {word for words in FINISH_LISTS.values() for word in words}
     )
@@ -121,3 +125,12 @@ def compile_reports(api: str) -> tuple[Pattern[bytes], ...]:
     names = _REPORTING.get(api)
     searches = names or ("(?:" + "|".join(map(re.escape, _ANY_REPORTING)) + ")",)
     return tuple(re.compile(f'"{name}"[ \\t]*:[ \\t]*[{{"1-9]'.encode()) for name in searches)
+
+
+def value_at(value: Any, path: Path) -> Any:
+    """The value at `path` in nested objects; None where there is none."""
+    for name in path:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(name)
+    return value

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Mapping, NamedTuple
 from urllib.parse import unquote
 
 from lupis_instrument._llm.encodings import build_decoders
 from lupis_instrument._llm.framing import parse
 from lupis_instrument._llm.skimming import Skim
 
-_LARGEST_PARSED = 64 * 1024
+if TYPE_CHECKING:
+    from lupis_instrument._llm.encodings import Write
+
+LARGEST_PARSED = 4 << 20
+"""Bytes of a body that are parsed: cheaper than to skim it, and less than it took to write it."""
+_MOST_ESCAPES = 100_000
+"""Parsing stops all threads, for as long as it takes: mostly to undo what is escaped."""
+_BLOCK = 64 * 1024
 _MODEL_WORDS = ("model", "model_id", "modelId", "version")
 _WORDS: frozenset[str] = frozenset((*_MODEL_WORDS, "stream"))
 _WHOLE: frozenset[str] = frozenset()
@@ -48,9 +55,8 @@ class RequestFacts(NamedTuple):
     """Of the text in `input`, in characters, where that is short: what is to be spoken is."""
 
 
-def read_request(path: str, body: bytes | None) -> RequestFacts:
-    """Read a request. Bodies beyond 64 KiB are skimmed, not parsed; cut-off ones are as good."""
-    asked = _read_body(body) if body else {}
+def read_request(path: str, asked: Mapping[str, Any]) -> RequestFacts:
+    """Read what a request's path and its body's members, from `read_body`, ask for."""
     model = next((asked[word] for word in _MODEL_WORDS if _is_name(asked.get(word))), None)
     stream = asked.get("stream")
     if _PATH_STREAM.search(path):
@@ -75,29 +81,51 @@ def _is_name(value: Any) -> bool:
     return isinstance(value, str) and 0 < len(value) <= _MOST_TEXT
 
 
-def _read_body(body: bytes) -> dict[str, Any]:
+def read_body(body: bytes | None) -> Mapping[str, Any]:
+    """Return the members of a request's body.
+
+    All of them are there if it is JSON of up to 4 MiB, compressed or not; of one that is larger,
+    cut off or full of escapes only those that name the model and the form of the answer.
+    """
+    if not body:
+        return {}
     if body.startswith(b"--"):
         return _read_form(body)
-    if len(body) <= _LARGEST_PARSED:
-        value = parse(body)
-        if isinstance(value, dict):
-            return value
+    value = _parse(body)
+    return value if isinstance(value, dict) else _skim(body)
+
+
+def _parse(body: bytes) -> Any:
+    if len(body) > LARGEST_PARSED or body.count(b"\\") > _MOST_ESCAPES:
+        return None
+    return parse(body)
+
+
+def _skim(body: bytes) -> dict[str, Any]:
     asked: dict[str, Any] = {}
     skim = Skim(_WORDS, _WHOLE, asked.update)
+    unpacked = bytearray()
+
+    def take(data: bytes) -> None:
+        skim.feed(data)
+        if len(unpacked) <= LARGEST_PARSED:
+            unpacked.extend(data)
+
     try:
-        _decode(body, skim)
+        _unpack(body, take)
+        skim.close()
     except Exception:
         pass  # each coding has an error of its own; what came before a body broke still counts
-    return asked
+    value = _parse(bytes(unpacked)) if unpacked != body else None
+    return value if isinstance(value, dict) else asked
 
 
-def _decode(body: bytes, skim: Skim) -> None:
-    stages = build_decoders(None, skim.feed)  # some clients compress what they send
-    for start in range(0, len(body), _LARGEST_PARSED):
-        stages[0].feed(body[start : start + _LARGEST_PARSED])
+def _unpack(body: bytes, take: Write) -> None:
+    stages = build_decoders(None, take)  # some clients compress what they send
+    for start in range(0, len(body), _BLOCK):
+        stages[0].feed(body[start : start + _BLOCK])
     for stage in stages:
         stage.close()
-    skim.close()
 
 
 def _read_form(body: bytes) -> dict[str, Any]:

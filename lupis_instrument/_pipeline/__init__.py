@@ -3,6 +3,7 @@
     dedup     one call is one span: what another span stands for is dropped
     chat_id   the conversation and the user metadata in force when it began
     enrich    what the wire showed: HTTP attributes, provider, models, usage, outcome
+    derive    the conversation of an LLM call, where none was in force
     redact    last, and failing closed
 
 A stage is a function from `Draft` to `Draft`, or to None for a span that is not to leave. All
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
     from lupis_instrument._config import LupisConfig
+    from lupis_instrument._llm.conversations import Conversations
     from lupis_instrument._llm.own_prices import OwnPrices
     from lupis_instrument._pipeline.draft import Draft
     from lupis_instrument._pipeline.processor import Record
@@ -68,12 +70,25 @@ def build(
     redactor: Redactor | None,
     resource: Resource,
     own_prices: OwnPrices | None = None,
+    conversations: Conversations | None = None,
 ) -> Pipeline:
-    """Return the pipeline that `config` asks for; `redactor` is None where filtering is off."""
+    """Return the pipeline that `config` asks for.
+
+    Args:
+        config: the settings.
+        redactor: None where filtering is off.
+        resource: what all spans carry.
+        own_prices: the user's.
+        conversations: those seen so far; outlive the pipeline.
+    """
     from lupis_instrument._pipeline.chat_id import chat_id
     from lupis_instrument._pipeline.dedup import dedup
     from lupis_instrument._pipeline.enrich import Enrich
     from lupis_instrument._pipeline.redact import Redact
 
-    enrich = Enrich(config, own_prices)
-    return Pipeline(dedup, chat_id, enrich, last=Redact(redactor), resource=resource)
+    stages: list[Stage] = [dedup, chat_id, Enrich(config, own_prices)]
+    if config.auto_chat_id and conversations is not None:
+        from lupis_instrument._pipeline.derive import Derive
+
+        stages.append(Derive(conversations))
+    return Pipeline(*stages, last=Redact(redactor), resource=resource)

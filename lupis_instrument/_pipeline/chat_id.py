@@ -21,8 +21,7 @@ def chat_id(draft: Draft) -> Draft:
         return draft
     attributes = draft.attributes
     if conversation.chat_id is not None:
-        attributes[_names.LUPIS_CHAT_ID] = conversation.chat_id
-        attributes.setdefault(_names.GEN_AI_CONVERSATION_ID, conversation.chat_id)
+        stamp(draft, conversation.chat_id, conversation.source or "code")
     if conversation.user_id is not None:
         attributes.setdefault(_names.USER_ID, conversation.user_id)
     if conversation.session_id is not None:
@@ -31,6 +30,13 @@ def chat_id(draft: Draft) -> Draft:
         if name != "chat_id":
             attributes[f"{_names.LUPIS_METADATA}{name}"] = _plain(value)
     return draft
+
+
+def stamp(draft: Draft, chat_id: str, source: str) -> None:
+    """Say which conversation a span belongs to, and who says so."""
+    draft.attributes[_names.LUPIS_CHAT_ID] = chat_id
+    draft.attributes[_names.LUPIS_CHAT_SOURCE] = source
+    draft.attributes.setdefault(_names.GEN_AI_CONVERSATION_ID, chat_id)
 
 
 def _plain(value: Any) -> Any:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.sdk.trace import ReadableSpan
 
 if TYPE_CHECKING:
-    from typing import Sequence
+    from typing import Mapping, Sequence
 
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.trace import Link, Status
 
+    from lupis_instrument._llm import Facts
     from lupis_instrument._pipeline.processor import Record
 
 
@@ -22,9 +23,22 @@ class Draft:
 
     Attributes:
         record: what is known of the span besides what it says itself.
+        asked: the members of an LLM call's request body, gone with the draft.
+        facts: what an LLM call's exchange showed.
     """
 
-    __slots__ = ("attributes", "events", "links", "name", "record", "resource", "source", "status")
+    __slots__ = (
+        "asked",
+        "attributes",
+        "events",
+        "facts",
+        "links",
+        "name",
+        "record",
+        "resource",
+        "source",
+        "status",
+    )
 
     def __init__(self, record: Record, resource: Resource) -> None:
         source = record.readable
@@ -37,6 +51,8 @@ class Draft:
         self.links: Sequence[Link] = source.links
         self.status: Status = source.status
         self.resource = resource
+        self.asked: Mapping[str, Any] = {}
+        self.facts: Facts | None = None
 
     def span(self) -> ReadableSpan:
         """Return the span as it stands here."""

@@ -14,6 +14,7 @@ from lupis_instrument import _names
 from lupis_instrument._exchange import locate
 from lupis_instrument._llm import digest
 from lupis_instrument._llm.prices import price
+from lupis_instrument._llm.requests import read_body
 
 if TYPE_CHECKING:
     from typing import Iterable
@@ -133,14 +134,16 @@ def _may_have_cost(exchange: Exchange, endpoint: Endpoint) -> bool:
 
 
 def _add_genai(draft: Draft, exchange: Exchange, endpoint: Endpoint) -> Facts:
+    draft.asked = read_body(b"".join(exchange.request_body))
     facts = digest(
         endpoint,
         path=locate(exchange.url).path,
-        request_body=b"".join(exchange.request_body) or None,
+        asked=draft.asked,
         status=exchange.status,
         headers={name.lower(): value for name, value in exchange.response_headers},
         body=exchange.body.reader if exchange.body is not None else None,
     )
+    draft.facts = facts
     attributes = draft.attributes
     attributes[_names.GEN_AI_PROVIDER_NAME] = endpoint.provider
     attributes[_names.GEN_AI_OPERATION_NAME] = endpoint.operation

@@ -119,12 +119,17 @@ class Record:
 
 
 class Tracking(SpanProcessor):
-    """Keeps a record of each span under way and hands it to the worker when the span ends."""
+    """Keeps a record of each span under way and hands it to the worker when the span ends.
+
+    Attributes:
+        before_call: called when the span of an HTTP call has started, before anything is sent.
+    """
 
     def __init__(self, put: Callable[[Record], None]) -> None:
         """Begin; `put` hands a record whose span has ended to the worker, and takes no lock."""
         self._put = put
         self._open: dict[int, Record] = {}
+        self.before_call: Callable[[], None] = _nothing
         self.configure({}, ())
 
     def configure(self, hosts: Mapping[str, str], excluded_urls: Sequence[str]) -> None:
@@ -146,6 +151,7 @@ class Tracking(SpanProcessor):
         record.excluded = not span.get_span_context().trace_flags.sampled
         url = record.url = _http_url(span)
         if url is not None:
+            guarded("choosing trace headers", self.before_call)
             record.outer = self._same_call(url, parent_context)
             record.excluded = record.excluded or self._unwanted(url, record.conversation)
             if record.outer is None and not record.excluded:
@@ -210,6 +216,10 @@ class Tracking(SpanProcessor):
     def force_flush(self, timeout_millis: int = 30000) -> bool:  # noqa: ARG002 - the SDK's
         """Nothing waits here."""
         return True
+
+
+def _nothing() -> None:
+    pass
 
 
 def _http_url(span: Span) -> str | None:

@@ -6,9 +6,11 @@ span for. Ours stands in front of the one that is set: for spans of ours it look
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any, Callable, Sequence
 
-from opentelemetry import baggage, context, propagate, trace
+from opentelemetry import baggage, propagate, trace
+from opentelemetry.context import get_current
 from opentelemetry.propagators.textmap import (
     TextMapPropagator,
     default_getter,
@@ -21,7 +23,12 @@ from lupis_instrument._diagnostics import report_fault
 from lupis_instrument._exchange import locate
 
 if TYPE_CHECKING:
+    from opentelemetry.context import Context
+
     from lupis_instrument._pipeline.processor import Tracking
+
+_MOST_TOLD = 256
+"""Trace ids sent lately, by which a header is known that a redirect brings along."""
 
 
 class SelectivePropagator(TextMapPropagator):
@@ -37,41 +44,58 @@ class SelectivePropagator(TextMapPropagator):
         self._inner = inner
         self._tracking = tracking
         self._allowed = allowed
+        self._told: deque[str] = deque(maxlen=_MOST_TOLD)
 
     def inject(
         self,
         carrier: Any,
-        context: context.Context | None = None,
+        context: Context | None = None,
         setter: Any = default_setter,
     ) -> None:
         """Add headers to `carrier` if the request may carry them."""
         try:
-            wanted = self._context_for(context)
+            here = context if context is not None else get_current()
+            wanted = self._context_for(here)
+            if wanted is None:
+                self._withdraw(carrier)
         except Exception as fault:
             report_fault("choosing trace headers", fault)
             return
         if wanted is not None:
             self._inner.inject(carrier, wanted, setter)
 
-    def _context_for(self, given: context.Context | None) -> context.Context | None:
+    def _context_for(self, here: Context) -> Context | None:
         """Return the context whose headers may go out, None for none at all."""
-        here = given if given is not None else context.get_current()
-        record = self._tracking.record_of(trace.get_current_span(here))
+        span = trace.get_current_span(here)
+        record = self._tracking.record_of(span)
         if record is None or record.url is None:
             return here  # no request of ours: none of our business
-        if not may_receive(locate(record.url).host, self._allowed()):
+        exchange = record.exchange
+        url = (exchange.url if exchange is not None else "") or record.url
+        if not may_receive(locate(url).host, self._allowed()):
             return None
+        self._told.append(trace.format_trace_id(span.get_span_context().trace_id))
         chat_id = record.conversation.chat_id
         if chat_id is None:
             return here
         return baggage.set_baggage(_names.LUPIS_CHAT_ID, chat_id, here)
 
+    def _withdraw(self, carrier: Any) -> None:
+        """Take out what a redirected request brings along from a host that may have it."""
+        for name in self.fields:
+            value = carrier.get(name)
+            if isinstance(value, str) and self._is_ours(value):
+                del carrier[name]
+
+    def _is_ours(self, value: str) -> bool:
+        return _names.LUPIS_CHAT_ID in value or any(trace_id in value for trace_id in self._told)
+
     def extract(
         self,
         carrier: Any,
-        context: context.Context | None = None,
+        context: Context | None = None,
         getter: Any = default_getter,
-    ) -> context.Context:
+    ) -> Context:
         """Read what came, as the propagator behind does."""
         return self._inner.extract(carrier, context, getter)
 
@@ -82,6 +106,15 @@ class SelectivePropagator(TextMapPropagator):
 
 
 def install(tracking: Tracking, allowed: Callable[[], Sequence[str]]) -> None:
-    """Put ours in front of the global propagator."""
-    inner = propagate.get_global_textmap()
-    propagate.set_global_textmap(SelectivePropagator(inner, tracking, allowed))
+    """Put ours in front of the global propagator, and again where the program has set another.
+
+    That is seen to when the span of a call starts, for instrumentors ask for headers after that.
+    """
+
+    def stand_in_front() -> None:
+        there = propagate.get_global_textmap()
+        if not isinstance(there, SelectivePropagator):
+            propagate.set_global_textmap(SelectivePropagator(there, tracking, allowed))
+
+    tracking.before_call = stand_in_front
+    stand_in_front()

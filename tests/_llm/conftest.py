@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from lupis_instrument._llm import BodyReader, digest, identify
+from lupis_instrument._llm.requests import read_body
 
 OPENAI = "https://api.openai.com/v1/chat/completions"
 
@@ -29,7 +30,7 @@ def read_exchange(body, *, url=OPENAI, method="POST", request=None, status=200, 
         request if request is None or isinstance(request, bytes) else json.dumps(request).encode()
     )
     return digest(
-        endpoint, path=path, request_body=sent, status=status, headers=headers, body=reader
+        endpoint, path=path, asked=read_body(sent), status=status, headers=headers, body=reader
     )
 
 

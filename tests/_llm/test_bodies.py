@@ -13,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lupis_instrument._llm import BodyReader, Endpoint, Facts, Usage, digest, identify
+from lupis_instrument._llm.requests import read_body
 
 CHAT = identify("POST", "api.openai.com", 443, "/v1/chat/completions")
 CLAUDE = identify("POST", "api.anthropic.com", 443, "/v1/messages")
@@ -40,7 +41,7 @@ def gather(pieces, content_encoding=None, endpoint=CHAT, status=200):
     for piece in pieces:
         reader.feed(piece)
     reader.finish()
-    return digest(endpoint, path="/", request_body=None, status=status, headers={}, body=reader)
+    return digest(endpoint, path="/", asked={}, status=status, headers={}, body=reader)
 
 
 def split(data, places):
@@ -89,7 +90,7 @@ def test_garbage_never_raises(pieces, content_encoding, content_type, start, api
         reader.feed(piece)
     reader.finish()
     facts = digest(
-        endpoint, path="/", request_body=b"".join(pieces), status=200, headers={}, body=reader
+        endpoint, path="/", asked=read_body(b"".join(pieces)), status=200, headers={}, body=reader
     )
     assert isinstance(facts, Facts)
 
@@ -284,6 +285,6 @@ def test_nothing_of_the_text_stays():
     )
     reader.finish()
     facts = digest(
-        CLAUDE, path="/", request_body=secret.encode(), status=200, headers={}, body=reader
+        CLAUDE, path="/", asked=read_body(secret.encode()), status=200, headers={}, body=reader
     )
     assert secret not in repr(facts)

@@ -544,7 +544,7 @@ def test_exchange_without_body_gives_the_request():
     """A call that never got an answer still says what was asked for."""
     endpoint = Endpoint("openai", "chat", "openai.chat", counts=True)
     facts = digest(
-        endpoint, path="/v1/chat/completions", request_body=b'{"model":"m"}', status=None, headers={}, body=None
+        endpoint, path="/v1/chat/completions", asked={"model": "m"}, status=None, headers={}, body=None
     )  # fmt: skip
     assert ("m", None) == (facts.request_model, facts.usage)
 

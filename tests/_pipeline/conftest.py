@@ -103,9 +103,14 @@ def unsampled():
 def pipeline():
     """Makes the pipeline of these settings."""
 
-    def make(redactor=None, **settings):
+    def make(redactor=None, conversations=None, **settings):
         config = LupisConfig(project_id="p", **settings)
-        return _pipeline.build(config, redactor or Redactor(), Resource({"service.name": "s"}))
+        return _pipeline.build(
+            config,
+            redactor or Redactor(),
+            Resource({"service.name": "s"}),
+            conversations=conversations,
+        )
 
     return make
 

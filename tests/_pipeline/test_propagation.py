@@ -1,7 +1,7 @@
 """Who receives trace headers."""
 
 import pytest
-from opentelemetry import trace
+from opentelemetry import propagate, trace
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.sdk.trace import TracerProvider
@@ -9,7 +9,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from lupis_instrument import _context
 from lupis_instrument._context import Conversation
-from lupis_instrument._pipeline.propagation import SelectivePropagator
+from lupis_instrument._pipeline.propagation import SelectivePropagator, install
 
 PUBLIC = "https://api.openai.com/v1/chat/completions"
 PRIVATE = "http://10.0.0.7:8000/v1/chat/completions"
@@ -108,4 +108,65 @@ def test_a_fault_adds_nothing(tracked, capsys):
     with trace.use_span(tracked.start(PRIVATE)):
         propagator.inject(carrier)
     assert {} == carrier
+    assert "choosing trace headers failed" in capsys.readouterr().err
+
+
+def test_what_a_redirect_brings_along_is_withdrawn(tracked):
+    """From a host that may have it to one that may not; the program's own headers stay."""
+    carrier = {"x-own": "1"}
+    propagator = SelectivePropagator(INNER, tracked.tracking, lambda: ("private",))
+    with _context.work(Conversation("trip")):
+        for url in (PRIVATE, PUBLIC):
+            with trace.use_span(tracked.start(url)):
+                propagator.inject(carrier)
+    assert {"x-own": "1"} == carrier
+
+
+def test_headers_of_the_programs_own_are_left_to_it(tracked):
+    """Which it sets on a request itself."""
+    own = {
+        "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        "baggage": "a=1",
+    }
+    carrier = dict(own)
+    propagator = SelectivePropagator(INNER, tracked.tracking, lambda: ("private",))
+    with trace.use_span(tracked.start(PUBLIC)):
+        propagator.inject(carrier)
+    assert own == carrier
+
+
+@pytest.fixture
+def global_textmap():
+    """Puts the global propagator back in the end."""
+    before = propagate.get_global_textmap()
+    yield
+    propagate.set_global_textmap(before)
+
+
+@pytest.mark.usefixtures("global_textmap")
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_propagator_that_the_program_sets_later_is_guarded_too(nested, tracked):
+    """Whether it replaces ours or has it inside; what the program set is what sends."""
+    install(tracked.tracking, lambda: ("private",))
+    later = [propagate.get_global_textmap()] if nested else []
+    theirs = CompositePropagator([*later, INNER])
+    propagate.set_global_textmap(theirs)
+    found = []
+    for url in (PUBLIC, PRIVATE):
+        carrier = {}
+        with trace.use_span(tracked.start(url)):
+            propagate.inject(carrier)
+        found.append(set(carrier))
+    assert [set(), {"traceparent"}] == found
+
+
+@pytest.mark.usefixtures("global_textmap")
+def test_a_fault_in_standing_in_front_costs_no_call(tracked, capsys):
+    """The span begins all the same."""
+
+    def fail():
+        raise RuntimeError
+
+    tracked.tracking.before_call = fail
+    assert tracked.record(tracked.start(PUBLIC)) is not None
     assert "choosing trace headers failed" in capsys.readouterr().err

@@ -8,6 +8,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 
 from lupis_instrument import _context
 from lupis_instrument._context import EMPTY, Conversation
+from lupis_instrument._llm.conversations import Conversations
 from lupis_instrument._pipeline import Pipeline
 from lupis_instrument._pipeline.chat_id import chat_id
 from lupis_instrument._pipeline.dedup import dedup
@@ -69,6 +70,7 @@ def test_chat_id_and_metadata_are_stamped(draft):
     stamped = chat_id(draft(conversation)).attributes
     assert {
         "lupis.chat.id": "trip",
+        "lupis.chat.source": "code",
         "gen_ai.conversation.id": "trip",
         "user.id": "ada",
         "session.id": "s1",
@@ -528,3 +530,67 @@ def test_what_leaves_is_the_span_but_for_the_edits(tracked, export):
     for part in ("context", "parent", "kind", "start_time", "end_time", "instrumentation_scope"):
         assert getattr(span, part) == getattr(exported, part), part
     assert {"service.name": "s"} == dict(exported.resource.attributes)
+
+
+# derive
+
+
+@pytest.fixture
+def chat_ids(tracked, pipeline):
+    """Makes calls with these request bodies; gives chat id and source of each span."""
+
+    def make(*requests, status=200, **settings):
+        for request in requests:
+            span = tracked.start()
+            tracked.answer(span, request=request, status=status)
+            span.end()
+        stages = pipeline(conversations=Conversations(lambda: b"key"), **settings)
+        attributes = [span.attributes for span in tracked.run(stages)]
+        return [(each.get("lupis.chat.id"), each.get("lupis.chat.source")) for each in attributes]
+
+    return make
+
+
+def said(*texts):
+    """A request whose turns are the user's and the assistant's."""
+    roles = ("user", "assistant") * len(texts)
+    return {"messages": [{"role": role, "content": text} for role, text in zip(roles, texts)]}
+
+
+def test_calls_of_a_growing_list_share_a_derived_id(chat_ids):
+    """Where no chat id is in force."""
+    first, other, second = chat_ids(said("hi"), said("hello"), said("hi", "a", "more"))
+    assert (first, "derived") == (second, first[1])
+    assert other[0] not in {None, first[0]}
+
+
+def test_a_chat_id_in_force_wins(chat_ids):
+    """The program knows better."""
+    with _context.work(Conversation("trip")):
+        assert [("trip", "code")] == chat_ids({**said("hi"), "conversation": "conv_1"})
+
+
+def test_a_failed_call_is_the_same_as_its_retry(chat_ids):
+    """Each is a span of its own, in one conversation; the same list again is another's."""
+    assert 1 == len(set(chat_ids(said("hi"), said("hi"), status=429)))
+    assert 2 == len(set(chat_ids(said("hello"), said("hello"))[2:]))
+
+
+def test_derived_ids_can_be_switched_off(chat_ids):
+    """LUPIS_AUTO_CHAT_ID=false."""
+    assert [(None, None)] == chat_ids(said("hi"), auto_chat_id=False)
+
+
+def test_a_fault_in_deriving_costs_the_chat_id_only(tracked, pipeline, capsys):
+    """The span leaves all the same."""
+
+    def fail():
+        raise ZeroDivisionError
+
+    span = tracked.start()
+    tracked.answer(span, request=said("hi"))
+    span.end()
+    (exported,) = tracked.run(pipeline(conversations=Conversations(fail)))
+    assert "chat gpt-4o-2024-08-06" == exported.name
+    assert "lupis.chat.id" not in exported.attributes
+    assert "the derive stage failed (ZeroDivisionError" in capsys.readouterr().err

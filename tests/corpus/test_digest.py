@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import exchanges
 
 from lupis_instrument._llm import BodyReader, Facts, Usage, digest, identify
+from lupis_instrument._llm.requests import read_body
 
 CORPUS = exchanges.find()
 pytestmark = pytest.mark.skipif(
@@ -46,7 +47,7 @@ def read(exchange, cut, encoding):
     return digest(
         endpoint,
         path=exchange.path,
-        request_body=exchange.request_body,
+        asked=read_body(exchange.request_body),
         status=exchange.status,
         headers=headers,
         body=reader,

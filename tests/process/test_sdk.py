@@ -424,7 +424,7 @@ def test_a_conversation_follows_its_work_into_threads(play, sink):
             asyncio.run(main())
         call("after")
         """
-    play(GET + dedent(text))
+    play(GET + dedent(text), env={"LUPIS_AUTO_CHAT_ID": "false"})
     assert {"thread": "trip", "pool": "trip", "executor": "trip", "after": None} == marked(sink)
 
 

@@ -11,6 +11,15 @@ from typing import Any, Mapping, NamedTuple, Sequence
 
 FOREIGN = ("LUPIS_", "OTEL_", "PYTHON", "LLM_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
+NEVER_LOGGED = ("Failed to detach context", "Overriding of current TracerProvider")
+"""What OpenTelemetry logs, to stderr where no logging is set up, when somebody misuses it."""
+
+
+def check_log(text: str) -> None:
+    """Fails if a program's log has what it must never have."""
+    found = [line for line in text.splitlines() if any(each in line for each in NEVER_LOGGED)]
+    assert [] == found, found
+
 
 def link_packages(folder: Path) -> None:
     """Fills a folder with all that is installed beside pytest, but for our own package."""
@@ -88,7 +97,7 @@ class Runner:
         timeout: float = 60,
         **options: Any,
     ) -> Finished:
-        """Runs a program to its end; the other options are those of `command`."""
+        """Runs a program to its end, and checks its log; other options are those of `command`."""
         done = subprocess.run(
             self.command(program, arguments, **options),
             env=self.environment(env or {}),
@@ -99,4 +108,5 @@ class Runner:
             timeout=timeout,
             check=False,
         )
+        check_log(done.stdout + done.stderr)
         return Finished(done.returncode, done.stdout, done.stderr, self.sink)

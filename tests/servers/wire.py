@@ -74,7 +74,8 @@ class Handler(socketserver.StreamRequestHandler):
             self.wfile.write(b"busy")
             return True
         if "redirect" in query:
-            there = target.replace("redirect=", "redirected=")
+            other = query["redirect"] if query["redirect"].startswith("http") else ""
+            there = other + target.replace("redirect=", "redirected=")
             self.send_head("307 Elsewhere", {"content-length": "0", "location": there})
             return True
         return self.send_answer(method, query)

@@ -1,0 +1,17 @@
+"""Has trace headers chosen anew where a client sends a redirected request under the same span."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lupis_instrument._exchange import Exchange
+
+
+def follow(exchange: Exchange | None, url: str, headers: Any) -> None:
+    """Put into `headers`, those of the first request still, what the host of `url` may have."""
+    from opentelemetry.propagate import inject
+
+    if exchange is not None:
+        exchange.url = url
+        inject(headers)
