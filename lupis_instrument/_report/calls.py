@@ -56,11 +56,11 @@ class Totals:
         self = cls()
         columns = list(zip(*rows))
         self.calls, self.errors, self.read, self.written, self.cached = (
-            int(sum(column)) for column in columns[:5]
+            _whole(column) for column in columns[:5]
         )
         costs = [cost for cost in columns[5] if cost is not None and isfinite(cost)]
         self.cost = sum(costs) if costs else None
-        self.unpriced, self.partial, self.time = (int(sum(column)) for column in columns[6:9])
+        self.unpriced, self.partial, self.time = (_whole(column) for column in columns[6:9])
         self.latencies, self.first_chunks = (_spread(column, unit) for column in columns[9:])
         return self
 
@@ -78,6 +78,11 @@ class Totals:
             self.cost = (self.cost or 0.0) + other.cost
         self.latencies.update(other.latencies)
         self.first_chunks.update(other.first_chunks)
+
+
+def _whole(numbers: Iterable[float]) -> int:
+    """Return the sum of numbers, those left out that a program has set beyond all reason."""
+    return int(sum(number for number in numbers if isfinite(number)))
 
 
 def _spread(lists: Iterable[str | None], unit: int) -> Counter[int]:
