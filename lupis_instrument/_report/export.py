@@ -10,6 +10,7 @@ import click
 
 from lupis_instrument._delivery.otlp import Origin, compose, encode_log_record
 from lupis_instrument._delivery.parcels import EVENT, SPAN
+from lupis_instrument._report import tables
 from lupis_instrument._report.otlp_json import LOGS, TRACES, decode
 from lupis_instrument._report.reading import explain_nothing, reading
 from lupis_instrument._report.since import since
@@ -57,7 +58,7 @@ def export(since: int | None, form: str, signal: str) -> None:
     empty = True
     with reading() as opened:
         for line in _lines(opened.db, chosen, since or 0):
-            click.echo(line)
+            tables.echo(line)
             empty = False
         if empty:
             click.echo(explain_nothing(opened, chosen.what), err=True)

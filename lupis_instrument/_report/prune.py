@@ -10,7 +10,7 @@ import click
 
 from lupis_instrument._delivery.database import Database, StoreUnavailable, transaction
 from lupis_instrument._delivery.schema import REFUSED, WAITING
-from lupis_instrument._report import amounts
+from lupis_instrument._report import amounts, tables
 from lupis_instrument._report.reading import explain_nothing, reading
 from lupis_instrument._report.since import Back
 
@@ -70,13 +70,13 @@ def _delete(path: Path, wanted: str) -> None:
     before = path.stat().st_size
     try:
         deleted = _delete_all(database, wanted)
-        click.echo(f"{_counted(deleted)} deleted")
+        tables.echo(f"{_counted(deleted)} deleted")
         database.run(_shrink)
     except StoreUnavailable as error:
         raise click.ClickException(f"{error}; try again when no program writes") from None
     finally:
         database.close()
-    click.echo(f"{max(before - path.stat().st_size, 0) / (1 << 20):,.1f} MiB given back")
+    tables.echo(f"{max(before - path.stat().st_size, 0) / (1 << 20):,.1f} MiB given back")
 
 
 def _delete_all(database: Database, wanted: str) -> int:

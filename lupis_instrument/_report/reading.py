@@ -25,12 +25,31 @@ class Reading(NamedTuple):
     Attributes:
         path: of the file, None where this user has no folder for it.
         db: what is in it; an empty store in memory where there is none.
-        there: whether there is such a file.
+        file: which file it is; None where there is none. Another may come to have its path.
     """
 
     path: Path | None
     db: sqlite3.Connection
-    there: bool
+    file: tuple[int, int] | None = None
+
+    @property
+    def there(self) -> bool:
+        """Whether there is a store."""
+        return self.file is not None
+
+    @property
+    def current(self) -> bool:
+        """Whether the path still leads to it."""
+        return self.path is not None and identify(self.path) == self.file
+
+
+def identify(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from others of its name; None where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def locate() -> Path | None:
@@ -61,17 +80,18 @@ def reading() -> Iterator[Reading]:
 
 
 def _open(path: Path | None) -> Reading:
-    if path is None or not path.exists():
-        return Reading(path, _nothing(), there=False)
+    file = None if path is None else identify(path)
+    if path is None or file is None:
+        return Reading(path, _nothing())
     db = _connect(path)
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if version == 0:  # a program is just making it
         db.close()
-        return Reading(path, _nothing(), there=True)
+        return Reading(path, _nothing())
     if version != len(MIGRATIONS):
         db.close()
         raise click.ClickException(_unknown_version(path, version))
-    return Reading(path, db, there=True)
+    return Reading(path, db, file)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

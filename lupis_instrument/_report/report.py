@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
+from io import StringIO
 from typing import Any, Callable, Iterator, NamedTuple
 
 import click
@@ -93,14 +93,16 @@ def report(since: int | None, chat: str | None, run: str | None, by: str, form: 
 def _show_json(columns: tuple[str, ...], groups: dict[Any, Totals]) -> None:
     rows = [{**dict(zip(columns, key)), **_figures(each)} for key, each in groups.items()]
     total = _figures(_total(groups))
-    click.echo(json.dumps({"by": list(columns), "rows": rows, "total": total}, indent=2))
+    tables.echo(json.dumps({"by": list(columns), "rows": rows, "total": total}, indent=2))
 
 
 def _show_csv(columns: tuple[str, ...], groups: dict[Any, Totals]) -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*columns, *(measure.name for measure in MEASURES)])
     for key, totals in groups.items():
         writer.writerow([*key, *_figures(totals).values()])
+    tables.echo(text.getvalue().rstrip("\n"))
 
 
 def _figures(totals: Totals) -> dict[str, Any]:
@@ -131,7 +133,7 @@ def _show_table(columns: tuple[str, ...], groups: dict[Any, Totals]) -> None:
     left_out = tables.show(heads, rows, [*label, *_cells(measures, total)])
     if left_out:
         note = f"no room for: {', '.join(left_out)}; --format csv has all"
-        click.echo(tables.style(note, dim=True))
+        tables.echo(tables.style(note, dim=True))
 
 
 def _cells(measures: list[Measure], totals: Totals) -> list[str]:

@@ -42,12 +42,12 @@ def show(trace: str, verbose: bool) -> None:
             raise click.ClickException(f"{nothing}\n`lupis traces` lists those there are.")
         _refuse_several(items)
         width = tables.width() or _DEFAULT_WIDTH
-        click.echo(_heading(items))
+        tables.echo(_heading(items))
         for line, item in _waterfall(items, width):
-            click.echo(line)
+            tables.echo(line)
             if verbose:
                 for detail in _details(opened.db, item):
-                    click.echo(detail)
+                    tables.echo(detail)
 
 
 def _range(prefix: str) -> tuple[bytes, bytes]:

@@ -56,6 +56,11 @@ def console() -> Console | None:
     return Console(highlight=False, markup=False, emoji=False, width=width())
 
 
+def echo(text: str) -> None:
+    """Write a line to standard output in its own encoding, which click at times knows better."""
+    click.echo(text, file=sys.stdout)
+
+
 def style(text: str, **styles: bool | str) -> str:
     """Return `text` in colour where the terminal has any, and its user wants any."""
     colourless = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
@@ -107,7 +112,7 @@ def _show_plain(
             amounts.pad(cell, width, right=each.right)
             for each, cell, width in zip(columns, line, widths)
         ]
-        click.echo((" " * _GAP).join(laid).rstrip())
+        echo((" " * _GAP).join(laid).rstrip())
 
 
 def _show_rich(

@@ -13,11 +13,10 @@ from lupis_instrument._report.items import Item, describe, find
 from lupis_instrument._report.reading import explain_nothing, reading
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from lupis_instrument._report.reading import Reading
 
 _SECONDS = 0.2
+_AT_ONCE = 1000
 _INTERRUPTED = 130
 
 
@@ -38,8 +37,9 @@ def tail(lines: int, chat: str | None) -> None:
 def _follow(lines: int, condition: str, values: tuple[Any, ...]) -> None:
     with reading() as opened:
         if opened.there:
+            (last,) = opened.db.execute("SELECT last FROM sequence").fetchone()
             newest = list(find(opened.db, condition, (0, *values), f"id DESC LIMIT {lines}"))
-            last = _show(newest[::-1], _last(opened))
+            last = _show(newest[::-1], last)
             _watch(opened, last, condition, values)
         else:
             click.echo(f"{explain_nothing(opened, 'spans')}\nWaiting for it.", err=True)
@@ -52,37 +52,27 @@ def _follow(lines: int, condition: str, values: tuple[Any, ...]) -> None:
 
 def _watch(opened: Reading, last: int, condition: str, values: tuple[Any, ...]) -> None:
     """Show what comes after `last`, as long as the file is the same."""
-    assert opened.path is not None
-    file, seen = _identity(opened.path), None
-    while _identity(opened.path) == file:
+    seen = None
+    while opened.current:
         # What this counts is in memory that all who have the file open share.
         (version,) = opened.db.execute("PRAGMA data_version").fetchone()
+        items = []
         if version != seen:
-            seen = version
-            last = _show(find(opened.db, condition, (last, *values)), last)
-        sleep(_SECONDS)
+            # At once, for a terminal may be slow, and a look that lasts makes the log grow.
+            items = list(find(opened.db, condition, (last, *values), f"id LIMIT {_AT_ONCE}"))
+            last = _show(items, last)
+        seen = version if len(items) < _AT_ONCE else None
+        if seen is not None:
+            sleep(_SECONDS)
 
 
-def _show(items: Any, last: int) -> int:
+def _show(items: list[Item], last: int) -> int:
     """Write a line for each; returns the last id, `last` if that is later."""
-    item: Item
     for item in items:
         time, *parts = (amounts.local(item.at, "%H:%M:%S"), *describe(item))
         failed = {"fg": "red"} if item.error is not None else {}
-        click.echo(
+        tables.echo(
             "  ".join([tables.style(time, dim=True), tables.style("  ".join(parts), **failed)])
         )
         last = max(last, item.id)
     return last
-
-
-def _last(opened: Reading) -> int:
-    return int(opened.db.execute("SELECT last FROM sequence").fetchone()[0])
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino

@@ -76,7 +76,7 @@ def traces(since: int | None, limit: int, form: str) -> None:
         if not found:
             click.echo(explain_nothing(opened, "spans"), err=True)
     if form == "json":
-        click.echo(json.dumps([_plain(each) for each in found], indent=2))
+        tables.echo(json.dumps([_plain(each) for each in found], indent=2))
     elif found:
         tables.show(_COLUMNS, [_cells(each) for each in found])
 

@@ -17,7 +17,7 @@ from lupis_instrument._report.cli import lupis as command
 
 SECOND = 1_000_000_000
 MAIN = "from lupis_instrument._report import main; main()"
-ENDPOINT = Target("http://127.0.0.1:9/v1/traces", "otlp", "shop", "http://127.0.0.1:9/v1/traces")
+URL = "http://127.0.0.1:9/v1/traces"
 
 
 class Filler:
@@ -26,6 +26,7 @@ class Filler:
     def __init__(self, folder, project="shop", run="a" * 32):
         self.folder = folder
         self.now = time.time_ns()
+        self.endpoint = Target(URL, "otlp", project, URL)
         self.store = Store(str(folder), 1 << 28, Process(project, run, os.getpid()))
         resource = Resource({"service.name": "agent", "lupis.run.id": run})
         self.tracer = TracerProvider(resource=resource, shutdown_on_exit=False).get_tracer("tests")
