@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from lupis_instrument._instrumentation.registry import Client
 
 _LONGEST_WAIT = 5.0
+_LEADER = "LUPIS_LEADER"  # of `_names`, which is not loaded at every start
+_CHILDREN = ("multiprocessing.util", "billiard.util")
+"""What makes child processes that leave without Python's exit handlers."""
 _OFF = ("false", "0", "no", "off")
 _ON = ("true", "1", "yes", "on")
 
@@ -31,6 +34,7 @@ _ON = ("true", "1", "yes", "on")
 class _State:
     started = False
     launched = False
+    forked = False
     calls: Calls | None = None
     loading = _thread.RLock()
 
@@ -56,10 +60,20 @@ def watch() -> None:
         return
     _State.started = True
     # First registered, so called last: the program's own exit handlers may make calls.
-    atexit.register(_finish)
+    atexit.register(finish)
     if hasattr(os, "register_at_fork"):  # not on Windows
-        os.register_at_fork(after_in_child=_renew_lock)
-    ImportHook({client.module: _importer(client) for client in CLIENTS}).install()
+        os.register_at_fork(after_in_child=_renew_lock, after_in_parent=_note_fork)
+    _mark_leader(os.environ)
+    watched = {client.module: _importer(client) for client in CLIENTS}
+    ImportHook({**watched, **dict.fromkeys(_CHILDREN, _follow_children)}).install()
+
+
+def _mark_leader(environ: os._Environ[str]) -> None:
+    """Have all processes below know which one was the first; its time tells equal pids apart."""
+    if _LEADER not in environ:
+        from time import time_ns
+
+        environ[_LEADER] = f"{os.getpid()}:{time_ns():x}"
 
 
 def load_runtime() -> None:
@@ -75,6 +89,10 @@ def load_runtime() -> None:
     finally:
         if mine:
             _State.loading.release()
+
+
+def _note_fork() -> None:
+    _State.forked = True
 
 
 def _renew_lock() -> None:
@@ -116,8 +134,10 @@ def _importer(client: Client) -> Callable[[ModuleType], None]:
 def _attach(client: Client, module: ModuleType) -> None:
     from importlib import import_module
 
+    from lupis_instrument import _ending
     from lupis_instrument._instrumentation.gate import Calls, Gate
 
+    guarded("watching for the end", _ending.watch_signals, finish)
     if _State.calls is None:
         _State.calls = Calls()
     calls = _State.calls
@@ -139,10 +159,28 @@ def _report(client: Client, fault: Exception) -> None:
     _runtime.report_client(client, fault)
 
 
-def _finish() -> None:
+def _follow_children(util: ModuleType) -> None:
+    from lupis_instrument import _ending
+
+    guarded("following child processes", _ending.follow_children, util, finish)
+
+
+def finish() -> None:
+    """Deliver, and say what is to be said; at the end of the process."""
     runtime = sys.modules.get("lupis_instrument._runtime")
-    if runtime is not None:
-        try:
+    try:
+        if runtime is not None:
             runtime.finish()
-        except Exception as fault:
-            report_fault("ending", fault)
+        elif _State.forked or "subprocess" in sys.modules:
+            _finish_for_children()
+    except Exception as fault:
+        report_fault("ending", fault)
+
+
+def _finish_for_children() -> None:
+    """Tell what the processes below have done, in one that made no call itself."""
+    wanted = os.environ.get("LUPIS_SUMMARY", "").strip().lower()
+    if wanted in _ON or (wanted not in _OFF and sys.stderr is not None and sys.stderr.isatty()):
+        from lupis_instrument import _launch
+
+        _launch.report_children()
