@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lupis_instrument._report.doctor import Finding
 
 # Each in the module of its name, loaded when it is asked for.
-_COMMANDS = ("report", "traces", "show", "tail", "export", "prune", "redact")
+_COMMANDS = ("report", "traces", "show", "tail", "flush", "export", "prune", "redact")
 
 
 class _Lupis(click.Group):

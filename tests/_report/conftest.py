@@ -11,6 +11,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import set_span_in_context
 
+from lupis_instrument._delivery.database import FILE_NAME
 from lupis_instrument._delivery.parcels import Packer
 from lupis_instrument._delivery.store import Process, Store, Target
 from lupis_instrument._report.cli import lupis as command
@@ -25,8 +26,9 @@ class Filler:
 
     def __init__(self, folder, project="shop", run="a" * 32):
         self.folder = folder
+        self.file = folder / FILE_NAME
         self.now = time.time_ns()
-        self.endpoint = Target(URL, "otlp", project, URL)
+        self.endpoint = Target(URL, "traces", project, URL)
         self.store = Store(str(folder), 1 << 28, Process(project, run, os.getpid()))
         resource = Resource({"service.name": "agent", "lupis.run.id": run})
         self.tracer = TracerProvider(resource=resource, shutdown_on_exit=False).get_tracer("tests")
@@ -67,7 +69,7 @@ class Filler:
         attributes = {name: value for name, value in attributes.items() if value is not None}
         return self.span(f"chat {model}", **given, **attributes)
 
-    def event(self, name, chat=None, **properties):
+    def event(self, name, chat=None, *, to=None, **properties):
         """An event of now."""
         metadata = {} if chat is None else {"chat_id": chat}
         event = {
@@ -76,7 +78,7 @@ class Filler:
             "properties": properties,
             "metadata": metadata,
         }
-        self.store.add(self.packer.events([event]))
+        self.store.add(self.packer.events([event]), to)
 
     def sql(self, statement, *values):
         """What the store's file answers."""
@@ -107,7 +109,7 @@ def lupis(tmp_path):
     except TypeError:
         runner = CliRunner()
     environment = {"LUPIS_DATA_DIR": str(tmp_path / "data"), "TZ": None}
-    return lambda *arguments, **more: runner.invoke(command, arguments, env=environment, **more)
+    return lambda *arguments, **env: runner.invoke(command, arguments, env={**environment, **env})
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ def test_gives_room_back(store, lupis):
     for _ in range(200):
         store.span(text="x" * 5000)
     store.store.database.close()
-    file = store.folder / "lupis.db"
+    file = store.file
     before = file.stat().st_size
     assert "0.0 MiB" not in lupis("prune", "--all").stdout
     assert file.stat().st_size < before / 10
@@ -107,7 +107,7 @@ def test_programs_go_on_storing(store, lupis):
 def test_a_locked_store_is_told(store, lupis):
     """And left as it is."""
     store.span(ago=90 * DAY)
-    writer = sqlite3.connect(str(store.folder / "lupis.db"), isolation_level=None)
+    writer = sqlite3.connect(str(store.file), isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")
     done = lupis("prune")
     writer.execute("ROLLBACK")

@@ -6,7 +6,9 @@ import sqlite3
 
 import pytest
 
-COMMANDS = (["report"], ["traces"], ["show", "ab"], ["export"], ["prune"])
+from lupis_instrument._delivery.database import FILE_NAME
+
+COMMANDS = (["report"], ["traces"], ["show", "ab"], ["export"], ["prune"], ["flush"])
 
 
 @pytest.mark.parametrize("arguments", COMMANDS)
@@ -14,7 +16,7 @@ def test_a_missing_store_is_not_made(arguments, lupis, tmp_path):
     """The path is told, and how to fill it."""
     done = lupis(*arguments)
     assert done.exit_code == (1 if arguments[0] == "show" else 0)
-    assert str(tmp_path / "data" / "lupis.db") in done.stderr
+    assert str(tmp_path / "data" / FILE_NAME) in done.stderr
     assert "lupis-run --exporter local python my_agent.py" in done.stderr
     assert [] == list(tmp_path.iterdir())
 
@@ -45,7 +47,7 @@ def test_json_is_json_without_a_store(lupis):
 def test_a_store_that_is_just_being_made_counts_as_none(lupis, tmp_path):
     """A program has made the file, and not yet filled it."""
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "lupis.db").touch()
+    (tmp_path / "data" / FILE_NAME).touch()
     assert 0 == lupis("report").exit_code
 
 
@@ -55,7 +57,7 @@ def test_a_newer_store_says_so(arguments, store, lupis):
     store.call()
     store.sql("PRAGMA user_version = 99")
     store.store.database.close()
-    file = store.folder / "lupis.db"
+    file = store.file
     before = file.read_bytes()
     done = lupis(*arguments)
     assert 1 == done.exit_code
@@ -68,7 +70,7 @@ def test_a_newer_store_says_so(arguments, store, lupis):
 def test_a_damaged_store_says_so(arguments, lupis, tmp_path):
     """It is not a reader that sets it aside."""
     (tmp_path / "data").mkdir()
-    file = tmp_path / "data" / "lupis.db"
+    file = tmp_path / "data" / FILE_NAME
     file.write_bytes(b"no database" * 1000)
     done = lupis(*arguments)
     assert 1 == done.exit_code
@@ -79,7 +81,7 @@ def test_a_damaged_store_says_so(arguments, lupis, tmp_path):
 def test_a_writer_does_not_hold_it_up(store, lupis):
     """What it has not confirmed yet is not seen."""
     store.call()
-    writer = sqlite3.connect(str(store.folder / "lupis.db"), isolation_level=None)
+    writer = sqlite3.connect(str(store.file), isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")
     writer.execute("DELETE FROM item")
     assert 1 == json.loads(lupis("report", "--format", "json").stdout)["total"]["calls"]

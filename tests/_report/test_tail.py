@@ -63,7 +63,7 @@ def test_waits_for_the_store(store, tail):
     """And says where; then all in it is new."""
     process = tail("-n", "0")
     said = b"".join(process.stderr.readline() for _ in range(3))
-    assert str(store.folder / "lupis.db").encode() in said
+    assert str(store.file).encode() in said
     assert b"Waiting" in said
     store.span("first")
     assert ["1.00 s  first"] == read(process, 1)

@@ -22,6 +22,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, TraceFlags
 
+from lupis_instrument._delivery.database import FILE_NAME
 from lupis_instrument._delivery.parcels import Packer
 from lupis_instrument._delivery.store import Process, Store
 
@@ -121,9 +122,9 @@ def main() -> None:
     spans, rounds = (int(text) for text in [*sys.argv[1:3], "1000000", "3"][:2])
     with tempfile.TemporaryDirectory() as scratch:
         folder = sys.argv[3] if len(sys.argv) > 3 else scratch
-        if not (Path(folder) / "lupis.db").exists():
+        if not (Path(folder) / FILE_NAME).exists():
             print(f"store: {spans / build(folder, spans):,.0f} spans/s")
-        size = (Path(folder) / "lupis.db").stat().st_size
+        size = (Path(folder) / FILE_NAME).stat().st_size
         print(f"{spans:,} spans, {size / (1 << 20):,.0f} MiB")
         figures = {" ".join(each): [run(folder, each) for _ in range(rounds)] for each in COMMANDS}
     for name, seconds in figures.items():
