@@ -1,7 +1,8 @@
 """How fast the store takes spans, and how fast `lupis report` answers from very many.
 
 Builds a store of LLM calls, in batches as a program would, and then runs the commands on it as
-processes. Prints spans a second, and the median seconds of each command.
+processes. Prints spans a second, and the median seconds of each command; those of the processor,
+too, for a machine that has other things to do.
 
 usage: python tests/bench/report.py [SPANS [ROUNDS [FOLDER]]]
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import statistics
 import subprocess
 import sys
@@ -44,11 +46,11 @@ COMMANDS = (
     ["report", "--by", "chat", "--format", "csv"],
     ["report", "--chat", "chat-7"],
     ["traces"],
-    ["show", "0000000000000000000000000001"],
+    ["show", f"{1000:032x}"],
 )
 
 
-def make_span(number: int, draw: random.Random, resource: Resource, end: int) -> ReadableSpan:
+def make_span(number: int, draw: random.Random, origin: Resource, end: int) -> ReadableSpan:
     """One LLM call, of those that ended a month ago until now."""
     provider, model = MODELS[int(draw.expovariate(0.3)) % len(MODELS)]
     attributes = {
@@ -74,7 +76,7 @@ def make_span(number: int, draw: random.Random, resource: Resource, end: int) ->
     return ReadableSpan(
         f"chat {model}",
         SpanContext(1 + number // 8, 1 + number, is_remote=False, trace_flags=TraceFlags(1)),
-        resource=resource,
+        resource=origin,
         attributes=attributes,
         instrumentation_scope=InstrumentationScope("tests"),
         start_time=end - duration,
@@ -82,39 +84,42 @@ def make_span(number: int, draw: random.Random, resource: Resource, end: int) ->
     )
 
 
-def build(folder: str, spans: int) -> float:
-    """Fill a store; returns the seconds that storing took, the making of spans left out."""
+def build(folder: str, spans: int) -> tuple[float, float]:
+    """Fill a store; returns seconds that storing took and used, the making of spans left out."""
     draw = random.Random(1)
     now = time.time_ns()
     step = 30 * 86_400_000_000_000 // spans
-    seconds = 0.0
+    seconds = used = 0.0
     for process in range(PROCESSES):
         store = Store(folder, 1 << 40, Process(f"project-{process % 4}", f"{process:032x}", 100))
-        resource = Resource({"service.name": "bench", "process.pid": process})
-        packer = Packer(resource)
+        origin = Resource({"service.name": "bench", "process.pid": process})
+        packer = Packer(origin)
         numbers = range(process * spans // PROCESSES, (process + 1) * spans // PROCESSES)
         for start in range(0, len(numbers), BATCH):
             parcels = packer.spans(
                 [
-                    make_span(number, draw, resource, now - (spans - number) * step)
+                    make_span(number, draw, origin, now - (spans - number) * step)
                     for number in numbers[start : start + BATCH]
                 ]
             )
-            began = time.perf_counter()
+            began, working = time.perf_counter(), time.process_time()
             store.add(parcels)
             seconds += time.perf_counter() - began
+            used += time.process_time() - working
         store.database.close()
-    return seconds
+    return seconds, used
 
 
-def run(folder: str, arguments: list[str]) -> float:
-    """Seconds that a command takes, its start included."""
+def run(folder: str, arguments: list[str]) -> tuple[float, float]:
+    """Seconds that a command takes, and that it uses of the processor, its start included."""
     command = [sys.executable, "-c", "from lupis_instrument._report import main; main()"]
     environment = {**os.environ, "LUPIS_DATA_DIR": folder}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    began = time.perf_counter()
+    began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([*command, *arguments], env=environment, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    return time.perf_counter() - began, used
 
 
 def main() -> None:
@@ -123,12 +128,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = sys.argv[3] if len(sys.argv) > 3 else scratch
         if not (Path(folder) / FILE_NAME).exists():
-            print(f"store: {spans / build(folder, spans):,.0f} spans/s")
+            seconds, used = build(folder, spans)
+            print(
+                f"store: {spans / seconds:,.0f} spans/s, {spans / used:,.0f} per processor second"
+            )
         size = (Path(folder) / FILE_NAME).stat().st_size
         print(f"{spans:,} spans, {size / (1 << 20):,.0f} MiB")
         figures = {" ".join(each): [run(folder, each) for _ in range(rounds)] for each in COMMANDS}
-    for name, seconds in figures.items():
-        print(f"{statistics.median(seconds):6.2f} s  lupis {name}")
+    print("seconds  processor")
+    for name, rows in figures.items():
+        seconds, used = map(statistics.median, zip(*rows))
+        print(f"{seconds:7.2f}  {used:9.2f}  lupis {name}")
 
 
 if __name__ == "__main__":
