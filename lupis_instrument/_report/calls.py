@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
+from functools import cached_property
 from itertools import accumulate
-from math import ceil, isfinite
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, NamedTuple, Sequence
 
 from lupis_instrument._report.amounts import SECOND, local
@@ -12,6 +14,8 @@ from lupis_instrument._report.amounts import SECOND, local
 if TYPE_CHECKING:
     import sqlite3
 
+SHARES = (50, 95, 99)
+"""The percentiles that are told."""
 _FEW = 100_000
 _FINE, _COARSE = 1000, 1_000_000
 _QUARTER = 900 * SECOND
@@ -63,6 +67,16 @@ class Totals:
         self.unpriced, self.partial, self.time = (_whole(column) for column in columns[6:9])
         self.latencies, self.first_chunks = (_spread(column, unit) for column in columns[9:])
         return self
+
+    @cached_property
+    def latency(self) -> tuple[int | None, ...]:
+        """Its percentiles, of `SHARES`; to be asked for when all is counted."""
+        return percentiles(self.latencies)
+
+    @cached_property
+    def first_chunk(self) -> tuple[int | None, ...]:
+        """Those of the time to the first piece."""
+        return percentiles(self.first_chunks)
 
     def add(self, other: Totals) -> None:
         """Count the calls of `other`, too."""
@@ -182,15 +196,15 @@ def _by_cost(item: tuple[tuple[str | None, ...], Totals]) -> Any:
     return -(totals.cost or 0.0), -totals.calls, [each or "" for each in key]
 
 
-def percentile(times: Mapping[int, int], share: int) -> int | None:
-    """Return the least of `times` that `share` percent are not above; None where there are none.
+def percentiles(times: Mapping[int, int]) -> tuple[int | None, ...]:
+    """Return for each of `SHARES` the least of `times` that so many percent are not above.
 
     Args:
-        times: time -> how many took that long.
-        share: of 100.
+        times: time -> how many took that long; None is returned where there are none.
     """
-    total = sum(times.values())
-    rank = ceil(total * share / 100)
+    if not times:
+        return (None,) * len(SHARES)
     ordered = sorted(times)
-    passed = accumulate(times[each] for each in ordered)
-    return next((each for each, count in zip(ordered, passed) if count >= rank), None)
+    passed = list(accumulate(times[each] for each in ordered))
+    ranks = (-(-passed[-1] * share // 100) for share in SHARES)  # rounded up
+    return tuple(ordered[bisect_left(passed, rank)] for rank in ranks)

@@ -10,7 +10,7 @@ from typing import Any, Callable, Iterator, NamedTuple
 import click
 
 from lupis_instrument._report import amounts, tables
-from lupis_instrument._report.calls import GROUPINGS, Chosen, Totals, add_up, percentile
+from lupis_instrument._report.calls import GROUPINGS, SHARES, Chosen, Totals, add_up
 from lupis_instrument._report.reading import explain_nothing, reading
 from lupis_instrument._report.since import since
 
@@ -33,11 +33,12 @@ class Measure(NamedTuple):
     rank: int = 0
 
 
-def _percentiles(name: str, heading: str, of: str, ranks: tuple[int, ...]) -> Iterator[Measure]:
-    for share, rank in zip((50, 95, 99), ranks):
+def _percentiles(name: str, heading: str, ranks: tuple[int, ...]) -> Iterator[Measure]:
+    """Yield a measure for each percentile that the property `name` of the totals has."""
+    for place, (share, rank) in enumerate(zip(SHARES, ranks)):
 
-        def value(totals: Totals, share: int = share) -> int | None:
-            return percentile(getattr(totals, of), share)
+        def value(totals: Totals, place: int = place) -> Any:
+            return getattr(totals, name)[place]
 
         label = f"{heading}p{share}"
         yield Measure(f"{name}_p{share}_seconds", label, value, amounts.duration, rank)
@@ -53,8 +54,8 @@ MEASURES = (
     Measure("unpriced", "unpriced", lambda totals: totals.unpriced, amounts.count),
     Measure("partly_priced", "partly", lambda totals: totals.partial, amounts.count),
     Measure("seconds", "time", lambda totals: totals.time, amounts.duration, rank=4),
-    *_percentiles("latency", "", "latencies", (1, 3, 5)),
-    *_percentiles("first_chunk", "first ", "first_chunks", (6, 8, 7)),
+    *_percentiles("latency", "", (1, 3, 5)),
+    *_percentiles("first_chunk", "first ", (6, 8, 7)),
 )
 _STYLES = {"errors": "red", "cost_usd": "green", "unpriced": "yellow", "partly_priced": "yellow"}
 _ONLY_IF_ANY = {"errors", "cached_tokens", "unpriced", "partly_priced"}

@@ -4,12 +4,13 @@ import csv
 import io
 import json
 import math
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lupis_instrument._report.calls import GROUPINGS, Chosen, _statement, percentile
+from lupis_instrument._report.calls import GROUPINGS, SHARES, Chosen, _statement, percentiles
 
 DAY = 86_400
 
@@ -144,11 +145,12 @@ def test_no_first_chunk_is_absent(store, lupis):
     assert None is read(lupis)["rows"][0]["first_chunk_p50_seconds"]
 
 
-@given(st.lists(st.integers(0, 50), min_size=1), st.integers(1, 100))
-def test_percentile_is_the_nearest_rank(times, share):
-    """The least value that `share` percent of all are not above."""
+@given(st.lists(st.integers(0, 50), min_size=1))
+def test_percentiles_are_the_nearest_ranks(times):
+    """The least value that so many percent of all are not above."""
     counted = {time: times.count(time) for time in times}
-    assert sorted(times)[math.ceil(len(times) * share / 100) - 1] == percentile(counted, share)
+    ranks = [math.ceil(Fraction(len(times) * share, 100)) for share in SHARES]
+    assert tuple(sorted(times)[rank - 1] for rank in ranks) == percentiles(counted)
 
 
 def test_times_of_many_calls_are_told_apart_to_the_millisecond(store, lupis):
