@@ -52,7 +52,10 @@ _SIGNALS = {
     help="Spans, or the events as log records; a file holds one of them.",
 )
 def export(since: int | None, form: str, signal: str) -> None:
-    """Write what is in the store to standard output."""
+    """Write what is stored, as OTLP/JSON.
+
+    To standard output.
+    """
     assert form == "otlp-json"
     chosen = _SIGNALS[signal]
     empty = True

@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 
 @click.command()
 def flush() -> None:
-    """Send what waits in the store to its endpoints, what they have refused, too.
+    """Send what waits in the store.
 
-    Exits with 1 if something is left. What is for the endpoint and the project of the settings
-    in force goes with their key and headers; the rest goes without, where that is allowed.
+    What was refused, too. Exits with 1 if something is left. What is for the endpoint and the
+    project of the settings in force goes with their key and headers; the rest goes without, where
+    that is allowed.
     """
     with reading() as opened:
         if not opened.there:

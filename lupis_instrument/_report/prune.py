@@ -37,7 +37,10 @@ _UNDELIVERED = f"state IN ({WAITING}, {REFUSED})"
 )
 @click.option("--yes", "-y", is_flag=True, help="Don't ask, on a terminal.")
 def prune(age: int | None, everything: bool, undelivered: bool, yes: bool) -> None:
-    """Delete old spans and events from the store, and give their room back to the disk."""
+    """Delete old spans and events.
+
+    Not those that no endpoint has taken yet. Their room is given back to the disk.
+    """
     if everything and age is not None:
         raise click.UsageError("--all and --older-than exclude each other")
     if age is None:

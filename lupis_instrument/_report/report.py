@@ -77,10 +77,11 @@ _ONLY_IF_ANY = {"errors", "cached_tokens", "unpriced", "partly_priced"}
     help="CSV has no line of totals.",
 )
 def report(since: int | None, chat: str | None, run: str | None, by: str, form: str) -> None:
-    """Add up the LLM calls in the store: tokens, cost, time, percentiles.
+    """Add up the LLM calls in the store.
 
-    A cost that is not known is left out of the sums, and such calls are counted. Times of more
-    than 100,000 calls are told apart to the millisecond.
+    Calls, errors, tokens, cost and time, and percentiles of how long calls took and of when the
+    first piece of the answer came. A cost that is not known is left out of the sums, and such
+    calls are counted. Times of more than 100,000 calls are told apart to the millisecond.
     """
     grouping = GROUPINGS[by]
     with reading() as opened:

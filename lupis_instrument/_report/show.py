@@ -33,7 +33,10 @@ _FULL, _FULL_ASCII = "\u2588", "#"
 @click.argument("trace")
 @click.option("-v", "--verbose", is_flag=True, help="All attributes of each span, and its events.")
 def show(trace: str, verbose: bool) -> None:
-    """Show TRACE, an id or how it begins, as a waterfall: which span took which time."""
+    """Show a trace as a waterfall.
+
+    TRACE is an id, or how one begins: `lupis traces` lists them.
+    """
     low, high = _range(trace)
     with reading() as opened:
         items = list(find(opened.db, f"kind = {SPAN} AND trace BETWEEN ? AND ?", (low, high)))

@@ -26,7 +26,10 @@ _INTERRUPTED = 130
 )
 @click.option("--chat", metavar="ID", help="Only those of this conversation.")
 def tail(lines: int, chat: str | None) -> None:
-    """Show spans and events as they are stored, until Ctrl-C."""
+    """Show spans and events as they come.
+
+    That is when programs store them, until Ctrl-C.
+    """
     condition = ("id > ?", ()) if chat is None else ("id > ? AND chat = ?", (chat,))
     try:
         _follow(lines, *condition)

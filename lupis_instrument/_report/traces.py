@@ -70,7 +70,10 @@ class Trace(NamedTuple):
     "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
 )
 def traces(since: int | None, limit: int, form: str) -> None:
-    """List the newest traces, the last one first; `lupis show TRACE` shows one of them."""
+    """List the newest traces.
+
+    The last one comes first; `lupis show TRACE` shows one of them.
+    """
     with reading() as opened:
         found = list_traces(opened.db, since, limit)
         if not found:

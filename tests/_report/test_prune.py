@@ -1,7 +1,9 @@
 """`lupis prune`: deletes what is old, never what is still to be delivered."""
 
 import os
+import re
 import sqlite3
+import threading
 
 import pytest
 
@@ -147,3 +149,27 @@ def test_does_not_ask_if_told_so(keyboard, store, start):
     store.span("old", ago=90 * DAY)
     assert b"" == start("prune", "--yes", stdin=keyboard[1]).communicate()[1]
     assert [] == names(store)
+
+
+def test_programs_store_meanwhile(store, lupis):
+    """Each span is deleted once, or still there."""
+    spans = [store.tracer.start_span("s") for _ in range(300)]
+    for span in spans:
+        span.end()
+
+    def write():
+        for span in spans:
+            store.store.add(store.packer.spans([span]))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    deleted = 0
+    while writer.is_alive():
+        done = lupis("prune", "--all")
+        deleted += sum(
+            int(count) for count in re.findall(r"^(\d+) span", done.stdout, re.MULTILINE)
+        )
+        assert 0 == lupis("report").exit_code
+    writer.join()
+    assert len(spans) == deleted + len(names(store))
+    assert [("ok",)] == store.sql("PRAGMA integrity_check")
