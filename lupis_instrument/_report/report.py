@@ -33,9 +33,9 @@ class Measure(NamedTuple):
     rank: int = 0
 
 
-def _percentiles(name: str, heading: str, ranks: tuple[int, ...]) -> Iterator[Measure]:
+def _percentiles(name: str, heading: str, rank: int) -> Iterator[Measure]:
     """Yield a measure for each percentile that the property `name` of the totals has."""
-    for place, (share, rank) in enumerate(zip(SHARES, ranks)):
+    for place, share in enumerate(SHARES):
 
         def value(totals: Totals, place: int = place) -> Any:
             return getattr(totals, name)[place]
@@ -48,14 +48,14 @@ MEASURES = (
     Measure("calls", "calls", lambda totals: totals.calls, amounts.count),
     Measure("errors", "errors", lambda totals: totals.errors, amounts.count),
     Measure("input_tokens", "in", lambda totals: totals.read, amounts.count),
-    Measure("cached_tokens", "cached", lambda totals: totals.cached, amounts.count, rank=2),
+    Measure("cached_tokens", "cached", lambda totals: totals.cached, amounts.count, rank=1),
     Measure("output_tokens", "out", lambda totals: totals.written, amounts.count),
     Measure("cost_usd", "cost", lambda totals: totals.cost, amounts.dollars),
     Measure("unpriced", "unpriced", lambda totals: totals.unpriced, amounts.count),
     Measure("partly_priced", "partly", lambda totals: totals.partial, amounts.count),
-    Measure("seconds", "time", lambda totals: totals.time, amounts.duration, rank=4),
-    *_percentiles("latency", "", (1, 3, 5)),
-    *_percentiles("first_chunk", "first ", (6, 8, 7)),
+    Measure("seconds", "time", lambda totals: totals.time, amounts.duration, rank=2),
+    *_percentiles("latency", "", 3),
+    *_percentiles("first_chunk", "first ", 4),
 )
 _STYLES = {"errors": "red", "cost_usd": "green", "unpriced": "yellow", "partly_priced": "yellow"}
 _ONLY_IF_ANY = {"errors", "cached_tokens", "unpriced", "partly_priced"}
@@ -118,24 +118,30 @@ def _plain(measure: Measure, totals: Totals) -> Any:
 
 
 def _show_table(columns: tuple[str, ...], groups: dict[Any, Totals]) -> None:
+    """Write a table, and below it another of what there was no room for beside the rest."""
     total = _total(groups)
     measures = [
         measure for measure in MEASURES if measure.name not in _ONLY_IF_ANY or measure.value(total)
     ]
     heads = [tables.Column(name, right=False) for name in columns]
-    heads += [
-        tables.Column(measure.heading, style=_STYLES.get(measure.name, ""), rank=measure.rank)
-        for measure in measures
-    ]
-    rows = [
-        [*(_name(each) for each in key), *_cells(measures, totals)]
-        for key, totals in groups.items()
-    ]
     label = ["total", *[""] * (len(columns) - 1)]
-    left_out = tables.show(heads, rows, [*label, *_cells(measures, total)])
-    if left_out:
-        note = f"no room for: {', '.join(left_out)}; --format csv has all"
-        tables.echo(tables.style(note, dim=True))
+    while measures:
+        shown = [
+            tables.Column(measure.heading, style=_STYLES.get(measure.name, ""), rank=measure.rank)
+            for measure in measures
+        ]
+        rows = [
+            [*(_name(each) for each in key), *_cells(measures, totals)]
+            for key, totals in groups.items()
+        ]
+        left_out = tables.show(heads + shown, rows, [*label, *_cells(measures, total)])
+        if len(left_out) == len(measures):
+            note = f"no room for: {', '.join(left_out)}; --format csv has all"
+            tables.echo(tables.style(note, dim=True))
+            return
+        measures = [measure for measure in measures if measure.heading in left_out]
+        if measures:
+            tables.echo("")
 
 
 def _cells(measures: list[Measure], totals: Totals) -> list[str]:

@@ -102,7 +102,7 @@ def test_pad_fills_or_cuts():
     ]
 
 
-@pytest.mark.parametrize("nanoseconds", [1 << 62, -(1 << 62), -(1 << 40)])
+@pytest.mark.parametrize("nanoseconds", [1 << 62, -(1 << 62), -(1 << 40), float("inf"), 1e30])
 def test_any_time_can_be_shown(nanoseconds):
     """A program may have set one that no calendar has."""
     assert isinstance(local(nanoseconds), str)
