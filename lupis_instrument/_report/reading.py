@@ -98,9 +98,10 @@ def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)
     try:
         db.execute("PRAGMA user_version")
-    except sqlite3.OperationalError:
+    except sqlite3.Error as error:
         db.close()
-        if os.access(path.parent, os.W_OK) or not os.access(path, os.R_OK):
+        open_to_us = os.access(path, os.R_OK) and not os.access(path.parent, os.W_OK)
+        if not open_to_us or not isinstance(error, sqlite3.OperationalError):
             raise
         # In a folder that is read-only, SQLite can't make the index of the log that it reads by:
         # nobody writes there, and so what is in the file is all there is.
