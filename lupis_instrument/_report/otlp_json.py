@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import math
 from base64 import b64encode
+from functools import lru_cache
 from struct import unpack
 from typing import Any, Callable, NamedTuple
 
 from lupis_instrument._delivery.protobuf import fields
 
 _SIGN = 1 << 63
+_SMALL = 256
+"""Bytes of an attribute that is kept in mind."""
 
 
 class _Field(NamedTuple):
@@ -59,23 +62,35 @@ _ANY: dict[int, _Field] = {
 _PAIR = {1: _Field("key", _text), 2: _Field("value", _ANY)}
 _ANY[5] = _Field("arrayValue", {1: _Field("values", _ANY, many=True)})
 _ANY[6] = _Field("kvlistValue", {1: _Field("values", _PAIR, many=True)})
-_RESOURCE = {1: _Field("attributes", _PAIR, many=True)}
+
+
+def _pair(data: bytes) -> dict[str, Any]:
+    """Return an attribute; most are the same in span after span."""
+    return _known_pair(data) if len(data) <= _SMALL else decode(_PAIR, data)
+
+
+@lru_cache(maxsize=4096)
+def _known_pair(data: bytes) -> dict[str, Any]:
+    return decode(_PAIR, data)
+
+
+_RESOURCE = {1: _Field("attributes", _pair, many=True)}
 _SCOPE = {
     1: _Field("name", _text),
     2: _Field("version", _text),
-    3: _Field("attributes", _PAIR, many=True),
+    3: _Field("attributes", _pair, many=True),
 }
 _EVENT = {
     1: _Field("timeUnixNano", _fixed64),
     2: _Field("name", _text),
-    3: _Field("attributes", _PAIR, many=True),
+    3: _Field("attributes", _pair, many=True),
     4: _Field("droppedAttributesCount", int),
 }
 _LINK = {
     1: _Field("traceId", bytes.hex),
     2: _Field("spanId", bytes.hex),
     3: _Field("traceState", _text),
-    4: _Field("attributes", _PAIR, many=True),
+    4: _Field("attributes", _pair, many=True),
     5: _Field("droppedAttributesCount", int),
     6: _Field("flags", _fixed32),
 }
@@ -88,7 +103,7 @@ SPAN = {
     6: _Field("kind", int),
     7: _Field("startTimeUnixNano", _fixed64),
     8: _Field("endTimeUnixNano", _fixed64),
-    9: _Field("attributes", _PAIR, many=True),
+    9: _Field("attributes", _pair, many=True),
     10: _Field("droppedAttributesCount", int),
     11: _Field("events", _EVENT, many=True),
     12: _Field("droppedEventsCount", int),
@@ -100,7 +115,7 @@ SPAN = {
 _LOG_RECORD = {
     1: _Field("timeUnixNano", _fixed64),
     2: _Field("severityNumber", int),
-    6: _Field("attributes", _PAIR, many=True),
+    6: _Field("attributes", _pair, many=True),
     11: _Field("observedTimeUnixNano", _fixed64),
     12: _Field("eventName", _text),
 }
