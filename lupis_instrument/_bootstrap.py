@@ -11,7 +11,7 @@ import atexit
 import os
 import sys
 
-from lupis_instrument._diagnostics import guarded, report_fault
+from lupis_instrument._diagnostics import guarded, report_fault, warn
 from lupis_instrument._instrumentation.import_hook import ImportHook
 from lupis_instrument._instrumentation.registry import CLIENTS
 
@@ -35,16 +35,22 @@ class _State:
     started = False
     launched = False
     forked = False
+    borrowed = False
     calls: Calls | None = None
     loading = _thread.RLock()
 
 
-def start(environ: Mapping[str, str] = os.environ) -> None:
+def start(environ: Mapping[str, str] = os.environ, *, borrowed: bool = False) -> None:
     """Watch for HTTP clients, unless the variables say not to; a second call does nothing.
 
     Called by the bootstrap's `sitecustomize`: from here on the operator's variables decide.
+
+    Args:
+        environ: the variables.
+        borrowed: whether the package was found in the launcher's environment only.
     """
     _State.launched = True
+    _State.borrowed = borrowed
     if enabled(environ):
         watch()
 
@@ -132,6 +138,8 @@ def _importer(client: Client) -> Callable[[ModuleType], None]:
 
 
 def _attach(client: Client, module: ModuleType) -> None:
+    if _hidden():
+        return
     from importlib import import_module
 
     from lupis_instrument import _ending
@@ -143,6 +151,8 @@ def _attach(client: Client, module: ModuleType) -> None:
     calls = _State.calls
 
     def activate() -> bool:
+        if obstructed():  # the program may have changed its path since
+            return False
         load_runtime()
         from lupis_instrument import _runtime
 
@@ -150,6 +160,33 @@ def _attach(client: Client, module: ModuleType) -> None:
 
     gate = Gate(activate, calls)
     import_module(client.adapter).attach(module, gate)
+
+
+def obstructed() -> bool:
+    """Tell whether the program's modules or packages leave no room for what we load; says so once.
+
+    Asked before anything is loaded on the program's behalf.
+    """
+    return _hidden() or (_State.borrowed and _misfit())
+
+
+def _hidden() -> bool:
+    from lupis_instrument._conflicts import find_hidden
+
+    reason = guarded("looking at the program's modules", find_hidden)
+    if reason:
+        warn(f"{reason}; rename it to have this program instrumented")
+    return bool(reason)
+
+
+def _misfit() -> bool:
+    from lupis_instrument._conflicts import find_misfit
+
+    reason = guarded("looking at the program's packages", find_misfit)
+    if reason:
+        install = f"{sys.executable} -m pip install lupis-instrument"
+        warn(f"{reason}; to have this program instrumented: {install}")
+    return bool(reason)
 
 
 def _report(client: Client, fault: Exception) -> None:
