@@ -27,6 +27,8 @@ _LONGEST_WAIT = 5.0
 _LEADER = "LUPIS_LEADER"  # of `_names`, which is not loaded at every start
 _CHILDREN = ("multiprocessing.util", "billiard.util")
 """What makes child processes that leave without Python's exit handlers."""
+_OUTERMOST = ("<module>", "_run_module_as_main")
+"""The function that a program's first frame runs: its text, or runpy for `-m`, folders and zips."""
 _OFF = ("false", "0", "no", "off")
 _ON = ("true", "1", "yes", "on")
 
@@ -205,6 +207,7 @@ def _follow_children(util: ModuleType) -> None:
 def finish() -> None:
     """Deliver, and say what is to be said; at the end of the process."""
     runtime = sys.modules.get("lupis_instrument._runtime")
+    interrupted = _interrupted()
     try:
         if runtime is not None:
             runtime.finish()
@@ -212,6 +215,8 @@ def finish() -> None:
             _finish_for_children()
     except Exception as fault:
         report_fault("ending", fault)
+    if interrupted:
+        _note_interrupt()
 
 
 def _finish_for_children() -> None:
@@ -221,3 +226,24 @@ def _finish_for_children() -> None:
         from lupis_instrument import _launch
 
         _launch.report_children()
+
+
+def _interrupted() -> bool:
+    """Tell whether the program ends because nothing in it caught a KeyboardInterrupt."""
+    if getattr(sys, "last_type", None) is not KeyboardInterrupt or hasattr(sys, "ps1"):
+        return False  # at a prompt it may be of any time
+    frame = getattr(sys.last_traceback, "tb_frame", None)
+    return frame is not None and frame.f_back is None and frame.f_code.co_name in _OUTERMOST
+
+
+def _note_interrupt() -> None:
+    """Have Python end this process by SIGINT, as it does after an interrupt that nothing caught.
+
+    It notes that when code has come to its end, and forgets it with the next code that is run from
+    a text, of which there is some in the modules that ending loads (CPython's run_eval_code_obj,
+    3.8 to 3.14).
+    """
+    try:
+        exec("raise KeyboardInterrupt")  # noqa: S102 - there is no other way to note it
+    except KeyboardInterrupt:
+        pass  # noted
