@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lupis_instrument._instrumentation.gate import Calls
     from lupis_instrument._instrumentation.registry import Client
 
+_FOLDER = "sitecustomize_template"
 _LONGEST_WAIT = 5.0
 _LEADER = "LUPIS_LEADER"  # of `_names`, which is not loaded at every start
 _CHILDREN = ("multiprocessing.util", "billiard.util")
@@ -55,6 +56,19 @@ def start(environ: Mapping[str, str] = os.environ, *, borrowed: bool = False) ->
     _State.borrowed = borrowed
     if enabled(environ):
         watch()
+
+
+def join() -> None:
+    """Start where another `sitecustomize` ran in the place of ours.
+
+    That of `opentelemetry-instrument` runs no other, but calls what is registered as an
+    `opentelemetry_pre_instrument`.
+    """
+    for folder in [] if _State.launched else os.environ.get("PYTHONPATH", "").split(os.pathsep):
+        if os.path.basename(folder) == _FOLDER:  # noqa: PTH119 - pathlib is slow to import
+            sys.path[:] = [place for place in sys.path if place != folder]
+            leave_children_alone(folder, os.environ)
+            start()
 
 
 def launched() -> bool:
