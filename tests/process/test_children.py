@@ -1,0 +1,235 @@
+"""Programs of more than one process or thread: each delivers what it called, once."""
+
+import os
+import sys
+
+import pytest
+from servers.pair import Case, Pairs, arrivals, check_arrived, check_transparent, parameters
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX only")
+
+WARNED = sys.version_info >= (3, 12)
+THREAD = "Python warns of forks where a thread runs, and ours does" if WARNED else ""
+UNFINISHED = "multiprocessing's children end without what they called"
+REPLACED = "a process that becomes another program loses what it called"
+
+CALL = "from calls import call\n"
+CHILD = {"child.py": 'import sys\nfrom calls import call\nprint("child", call(sys.argv[1]))\n'}
+FORK = """
+import os, sys
+from calls import call
+{before}
+child = os.fork()
+if not child:
+    call("child")
+    sys.exit(3)
+print(os.waitpid(child, 0)[1] >> 8, flush=True)
+call("after")
+"""
+FORKS = """
+import os, sys
+from calls import call
+def go_on(level):
+    if not level:
+        return
+    child = os.fork()
+    if child:
+        assert os.waitpid(child, 0)[1] == 0
+    else:
+        call(f"level{level}")
+        go_on(level - 1)
+        sys.exit()
+go_on(3)
+call("parent")
+"""
+DAEMON = """
+import os, sys
+from calls import call
+call("before")
+if not os.fork():
+    os.setsid()
+    if not os.fork():
+        os.closerange(0, 256)
+        os.open(os.devnull, os.O_RDWR), os.dup(0), os.dup(0)
+        call("daemon")
+        sys.exit()
+    os._exit(0)
+os.wait()
+"""
+OWN_CLOSED = """
+import os
+from calls import call
+call("before")
+os.closerange(3, 256)
+call("after")
+"""
+SPAWNED = """
+import os, sys
+from calls import call
+pid = os.posix_spawn(sys.executable, [sys.executable, "child.py", "child"], {environ})
+print(os.waitpid(pid, 0)[1])
+call("parent")
+"""
+SUBPROCESS = """
+import os, subprocess, sys
+from calls import call
+print(subprocess.run({command}, {options}, capture_output=True, check=True).stdout)
+call("parent")
+"""
+LIST = '[sys.executable, "child.py", "child"]'
+EXECUTED = """
+import os, sys
+{before}
+os.execv(sys.executable, [sys.executable, "child.py", "child"])
+"""
+WORKERS = """
+import multiprocessing, os, sys
+from concurrent.futures import ProcessPoolExecutor
+from calls import call
+
+def process(context):
+    children = [context.Process(target=call, args=(mark,)) for mark in ("a", "b")]
+    [child.start() for child in children]
+    [child.join() for child in children]
+    return [child.exitcode for child in children]
+
+def pool(context):
+    with context.Pool(2) as workers:
+        totals = workers.map(call, ["a", "b"])
+        workers.close()
+        workers.join()
+    return totals
+
+def executor(context):
+    with ProcessPoolExecutor(2, mp_context=context) as workers:
+        return list(workers.map(call, ["a", "b"]))
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context(sys.argv[2])
+    print(globals()[sys.argv[1]](context), multiprocessing.active_children())
+"""
+METHODS = ("fork", "spawn", "forkserver")
+KINDS = ("process", "pool", "executor")
+THREADED = """
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from calls import call
+threads = [threading.Thread(target=call, args=(f"t{n}",)) for n in range(4)]
+[thread.start() for thread in threads]
+with ThreadPoolExecutor(3) as pool:
+    print(list(pool.map(call, ["p1", "p2", "p3", "p4"])))
+[thread.join() for thread in threads]
+print([thread.name for thread in threading.enumerate() if not thread.name.startswith("lupis-")])
+"""
+DAEMONIC = """
+import threading, time
+from calls import call
+called = threading.Event()
+def work():
+    call("daemon")
+    called.set()
+    time.sleep(600)
+threading.Thread(target=work, daemon=True).start()
+called.wait()
+"""
+STILL_CALLING = """
+import threading
+from calls import call
+def work():
+    call("late")
+threading.Thread(target=work).start()
+"""
+
+
+def subprocesses(command=LIST, options="shell=False", **calls):
+    """A case of a program that starts another by `subprocess`."""
+    text = SUBPROCESS.format(command=command, options=options)
+    return Case(text, **{"marks": "child parent", **calls}, files=CHILD)
+
+
+def workers(kind, method):
+    """A case of multiprocessing; where the first call is the children's, no thread of ours runs."""
+    return Case(
+        ["{python}", "workers.py", kind, method],
+        "a b",
+        files={"workers.py": WORKERS},
+        lost="" if method == "spawn" else UNFINISHED,
+    )
+
+
+CASES = {
+    "a fork": Case(FORK.format(before=""), "child after"),
+    "a fork after a call": Case(
+        FORK.format(before="call('before')"), "before child after", changed=THREAD
+    ),
+    "a fork after a call, warnings ignored": Case(
+        ["{python}", "-W", "ignore", "-c", FORK.format(before="call('before')")],
+        "before child after",
+    ),
+    "forks in forks": Case(FORKS, "level1 level2 level3 parent", changed=THREAD),
+    "a daemon that closes all files": Case(
+        ["{python}", "-W", "ignore", "-c", DAEMON], "before daemon"
+    ),
+    "a program that closes all files": Case(OWN_CLOSED, "before after"),
+    "a process that ends itself in a fork": Case(
+        "import os\nfrom calls import call\n"
+        "if not os.fork():\n    call('child'); os._exit(4)\n"
+        "print(os.wait()[1] >> 8); call('parent')",
+        "parent",
+        unseen="child",
+    ),
+    "posix_spawn": Case(SPAWNED.replace("{environ}", "os.environ"), "child parent", files=CHILD),
+    "posix_spawn without variables": Case(
+        SPAWNED.replace("{environ}", "{}"), "parent", unseen="child", files=CHILD
+    ),
+    "os.system": Case(
+        "import os, sys\nprint(os.system(f'{sys.executable} child.py child'))", "child", files=CHILD
+    ),
+    "a subprocess": subprocesses(),
+    "a subprocess in a shell": subprocesses("f'{sys.executable} child.py child'", "shell=True"),
+    "a subprocess without variables": subprocesses(
+        options="env={}", marks="parent", unseen="child"
+    ),
+    "a subprocess with few variables": subprocesses(
+        options="env={'PATH': os.environ['PATH']}", marks="parent", unseen="child"
+    ),
+    "a subprocess with variables copied": subprocesses(options="env=dict(os.environ, A='1')"),
+    "an isolated subprocess": subprocesses(
+        "[sys.executable, '-I', '-c', 'import sys; sys.path[:0] = [\".\"]; import child', 'child']",
+        marks="parent",
+        unseen="child",
+    ),
+    "a subprocess of a forking kind": subprocesses(
+        options="start_new_session=True, preexec_fn=lambda: None, close_fds=False"
+    ),
+    "another program in its place": Case(EXECUTED.format(before=""), "child", files=CHILD),
+    "another program in its place after a call": Case(
+        EXECUTED.format(before=CALL + "call('before')"), "before child", files=CHILD, lost=REPLACED
+    ),
+    **{
+        f"multiprocessing: {kind}, {method}": workers(kind, method)
+        for kind in KINDS
+        for method in METHODS
+    },
+    "threads": Case(THREADED, "p1 p2 p3 p4 t0 t1 t2 t3"),
+    "a daemonic thread at the end": Case(DAEMONIC, "daemon"),
+    "a thread that outlives the program's text": Case(STILL_CALLING, "late"),
+}
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """Runs a case without us and with us."""
+    return Pairs(CASES, tmp_path_factory.mktemp("children") / "run")
+
+
+@pytest.mark.parametrize("name", parameters(CASES))
+def test_programs_of_many_processes_do_the_same(name, pair):
+    """Same output, status and files."""
+    check_transparent(CASES[name], pair(name))
+
+
+@pytest.mark.parametrize("name", arrivals(CASES))
+def test_their_calls_arrive_once(name, pair):
+    """Whichever process or thread made them."""
+    check_arrived(CASES[name], pair(name))
