@@ -28,6 +28,7 @@ _LONGEST_WAIT = 5.0
 _LEADER = "LUPIS_LEADER"  # of `_names`, which is not loaded at every start
 _CHILDREN = ("multiprocessing.util", "billiard.util")
 """What makes child processes that leave without Python's exit handlers."""
+_CELERY = "celery.signals"
 _OUTERMOST = ("<module>", "_run_module_as_main")
 """The function that a program's first frame runs: its text, or runpy for `-m`, folders and zips."""
 _OFF = ("false", "0", "no", "off")
@@ -86,8 +87,12 @@ def watch() -> None:
     if hasattr(os, "register_at_fork"):  # not on Windows
         os.register_at_fork(after_in_child=_renew_lock, after_in_parent=_note_fork)
     _mark_leader(os.environ)
-    watched = {client.module: _importer(client) for client in CLIENTS}
-    ImportHook({**watched, **dict.fromkeys(_CHILDREN, _follow_children)}).install()
+    watched = {
+        **{client.module: _importer(client) for client in CLIENTS},
+        **dict.fromkeys(_CHILDREN, _follow_children),
+        _CELERY: _follow_workers,
+    }
+    ImportHook(watched).install()
 
 
 def _mark_leader(environ: os._Environ[str]) -> None:
@@ -216,6 +221,18 @@ def _follow_children(util: ModuleType) -> None:
     from lupis_instrument import _ending
 
     guarded("following child processes", _ending.follow_children, util, finish)
+    # Before a server in a child sets handlers of its own, which it takes off when it ends: uvicorn
+    # imports the application, and with it a client, only after that.
+    guarded("watching for the end", _ending.watch_signals, finish)
+
+
+def _follow_workers(signals: ModuleType) -> None:
+    """Deliver when one of celery's worker processes ends: it leaves by `os._exit`, but says so."""
+
+    def ended(**_: object) -> None:
+        finish()
+
+    signals.worker_process_shutdown.connect(ended, weak=False)
 
 
 def finish() -> None:

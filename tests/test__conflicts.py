@@ -79,21 +79,20 @@ def test_folders_that_cannot_be_read_are_no_conflict(own, monkeypatch):
 
 
 LOADED = """
-import sys, time
+import sys
 import calls
 before = set(sys.modules)
 calls.call("a")
-recorded = "lupis_instrument" in sys.modules
-while recorded and not any(name.endswith("_pb2") for name in sys.modules):
-    time.sleep(0.05)  # the thread that delivers is loading
-time.sleep(0.3 * recorded)
+if "lupis_instrument" in sys.modules:
+    from lupis_instrument import LupisSDK
+    LupisSDK.get_instance().flush(30)
 print(*sorted({name.partition(".")[0] for name in set(sys.modules) - before}))
 """
 
 
 def test_all_that_a_first_call_loads_is_known(tmp_path):
     """A module that is not in the table could be the program's own."""
-    case = Case(LOADED, "a", env={"OTEL_BSP_SCHEDULE_DELAY": "50"})
+    case = Case(LOADED, "a")
     names = set(Pairs({"": case}, tmp_path)("")[1].traces.stdout[-1].split())
     path = [folder for folder in sys.path if "site-packages" in folder or "lib/python" in folder]
     files = {
@@ -102,7 +101,7 @@ def test_all_that_a_first_call_loads_is_known(tmp_path):
         if (spec := importlib.machinery.PathFinder.find_spec(name, path)) is not None
         and str(spec.origin).endswith(".py")
     }
-    assert {"requests", "wrapt"} <= files
+    assert "wrapt" in files
     assert set() == {name for name in files - _conflicts.NAMES if not name.startswith("_")}
 
 

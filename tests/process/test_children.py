@@ -10,7 +10,6 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX only")
 
 WARNED = sys.version_info >= (3, 12)
 THREAD = "Python warns of forks where a thread runs, and ours does" if WARNED else ""
-UNFINISHED = "multiprocessing's children end without what they called"
 REPLACED = "a process that becomes another program loses what it called"
 
 CALL = "from calls import call\n"
@@ -153,7 +152,6 @@ def workers(kind, method):
         ["{python}", "workers.py", kind, method],
         "a b",
         files={"workers.py": WORKERS},
-        lost="" if method == "spawn" else UNFINISHED,
     )
 
 

@@ -103,9 +103,9 @@ CASES = {
         status=-signal.SIGINT,
         lost=STOPPED,
     ),
-    "SIGTERM": stopped(signal.SIGTERM, lost=STOPPED),
+    "SIGTERM": stopped(signal.SIGTERM),
     "SIGTERM from outside": ends(
-        FROM_OUTSIDE.replace("{int(number)}", "15"), status=-signal.SIGTERM, lost=STOPPED
+        FROM_OUTSIDE.replace("{int(number)}", "15"), status=-signal.SIGTERM
     ),
     "SIGTERM, handled by an exit": ends(
         HANDLED.format(handler="lambda *_: sys.exit(4)"), status=4
@@ -135,7 +135,7 @@ CASES = {
         "a b",
         status=29,
     ),
-    "SIGHUP": stopped(signal.SIGHUP, lost=STOPPED),
+    "SIGHUP": stopped(signal.SIGHUP),
     "SIGUSR1": stopped(signal.SIGUSR1, lost=STOPPED),
     "an alarm": ends("signal.alarm(1)\ntime.sleep(60)", status=-signal.SIGALRM, lost=STOPPED),
     "an alarm, handled": ends(

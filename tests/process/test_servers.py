@@ -79,8 +79,6 @@ for cell in book.cells:
 """
 CHANGING = r"[0-9a-f]{8}-[0-9a-f-]{27}|0x[0-9a-f]+|\d[\d.]*"
 """Identifiers, addresses, times, process ids and durations."""
-STOPPED = "a signal that stops the process takes along what it called"
-UNFINISHED = "celery's workers end without what they called"
 
 
 def ask(running, path):
@@ -180,14 +178,14 @@ CASES = {
         drive=ask_all("ab"),
     ),
     "gunicorn, workers replaced": server(
-        *GUNICORN, "--max-requests", "2", need="gunicorn", marks="a b c d e f"
+        *GUNICORN, "--max-requests", "2", need="gunicorn", marks="a b c d e"
     ),
     "gunicorn, reloaded": server(*GUNICORN, need="gunicorn", marks="a b", drive=reload_between),
     "gunicorn, gevent": server(*GUNICORN, "-k", "gevent", need="gevent"),
-    "uvicorn": server(*UVICORN, need="uvicorn", status=-signal.SIGTERM, lost=STOPPED),
-    "uvicorn, two workers": server(*UVICORN, "--workers", "2", need="uvicorn", lost=STOPPED),
+    "uvicorn": server(*UVICORN, need="uvicorn", status=-signal.SIGTERM),
+    "uvicorn, two workers": server(*UVICORN, "--workers", "2", need="uvicorn"),
     "uvicorn, reloaded": server(
-        *UVICORN, "--reload", need="uvicorn", marks="a b", drive=edit_between, lost=STOPPED
+        *UVICORN, "--reload", need="uvicorn", marks="a b", drive=edit_between
     ),
     "hypercorn": server("hypercorn", "--bind", "unix:sock", "asgi:app", need="hypercorn"),
     "hypercorn, two workers": server(
@@ -195,11 +193,11 @@ CASES = {
     ),
     "celery": server(
         *CELERY, need="celery", marks="a b c d e", files={"tasks.py": TASKS, "queue/keep": ""},
-        drive=send_tasks, env={"C_FORCE_ROOT": "1"}, lost=UNFINISHED,
+        drive=send_tasks, env={"C_FORCE_ROOT": "1"},
     ),
     "celery, workers replaced": server(
         *CELERY, "--max-tasks-per-child", "1", need="celery", marks="a b c d e",
-        files={"tasks.py": TASKS, "queue/keep": ""}, drive=send_tasks, env={"C_FORCE_ROOT": "1"}, lost=UNFINISHED,
+        files={"tasks.py": TASKS, "queue/keep": ""}, drive=send_tasks, env={"C_FORCE_ROOT": "1"},
     ),
     "uWSGI": server(
         "uwsgi", "--http-socket", "sock", "--module", "wsgi:app", "--master", "--die-on-term",
