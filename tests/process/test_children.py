@@ -1,15 +1,14 @@
 """Programs of more than one process or thread: each delivers what it called, once."""
 
 import os
-import sys
 
 import pytest
 from servers.pair import Case, Pairs, arrivals, check_arrived, check_transparent, parameters
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX only")
 
-WARNED = sys.version_info >= (3, 12)
-THREAD = "Python warns of forks where a thread runs, and ours does" if WARNED else ""
+FORKING = ["{python}", "-W", "ignore::DeprecationWarning", "program.py"]
+"""From 3.12 on Python warns of forks where a thread runs, and ours may run."""
 REPLACED = "a process that becomes another program loses what it called"
 
 CALL = "from calls import call\n"
@@ -155,19 +154,16 @@ def workers(kind, method):
     )
 
 
+def forking(text, marks):
+    """A case of a program that forks where it has made calls."""
+    return Case(FORKING, marks, files={"program.py": text})
+
+
 CASES = {
     "a fork": Case(FORK.format(before=""), "child after"),
-    "a fork after a call": Case(
-        FORK.format(before="call('before')"), "before child after", changed=THREAD
-    ),
-    "a fork after a call, warnings ignored": Case(
-        ["{python}", "-W", "ignore", "-c", FORK.format(before="call('before')")],
-        "before child after",
-    ),
-    "forks in forks": Case(FORKS, "level1 level2 level3 parent", changed=THREAD),
-    "a daemon that closes all files": Case(
-        ["{python}", "-W", "ignore", "-c", DAEMON], "before daemon"
-    ),
+    "a fork after a call": forking(FORK.format(before="call('before')"), "before child after"),
+    "forks in forks": forking(FORKS, "level1 level2 level3 parent"),
+    "a daemon that closes all files": forking(DAEMON, "before daemon"),
     "a program that closes all files": Case(OWN_CLOSED, "before after"),
     "a process that ends itself in a fork": Case(
         "import os\nfrom calls import call\n"
