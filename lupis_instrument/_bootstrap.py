@@ -17,7 +17,7 @@ import os
 import sys
 
 from lupis_instrument import _loading
-from lupis_instrument._diagnostics import guarded, report_fault
+from lupis_instrument._diagnostics import guarded, report_fault, warn
 from lupis_instrument._instrumentation.import_hook import ImportHook
 from lupis_instrument._instrumentation.registry import CLIENTS, SERVERS
 
@@ -29,9 +29,13 @@ if TYPE_CHECKING:
     from lupis_instrument._instrumentation.gate import Calls
     from lupis_instrument._instrumentation.registry import Client
 
+_FOLDER = "sitecustomize_template"
 _LEADER = "LUPIS_LEADER"  # of `_names`, which is not loaded at every start
 _CHILDREN = ("multiprocessing.util", "billiard.util")
 """What makes child processes that leave without Python's exit handlers."""
+_CELERY = "celery.signals"
+_OUTERMOST = ("<module>", "_run_module_as_main")
+"""The function that a program's first frame runs: its text, or runpy for `-m`, folders and zips."""
 _OFF = ("false", "0", "no", "off")
 _ON = ("true", "1", "yes", "on")
 
@@ -40,17 +44,36 @@ class _State:
     started = False
     launched = False
     forked = False
+    borrowed = False
     calls: Calls | None = None
 
 
-def start(environ: Mapping[str, str] = os.environ) -> None:
+def start(environ: Mapping[str, str] = os.environ, *, borrowed: bool = False) -> None:
     """Watch for HTTP clients, unless the variables say not to; a second call does nothing.
 
     Called by the bootstrap's `sitecustomize`: from here on the operator's variables decide.
+
+    Args:
+        environ: the variables.
+        borrowed: whether the package was found in the launcher's environment only.
     """
     _State.launched = True
+    _State.borrowed = borrowed
     if enabled(environ):
         watch()
+
+
+def join() -> None:
+    """Start where another `sitecustomize` ran in the place of ours.
+
+    That of `opentelemetry-instrument` runs no other, but calls what is registered as an
+    `opentelemetry_pre_instrument`.
+    """
+    for folder in [] if _State.launched else os.environ.get("PYTHONPATH", "").split(os.pathsep):
+        if os.path.basename(folder) == _FOLDER:  # noqa: PTH119 - pathlib is slow to import
+            sys.path[:] = [place for place in sys.path if place != folder]
+            leave_children_alone(folder, os.environ)
+            start()
 
 
 def launched() -> bool:
@@ -69,9 +92,12 @@ def watch() -> None:
     if hasattr(os, "register_at_fork"):  # not on Windows
         os.register_at_fork(after_in_parent=_note_fork)
     _mark_leader(os.environ)
-    watched = {client.module: _importer(client) for client in CLIENTS}
-    watched.update(dict.fromkeys(_CHILDREN, _follow_children))
-    watched.update(dict.fromkeys(SERVERS, _prepare_to_serve))
+    watched = {
+        **{client.module: _importer(client) for client in CLIENTS},
+        **dict.fromkeys(_CHILDREN, _follow_children),
+        **dict.fromkeys(SERVERS, _prepare_to_serve),
+        _CELERY: _follow_workers,
+    }
     ImportHook(watched).install()
 
 
@@ -129,6 +155,8 @@ def _importer(client: Client) -> Callable[[ModuleType], None]:
 
 
 def _attach(client: Client, module: ModuleType) -> None:
+    if _hidden():
+        return
     from importlib import import_module
 
     from lupis_instrument import _ending
@@ -140,6 +168,8 @@ def _attach(client: Client, module: ModuleType) -> None:
     calls = _State.calls
 
     def activate() -> bool:
+        if obstructed():  # the program may have changed its path since
+            return False
         from lupis_instrument import _runtime
 
         return _runtime.activate(client, gate, calls)
@@ -155,6 +185,33 @@ def _prepare_to_serve(_module: ModuleType) -> None:
     prepare_thread_pools()
 
 
+def obstructed() -> bool:
+    """Tell whether the program's modules or packages leave no room for what we load; says so once.
+
+    Asked before anything is loaded on the program's behalf.
+    """
+    return _hidden() or (_State.borrowed and _misfit())
+
+
+def _hidden() -> bool:
+    from lupis_instrument._conflicts import find_hidden
+
+    reason = guarded("looking at the program's modules", find_hidden)
+    if reason:
+        warn(f"{reason}; rename it to have this program instrumented")
+    return bool(reason)
+
+
+def _misfit() -> bool:
+    from lupis_instrument._conflicts import find_misfit
+
+    reason = guarded("looking at the program's packages", find_misfit)
+    if reason:
+        install = f"{sys.executable} -m pip install lupis-instrument"
+        warn(f"{reason}; to have this program instrumented: {install}")
+    return bool(reason)
+
+
 def _report(client: Client, fault: Exception) -> None:
     load_runtime()
     from lupis_instrument import _runtime
@@ -166,11 +223,24 @@ def _follow_children(util: ModuleType) -> None:
     from lupis_instrument import _ending
 
     guarded("following child processes", _ending.follow_children, util, finish)
+    # Before a server in a child sets handlers of its own, which it takes off when it ends: uvicorn
+    # imports the application, and with it a client, only after that.
+    guarded("watching for the end", _ending.watch_signals, finish)
+
+
+def _follow_workers(signals: ModuleType) -> None:
+    """Deliver when one of celery's worker processes ends: it leaves by `os._exit`, but says so."""
+
+    def ended(**_: object) -> None:
+        finish()
+
+    signals.worker_process_shutdown.connect(ended, weak=False)
 
 
 def finish() -> None:
     """Deliver, and say what is to be said; at the end of the process."""
     runtime = sys.modules.get("lupis_instrument._runtime")
+    interrupted = _interrupted()
     try:
         if runtime is not None:
             runtime.finish()
@@ -178,6 +248,8 @@ def finish() -> None:
             _finish_for_children()
     except Exception as fault:
         report_fault("ending", fault)
+    if interrupted:
+        _note_interrupt()
 
 
 def _finish_for_children() -> None:
@@ -187,3 +259,24 @@ def _finish_for_children() -> None:
         from lupis_instrument import _launch
 
         _launch.report_children()
+
+
+def _interrupted() -> bool:
+    """Tell whether the program ends because nothing in it caught a KeyboardInterrupt."""
+    if getattr(sys, "last_type", None) is not KeyboardInterrupt or hasattr(sys, "ps1"):
+        return False  # at a prompt it may be of any time
+    frame = getattr(sys.last_traceback, "tb_frame", None)
+    return frame is not None and frame.f_back is None and frame.f_code.co_name in _OUTERMOST
+
+
+def _note_interrupt() -> None:
+    """Have Python end this process by SIGINT, as it does after an interrupt that nothing caught.
+
+    It notes that when code has come to its end, and forgets it with the next code that is run from
+    a text, of which there is some in the modules that ending loads (CPython's run_eval_code_obj,
+    3.8 to 3.14).
+    """
+    try:
+        exec("raise KeyboardInterrupt")  # noqa: S102 - there is no other way to note it
+    except KeyboardInterrupt:
+        pass  # noted

@@ -289,6 +289,8 @@ def _make() -> Runtime | None:
     resolved = _resolve()
     if not resolved.config.enabled or not _bootstrap.enabled({**os.environ, **_UNDECIDED}):
         return None
+    if _bootstrap.obstructed():
+        return None
     # Read once, when the first instrumentor is set up; a choice of the user's stands.
     os.environ.setdefault(_names.ENV_SEMCONV_OPT_IN, "http")
     threads.prepare_thread_pools()

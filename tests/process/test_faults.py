@@ -18,6 +18,7 @@ ALL = ("requests", "urllib", "httpx", "async_httpx", "aiohttp")
 ALONE = {
     # While the program imports clients.
     "_bootstrap:_attach": ALL,
+    "_conflicts:find_hidden": ALL,
     "_instrumentation.import_hook:_watch": REQUESTS,
     "_instrumentation.doors:hang": ALL,
     "_instrumentation.httpx:attach": HTTPX,

@@ -343,6 +343,26 @@ def test_arguments_may_be_any_bytes(lupis_run):
 
 
 @posix
+@pytest.mark.parametrize("path", ["", "lib"])
+def test_a_current_folder_that_is_gone_is_no_obstacle(lupis_run, path):
+    """Nor are relative entries of PYTHONPATH there."""
+    if path and sys.version_info >= (3, 11):
+        pytest.skip("Python itself does not start there from 3.11 on")
+    script = (
+        'mkdir gone; cd gone; rmdir ../gone; PYTHONPATH=$1 exec "$2" -c "$3" "$2" -c "print(1)"'
+    )
+    done = subprocess.run(
+        ["sh", "-c", script, "sh", path, sys.executable, STUB],
+        env=lupis_run.environ,
+        cwd=lupis_run.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (0, "1\n", "") == (done.returncode, done.stdout, done.stderr)
+
+
+@posix
 def test_a_broken_pipe_ends_what_is_not_python(lupis_run):
     """Python ignores SIGPIPE for itself; the program must not inherit that."""
     done = lupis_run("sh", "-c", "{ while echo y; do :; done; echo $? >&2; } | head -n 1")
