@@ -7,11 +7,11 @@ INSTALL = $(PY) -m pip install --quiet --quiet
 LINTED := lupis_instrument sitecustomize_template tests examples .ci
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage test-all lint typecheck bench catalog build clean
+.PHONY: help setup demo test test-runners coverage test-all lint typecheck bench catalog build clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1@\2/p' Makefile | while IFS=@ read -r target text; \
-	do printf '  make %-10s %s\n' "$$target" "$$text"; done
+	do printf '  make %-12s %s\n' "$$target" "$$text"; done
 
 setup: .venv/.installed-dev  ## make .venv with all that the other targets need
 
@@ -21,6 +21,9 @@ demo: .venv/.installed  ## run a small agent offline, and show what its LLM call
 
 test: setup  ## run all tests, in random order; ARGS="-k name" for some
 	$(PY) -m pytest $(ARGS)
+
+test-runners: .venv/.installed-runners  ## run the tests with gunicorn, celery, gevent and the like
+	$(PY) -m pytest -m runners $(ARGS)
 
 coverage: setup  ## run all tests, and show which lines and branches none of them reached
 	$(PY) -m coverage erase
@@ -70,3 +73,10 @@ $(PY):
 	$(PY) -m dependency_groups --output .venv/dev.txt dev
 	$(INSTALL) --editable ".[async]" --requirement .venv/dev.txt
 	@touch .venv/.installed $@
+
+# uWSGI is built here, for this interpreter; its tests skip where that can't be done.
+.venv/.installed-runners: .venv/.installed-dev
+	$(PY) -m dependency_groups --output .venv/runners.txt runners
+	$(INSTALL) --requirement .venv/runners.txt
+	-$(INSTALL) uwsgi
+	@touch $@

@@ -2,16 +2,22 @@
 
 Runs at the start of every Python process below `lupis-run`, so it imports only what the
 interpreter has loaded already.
+
+What is heavy is loaded at the first request, not in the background from a client's import on: as
+tests/bench/startup.py measures it, a program that computes or calls at once waits as long either
+way, since two threads share one interpreter. Only one that idles in between would gain, at the cost
+of every program that imports a client and sends nothing, and of a thread that forks would meet. The
+first request waits for the SDK and one instrumentor; the rest is loaded in the worker's thread.
 """
 
 from __future__ import annotations
 
-import _thread
 import atexit
 import os
 import sys
 
-from lupis_instrument._diagnostics import guarded, report_fault
+from lupis_instrument import _loading
+from lupis_instrument._diagnostics import guarded, report_fault, warn
 from lupis_instrument._instrumentation.import_hook import ImportHook
 from lupis_instrument._instrumentation.registry import CLIENTS, SERVERS
 
@@ -23,10 +29,13 @@ if TYPE_CHECKING:
     from lupis_instrument._instrumentation.gate import Calls
     from lupis_instrument._instrumentation.registry import Client
 
-_LONGEST_WAIT = 5.0
+_FOLDER = "sitecustomize_template"
 _LEADER = "LUPIS_LEADER"  # of `_names`, which is not loaded at every start
 _CHILDREN = ("multiprocessing.util", "billiard.util")
 """What makes child processes that leave without Python's exit handlers."""
+_CELERY = "celery.signals"
+_OUTERMOST = ("<module>", "_run_module_as_main")
+"""The function that a program's first frame runs: its text, or runpy for `-m`, folders and zips."""
 _OFF = ("false", "0", "no", "off")
 _ON = ("true", "1", "yes", "on")
 
@@ -35,18 +44,36 @@ class _State:
     started = False
     launched = False
     forked = False
+    borrowed = False
     calls: Calls | None = None
-    loading = _thread.RLock()
 
 
-def start(environ: Mapping[str, str] = os.environ) -> None:
+def start(environ: Mapping[str, str] = os.environ, *, borrowed: bool = False) -> None:
     """Watch for HTTP clients, unless the variables say not to; a second call does nothing.
 
     Called by the bootstrap's `sitecustomize`: from here on the operator's variables decide.
+
+    Args:
+        environ: the variables.
+        borrowed: whether the package was found in the launcher's environment only.
     """
     _State.launched = True
+    _State.borrowed = borrowed
     if enabled(environ):
         watch()
+
+
+def join() -> None:
+    """Start where another `sitecustomize` ran in the place of ours.
+
+    That of `opentelemetry-instrument` runs no other, but calls what is registered as an
+    `opentelemetry_pre_instrument`.
+    """
+    for folder in [] if _State.launched else os.environ.get("PYTHONPATH", "").split(os.pathsep):
+        if os.path.basename(folder) == _FOLDER:  # noqa: PTH119 - pathlib is slow to import
+            sys.path[:] = [place for place in sys.path if place != folder]
+            leave_children_alone(folder, os.environ)
+            start()
 
 
 def launched() -> bool:
@@ -61,12 +88,16 @@ def watch() -> None:
     _State.started = True
     # First registered, so called last: the program's own exit handlers may make calls.
     atexit.register(finish)
+    _loading.watch_forks()
     if hasattr(os, "register_at_fork"):  # not on Windows
-        os.register_at_fork(after_in_child=_renew_lock, after_in_parent=_note_fork)
+        os.register_at_fork(after_in_parent=_note_fork)
     _mark_leader(os.environ)
-    watched = {client.module: _importer(client) for client in CLIENTS}
-    watched.update(dict.fromkeys(_CHILDREN, _follow_children))
-    watched.update(dict.fromkeys(SERVERS, _prepare_to_serve))
+    watched = {
+        **{client.module: _importer(client) for client in CLIENTS},
+        **dict.fromkeys(_CHILDREN, _follow_children),
+        **dict.fromkeys(SERVERS, _prepare_to_serve),
+        _CELERY: _follow_workers,
+    }
     ImportHook(watched).install()
 
 
@@ -79,26 +110,16 @@ def _mark_leader(environ: os._Environ[str]) -> None:
 
 
 def load_runtime() -> None:
-    """Import the runtime in one thread at a time.
+    """Import the runtime, in one thread at a time."""
 
-    Two that come to its parts from different ends would block each other, and the import system
-    then lets one of them see a module half made.
-    """
-    # Not for ever: the thread that loads may wait for a module that this one is importing.
-    mine = _State.loading.acquire(timeout=_LONGEST_WAIT)
-    try:
+    def load() -> None:
         import lupis_instrument._runtime  # noqa: F401
-    finally:
-        if mine:
-            _State.loading.release()
+
+    _loading.alone(load)
 
 
 def _note_fork() -> None:
     _State.forked = True
-
-
-def _renew_lock() -> None:
-    _State.loading = _thread.RLock()
 
 
 def enabled(environ: Mapping[str, str]) -> bool:
@@ -134,6 +155,8 @@ def _importer(client: Client) -> Callable[[ModuleType], None]:
 
 
 def _attach(client: Client, module: ModuleType) -> None:
+    if _hidden():
+        return
     from importlib import import_module
 
     from lupis_instrument import _ending
@@ -145,12 +168,13 @@ def _attach(client: Client, module: ModuleType) -> None:
     calls = _State.calls
 
     def activate() -> bool:
-        load_runtime()
+        if obstructed():  # the program may have changed its path since
+            return False
         from lupis_instrument import _runtime
 
         return _runtime.activate(client, gate, calls)
 
-    gate = Gate(activate, calls)
+    gate = Gate(lambda: _loading.alone(activate), calls)
     import_module(client.adapter).attach(module, gate)
 
 
@@ -159,6 +183,33 @@ def _prepare_to_serve(_module: ModuleType) -> None:
     from lupis_instrument._instrumentation.threads import prepare_thread_pools
 
     prepare_thread_pools()
+
+
+def obstructed() -> bool:
+    """Tell whether the program's modules or packages leave no room for what we load; says so once.
+
+    Asked before anything is loaded on the program's behalf.
+    """
+    return _hidden() or (_State.borrowed and _misfit())
+
+
+def _hidden() -> bool:
+    from lupis_instrument._conflicts import find_hidden
+
+    reason = guarded("looking at the program's modules", find_hidden)
+    if reason:
+        warn(f"{reason}; rename it to have this program instrumented")
+    return bool(reason)
+
+
+def _misfit() -> bool:
+    from lupis_instrument._conflicts import find_misfit
+
+    reason = guarded("looking at the program's packages", find_misfit)
+    if reason:
+        install = f"{sys.executable} -m pip install lupis-instrument"
+        warn(f"{reason}; to have this program instrumented: {install}")
+    return bool(reason)
 
 
 def _report(client: Client, fault: Exception) -> None:
@@ -172,11 +223,24 @@ def _follow_children(util: ModuleType) -> None:
     from lupis_instrument import _ending
 
     guarded("following child processes", _ending.follow_children, util, finish)
+    # Before a server in a child sets handlers of its own, which it takes off when it ends: uvicorn
+    # imports the application, and with it a client, only after that.
+    guarded("watching for the end", _ending.watch_signals, finish)
+
+
+def _follow_workers(signals: ModuleType) -> None:
+    """Deliver when one of celery's worker processes ends: it leaves by `os._exit`, but says so."""
+
+    def ended(**_: object) -> None:
+        finish()
+
+    signals.worker_process_shutdown.connect(ended, weak=False)
 
 
 def finish() -> None:
     """Deliver, and say what is to be said; at the end of the process."""
     runtime = sys.modules.get("lupis_instrument._runtime")
+    interrupted = _interrupted()
     try:
         if runtime is not None:
             runtime.finish()
@@ -184,6 +248,8 @@ def finish() -> None:
             _finish_for_children()
     except Exception as fault:
         report_fault("ending", fault)
+    if interrupted:
+        _note_interrupt()
 
 
 def _finish_for_children() -> None:
@@ -193,3 +259,24 @@ def _finish_for_children() -> None:
         from lupis_instrument import _launch
 
         _launch.report_children()
+
+
+def _interrupted() -> bool:
+    """Tell whether the program ends because nothing in it caught a KeyboardInterrupt."""
+    if getattr(sys, "last_type", None) is not KeyboardInterrupt or hasattr(sys, "ps1"):
+        return False  # at a prompt it may be of any time
+    frame = getattr(sys.last_traceback, "tb_frame", None)
+    return frame is not None and frame.f_back is None and frame.f_code.co_name in _OUTERMOST
+
+
+def _note_interrupt() -> None:
+    """Have Python end this process by SIGINT, as it does after an interrupt that nothing caught.
+
+    It notes that when code has come to its end, and forgets it with the next code that is run from
+    a text, of which there is some in the modules that ending loads (CPython's run_eval_code_obj,
+    3.8 to 3.14).
+    """
+    try:
+        exec("raise KeyboardInterrupt")  # noqa: S102 - there is no other way to note it
+    except KeyboardInterrupt:
+        pass  # noted

@@ -7,12 +7,13 @@ from threading import RLock
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Callable, Mapping
 
-from lupis_instrument import _bootstrap, _context, _ending, _launch, _names, _resource
+from lupis_instrument import _bootstrap, _context, _ending, _names, _resource
 from lupis_instrument._config import LupisConfig, resolve
 from lupis_instrument._context import Conversation
 from lupis_instrument._delivery import batching
 from lupis_instrument._diagnostics import LEVELS, diagnostics, guarded, warn
 from lupis_instrument._instrumentation import children, selection, threads
+from lupis_instrument._loading import Later
 from lupis_instrument._version import __version__
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from lupis_instrument._delivery.store import Process
     from lupis_instrument._instrumentation.gate import Calls, Gate
     from lupis_instrument._instrumentation.registry import Client
+    from lupis_instrument._llm.conversations import Conversations
     from lupis_instrument._llm.own_prices import OwnPrices
+    from lupis_instrument._pipeline import Pipeline
     from lupis_instrument._pipeline.processor import Record
     from lupis_instrument._redaction import Redactor
 
@@ -38,7 +41,6 @@ class Runtime:
         tracking: follows the spans under way.
         spans: prepares them when they have ended.
         events: prepares events.
-        delivery: takes both out.
         summary: adds up the calls.
         account: says what became of everything.
     """
@@ -50,7 +52,6 @@ class Runtime:
         from lupis_instrument._delivery.account import Account
         from lupis_instrument._delivery.summary import Summary
         from lupis_instrument._delivery.worker import Worker
-        from lupis_instrument._llm.conversations import Conversations
         from lupis_instrument._pipeline import propagation
         from lupis_instrument._pipeline.processor import Tracking
         from lupis_instrument._pipeline.sampling import Noting
@@ -71,7 +72,7 @@ class Runtime:
             most=1_000_000,
         )
         self.summary = Summary()
-        self.conversations = Conversations(self._chat_key)
+        self._conversations = Later(self._make_conversations)
         self.account = Account()
         self._former: list[Delivery] = []
         self.tracking = Tracking(self._put)
@@ -86,35 +87,60 @@ class Runtime:
         self.resolved = resolved
         config = self.config = resolved.config
         _context.process.set(environment=_conversation(resolved.values))
-        self._redactor = _redactor(config)
+        # It, the pipeline and the way out are made when the first span has ended, on the worker's
+        # thread: the program does not wait for what they load.
+        redactor = self._redactor = Later(lambda: _redactor(config))
         diagnostics.level = LEVELS[resolved.values["log_level"]]
-        if self._redactor is not None:
-            diagnostics.redact = self._redactor.text
+        if config.filter_sensitive_data:
+            diagnostics.redact = lambda line: redactor.get().text(line)
         self.tracking.configure(config.provider_hosts, config.excluded_urls)
-        if hasattr(self, "delivery"):
-            self._former.append(self.delivery)
+        if hasattr(self, "_delivery"):
+            self._former += self._delivery.made
         self._connect()
 
     def _connect(self) -> None:
         """Make what belongs to this process alone: its resource, and its ways out."""
+        config = self.config
+        self.resource = _resource.build(config)
+        self._pipeline = Later(self._make_pipeline)
+        self._delivery = Later(self._make_delivery)
+
+    def _make_pipeline(self) -> Pipeline:
         from lupis_instrument import _pipeline
+
+        config = self.config
+        return _pipeline.build(
+            config,
+            self._redactor.get(),
+            self.resource,
+            _own_prices(config),
+            self._conversations.get(),
+        )
+
+    def _make_conversations(self) -> Conversations:
+        from lupis_instrument._llm.conversations import Conversations
+
+        return Conversations(self._chat_key)
+
+    def _make_delivery(self) -> Delivery:
         from lupis_instrument._delivery.delivery import Delivery
         from lupis_instrument._pipeline.redact import Redact
 
-        config = self.config
-        self.resource = _resource.build(config)
-        self.pipeline = _pipeline.build(
-            config, self._redactor, self.resource, _own_prices(config), self.conversations
-        )
-        redact = Redact(self._redactor)
-        self.delivery = Delivery(
-            config,
+        redact = Redact(self._redactor.get())
+        return Delivery(
+            self.config,
             redact.resource(self.resource),
             redact.text,
-            _process(config, redact.text),
+            _process(self.config, redact.text),
             self.account,
             default_endpoint=self.resolved.sources["otlp_endpoint"] == "default",
         )
+
+    @property
+    def delivery(self) -> Delivery:
+        """What takes spans and events out."""
+        delivery: Delivery = self._delivery.get()
+        return delivery
 
     def _chat_key(self) -> bytes:
         from lupis_instrument import _chat_key
@@ -137,7 +163,7 @@ class Runtime:
     def _prepare(self, record: Record) -> ReadableSpan | None:
         if record.readable is None:
             record.finish()
-        span = self.pipeline.run(record) if record.readable is not None else None
+        span = self._pipeline.get().run(record) if record.readable is not None else None
         if span is not None:
             self.summary.add(span)
         return span
@@ -149,7 +175,8 @@ class Runtime:
         self.delivery.way.events(events)
 
     def _redact_event(self, event: dict[str, Any]) -> dict[str, Any]:
-        redacted = self._redactor.data(event) if self._redactor is not None else event
+        redactor = self._redactor.get()
+        redacted = redactor.data(event) if redactor is not None else event
         return redacted if isinstance(redacted, dict) else {**event, **_WITHHELD}
 
     def flush(self, seconds: float) -> bool:
@@ -165,8 +192,12 @@ class Runtime:
         Returns:
             Whether nothing is lost.
         """
-        due = monotonic() + self.config.shutdown_timeout
         self.tracking.close()
+        if not (self._delivery.made or (self.spans.idle and self.events.idle)):
+            # What the workers load first is no waiting for others, and must not use up the time.
+            # Not loaded here: a signal's handler may have interrupted this thread doing so.
+            self._drain(_LOADING_SECONDS, stop=False)
+        due = monotonic() + self.config.shutdown_timeout
         # Leaving the courier a little, whatever happens: it stores what cannot be sent.
         prepared = self._drain(self.config.shutdown_timeout * 0.9, stop=True)
         kept = [way.finish(max(0.0, due - monotonic())) for way in self._ways]
@@ -211,10 +242,11 @@ class Runtime:
     @property
     def _ways(self) -> list[Delivery]:
         """All ways out, those of earlier settings first."""
-        return [*self._former, self.delivery]
+        return [*self._former, *self._delivery.made]
 
 
 _REST_SECONDS = 0.5
+_LOADING_SECONDS = 5.0
 _WITHHELD = {"name": "[REDACTED]", "properties": {}, "metadata": {}}
 
 
@@ -256,6 +288,8 @@ def start(config: LupisConfig | None = None) -> Runtime | None:
 def _make() -> Runtime | None:
     resolved = _resolve()
     if not resolved.config.enabled or not _bootstrap.enabled({**os.environ, **_UNDECIDED}):
+        return None
+    if _bootstrap.obstructed():
         return None
     # Read once, when the first instrumentor is set up; a choice of the user's stands.
     os.environ.setdefault(_names.ENV_SEMCONV_OPT_IN, "http")
@@ -319,6 +353,8 @@ def finish() -> None:
     if runtime is None:
         return
     runtime.shutdown()
+    from lupis_instrument import _launch  # not while the worker may be loading parts of it
+
     _launch.report(runtime.summary, runtime.account, runtime.delivery.store, runtime.config)
 
 
@@ -375,6 +411,7 @@ def _conversation(values: Mapping[str, Any]) -> Conversation:
 
 
 def _process(config: LupisConfig, shown: Callable[[str], str]) -> Process:
+    from lupis_instrument import _launch
     from lupis_instrument._delivery.store import Process
 
     run = os.environ.get(_names.ENV_RUN_ID)

@@ -6,15 +6,17 @@ import sys
 
 def _start(folder):
     """Start ours; whatever goes wrong is one line on stderr."""
+    borrowed = False
     try:
         try:
             from lupis_instrument import _bootstrap
         except ImportError:
-            if not _borrow():
+            borrowed = _borrow()
+            if not borrowed:
                 return
             from lupis_instrument import _bootstrap
         _bootstrap.leave_children_alone(folder, os.environ)
-        _bootstrap.start()
+        _bootstrap.start(borrowed=borrowed)
     except Exception as fault:
         _say("cannot start (%s); the program runs uninstrumented" % type(fault).__name__)
 
@@ -26,10 +28,8 @@ def _borrow():
     if tag == mine and places:
         sys.path += [place for place in places.split(os.pathsep) if place not in sys.path]
         return True
-    _say(
-        "%s has no lupis_instrument; to instrument it: %s -m pip install lupis-instrument"
-        % (sys.executable, sys.executable)
-    )
+    text = "%s has no lupis_instrument; to instrument it: %s -m pip install lupis-instrument"
+    _say(text % (sys.executable, sys.executable))
     return False
 
 
@@ -42,7 +42,7 @@ def _say(message):
 
 def _chain(folder):
     """Run the next sitecustomize on sys.path as Python would have done without ours."""
-    sys.path[:] = [place for place in sys.path if os.path.abspath(place or ".") != folder]
+    sys.path[:] = [place for place in sys.path if os.path.normpath(place) != folder]
     ours = sys.modules.pop("sitecustomize", None)
     try:
         import sitecustomize  # noqa: F401

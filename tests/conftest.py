@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # so that `servers` is found from everywhere
+pytest.register_assert_rewrite("servers.pair")
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Mapping, NamedTuple
 
 from lupis_instrument import _names
@@ -136,7 +137,7 @@ def _column(value: Any) -> Any:
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, float):
-        return value
+        return value if isfinite(value) else None
     whole = isinstance(value, int) and not isinstance(value, bool)
     return value if whole and value.bit_length() < _BITS else None
 

@@ -63,6 +63,16 @@ MIGRATIONS = (
     CREATE INDEX item_by_target ON item (target, id) WHERE state = 1;
     CREATE INDEX item_refused ON item (target, id) WHERE state = 3;
     CREATE INDEX item_delivered ON item (id) WHERE state = 2;
+    -- All that a report adds up, so that it reads nothing else, in an order that needs no sorting;
+    -- each process appends to the few places that are its own.
+    CREATE INDEX item_call ON item (
+        provider, model, origin, at, duration, first_chunk, input_tokens, output_tokens,
+        cached_tokens, cost, cost_status, error, chat
+    ) WHERE provider IS NOT NULL;
+    -- The last id that an item got. None is given twice, though its item be gone: who reads or
+    -- sends would take the one for the other.
+    CREATE TABLE sequence (last INTEGER NOT NULL);
+    INSERT INTO sequence VALUES (0);
     -- Apart, so that reports need not read it: a span in OTLP's encoding, an event as JSON.
     CREATE TABLE body (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
     -- What became of one process's spans and events, and what its calls add up to (JSON); the

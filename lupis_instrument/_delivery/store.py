@@ -117,7 +117,8 @@ class Store:
         with transaction(db):
             state = KEPT if target is None else WAITING
             to = None if target is None else self._target_id(db, target)
-            (last,) = db.execute("SELECT coalesce(max(id), 0) FROM body").fetchone()
+            last = _one(db, "SELECT last FROM sequence")
+            db.execute("UPDATE sequence SET last = last + ?", (len(parcels),))
             ids = list(range(last + 1, last + 1 + len(parcels)))
             db.executemany(
                 _INSERT,

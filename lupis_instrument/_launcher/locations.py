@@ -1,6 +1,6 @@
 """Where this installation keeps the bootstrap, itself and what it depends on."""
 
-# ruff: noqa: PTH100, PTH112, PTH113, PTH118, PTH120 - pathlib is slow to import
+# ruff: noqa: PTH100, PTH112, PTH113, PTH117, PTH118, PTH120 - pathlib is slow to import
 
 from __future__ import annotations
 
@@ -31,8 +31,15 @@ def describe_site() -> str:
     an editable install and of its dependencies, are separated as in PATH.
     """
     major, minor = sys.version_info[:2]
-    folders = [os.path.dirname(_PACKAGE), *filter(_has_dependency, map(os.path.abspath, sys.path))]
+    folders = [os.path.dirname(_PACKAGE), *filter(_has_dependency, _list_path())]
     return f"{sys.implementation.name}-{major}.{minor}:{os.pathsep.join(dict.fromkeys(folders))}"
+
+
+def _list_path() -> list[str]:
+    try:
+        return [os.path.abspath(folder) for folder in sys.path]
+    except OSError:  # the current folder is gone
+        return [folder for folder in sys.path if os.path.isabs(folder)]
 
 
 def _has_dependency(folder: str) -> bool:

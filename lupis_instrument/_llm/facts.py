@@ -13,7 +13,7 @@ from lupis_instrument._llm.places import (
     value_at,
 )
 from lupis_instrument._llm.turns import mark_answer
-from lupis_instrument._llm.usage import Usage, read_root_counts, read_usage
+from lupis_instrument._llm.usage import Usage, read_root_counts, read_seconds, read_usage
 
 
 class Facts(NamedTuple):
@@ -27,10 +27,13 @@ class Facts(NamedTuple):
     stream: bool = False
     """Whether the response body is a stream of events."""
     service_tier: str | None = None
+    speed: str | None = None
+    """The provider's word for a mode that is quicker and dearer, such as Anthropic's ``fast``."""
     error_type: str | None = None
     """The provider's own word for what went wrong, such as ``rate_limit_exceeded``."""
-    said_done: bool = False
-    """Whether the stream's own end mark came; some clients read no further than that."""
+    ending: str | None = None
+    """How the body ended by its own account: ``complete`` where its end mark came, ``error`` where
+    its framing broke; a program that then closed it had read all there was."""
     conversation: str | None = None
     """The id by which the provider keeps the conversation that the answer belongs to."""
     said: int | None = None
@@ -39,7 +42,7 @@ class Facts(NamedTuple):
 
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_.:\-]{0,63}")
 # A run's steps report their own usage in the run's stream; the run itself reports the sum.
-_PARTIAL_OBJECTS = frozenset(("thread.run.step", "thread.run.step.delta"))
+_PARTIAL_OBJECTS = ("thread.run.step", "thread.run.step.delta")
 _MOST_CHOICES = 128
 _MOST_TEXT = 256
 
@@ -48,14 +51,17 @@ class Gathering:
     """Facts of one response, the later value laid over the earlier."""
 
     __slots__ = (
-        "_finish", "_metrics", "_root", "_usage", "conversation", "error_type", "id", "model",
-        "said", "tier",
+        "_finish", "_metrics", "_root", "_usage", "conversation", "duration", "error_type", "id",
+        "model", "said", "speed", "tier",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.model: str | None = None
         self.id: str | None = None
         self.tier: str | None = None
+        self.speed: str | None = None
+        self.duration: float | None = None
+        """Seconds that the answer says something took: audio, where that was transcribed."""
         self.conversation: str | None = None
         self.said: int | None = None
         self.error_type: str | None = None
@@ -88,6 +94,12 @@ class Gathering:
 
     def _keep_tier(self, found: Any) -> None:
         self.tier = _read_word(found) or self.tier
+
+    def _keep_speed(self, found: Any) -> None:
+        self.speed = _read_word(found) or self.speed
+
+    def _keep_duration(self, found: Any) -> None:
+        self.duration = read_seconds(found)
 
     def _keep_conversation(self, found: Any) -> None:
         self.conversation = _read_name(found) or self.conversation
@@ -126,9 +138,9 @@ class Gathering:
         """The reasons in the order of the answers' indexes."""
         return tuple(self._finish[index] for index in sorted(self._finish))
 
-    def usage(self, fallback: Mapping[str, Any]) -> Usage | None:
-        """The usage reported by the provider, else by its host, else `fallback`."""
-        for report in (self._usage, self._root, self._metrics, fallback):
+    def usage(self) -> Usage | None:
+        """The usage reported by the provider, else by its host."""
+        for report in (self._usage, self._root, self._metrics):
             usage = read_usage(report)
             if usage is not None:
                 return usage
@@ -139,6 +151,8 @@ _KEEP: dict[str, Callable[[Gathering, Any], None]] = {
     "model": Gathering._keep_model,
     "id": Gathering._keep_id,
     "tier": Gathering._keep_tier,
+    "speed": Gathering._keep_speed,
+    "duration": Gathering._keep_duration,
     "conversation": Gathering._keep_conversation,
     "finish": Gathering._keep_finish,
     "usage": Gathering._keep_usage,

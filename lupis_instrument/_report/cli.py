@@ -2,27 +2,52 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 import click
 
-from lupis_instrument._report.doctor import Finding, examine
-from lupis_instrument._report.redact import redact
 from lupis_instrument._version import __version__
 
+if TYPE_CHECKING:
+    from lupis_instrument._report.doctor import Finding
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+# Each in the module of its name, loaded when it is asked for.
+_COMMANDS = ("report", "traces", "show", "tail", "flush", "export", "prune", "redact")
+
+
+class _Lupis(click.Group):
+    """The commands that have a module of their own, and those below."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*_COMMANDS, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        module = import_module(f"lupis_instrument._report.{cmd_name}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+
+@click.group(cls=_Lupis, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="lupis")
 def lupis() -> None:
     """Look into what lupis-run records."""
 
 
-lupis.add_command(redact)
-
-
 @lupis.command()
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
-def doctor(style: str) -> None:
-    """Check what would be recorded here, and why not; exits with 1 if something is wrong."""
-    findings = examine()
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+def doctor(style: str, command: tuple[str, ...]) -> None:
+    """Check what would be recorded here, and why not; exits with 1 if something is wrong.
+
+    After `--` comes a command, as in `lupis doctor -- python my_agent.py`: what would happen to it
+    is told without running it.
+    """
+    from lupis_instrument._report.doctor import examine
+
+    findings = examine(command)
     click.echo(_as_json(findings) if style == "json" else _as_text(findings))
     raise SystemExit(any(finding.wrong for finding in findings))
 

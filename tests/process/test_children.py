@@ -1,281 +1,229 @@
-"""What is in force follows the work into processes."""
+"""Programs of more than one process or thread: each delivers what it called, once."""
 
-import sys
-from textwrap import dedent
+import os
 
 import pytest
+from servers.pair import Case, Pairs, arrivals, check_arrived, check_transparent, parameters
 
-posix = pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
-METHODS = [pytest.param("fork", marks=posix), "spawn", pytest.param("forkserver", marks=posix)]
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX only")
 
-COMMON = """
-import asyncio, json, os, subprocess, sys, threading
-from lupis_instrument import LupisMetadata, LupisSDK
+FORKING = ["{python}", "-W", "ignore::DeprecationWarning", "program.py"]
+"""From 3.12 on Python warns of forks where a thread runs, and ours may run."""
+REPLACED = "a process that becomes another program loses what it called"
 
-SHOW = "import os, sys; print(os.environ.get('LUPIS_CHAT_ID'), sys.argv)"
-sdk = LupisSDK.get_instance()
-
-def show(*command, **options):
-    command = command or (sys.executable, "-c", SHOW)
-    return subprocess.run(command, stdout=subprocess.PIPE, check=True, **options).stdout.decode().split()[0]
-
-def ask(mark):
-    import urllib.request
-    body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
-    request = urllib.request.Request(
-        sys.argv[1] + "/v1/chat/completions", json.dumps(body).encode(), {"x-mark": mark}
-    )
-    return urllib.request.urlopen(request, timeout=10).read()
+CALL = "from calls import call\n"
+CHILD = {"child.py": 'import sys\nfrom calls import call\nprint("child", call(sys.argv[1]))\n'}
+FORK = """
+import os, sys
+from calls import call
+{before}
+child = os.fork()
+if not child:
+    call("child")
+    sys.exit(3)
+print(os.waitpid(child, 0)[1] >> 8, flush=True)
+call("after")
 """
-
-
-@pytest.fixture
-def play(run, llm):
-    """Runs a program to its end, and gives the words that it printed."""
-
-    def play(text, **options):
-        done = run(COMMON + dedent(text), llm.url, **options)
-        assert (0, "") == (done.returncode, done.stderr)
-        return done.stdout.split()
-
-    return play
-
-
-def marked(sink):
-    """Chat id and source of each call, by the mark in its header."""
-    return {
-        span["attributes"]["http.request.header.x-mark"][0]: (
-            span["attributes"].get("lupis.chat.id"),
-            span["attributes"].get("lupis.chat.source"),
-        )
-        for span in sink.spans
-    }
-
-
-def test_a_subprocess_has_the_chat_id_in_force(play):
-    """Of a block, of the process, or the launch's; this process's variables stay as they are."""
-    text = """
-        print(show())
-        with sdk.conversation("block"):
-            print(show())
-            print(os.environ["LUPIS_CHAT_ID"])
-        sdk.set_chat_id("set")
-        print(show())
-        """
-    assert ["wide", "block", "wide", "set"] == play(text, env={"LUPIS_CHAT_ID": "wide"})
-
-
-def test_the_ids_of_the_metadata_go_along(play):
-    """By their variables."""
-    text = """
-        names = ["LUPIS_USER_ID", "LUPIS_ORGANIZATION_ID", "LUPIS_SESSION_ID"]
-        code = f"import os; print(','.join(map(os.environ.get, {names})))"
-        with sdk.conversation(None, LupisMetadata("ann", "acme", "s1", extra={"plan": "pro"})):
-            print(show(sys.executable, "-c", code))
-        """
-    assert ["ann,acme,s1"] == play(text)
-
-
-def test_a_childs_calls_belong_to_the_conversation(play, sink):
-    """And those of its own children, and of its threads."""
-    text = """
-        if len(sys.argv) == 2:
-            with sdk.conversation("trip"):
-                for depth in ("1",):
-                    subprocess.run([sys.executable, __file__, sys.argv[1], depth], check=True)
-            subprocess.run([sys.executable, __file__, sys.argv[1], "none"], check=True)
-        else:
-            ask(sys.argv[2])
-            thread = threading.Thread(target=ask, args=(sys.argv[2] + "-thread",))
-            thread.start(); thread.join()
-            if sys.argv[2] == "1":
-                subprocess.run([sys.executable, __file__, sys.argv[1], "2"], check=True)
-        """
-    play(text, env={"LUPIS_AUTO_CHAT_ID": "false"})
-    trip = ("trip", "environment")
-    none = (None, None)
-    assert {
-        "1": trip, "1-thread": trip, "2": trip, "2-thread": trip, "none": none, "none-thread": none
-    } == marked(sink)  # fmt: skip
-
-
-def test_variables_of_the_programs_own_choice_stay(play):
-    """An environment of its own, one that says otherwise; one passed on is this process's."""
-    text = """
-        import copy
-        with sdk.conversation("block"):
-            print(show(env={"PATH": os.environ["PATH"]}))
-            print(show(env={**os.environ, "LUPIS_CHAT_ID": "theirs"}))
-            print(show(env={**os.environ, "MORE": "1"}))
-            env = dict(os.environ)
-            print(show(env=env), env == os.environ)
-            print(subprocess.Popen(
-                [sys.executable, "-c", SHOW], -1, None, None, subprocess.PIPE, None, None, True,
-                False, None, {"LUPIS_CHAT_ID": "tenth"},
-            ).communicate()[0].decode().split()[0])
-        """
-    assert ["None", "theirs", "block", "block", "True", "tenth"] == play(text)
-
-
-def test_asyncios_processes_have_it_too(play):
-    """Each task's its own."""
-    text = """
-        async def child(name):
-            with sdk.conversation(name):
-                process = await asyncio.create_subprocess_exec(
-                    sys.executable, "-c", SHOW, stdout=asyncio.subprocess.PIPE
-                )
-                return (await process.communicate())[0].decode().split()[0]
-        async def main():
-            print(*await asyncio.gather(*map(child, "abcd")))
-        asyncio.run(main())
-        """
-    assert [*"abcd"] == play(text)
-
-
-def test_processes_started_at_once_are_never_mixed_up(play):
-    """From many threads, each in its own conversation."""
-    text = """
-        from concurrent.futures import ThreadPoolExecutor
-        def child(name):
-            with sdk.conversation(name):
-                return name == show("/bin/sh", "-c", "echo $LUPIS_CHAT_ID")
-        with ThreadPoolExecutor(16) as pool:
-            print(*set(pool.map(child, [f"chat-{number}" for number in range(200)])))
-        """
-    assert ["True"] == play(text)
-
-
-def test_nothing_of_it_is_on_a_command_line(play):
-    """Where other users of the machine would see it."""
-    text = """
-        import multiprocessing
-        with sdk.conversation("unseen"):
-            print(subprocess.check_output([sys.executable, "-c", "import sys; print(sys.orig_argv)"]))
-        """
-    if sys.version_info < (3, 10):
-        pytest.skip("sys.orig_argv is new in 3.10")
-    assert "unseen" not in " ".join(play(text))
-
-
-@pytest.mark.parametrize("value", ["'nul' + chr(0)", "chr(0xd800)", "'x' * 10**6"])
-def test_what_no_variable_can_hold_disturbs_nothing(value, play):
-    """The child starts without it."""
-    text = f"""
-        with sdk.conversation({value}):
-            print(show())
-        """
-    assert ["None"] == play(text)
-
-
-def test_children_may_be_left_alone(play):
-    """LUPIS_INSTRUMENT_CHILDREN=false."""
-    text = """
-        with sdk.conversation("block"):
-            print(show())
-        """
-    assert ["None"] == play(text, env={"LUPIS_INSTRUMENT_CHILDREN": "false"})
-
-
-MULTIPROCESSING = """
-import multiprocessing, sys
+FORKS = """
+import os, sys
+from calls import call
+def go_on(level):
+    if not level:
+        return
+    child = os.fork()
+    if child:
+        assert os.waitpid(child, 0)[1] == 0
+    else:
+        call(f"level{level}")
+        go_on(level - 1)
+        sys.exit()
+go_on(3)
+call("parent")
+"""
+DAEMON = """
+import os, sys
+from calls import call
+call("before")
+if not os.fork():
+    os.setsid()
+    if not os.fork():
+        os.closerange(0, 256)
+        os.open(os.devnull, os.O_RDWR), os.dup(0), os.dup(0)
+        call("daemon")
+        sys.exit()
+    os._exit(0)
+os.wait()
+"""
+OWN_CLOSED = """
+import os
+from calls import call
+call("before")
+os.closerange(3, 256)
+call("after")
+"""
+SPAWNED = """
+import os, sys
+from calls import call
+pid = os.posix_spawn(sys.executable, [sys.executable, "child.py", "child"], {environ})
+print(os.waitpid(pid, 0)[1])
+call("parent")
+"""
+SUBPROCESS = """
+import os, subprocess, sys
+from calls import call
+print(subprocess.run({command}, {options}, capture_output=True, check=True).stdout)
+call("parent")
+"""
+LIST = '[sys.executable, "child.py", "child"]'
+EXECUTED = """
+import os, sys
+{before}
+os.execv(sys.executable, [sys.executable, "child.py", "child"])
+"""
+WORKERS = """
+import multiprocessing, os, sys
 from concurrent.futures import ProcessPoolExecutor
+from calls import call
 
-def show_in_child(mark):
-    ask(mark)
-    sdk.flush(10)
+def process(context):
+    children = [context.Process(target=call, args=(mark,)) for mark in ("a", "b")]
+    [child.start() for child in children]
+    [child.join() for child in children]
+    return [child.exitcode for child in children]
+
+def pool(context):
+    with context.Pool(2) as workers:
+        totals = workers.map(call, ["a", "b"])
+        workers.close()
+        workers.join()
+    return totals
+
+def executor(context):
+    with ProcessPoolExecutor(2, mp_context=context) as workers:
+        return list(workers.map(call, ["a", "b"]))
 
 if __name__ == "__main__":
     context = multiprocessing.get_context(sys.argv[2])
-    for name in ("one", "two"):
-        with sdk.conversation(name):
-            process = context.Process(target=show_in_child, args=(name,))
-            process.start()
-        process.join()
-        assert process.exitcode == 0 and not [key for key in vars(process) if "lupis" in key]
-    with sdk.conversation("pool"):
-        pool = context.Pool(1)
-    pool.map(show_in_child, ["pool"])
-    pool.close(); pool.join()
-    with sdk.conversation("executor"), ProcessPoolExecutor(1, context) as executor:
-        executor.submit(show_in_child, "executor").result()
-    process = context.Process(target=show_in_child, args=("none",))
-    process.start(); process.join()
+    print(globals()[sys.argv[1]](context), multiprocessing.active_children())
+"""
+METHODS = ("fork", "spawn", "forkserver")
+KINDS = ("process", "pool", "executor")
+THREADED = """
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from calls import call
+threads = [threading.Thread(target=call, args=(f"t{n}",)) for n in range(4)]
+[thread.start() for thread in threads]
+with ThreadPoolExecutor(3) as pool:
+    print(list(pool.map(call, ["p1", "p2", "p3", "p4"])))
+[thread.join() for thread in threads]
+print([thread.name for thread in threading.enumerate() if not thread.name.startswith("lupis-")])
+"""
+DAEMONIC = """
+import threading, time
+from calls import call
+called = threading.Event()
+def work():
+    call("daemon")
+    called.set()
+    time.sleep(600)
+threading.Thread(target=work, daemon=True).start()
+called.wait()
+"""
+STILL_CALLING = """
+import threading
+from calls import call
+def work():
+    call("late")
+threading.Thread(target=work).start()
 """
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_multiprocessings_children_have_it(method, run, llm, sink):
-    """However they are started; the next one isn't in the conversation of the last."""
-    done = run(COMMON + MULTIPROCESSING, llm.url, method, env={"LUPIS_AUTO_CHAT_ID": "false"})
-    assert (0, "") == (done.returncode, done.stderr)
-    source = "code" if method == "fork" else "environment"
-    names = ("one", "two", "pool", "executor")
-    expected = {name: (name, source) for name in names}
-    assert {**expected, "none": (None, None)} == marked(sink)
+def subprocesses(command=LIST, options="shell=False", **calls):
+    """A case of a program that starts another by `subprocess`."""
+    text = SUBPROCESS.format(command=command, options=options)
+    return Case(text, **{"marks": "child parent", **calls}, files=CHILD)
 
 
-@posix
-def test_a_forked_child_is_in_the_conversation(play, sink):
-    """It has the context of the thread that forked."""
-    text = """
-        with sdk.conversation("trip"):
-            pid = os.fork()
-            if not pid:
-                ask("child"); sdk.shutdown_sync(); os._exit(0)
-        os.waitpid(pid, 0)
-        ask("parent")
-        """
-    play(text, env={"LUPIS_AUTO_CHAT_ID": "false"})
-    assert {"child": ("trip", "code"), "parent": (None, None)} == marked(sink)
+def workers(kind, method):
+    """A case of multiprocessing; where the first call is the children's, no thread of ours runs."""
+    return Case(
+        ["{python}", "workers.py", kind, method],
+        "a b",
+        files={"workers.py": WORKERS},
+    )
 
 
-FAULTY = """
-from lupis_instrument._instrumentation import children
-def fail(*_): raise ZeroDivisionError
-children.variables_in_force = fail
-"""
+def forking(text, marks):
+    """A case of a program that forks where it has made calls."""
+    return Case(FORKING, marks, files={"program.py": text})
 
 
-def test_a_fault_of_ours_keeps_no_process_from_starting(run, llm):
-    """The child runs without the chat id, and one line says so."""
-    text = """
-        import multiprocessing
-        def work(): print("works", flush=True)
-        if __name__ == "__main__":
-            with sdk.conversation("trip"):
-                print(show(), flush=True)
-                process = multiprocessing.Process(target=work)
-                process.start(); process.join()
-        """
-    done = run(COMMON + FAULTY + dedent(text), llm.url)
-    assert ["None", "works"] == done.stdout.split()
-    (line,) = done.stderr.splitlines()
-    assert "handing a chat id to a process failed (ZeroDivisionError" in line
+CASES = {
+    "a fork": Case(FORK.format(before=""), "child after"),
+    "a fork after a call": forking(FORK.format(before="call('before')"), "before child after"),
+    "forks in forks": forking(FORKS, "level1 level2 level3 parent"),
+    "a daemon that closes all files": forking(DAEMON, "before daemon"),
+    "a program that closes all files": Case(OWN_CLOSED, "before after"),
+    "a process that ends itself in a fork": Case(
+        "import os\nfrom calls import call\n"
+        "if not os.fork():\n    call('child'); os._exit(4)\n"
+        "print(os.wait()[1] >> 8); call('parent')",
+        "parent",
+        unseen="child",
+    ),
+    "posix_spawn": Case(SPAWNED.replace("{environ}", "os.environ"), "child parent", files=CHILD),
+    "posix_spawn without variables": Case(
+        SPAWNED.replace("{environ}", "{}"), "parent", unseen="child", files=CHILD
+    ),
+    "os.system": Case(
+        "import os, sys\nprint(os.system(f'{sys.executable} child.py child'))", "child", files=CHILD
+    ),
+    "a subprocess": subprocesses(),
+    "a subprocess in a shell": subprocesses("f'{sys.executable} child.py child'", "shell=True"),
+    "a subprocess without variables": subprocesses(
+        options="env={}", marks="parent", unseen="child"
+    ),
+    "a subprocess with few variables": subprocesses(
+        options="env={'PATH': os.environ['PATH']}", marks="parent", unseen="child"
+    ),
+    "a subprocess with variables copied": subprocesses(options="env=dict(os.environ, A='1')"),
+    "an isolated subprocess": subprocesses(
+        "[sys.executable, '-I', '-c', 'import sys; sys.path[:0] = [\".\"]; import child', 'child']",
+        marks="parent",
+        unseen="child",
+    ),
+    "a subprocess of a forking kind": subprocesses(
+        options="start_new_session=True, preexec_fn=lambda: None, close_fds=False"
+    ),
+    "another program in its place": Case(EXECUTED.format(before=""), "child", files=CHILD),
+    "another program in its place after a call": Case(
+        EXECUTED.format(before=CALL + "call('before')"), "before child", files=CHILD, lost=REPLACED
+    ),
+    **{
+        f"multiprocessing: {kind}, {method}": workers(kind, method)
+        for kind in KINDS
+        for method in METHODS
+    },
+    "threads": Case(THREADED, "p1 p2 p3 p4 t0 t1 t2 t3"),
+    "a daemonic thread at the end": Case(DAEMONIC, "daemon"),
+    "a thread that outlives the program's text": Case(STILL_CALLING, "late"),
+}
 
 
-def test_a_popen_of_another_tools_is_left_alone(run, llm):
-    """One that shows nothing of what it takes: processes start, without the chat id."""
-    text = """
-        theirs = subprocess.Popen.__init__
-        subprocess.Popen.__init__ = lambda self, *args, **kwargs: theirs(self, *args, **kwargs)
-        with sdk.conversation("trip"):
-            print(show())
-        """
-    done = run(COMMON + dedent(text), llm.url)
-    assert ("None\n", "") == (done.stdout, done.stderr)
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """Runs a case without us and with us."""
+    return Pairs(CASES, tmp_path_factory.mktemp("children") / "run")
 
 
-def test_popen_looks_as_it_did(play):
-    """Its signature, its name, its errors."""
-    text = """
-        import inspect
-        sdk.flush(1)
-        found = inspect.signature(subprocess.Popen.__init__)
-        print(list(found.parameters)[1], subprocess.Popen.__init__.__qualname__)
-        try:
-            subprocess.Popen(["/no/such/program"])
-        except FileNotFoundError as error:
-            print(error.filename)
-        """
-    assert ["args", "Popen.__init__", "/no/such/program"] == play(text)
+@pytest.mark.parametrize("name", parameters(CASES))
+def test_programs_of_many_processes_do_the_same(name, pair):
+    """Same output, status and files."""
+    check_transparent(CASES[name], pair(name))
+
+
+@pytest.mark.parametrize("name", arrivals(CASES))
+def test_their_calls_arrive_once(name, pair):
+    """Whichever process or thread made them."""
+    check_arrived(CASES[name], pair(name))

@@ -18,6 +18,7 @@ ALL = ("requests", "urllib", "httpx", "async_httpx", "aiohttp")
 ALONE = {
     # While the program imports clients.
     "_bootstrap:_attach": ALL,
+    "_conflicts:find_hidden": ALL,
     "_instrumentation.import_hook:_watch": REQUESTS,
     "_instrumentation.doors:hang": ALL,
     "_instrumentation.httpx:attach": HTTPX,
@@ -90,8 +91,9 @@ TOGETHER = (
     "_instrumentation.http_client_spans:_Spans._end",
     "_instrumentation.http_client_spans:_add_trace_headers",
     "_instrumentation.http_client_spans:_running",
-    "_instrumentation.tapped_file:TappedFile._see_data",
-    "_instrumentation.tapped_file:TappedFile._see_line",
+    "_instrumentation.tapped_file:TappedFile._end_body",
+    "_instrumentation.tapped_file:Tap.take",
+    "_instrumentation.tapped_file:Tap.leave",
     "_instrumentation.tapped_file:_is_collected",
     "_instrumentation.httpx:_request",
     "_instrumentation.httpx:_response",

@@ -206,12 +206,33 @@ def test_wrong_settings_stop_the_start(lupis_run):
     )
     assert (2, "") == (done.returncode, done.stdout)
     assert [
-        "lupis-run: LUPIS_API_KEY: expected one line of text without control characters",
+        "lupis-run: LUPIS_API_KEY='***': expected one line of text without control characters",
         (
             "lupis-run: LUPIS_REDACTION_MODE='masked': expected mask, remove or hash; did you mean"
             " 'mask'?"
         ),
     ] == done.stderr.splitlines()
+
+
+KEY = "sk-" + "1234567890abcdef" * 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables"),
+    [
+        (["true"], {"LUPIS_REDACTION_MODE": KEY}),
+        (["true"], {"LUPIS_OTLP_ENDPOINT": f"ftp://h/?key={KEY}"}),
+        (["--redaction-mode", KEY, "true"], {}),
+        (["--format", KEY, "--print-env"], {}),
+        ([KEY], {}),
+    ],
+)
+def test_what_is_wrong_is_told_without_secrets(lupis_run, arguments, variables):
+    """A key that went into the wrong setting, or the place of the command, is masked on stderr."""
+    done = lupis_run(*arguments, environ=variables)
+    assert done.returncode
+    assert KEY not in done.stderr
+    assert "sk-1***cdef" in done.stderr
 
 
 def test_a_broken_pattern_stops_the_start(lupis_run):
@@ -319,6 +340,26 @@ def test_arguments_may_be_any_bytes(lupis_run):
         check=True,
     )
     assert b"\xff\xfe" == done.stdout
+
+
+@posix
+@pytest.mark.parametrize("path", ["", "lib"])
+def test_a_current_folder_that_is_gone_is_no_obstacle(lupis_run, path):
+    """Nor are relative entries of PYTHONPATH there."""
+    if path and sys.version_info >= (3, 11):
+        pytest.skip("Python itself does not start there from 3.11 on")
+    script = (
+        'mkdir gone; cd gone; rmdir ../gone; PYTHONPATH=$1 exec "$2" -c "$3" "$2" -c "print(1)"'
+    )
+    done = subprocess.run(
+        ["sh", "-c", script, "sh", path, sys.executable, STUB],
+        env=lupis_run.environ,
+        cwd=lupis_run.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (0, "1\n", "") == (done.returncode, done.stdout, done.stderr)
 
 
 @posix

@@ -21,6 +21,16 @@ def check_log(text: str) -> None:
     assert [] == found, found
 
 
+def link_packages(folder: Path) -> None:
+    """Fills a folder with all that is installed beside pytest, but for our own package."""
+    import pytest
+
+    site = Path(pytest.__file__).parents[1]
+    for entry in site.iterdir():
+        if not entry.name.startswith(("lupis", "__pycache__")) and entry.suffix != ".pth":
+            (folder / entry.name).symlink_to(entry)
+
+
 class Finished(NamedTuple):
     """What a program left behind."""
 

@@ -1,0 +1,198 @@
+"""Event loops and monkey patches: programs that wait in other ways than by blocking."""
+
+import os
+import signal
+
+import pytest
+from servers.pair import Case, Pairs, arrivals, check_arrived, check_transparent, parameters
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX only")
+
+CLIENTS = '''
+"""Asynchronous calls, by httpx and by aiohttp."""
+
+import calls
+
+BODY = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
+
+async def by_httpx(mark):
+    import httpx
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer = await client.post(calls.URL, json=BODY, headers={"x-mark": mark})
+        return answer.json()["usage"]["total_tokens"]
+
+async def by_aiohttp(mark):
+    import aiohttp
+    async with aiohttp.ClientSession() as session:
+        async with session.post(calls.URL, json=BODY, headers={"x-mark": mark}) as answer:
+            return (await answer.json())["usage"]["total_tokens"]
+'''
+GATHERED = """
+import asyncio
+from clients import by_aiohttp, by_httpx
+async def main():
+    print(await asyncio.gather(*map(by_httpx, "abc"), *map(by_aiohttp, "def")))
+"""
+TWICE = """
+import asyncio
+from clients import by_aiohttp, by_httpx
+for mark in "ab":
+    print(asyncio.run(by_httpx(mark)), asyncio.run(by_aiohttp(mark * 2)))
+"""
+THREADED = """
+import asyncio
+from calls import call
+async def main():
+    loop = asyncio.get_running_loop()
+    print(await asyncio.gather(*[loop.run_in_executor(None, call, mark) for mark in "abc"]))
+asyncio.run(main())
+"""
+INTERRUPTED = """
+import asyncio, os, signal
+from clients import by_httpx
+async def main():
+    await by_httpx("a")
+    os.kill(os.getpid(), signal.SIGINT)
+    await asyncio.sleep(60)
+asyncio.run(main())
+"""
+CANCELLED = """
+import asyncio
+from clients import by_aiohttp, by_httpx
+async def main():
+    await asyncio.gather(by_httpx("a"), by_aiohttp("b"))
+    waiting = asyncio.ensure_future(asyncio.sleep(60))
+    asyncio.get_running_loop().call_soon(waiting.cancel)
+    await waiting
+asyncio.run(main())
+"""
+PENDING = """
+import asyncio
+from clients import by_httpx
+async def main():
+    await by_httpx("a")
+    asyncio.ensure_future(asyncio.sleep(60))
+asyncio.run(main())
+"""
+SUBPROCESS = """
+import asyncio, sys
+async def main():
+    child = await asyncio.create_subprocess_exec(sys.executable, "-c",
+        "from calls import call; print(call('child'))", stdout=asyncio.subprocess.PIPE)
+    print(await child.communicate(), child.returncode)
+asyncio.run(main())
+"""
+ANYIO = """
+import anyio, sys
+from clients import by_httpx
+async def main():
+    async with anyio.create_task_group() as tasks:
+        for mark in "abc":
+            tasks.start_soon(by_httpx, mark)
+    print("done")
+anyio.run(main, backend=sys.argv[1])
+anyio.run(by_httpx, "again", backend=sys.argv[1])
+"""
+GEVENT = """
+from gevent import monkey; monkey.patch_all()
+import gevent
+from calls import call
+print([job.get() for job in [gevent.spawn(call, mark) for mark in "abc"]])
+"""
+GEVENT_FORK = (
+    GEVENT
+    + """
+import os, sys
+sys.stdout.flush()
+if not os.fork():
+    call("child")
+    sys.exit(3)
+print(os.waitpid(-1, 0)[1] >> 8)
+"""
+)
+GEVENT_POOL = """
+from gevent import monkey; monkey.patch_all()
+import gevent.pool, gevent.threadpool, threading
+from calls import call
+print(gevent.pool.Pool(2).map(call, "abc"), gevent.threadpool.ThreadPool(2).map(call, "de"))
+thread = threading.Thread(target=call, args=("f",))
+thread.start(); thread.join()
+"""
+GEVENT_SIGNAL = (
+    GEVENT
+    + """
+import os, signal, sys
+gevent.signal_handler(signal.SIGTERM, lambda: (print("handled", flush=True), os._exit(call("last"))))
+os.kill(os.getpid(), signal.SIGTERM)
+gevent.sleep(60)
+"""
+)
+EVENTLET = """
+import eventlet; eventlet.monkey_patch()
+from calls import call
+print(list(eventlet.GreenPool(2).imap(call, "abc")))
+"""
+EVENTLET_THREADS = """
+import eventlet; eventlet.monkey_patch()
+import threading
+from calls import call
+threads = [threading.Thread(target=call, args=(mark,)) for mark in "abc"]
+[thread.start() for thread in threads]; [thread.join() for thread in threads]
+print(eventlet.tpool.execute(call, "d") if hasattr(eventlet, "tpool") else call("d"))
+"""
+
+
+def loop(text, marks, *needs, arguments=(), **more):
+    """A case of a program with asynchronous clients."""
+    command = ["{python}", "loop.py", *arguments]
+    return Case(command, marks, files={"loop.py": text, "clients.py": CLIENTS}, needs=needs, **more)
+
+
+OWN_DNS = {"EVENTLET_NO_GREENDNS": "yes"}  # dnspython, patched by it, cannot import trio
+CASES = {
+    "asyncio": loop(GATHERED + "asyncio.run(main())", "a b c d e f"),
+    "asyncio with warnings as errors": loop(
+        GATHERED + "asyncio.run(main())", "a b c d e f", env={"PYTHONWARNINGS": "error"}
+    ),
+    "asyncio, run twice": loop(TWICE, "a aa b bb"),
+    "asyncio with threads": loop(THREADED, "a b c"),
+    "asyncio, interrupted": loop(INTERRUPTED, "a", status=-signal.SIGINT),
+    "asyncio, cancelled": loop(CANCELLED, "a b", status=1, masked="0x[0-9a-f]+"),
+    "asyncio, a task left over": loop(PENDING, "a"),
+    "asyncio and a subprocess": loop(SUBPROCESS, "child"),
+    "anyio over asyncio": loop(ANYIO, "a b c again", arguments=["asyncio"]),
+    "anyio over trio": loop(ANYIO, "a b c again", "trio", arguments=["trio"]),
+    "uvloop": loop(GATHERED + "import uvloop; uvloop.run(main())", "a b c d e f", "uvloop"),
+    "uvloop, installed": loop(
+        "import uvloop; uvloop.install()\n" + TWICE, "a aa b bb", "uvloop", masked="(?s).*Deprec.*"
+    ),
+    "gevent": loop(GEVENT, "a b c", "gevent"),
+    "gevent with warnings as errors": loop(
+        GEVENT, "a b c", "gevent", env={"PYTHONWARNINGS": "error"}
+    ),
+    "gevent and a fork": loop(GEVENT_FORK, "a b c child", "gevent"),
+    "gevent, pools and threads": loop(GEVENT_POOL, "a b c d e f", "gevent"),
+    "gevent and a signal": loop(
+        GEVENT_SIGNAL, "", "gevent", unseen="a b c last", status=29
+    ),
+    "eventlet": loop(EVENTLET, "a b c", "eventlet", env=OWN_DNS),
+    "eventlet with threads": loop(EVENTLET_THREADS, "a b c d", "eventlet", env=OWN_DNS),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """Runs a case without us and with us."""
+    return Pairs(CASES, tmp_path_factory.mktemp("loops") / "run")
+
+
+@pytest.mark.parametrize("name", parameters(CASES))
+def test_programs_that_wait_in_other_ways_do_the_same(name, pair):
+    """Same output, status and files."""
+    check_transparent(CASES[name], pair(name))
+
+
+@pytest.mark.parametrize("name", arrivals(CASES))
+def test_their_calls_arrive_once(name, pair):
+    """Whatever waits for them."""
+    check_arrived(CASES[name], pair(name))

@@ -1,0 +1,39 @@
+"""From a program under lupis-run to the report on it, each a process of its own."""
+
+import json
+import subprocess
+import sys
+
+LUPIS = [sys.executable, "-c", "from lupis_instrument._report import main; main()"]
+PROGRAM = """
+import httpx, sys
+for model in ("gpt-4o", "gpt-4o", "gpt-4o-mini"):
+    body = {"model": model, "messages": [{"role": "user", "content": "secret words"}]}
+    httpx.post(sys.argv[1] + "/v1/chat/completions", json=body)
+"""
+
+
+def test_what_a_program_did_is_reported(run, llm, tmp_path):
+    """From the local store, with the tokens that its provider reported."""
+    env = {"LUPIS_EXPORTER": "local", "LUPIS_DATA_DIR": str(tmp_path / "own")}
+    done = run(PROGRAM, llm.url, env=env)
+    assert (0, []) == (done.returncode, done.spans)
+    answers = [
+        subprocess.run(
+            [*LUPIS, *arguments],
+            env=run.environment(env),
+            stdout=subprocess.PIPE,
+            check=True,
+        ).stdout
+        for arguments in (
+            ["report", "--format", "json"],
+            ["export"],
+            ["traces", "--format", "json"],
+        )
+    ]
+    rows = {row["model"]: row for row in json.loads(answers[0])["rows"]}
+    assert {"gpt-4o": 2, "gpt-4o-mini": 1} == {name: row["calls"] for name, row in rows.items()}
+    assert all(row["input_tokens"] and row["output_tokens"] for row in rows.values())
+    assert all(row["cost_usd"] and not row["unpriced"] for row in rows.values())
+    assert 3 == len(json.loads(answers[2]))
+    assert b"secret words" not in b"".join(answers)
