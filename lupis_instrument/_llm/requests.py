@@ -96,7 +96,8 @@ def read_body(body: bytes | None) -> Mapping[str, Any]:
 
 
 def _parse(body: bytes) -> Any:
-    if len(body) > LARGEST_PARSED or body.count(b"\\") > _MOST_ESCAPES:
+    may_have_many = len(body) > 2 * _MOST_ESCAPES  # each takes two bytes at least
+    if len(body) > LARGEST_PARSED or (may_have_many and body.count(b"\\") > _MOST_ESCAPES):
         return None
     return parse(body)
 
