@@ -99,14 +99,23 @@ def work(narrower: Conversation) -> Iterator[None]:
     """Have `narrower` in force inside the `with` block, over what is in force outside it."""
     from opentelemetry import context
 
-    token = context.attach(context.set_value(_KEY, narrower.over(_working())))
+    with attached(context.set_value(_KEY, narrower.over(_working()))):
+        yield
+
+
+@contextmanager
+def attached(context: Any) -> Iterator[None]:
+    """Have OpenTelemetry's context be `context` inside the `with` block."""
+    from opentelemetry.context import attach
+
+    token = attach(context)
     try:
         yield
     finally:
-        _leave(token)
+        leave(token)
 
 
-def _leave(token: Any) -> None:
+def leave(token: Any) -> None:
     """Detach; unlike `opentelemetry.context.detach`, log nothing where there is nothing to do."""
     variable = getattr(token, "var", None)
     if variable is None:

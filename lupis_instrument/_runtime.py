@@ -40,14 +40,12 @@ class Runtime:
     """
 
     def __init__(self, resolved: Resolved) -> None:
-        from opentelemetry.sdk.trace import TracerProvider
-
         from lupis_instrument._delivery.quiet import quiet
         from lupis_instrument._delivery.summary import Summary
         from lupis_instrument._delivery.worker import Worker
         from lupis_instrument._pipeline import propagation
         from lupis_instrument._pipeline.processor import Tracking
-        from lupis_instrument._pipeline.sampling import Noting
+        from lupis_instrument._pipeline.provider import Provider
 
         self.spans: Worker[Record, ReadableSpan] = Worker(
             "lupis-spans", self._prepare, self._deliver, quiet, **batching.read(os.environ)
@@ -63,9 +61,7 @@ class Runtime:
         self.summary = Summary()
         self.tracking = Tracking(self.spans.put)
         self.apply(resolved)
-        self.provider = TracerProvider(resource=self.resource, shutdown_on_exit=False)
-        self.provider.sampler = Noting(self.provider.sampler)
-        self.provider.add_span_processor(self.tracking)
+        self.provider = Provider(self.resource, self.tracking)
         propagation.install(self.tracking, lambda: self.config.propagate_to)
 
     def apply(self, resolved: Resolved) -> None:
@@ -273,6 +269,7 @@ def activate(client: Client, gate: Gate, calls: Calls) -> bool:
     if runtime is None or not selection.is_wanted(client, runtime.config):
         return False
     calls.current = runtime.tracking.current_exchange
+    calls.underway = runtime.tracking.underway
     from importlib import import_module
 
     try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Callable
 
-from opentelemetry import trace
+from opentelemetry import context, trace
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 from lupis_instrument import _context, _names
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from lupis_instrument._context import Conversation
 
 _OLD_URL, _OLD_METHOD = "http.url", "http.method"
+_CALL = "lupis-call"
+"""Where OpenTelemetry's context has the span of the call being made, whatever span is current."""
 _MOST_OPEN = 20_000
 """Spans that the program never ends must not be kept for ever."""
 
@@ -161,10 +163,9 @@ class Tracking(SpanProcessor):
 
     def _same_call(self, url: str, parent_context: Context | None) -> Record | None:
         """Return the record of a call under way that a span for `url` would repeat."""
-        record = self.record_of(trace.get_current_span(parent_context))
+        record = self._call(parent_context)
         if record is None:
             return None
-        record = record.outermost
         exchange = record.exchange
         waiting = exchange is not None and exchange.status is None and not record.ended
         if waiting and record.url is not None and locate(record.url)[:3] == locate(url)[:3]:
@@ -176,9 +177,30 @@ class Tracking(SpanProcessor):
         return self._open.get(span.get_span_context().span_id)
 
     def current_exchange(self) -> Exchange | None:
-        """Return the exchange of the current span, if that is an HTTP call's and recorded."""
-        record = self.record_of(trace.get_current_span())
-        return record.outermost.exchange if record is not None else None
+        """Return the exchange of the call being made, if that is recorded."""
+        record = self._call()
+        return record.exchange if record is not None else None
+
+    def underway(self) -> bool:
+        """Tell whether a span of ours stands for the call being made."""
+        record = self._call()
+        return record is not None and record.url is not None and not record.ended
+
+    def _call(self, here: Context | None = None) -> Record | None:
+        """Return the record of the call being made."""
+        span = context.get_value(_CALL, here)
+        record = self.record_of(
+            span if isinstance(span, trace.Span) else trace.get_current_span(here)
+        )
+        return record.outermost if record is not None else None
+
+    def around(self, span: trace.Span) -> Context:
+        """Return the current context with `span` for what is done inside it."""
+        inside = trace.set_span_in_context(span)
+        record = guarded("finding a span's record", self.record_of, span)
+        if record is None or record.url is None:
+            return inside
+        return context.set_value(_CALL, span, inside)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Hand an ended span on."""
