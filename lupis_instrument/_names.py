@@ -72,6 +72,10 @@ GEN_AI_USAGE_CACHE_CREATION = "gen_ai.usage.cache_creation.input_tokens"
 GEN_AI_USAGE_REASONING = "gen_ai.usage.reasoning.output_tokens"
 """Output tokens spent on reasoning."""
 
+# Events
+EVENT_NAME = "event.name"
+"""The name of an event, on log records."""
+
 # Events of spans
 EXCEPTION_ESCAPED = "exception.escaped"
 """Whether the exception left the span's block."""
