@@ -18,11 +18,15 @@ from lupis_instrument._instrumentation.registry import CLIENTS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
-    from typing import Callable, Mapping
+    from typing import Mapping
 
     from lupis_instrument._instrumentation.gate import Calls
+    from lupis_instrument._instrumentation.import_hook import Callback
+    from lupis_instrument._instrumentation.providers import Providers
     from lupis_instrument._instrumentation.registry import Client
 
+SDK = "opentelemetry.sdk.trace"
+"""Importing this module means the program may trace itself."""
 _LONGEST_WAIT = 5.0
 _OFF = ("false", "0", "no", "off")
 _ON = ("true", "1", "yes", "on")
@@ -32,6 +36,7 @@ class _State:
     started = False
     launched = False
     calls: Calls | None = None
+    providers: Providers | None = None
     loading = _thread.RLock()
 
 
@@ -59,7 +64,8 @@ def watch() -> None:
     atexit.register(_finish)
     if hasattr(os, "register_at_fork"):  # not on Windows
         os.register_at_fork(after_in_child=_renew_lock)
-    ImportHook({client.module: _importer(client) for client in CLIENTS}).install()
+    hooks: dict[str, Callback] = {client.module: _importer(client) for client in CLIENTS}
+    ImportHook({**hooks, SDK: _watch_providers}).install()
 
 
 def load_runtime() -> None:
@@ -103,7 +109,7 @@ def leave_children_alone(folder: str, environ: os._Environ[str] | dict[str, str]
         environ.pop("PYTHONPATH", None)
 
 
-def _importer(client: Client) -> Callable[[ModuleType], None]:
+def _importer(client: Client) -> Callback:
     def imported(module: ModuleType) -> None:
         try:
             _attach(client, module)
@@ -111,6 +117,24 @@ def _importer(client: Client) -> Callable[[ModuleType], None]:
             guarded("reporting a client", _report, client, fault)
 
     return imported
+
+
+def providers() -> Providers:
+    """Return what follows the program's tracer providers; loads the OpenTelemetry SDK."""
+    if _State.providers is None:
+        from importlib import import_module
+
+        _watch_providers(import_module(SDK))
+    assert _State.providers is not None
+    return _State.providers
+
+
+def _watch_providers(module: ModuleType) -> None:
+    from lupis_instrument._instrumentation.providers import attach
+
+    with _State.loading:
+        if _State.providers is None:
+            _State.providers = attach(module)
 
 
 def _attach(client: Client, module: ModuleType) -> None:

@@ -44,6 +44,7 @@ class Runtime:
         from lupis_instrument._delivery.summary import Summary
         from lupis_instrument._delivery.worker import Worker
         from lupis_instrument._pipeline import propagation
+        from lupis_instrument._pipeline.join import Join
         from lupis_instrument._pipeline.processor import Tracking
         from lupis_instrument._pipeline.provider import Provider
 
@@ -59,7 +60,10 @@ class Runtime:
             most=1_000_000,
         )
         self.summary = Summary()
-        self.tracking = Tracking(self.spans.put)
+        providers = _bootstrap.providers()
+        self.tracking = Tracking(self.spans.put, providers.ancestry)
+        self._join = Join(providers.open)
+        providers.hand_over = self._hand_over
         self.apply(resolved)
         self.provider = Provider(self.resource, self.tracking)
         propagation.install(self.tracking, lambda: self.config.propagate_to)
@@ -106,7 +110,14 @@ class Runtime:
         span = self.pipeline.run(record) if record.readable is not None else None
         if span is not None:
             self.summary.add(span)
+            if self.config.join_provider:
+                self._join(span)
         return span
+
+    def _hand_over(self) -> None:
+        """Have the providers that ours joins get what has ended, before they are ended."""
+        if self.config.join_provider:
+            self.flush(_JOIN_SECONDS)
 
     def _deliver(self, spans: list[ReadableSpan]) -> None:
         self.summary.delivered += self.exporter.export(spans)
@@ -120,6 +131,7 @@ class Runtime:
 
     def flush(self, timeout: float) -> bool:
         """Deliver what has ended; returns whether that was done within `timeout` seconds."""
+        self.tracking.release()
         return self._drain(timeout, stop=False)
 
     def shutdown(self) -> bool:
@@ -158,6 +170,7 @@ class Runtime:
         self._connect()
 
 
+_JOIN_SECONDS = 1.0
 _WITHHELD = {"name": "[REDACTED]", "properties": {}, "metadata": {}}
 
 

@@ -18,7 +18,7 @@ FLOORS = (
     {"_context", "_setting", "_setting_kinds", "_setting_lists", "_setting_checks", "_settings"}
     | {"_config"},
     {"_llm", "_redaction"},
-    {"_data_dir", "_exchange", "_prices_file", "_resource"},
+    {"_ancestry", "_data_dir", "_exchange", "_prices_file", "_resource"},
     {"_instrumentation", "_pipeline", "_delivery"},
     {"_bootstrap", "_runtime"},
     {"sdk", "testing", "_report", "_launcher"},

@@ -3,6 +3,7 @@
     dedup     one call is one span: what another span stands for is dropped
     chat_id   the conversation and the user metadata in force when it began
     enrich    what the wire showed: HTTP attributes, provider, models, usage, outcome
+    once      tokens that the span of an LLM library's instrumentor has too
     redact    last, and failing closed
 
 A stage is a function from `Draft` to `Draft`, or to None for a span that is not to leave. All
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Callable, Optional
 
 from lupis_instrument._diagnostics import report_fault
 from lupis_instrument._pipeline.chat_id import chat_id
-from lupis_instrument._pipeline.dedup import dedup
+from lupis_instrument._pipeline.dedup import count_once, dedup
 from lupis_instrument._pipeline.draft import Draft
 from lupis_instrument._pipeline.enrich import Enrich
 from lupis_instrument._pipeline.redact import Redact
@@ -70,4 +71,4 @@ def build(
 ) -> Pipeline:
     """Return the pipeline that `config` asks for; `redactor` is None where filtering is off."""
     enrich = Enrich(config, own_prices)
-    return Pipeline(dedup, chat_id, enrich, last=Redact(redactor), resource=resource)
+    return Pipeline(dedup, chat_id, enrich, count_once, last=Redact(redactor), resource=resource)

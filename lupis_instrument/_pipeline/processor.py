@@ -8,12 +8,14 @@ waits for the body. All that costs time happens on the worker's thread.
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Callable
 
 from opentelemetry import context, trace
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 from lupis_instrument import _context, _names
+from lupis_instrument._ancestry import Ancestry, llm_above
 from lupis_instrument._diagnostics import guarded, report_fault
 from lupis_instrument._exchange import Exchange, locate
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
 
+    from lupis_instrument._ancestry import Node
     from lupis_instrument._context import Conversation
 
 _OLD_URL, _OLD_METHOD = "http.url", "http.method"
@@ -42,6 +45,8 @@ class Record:
         excluded: whether the user, or the sampler, wants no span of it.
         url: where the call goes, for the spans of HTTP calls.
         readable: the span as it ended.
+        node: the span's place among those under way.
+        llm: the place of the span around it that an LLM library's instrumentor made.
     """
 
     __slots__ = (
@@ -52,6 +57,8 @@ class Record:
         "ended",
         "exchange",
         "excluded",
+        "llm",
+        "node",
         "outer",
         "readable",
         "span",
@@ -68,6 +75,8 @@ class Record:
         self.excluded = False
         self.url: str | None = None
         self.readable: ReadableSpan | None = None
+        self.node: Node | None = None
+        self.llm: Node | None = None
         self.ended = False
         self.end_time: int | None = None
         self._put = put
@@ -123,9 +132,15 @@ class Record:
 class Tracking(SpanProcessor):
     """Keeps a record of each span under way and hands it to the worker when the span ends."""
 
-    def __init__(self, put: Callable[[Record], None]) -> None:
-        """Begin; `put` hands a record whose span has ended to the worker, and takes no lock."""
+    def __init__(self, put: Callable[[Record], None], ancestry: Ancestry | None = None) -> None:
+        """Begin.
+
+        Args:
+            put: hands a record whose span has ended to the worker; takes no lock.
+            ancestry: knows the spans of the program's own providers too.
+        """
         self._put = put
+        self._ancestry = ancestry or Ancestry()
         self._open: dict[int, Record] = {}
         self.configure({}, ())
 
@@ -144,7 +159,8 @@ class Tracking(SpanProcessor):
         guarded("noting a span's start", self._start, span, parent_context)
 
     def _start(self, span: Span, parent_context: Context | None) -> None:
-        record = Record(span, _context.current(), self._put)
+        record = Record(span, _context.current(), self._hand_on)
+        record.node = self._ancestry.begin(span, parent_context)
         record.excluded = not span.get_span_context().trace_flags.sampled
         url = record.url = _http_url(span)
         if url is not None:
@@ -171,6 +187,16 @@ class Tracking(SpanProcessor):
         if waiting and record.url is not None and locate(record.url)[:3] == locate(url)[:3]:
             return record
         return None
+
+    def _hand_on(self, record: Record) -> None:
+        """Hand a record to the worker once the span that may repeat its tokens has ended."""
+        exchange = record.exchange
+        if exchange is not None and exchange.endpoint is not None:
+            record.llm = guarded("finding an LLM library's span", llm_above, record.node)
+        if record.llm is None or record.llm.ended:
+            self._put(record)
+        else:
+            self._ancestry.wait(record.llm, partial(self._put, record))
 
     def record_of(self, span: trace.Span) -> Record | None:
         """Return the record of `span` while it is under way, if it is ours."""
@@ -213,8 +239,9 @@ class Tracking(SpanProcessor):
             held = record.ended
             record.readable = span
             record.ended = True
+            self._ancestry.end(span)
             if not held:
-                self._put(record)
+                self._hand_on(record)
         except Exception as fault:
             report_fault("noting a span's end", fault)
 
@@ -224,10 +251,16 @@ class Tracking(SpanProcessor):
             exchange = record.exchange
             if record.ended and exchange is not None and exchange.body is not None:
                 exchange.body.end("dropped")
+        self.release()
+
+    def release(self) -> None:
+        """Have no span wait for one around it any more."""
+        self._ancestry.release()
 
     def forget(self) -> None:
         """Drop what the parent process had under way; in a forked child."""
         self._open.clear()
+        self._ancestry.forget()
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:  # noqa: ARG002 - the SDK's
         """Nothing waits here."""

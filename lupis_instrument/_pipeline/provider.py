@@ -30,7 +30,13 @@ if TYPE_CHECKING:
 
 
 class Provider(TracerProvider):
-    """Makes tracers whose spans `tracking` follows; never the global one."""
+    """Makes tracers whose spans `tracking` follows; never the global one.
+
+    Attributes:
+        is_ours: tells it from the program's.
+    """
+
+    is_ours = True
 
     def __init__(self, resource: Resource, tracking: Tracking) -> None:
         super().__init__(resource=resource, shutdown_on_exit=False)
