@@ -11,6 +11,7 @@ import atexit
 import os
 import sys
 
+from lupis_instrument import _names
 from lupis_instrument._diagnostics import guarded, report_fault
 from lupis_instrument._instrumentation.import_hook import ImportHook
 from lupis_instrument._instrumentation.registry import CLIENTS
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 SDK = "opentelemetry.sdk.trace"
 """Importing this module means the program may trace itself."""
 _LONGEST_WAIT = 5.0
+_CHILDREN = ("multiprocessing.util", "billiard.util")
+"""What makes child processes that leave without Python's exit handlers."""
 _OFF = ("false", "0", "no", "off")
 _ON = ("true", "1", "yes", "on")
 
@@ -35,6 +38,7 @@ _ON = ("true", "1", "yes", "on")
 class _State:
     started = False
     launched = False
+    forked = False
     calls: Calls | None = None
     providers: Providers | None = None
     loading = _thread.RLock()
@@ -61,11 +65,21 @@ def watch() -> None:
         return
     _State.started = True
     # First registered, so called last: the program's own exit handlers may make calls.
-    atexit.register(_finish)
+    atexit.register(finish)
     if hasattr(os, "register_at_fork"):  # not on Windows
-        os.register_at_fork(after_in_child=_renew_lock)
-    hooks: dict[str, Callback] = {client.module: _importer(client) for client in CLIENTS}
-    ImportHook({**hooks, SDK: _watch_providers}).install()
+        os.register_at_fork(after_in_child=_renew_lock, after_in_parent=_note_fork)
+    _mark_leader(os.environ)
+    watched: dict[str, Callback] = {client.module: _importer(client) for client in CLIENTS}
+    watched[SDK] = _watch_providers
+    ImportHook({**watched, **dict.fromkeys(_CHILDREN, _follow_children)}).install()
+
+
+def _mark_leader(environ: os._Environ[str]) -> None:
+    """Have all processes below know which one was the first; its time tells equal pids apart."""
+    if _names.ENV_LEADER not in environ:
+        from time import time_ns
+
+        environ[_names.ENV_LEADER] = f"{os.getpid()}:{time_ns():x}"
 
 
 def load_runtime() -> None:
@@ -81,6 +95,10 @@ def load_runtime() -> None:
     finally:
         if mine:
             _State.loading.release()
+
+
+def _note_fork() -> None:
+    _State.forked = True
 
 
 def _renew_lock() -> None:
@@ -140,8 +158,10 @@ def _watch_providers(module: ModuleType) -> None:
 def _attach(client: Client, module: ModuleType) -> None:
     from importlib import import_module
 
+    from lupis_instrument import _ending
     from lupis_instrument._instrumentation.gate import Calls, Gate
 
+    guarded("watching for the end", _ending.watch_signals, finish)
     if _State.calls is None:
         _State.calls = Calls()
     calls = _State.calls
@@ -163,10 +183,28 @@ def _report(client: Client, fault: Exception) -> None:
     _runtime.report_client(client, fault)
 
 
-def _finish() -> None:
+def _follow_children(util: ModuleType) -> None:
+    from lupis_instrument import _ending
+
+    guarded("following child processes", _ending.follow_children, util, finish)
+
+
+def finish() -> None:
+    """Deliver, and say what is to be said; at the end of the process."""
     runtime = sys.modules.get("lupis_instrument._runtime")
-    if runtime is not None:
-        try:
+    try:
+        if runtime is not None:
             runtime.finish()
-        except Exception as fault:
-            report_fault("ending", fault)
+        elif _State.forked or "subprocess" in sys.modules:
+            _finish_for_children()
+    except Exception as fault:
+        report_fault("ending", fault)
+
+
+def _finish_for_children() -> None:
+    """Tell what the processes below have done, in one that made no call itself."""
+    wanted = os.environ.get("LUPIS_SUMMARY", "").strip().lower()
+    if wanted in _ON or (wanted not in _OFF and sys.stderr is not None and sys.stderr.isatty()):
+        from lupis_instrument import _launch
+
+        _launch.report_children()

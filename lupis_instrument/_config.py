@@ -41,7 +41,7 @@ class LupisConfig:
         enabled: if false, nothing is patched and nothing is sent.
         service_name: resource attribute service.name.
         service_version: resource attribute service.version.
-        exporter: `otlp`, `console` (stderr) or `none`.
+        exporter: `auto`, `otlp`, `local` (the store), `console` (stderr) or `none`.
         otlp_endpoint: full URL for spans.
         events_endpoint: full URL for events; see `events_url`.
         otlp_headers: headers added to every request.
@@ -60,6 +60,8 @@ class LupisConfig:
         prices_file: path of a JSON file of your own prices, which come before the catalogue's.
         data_dir: path of the folder that undelivered and local data lies in.
         summary: totals on stderr at the end; None for when stderr is a terminal.
+        store_max_mb: what the local store may take up, in MiB.
+        durable: store each span as it ends, so that not even SIGKILL loses one.
         shutdown_timeout: the most that the end of the program may wait for delivery, in seconds.
 
     Raises:
@@ -89,6 +91,8 @@ class LupisConfig:
     prices_file: str | None = _default_of("prices_file")
     summary: bool | None = _default_of("summary")
     data_dir: str | None = _default_of("data_dir")
+    store_max_mb: float = _default_of("store_max_mb")
+    durable: bool = _default_of("durable")
     shutdown_timeout: float = _default_of("shutdown_timeout")
 
     def __new__(cls, *args: object, **kwargs: object) -> LupisConfig:  # noqa: PYI034 - no Self in 3.8

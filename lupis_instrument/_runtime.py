@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
-from dataclasses import replace
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Mapping
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Callable, Mapping
 
-from lupis_instrument import _bootstrap, _context, _names, _resource
+from lupis_instrument import _bootstrap, _context, _ending, _launch, _names, _resource
 from lupis_instrument._config import LupisConfig, resolve
 from lupis_instrument._context import Conversation
 from lupis_instrument._delivery import batching
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
     from lupis_instrument._config import Resolved
+    from lupis_instrument._delivery.delivery import Delivery
+    from lupis_instrument._delivery.store import Process
     from lupis_instrument._instrumentation.gate import Calls, Gate
     from lupis_instrument._instrumentation.registry import Client
     from lupis_instrument._llm.own_prices import OwnPrices
@@ -35,11 +36,15 @@ class Runtime:
         config: the settings in force.
         provider: makes the tracers; never the global one, which is the program's to set.
         tracking: follows the spans under way.
-        spans: takes them out when they have ended.
-        events: takes events out.
+        spans: prepares them when they have ended.
+        events: prepares events.
+        delivery: takes both out.
+        summary: adds up the calls.
+        account: says what became of everything.
     """
 
     def __init__(self, resolved: Resolved) -> None:
+        from lupis_instrument._delivery.account import Account
         from lupis_instrument._delivery.quiet import quiet
         from lupis_instrument._delivery.summary import Summary
         from lupis_instrument._delivery.worker import Worker
@@ -49,19 +54,25 @@ class Runtime:
         from lupis_instrument._pipeline.provider import Provider
 
         self.spans: Worker[Record, ReadableSpan] = Worker(
-            "lupis-spans", self._prepare, self._deliver, quiet, **batching.read(os.environ)
+            "lupis-spans",
+            self._prepare,
+            self._deliver_spans,
+            quiet,
+            **batching.read(os.environ),
         )
         self.events: Worker[dict[str, Any], dict[str, Any]] = Worker(
             "lupis-events",
             self._redact_event,
-            self._send_events,
+            self._deliver_events,
             quiet,
             batch=50,
             most=1_000_000,
         )
         self.summary = Summary()
+        self.account = Account()
+        self._former: list[Delivery] = []
         providers = _bootstrap.providers()
-        self.tracking = Tracking(self.spans.put, providers.ancestry)
+        self.tracking = Tracking(self._put, providers.ancestry)
         self._join = Join(providers.open)
         providers.hand_over = self._hand_over
         self.apply(resolved)
@@ -78,31 +89,41 @@ class Runtime:
         if self._redactor is not None:
             diagnostics.redact = self._redactor.text
         self.tracking.configure(config.provider_hosts, config.excluded_urls)
+        if hasattr(self, "delivery"):
+            self._former.append(self.delivery)
         self._connect()
 
     def _connect(self) -> None:
         """Make what belongs to this process alone: its resource, and its ways out."""
         from lupis_instrument import _pipeline
-        from lupis_instrument._delivery import exporter
-        from lupis_instrument._delivery.events import EventSender
+        from lupis_instrument._delivery.delivery import Delivery
+        from lupis_instrument._pipeline.redact import Redact
 
         config = self.config
         self.resource = _resource.build(config)
         self.pipeline = _pipeline.build(config, self._redactor, self.resource, _own_prices(config))
-        headers = _headers(config)
-        self.exporter = exporter.build(
-            config if config.enabled else replace(config, exporter="none"),
-            headers,
+        redact = Redact(self._redactor)
+        self.delivery = Delivery(
+            config,
+            redact.resource(self.resource),
+            redact.text,
+            _process(config, redact.text),
+            self.account,
             default_endpoint=self.resolved.sources["otlp_endpoint"] == "default",
         )
-        resource = self.resource.attributes
-        if self._redactor is not None:
-            resource = self._redactor.attributes(resource)
-        self._sender = EventSender(config, headers, resource)
 
     def tracer(self) -> Tracer:
         """Return the tracer of the spans that the program makes itself."""
         return self.provider.get_tracer(_names.SCOPE, __version__)
+
+    def _put(self, record: Record) -> None:
+        if not (self.config.durable and guarded("storing a span", self._store_now, record)):
+            self.spans.put(record)
+
+    def _store_now(self, record: Record) -> bool:
+        """Store a span before the program goes on; returns False if the worker has to see to it."""
+        span = self._prepare(record)
+        return span is None or self.delivery.store_now(span)
 
     def _prepare(self, record: Record) -> ReadableSpan | None:
         if record.readable is None:
@@ -117,60 +138,83 @@ class Runtime:
     def _hand_over(self) -> None:
         """Have the providers that ours joins get what has ended, before they are ended."""
         if self.config.join_provider:
-            self.flush(_JOIN_SECONDS)
+            self._drain(_JOIN_SECONDS, stop=False)
 
-    def _deliver(self, spans: list[ReadableSpan]) -> None:
-        self.summary.delivered += self.exporter.export(spans)
+    def _deliver_spans(self, spans: list[ReadableSpan]) -> None:
+        self.delivery.way.spans(spans)
 
-    def _send_events(self, events: list[dict[str, Any]]) -> None:
-        self._sender.send(events)
+    def _deliver_events(self, events: list[dict[str, Any]]) -> None:
+        self.delivery.way.events(events)
 
     def _redact_event(self, event: dict[str, Any]) -> dict[str, Any]:
         redacted = self._redactor.data(event) if self._redactor is not None else event
         return redacted if isinstance(redacted, dict) else {**event, **_WITHHELD}
 
-    def flush(self, timeout: float) -> bool:
-        """Deliver what has ended; returns whether that was done within `timeout` seconds."""
-        self.tracking.release()
-        return self._drain(timeout, stop=False)
+    def flush(self, seconds: float) -> bool:
+        """Deliver what has ended; returns whether all of it arrived within `seconds`."""
+        due = monotonic() + seconds
+        return self._drain(seconds, stop=False) and self.delivery.flush(due - monotonic())
 
     def shutdown(self) -> bool:
-        """Deliver what is pending; waits `shutdown_timeout` seconds at the most.
+        """Deliver or store what is pending; waits `shutdown_timeout` seconds at the most.
 
         Threads end and connections close, until there is something to deliver again.
+
+        Returns:
+            Whether nothing is lost.
         """
+        due = monotonic() + self.config.shutdown_timeout
         self.tracking.close()
-        done = self._drain(self.config.shutdown_timeout, stop=True)
-        guarded("ending the exporter", self.exporter.shutdown)
-        return done
+        # Leaving the courier a little, whatever happens: it stores what cannot be sent.
+        prepared = self._drain(self.config.shutdown_timeout * 0.9, stop=True)
+        kept = [way.finish(max(0.0, due - monotonic())) for way in self._ways]
+        self.account.note_lost("queue full", self.spans.dropped + self.events.dropped)
+        self.account.note_lost("fault", self.spans.failed + self.events.failed)
+        return prepared and all(kept)
 
-    def _drain(self, timeout: float, *, stop: bool) -> bool:
-        from time import monotonic
-
-        due = monotonic() + timeout
+    def _drain(self, seconds: float, *, stop: bool) -> bool:
+        due = monotonic() + seconds
+        self.tracking.release()
         events = self.events.ask(stop=stop)
         spans = self.spans.ask(stop=stop)
-        return spans.wait(timeout) and events.wait(max(0.0, due - monotonic()))
+        return spans.wait(seconds) and events.wait(max(0.0, due - monotonic()))
 
-    def summarize(self) -> None:
-        """Write the totals to stderr if they are wanted."""
-        wanted = self.config.summary
-        if wanted is None:
-            wanted = sys.stderr is not None and sys.stderr.isatty()
-        lines = self.summary.lines(_destination(self.config)) if wanted else []
-        if lines:
-            sys.stderr.write(diagnostics.redact("\n".join(lines)) + "\n")
+    # Forks
 
-    def after_fork(self) -> None:
-        """Leave to the parent what is the parent's; called in the child."""
+    def before_fork(self) -> None:
+        """Come to rest: a thread of ours may not hold a lock when the process is doubled."""
+        self.events.rest(_REST_SECONDS)
+        self.spans.rest(_REST_SECONDS)
+        for way in self._ways:
+            way.before_fork()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        for way in self._ways:
+            way.after_fork_in_parent()
+        self.spans.wake()
+        self.events.wake()
+
+    def after_fork_in_child(self) -> None:
+        """Leave to the parent what is the parent's."""
         self.tracking.forget()
         self.spans.forget()
         self.events.forget()
         self.summary.forget()
+        self.account.forget()
+        for way in self._ways:
+            way.after_fork_in_child()
+        self._former.clear()
         self._connect()
+
+    @property
+    def _ways(self) -> list[Delivery]:
+        """All ways out, those of earlier settings first."""
+        return [*self._former, self.delivery]
 
 
 _JOIN_SECONDS = 1.0
+_REST_SECONDS = 0.5
 _WITHHELD = {"name": "[REDACTED]", "properties": {}, "metadata": {}}
 
 
@@ -216,6 +260,7 @@ def _make() -> Runtime | None:
     # Read once, when the first instrumentor is set up; a choice of the user's stands.
     os.environ.setdefault(_names.ENV_SEMCONV_OPT_IN, "http")
     threads.prepare_thread_pools()
+    guarded("watching for the end", _ending.watch_signals, _bootstrap.finish)
     runtime = Runtime(resolved)
     selection.look_for_missing(resolved.config)
     return runtime
@@ -242,14 +287,28 @@ def _without_secrets(line: str) -> str:
     return Redactor("remove").text(line)
 
 
-def _after_fork() -> None:
+def _before_fork() -> None:
+    if _State.runtime is not None:
+        guarded("coming to rest before a fork", _State.runtime.before_fork)
+
+
+def _after_fork_in_parent() -> None:
+    if _State.runtime is not None:
+        guarded("going on after a fork", _State.runtime.after_fork_in_parent)
+
+
+def _after_fork_in_child() -> None:
     _State.lock = RLock()
     if _State.runtime is not None:
-        guarded("going on after a fork", _State.runtime.after_fork)
+        guarded("going on after a fork", _State.runtime.after_fork_in_child)
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )
 
 
 def finish() -> None:
@@ -257,13 +316,8 @@ def finish() -> None:
     runtime = _State.runtime
     if runtime is None:
         return
-    if not runtime.shutdown():
-        seconds = runtime.config.shutdown_timeout
-        warn(f"could not deliver all to {_destination(runtime.config)} within {seconds:g} s")
-    dropped = runtime.spans.dropped + runtime.events.dropped
-    if dropped:
-        warn(f"{dropped} spans and events were dropped: too many were waiting to be delivered")
-    runtime.summarize()
+    runtime.shutdown()
+    _launch.report(runtime.summary, runtime.account, runtime.delivery.store, runtime.config)
 
 
 def report_client(client: Client, fault: Exception) -> None:
@@ -315,14 +369,10 @@ def _conversation(values: Mapping[str, Any]) -> Conversation:
     )
 
 
-def _headers(config: LupisConfig) -> dict[str, str]:
-    headers = {_names.HEADER_PROJECT_ID: config.project_id}
-    if config.api_key is not None:
-        headers[_names.HEADER_API_KEY] = config.api_key
-    return {**headers, **config.otlp_headers}
+def _process(config: LupisConfig, shown: Callable[[str], str]) -> Process:
+    from lupis_instrument._delivery.store import Process
 
-
-def _destination(config: LupisConfig) -> str:
-    return {"otlp": config.otlp_endpoint, "console": "this terminal"}.get(
-        config.exporter, "nowhere (LUPIS_EXPORTER=none)"
+    run = os.environ.get(_names.ENV_RUN_ID)
+    return Process(
+        shown(config.project_id), shown(run) if run else None, os.getpid(), _launch.leader()
     )

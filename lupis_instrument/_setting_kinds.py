@@ -184,12 +184,13 @@ class Choice(Kind):
         raise WrongValue(expected(enumerate_words(self.words), word=str(word), words=self.words))
 
 
-class Seconds(Kind):
-    """A time span in seconds."""
+class Number(Kind):
+    """A number that is finite and not below `least`."""
 
     __slots__ = ()
 
-    metavar = "SECONDS"
+    least = 0.0
+    what = "a number"
 
     def parse(self, text: str) -> Any:
         """A float, or the text itself."""
@@ -199,15 +200,34 @@ class Seconds(Kind):
             return text
 
     def check(self, value: Any) -> Any:
-        """`value` as a float that is finite and not negative."""
+        """`value` as a float."""
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if number and 0 <= value < float("inf"):
+        if number and self.least <= value < float("inf"):
             return float(value)
-        raise WrongValue(expected("seconds, 0 or more, such as 2.5"))
+        raise WrongValue(expected(self.what))
 
     def spell(self, value: Any) -> str:
         """The shortest number."""
         return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+
+
+class Seconds(Number):
+    """A time span in seconds."""
+
+    __slots__ = ()
+
+    metavar = "SECONDS"
+    what = "seconds, 0 or more, such as 2.5"
+
+
+class Megabytes(Number):
+    """A size in MiB."""
+
+    __slots__ = ()
+
+    metavar = "MIB"
+    least = 1.0
+    what = "MiB, 1 or more, such as 256"
 
 
 class Url(Kind):

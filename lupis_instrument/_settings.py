@@ -14,6 +14,7 @@ from lupis_instrument._setting_kinds import (
     File,
     Flag,
     Kind,
+    Megabytes,
     OptionalFlag,
     Seconds,
     Token,
@@ -119,11 +120,13 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "LUPIS_EXPORTER",
-        Choice("otlp", "console", "none"),
-        "otlp",
-        "Where spans and events go: to the OTLP endpoint, to stderr, or nowhere.",
+        Choice("auto", "otlp", "local", "console", "none"),
+        "auto",
+        "Where spans and events go: to the OTLP endpoint, to the local store, to stderr, or"
+        " nowhere; auto: to the endpoint if one is set or the Lupis desktop collector runs, else to"
+        " the store.",
         _DELIVERY,
-        safe="none",
+        safe="local",
     ),
     Setting(
         "LUPIS_OTLP_ENDPOINT",
@@ -312,6 +315,20 @@ SETTINGS: tuple[Setting, ...] = (
         default_shown="the platform's folder for user data",
     ),
     Setting(
+        "LUPIS_STORE_MAX_MB",
+        Megabytes(),
+        256.0,
+        "What the local store may take up, in MiB; beyond it the oldest data goes first.",
+        _PROCESS,
+    ),
+    Setting(
+        "LUPIS_DURABLE",
+        _FLAG,
+        False,
+        "Store each span as it ends, so that not even SIGKILL loses one.",
+        _PROCESS,
+    ),
+    Setting(
         "LUPIS_SHUTDOWN_TIMEOUT",
         Seconds(),
         3.0,
@@ -330,7 +347,7 @@ SETTINGS: tuple[Setting, ...] = (
 
 BY_NAME = {row.name: row for row in SETTINGS}
 
-_NOT_SETTINGS = frozenset({_names.ENV_RUN_ID, _names.ENV_LAUNCHER_SITE})
+_NOT_SETTINGS = frozenset({_names.ENV_RUN_ID, _names.ENV_LAUNCHER_SITE, _names.ENV_LEADER})
 
 
 def read(

@@ -7,7 +7,8 @@ holds whenever nothing is on its way: what is pending is created, and nothing el
 
 from __future__ import annotations
 
-from threading import Lock
+from threading import RLock
+from typing import Mapping
 
 
 class Account:
@@ -25,7 +26,7 @@ class Account:
 
     def forget(self) -> None:
         """Begin at nothing; in a forked child all before is the parent's."""
-        self._lock = Lock()
+        self._lock = RLock()
         self.created = self.delivered = self.stored = 0
         self.dropped: dict[str, int] = {}
 
@@ -51,6 +52,23 @@ class Account:
             with self._lock:
                 self.dropped[reason] = self.dropped.get(reason, 0) + count
                 self.stored -= count if from_store else 0
+
+    def note_lost(self, reason: str, count: int) -> None:
+        """Note how many items were lost, all told, before they came here."""
+        with self._lock:
+            more = count - self.dropped.get(reason, 0)
+            self.created += more
+            if count:
+                self.dropped[reason] = count
+
+    def merge(self, created: int, delivered: int, stored: int, dropped: Mapping[str, int]) -> None:
+        """Add the account of another process of the launch."""
+        with self._lock:
+            self.created += created
+            self.delivered += delivered
+            self.stored += stored
+        for reason, count in dropped.items():
+            self.drop(count, reason)
 
     @property
     def lost(self) -> int:

@@ -1,25 +1,14 @@
-"""Events: made on the program's thread, sent from ours."""
+"""Events, made on the program's thread: whatever it gives becomes something JSON can hold."""
 
 from __future__ import annotations
 
-import json
 import math
-import sys
-from http.client import HTTPException
 from time import time
 from typing import TYPE_CHECKING, Any, Dict, Mapping
-from urllib.error import HTTPError
-from urllib.parse import urlsplit
-from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
 
-from lupis_instrument._addresses import is_loopback
 from lupis_instrument._context import metadata_of
-from lupis_instrument._diagnostics import warn
 
 if TYPE_CHECKING:
-    from typing import Callable
-
-    from lupis_instrument._config import LupisConfig
     from lupis_instrument._context import Conversation
 
 Event = Dict[str, Any]
@@ -33,7 +22,6 @@ MOST_DEPTH = 8
 MOST_SIZE = 256 * 1024
 """Characters of one event, roughly; what comes later is left out."""
 _MOST_BITS = 1000
-_SEND_SECONDS = 5.0
 
 
 def make(name: str, properties: Mapping[str, Any] | None, conversation: Conversation) -> Event:
@@ -124,78 +112,3 @@ class _Copy:
 
 def _marker(value: Any) -> str:
     return f"[{type(value).__name__}]"
-
-
-class EventSender:
-    """Sends batches of events where spans go too: a JSON array, or OTLP log records.
-
-    Attributes:
-        sent: how many arrived.
-        lost: how many did not.
-    """
-
-    def __init__(
-        self, config: LupisConfig, headers: Mapping[str, str], resource: Mapping[str, Any]
-    ) -> None:
-        """Send where `config` says with `headers`; log records carry `resource` too."""
-        self._endpoint = config.events_url
-        self._headers = headers
-        self._resource = resource
-        self._ways: dict[str, Callable[[list[Event]], None]] = {
-            "otlp": self._post,
-            "console": self._write,
-        }
-        self._way = config.exporter
-        self.sent = 0
-        self.lost = 0
-
-    def send(self, events: list[Event]) -> None:
-        """Send one batch; what cannot be delivered is counted and said on stderr."""
-        way = self._ways.get(self._way)
-        if way is None:
-            return
-        try:
-            way(events)
-        except HTTPError as error:
-            error.close()
-            self._lose(events, f"status {error.code}")
-        except (OSError, HTTPException, ValueError) as error:
-            self._lose(events, getattr(error, "reason", None) or type(error).__name__)
-        else:
-            self.sent += len(events)
-
-    def _lose(self, events: list[Event], reason: object) -> None:
-        self.lost += len(events)
-        warn(f"cannot deliver events to {self._endpoint}: {reason}")
-
-    def _write(self, events: list[Event]) -> None:
-        lines = (
-            f"  event  {event['name']}  {json.dumps(event['properties'], ensure_ascii=False)}\n"
-            for event in events
-        )
-        sys.stderr.write("".join(lines))
-        sys.stderr.flush()
-
-    def _post(self, events: list[Event]) -> None:
-        if self._endpoint is None:
-            warn("events have no endpoint: set LUPIS_EVENTS_ENDPOINT")
-            self.lost += len(events)
-            return
-        body, kind = self._encode(urlsplit(self._endpoint).path, events)
-        request = Request(  # noqa: S310 - the user's own endpoint
-            self._endpoint, data=body, headers={**self._headers, "content-type": kind}
-        )
-        with self._opener().open(request, timeout=_SEND_SECONDS) as response:
-            response.read()
-
-    def _encode(self, path: str, events: list[Event]) -> tuple[bytes, str]:
-        if path.rstrip("/").endswith("/v1/logs"):
-            from lupis_instrument._delivery.logs import encode
-
-            return encode(events, self._resource), "application/x-protobuf"
-        return json.dumps(events).encode(), "application/json"
-
-    def _opener(self) -> OpenerDirector:
-        host = urlsplit(self._endpoint or "").hostname or ""
-        # A proxy has no way to this machine's own addresses.
-        return build_opener(ProxyHandler({}) if is_loopback(host) else ProxyHandler())

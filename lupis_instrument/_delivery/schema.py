@@ -65,17 +65,18 @@ MIGRATIONS = (
     CREATE INDEX item_delivered ON item (id) WHERE state = 2;
     -- Apart, so that reports need not read it: a span in OTLP's encoding, an event as JSON.
     CREATE TABLE body (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
-    -- What became of one process's spans and events, and what its calls add up to (JSON).
+    -- What became of one process's spans and events, and what its calls add up to (JSON); the
+    -- leader is the first process of the tree that it belongs to.
     CREATE TABLE process (
-        run TEXT NOT NULL,
+        leader TEXT NOT NULL,
         pid INTEGER NOT NULL,
-        began REAL NOT NULL,
+        ended REAL NOT NULL,
         created INTEGER NOT NULL,
         delivered INTEGER NOT NULL,
         stored INTEGER NOT NULL,
         dropped TEXT NOT NULL,
         totals TEXT NOT NULL,
-        PRIMARY KEY (run, pid, began)
+        PRIMARY KEY (leader, pid)
     ) WITHOUT ROWID;
     -- What had to be dropped to keep the file within its bounds, by state.
     CREATE TABLE loss (state INTEGER PRIMARY KEY, items INTEGER NOT NULL);

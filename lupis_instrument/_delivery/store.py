@@ -35,11 +35,13 @@ class Process(NamedTuple):
         project: `LUPIS_PROJECT_ID`.
         run: the launch, None without one.
         pid: the process.
+        leader: the first process of the tree that it belongs to, by a name of its own.
     """
 
     project: str
     run: str | None
     pid: int
+    leader: str = ""
 
 
 class Target(NamedTuple):
@@ -136,41 +138,31 @@ class Store:
             lambda db: int(_one(db, f"{_COUNT} AND state = {WAITING}", self._known(db, target)))
         )
 
-    def take(
-        self, target: Target, *, most: int, most_bytes: int, states: Sequence[int] = (WAITING,)
-    ) -> list[Stored]:
-        """Return the oldest items for `target`, at least one if there is any.
+    def take(self, target: Target, *, most: int, most_bytes: int) -> list[Stored]:
+        """Return the oldest items that wait for `target`, at least one if there is any.
 
         Args:
             target: whose.
             most: how many.
             most_bytes: of all their bodies.
-            states: which of them; an empty sequence takes none.
         """
         return self.database.run(
-            lambda db: list(self._take(db, self._known(db, target), most, most_bytes, states))
+            lambda db: list(self._take(db, self._known(db, target), most, most_bytes))
         )
 
     def _take(
-        self,
-        db: sqlite3.Connection,
-        target: int,
-        most: int,
-        most_bytes: int,
-        states: Sequence[int],
+        self, db: sqlite3.Connection, target: int, most: int, most_bytes: int
     ) -> Iterator[Stored]:
-        wanted = " OR ".join(f"state = {int(state)}" for state in states) or "0"
-        statement = (
-            "SELECT item.id, origin, resource, scope, data FROM item"  # noqa: S608 - our numbers
-            " JOIN origin ON origin.id = origin JOIN body ON body.id = item.id"
-            f" WHERE target = ? AND ({wanted}) ORDER BY item.id LIMIT ?"
-        )
         size = 0
-        for id_, origin, resource, scope, data in db.execute(statement, (target, most)):
+        for id_, origin, resource, scope, data in db.execute(_TAKE, (target, most)):
             if size and size + len(data) > most_bytes:
                 break
             size += len(data)
             yield Stored(id_, Origin(resource, scope), data, origin in self._own_origins)
+
+    def reopen(self, target: Target) -> None:
+        """Let wait again what `target` refused."""
+        self.database.run(lambda db: change(db, _REOPEN, [(self._known(db, target),)]))
 
     def settle(self, ids: Iterable[int], state: int) -> None:
         """Note what became of items."""
@@ -203,25 +195,23 @@ class Store:
 
     # Accounts
 
-    def write_account(self, began: float, account: Account, totals: Any) -> None:
+    def write_account(self, account: Account, totals: Any) -> None:
         """Note what became of this process's items, and what its calls add up to."""
-        me = self._process
         row = (
-            *(me.run or "", me.pid, began),
+            *(self._process.leader, self._process.pid, time()),
             *(account.created, account.delivered, account.stored),
             *(json.dumps(account.dropped), json.dumps(totals)),
         )
         statement = "INSERT OR REPLACE INTO process VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
         self.database.run(lambda db: change(db, statement, [row]))
 
-    def totals_of_others(self) -> list[Any]:
-        """Return what the calls of this launch's other processes add up to."""
-        me = self._process
-        statement = "SELECT totals FROM process WHERE run = ? AND pid != ?"
-        rows = self.database.run(
-            lambda db: db.execute(statement, (me.run or "", me.pid)).fetchall()
-        )
-        return [json.loads(totals) for (totals,) in rows]
+    def accounts_of_others(self) -> Iterator[tuple[tuple[int, int, int, dict[str, int]], Any]]:
+        """Yield account and totals of the other processes of this one's tree."""
+        me = (self._process.leader, self._process.pid)
+        for created, delivered, stored, dropped, totals in self.database.run(
+            lambda db: db.execute(_OTHERS, me).fetchall()
+        ):
+            yield (created, delivered, stored, json.loads(dropped)), json.loads(totals)
 
     def _forget_rows(self) -> None:
         self._origins.clear()
@@ -232,7 +222,7 @@ class Store:
     def _origin_id(self, db: sqlite3.Connection, origin: Origin) -> int:
         known = self._origins.get(origin)
         if known is None:
-            row = (*origin, *self._process)
+            row = (*origin, self._process.project, self._process.run, self._process.pid)
             known = self._origins[origin] = _find_or_add(
                 db,
                 "SELECT id FROM origin WHERE resource = ? AND scope = ?",
@@ -290,6 +280,15 @@ _INSERT = (
     f" VALUES ({', '.join('?' * (5 + len(Facts._fields)))})"
 )
 _COUNT = "SELECT count(*) FROM item WHERE target = ?"
+_TAKE = (
+    "SELECT item.id, origin, resource, scope, data FROM item"  # noqa: S608 - a number of ours
+    " JOIN origin ON origin.id = origin JOIN body ON body.id = item.id"
+    f" WHERE target = ? AND state = {WAITING} ORDER BY item.id LIMIT ?"
+)
+_REOPEN = f"UPDATE item SET state = {WAITING} WHERE target = ? AND state = {REFUSED}"  # noqa: S608
+_OTHERS = (
+    "SELECT created, delivered, stored, dropped, totals FROM process WHERE leader = ? AND pid != ?"
+)
 _LEASE = (
     "UPDATE target SET holder = ?, held_until = ?"
     " WHERE id = ? AND (holder IS NULL OR holder = ? OR held_until < ?)"

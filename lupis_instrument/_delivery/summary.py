@@ -1,8 +1,8 @@
-"""Totals of a process, for the lines its user sees at the end."""
+"""Totals of a process and of its launch, for the lines their user sees at the end."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Mapping
 
 from lupis_instrument import _names
 from lupis_instrument._delivery.console import dollars
@@ -10,11 +10,16 @@ from lupis_instrument._delivery.console import dollars
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
+    from lupis_instrument._delivery.account import Account
+
+_MOST_CHATS = 10_000
+_COUNTS = ("calls", "errors", "read", "written", "cached", "unpriced", "cost", "seconds")
+
 
 class Totals:
     """What the calls of one kind add up to."""
 
-    __slots__ = ("cached", "calls", "cost", "errors", "read", "seconds", "unpriced", "written")
+    __slots__ = _COUNTS
 
     def __init__(self) -> None:
         self.calls = self.errors = self.read = self.written = self.cached = self.unpriced = 0
@@ -31,6 +36,11 @@ class Totals:
         self.unpriced += attributes.get(_names.LUPIS_COST_STATUS) == "unpriced"
         self.seconds += ((span.end_time or 0) - (span.start_time or 0)) / 1e9
 
+    def merge(self, counts: Mapping[str, Any]) -> None:
+        """Add what another process counted."""
+        for name in _COUNTS:
+            setattr(self, name, getattr(self, name) + counts[name])
+
 
 def _tokens(attributes: Any, name: str) -> int:
     """Return tokens of a call, whichever span has them by the standard name."""
@@ -43,7 +53,6 @@ class Summary:
 
     Attributes:
         spans: how many spans left the pipeline.
-        delivered: how many of them arrived.
     """
 
     def __init__(self) -> None:
@@ -55,7 +64,6 @@ class Summary:
         self._all = Totals()
         self._chats: set[str] = set()
         self.spans = 0
-        self.delivered = 0
 
     def add(self, span: ReadableSpan) -> None:
         """Count one span."""
@@ -70,16 +78,34 @@ class Summary:
         self._by_model.setdefault((str(provider), str(model)), Totals()).add(span, attributes)
         self._all.add(span, attributes)
         chat = attributes.get(_names.LUPIS_CHAT_ID)
-        if chat is not None:
+        if chat is not None and len(self._chats) < _MOST_CHATS:
             self._chats.add(str(chat))
 
-    def lines(self, destination: str) -> list[str]:
-        """Return the summary, a line an element; nothing where nothing was called.
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it, for another process to `merge`."""
+        rows = [
+            [provider, model, {name: getattr(totals, name) for name in _COUNTS}]
+            for (provider, model), totals in self._by_model.items()
+        ]
+        return {"spans": self.spans, "models": rows, "chats": sorted(self._chats)}
+
+    def merge(self, other: Mapping[str, Any]) -> None:
+        """Add what another process of the launch has counted."""
+        self.spans += other["spans"]
+        self._chats.update(other["chats"])
+        for provider, model, counts in other["models"]:
+            self._by_model.setdefault((provider, model), Totals()).merge(counts)
+            self._all.merge(counts)
+
+    def lines(self, account: Account, endpoint: str, store: str) -> list[str]:
+        """Return the summary, a line an element; nothing where nothing was recorded.
 
         Args:
-            destination: where the spans went, as the user knows it.
+            account: what became of everything.
+            endpoint: where it was sent to, as the user knows it.
+            store: where the rest lies.
         """
-        if not self.spans:
+        if not self.spans and not account.created:
             return []
         rows = [
             (f"{provider} {model}", totals)
@@ -88,13 +114,23 @@ class Summary:
         width = max((len(name) for name, _ in rows), default=0)
         lines = [f"lupis: {_sentence(self._all)}{_chats(len(self._chats))}"]
         lines += [f"  {name:{width}}  {_sentence(totals)}" for name, totals in rows]
-        lines.append(f"  {_counted(self.spans, 'span')} {self._fate(destination)}")
-        return lines
+        events = account.created - self.spans if account.created else 0
+        things = _counted(self.spans, "span")
+        things += f", {_counted(events, 'event')}" if events > 0 else ""
+        return [*lines, f"  {things} {_fate(account, endpoint, store)}"]
 
-    def _fate(self, destination: str) -> str:
-        if self.delivered == self.spans:
-            return f"-> {destination}"
-        return f"-> {destination}: {self.delivered} delivered, {self.spans - self.delivered} not"
+
+def _fate(account: Account, endpoint: str, store: str) -> str:
+    """Say where everything went; each number only where not all of it went one way."""
+    places = [
+        (account.delivered, f"-> {endpoint}"),
+        (account.stored, f"-> {store}"),
+        *((count, f"dropped: {reason}") for reason, count in account.dropped.items()),
+    ]
+    found = [(count, place) for count, place in places if count]
+    if len(found) == 1 and not account.dropped:
+        return found[0][1]
+    return ", ".join(f"{count:,} {place}" for count, place in found) or f"-> {endpoint}"
 
 
 def _sentence(totals: Totals) -> str:

@@ -37,6 +37,7 @@ class Worker(Generic[Item, Prepared]):
 
     Attributes:
         dropped: how many items were not taken because too many were waiting.
+        failed: how many could not be prepared or delivered, for a fault of ours.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class Worker(Generic[Item, Prepared]):
         *,
         batch: int = 512,
         delay: float = 5.0,
-        most: int = 2048,
+        most: int = 50_000,
     ) -> None:
         """Make a worker; its thread starts with the first item.
 
@@ -69,11 +70,12 @@ class Worker(Generic[Item, Prepared]):
         self._delay = delay
         self._most = most
         self._starting = threading.Lock()
-        self.dropped = 0
         self.forget()
 
     def forget(self) -> None:
         """Begin anew, without thread and items; in a forked child they are the parent's."""
+        self.dropped = self.failed = 0
+        self._resting = False
         self._queue: SimpleQueue[Any] = SimpleQueue()
         self._calls: SimpleQueue[None] = SimpleQueue()
         self._asked: list[_Flush] = []
@@ -99,7 +101,7 @@ class Worker(Generic[Item, Prepared]):
         if not self._starting.acquire(blocking=False):
             return True
         try:
-            if self._thread is None:
+            if self._thread is None and not self._resting:
                 thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 thread.start()
                 self._thread = thread
@@ -137,6 +139,20 @@ class Worker(Generic[Item, Prepared]):
                 while not marker.done.is_set():
                     self._fill_and_deliver(wait=False)
         return marker.done
+
+    def rest(self, seconds: float) -> None:
+        """End the thread for now, having it hand over what it has."""
+        thread = self._thread
+        self._resting = True
+        if thread is not None:
+            self.ask(stop=True).wait(seconds)
+            thread.join(seconds)
+
+    def wake(self) -> None:
+        """Go on after a rest."""
+        self._resting = False
+        if not self._queue.empty():
+            self._start()
 
     @property
     def waiting(self) -> int:
@@ -213,10 +229,12 @@ class Worker(Generic[Item, Prepared]):
                 batch.append(prepared)
             sleep(0)  # so that the program never waits for more than one item
         except Exception as fault:
+            self.failed += 1
             report_fault(f"preparing what {self._name} sends", fault)
 
     def _hand_over(self, batch: list[Prepared]) -> None:
         try:
             self._deliver(batch)
         except Exception as fault:
+            self.failed += len(batch)
             report_fault(f"delivering what {self._name} sends", fault)

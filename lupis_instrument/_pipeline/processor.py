@@ -251,7 +251,6 @@ class Tracking(SpanProcessor):
             exchange = record.exchange
             if record.ended and exchange is not None and exchange.body is not None:
                 exchange.body.end("dropped")
-        self.release()
 
     def release(self) -> None:
         """Have no span wait for one around it any more."""

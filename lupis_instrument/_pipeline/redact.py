@@ -35,6 +35,16 @@ class Redact:
                 report_fault("redaction", fault)
         return draft
 
+    def text(self, text: str) -> str:
+        """Return any text that leaves beside the spans, filtered."""
+        return text if self._redactor is None else self._redactor.text(text)
+
+    def resource(self, resource: Resource) -> Resource:
+        """Return what all spans say about where they come from, filtered."""
+        if self._redactor is None:
+            return resource
+        return Resource(self._redactor.attributes(resource.attributes), resource.schema_url)
+
     def _filter(self, draft: Draft, redactor: Redactor) -> None:
         draft.name = redactor.text(draft.name)
         draft.attributes = redactor.attributes(draft.attributes)
@@ -50,14 +60,13 @@ class Redact:
         if draft.status.description:
             description = redactor.text(draft.status.description)
             draft.status = Status(draft.status.status_code, description)
-        draft.resource = self._resource(draft.resource, redactor)
+        draft.resource = self._resource(draft.resource)
 
-    def _resource(self, resource: Resource, redactor: Redactor) -> Resource:
+    def _resource(self, resource: Resource) -> Resource:
         known = self._resources.get(id(resource))
         if known is None:
-            filtered = Resource(redactor.attributes(resource.attributes), resource.schema_url)
             # The original is kept too, so that no other can take its id.
-            known = self._resources[id(resource)] = (resource, filtered)
+            known = self._resources[id(resource)] = (resource, self.resource(resource))
         return known[1]
 
 

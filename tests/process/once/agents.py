@@ -11,10 +11,9 @@ INSTRUMENTORS = (
     "aiohttp_client.AioHttpClientInstrumentor",
     "botocore.BotocoreInstrumentor",
 )
-NO_CALL = ("requests", "httpx", "urllib3")
 
 
-def kept(processors=None):
+def kept():
     """A provider of the program's, global from now on, whose spans are kept."""
     from opentelemetry import trace
     from opentelemetry.sdk.trace import TracerProvider
@@ -36,8 +35,8 @@ def keep(provider):
 
 def instrument(**options):
     """Switches on each of upstream's instrumentors whose client is installed."""
-    for name in INSTRUMENTORS:
-        module, _, name = name.partition(".")
+    for path in INSTRUMENTORS:
+        module, _, name = path.partition(".")
         try:
             module = importlib.import_module(f"opentelemetry.instrumentation.{module}")
         except ImportError:
@@ -107,10 +106,9 @@ def logfire():
 
 def openlit():
     import openlit
-    from opentelemetry import trace
 
     exporter = kept()
-    openlit.init(tracer=trace.get_tracer("openlit"), disable_metrics=True)
+    openlit.init(disable_metrics=True)
     return exporter
 
 
@@ -169,7 +167,7 @@ def ddtrace():
     os.environ.setdefault("DD_INSTRUMENTATION_TELEMETRY_ENABLED", "false")
     os.environ.setdefault("DD_TRACE_AGENT_URL", "http://127.0.0.1:9")
     os.environ.setdefault("DD_REMOTE_CONFIGURATION_ENABLED", "false")
-    import ddtrace.auto
+    importlib.import_module("ddtrace.auto")
 
 
 def opentelemetry_instrument():

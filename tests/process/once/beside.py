@@ -15,7 +15,9 @@ TOKENS = (
 def told(span):
     """What one of the agent's spans says."""
     attributes = span.attributes or {}
-    tokens = [next((attributes[name] for name in names if name in attributes), 0) for names in TOKENS]
+    tokens = [
+        next((attributes[name] for name in names if name in attributes), 0) for names in TOKENS
+    ]
     return [span.name, *tokens, sorted(attributes)]
 
 

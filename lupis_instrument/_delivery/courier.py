@@ -1,0 +1,226 @@
+"""A background thread that sees loads of parcels off, so that nobody waits for the network."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Callable, NamedTuple, Sequence
+
+from lupis_instrument._diagnostics import report_fault, warn
+
+if TYPE_CHECKING:
+    from typing import ContextManager
+
+    from lupis_instrument._delivery.handover import Handover
+    from lupis_instrument._delivery.parcels import Parcel
+    from lupis_instrument._delivery.routes import Route
+
+MOST_BYTES = 16 << 20
+"""Of parcels that wait for the thread; those beyond are stored by whoever brings them."""
+RESERVE = 0.2
+"""Seconds of the time to end in that are kept for storing what could not be sent."""
+
+
+class Load(NamedTuple):
+    """Parcels with one way to go.
+
+    Attributes:
+        parcels: those.
+        choose: returns where to, None for the store; may look at the network.
+        size: bytes of the parcels.
+    """
+
+    parcels: Sequence[Parcel]
+    choose: Callable[[], Route | None]
+    size: int
+
+
+class Courier:
+    """Takes loads, in order, to the handover."""
+
+    def __init__(
+        self, handover: Handover, surroundings: Callable[[], ContextManager[object]]
+    ) -> None:
+        """Make a courier; its thread starts with the first load.
+
+        Args:
+            handover: what becomes of parcels.
+            surroundings: what the thread runs in; there our own traffic is not recorded.
+        """
+        self._handover = handover
+        self._surroundings = surroundings
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew, without thread and loads; in a forked child they are the parent's."""
+        self._handover.forget()
+        # Reentrant: a signal's handler may come in on a thread that is in here.
+        self._changed = threading.Condition(threading.RLock())
+        self._loads: deque[Load] = deque()
+        self._size = 0
+        self._current: Sequence[Parcel] = ()
+        self._route: Route | None = None
+        self._round = object()
+        self._busy = False
+        self._thread: threading.Thread | None = None
+
+    def put(self, load: Load) -> None:
+        """Hand over parcels; waits for no network, and for the store only under overload."""
+        with self._changed:
+            fits = not self._loads or self._size + load.size <= MOST_BYTES
+            if fits:
+                self._loads.append(load)
+                self._size += load.size
+                self._changed.notify_all()
+        if fits:
+            self._start()
+        else:
+            self._handover.store_away(load.choose(), load.parcels)
+
+    def expect(self, route: Route) -> None:
+        """Send, soon, what the caller has stored to wait for `route`."""
+        self._handover.expect(route)
+        with self._changed:
+            self._changed.notify_all()
+        self._start()
+
+    def flush(self, seconds: float) -> bool:
+        """Send what is there, and what waits; returns whether all of it arrived, in time."""
+        self._handover.hurry(all_of_them=True)
+        done = self._wait(self._handover.clock() + seconds)
+        return done and not self._handover.is_held_up()
+
+    def finish(self, seconds: float) -> bool:
+        """Send what is there, or store it; returns whether none of it is lost.
+
+        Args:
+            seconds: the most that it may take, give or take a write to the store.
+        """
+        self._handover.due = due = self._handover.clock() + seconds - RESERVE
+        self._handover.hurry()
+        self._wait(due)
+        for route, parcels in self._take_back():
+            if route is not None:
+                warn(f"{route.target.shown} is too slow; what it has not taken waits in the store")
+            self._handover.store_away(route, parcels)
+        self._handover.due = None
+        return self._handover.give_up_held()
+
+    def _wait(self, due: float) -> bool:
+        """Wait until nothing is left to do, but not longer than `due`; returns whether it is so."""
+        with self._changed:
+            self._changed.notify_all()
+            while self._thread is not None and self._has_work():
+                left = due - self._handover.clock()
+                if left <= 0:
+                    break
+                self._changed.wait(left)
+            return not self._has_work()
+
+    def _has_work(self) -> bool:
+        return bool(self._loads) or self._busy or self._handover.has_to_visit()
+
+    def _take_back(self) -> list[tuple[Route | None, Sequence[Parcel]]]:
+        """Take from the thread what it has not delivered; what it still does counts no more."""
+        with self._changed:
+            self._round = object()
+            left = [(self._route, self._current)] if self._current else []
+            loads = list(self._loads)
+            self._loads.clear()
+            self._size = 0
+            self._current = ()
+        return left + [(load.choose(), load.parcels) for load in loads]
+
+    # Forks
+
+    def rest(self, seconds: float) -> None:
+        """End the thread for now, unless it is waiting for the network."""
+        with self._changed:
+            self._handover.resting = True
+            self._changed.notify_all()
+            thread = self._thread
+        if thread is not None:
+            thread.join(seconds)
+
+    def wake(self) -> None:
+        """Go on after a rest."""
+        self._handover.resting = False
+        if self._loads or self._handover.until_next() is not None:
+            self._start()
+
+    # The thread
+
+    def _start(self) -> None:
+        with self._changed:
+            if self._thread is not None or self._handover.resting:
+                return
+            thread = threading.Thread(target=self._run, name="lupis-courier", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                return  # the interpreter is ending; `finish` stores what is left
+            self._thread = thread
+
+    def _run(self) -> None:
+        try:
+            with self._surroundings():
+                while self._step():
+                    pass
+        finally:
+            with self._changed:
+                self._thread = None
+                self._busy = False
+                self._changed.notify_all()
+
+    def _step(self) -> bool:
+        """Do the next thing there is to do; returns False to end the thread."""
+        with self._changed:
+            self._busy = False
+            self._changed.notify_all()
+            until_next = self._handover.until_next()
+            while not self._loads and until_next != 0 and not self._handover.resting:
+                self._changed.wait(until_next)
+                until_next = self._handover.until_next()
+            if self._handover.resting:
+                return False
+            load = self._loads.popleft() if until_next != 0 else None
+            self._current, self._route = (load.parcels, None) if load is not None else ((), None)
+            self._size -= load.size if load is not None else 0
+            self._busy = True
+            round_ = self._round
+        try:
+            if load is None:
+                self._handover.visit()
+            else:
+                self._deliver(load, round_)
+        except Exception as fault:
+            self._rescue(round_)
+            report_fault("delivering", fault)
+        return True
+
+    def _deliver(self, load: Load, round_: object) -> None:
+        route = load.choose()
+        with self._changed:
+            if self._round is not round_:
+                return
+            self._route = route
+        self._handover.deliver(route, load.parcels, lambda group: self._claim(round_, group))
+
+    def _claim(self, round_: object, group: Sequence[Parcel]) -> bool:
+        """Take `group` out of what is under way; returns False if `finish` has taken it back."""
+        with self._changed:
+            if self._round is not round_:
+                return False
+            self._current = self._current[len(group) :]
+            return True
+
+    def _rescue(self, round_: object) -> None:
+        """Store what a fault has kept from being delivered."""
+        parcels = self._current
+        if not parcels or not self._claim(round_, parcels):
+            return
+        try:
+            self._handover.store_away(self._route, parcels)
+        except Exception as fault:
+            self._handover.lose(parcels, "fault")
+            report_fault("storing", fault)

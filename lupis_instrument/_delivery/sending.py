@@ -1,0 +1,226 @@
+"""Sends one request to an endpoint, and says what became of it.
+
+By the standard library, so that no HTTP client is loaded on the program's behalf, and not by
+upstream's exporter, which keeps to itself whether an endpoint refused, was busy, or took a part.
+The variables OTEL_EXPORTER_OTLP_* mean what they mean to upstream's:
+https://opentelemetry.io/docs/specs/otel/protocol/exporter/
+"""
+
+from __future__ import annotations
+
+import os
+from base64 import b64encode
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Mapping, NamedTuple
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from lupis_instrument._addresses import is_loopback
+from lupis_instrument._delivery.otlp import read_response
+
+if TYPE_CHECKING:
+    from urllib.request import OpenerDirector
+
+TAKEN, LATER, REFUSED, UNFIT = range(4)
+"""Outcomes: it arrived; it may arrive at another time; it never will; it won't as a whole."""
+
+_OUTCOMES = {400: UNFIT, 408: LATER, 413: UNFIT, 422: UNFIT, 425: LATER, 429: LATER}
+"""By status, for those that are not what their class is: 2xx taken, 5xx later, else refused.
+
+The protocol has only some of 5xx tried again; but a collector that is broken today may be mended
+tomorrow, and the store has the patience.
+"""
+_DEFAULT_TIMEOUT = 10.0
+_MOST_ANSWER = 64 * 1024
+_LONGEST_WAIT = 3600.0
+_WINDOWS = {"gzip": 31, "deflate": 15}
+"""By content coding, what zlib calls `wbits`."""
+_PROTOBUF = "application/x-protobuf"
+
+
+class Answer(NamedTuple):
+    """What became of a request.
+
+    Attributes:
+        outcome: `TAKEN`, `LATER`, `REFUSED` or `UNFIT`.
+        reason: in a few words, why it was not taken.
+        retry_after: seconds that the endpoint asks to be left alone.
+        rejected: how many items it left out of a request that it took.
+    """
+
+    outcome: int
+    reason: str = ""
+    retry_after: float | None = None
+    rejected: int = 0
+
+
+class Sender:
+    """Sends requests; the TLS settings are read once, proxies with each request."""
+
+    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+        """Work by the variables of `environ`."""
+        self._environ = environ
+        self._context: Any = None
+
+    def send(
+        self, url: str, body: bytes, headers: Mapping[str, str], *, seconds: float | None = None
+    ) -> Answer:
+        """POST `body`; never raises.
+
+        Args:
+            url: the endpoint.
+            body: not yet compressed.
+            headers: with the content type.
+            seconds: the most that it may take, if less than OTEL_EXPORTER_OTLP_TIMEOUT.
+        """
+        from http.client import HTTPException
+        from urllib.error import HTTPError
+        from urllib.request import Request
+
+        try:
+            place, credentials = _take_out_credentials(url)
+            packed, coding = self._pack(body)
+            timeout = min(self._timeout(), seconds) if seconds is not None else self._timeout()
+            request = Request(  # noqa: S310 - the user's own endpoint
+                place, data=packed, headers={**credentials, **headers, **coding}
+            )
+            due = monotonic() + timeout
+            with self._opener(place).open(request, timeout=max(timeout, 0.05)) as response:
+                return _taken(_read(response, due), response.headers.get_content_type())
+        except HTTPError as error:
+            with error:
+                return _not_taken(error.code, error.headers)
+        except (OSError, HTTPException, ValueError) as error:
+            return Answer(LATER, _describe(error))
+
+    def _setting(self, name: str) -> str:
+        environ = self._environ
+        common = environ.get(f"OTEL_EXPORTER_OTLP_{name}", "")
+        return (environ.get(f"OTEL_EXPORTER_OTLP_TRACES_{name}") or common).strip()
+
+    def _timeout(self) -> float:
+        try:
+            return float(self._setting("TIMEOUT") or _DEFAULT_TIMEOUT)
+        except ValueError:
+            return _DEFAULT_TIMEOUT
+
+    def _pack(self, body: bytes) -> tuple[bytes, dict[str, str]]:
+        """Return `body` compressed, by gzip unless the user chose otherwise."""
+        import zlib
+
+        coding = self._setting("COMPRESSION").lower() or "gzip"
+        if coding not in _WINDOWS:
+            return body, {}
+        packer = zlib.compressobj(level=1, wbits=_WINDOWS[coding])
+        return packer.compress(body) + packer.flush(), {"content-encoding": coding}
+
+    def _opener(self, url: str) -> OpenerDirector:
+        from urllib.request import HTTPSHandler, ProxyHandler, build_opener
+
+        parts = urlsplit(url)
+        # A proxy has no way to this machine's own addresses.
+        direct = is_loopback(parts.hostname or "")
+        handlers: list[Any] = [ProxyHandler({}) if direct else ProxyHandler(), _stay_here()]
+        if parts.scheme == "https":
+            handlers.append(HTTPSHandler(context=self._tls()))
+        opener: OpenerDirector = build_opener(*handlers)
+        return opener
+
+    def _tls(self) -> Any:
+        """Return the TLS context that the standard variables describe."""
+        if self._context is None:
+            import ssl
+
+            own = self._setting("CERTIFICATE")
+            context = ssl.create_default_context(cafile=own or None)
+            if not own and not os.environ.get("SSL_CERT_FILE"):
+                _trust_certifi(context)
+            certificate = self._setting("CLIENT_CERTIFICATE")
+            if certificate:
+                context.load_cert_chain(certificate, self._setting("CLIENT_KEY") or None)
+            self._context = context
+        return self._context
+
+
+def _trust_certifi(context: Any) -> None:
+    """Trust what certifi lists too, where it is there: some systems have no certificates."""
+    try:
+        import certifi
+    except ImportError:
+        return
+    context.load_verify_locations(certifi.where())
+
+
+def _stay_here() -> Any:
+    """Return what makes a redirect an answer like another: a POST must not become a GET."""
+    from urllib.request import HTTPRedirectHandler
+
+    class Stay(HTTPRedirectHandler):
+        def redirect_request(self, *_: Any) -> None:
+            return None
+
+    return Stay()
+
+
+def _take_out_credentials(url: str) -> tuple[str, dict[str, str]]:
+    """Return `url` without user and password, and the header that says them."""
+    parts = urlsplit(url)
+    if not parts.username:
+        return url, {}
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    place = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    return place, {"authorization": f"Basic {b64encode(pair.encode()).decode()}"}
+
+
+def _read(response: Any, due: float) -> bytes:
+    """Return the beginning of an answer; one that comes in drops is not waited for for ever."""
+    found = bytearray()
+    while len(found) < _MOST_ANSWER:
+        piece = response.read1(_MOST_ANSWER)
+        if not piece:
+            if response.length:
+                raise ConnectionError("the answer was cut off")
+            break
+        found += piece
+        if monotonic() > due:
+            raise TimeoutError("timed out")
+    return bytes(found)
+
+
+def _taken(body: bytes, kind: str) -> Answer:
+    if kind != _PROTOBUF:
+        return Answer(TAKEN)
+    rejected, reason = read_response(body)
+    return Answer(TAKEN, reason, rejected=rejected)
+
+
+def _not_taken(status: int, headers: Any) -> Answer:
+    by_class = LATER if status >= 500 else REFUSED  # noqa: PLR2004 - RFC 9110
+    outcome = _OUTCOMES.get(status, by_class)
+    return Answer(outcome, f"status {status}", _retry_after(headers.get("retry-after")))
+
+
+def _retry_after(text: str | None) -> float | None:
+    """Return the seconds that a Retry-After header asks for: RFC 9110, section 10.2.3."""
+    if not text:
+        return None
+    if text.strip().isdigit():
+        return min(float(text), _LONGEST_WAIT)
+    from datetime import datetime, timezone
+    from email.utils import parsedate_to_datetime
+
+    try:
+        date = parsedate_to_datetime(text)
+        left = (date - datetime.now(date.tzinfo or timezone.utc)).total_seconds()
+    except (ValueError, TypeError):
+        return None
+    return min(max(left, 0.0), _LONGEST_WAIT)
+
+
+def _describe(error: Exception) -> str:
+    """Return what failed in a few words."""
+    reason = getattr(error, "reason", error)
+    if isinstance(reason, OSError) and reason.strerror:
+        return reason.strerror
+    if isinstance(reason, TimeoutError) or "timed out" in str(reason):
+        return "no answer in time"
+    return type(reason).__name__ if isinstance(reason, Exception) else str(reason)
