@@ -44,6 +44,7 @@ class Runtime:
     """
 
     def __init__(self, resolved: Resolved) -> None:
+        from lupis_instrument._delivery import events
         from lupis_instrument._delivery.account import Account
         from lupis_instrument._delivery.quiet import quiet
         from lupis_instrument._delivery.summary import Summary
@@ -68,6 +69,7 @@ class Runtime:
             batch=50,
             most=1_000_000,
         )
+        self._make_event = events.make
         self.summary = Summary()
         self.account = Account()
         self._former: list[Delivery] = []
@@ -115,6 +117,12 @@ class Runtime:
     def tracer(self) -> Tracer:
         """Return the tracer of the spans that the program makes itself."""
         return self.provider.get_tracer(_names.SCOPE, __version__)
+
+    def track(
+        self, name: str, properties: Mapping[str, Any] | None, conversation: Conversation
+    ) -> None:
+        """Queue an event."""
+        self.events.put(self._make_event(name, properties, conversation))
 
     def _put(self, record: Record) -> None:
         if not (self.config.durable and guarded("storing a span", self._store_now, record)):

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Awaitable, Callable, Iterator, Mapping, TypeVar, overload
 
@@ -15,6 +16,7 @@ from lupis_instrument._diagnostics import guarded
 from lupis_instrument.exceptions import LupisConfigError, LupisUsageError
 
 if TYPE_CHECKING:
+    from types import ModuleType
     from typing import ContextManager
 
     from opentelemetry.trace import Span, Tracer
@@ -115,10 +117,7 @@ class LupisSDK:
 
     @staticmethod
     def _runtime() -> Runtime | None:
-        _bootstrap.load_runtime()
-        from lupis_instrument import _runtime
-
-        return _runtime.start()
+        return _loaded().start()
 
     def is_enabled(self) -> bool:
         """Tell whether calls are recorded."""
@@ -148,10 +147,10 @@ class LupisSDK:
         runtime = self._runtime()
         if runtime is None:
             return
-        from lupis_instrument._delivery.events import make
-
-        conversation = _conversation(metadata).over(_context.current())
-        runtime.events.put(make(name, properties, conversation))
+        conversation = _context.current()
+        if metadata is not None:
+            conversation = _conversation(metadata).over(conversation)
+        runtime.track(name, properties, conversation)
 
     # Conversations and metadata
 
@@ -317,6 +316,15 @@ class LupisSDK:
     async def shutdown(self) -> None:
         """Do what `shutdown_sync` does without blocking the event loop."""
         await asyncio.get_running_loop().run_in_executor(None, self.shutdown_sync)
+
+
+@lru_cache(maxsize=None)
+def _loaded() -> ModuleType:
+    """Return the runtime's module; loading it takes a while, asking again does not."""
+    _bootstrap.load_runtime()
+    from lupis_instrument import _runtime
+
+    return _runtime
 
 
 _CANNOT_AWAIT = "run_sync cannot await: use `await sdk.run(...)`"
