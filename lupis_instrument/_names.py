@@ -173,6 +173,8 @@ LLM_SPAN_TOKENS = (
 LLM_SPAN_COSTS = ("gen_ai.usage.cost", "llm.cost.total", "operation.cost")
 LLM_SPAN_MARKS = ("gen_ai.system", GEN_AI_PROVIDER_NAME, "llm.request.type", *LLM_SPAN_TOKENS)
 
+EVENT_ATTEMPT = "lupis.attempt"
+
 # Headers of our own requests
 HEADER_API_KEY = "x-api-key"
 HEADER_PROJECT_ID = "x-project-id"

@@ -117,7 +117,8 @@ class LupisSDK:
 
     @staticmethod
     def _runtime() -> Runtime | None:
-        return _loaded().start()
+        runtime: Runtime | None = _loaded().start()
+        return runtime
 
     def is_enabled(self) -> bool:
         """Tell whether calls are recorded."""

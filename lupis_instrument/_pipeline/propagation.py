@@ -17,7 +17,7 @@ from opentelemetry.propagators.textmap import (
 
 from lupis_instrument import _names
 from lupis_instrument._addresses import may_receive
-from lupis_instrument._diagnostics import report_fault
+from lupis_instrument._diagnostics import guarded, report_fault
 from lupis_instrument._exchange import locate
 
 if TYPE_CHECKING:
@@ -51,7 +51,22 @@ class SelectivePropagator(TextMapPropagator):
             report_fault("choosing trace headers", fault)
             return
         if wanted is not None:
-            self._inner.inject(carrier, wanted, setter)
+            kept = guarded("keeping trace headers", self._keep_theirs, carrier, wanted)
+            self._inner.inject(carrier, kept or wanted, setter)
+
+    def _keep_theirs(self, carrier: Any, here: context.Context) -> context.Context | None:
+        """Return what keeps the headers of the program's own instrumentor further out, if any.
+
+        The program's backend knows that one's span; it would look for ours in vain.
+        """
+        record = self._tracking.record_of(trace.get_current_span(here))
+        parent = record.span.parent if record is not None else None
+        if parent is None or parent.is_remote:
+            return None
+        carried = trace.get_current_span(self._inner.extract(carrier, context.Context()))
+        if carried.get_span_context().span_id != parent.span_id:
+            return None
+        return trace.set_span_in_context(trace.NonRecordingSpan(parent), here)
 
     def _context_for(self, given: context.Context | None) -> context.Context | None:
         """Return the context whose headers may go out, None for none at all."""
