@@ -11,7 +11,6 @@ import atexit
 import os
 import sys
 
-from lupis_instrument import _names
 from lupis_instrument._diagnostics import guarded, report_fault
 from lupis_instrument._instrumentation.import_hook import ImportHook
 from lupis_instrument._instrumentation.registry import CLIENTS
@@ -28,7 +27,9 @@ if TYPE_CHECKING:
 
 SDK = "opentelemetry.sdk.trace"
 """Importing this module means the program may trace itself."""
+_FOLDER = "sitecustomize_template"
 _LONGEST_WAIT = 5.0
+_LEADER = "LUPIS_LEADER"  # of `_names`, which is not loaded at every start
 _CHILDREN = ("multiprocessing.util", "billiard.util")
 """What makes child processes that leave without Python's exit handlers."""
 _OFF = ("false", "0", "no", "off")
@@ -54,6 +55,17 @@ def start(environ: Mapping[str, str] = os.environ) -> None:
         watch()
 
 
+def start_beside_opentelemetry() -> None:
+    """Start where `opentelemetry-instrument` stands before the program.
+
+    Its folder comes before ours then, and the sitecustomize in it runs no other; but it calls the
+    entry points of `opentelemetry_pre_instrument`, of which this is one.
+    """
+    folders = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if any(folder.rstrip("/\\").endswith(_FOLDER) for folder in folders):
+        guarded("starting", start)
+
+
 def launched() -> bool:
     """Tell whether instrumentation was started from outside the program."""
     return _State.launched
@@ -76,10 +88,10 @@ def watch() -> None:
 
 def _mark_leader(environ: os._Environ[str]) -> None:
     """Have all processes below know which one was the first; its time tells equal pids apart."""
-    if _names.ENV_LEADER not in environ:
+    if _LEADER not in environ:
         from time import time_ns
 
-        environ[_names.ENV_LEADER] = f"{os.getpid()}:{time_ns():x}"
+        environ[_LEADER] = f"{os.getpid()}:{time_ns():x}"
 
 
 def load_runtime() -> None:

@@ -44,9 +44,10 @@ class Runtime:
     """
 
     def __init__(self, resolved: Resolved) -> None:
+        from opentelemetry.instrumentation.utils import suppress_instrumentation
+
         from lupis_instrument._delivery import events
         from lupis_instrument._delivery.account import Account
-        from lupis_instrument._delivery.quiet import quiet
         from lupis_instrument._delivery.summary import Summary
         from lupis_instrument._delivery.worker import Worker
         from lupis_instrument._pipeline import propagation
@@ -58,14 +59,14 @@ class Runtime:
             "lupis-spans",
             self._prepare,
             self._deliver_spans,
-            quiet,
+            suppress_instrumentation,
             **batching.read(os.environ),
         )
         self.events: Worker[dict[str, Any], dict[str, Any]] = Worker(
             "lupis-events",
             self._redact_event,
             self._deliver_events,
-            quiet,
+            suppress_instrumentation,
             batch=50,
             most=1_000_000,
         )
@@ -265,8 +266,6 @@ def _make() -> Runtime | None:
     resolved = _resolve()
     if not resolved.config.enabled or not _bootstrap.enabled({**os.environ, **_UNDECIDED}):
         return None
-    # Read once, when the first instrumentor is set up; a choice of the user's stands.
-    os.environ.setdefault(_names.ENV_SEMCONV_OPT_IN, "http")
     threads.prepare_thread_pools()
     guarded("watching for the end", _ending.watch_signals, _bootstrap.finish)
     runtime = Runtime(resolved)

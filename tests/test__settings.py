@@ -304,7 +304,8 @@ def test_a_wrong_header_list_shows_no_header():
     [
         ("LUPIS_REDACTION_MODE", "masked", "redaction_mode", "remove"),
         ("LUPIS_FILTER_SENSITIVE_DATA", "nope", "filter_sensitive_data", True),
-        ("LUPIS_EXPORTER", "noen", "exporter", "none"),
+        ("LUPIS_EXPORTER", "noen", "exporter", "local"),
+        ("LUPIS_STORE_MAX_MB", "0", "store_max_mb", 256.0),
         ("LUPIS_CAPTURE_HEADERS", "all,none", "capture_headers", ()),
         ("LUPIS_PROPAGATE_TO", "all,none", "propagate_to", ()),
         ("LUPIS_PROPAGATE_TO", "none,a.corp", "propagate_to", ("a.corp",)),

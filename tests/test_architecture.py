@@ -14,14 +14,14 @@ SOURCES = {
 }
 
 FLOORS = (
-    {"exceptions", "_names", "_diagnostics", "_version", "_addresses"},
+    {"exceptions", "_names", "_diagnostics", "_ending", "_version", "_addresses"},
     {"_context", "_setting", "_setting_kinds", "_setting_lists", "_setting_checks", "_settings"}
     | {"_config"},
     {"_llm", "_redaction"},
     {"_ancestry", "_data_dir", "_exchange", "_prices_file", "_resource"},
     {"_instrumentation", "_pipeline", "_delivery"},
     {"_launch"},
-    {"_bootstrap", "_ending", "_runtime"},
+    {"_bootstrap", "_runtime"},
     {"sdk", "testing", "_report", "_launcher"},
     {"__init__"},
     {"__main__", "_lupislabs"},

@@ -62,6 +62,7 @@ class Courier:
         self._route: Route | None = None
         self._round = object()
         self._busy = False
+        self._leaving = False
         self._thread: threading.Thread | None = None
 
     def put(self, load: Load) -> None:
@@ -104,7 +105,15 @@ class Courier:
                 warn(f"{route.target.shown} is too slow; what it has not taken waits in the store")
             self._handover.store_away(route, parcels)
         self._handover.due = None
+        self._handover.say_waiting()
+        self._end()
         return self._handover.give_up_held()
+
+    def _end(self) -> None:
+        """Let the thread end when it has nothing to do; the next load starts another."""
+        with self._changed:
+            self._leaving = True
+            self._changed.notify_all()
 
     def _wait(self, due: float) -> bool:
         """Wait until nothing is left to do, but not longer than `due`; returns whether it is so."""
@@ -152,6 +161,7 @@ class Courier:
 
     def _start(self) -> None:
         with self._changed:
+            self._leaving = False
             if self._thread is not None or self._handover.resting:
                 return
             thread = threading.Thread(target=self._run, name="lupis-courier", daemon=True)
@@ -166,7 +176,8 @@ class Courier:
             with self._surroundings():
                 while self._step():
                     pass
-        finally:
+        except Exception as fault:
+            report_fault("the thread lupis-courier", fault)
             with self._changed:
                 self._thread = None
                 self._busy = False
@@ -178,10 +189,11 @@ class Courier:
             self._busy = False
             self._changed.notify_all()
             until_next = self._handover.until_next()
-            while not self._loads and until_next != 0 and not self._handover.resting:
+            while not self._loads and until_next != 0 and not self._is_to_end():
                 self._changed.wait(until_next)
                 until_next = self._handover.until_next()
-            if self._handover.resting:
+            if self._handover.resting or (not self._loads and until_next != 0):
+                self._thread = None
                 return False
             load = self._loads.popleft() if until_next != 0 else None
             self._current, self._route = (load.parcels, None) if load is not None else ((), None)
@@ -197,6 +209,9 @@ class Courier:
             self._rescue(round_)
             report_fault("delivering", fault)
         return True
+
+    def _is_to_end(self) -> bool:
+        return self._handover.resting or self._leaving
 
     def _deliver(self, load: Load, round_: object) -> None:
         route = load.choose()

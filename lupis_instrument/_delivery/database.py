@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-FILE_NAME = "lupis.db"
+FILE_NAME = "store.db"
 _OWNER_ONLY = 0o600
 _LOCK_SECONDS = 5.0
 _WAL_BYTES = 8 << 20

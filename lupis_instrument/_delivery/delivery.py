@@ -7,6 +7,8 @@ import sys
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Callable, Mapping, Protocol, Sequence
 
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+
 from lupis_instrument._delivery import routes
 from lupis_instrument._delivery.console import render
 from lupis_instrument._delivery.courier import Courier, Load
@@ -14,7 +16,6 @@ from lupis_instrument._delivery.database import StoreUnavailable
 from lupis_instrument._delivery.handover import Handover
 from lupis_instrument._delivery.parcels import Packer
 from lupis_instrument._delivery.probe import Probe
-from lupis_instrument._delivery.quiet import quiet
 from lupis_instrument._delivery.sending import Sender
 from lupis_instrument._delivery.store import Process, Store
 from lupis_instrument._diagnostics import warn
@@ -140,7 +141,7 @@ class Delivery:
         self.account = account
         self.store = Store(config.data_dir, int(config.store_max_mb * (1 << 20)), process)
         self._handover = Handover(self.store, self.account, Sender())
-        self._courier = Courier(self._handover, quiet)
+        self._courier = Courier(self._handover, suppress_instrumentation)
         self._exporter = config.exporter if config.enabled else "none"
         self._packer = Packer(resource)
         self._probe = Probe(config.otlp_endpoint) if default_endpoint else None

@@ -44,12 +44,14 @@ class Visit(NamedTuple):
         at: the time, by the clock.
         attempts: how many failed in a row.
         must: whether the process should not end before.
+        reason: of the last failure.
     """
 
     route: Route
     at: float
     attempts: int = 0
     must: bool = False
+    reason: str = ""
 
 
 class Handover:
@@ -201,6 +203,14 @@ class Handover:
         with self._lock:
             return any(visit.must for visit in self._visits.values())
 
+    def say_waiting(self) -> None:
+        """Say what waits for an endpoint, where it has not been said yet; from any thread."""
+        with self._lock:
+            visits = list(self._visits.values())
+        for visit in visits:
+            if visit.attempts:
+                _say_waiting(visit)
+
     def is_held_up(self) -> bool:
         """Tell whether something waits for an endpoint that does not answer; from any thread."""
         with self._lock:
@@ -252,9 +262,8 @@ class Handover:
     def _send_held(self, route: Route) -> Answer | None:
         """Send what no store took; returns the last answer."""
         last = None
-        held = self._take_held()
-        for its_route, parcels in held:
-            if its_route != route:
+        for its_route, parcels in self._take_held():
+            if its_route != route or (last is not None and last.outcome == LATER):
                 self._hold(its_route, parcels)
                 continue
             for answer, group in route.post(self._sender, parcels, self._seconds):
@@ -284,11 +293,13 @@ class Handover:
         if seconds is None:
             seconds = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(attempts, 10))
             seconds *= random.uniform(0.5, 1.0)  # noqa: S311 - so that processes spread out
-        self._plan(Visit(route, self.clock() + seconds, attempts + 1))
-        warn(
-            f"cannot deliver to {route.target.shown}: {answer.reason}; what is recorded waits in"
-            " the store until it answers"
-        )
+        at = self.clock() + seconds
+        # At the end, one that is busy is given another chance as long as there is time.
+        must = answer.status is not None and self.due is not None and at < self.due
+        visit = Visit(route, at, attempts + 1, must, answer.reason)
+        self._plan(visit)
+        if answer.status is None or (attempts and not must):
+            _say_waiting(visit)
 
     def _look_once(self, route: Route) -> None:
         """Look, once, whether another process has left something for this endpoint."""
@@ -317,6 +328,13 @@ class Handover:
 
 _NO_STORE = "no store"
 _REJECTED = "rejected by the endpoint"
+
+
+def _say_waiting(visit: Visit) -> None:
+    warn(
+        f"cannot deliver to {visit.route.target.shown}: {visit.reason}; what is recorded waits in"
+        " the store until it answers"
+    )
 
 
 def _say_rejected(route: Route, answer: Answer) -> None:

@@ -44,11 +44,13 @@ class Form(NamedTuple):
         content_type: of the body.
         compose: makes the body.
         most: items of one request.
+        packed: whether requests may be compressed.
     """
 
     content_type: str
     compose: Callable[[Sequence[Item]], bytes]
     most: int
+    packed: bool = True
 
 
 def _spans(items: Sequence[Item]) -> bytes:
@@ -66,7 +68,7 @@ def _json_array(items: Sequence[Item]) -> bytes:
 FORMS = {
     "traces": Form("application/x-protobuf", _spans, 512),
     "logs": Form("application/x-protobuf", _log_records, 50),
-    "events": Form("application/json", _json_array, 50),
+    "events": Form("application/json", _json_array, 50, packed=False),
 }
 
 
@@ -104,7 +106,8 @@ class Route(NamedTuple):
         while left:
             group = left.pop()
             url = self.target.url or ""
-            answer = sender.send(url, form.compose(group), headers, seconds=seconds())
+            body = form.compose(group)
+            answer = sender.send(url, body, headers, packed=form.packed, seconds=seconds())
             if answer.outcome == UNFIT and len(group) > 1 and splits:
                 splits -= 1
                 middle = len(group) // 2

@@ -43,12 +43,14 @@ class Answer(NamedTuple):
     Attributes:
         outcome: `TAKEN`, `LATER`, `REFUSED` or `UNFIT`.
         reason: in a few words, why it was not taken.
+        status: what it answered, None if it did not.
         retry_after: seconds that the endpoint asks to be left alone.
         rejected: how many items it left out of a request that it took.
     """
 
     outcome: int
     reason: str = ""
+    status: int | None = None
     retry_after: float | None = None
     rejected: int = 0
 
@@ -62,7 +64,13 @@ class Sender:
         self._context: Any = None
 
     def send(
-        self, url: str, body: bytes, headers: Mapping[str, str], *, seconds: float | None = None
+        self,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        packed: bool = True,
+        seconds: float | None = None,
     ) -> Answer:
         """POST `body`; never raises.
 
@@ -70,6 +78,7 @@ class Sender:
             url: the endpoint.
             body: not yet compressed.
             headers: with the content type.
+            packed: whether `body` may be compressed.
             seconds: the most that it may take, if less than OTEL_EXPORTER_OTLP_TIMEOUT.
         """
         from http.client import HTTPException
@@ -78,10 +87,10 @@ class Sender:
 
         try:
             place, credentials = _take_out_credentials(url)
-            packed, coding = self._pack(body)
+            data, coding = self._pack(body) if packed else (body, {})
             timeout = min(self._timeout(), seconds) if seconds is not None else self._timeout()
             request = Request(  # noqa: S310 - the user's own endpoint
-                place, data=packed, headers={**credentials, **headers, **coding}
+                place, data=data, headers={**credentials, **headers, **coding}
             )
             due = monotonic() + timeout
             with self._opener(place).open(request, timeout=max(timeout, 0.05)) as response:
@@ -196,7 +205,7 @@ def _taken(body: bytes, kind: str) -> Answer:
 def _not_taken(status: int, headers: Any) -> Answer:
     by_class = LATER if status >= 500 else REFUSED  # noqa: PLR2004 - RFC 9110
     outcome = _OUTCOMES.get(status, by_class)
-    return Answer(outcome, f"status {status}", _retry_after(headers.get("retry-after")))
+    return Answer(outcome, f"status {status}", status, _retry_after(headers.get("retry-after")))
 
 
 def _retry_after(text: str | None) -> float | None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lupis_instrument._delivery.parcels import Parcel
 
 _FREED_FIRST = (DELIVERED, KEPT, REFUSED, WAITING)
-_FREED_AT_ONCE = 256
+_FREED_AT_ONCE = 64
 _LEASE_SECONDS = 60.0
 
 

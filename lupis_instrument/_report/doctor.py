@@ -93,7 +93,7 @@ def _settings(resolved: Resolved) -> Iterator[Finding]:
 
 
 def _delivery(config: LupisConfig) -> Iterator[Finding]:
-    if config.exporter != "otlp":
+    if config.exporter not in {"auto", "otlp"}:
         yield Finding("Delivery", "spans", f"LUPIS_EXPORTER={config.exporter}")
         return
     parts = urlsplit(config.otlp_endpoint)

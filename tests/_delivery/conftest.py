@@ -1,11 +1,23 @@
 """Finished spans for the tests in this folder."""
 
+import os
+
 import pytest
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Status, StatusCode, set_span_in_context
 
+from lupis_instrument._delivery.parcels import Packer
+from lupis_instrument._delivery.store import Process, Store, Target
+from lupis_instrument._diagnostics import diagnostics
+
 SECOND = 1_000_000_000
+
+
+@pytest.fixture(autouse=True)
+def _every_line_is_new():
+    """What an earlier test had said may be said again."""
+    diagnostics.forget()
 
 
 @pytest.fixture
@@ -48,3 +60,28 @@ def llm_call(finished):
         return finished(f"chat {model}", attributes, seconds=seconds)
 
     return make
+
+
+@pytest.fixture
+def parcels(finished):
+    """Makes parcels of spans, named 0, 1, 2 and so on."""
+
+    def make(count, *, first=0, size=0):
+        spans = [finished(str(n), {"filler": "x" * size}) for n in range(first, first + count)]
+        return Packer(spans[0].resource).spans(spans)
+
+    return make
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A store in a folder of its own."""
+    store = Store(str(tmp_path / "data"), 64 << 20, Process("shop", "run", os.getpid(), "leader"))
+    yield store
+    store.database.close()
+
+
+@pytest.fixture
+def target_of():
+    """Says where items go."""
+    return lambda url, form="traces": Target(url, form, "shop", url)

@@ -1,4 +1,4 @@
-"""Events: what is made of a program's properties, and how batches leave."""
+"""Events: what is made of a program's properties."""
 
 import json
 import math
@@ -9,18 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lupis_instrument import LupisConfig
 from lupis_instrument._context import EMPTY, Conversation
 from lupis_instrument._delivery.events import (
     MOST_DEPTH,
     MOST_ITEMS,
     MOST_SIZE,
     MOST_TEXT,
-    EventSender,
     make,
 )
-
-HEADERS = {"x-project-id": "shop", "x-api-key": "k"}
+from lupis_instrument._delivery.otlp import Origin, compose, encode_log_record
 
 
 class Hostile:
@@ -195,100 +192,7 @@ def test_every_event_is_a_log_record(properties):
     """Whatever the properties are."""
     from servers.otlp import read_logs
 
-    from lupis_instrument._delivery.logs import encode
-
     event = make("e", properties, EMPTY)
-    assert ["e"] == [log["attributes"]["event.name"] for log in read_logs(encode([event], {}))]
-
-
-def sender(**settings):
-    """A sender for these settings."""
-    return EventSender(LupisConfig(project_id="shop", **settings), HEADERS, {"service.name": "s"})
-
-
-def test_the_collector_gets_a_json_array(sink):
-    """With the headers that say whose it is."""
-    events = [make("one", {"a": 1}, EMPTY), make("two", None, Conversation("c"))]
-    sending = sender(otlp_endpoint=sink.traces_url)
-    sending.send(events)
-    (request,) = sink.requests
-    assert events == sink.events
-    assert ("/api/events", 2) == (request.path, sending.sent)
-    assert {**HEADERS, "content-type": "application/json"}.items() <= request.headers.items()
-
-
-def test_a_standard_endpoint_gets_log_records(sink):
-    """Named, timed, with properties and metadata as attributes."""
-    event = make("one", {"a": 1, "deep": {"b": [True, None]}}, Conversation("c", "ada"))
-    sender(otlp_endpoint=sink.otlp_url).send([event])
-    (log,) = sink.logs
-    assert "/v1/logs" == sink.requests[0].path
-    assert log["name"] in {"one", ""}  # the field came with protocol 1.5
-    assert event["timestamp"] * 1_000_000 == log["time"]
-    assert {
-        "event.name": "one",
-        "a": 1,
-        "deep": {"b": [True, None]},
-        "lupis.metadata.user_id": "ada",
-        "lupis.metadata.chat_id": "c",
-        "lupis.chat.id": "c",
-    } == log["attributes"]
-    assert {"service.name": "s"} == log["resource"]
-
-
-def test_an_endpoint_of_their_own_wins(sink):
-    """LUPIS_EVENTS_ENDPOINT, wherever the spans go."""
-    sender(otlp_endpoint="http://spans.example/x", events_endpoint=sink.events_url).send(
-        [make("one", None, EMPTY)]
-    )
-    assert ["one"] == [event["name"] for event in sink.events]
-
-
-def test_without_an_endpoint_one_line_says_so(capsys):
-    """Where none follows from that of the spans."""
-    sending = sender(otlp_endpoint="http://spans.example/no-rule")
-    sending.send([make("one", None, EMPTY)])
-    assert 1 == sending.lost
-    assert "set LUPIS_EVENTS_ENDPOINT" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("status", [400, 401, 500, 503])
-def test_refused_events_are_counted_and_said(status, sink, capsys):
-    """With the status."""
-    sink.fail(status)
-    sending = sender(otlp_endpoint=sink.traces_url)
-    sending.send([make("one", None, EMPTY)] * 3)
-    assert (0, 3) == (sending.sent, sending.lost)
-    assert f"cannot deliver events to {sink.events_url}: status {status}" in capsys.readouterr().err
-
-
-def test_a_collector_that_hangs_up_loses_only_its_batch(sink, capsys):
-    """The next one is tried again."""
-    sending = sender(otlp_endpoint=sink.traces_url)
-    sink.drop(times=1)
-    sending.send([make("lost", None, EMPTY)])
-    sending.send([make("sent", None, EMPTY)])
-    assert ["sent"] == [event["name"] for event in sink.events]
-    assert (1, 1) == (sending.sent, sending.lost)
-    assert "cannot deliver events" in capsys.readouterr().err
-
-
-def test_a_header_that_http_cannot_carry_is_said(sink, capsys):
-    """Whatever goes wrong, it is said and counted."""
-    config = LupisConfig(project_id="shop", otlp_endpoint=sink.traces_url)
-    sending = EventSender(config, {"x-api-key": "a\nb"}, {})
-    sending.send([make("one", None, EMPTY)])
-    assert 1 == sending.lost
-    assert "cannot deliver events" in capsys.readouterr().err
-
-
-def test_the_console_shows_events(capsys):
-    """On stderr, for stdout is the program's."""
-    sender(exporter="console").send([make("bought", {"n": "é"}, EMPTY)])
-    assert ("", '  event  bought  {"n": "é"}\n') == capsys.readouterr()
-
-
-def test_nowhere_is_nowhere(sink, capsys):
-    """Exporter none sends nothing and says nothing."""
-    sender(exporter="none", otlp_endpoint=sink.traces_url).send([make("one", None, EMPTY)])
-    assert ([], ("", "")) == (sink.requests, capsys.readouterr())
+    body = compose([(Origin(b"", b""), encode_log_record(event))])
+    (log,) = read_logs(body)
+    assert ("e", "e") == (log["name"], log["attributes"]["event.name"])

@@ -1,17 +1,24 @@
 """Totals at the end of a program."""
 
+import json
+
+from lupis_instrument._delivery.account import Account
 from lupis_instrument._delivery.summary import Summary
 
 WHERE = "http://127.0.0.1:4318/v1/traces"
+STORE = "/data/store.db"
 
 
-def summary_of(*spans, delivered=None):
+def summary_of(*spans, delivered=None, stored=0, lost=0, events=0):
     """The lines for these spans."""
-    summary = Summary()
+    summary, account = Summary(), Account()
     for span in spans:
         summary.add(span)
-    summary.delivered = len(spans) if delivered is None else delivered
-    return summary.lines(WHERE)
+    account.create(len(spans) + events)
+    account.deliver(len(spans) + events if delivered is None else delivered)
+    account.store(stored)
+    account.drop(lost, "queue full")
+    return summary.lines(account, WHERE, STORE)
 
 
 def test_nothing_made_is_nothing_said():
@@ -44,8 +51,35 @@ def test_other_calls_count_as_spans_only(finished):
 
 def test_what_did_not_arrive_is_said(finished):
     """So that the numbers add up."""
-    spans = [finished(), finished(), finished()]
-    assert f"  3 spans -> {WHERE}: 1 delivered, 2 not" == summary_of(*spans, delivered=1)[-1]
+    spans = [finished() for _ in range(6)]
+    lines = summary_of(*spans, delivered=1, stored=2, lost=3)
+    assert f"  6 spans 1 -> {WHERE}, 2 -> {STORE}, 3 dropped: queue full" == lines[-1]
+
+
+def test_what_is_all_in_the_store_is_there(finished):
+    """One place, no numbers."""
+    assert f"  1 span -> {STORE}" == summary_of(finished(), delivered=0, stored=1)[-1]
+
+
+def test_events_are_counted_too(finished):
+    """Beside the spans."""
+    assert f"  1 span, 2 events -> {WHERE}" == summary_of(finished(), events=2)[-1]
+
+
+def test_processes_of_a_launch_add_up(llm_call):
+    """As JSON, by way of the store."""
+    parts = []
+    for chat in ("a", "b"):
+        part = Summary()
+        part.add(llm_call(chat=chat))
+        part.add(llm_call(chat="common", error="429"))
+        parts.append(json.loads(json.dumps(part.to_json())))
+    together, alone = Summary(), Summary()
+    for part in parts:
+        together.merge(part)
+    for chat in ("a", "b", "common", "common"):
+        alone.add(llm_call(chat=chat, error="429" if chat == "common" else None))
+    assert alone.to_json() == together.to_json()
 
 
 def test_the_answering_model_stands_in_for_an_unknown_one(finished):
@@ -66,4 +100,4 @@ def test_a_forked_child_begins_at_nothing(llm_call):
     summary = Summary()
     summary.add(llm_call())
     summary.forget()
-    assert [] == summary.lines(WHERE)
+    assert [] == summary.lines(Account(), WHERE, STORE)

@@ -141,7 +141,7 @@ def test_options_become_variables(lupis_run, options, variable, text):
 def test_options_not_given_become_no_variables(lupis_run):
     """A default is not a decision of the operator."""
     environ = lupis_run.show("--chat-id", "c")[1]
-    assert {"LUPIS_CHAT_ID", "LUPIS_RUN_ID", "LUPIS_LAUNCHER_SITE"} == {
+    assert {"LUPIS_CHAT_ID", "LUPIS_RUN_ID", "LUPIS_LAUNCHER_SITE", "LUPIS_LEADER"} == {
         name for name in environ if name.startswith("LUPIS_")
     }
 

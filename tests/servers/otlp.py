@@ -6,7 +6,9 @@ import contextlib
 import gzip
 import json
 import math
+import socket
 import socketserver
+import struct
 import sys
 import threading
 import time
@@ -140,6 +142,8 @@ class Fault(NamedTuple):
     """How long it keeps a request waiting; infinity is until it ends."""
     times: float = math.inf
     """How many requests it hits."""
+    raw: bytes | None = None
+    """Sent instead of an answer in HTTP; the connection is reset after it."""
 
 
 FINE = Fault()
@@ -182,6 +186,10 @@ class Sink(socketserver.ThreadingTCPServer):
     def drop(self, times: float = math.inf) -> None:
         """Hangs up instead of answering."""
         self.fault = Fault(0, times=times)
+
+    def reset(self, raw: bytes = b"", times: float = math.inf) -> None:
+        """Sends these bytes and resets the connection, having kept nothing."""
+        self.fault = Fault(0, times=times, raw=raw)
 
     def heal(self) -> None:
         """Behaves again."""
@@ -240,7 +248,13 @@ class Handler(BaseHTTPRequestHandler):
             self.server.ended.wait(fault.seconds)
             request = Received(self.path, headers, raw, fault.status, time.monotonic())
             self.server.keep(request, kind, records)
-        if fault.status:
+        if fault.raw is not None:
+            self.wfile.write(fault.raw)
+            self.wfile.flush()
+            linger = struct.pack("ii", 1, 0)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            self.close_connection = True
+        elif fault.status:
             self.answer(fault)
         else:
             self.close_connection = True

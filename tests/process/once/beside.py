@@ -23,7 +23,8 @@ def told(span):
 
 def main():
     """Calls in each way; `later` has the agent set up after a first call."""
-    agent, when, *ways = sys.argv[1:]
+    agent, when, ways = sys.argv[1:]
+    ways = ways.split(",")
     if when == "later":
         for way in ways:
             getattr(calls, f"call_{way}")()
