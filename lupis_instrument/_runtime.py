@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, Mapping
 from lupis_instrument import _bootstrap, _context, _ending, _launch, _names, _resource
 from lupis_instrument._config import LupisConfig, resolve
 from lupis_instrument._context import Conversation
-from lupis_instrument._delivery import batching
+from lupis_instrument._delivery import batching, events
 from lupis_instrument._diagnostics import LEVELS, diagnostics, guarded, warn
 from lupis_instrument._instrumentation import selection, threads
 from lupis_instrument._version import __version__
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
     from lupis_instrument._config import Resolved
-    from lupis_instrument._delivery.delivery import Delivery
+    from lupis_instrument._delivery.delivery import Delivery, Diverted
     from lupis_instrument._delivery.store import Process
     from lupis_instrument._instrumentation.gate import Calls, Gate
     from lupis_instrument._instrumentation.registry import Client
@@ -46,7 +46,6 @@ class Runtime:
     def __init__(self, resolved: Resolved) -> None:
         from opentelemetry.instrumentation.utils import suppress_instrumentation
 
-        from lupis_instrument._delivery import events
         from lupis_instrument._delivery.account import Account
         from lupis_instrument._delivery.summary import Summary
         from lupis_instrument._delivery.worker import Worker
@@ -70,7 +69,7 @@ class Runtime:
             batch=50,
             most=1_000_000,
         )
-        self._make_event = events.make
+        self._diverted: Diverted | None = None
         self.summary = Summary()
         self.account = Account()
         self._former: list[Delivery] = []
@@ -123,7 +122,7 @@ class Runtime:
         self, name: str, properties: Mapping[str, Any] | None, conversation: Conversation
     ) -> None:
         """Queue an event."""
-        self.events.put(self._make_event(name, properties, conversation))
+        self.events.put(events.make(name, properties, conversation))
 
     def _put(self, record: Record) -> None:
         if not (self.config.durable and guarded("storing a span", self._store_now, record)):
@@ -147,13 +146,13 @@ class Runtime:
     def _hand_over(self) -> None:
         """Have the providers that ours joins get what has ended, before they are ended."""
         if self.config.join_provider:
-            self._drain(_JOIN_SECONDS, stop=False)
+            self.drain(_JOIN_SECONDS)
 
     def _deliver_spans(self, spans: list[ReadableSpan]) -> None:
-        self.delivery.way.spans(spans)
+        (self._diverted or self.delivery.way).spans(spans)
 
     def _deliver_events(self, events: list[dict[str, Any]]) -> None:
-        self.delivery.way.events(events)
+        (self._diverted or self.delivery.way).events(events)
 
     def _redact_event(self, event: dict[str, Any]) -> dict[str, Any]:
         redacted = self._redactor.data(event) if self._redactor is not None else event
@@ -180,6 +179,17 @@ class Runtime:
         self.account.note_lost("queue full", self.spans.dropped + self.events.dropped)
         self.account.note_lost("fault", self.spans.failed + self.events.failed)
         return prepared and all(kept)
+
+    def divert(self, diverted: Diverted | None) -> bool:
+        """Have spans and events go elsewhere, or out again; returns False if they do already."""
+        if diverted is not None and self._diverted is not None:
+            return False
+        self._diverted = diverted
+        return True
+
+    def drain(self, seconds: float) -> bool:
+        """Prepare what has ended; returns whether that was done within `seconds`."""
+        return self._drain(seconds, stop=False)
 
     def _drain(self, seconds: float, *, stop: bool) -> bool:
         due = monotonic() + seconds

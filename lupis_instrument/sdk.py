@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -107,6 +108,10 @@ class LupisSDK:
         if cls._instance is None and _bootstrap.launched():
             return cls._make()
         return cls._instance
+
+    @classmethod
+    def _renew_lock(cls) -> None:
+        cls._lock = Lock()  # another thread of the parent may have held it
 
     @classmethod
     def _make(cls) -> LupisSDK:
@@ -251,11 +256,12 @@ class LupisSDK:
                 `run` can wait for.
         """
         if inspect.iscoroutinefunction(fn) or inspect.isawaitable(fn):
+            _give_up(fn)
             raise LupisUsageError(_CANNOT_AWAIT)
         with self._block(options or LupisBlockOptions()):
             result: Result = _call(fn)
             if inspect.iscoroutine(result):
-                result.close()
+                _give_up(result)
                 raise LupisUsageError(_CANNOT_AWAIT)
             return result
 
@@ -331,18 +337,37 @@ def _loaded() -> ModuleType:
 _CANNOT_AWAIT = "run_sync cannot await: use `await sdk.run(...)`"
 
 
+_ITERATED = (
+    "a generator's body runs where it is iterated, outside the conversation: iterate inside the"
+    " function given to run, or use `with sdk.conversation(...)` around the loop"
+)
+
+
 def _call(fn: Any) -> Any:
     if inspect.isawaitable(fn):
         return fn
+    if _is_iterated(fn) or inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
+        raise LupisUsageError(_ITERATED)
     if not callable(fn):
         raise LupisUsageError(
             f"expected a function, a coroutine function or an awaitable, got {type(fn).__name__}"
         )
-    if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
-        raise LupisUsageError(
-            "a generator's body runs where it is iterated: iterate inside the function given to run"
-        )
-    return fn()
+    result = fn()
+    if _is_iterated(result):
+        raise LupisUsageError(_ITERATED)
+    return result
+
+
+def _is_iterated(value: Any) -> bool:
+    return inspect.isasyncgen(value) or (
+        inspect.isgenerator(value) and not inspect.isawaitable(value)
+    )
+
+
+def _give_up(coroutine: Any) -> None:
+    """Close a coroutine that will not run: Python would complain that nobody awaited it."""
+    if inspect.iscoroutine(coroutine):
+        coroutine.close()
 
 
 def _conversation(metadata: LupisMetadata | None) -> Conversation:
@@ -369,3 +394,7 @@ def _narrower(options: LupisBlockOptions) -> Conversation:
 def _text(value: Any) -> str | None:
     """Return an id as text: programs have UUIDs and numbers for ids too."""
     return None if value is None else str(value)
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=LupisSDK._renew_lock)
