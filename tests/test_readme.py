@@ -70,7 +70,7 @@ def test_begins_with_what_a_newcomer_needs():
 
 def test_python_in_it_runs(run):
     """The ten lines of LupisSDK run, launched or not."""
-    (program,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    program, *_ = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     outcomes = [run(program, launched=launched) for launched in (True, False)]
     assert [(0, ""), (0, "")] == [(done.returncode, done.stdout) for done in outcomes]
     assert ["feature_used"] * 2 == [event["name"] for event in outcomes[0].events]
