@@ -154,8 +154,10 @@ def providers() -> Providers:
     if _State.providers is None:
         from importlib import import_module
 
-        _watch_providers(import_module(SDK))
-    assert _State.providers is not None
+        from lupis_instrument._instrumentation.providers import Providers
+
+        guarded("watching tracer providers", _watch_providers, import_module(SDK))
+        _State.providers = _State.providers or Providers()
     return _State.providers
 
 

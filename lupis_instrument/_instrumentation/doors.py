@@ -13,8 +13,6 @@ import functools
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Callable, Iterator, Sequence
 
-from lupis_instrument._instrumentation.suppression import lifted
-
 if TYPE_CHECKING:
     from lupis_instrument._instrumentation.gate import Gate
 
@@ -52,7 +50,7 @@ def hang(gate: Gate, owner: Any, name: str, inside: Callable[..., Any] | None = 
         behind = door.to(self)
         if not gate.outranked():
             return behind(*args, **kwargs)
-        with lifted():
+        with gate.lifted():
             return behind(*args, **kwargs)
 
     gate.doors.append(door)
@@ -69,7 +67,7 @@ def hang_async(gate: Gate, owner: Any, name: str, inside: Callable[..., Any]) ->
         behind = door.to(self)
         if not gate.outranked():
             return await behind(*args, **kwargs)
-        with lifted():
+        with gate.lifted():
             return await behind(*args, **kwargs)
 
     gate.doors.append(door)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from threading import RLock
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING, Callable, ContextManager
 
-from lupis_instrument._diagnostics import report_fault
-from lupis_instrument._instrumentation.suppression import outranked, suppressed
+from lupis_instrument._diagnostics import guarded, report_fault
+from lupis_instrument._instrumentation.suppression import lifted, outranked, suppressed
 
 if TYPE_CHECKING:
     from lupis_instrument._exchange import Exchange
@@ -84,6 +85,11 @@ class Gate:
         except Exception as fault:
             report_fault("finding who records a call", fault)
             return False
+
+    def lifted(self) -> ContextManager[None]:
+        """Return a context manager inside which that instrumentor does not count."""
+        found: ContextManager[None] = guarded("lifting a suppression", lifted) or nullcontext()
+        return found
 
     def exchange(self) -> Exchange | None:
         """Return the exchange of the request being made, if it is recorded."""

@@ -160,7 +160,7 @@ class Tracking(SpanProcessor):
 
     def _start(self, span: Span, parent_context: Context | None) -> None:
         record = Record(span, _context.current(), self._hand_on)
-        record.node = self._ancestry.begin(span, parent_context)
+        record.node = guarded("noting a span", self._ancestry.begin, span, parent_context)
         record.excluded = not span.get_span_context().trace_flags.sampled
         url = record.url = _http_url(span)
         if url is not None:
@@ -239,7 +239,7 @@ class Tracking(SpanProcessor):
             held = record.ended
             record.readable = span
             record.ended = True
-            self._ancestry.end(span)
+            guarded("noting a span's end", self._ancestry.end, span)
             if not held:
                 self._hand_on(record)
         except Exception as fault:

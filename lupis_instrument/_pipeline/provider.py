@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from lupis_instrument._context import leave
+from lupis_instrument._diagnostics import guarded
 from lupis_instrument._pipeline.sampling import Noting
 
 if TYPE_CHECKING:
@@ -120,7 +121,8 @@ class Current(ContextDecorator):
 
     def __enter__(self) -> trace.Span:
         self._span = self._start()
-        self._token = attach(self._tracer.around(self._span))
+        inside = guarded("entering a span", self._tracer.around, self._span)
+        self._token = attach(inside or trace.set_span_in_context(self._span))
         return self._span
 
     def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
