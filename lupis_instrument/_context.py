@@ -84,7 +84,8 @@ process = ProcessValues()
 
 def current() -> Conversation:
     """Return what is in force for the work that calls."""
-    return _working().over(process.merged)
+    working = _working()
+    return process.merged if working is EMPTY else working.over(process.merged)
 
 
 def _working() -> Conversation:

@@ -69,6 +69,7 @@ class Runtime:
             batch=50,
             most=1_000_000,
         )
+        self._metadata = events.Metadata()
         self._diverted: Diverted | None = None
         self.summary = Summary()
         self.account = Account()
@@ -122,7 +123,7 @@ class Runtime:
         self, name: str, properties: Mapping[str, Any] | None, conversation: Conversation
     ) -> None:
         """Queue an event."""
-        self.events.put(events.make(name, properties, conversation))
+        self.events.put(events.make(name, properties, conversation, self._metadata))
 
     def _put(self, record: Record) -> None:
         if not (self.config.durable and guarded("storing a span", self._store_now, record)):
