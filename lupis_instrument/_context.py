@@ -8,6 +8,7 @@ a `Conversation` snapshot when it starts; nothing is ever attached across a `yie
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, Iterator, Mapping, NamedTuple
@@ -89,9 +90,10 @@ def current() -> Conversation:
 
 
 def _working() -> Conversation:
-    from opentelemetry.context import get_value
-
-    found = get_value(_KEY)
+    # Where OpenTelemetry's context is not loaded, nothing can be in it; an import statement here
+    # would cost each span more than all the rest of it.
+    context = sys.modules.get("opentelemetry.context")
+    found = context.get_value(_KEY) if context is not None else None
     return found if isinstance(found, Conversation) else EMPTY
 
 

@@ -18,8 +18,11 @@ def locate(chosen: str | None) -> Path | None:
         return Path(chosen).expanduser().absolute()
     from platformdirs import user_data_path
 
-    path = user_data_path(_APPLICATION, appauthor=False)
-    # Without a home, `~` stays as it is: a folder of that name is nobody's wish.
+    try:
+        path = user_data_path(_APPLICATION, appauthor=False)
+    except RuntimeError:
+        return None  # there is no home
+    # Older releases of platformdirs leave `~` as it is then: a folder of that name is no wish.
     return path if path.is_absolute() else None
 
 

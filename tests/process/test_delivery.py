@@ -40,6 +40,7 @@ def play(run, llm):
     def play(text, **options):
         return run(PRELUDE + dedent(text), llm.url, **options)
 
+    play.run, play.llm = run, llm
     return play
 
 
@@ -413,3 +414,85 @@ def test_the_summary_adds_up(play, sink):
 def test_the_summary_is_silent_where_no_one_looks(play):
     """By default it is for terminals."""
     assert "" == play("call()").stderr
+
+
+POOL = """
+if __name__ == "__main__":
+    import multiprocessing
+    with multiprocessing.Pool(2) as pool:
+        pool.map(call, ["a", "b", "c"])
+    print("end")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only")
+@pytest.mark.parametrize("first", ["", "    call('mine')\n"])
+def test_one_summary_tells_of_all_processes(first, play, sink):
+    """The first process says it, whether or not it made a call itself."""
+    done = play(POOL.replace("    import", f"{first}    import", 1), env={"LUPIS_SUMMARY": "true"})
+    calls = 4 if first else 3
+    lines = done.stderr.splitlines()
+    assert 1 == sum(line.startswith("lupis: ") for line in lines)
+    assert lines[0].startswith(f"lupis: {calls} LLM calls, ")
+    assert f"  {calls} spans -> {sink.traces_url}" == lines[-1]
+
+
+def test_the_summary_comes_behind_the_programs_last_words(play):
+    """Where both go to one place."""
+    text = PRELUDE + "call()\nprint('last words', end='')"
+    command = play.run.command(text, [play.llm.url])
+    done = subprocess.run(
+        command,
+        env=play.run.environment({"LUPIS_SUMMARY": "true"}),
+        cwd=play.run.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        check=True,
+    )
+    assert done.stdout.startswith("last wordslupis: 1 LLM call, ")
+
+
+def test_a_collector_that_comes_later_gets_what_comes_later(play, sink, run):
+    """`auto` decides anew while the program runs; what was stored before stays there."""
+    port = int(sink.url.rpartition(":")[2])
+    text = """
+        from lupis_instrument._delivery import probe
+        answers = iter([False, True])
+        probe._listens = lambda url: next(answers, True)
+        probe._KEPT = 0
+        from lupislabs import LupisSDK
+        sdk = LupisSDK.get_instance()
+        call("early"); sdk.flush(5)
+        call("late"); sdk.flush(5)
+    """
+    site = run.folder / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(
+        "from lupis_instrument import _settings\n"
+        f"_settings.BY_NAME['otlp_endpoint'].default = 'http://127.0.0.1:{port}/api/traces'\n"
+    )
+    done = play(text, env={"LUPIS_OTLP_ENDPOINT": "", "PYTHONPATH": str(site)})
+    assert "" == done.stderr
+    assert (["late"], [(KEPT, 1)]) == (marks(sink), states(run))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only")
+def test_a_fork_meets_no_thread_of_ours(play, sink):
+    """Python 3.12 and newer warn of a fork in a process with threads."""
+    done = play(
+        """
+        import warnings
+        warnings.simplefilter("error")
+        from lupislabs import LupisSDK
+        sdk = LupisSDK.get_instance()
+        call("before"); sdk.flush(5); call("waiting")
+        sdk.track_event("e")
+        if not os.fork():
+            sys.exit(0)
+        os.wait()
+        call("after")
+        """
+    )
+    assert (0, "") == (done.returncode, done.stderr)
+    assert ["after", "before", "waiting"] == marks(sink)

@@ -1,0 +1,117 @@
+"""What is pending leaves where a process ends without exit handlers."""
+
+import multiprocessing.util
+import os
+import signal
+import subprocess
+import sys
+import threading
+from textwrap import dedent
+
+import pytest
+
+from lupis_instrument import _ending
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them")
+
+WATCHED = """
+import os, signal, sys, threading
+from lupis_instrument import _ending
+def finish():
+    print("finished", flush=True)
+"""
+
+
+def play(text):
+    """Status and output of a program."""
+    done = subprocess.run(
+        [sys.executable, "-c", WATCHED + dedent(text)],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=30,
+        check=False,
+    )
+    assert "" == done.stderr
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_the_process_ends_by_the_signal_all_the_same(name):
+    """What is pending has left before."""
+    number = getattr(signal, name)
+    found = play(f"_ending.watch_signals(finish); os.kill(os.getpid(), signal.{name}); print('on')")
+    assert (-number, "finished\n") == found
+
+
+def test_a_handler_of_the_programs_own_stays():
+    """Whatever it does, it is its business."""
+    text = """
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
+        _ending.watch_signals(finish)
+        os.kill(os.getpid(), signal.SIGTERM)
+    """
+    assert (3, "") == play(text)
+
+
+def test_a_handler_that_comes_later_may_call_what_was_before():
+    """As programs do that add to a handler."""
+    text = """
+        _ending.watch_signals(finish)
+        before = signal.getsignal(signal.SIGTERM)
+        def mine(number, frame):
+            print("mine", flush=True)
+            before(number, frame)
+        signal.signal(signal.SIGTERM, mine)
+        os.kill(os.getpid(), signal.SIGTERM)
+    """
+    assert (-signal.SIGTERM, "mine\nfinished\n") == play(text)
+
+
+def test_an_ignored_signal_stays_ignored():
+    """As `nohup` has it."""
+    text = """
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        _ending.watch_signals(finish)
+        os.kill(os.getpid(), signal.SIGHUP)
+        print("on")
+    """
+    assert (0, "on\n") == play(text)
+
+
+def test_a_second_signal_does_not_begin_anew():
+    """Whoever is impatient need not wait twice."""
+    text = """
+        def finish():
+            print("begun", flush=True)
+            os.kill(os.getpid(), signal.SIGTERM)
+            print("ended", flush=True)
+        _ending.watch_signals(finish)
+        os.kill(os.getpid(), signal.SIGTERM)
+    """
+    assert (-signal.SIGTERM, "begun\nended\n") == play(text)
+
+
+def test_where_the_kernel_spares_the_process_it_goes_on():
+    """As it does with the first one of a container."""
+    text = """
+        real, os.kill = os.kill, lambda *_: print("spared", flush=True)
+        _ending.watch_signals(finish)
+        real(os.getpid(), signal.SIGTERM)
+        print("on", flush=True)
+        real(os.getpid(), signal.SIGTERM)
+    """
+    assert (0, "finished\nspared\non\nfinished\nspared\n") == play(text)
+
+
+def test_other_threads_set_no_handler():
+    """Python does not let them."""
+    before = signal.getsignal(signal.SIGTERM)
+    thread = threading.Thread(target=_ending.watch_signals, args=(print,))
+    thread.start()
+    thread.join()
+    assert before == signal.getsignal(signal.SIGTERM)
+
+
+def test_what_multiprocessing_offers_is_still_there():
+    """Two functions of its own that it documents in its source only (3.8 to 3.14)."""
+    assert {"register_after_fork", "Finalize"} <= set(multiprocessing.util.__all__)
