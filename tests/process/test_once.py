@@ -237,3 +237,87 @@ class TestOwnProvider:
         assert {"chat test-model theirs"} == set(lines)
         assert 2 <= len(lines) <= joined
         assert ["chat test-model"] * joined == [span["name"] for span in finished.spans]
+
+
+LEAKS = """
+import asyncio, os, sys
+import aiohttp
+from opentelemetry import context, trace
+from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrumentor
+from opentelemetry.instrumentation.utils import suppress_http_instrumentation
+from opentelemetry.sdk.trace import TracerProvider
+
+trace.set_tracer_provider(TracerProvider())
+AioHttpClientInstrumentor().instrument()
+URL = os.environ["WIRE_URL"] + "/v1/chat/completions"
+
+async def call(session, url):
+    before = context.get_current()
+    try:
+        async with session.post(url, json={"model": "test-model"}) as answer:
+            await answer.read()
+    except aiohttp.ClientError:
+        pass
+    print(context.get_current() is before)
+
+async def main():
+    async with aiohttp.ClientSession() as session:
+        with trace.get_tracer("theirs").start_as_current_span("work"):
+            await call(session, URL)
+            await call(session, URL + "?redirect=1")
+            await call(session, "http://127.0.0.1:9/v1/chat/completions")
+            with suppress_http_instrumentation():
+                await call(session, URL)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(not is_there("aiohttp"), reason="aiohttp not installed")
+def test_aiohttp_calls_leave_the_context_as_it_was(run):
+    """Two that trace a session end their spans in the order in which they began them."""
+    with wire.serving() as server:
+        done = run(LEAKS, env={"WIRE_URL": server.url})
+    assert ("True\n" * 4, "") == (done.stdout, done.stderr)
+    assert 4 == len(done.spans)
+    assert {"chat"} == {span["attributes"]["gen_ai.operation.name"] for span in done.spans}
+
+
+RETRIED = """
+import os
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util.retry import Retry
+
+URL = os.environ["WIRE_URL"] + "/v1/chat/completions?busy=2&case="
+BODY = {"model": "test-model", "messages": []}
+
+def by_hand():
+    while requests.post(URL + "hand", json=BODY).status_code == 503:
+        pass
+
+def by_urllib3():
+    session = requests.Session()
+    retry = Retry(3, status_forcelist=[503], allowed_methods=None, backoff_factor=0)
+    session.mount("http://", HTTPAdapter(max_retries=retry))
+    session.post(URL + "urllib3", json=BODY)
+
+by_hand()
+by_urllib3()
+"""
+
+
+def test_attempts_of_one_request_are_told(run):
+    """Calls of their own with a status each, or inside one call an event each."""
+    with wire.serving() as server:
+        spans = run(RETRIED, env={"WIRE_URL": server.url}).spans
+    told = [
+        (
+            span["attributes"]["http.response.status_code"],
+            span["attributes"].get("http.request.resend_count"),
+            [event["attributes"] for event in span["events"] if event["name"] == "lupis.attempt"],
+        )
+        for span in sorted(spans, key=lambda span: span["start"])
+    ]
+    busy = {"http.response.status_code": 503}
+    assert [(503, None, []), (503, 1, []), (200, 2, []), (200, 2, [busy, busy])] == told
