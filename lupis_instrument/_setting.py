@@ -114,7 +114,7 @@ class Setting:
     def complain(self, label: str, value: Any, wrong: WrongValue) -> str:
         """One line that says what is wrong with `value`, which `label` was set to."""
         if self.secret:
-            return f"{label}: {wrong}"
+            return f"{label}='***': {wrong}"
         text = hide_password(value) if isinstance(value, str) else repr(value)
         if len(text) > _LONGEST_SHOWN:
             text = text[:_LONGEST_SHOWN] + "…"

@@ -1,6 +1,6 @@
-"""The checks of values and list items that only a higher floor of the package can make.
+"""What settings need of a higher floor: checks of values, and complaints without secrets.
 
-The one place where settings reach upwards, and only when there is something to check: what a good
+The one place where settings reach upwards, and only when there is something to do: what a good
 pattern is, the redaction alone knows, and what prices are, the part that prices calls.
 """
 
@@ -21,6 +21,13 @@ def _check_prices(path: str) -> None:
     from lupis_instrument._prices_file import read
 
     read(path)
+
+
+def hide_secrets(message: str) -> str:
+    """A message about settings without the secrets that went into the wrong one."""
+    from lupis_instrument._redaction import Redactor
+
+    return Redactor().text(message)
 
 
 ITEM_CHECKS: ItemChecks = {

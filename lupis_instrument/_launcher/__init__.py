@@ -75,10 +75,10 @@ def launch(
             say(f"{obstacle}: this program will not be instrumented")
         return execution.execute(path, command, prepare(environ))
     except LupisConfigError as error:
-        say(str(error))
+        complain(error)
         return WRONG_USE
     except LupisLaunchError as error:
-        say(str(error))
+        complain(error)
         return error.status
 
 
@@ -103,7 +103,7 @@ def read_settings(environ: Mapping[str, str], labels: Mapping[str, str] | None =
         raise LupisConfigError("\n".join(map(str, reading.errors)))
     if not environ.get(_names.ENV_RUN_ID):  # else an outer lupis-run has said so
         for problem in reading.warnings:
-            say(str(problem))
+            complain(problem)
     return reading
 
 
@@ -116,6 +116,14 @@ def prepare(environ: Mapping[str, str]) -> dict[str, str]:
     return environment.add_run_id(
         environment.add_bootstrap(environ, folder, locations.describe_site())
     )
+
+
+def complain(problem: object) -> None:
+    """Say what is wrong, without the secrets that are in it."""
+    # Only here, for the redaction takes longer to load than all the rest.
+    from lupis_instrument._setting_checks import hide_secrets
+
+    say(hide_secrets(str(problem)))
 
 
 def say(message: str) -> None:

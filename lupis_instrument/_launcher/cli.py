@@ -8,7 +8,7 @@ from typing import Any, NoReturn, Sequence
 
 import click
 
-from lupis_instrument import _launcher, _settings
+from lupis_instrument import _launcher, _setting_checks, _settings
 from lupis_instrument._launcher.listing import FORMATS
 from lupis_instrument._names import ENV_LAUNCHER_SITE
 from lupis_instrument._version import __version__
@@ -63,6 +63,14 @@ class SettingOption(click.Option):
 class GroupedCommand(click.Command):
     """A command whose help lists the settings' options under the headings of their groups."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the options; what is said of a wrong one holds no secret."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            message = _setting_checks.hide_secrets(error.format_message())
+            raise click.UsageError(message, error.ctx or ctx) from None
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one section a group; the options that are no settings come first."""
         sections: dict[str, list[tuple[str, str]]] = {"Options": []}
@@ -113,7 +121,7 @@ def _print_env(environ: Mapping[str, str], labels: Mapping[str, str], format_nam
     try:
         variables = list_variables(environ, labels)
     except LupisConfigError as error:
-        _launcher.say(str(error))
+        _launcher.complain(error)
         return _launcher.WRONG_USE
     sys.stdout.flush()
     sys.stdout.buffer.write(os.fsencode(FORMATS[format_name](variables)))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, Status, TraceState
 
 from lupis_instrument._diagnostics import report_fault
@@ -18,7 +19,7 @@ REDACTED = "[REDACTED]"
 
 
 class Redact:
-    """Filters every text of a span: name, attributes, events, status, links, states, resource."""
+    """Filters every text of a span, those of its events, links, states, scope and resource too."""
 
     def __init__(self, redactor: Redactor | None) -> None:
         """Filter with `redactor`; None filters nothing."""
@@ -53,10 +54,11 @@ class Redact:
             Link(_context(link.context, redactor), redactor.attributes(link.attributes or {}))
             for link in draft.links
         ]
-        context = draft.source.context
-        if context is not None and context.trace_state:
-            # The one thing that an OTLP span takes from its source and others can write into.
-            draft.source = _with_context(draft.source, _context(context, redactor))
+        # What an OTLP span takes from its source, and others can write into.
+        context, scope = draft.source.context, draft.source.instrumentation_scope
+        shown = _scope(scope, redactor)
+        if context is not None and (context.trace_state or shown is not scope):
+            draft.source = _rebuild(draft.source, _context(context, redactor), shown)
         if draft.status.description:
             description = redactor.text(draft.status.description)
             draft.status = Status(draft.status.status_code, description)
@@ -78,6 +80,19 @@ def _event(event: Any, redactor: Redactor) -> Event:
     )
 
 
+def _scope(scope: InstrumentationScope | None, redactor: Redactor) -> InstrumentationScope | None:
+    """Filter what the program that asked for a tracer calls itself."""
+    if scope is None:
+        return None
+    told = {"name": scope.name, "version": scope.version or "", "schema": scope.schema_url or ""}
+    attributes = dict(getattr(scope, "attributes", None) or {})  # not before SDK 1.30
+    shown, rest = redactor.attributes(told), redactor.attributes(attributes)
+    if shown == told and rest == attributes:
+        return scope
+    more = {"attributes": rest} if attributes else {}
+    return InstrumentationScope(shown["name"], shown["version"], shown["schema"], **more)
+
+
 def _context(context: SpanContext, redactor: Redactor) -> SpanContext:
     """Filter the state that vendors hand on in `tracestate`: https://www.w3.org/TR/trace-context."""
     if not context.trace_state:
@@ -94,8 +109,10 @@ def _with_state(context: SpanContext, state: TraceState) -> SpanContext:
     )
 
 
-def _with_context(span: ReadableSpan, context: SpanContext) -> ReadableSpan:
-    """Return as much of `span` as a draft takes from it, in another context."""
+def _rebuild(
+    span: ReadableSpan, context: SpanContext, scope: InstrumentationScope | None
+) -> ReadableSpan:
+    """Return as much of `span` as a draft takes from it, in another context and scope."""
     return ReadableSpan(
         span.name,
         context,
@@ -103,14 +120,15 @@ def _with_context(span: ReadableSpan, context: SpanContext) -> ReadableSpan:
         kind=span.kind,
         start_time=span.start_time,
         end_time=span.end_time,
-        instrumentation_scope=span.instrumentation_scope,
+        instrumentation_scope=scope,
     )
 
 
 def _empty(draft: Draft) -> None:
     context = draft.source.context
     if context is not None:
-        draft.source = _with_context(draft.source, _with_state(context, TraceState()))
+        nameless = InstrumentationScope(REDACTED)
+        draft.source = _rebuild(draft.source, _with_state(context, TraceState()), nameless)
     draft.name = REDACTED
     draft.attributes = {}
     draft.events = ()

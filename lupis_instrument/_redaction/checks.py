@@ -30,6 +30,11 @@ _KEY_WORDS = _words(
     "ant proj or svcacct admin lf live test prod api key secret token canary fake dummy example"
 )
 _PROSE_TOKEN = 16
+_PLACEHOLDER = re.compile(
+    r"\$[\w({].*|\$?\{\{.*|<.*|\[[a-z_ ]+\].*|\*+|x{3,}|y{3,}|\.\.\."
+    r"|pass(?:w(?:or)?d)?>?|pwd|token|secret",
+    re.IGNORECASE | re.DOTALL,
+)
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _GENERATED_BITS = 3.0
 
@@ -66,6 +71,13 @@ def is_encoded_key(text: str) -> bool:
     return b"PRIVATE KEY" in binascii.a2b_base64(text[:_ENCODED_HEAD])
 
 
+def is_private_der(text: str) -> bool:
+    """Whether this is a sequence that begins with a small version number, as private keys do."""
+    data = binascii.a2b_base64(text[:16])
+    header = 2 + (data[1] & 0x7F if data[1] & 0x80 else 0)
+    return data[header : header + 3] in {b"\2\1\0", b"\2\1\1"}
+
+
 def has_digit(text: str) -> bool:
     """Whether a digit occurs: 3 in 100 random texts of 20 characters have none; most words do."""
     return bool(_DIGITS.search(text))
@@ -77,6 +89,11 @@ def is_credential(text: str) -> bool:
     if token.lower().rstrip("=") in _NOT_CREDENTIALS:
         return False
     return len(token) >= _PROSE_TOKEN or not re.fullmatch(r"[A-Z]?[a-z]+\.?|[A-Z]+", token)
+
+
+def is_no_placeholder(text: str) -> bool:
+    """Whether this is more than what stands for a password in a manual or a script."""
+    return not _PLACEHOLDER.fullmatch(text)
 
 
 def passes_luhn(text: str) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Callable, Iterable, Iterator, NamedTuple, Protocol
 
-from .escapes import View, decode, has_escapes
+from .escapes import View, decode, decode_with_places, has_escapes
 from .hits import Hit, merge
 from .modes import Mode, is_mark
-from .prefilter import DIGITS, SHAPE, TO_ZEROS, Prefilter
+from .prefilter import SHAPE, Prefilter, card_places
 from .rules import RULES, Rule
 from .values import build_finders
 
@@ -62,7 +62,10 @@ class RuleFinder:
         return self._regex
 
     def _hit(self, text: str, match: re.Match[str]) -> Iterator[Hit]:
-        start, end = match.span("secret" if "secret" in match.re.groupindex else 0)
+        groups = match.re.groupindex
+        start, end = match.span("secret" if "secret" in groups else 0)
+        if "head" in groups:
+            start = match.start("head")
         secret, rule = text[start:end], self._rule
         if not is_mark(secret) and (rule.check is None or rule.check(secret)):
             yield Hit(start, end, rule.id, rule.concealed)
@@ -75,16 +78,7 @@ class DigitFinder(RuleFinder):
         """As any rule, but of plain text only the long runs of digits are looked at."""
         if not text.isascii():
             return super().find(text, lowered)
-        zeros = lowered.encode("ascii").translate(TO_ZEROS)
-        places = sorted({place for digits in DIGITS for place in _places(digits, zeros)})
-        return (hit for place in places for hit in self.find_at(text, place))
-
-
-def _places(part: bytes, data: bytes) -> Iterator[int]:
-    place = data.find(part)
-    while place >= 0:
-        yield place
-        place = data.find(part, place + len(part))
+        return (hit for place in card_places(lowered) for hit in self.find_at(text, place))
 
 
 def find_by_rule(rule: Rule) -> Iterator[tuple[str, RuleFinder]]:
@@ -130,8 +124,7 @@ class Engine:
         """
         joined = "\n".join(texts)
         if has_escapes(joined):
-            plain = [views[-1].text for text in texts for views in _views(text)]
-            joined = "\n".join([joined, *plain])
+            joined = "\n".join([joined, *_plain(joined)])
         literals = {literal for literal, _ in self._prefilter.choose(_lower(joined))}
         if not literals:
             return None
@@ -143,9 +136,15 @@ class Engine:
 
     def hits(self, text: str) -> list[Hit]:
         """The parts of the text that are to be hidden, in order, none overlapping another."""
-        found = self._look(text)
-        for views in _views(text):
-            found += [_to_origin(hit, views) for hit in self._look(views[-1].text)]
+        finders = self._choose(text)
+        found = _find(finders, text)
+        views: list[View] = []
+        for level, plain in enumerate(_plain(text), 1):
+            finders.update(self._choose(plain))
+            while finders and len(views) < level:
+                views.append(decode_with_places(views[-1].text if views else text))
+            if finders:
+                found += [_to_origin(hit, views) for hit in _find(finders, views[-1].text)]
         return merge(found)
 
     def redact(self, text: str) -> str:
@@ -171,12 +170,10 @@ class Engine:
         return self.mode.value(text) if whole else self.mode.named
 
     def _look(self, text: str) -> list[Hit]:
-        lowered = _lower(text)
-        chosen = self._prefilter.choose(lowered)
-        if not chosen:
-            return []
-        finders = dict.fromkeys(finder for _, finder in chosen)
-        return [hit for finder in finders for hit in finder.find(text, lowered)]
+        return _find(self._choose(text), text)
+
+    def _choose(self, text: str) -> dict[Finder, None]:
+        return dict.fromkeys(finder for _, finder in self._prefilter.choose(_lower(text)))
 
     def _write(self, text: str, hits: list[Hit]) -> str:
         pieces: list[str] = []
@@ -206,16 +203,24 @@ def _holds(text: str, literals: Iterable[str]) -> bool:
     return any(literal in lowered for literal in literals)
 
 
-def _views(text: str) -> Iterator[list[View]]:
-    """The text with its escapes undone, level by level; each with those it came through."""
-    views: list[View] = []
-    while len(views) < _LEVELS and has_escapes(text):
-        view = decode(text)
-        if view is None:
+def _plain(text: str) -> Iterator[str]:
+    """The lines of a text that have escapes, with these undone, level by level."""
+    if not has_escapes(text):
+        return
+    text = "\n".join([line for line in text.split("\n") if has_escapes(line)])
+    for _ in range(_LEVELS):
+        plain = decode(text)
+        if plain == text:
             return
-        views.append(view)
-        text = view.text
-        yield views
+        yield plain
+        text = plain
+
+
+def _find(finders: Iterable[Finder], text: str) -> list[Hit]:
+    if not finders:
+        return []
+    lowered = _lower(text)
+    return [hit for finder in finders for hit in finder.find(text, lowered)]
 
 
 def _to_origin(hit: Hit, views: list[View]) -> Hit:

@@ -23,13 +23,13 @@ ABOUT = _words(
     "invalid present missing exists status state provider source scheme algorithm algo alg "
     "method issuer audience scope scopes arn domain samesite httponly secure manager engine "
     "format encoding error errors attempts retries usage id ids index reset hint label title "
-    "placeholder description exchange"
+    "placeholder description exchange variable"
 )
 # What a language model's own tokens are called: vocabulary and counters, no credentials.
 LANGUAGE = _words(
     "eos bos pad padding unk sep cls mask stop special first last per each input output "
     "prompt completion reasoning cached thinking audio image text max min total num number of "
-    "start end begin draft accepted predicted vocab byte"
+    "start end begin draft accepted predicted vocab byte public"
 )
 
 
@@ -42,7 +42,8 @@ class Name(NamedTuple):
         before: Words that, standing directly before, make it another thing altogether.
         numbers: Whether a number under this name is hidden, too.
         value: How far an unquoted value reaches in a text: ``run`` (to a blank or delimiter),
-            ``line`` (header fields: to the end of the line) or ``digits`` (groups of digits).
+            ``line`` (header fields: to the end of the line) or ``digits`` (groups of digits);
+            ``drawn``: as ``run``, but hidden only if it looks drawn at random.
     """
 
     words: str
@@ -73,7 +74,7 @@ NAMES: tuple[Name, ...] = (
         )
     ),
     Name("secret", after=_CREDENTIAL_ABOUT),
-    Name("secrets", after=_CREDENTIAL_ABOUT),
+    Name("secrets"),
     Name("token", after=_CREDENTIAL_ABOUT | COUNTS - {"id"}, before=LANGUAGE, numbers=False),
     *(
         Name(f"{kind} token", after=_CREDENTIAL_ABOUT)
@@ -92,8 +93,11 @@ NAMES: tuple[Name, ...] = (
     Name("authorization", value="line"),
     Name("cookie", value="line"),
     Name("cookies", value="line"),
-    Name("credential", after=_CREDENTIAL_ABOUT),
-    Name("credentials", after=_CREDENTIAL_ABOUT, before=_ALLOWED),
+    Name("credential"),
+    Name("credentials", before=_ALLOWED),
+    Name("creds"),
+    Name("pass", numbers=False, value="drawn"),
+    Name("pw", numbers=False, value="drawn"),
     Name("jsessionid"),
     Name("ssn", value="digits"),
     Name("social security", value="digits"),
@@ -153,7 +157,11 @@ class NameList:
 
         Where several apply, the one that also hides numbers wins: ``access_token`` over ``token``.
         """
-        words = split_words(name[-_LONGEST:])
+        name = name[-_LONGEST:]
+        # In mIxEd case, no word shows; in one case, each run of letters is one.
+        return self._find(split_words(name)) or self._find(split_words(name.lower()))
+
+    def _find(self, words: list[str]) -> Name | None:
         found = None
         for start in range(len(words)):
             for end in range(start + 1, min(start + self._longest, len(words)) + 1):
@@ -161,6 +169,12 @@ class NameList:
                 if row and (found is None or row.numbers):
                     found = row
         return found
+
+    def find_within(self, name: str) -> Name | None:
+        """As `find`, where the name may be glued to others: ``fooprivate_keyfoo``."""
+        joined = "".join(split_words(name[-_LONGEST:]))
+        glued = any(ending in joined for ending in (*_ENDINGS, "privatekey", "secretkey"))
+        return self._sequences[("password",)] if glued else None
 
     def find_attribute(self, name: str) -> Name | None:
         """As `find`, for a span's attribute: names that are defined elsewhere never hide theirs."""

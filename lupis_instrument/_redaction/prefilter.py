@@ -2,14 +2,15 @@
 
 How a literal is written says where it is looked for; each in lower case:
 
-- ``bearer``: a word, anywhere in the text;
-- ``!q~``: anywhere, where its rarest character occurs; ``@&://``: where that before the ``&`` does;
+- ``bearer``: a word, anywhere in the text; one within another is looked for first;
+- ``@&://``: anywhere in a text in which that before the ``&``, which is rarer, occurs, too;
+- ``!q~``: the same, if it holds one of the rarer characters;
 - ``ghp_``: letters or digits, then one of ``_-.``: in the long runs of characters that keys consist
   of, where ``ghp`` stands between such separators;
-- `` akia``, with a blank before: in the long runs, at the start or after a separator; of longer
-  ones the first four characters count;
+- ``20 akia``: in the long runs, where a piece between separators has as many characters and begins
+  so; the first four characters decide where to look closer;
+- ``+nral``: anywhere in a long run;
 - ``=us6``: in the long runs, a whole piece between separators;
-- ``+_mmk``: anywhere in a long run;
 - ``#digits``, ``#ssn``, ``#dotted``: shapes without a fixed part.
 """
 
@@ -26,17 +27,36 @@ _TOKEN = b"abcdefghijklmnopqrstuvwxyz0123456789_-."
 _ALNUM = _TOKEN[:36]
 _SEPARATORS = b"_-."
 _TO_RUNS = bytes(97 if bytes((code,)) in _TOKEN else 32 for code in range(256))
+_TO_BLANKS = bytes(code if bytes((code,)) in _TOKEN else 32 for code in range(256))
 _TO_PIECES = bytes(32 if bytes((code,)) in _SEPARATORS else code for code in range(256))
-TO_ZEROS = bytes(48 if bytes((code,)).isdigit() else code for code in range(256))
+_TO_HEX = bytes(97 if bytes((code,)) in b"0123456789abcdef" else code for code in range(256))
 _LONG = b"a" * RUN
-DIGITS = (b"0" * 14, b"0000 0000 0000 ", b"0000-0000-0000-", b"0000 000000 0", b"0000-000000-0")
-_FOUR = b"0000"
+# Where one character in so many begins a long run, splitting all is quicker than finding each.
+_DENSE = 256
+# UUIDs can't be keys by themselves, and there are texts full of them.
+_UUID = b"aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"
+# Kinds of characters: digits, what makes them part of a longer number or name, others.
+_TO_KINDS = bytes.maketrans(_TOKEN, b"x" * 26 + b"0" * 10 + b"x-x")
+_TO_KINDS = bytes(_TO_KINDS[code] if bytes((code,)) in _TOKEN else 32 for code in range(256))
+# What the number of a payment card begins with.
+_CARDS = (
+    b" 00000000000000",
+    b" 0000 0000 0000 00",
+    b" 0000-0000-0000-00",
+    b" 0000 000000 00",
+    b" 0000-000000-00",
+)
+_CARD = re.compile(
+    rb" 0000(?:0{10,12}|(?P<a>[ \-])0000(?P=a)0000(?P=a)00|(?P<b>[ \-])000000(?P=b)00)"
+)
 # Stands for the literal where a shape called for a rule.
 SHAPE = "#"
 _SSN = b"000-00-0000"
 # Without one of these nothing leads from a name to a value.
-_LEADS = re.compile(r"[ =:\"'>\n\t]")
+_LEADS = re.compile(r"[ =:\"'>,(\n\t]")
 _PIECE = re.compile(r"[a-z0-9]+[_\-.]")
+_RARE = "~|$@!"
+_LENGTH = re.compile(r"([0-9]+) (.+)")
 _DOTTED = 56
 _BEGINNING = 4
 
@@ -47,40 +67,45 @@ class Prefilter(Generic[Finder]):
     def __init__(self, entries: Iterable[tuple[str, Finder]]) -> None:
         # Looked for in `str`, whose `in` costs a tenth of that of `bytes`.
         self._words: list[tuple[str, list[Finder]]] = []
-        self._marked: list[tuple[str, str, list[Finder]]] = []
-        self._starts: dict[bytes, list[Finder]] = {}
-        self._inside: list[tuple[bytes, list[Finder]]] = []
-        self._pieces: dict[bytes, list[tuple[bytes, list[Finder]]]] = {}
+        self._gated: dict[str, list[tuple[str, list[Finder]]]] = {}
+        self._starts: dict[bytes, list[tuple[int, bytes, list[Finder]]]] = {}
+        self._inside: list[tuple[str, list[Finder]]] = []
+        self._pieces: dict[bytes, list[tuple[str, list[Finder]]]] = {}
         self._shapes: dict[str, list[Finder]] = {}
         places: dict[str, list[Finder]] = {}
         for literal, finder in entries:
             places.setdefault(literal, []).append(finder)
-        for literal, finders in places.items():
+        for literal, finders in sorted(places.items(), key=lambda place: len(place[0])):
             self._file(literal, finders)
         self._prefixes = frozenset(self._pieces)
-        self._beginnings = frozenset(self._starts)
 
     def _file(self, literal: str, finders: list[Finder]) -> None:
-        data = literal.encode()
+        length = _LENGTH.fullmatch(literal)
+        gate, marked, fixed = literal.rpartition("&")
         if not literal:
-            self._marked.append(("", "", finders))
-        elif literal[:1] == "#":
+            self._gated.setdefault("", []).append(("", finders))
+        elif literal[0] == SHAPE:
             self._shapes[literal] = finders
-        elif literal[:1] == " ":
-            for start in _beginnings(data[1:]):
-                self._starts.setdefault(start, []).extend(finders)
-        elif literal[:1] == "+":
-            self._inside.append((data[1:], finders))
-        elif literal[:1] == "=" or _PIECE.match(literal):
-            piece = data[1:] if literal[:1] == "=" else re.split(b"[_.-]", data)[0]
-            fixed = piece if literal[:1] == "=" else data
+        elif length:
+            self._file_start(int(length.group(1)), length.group(2).encode(), finders)
+        elif literal[0] == "+":
+            self._inside.append((literal[1:], finders))
+        elif marked:
+            self._gated.setdefault(gate, []).append((fixed, finders))
+        elif literal[0] == "!":
+            self._gated.setdefault(_gate(literal[1:]), []).append((literal[1:], finders))
+        elif literal[0] == "=" or _PIECE.match(literal):
+            fixed = literal.lstrip("=")
+            piece = re.split("[_.-]", fixed)[0].encode()
             self._pieces.setdefault(piece, []).append((fixed, finders))
-        elif literal[1:2] == "&" and literal[0] != "!":
-            self._marked.append((literal[0], literal[2:], finders))
-        elif literal[:1] == "!":
-            self._marked.append((_rarest(literal[1:]), literal[1:], finders))
         else:
-            self._words.append((literal, finders))
+            within = next((word for word, _ in self._words if word in literal), None)
+            filed = self._words if within is None else self._gated.setdefault(within, [])
+            filed.append((literal, finders))
+
+    def _file_start(self, length: int, start: bytes, finders: list[Finder]) -> None:
+        for beginning in _beginnings(start):
+            self._starts.setdefault(beginning, []).append((length, start, finders))
 
     def choose(self, lowered: str) -> list[tuple[str, Finder]]:
         """The finders that have to look at this text, each with the literal that calls for it.
@@ -88,35 +113,40 @@ class Prefilter(Generic[Finder]):
         Args:
             lowered: The text, its ASCII letters in lower case.
         """
-        found = [e for e in self._words if e[0] in lowered] if _LEADS.search(lowered) else []
-        found += [e[1:] for e in self._marked if e[0] in lowered and e[1] in lowered]
-        chosen = [(literal, finder) for literal, finders in found for finder in finders]
+        found = []
+        if _LEADS.search(lowered):
+            found = [entry for entry in self._words if entry[0] in lowered]
+        for gate, entries in self._gated.items():
+            if gate in lowered:
+                found += [entry for entry in entries if entry[0] in lowered]
         data = lowered.encode("utf-8", "surrogatepass")
-        zeros = data.translate(TO_ZEROS)
-        if _SSN in zeros:
-            chosen += self._by_shape("#ssn")
-        if _FOUR in zeros and any(digits in zeros for digits in DIGITS):
-            chosen += self._by_shape("#digits")
+        kinds = _kinds(data)
+        if _SSN in kinds:
+            found.append((SHAPE, self._shapes.get("#ssn", [])))
+        if any(card in kinds for card in _CARDS):
+            found.append((SHAPE, self._shapes.get("#digits", [])))
         runs = long_runs(data)
         if runs:
-            chosen += self._choose_by_runs(runs)
-        return chosen
+            found += self._choose_by_runs(runs)
+        return [(literal, finder) for literal, finders in found for finder in finders]
 
-    def _choose_by_runs(self, runs: list[bytes]) -> list[tuple[str, Finder]]:
+    def _choose_by_runs(self, runs: list[bytes]) -> list[tuple[str, list[Finder]]]:
         joined = b" ".join(runs)
+        text = joined.decode("ascii")
         pieces = joined.translate(_TO_PIECES).split()
-        found = [entry for entry in self._inside if entry[0] in joined]
+        found = [entry for entry in self._inside if entry[0] in text]
         for piece in self._prefixes.intersection(pieces):
-            found += [entry for entry in self._pieces[piece] if entry[0] in joined]
-        for start in self._beginnings.intersection([piece[:_BEGINNING] for piece in pieces]):
-            found.append((start, self._starts[start]))
-        chosen = [(literal.decode(), finder) for literal, finders in found for finder in finders]
-        if b"." in joined and any(len(run) > _DOTTED and b"." in run for run in runs):
-            chosen += self._by_shape("#dotted")
-        return chosen
-
-    def _by_shape(self, shape: str) -> list[tuple[str, Finder]]:
-        return [(SHAPE, finder) for finder in self._shapes.get(shape, ())]
+            found += [entry for entry in self._pieces[piece] if entry[0] in text]
+        starts = self._starts
+        for piece in [each for each in pieces if each[:_BEGINNING] in starts]:
+            found += [
+                (start.decode(), finders)
+                for length, start, finders in starts[piece[:_BEGINNING]]
+                if len(piece) >= length and piece.startswith(start)
+            ]
+        if "." in text and max(map(len, runs)) > _DOTTED:
+            found.append((SHAPE, self._shapes.get("#dotted", [])))
+        return found
 
 
 def _beginnings(literal: bytes) -> list[bytes]:
@@ -126,19 +156,32 @@ def _beginnings(literal: bytes) -> list[bytes]:
     return [start for one in _ALNUM for start in _beginnings(literal + bytes((one,)))]
 
 
-def _rarest(literal: str) -> str:
-    """The character of the literal to look for first: searching for one takes almost no time."""
-    signs = re.findall(r"[^a-z0-9 ]", literal)
-    return min(signs, key="-._:/=".find) if signs else literal[:1]
+def _gate(literal: str) -> str:
+    """A rare character of the literal: looking for one takes almost no time. Else all of it."""
+    return next((sign for sign in literal if sign in _RARE), literal)
 
 
 def long_runs(data: bytes) -> list[bytes]:
-    """The unbroken runs of characters that keys are made of."""
+    """The unbroken runs of characters that keys are made of, UUIDs left out."""
     marked = data.translate(_TO_RUNS)
-    runs = []
-    start = marked.find(_LONG)
-    while start >= 0:
-        end = marked.find(b" ", start)
-        runs.append(data[start : end if end >= 0 else None])
-        start = marked.find(_LONG, end) if end >= 0 else -1
-    return runs
+    if marked.count(_LONG) * _DENSE > len(marked):
+        runs = [run for run in data.translate(_TO_BLANKS).split() if len(run) >= RUN]
+    else:
+        runs = []
+        start = marked.find(_LONG)
+        while start >= 0:
+            end = marked.find(b" ", start)
+            runs.append(data[start : end if end >= 0 else None])
+            start = marked.find(_LONG, end) if end >= 0 else -1
+    length = len(_UUID)
+    return [run for run in runs if len(run) != length or run.translate(_TO_HEX) != _UUID]
+
+
+def card_places(lowered: str) -> list[int]:
+    """Where a text in ASCII may have the number of a payment card."""
+    return [match.start() for match in _CARD.finditer(_kinds(lowered.encode("ascii")))]
+
+
+def _kinds(data: bytes) -> bytes:
+    """The kinds of its characters, after a blank that stands for the start."""
+    return b" " + data.translate(_TO_KINDS)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Mapping, Sequence
 
+from .checks import is_generated
 from .engine import Engine, Redaction
 from .modes import MODES, REDACTED, Mode, is_mark
 from .names import CARRIERS, Name, NameList
@@ -12,6 +14,9 @@ from .patterns import compile_pattern
 TOO_DEEP = "[TOO DEEP]"
 CYCLE = "[CYCLE]"
 _DEPTH = 32
+# Spans have the names of headers in lower case, in which few keys keep their form.
+_HEADERS = ("http.request.header.", "http.response.header.")
+_LONG_PIECE = re.compile(r"[A-Za-z0-9]{20,}")
 _KNOWN_NAMES = 4096
 _KNOWN_VALUES = 2048
 _SHORT = 128
@@ -137,9 +142,15 @@ class Redactor:
         # What follows a carrier is a text of its own, which may be a key that stands for itself.
         carrier = next((each for each in CARRIERS if name.startswith(each)), "")
         shown = carrier + self._engine.redact(name[len(carrier) :])
+        if carrier in _HEADERS:
+            shown = carrier + _LONG_PIECE.sub(self._hide_generated, shown[len(carrier) :])
         known = self._engine.redact(shown), self._names.find_attribute(name)
         self._known[name] = known
         return known
+
+    def _hide_generated(self, piece: re.Match[str]) -> str:
+        text = piece.group()
+        return self._engine.mode.value(text) if is_generated(text) else text
 
     def _safely(self, value: Any, row: Name | None) -> Any:
         try:

@@ -50,7 +50,10 @@ def examine() -> list[Finding]:
         *_delivery(resolved.config),
     ]
     redactor = Redactor("remove")
-    return [finding._replace(text=redactor.text(finding.text)) for finding in findings]
+    return [
+        each._replace(name=redactor.text(each.name), text=redactor.text(each.text))
+        for each in findings
+    ]
 
 
 def _versions() -> Iterator[Finding]:

@@ -72,10 +72,11 @@ def request_of(spans):
 
 
 def without_what_upstream_leaves_out(request):
-    """Some releases of upstream's encoder name neither a link's state nor a scope's schema."""
+    """Some releases of upstream's encoder leave out a link's state, and most of a scope."""
     for resource_spans in request.resource_spans:
         for scope_spans in resource_spans.scope_spans:
             scope_spans.schema_url = ""
+            del scope_spans.scope.attributes[:]
             for span in scope_spans.spans:
                 for link in span.links:
                     link.trace_state = ""
@@ -118,6 +119,20 @@ def test_a_subclass_is_encoded_as_what_it_is(finished):
 
     (attribute,) = attributes(1, {"c": Colour.RED})
     assert attribute == next(attributes(1, {"c": "red"}))
+
+
+def test_a_scope_is_told_in_full(finished):
+    """Some releases of upstream's encoder leave out its attributes and schema."""
+    scope = InstrumentationScope("n", "1", "https://schema", {"a": 1})
+    span = ReadableSpan("s", finished().context, instrumentation_scope=scope)
+    (scope_spans,) = request_of([span]).resource_spans[0].scope_spans
+    told = scope_spans.scope
+    assert ("n", "1", "https://schema", [("a", 1)]) == (
+        told.name,
+        told.version,
+        scope_spans.schema_url,
+        [(pair.key, pair.value.int_value) for pair in told.attributes],
+    )
 
 
 def test_spans_of_one_origin_share_its_description(finished):

@@ -447,7 +447,7 @@ class Failing:
         return self._use(dict(value))
 
 
-@pytest.mark.parametrize("at", range(9))
+@pytest.mark.parametrize("at", range(11))
 def test_a_filter_that_fails_anywhere_lets_nothing_through(at, tracked, capsys):
     """The span leaves without any text, and one line says so without quoting it."""
     loaded_span(tracked)
@@ -464,7 +464,20 @@ def test_the_failing_filter_was_asked_for_everything(tracked):
     loaded_span(tracked)
     filters = Failing(100)
     tracked.run(Pipeline(last=Redact(filters), resource=RESOURCE))
-    assert 9 == 100 - filters.left
+    assert 11 == 100 - filters.left
+
+
+@pytest.mark.parametrize("attributes", [None, {"note": KEY, "token": "abcdefghijkl"}])
+def test_scopes_are_filtered(tracked, export, attributes):
+    """What the program calls itself where it asks for a tracer, its schema's address included."""
+    try:
+        tracer = tracked.provider.get_tracer(f"app {KEY}", KEY, f"https://h/?k={KEY}", attributes)
+    except TypeError:
+        pytest.skip("this SDK's scopes have no attributes")
+    tracer.start_span("own").end()
+    scope = only(export()).instrumentation_scope
+    assert "app sk-p***5678" == scope.name
+    assert [] == [text for text in (KEY, "abcdefghijkl") if text in repr(scope.to_json())]
 
 
 # in order

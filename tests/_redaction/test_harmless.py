@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import base64
+import enum
 import hashlib
+import importlib
+import json
+import pkgutil
 import uuid
+from pathlib import Path
 
 import pytest
 
+from lupis_instrument import _names
+from lupis_instrument._llm import catalog as prices_catalog
 from lupis_instrument._redaction import MODES, Redactor
 
 NAMES = [
@@ -152,6 +159,36 @@ IDS = [
 ]
 HARMLESS = [*NAMES, *MODELS, *URLS, *HEADERS, *SENTENCES, *IDS]
 REDACTOR = Redactor()
+CATALOG = Path(prices_catalog.__file__).with_name("catalog.jsonl")
+
+
+def semantic_conventions():
+    """Every attribute's name and every well-known value of the conventions that are installed."""
+    for package in (
+        "opentelemetry.semconv.attributes",
+        "opentelemetry.semconv._incubating.attributes",
+    ):
+        folder = importlib.import_module(package)
+        for module in pkgutil.iter_modules(folder.__path__):
+            for name, item in vars(importlib.import_module(f"{package}.{module.name}")).items():
+                if name.isupper() and isinstance(item, str):
+                    yield item
+                elif isinstance(item, type) and issubclass(item, enum.Enum):
+                    yield from (str(member.value) for member in item)
+
+
+def catalog_texts(value):
+    """Every text in the catalogue of models: names, providers, patterns."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (dict, list)):
+        for item in (*value, *(value.values() if isinstance(value, dict) else ())):
+            yield from catalog_texts(item)
+
+
+def own_names():
+    """All attributes and variables that we name."""
+    return (item for name, item in vars(_names).items() if name.isupper() and isinstance(item, str))
 
 
 def test_there_are_enough():
@@ -174,3 +211,28 @@ def test_attributes_are_the_same_objects(mode):
     filtered = Redactor(mode).attributes(attributes)
     assert attributes == filtered
     assert [n for n, v in attributes.items() if n != "list" and filtered[n] is not v] == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("source", "least"),
+    [
+        (semantic_conventions, 300),
+        (own_names, 40),
+        (lambda: catalog_texts([*map(json.loads, CATALOG.read_text("utf-8").splitlines())]), 1000),
+    ],
+    ids=["conventions", "own", "models"],
+)
+def test_names_that_are_defined_stay(source, least, mode):
+    """Attributes' names, their well-known values, and models' names: as texts and as values."""
+    texts = sorted(set(source()))
+    redactor = Redactor(mode)
+    assert least <= len(texts)
+    assert [] == [text for text in texts if redactor.text(text) is not text]
+    assert {"note": texts} == redactor.attributes({"note": texts})
+
+
+def test_defined_names_hide_nothing():
+    """No attribute that the conventions or we define hides its value for its name."""
+    names = {name for name in (*semantic_conventions(), *own_names()) if "." in name}
+    assert [] == sorted(name for name in names if REDACTOR.hides(name))

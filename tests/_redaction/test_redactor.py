@@ -7,7 +7,7 @@ import string
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from lupis_instrument._redaction import MODES, RULES, Redaction, Redactor
@@ -22,7 +22,8 @@ FRAGMENTS = [
     '\\"', "\\", "\\n", " ", "\n", "&", "?", "#", "%", "%3D", "%22", "://", "@", "u:p@h", "Bearer ", "Basic ", "sk-", "***",
     "[REDACTED]", "[HASHED]", "[HASH:2dd0e9d5]", "sk-1***5678", "{", "}", "[", "]", "(", ")", "<", ">", ",", ";", "--",
     "4111111111111111", "123-45-6789", "-----BEGIN PRIVATE KEY-----", "eyJ", ".", "\u0130", "\ud800", "é", "a", "0", "1" * 16,
-    "abcdefgh", "A" * 30, "null", "curl -u ", "sig=", KEY,
+    "abcdefgh", "A" * 30, "null", "curl -u ", "sig=", KEY, " is ", "->", ": |\n  ", " value=", "+", "--password", "\u200b", "\uff50",
+    "auth=(", "$", "name", "self.", "pass", "pw", "(", "s3cr3t!", "identified by ", "-----END", "\r\n", "\x00", "\\u0041",
 ]  # fmt: skip
 texts = st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=4), max_size=14).map("".join)
 passwords = st.text(
@@ -80,6 +81,7 @@ def test_any_data_is_taken(data):
 @given(password=passwords, mode=modes)
 def test_planted_password_is_gone(place, password, mode):
     """A password stands in no output, wherever it was."""
+    assume(password not in place)
     shown = REDACTORS[mode].text(place.format(password))
     assert password not in shown
 
@@ -191,6 +193,17 @@ def test_carried_names_are_texts_of_their_own():
     """A key that must stand for itself is found where a prefix of ours precedes it."""
     key = "7hQ2mZx9Kp4LwR.atlasv1." + "a1" * 30
     assert {"lupis.metadata.7hQ2***a1a1": 1} == REDACTOR.attributes({f"lupis.metadata.{key}": 1})
+
+
+@pytest.mark.parametrize(
+    "key", ["AIza" + "Sy7hQ2mZx9Kp4LwR8sTb3NvY6cJd1GfA5eU", "AKIA" + "K7Q2MZX9P4LWR8ST"]
+)
+def test_key_as_the_name_of_a_header(key):
+    """Spans have headers' names in lower case; what looks drawn at random in one is hidden."""
+    name = f"http.request.header.x-{key.lower()}"
+    assert key.lower()[4:-4] not in repr(REDACTOR.attributes({name: ["1"]}))
+    digest = "http.request.header.x-amz-server-side-encryption-customer-key-md5"
+    assert {digest: ["1"]} == REDACTOR.attributes({digest: ["1"]})
 
 
 def test_names_that_hide_are_told():
@@ -317,6 +330,18 @@ HOSTILE = [
     "--token ",
     "x.y-",
     "--token\n",
+    "pass->",
+    "pw={",
+    "token={",
+    "password=a.b(",
+    "password=password)",
+    "pass is ",
+    "eyJ.eyJ.",
+    "sk-sk-sk-",
+    "0000-",
+    "\u200b",
+    "curl -u a:",
+    "NRAL",
 ]
 
 

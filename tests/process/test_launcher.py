@@ -206,12 +206,33 @@ def test_wrong_settings_stop_the_start(lupis_run):
     )
     assert (2, "") == (done.returncode, done.stdout)
     assert [
-        "lupis-run: LUPIS_API_KEY: expected one line of text without control characters",
+        "lupis-run: LUPIS_API_KEY='***': expected one line of text without control characters",
         (
             "lupis-run: LUPIS_REDACTION_MODE='masked': expected mask, remove or hash; did you mean"
             " 'mask'?"
         ),
     ] == done.stderr.splitlines()
+
+
+KEY = "sk-" + "1234567890abcdef" * 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables"),
+    [
+        (["true"], {"LUPIS_REDACTION_MODE": KEY}),
+        (["true"], {"LUPIS_OTLP_ENDPOINT": f"ftp://h/?key={KEY}"}),
+        (["--redaction-mode", KEY, "true"], {}),
+        (["--format", KEY, "--print-env"], {}),
+        ([KEY], {}),
+    ],
+)
+def test_what_is_wrong_is_told_without_secrets(lupis_run, arguments, variables):
+    """A key that went into the wrong setting, or the place of the command, is masked on stderr."""
+    done = lupis_run(*arguments, environ=variables)
+    assert done.returncode
+    assert KEY not in done.stderr
+    assert "sk-1***cdef" in done.stderr
 
 
 def test_a_broken_pattern_stops_the_start(lupis_run):

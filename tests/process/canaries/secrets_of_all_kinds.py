@@ -5,11 +5,14 @@ from __future__ import annotations
 import random
 import re
 import string
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, quote_plus
 
-from lupis_instrument._redaction import NAMES, RULES, Rule
+from lupis_instrument._redaction import NAMES, RULES, Redactor, Rule
 from lupis_instrument._redaction.engine import find_by_rule
+
+if TYPE_CHECKING:
+    from lupis_instrument._redaction.names import Name
 
 SHOWN = 4
 """Characters at each end that mode mask shows."""
@@ -63,18 +66,20 @@ def needles_of(secret: str, fixed: int) -> tuple[str, ...]:
     return tuple(dict.fromkeys([secret, quote(secret, safe=""), quote_plus(secret), *cut]))
 
 
-def name_one(words: str) -> tuple[str, str]:
+def name_one(row: Name) -> tuple[str, str]:
     """A name that hides its value, and a value that no rule for values would find."""
-    chance = random.Random(words)
+    chance = random.Random(row.words)
     value = "".join(chance.choice("ghijkmnpqrstuvwxyz") for _ in range(12))
-    return "_".join(words.split()), value
+    # These count in a text only where the value is no word.
+    drawn = f"{value[:6]}7{value[7:]}" if row.value == "drawn" else value
+    return "_".join(row.words.split()), drawn
 
 
 def names_a_header(canary: Canary) -> bool:
     """Whether a text can be a header's name, which spans have in lower case, and be known there."""
-    rule = next(rule for rule in RULES if rule.id == canary.rule)
-    text = canary.text
-    return bool(re.fullmatch(r"[\w.\-]+", text) and found_by(rule, text.lower()))
+    name = f"http.request.header.{canary.text.lower()}"
+    known = name not in Redactor().attributes({name: ""})
+    return bool(re.fullmatch(r"[\w.\-]+", canary.text) and known)
 
 
 def plant_all() -> list[Canary]:
@@ -84,4 +89,4 @@ def plant_all() -> list[Canary]:
 
 def name_all() -> dict[str, str]:
     """A value of every name that hides its value."""
-    return dict(name_one(row.words) for row in NAMES)
+    return dict(name_one(row) for row in NAMES)

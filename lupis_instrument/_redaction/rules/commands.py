@@ -1,0 +1,113 @@
+"""Secrets on command lines, in SQL and in calls, where no name stands before them."""
+
+from __future__ import annotations
+
+from lupis_instrument._redaction.checks import is_no_placeholder
+
+from .rule import Rule
+
+# In a query, a plus sign stands for the blank.
+_BLANK = r"[\s+]"
+_USER = rf"-(?<=[\s+\"'\[,]-)(?:[uU]|-(?:proxy-)?user)(?:{_BLANK}{{0,4}}|=)(?!<)[\"']?"
+
+COMMAND_RULES: tuple[Rule, ...] = (
+    Rule(
+        "command-user",
+        ("!curl", "!curl"),
+        (
+            _USER + r"[^\s\"':]{0,80}[\"']?:[\"']?(?P<secret>[^\s\"']{3,200})",
+            _USER + r"(?P<secret>[^\s\"':$<]{12,200}):(?=[\s\"']|$)",
+        ),
+        "User and password, or a key alone, on the command line of curl.",
+        (
+            "curl -s -u admin:hunter22 https://x/",
+            "curl https://x \\\n  --user 'me:pa55word'",
+            "curl -U me:pa55word x",
+            "curl+--user+me:pa55word",
+            "curl -u 7hQ2mZx9Kp4LwR8sTb3N: https://x/",
+        ),
+        (
+            "curl -u admin https://x/",
+            "curl/8.4.0",
+            'curl -u "$USER:$PASSWORD" https://x/',
+            "curl -u <user:password> https://x/",
+            "curl --user neo4j:[PASSWORD] https://x/",
+        ),
+        is_no_placeholder,
+        concealed=True,
+    ),
+    Rule(
+        "command-bearer",
+        ("--oauth2-bearer",),
+        (rf"--oauth2-bearer(?:{_BLANK}|=){{1,4}}[\"']?(?P<secret>[^\s\"']{{3,4096}})",),
+        "Bearer tokens on the command line of curl.",
+        ('curl --oauth2-bearer "eZs2fjkjD8hUcsQ37b8z==" https://x/',),
+        ("see --oauth2-bearer",),
+        concealed=True,
+    ),
+    Rule(
+        "command-password",
+        ("sshpass",),
+        (rf"sshpass{_BLANK}{{1,4}}-p{_BLANK}{{0,4}}[\"']?(?P<secret>[^\s\"']{{3,200}})",),
+        "Passwords on the command line of sshpass.",
+        ("sshpass -p hunter22 ssh me@host", "sshpass+-p+hunter22", "sshpass -p'hunter22' ssh x"),
+        ("sshpass -f file ssh me@host", 'sshpass -p "$PASSWORD" ssh x'),
+        is_no_placeholder,
+        concealed=True,
+    ),
+    Rule(
+        "auth-pair",
+        ("auth",),
+        (
+            (
+                r"auth\s{0,2}(?:=\s{0,2})?\(\s{0,4}[bru]?[\"'][^\"'\n]{0,80}[\"'],\s{0,4}"
+                r"[bru]?(?P<a>[\"'])(?P<secret>[^\"'\n]{3,200})(?P=a)"
+            ),
+        ),
+        "User and password in the call of an HTTP client.",
+        ('get(url, auth=("me", "hunter22"))', "HTTPBasicAuth('me', 'hunter22')"),
+        ('get(url, auth=("me", password))', "auth(1, 2)"),
+        is_no_placeholder,
+        concealed=True,
+        fold=True,
+    ),
+    Rule(
+        "secure-string",
+        ("convertto-securestring",),
+        (
+            (
+                rf"convertto-securestring{_BLANK}{{1,4}}(?:-[a-z]{{1,16}}{_BLANK}{{1,4}}){{0,4}}"
+                r"(?P<a>[\"'])(?P<secret>[^\"'\n]{1,200})(?P=a)"
+            ),
+        ),
+        "Passwords in PowerShell.",
+        (
+            'ConvertTo-SecureString "P4ss word" -AsPlainText',
+            "ConvertTo-SecureString -AsPlainText -Force -String 'P4ss word'",
+            "ConvertTo-SecureString+'P4ss+word'",
+        ),
+        ("ConvertTo-SecureString $value",),
+        concealed=True,
+        fold=True,
+    ),
+    Rule(
+        "sql-password",
+        ("identified",),
+        (
+            (
+                rf"identified{_BLANK}{{1,4}}"
+                rf"(?:with{_BLANK}{{1,4}}[\"'`]?\w{{1,40}}[\"'`]?{_BLANK}{{1,4}})?by{_BLANK}{{1,4}}"
+                rf"(?:password{_BLANK}{{1,4}})?(?P<a>[\"'])(?P<secret>[^\"'\n]{{1,200}})(?P=a)"
+            ),
+        ),
+        "Passwords in SQL.",
+        (
+            "CREATE USER a IDENTIFIED BY 'hunter2'",
+            "ALTER USER a IDENTIFIED WITH mysql_native_password BY 'hunter2'",
+            "CREATE+USER+a+IDENTIFIED+BY+'hunter2'",
+        ),
+        ("the plant was identified by its leaves",),
+        concealed=True,
+        fold=True,
+    ),
+)

@@ -1,0 +1,99 @@
+"""Keys and tokens of what software is built, kept and shipped with."""
+
+from __future__ import annotations
+
+from lupis_instrument._redaction.checks import has_digit
+
+from .rule import ALNUM, HEX, LOWER, PIECE, UPPER, UUID, UUID_FORM, Rule, key
+
+CODE_RULES: tuple[Rule, ...] = (
+    key(
+        "github",
+        "GitHub tokens: https://github.blog/changelog/2021-03-31-authentication-token-format-updates",
+        "ghp_ gho_ ghu_ ghs_ ghr_",
+        r"[A-Za-z0-9_\-]{20,}(?:\.[A-Za-z0-9_\-]{10,}){0,2}",
+    ),
+    key("github-fine-grained", "GitHub fine-grained tokens", "github_pat_", r"[A-Za-z0-9_]{20,}"),
+    key(
+        "gitlab",
+        "GitLab tokens: https://docs.gitlab.com/security/tokens",
+        "glpat- gldt- glrt- glrtr- glptt- glft- glimt- glagent- gloas- glcbt- glffct- glsoat-",
+        r"[A-Za-z0-9_\-]{16,}(?:\.[A-Za-z0-9_\-.]{2,60})?",
+    ),
+    key(
+        "gitlab-runner",
+        "GitLab runner registration tokens",
+        "GR1348941",
+        r"[A-Za-z0-9_\-]{16,}(?:\.[A-Za-z0-9_\-.]{2,60})?",
+    ),
+    key(
+        "bitbucket",
+        "Bitbucket app passwords and HTTP access tokens",
+        "ATBB BBDC-",
+        r"[A-Za-z0-9_=+/\-]{24,}",
+    ),
+    key("atlassian", "Atlassian API tokens", "ATATT3 ATCTT3", r"[A-Za-z0-9_=\-]{20,}"),
+    key("npm", "npm access tokens", "npm_"),
+    Rule(
+        "npmrc",
+        ("!:_",),
+        (r":_(?:authtoken|auth|password)\s{0,4}=\s{0,4}[\"']?(?P<secret>[^\s\"']{8,})",),
+        "Registry credentials of .npmrc files.",
+        (f"//npm.example.com/:_authToken={UUID}", f"//r.example/:_auth=dXNlcjpw{ALNUM[:8]}"),
+        ("//npm.example.com/:_authToken=", ":_author=somebody"),
+        fold=True,
+    ),
+    key("pypi", "PyPI upload tokens", "pypi-", r"[A-Za-z0-9_\-]{50,}", ALNUM[:80]),
+    key("rubygems", "RubyGems keys", "rubygems_", PIECE, HEX[:48]),
+    key("clojars", "Clojars deploy tokens", "CLOJARS_", PIECE, HEX[:60]),
+    key("nuget", "NuGet keys", "oy2", r"[a-z0-9]{43}(?![\w\-])", LOWER[:43]),
+    key(
+        "circleci",
+        "CircleCI tokens",
+        "CCIPAT_ CCIPRJ_",
+        r"[A-Za-z0-9]{22}_[0-9a-f]{40}",
+        f"{ALNUM[:22]}_{HEX[:40]}",
+    ),
+    key("sonarqube", "SonarQube tokens", "sqp_ squ_ sqa_", r"[0-9a-f]{40}(?![\w])", HEX[:40]),
+    key(
+        "sourcegraph",
+        "Sourcegraph tokens",
+        "sgp_ sgd_",
+        r"(?:[A-Za-z0-9\-]{1,20}_)?[0-9A-Za-z]{40,64}",
+        HEX[:40],
+    ),
+    key("artifactory", "JFrog Artifactory keys", "AKCp", r"[A-Za-z0-9_\-]{10,}", ALNUM[:69]),
+    key("artifactory-older", "JFrog Artifactory keys", "AKC", PIECE, ALNUM[:69])._replace(
+        check=has_digit
+    ),
+    key(
+        "jfrog-reference",
+        "JFrog reference tokens",
+        "cmVmd",
+        r"[A-Za-z0-9]{59}(?![A-Za-z0-9])",
+        ALNUM[:59],
+    ),
+    key("octopus", "Octopus Deploy keys", "API-", r"[A-Z0-9]{26}(?![\w\-])", UPPER[:26]),
+    key("launchdarkly", "LaunchDarkly keys", "api- sdk- mob-", UUID_FORM, UUID),
+    key(
+        "harness",
+        "Harness tokens",
+        "pat. sat.",
+        r"[A-Za-z0-9_\-]{22}\.[0-9A-Za-z]{24}\.[A-Za-z0-9]{20,}",
+        f"{ALNUM[:22]}.{HEX[:24]}.{ALNUM[:20]}",
+    ),
+    key("infracost", "Infracost keys", "ico-", r"[A-Za-z0-9]{32}(?![\w\-])", ALNUM[:32]),
+    key("prefect", "Prefect keys", "pnu_ pnb_"),
+    key(
+        "postman",
+        "Postman keys",
+        "PMAK- PMAT-",
+        r"[A-Za-z0-9]{20,26}(?:-[0-9a-f]{30,40})?",
+        f"{HEX[:24]}-{HEX[:34]}",
+    ),
+    key("readme", "ReadMe keys", "rdme_", r"[A-Za-z0-9]{40,}", LOWER[:70]),
+    key("wundergraph", "WunderGraph keys", "cosmo_", PIECE, HEX[:32]),
+    key("wakatime", "WakaTime keys", "waka_", UUID_FORM, UUID),
+    key("adobe", "Adobe client secrets", "p8e-", r"[A-Za-z0-9_\-]{32}(?![\w\-])", ALNUM[:32]),
+    key("intra42", "42 Intra client secrets", "s-s4t2ud- s-s4t2af-", PIECE, HEX[:64]),
+)

@@ -1,0 +1,288 @@
+"""Secrets that belong to no one service: schemes, key formats, addresses, commands, numbers."""
+
+from __future__ import annotations
+
+from lupis_instrument._redaction.checks import (
+    has_digit,
+    is_credential,
+    is_encoded_key,
+    is_generated,
+    is_private_der,
+    passes_luhn,
+)
+
+from .rule import ALNUM, BEFORE_NAME, HEX, UUID, Rule, begin, key
+
+GENERAL_RULES: tuple[Rule, ...] = (
+    Rule(
+        "bearer",
+        ("bearer",),
+        (r"bearer(?<![a-z0-9]bearer)(?:\s|\+|%20|:){1,4}[a-z0-9_\-.~+/]{6,}={0,2}",),
+        "HTTP bearer tokens: RFC 6750.",
+        (f"Bearer {ALNUM[:20]}", f"authorization=bearer+{HEX[:32]}"),
+        ('Bearer realm="api"', "bearer of good news", "Bearer authentication is required"),
+        is_credential,
+        fold=True,
+    ),
+    Rule(
+        "basic",
+        ("basic",),
+        (r"basic(?<![a-z0-9]basic)(?:\s|\+|%20){1,8}[a-z0-9+/_\-]{8,}={0,2}(?![a-z0-9])",),
+        "HTTP basic credentials, user and password in base64: RFC 7617.",
+        ("Basic dXNlcjpzM2NyZXQ=", "Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
+        ('Basic realm="api"', "basic authentication", "Basic understanding of things"),
+        is_credential,
+        fold=True,
+    ),
+    Rule(
+        "json-web-token",
+        ("4 eyj",),
+        (
+            begin("eyJ", r"A-Za-z0-9_\-")
+            + r"[A-Za-z0-9_\-]{8,}\.(?:eyJ[A-Za-z0-9_\-]{16,}(?![A-Za-z0-9_\-.])"
+            + r"|[A-Za-z0-9_\-]{4,}\.[A-Za-z0-9_\-]*(?:\.[A-Za-z0-9_\-]+){0,2})",
+        ),
+        "JSON Web Tokens, signed, encrypted, or cut off before the signature: RFC 7519, RFC 7516.",
+        (
+            f"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.{ALNUM[:43]}",
+            "eyJhbGciOiJub25lIn0.eyJzdWIiOiIxMjM0In0",
+        ),
+        ("eyJhbGciOiJIUzI1NiJ9", "eyJhbGciOiJIUzI1NiJ9.eyJz"),
+    ),
+    Rule(
+        "json-web-token-like",
+        ("!.ey",),
+        (
+            begin("ey", BEFORE_NAME)
+            + r"[A-Za-z0-9_\-]{17,}\.ey[A-Za-z0-9_\-]{17,}(?:\.[A-Za-z0-9_\-]{0,1024}={0,2})?",
+        ),
+        "JSON Web Tokens whose JSON begins with a blank or a line end.",
+        (f"ewogICJhbGciOiAiSFMyNTYi.eyAic3ViIjogIjEyMzQi.{ALNUM[:43]}".replace("ew", "ey", 1),),
+        ("eye.eyebrow", f"key{ALNUM[:20]}.ey{ALNUM[:20]}"),
+        has_digit,
+    ),
+    key(
+        "json-web-token-base64",
+        "JSON Web Tokens in base64 once more",
+        "ZXlK",
+        r"[A-Za-z0-9+/]{40,}={0,2}",
+        ALNUM[:80],
+    ),
+    Rule(
+        "json-web-key",
+        ("!kty",),
+        (r"\"(?:d|k|p|q|dp|dq|qi)\\?\"\s{0,4}:\s{0,4}\\?\"(?P<secret>[A-Za-z0-9_\-]{16,})\\?\"",),
+        "The private members of JSON Web Keys: RFC 7518, section 6.",
+        (f'{{"kty":"EC","crv":"P-256","d":"{ALNUM[:43]}"}}',),
+        (f'{{"kty":"EC","crv":"P-256","x":"{ALNUM[:43]}"}}',),
+    ),
+    key(
+        "paseto",
+        "PASETO tokens",
+        " ".join(f"v{n}.{p}." for n in "1234" for p in ("local", "public")),
+        r"[A-Za-z0-9_\-]{20,}(?:\.[A-Za-z0-9_\-]+)?",
+        ALNUM[:80],
+    ),
+    key(
+        "paserk",
+        "PASERK keys",
+        " ".join(
+            f"k{n}.{p}."
+            for n in "1234"
+            for p in (
+                "local",
+                "secret",
+                "local-wrap.pie",
+                "secret-wrap.pie",
+                "local-pw",
+                "secret-pw",
+            )
+        ),
+        r"[A-Za-z0-9_\-]{16,}",
+        ALNUM[:43],
+    ),
+    Rule(
+        "der-private-key",
+        ("60 mii", "60 mig", "60 mhcc", "60 mhqc", "60 mc4c"),
+        tuple(
+            begin(start) + r"[A-Za-z0-9+/]{56,}={0,2}"
+            for start in ("MII", "MIG", "MHcC", "MHQC", "MC4C")
+        ),
+        "Private keys in DER, in base64: RFC 5958, RFC 8017, RFC 5915.",
+        (
+            f"MIIEvQIBADANBgkqhkiG9w0BAQEFAASC{ALNUM[:100]}",
+            f"MC4CAQAwBQYDK2VwBCIEI{ALNUM[:43]}=",
+        ),
+        (f"MIIDdzCCAl+gAwIBAgIEAgAAuTANBgkq{ALNUM[:100]}", f"MIIB{ALNUM[:100]}"),
+        is_private_der,
+    ),
+    key("ntlm", "NTLM messages", "TlRMTVNTUAA", r"[A-Za-z0-9+/_\-]{20,}={0,2}", ALNUM[:60]),
+    Rule(
+        "private-key",
+        ("private key", "private+key"),
+        (
+            (
+                r"(?:-{4,5} ?)?BEGIN[ +](?:[A-Z0-9]{1,12}[ +]){0,4}PRIVATE[ +]KEY(?:[ +]BLOCK)?"
+                r"(?: ?-{4,5})?"
+                r"(?:(?!-----END|---- END)[^\"'`<>{}]){0,16384}"
+                r"(?:-{4,5} ?END [A-Z0-9 ]{1,60}-{4,5})?"
+            ),
+        ),
+        "Private keys in PEM and PGP armour: RFC 7468, RFC 9580. What was cut off counts, too.",
+        (
+            f"-----BEGIN PRIVATE KEY-----\n{ALNUM[:64]}==\n-----END PRIVATE KEY-----",
+            f'{{"k": "-----BEGIN RSA PRIVATE KEY-----\\n{ALNUM[:64]}\\n"}}',
+            f"-----BEGIN PGP PRIVATE KEY BLOCK-----\n\n{ALNUM[:64]}",
+        ),
+        (
+            "-----BEGIN CERTIFICATE-----\nMIIB",
+            "-----BEGIN PUBLIC KEY-----\nMIIB",
+            "the private key",
+        ),
+    ),
+    Rule(
+        "private-key-base64",
+        ("14 ls0tls1crudjti",),
+        (begin("LS0tLS1CRUdJTi") + r"[A-Za-z0-9+/]{60,}={0,2}",),
+        "Private keys in PEM, in base64 once more, as Kubernetes keeps them.",
+        (f"LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0tCk1JSUV2{ALNUM[:80]}",),
+        (f"LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUV2{ALNUM[:80]}",),
+        is_encoded_key,
+    ),
+    Rule(
+        "putty-key",
+        ("putty-user-key-file-",),
+        (r"PuTTY-User-Key-File-[23](?![A-Za-z0-9])[^\"'`<>{}]{0,8192}",),
+        "Private keys in PuTTY's format.",
+        (f"PuTTY-User-Key-File-2: ssh-rsa\nEncryption: none\nPrivate-Lines: 1\n{ALNUM[:60]}",),
+        ("PuTTY-User-Key-File-Format",),
+    ),
+    Rule(
+        "url-password",
+        ("@&://",),
+        (
+            (
+                r"://[^\s/?#\"'<>@:\\]{0,256}:(?![0-9]{1,5}[/?#\s])(?P<secret>[^\s\"'<>\\]{1,256}?)"
+                r"@(?=[\w.\[\-]{1,253}(?:[:/?#\s\"'`<>,;)\]}\\]|$))"
+            ),
+        ),
+        "Passwords in addresses: RFC 3986, section 3.2.1.",
+        (
+            "postgres://app:s3cr3t@db/x",
+            "redis://:hunter2@localhost:6379/0",
+            "https://u:p%40ss@host/",
+        ),
+        ("https://host:8080/@scope/name", "https://user@host/", "http://host:80?mail=a@b.c"),
+        concealed=True,
+    ),
+    Rule(
+        "signature",
+        ("sig&sig=", "sig&signature="),
+        (r"sig(?<![a-z0-9]sig)(?:nature)?=[\"']?(?P<secret>[a-z0-9%+/=_\-.~]{16,})",),
+        "What signs an address or a request (Azure SAS, AWS, Google): who has it may repeat it.",
+        (f"https://x/?sv=1&sig={ALNUM[:30]}%3D", f"X-Amz-Signature={HEX[:64]}"),
+        ("sig=short", f"design={ALNUM[:30]}"),
+        fold=True,
+    ),
+    Rule(
+        "authorization-code",
+        ("!code=",),
+        (r"[?&]code=(?P<secret>[a-z0-9%+/=_\-.~]{20,})",),
+        "OAuth 2.0 authorization codes (RFC 6749, section 4.1) and keys of Azure Functions.",
+        (
+            f"https://x/cb?code={ALNUM[:40]}&state=1",
+            f"https://f.example/api?x=1&code={ALNUM[:50]}==",
+        ),
+        ("https://x/?code=404", "https://x/?code=validation_error"),
+        has_digit,
+        fold=True,
+    ),
+    Rule(
+        "generated-key",
+        ("key",),
+        (
+            (
+                r"key(?<!public.key)(?<!publickey)(?<!cache.key)(?<!cachekey)"
+                r"(?<!websocket.key)(?<!idempotency.key)"
+                r"(?<!idempotencykey)(?<!partition.key)(?<!primary.key)(?<!sort.key)(?<!routing.key)(?<!object.key)"
+                r"\\{0,4}[\"'`]?\s{0,4}[:?]{0,2}(?:=>?|:)\s{0,4}\\{0,4}[\"'`]?(?P<secret>[a-z0-9+/_\-]{20,}={0,2})(?![\w.%])"
+            ),
+        ),
+        "Whatever else is called a key and looks drawn at random.",
+        (f"ALGOLIA_KEY={HEX[:32]}", f'"mapsKey": "{ALNUM[:39]}"', f"?key={ALNUM[:32]}"),
+        ("key=some_long_configuration_name_here", f"cache_key={HEX[:40]}", f'"key": "{UUID}"'),
+        is_generated,
+        fold=True,
+    ),
+    Rule(
+        "generated-auth",
+        ("auth",),
+        (
+            r"auth\\{0,4}[\"'`]?\s{0,4}[:?]{0,2}(?:=>?|:)\s{0,4}\\{0,4}[\"'`]?(?P<secret>[a-z0-9+/_\-]{20,}={0,2})(?![\w.%])",
+        ),
+        "Whatever is called auth and looks drawn at random.",
+        (f"x-auth: {ALNUM[:32]}", f'"auth": "{HEX[:40]}"'),
+        ("auth: required_for_this_endpoint", "auth=none"),
+        is_generated,
+        fold=True,
+    ),
+    Rule(
+        "generated-secret",
+        ("token", "secret", "pass", "pwd"),
+        tuple(
+            word + r"(?![a-z0-9_])(?!\r?\n[a-z0-9])(?:\s{1,4}string\s{0,4}=)?[\s(,>|:=\"'`]{1,12}"
+            r"(?P<secret>[a-z0-9+/_\-]{16,}={0,2})(?![\w.%])"
+            for word in (
+                "token(?<!public.token)(?<!publictoken)",
+                "secret",
+                "pass(?:w(?:or)?d|phrase)",
+                "pwd",
+            )
+        ),
+        "What looks drawn at random and follows such a word without being assigned to it.",
+        (
+            f"invalid token {HEX[:32]}",
+            f"client.setToken('{ALNUM[:24]}')",
+            f"password >\n {ALNUM[:24]}",
+        ),
+        (f"tokens {HEX[:32]}", "secret and_many_other_words_after_it", f"token for {HEX[:32]}"),
+        is_generated,
+        fold=True,
+    ),
+    Rule(
+        "url-token",
+        ("@&://",),
+        (r"://(?P<secret>[a-z0-9_\-]{20,256})@(?=[\w.\[\-])",),
+        "Tokens in addresses, where the user's name would be.",
+        (f"https://{HEX[:40]}@git.example/x.git",),
+        ("https://somebody.with-a-name@git.example/",),
+        is_generated,
+        fold=True,
+    ),
+    Rule(
+        "card-number",
+        ("#digits",),
+        (
+            (
+                r"[2-6](?<![\w.\-].)(?:(?:(?<=4)\d{3}|(?<=5)[1-5]\d\d|(?<=2)(?:2[2-9]|[3-6]\d|7[01])\d"
+                r"|(?<=6)(?:011|4[4-9]\d|[25]\d\d)|(?<=3)5[2-8]\d)"
+                r"(?P<a>[ +\-]?)\d{4}(?P=a)\d{4}(?P=a)\d{4}"
+                r"|(?<=3)[47]\d\d(?P<b>[ +\-]?)\d{6}(?P=b)\d{5}"
+                r"|(?<=3)(?:0[0-5]|[68]\d)\d(?P<c>[ +\-]?)\d{6}(?P=c)\d{4})(?![\w\-]|\.\d)"
+            ),
+        ),
+        "Payment card numbers by their issuers' ranges (ISO/IEC 7812), check digit verified.",
+        ("4111111111111111", "5555 5555 5555 4444", "378282246310005", "6011-1111-1111-1117"),
+        ("4111111111111112", "1732459871234567", "0.4111111111111111", "4111111111111111a"),
+        passes_luhn,
+    ),
+    Rule(
+        "us-ssn",
+        ("#ssn",),
+        (r"[0-8](?<![\w.\-].)\d\d(?<!000)(?<!666)-(?!00)\d\d-(?!0000)\d{4}(?![\w\-]|\.\d)",),
+        "US social security numbers, as the Social Security Administration issues them.",
+        ("123-45-6789", "ssn is 536-22-1234"),
+        ("000-12-3456", "987-65-4321", "123-45-67890", "2024-01-2024"),
+        concealed=True,
+    ),
+)

@@ -1,0 +1,53 @@
+"""Keys and tokens of what programs are watched with."""
+
+from __future__ import annotations
+
+from .rule import ALNUM, HEX, UPPER, Rule, key
+
+WATCH_RULES: tuple[Rule, ...] = (
+    key(
+        "grafana",
+        "Grafana tokens",
+        "glc_ glsa_",
+        r"[A-Za-z0-9+/_\-]{20,}={0,2}(?:_[A-Fa-f0-9]{8})?",
+    ),
+    key("grafana-legacy", "Grafana API keys", "eyJrIjoi", r"[A-Za-z0-9+/]{40,}={0,3}", ALNUM[:70]),
+    key("sentry", "Sentry tokens", "sntrys_ sntryu_", r"[A-Za-z0-9+/=_\-]{20,}", HEX[:64]),
+    key(
+        "new-relic",
+        "New Relic keys",
+        "NRAA- NRAK- NRBR- NRII- NRIQ- NRJS- NRRA- NRSP-",
+        r"[A-Za-z0-9_\-]{16,}",
+        UPPER[:32],
+    ),
+    key(
+        "dynatrace",
+        "Dynatrace tokens",
+        " ".join(f"dt0{kind}{number:02}." for kind in "acs" for number in range(1, 21)),
+        r"[A-Za-z0-9]{8,24}\.[A-Za-z0-9]{64}(?![\w])",
+        f"{UPPER[:24]}.{UPPER[:64]}",
+    ),
+    Rule(
+        "new-relic-license",
+        ("+nral",),
+        (r"NRAL(?![A-Za-z0-9])(?<=(?<![A-Za-z0-9])(?P<head>[0-9A-Za-z]{36})NRAL)",),
+        "New Relic license keys end with NRAL.",
+        (f"eu01xx{HEX[:26]}FFFFNRAL", f"{HEX[:36]}NRAL"),
+        (f"{HEX[:20]}NRAL", f"{HEX[:40]}NRAL"),
+    ),
+    key("posthog", "PostHog keys", "pha_ phc_ phr_ phs_ phx_"),
+    key(
+        "mapbox",
+        "Mapbox tokens",
+        "sk.eyJ pk.eyJ",
+        r"[A-Za-z0-9_\-]{20,}\.[A-Za-z0-9_\-]{20,}",
+        f"{ALNUM[:60]}.{ALNUM[:22]}",
+    ),
+    key(
+        "mapbox-older",
+        "Mapbox tokens",
+        "pk. sk.",
+        r"[A-Za-z0-9]{60}\.[A-Za-z0-9]{22}(?![\w\-])",
+        f"{ALNUM[:60]}.{ALNUM[:22]}",
+    ),
+)

@@ -1,0 +1,281 @@
+"""Keys and tokens of messengers, shops, payment and other services."""
+
+from __future__ import annotations
+
+from lupis_instrument._redaction.checks import has_digit, is_mixed
+
+from .rule import (
+    ALNUM,
+    BEFORE_NAME,
+    CHAIN,
+    HEX,
+    LOWER,
+    PIECE,
+    UPPER,
+    URLSAFE,
+    UUID,
+    UUID_FORM,
+    Rule,
+    begin,
+    key,
+)
+
+SERVICE_RULES: tuple[Rule, ...] = (
+    key(
+        "slack",
+        "Slack tokens: https://api.slack.com/concepts/token-types",
+        "xoxa- xoxb- xoxc- xoxd- xoxe- xoxo- xoxp- xoxq- xoxr- xoxs- xapp-",
+        r"[A-Za-z0-9%/+\-]{10,}",
+        f"1-{HEX[:10]}-{ALNUM[:24]}",
+    ),
+    Rule(
+        "webhook-url",
+        ("hook",),
+        (
+            (
+                r"hook(?:s\.slack\.com/(?:services|workflows|triggers)/|s\.zapier\.com/hooks/catch/"
+                r"|(?<=/webhook)s/\d{10,24}/|(?<=office\.com/webhook)b2/)"
+                r"(?P<secret>[A-Za-z0-9_@+/\-]{15,})"
+            ),
+        ),
+        "Incoming webhooks: whoever knows the address may post.",
+        (
+            f"https://hooks.slack.com/services/T{UPPER[:8]}/B{UPPER[:8]}/{ALNUM[:24]}",
+            f"https://discord.com/api/webhooks/123456789012345678/{ALNUM[:68]}",
+        ),
+        (
+            "https://hooks.slack.com/services/",
+            "https://discord.com/api/webhooks/123456789012345678",
+        ),
+        fold=True,
+    ),
+    Rule(
+        "discord-bot",
+        ("#dotted",),
+        (
+            r"(?<![A-Za-z0-9_.\-])[MNO][A-Za-z0-9_\-]{23,27}\.[A-Za-z0-9_\-]{6}\.[A-Za-z0-9_\-]{27,45}(?![A-Za-z0-9_.\-])",
+        ),
+        "Discord bot tokens: the bot's id in base64, a time, a signature.",
+        (f"MTIzNDU2Nzg5MDEyMzQ1Njc4.GabcDe.{ALNUM[:38]}",),
+        (
+            f"MTIzNDU2Nzg5MDEyMzQ1Njc4.Gabc.{ALNUM[:38]}",
+            f"Module_name_of_something.method.{'abc_' * 9}abc",
+        ),
+        is_mixed,
+    ),
+    Rule(
+        "telegram-bot",
+        ("!:a",),
+        (r":A(?<=[0-9]{5}:A)(?P<secret>[A-Za-z0-9_\-]{33,35})(?![A-Za-z0-9_\-])",),
+        "Telegram bot tokens: https://core.telegram.org/bots/api#authorizing-your-bot",
+        (
+            f"110201543:AA{ALNUM[:33]}",
+            f"https://api.telegram.org/bot110201543:AA{ALNUM[:33]}/getMe",
+        ),
+        ("110201543:AAshort", f"1102:AA{ALNUM[:33]}", f"110201543:AA{ALNUM[:60]}"),
+    ),
+    key("twilio-key", "Twilio API key SIDs", "SK", r"[0-9A-Za-z]{32}(?![A-Za-z0-9])", HEX[:32]),
+    key(
+        "twilio-account",
+        "Twilio account SIDs, the user names of its basic authentication",
+        "AC",
+        r"[0-9A-Za-z]{32}(?![A-Za-z0-9])",
+        HEX[:32],
+    ),
+    key(
+        "sendgrid",
+        "SendGrid keys",
+        "SG.",
+        r"(?:[A-Za-z0-9_\-]{16,32}\.[A-Za-z0-9_\-]{16,64}|[A-Za-z0-9_\-.=]{66})",
+        f"{ALNUM[:22]}.{ALNUM[:43]}",
+    ),
+    key(
+        "brevo",
+        "Brevo keys",
+        "xkeysib- xsmtpsib-",
+        r"[0-9a-f]{64}-[A-Za-z0-9_\-]{16}",
+        f"{HEX[:64]}-{ALNUM[:16]}",
+    ),
+    key("mailgun", "Mailgun keys", "key- pubkey-", r"[0-9a-z]{32}(?![\w\-])", LOWER[:32])._replace(
+        check=has_digit
+    ),
+    Rule(
+        "mailchimp",
+        (
+            *(f"=us{number}" for number in range(1, 100)),
+            *(f"=us0{number}" for number in range(1, 10)),
+        ),
+        (r"-us(?<=(?<![A-Za-z0-9])(?P<head>[0-9A-Za-z]{32})-us)[0-9]{1,2}(?![\w\-])",),
+        "Mailchimp keys end with their data centre: https://mailchimp.com/developer/marketing/docs/fundamentals",
+        (f"{HEX[:32]}-us6", f"key={HEX[8:40]}-us21"),
+        (f"{HEX[:30]}-us6", f"{HEX[:32]}-use"),
+    ),
+    key(
+        "stripe",
+        "Stripe keys: https://docs.stripe.com/keys",
+        "sk_live_ sk_test_ rk_live_ rk_test_ pk_live_ pk_test_ sk_prod_ rk_prod_",
+        r"[A-Za-z0-9]{10,}",
+    ),
+    key("stripe-webhook", "Stripe webhook secrets", "whsec_"),
+    key(
+        "shopify",
+        "Shopify tokens",
+        "shpat_ shpca_ shppa_ shpss_ shptka_",
+        r"[0-9A-Fa-f]{32}(?![\w])",
+        HEX[:32],
+    ),
+    key(
+        "square",
+        "Square tokens and secrets",
+        "sq0atp- sq0csp- sq0idp- sq0idb- sq0acp-",
+        r"[A-Za-z0-9_\-]{22,43}",
+    ),
+    key(
+        "square-access",
+        "Square access tokens",
+        "EAAA",
+        r"[A-Za-z0-9_\-]{22,60}(?![\w\-])",
+        ALNUM[:60],
+    ),
+    key(
+        "facebook",
+        "Facebook access tokens",
+        "EAA",
+        r"[A-Za-z0-9]{60,}",
+        ALNUM[:160],
+    ),
+    key(
+        "instagram",
+        "Instagram access tokens",
+        "IGQV IGQW IGAA",
+        r"[A-Za-z0-9_\-]{80,}",
+        ALNUM[:120],
+    ),
+    Rule(
+        "facebook-app",
+        ("!|",),
+        (r"\|(?<=[0-9]{12}\|)(?P<secret>[A-Za-z0-9_\-]{24,40})(?![\w\-|])",),
+        "Facebook app access tokens: app id and secret.",
+        (f"access is 1234567890123456|{ALNUM[:27]}",),
+        (f"12345|{ALNUM[:27]}", "1234567890123456|short"),
+    ),
+    key(
+        "braintree",
+        "PayPal Braintree access tokens",
+        "access_token$production$ access_token$sandbox$",
+        r"[0-9a-z]{16}\$[0-9a-z]{32}(?![\w])",
+        f"{LOWER[:16]}${HEX[:32]}",
+    ),
+    key(
+        "flutterwave",
+        "Flutterwave keys",
+        "FLWSECK_TEST- FLWPUBK_TEST- FLWSECK- FLWPUBK-",
+        r"[A-Za-z0-9]{12,}(?:-X)?",
+        HEX[:32],
+    ),
+    key("easypost", "EasyPost keys", "EZAK EZTK", r"[A-Za-z0-9]{54}(?![\w])", ALNUM[:54]),
+    key("woocommerce", "WooCommerce keys", "ck_ cs_", r"[0-9a-f]{40}(?![\w])", HEX[:40]),
+    key(
+        "shippo",
+        "Shippo tokens",
+        "shippo_live_ shippo_test_",
+        r"[0-9A-Fa-f]{40}(?![\w])",
+        HEX[:40],
+    ),
+    key("duffel", "Duffel tokens", "duffel_live_ duffel_test_", URLSAFE, ALNUM[:43]),
+    key(
+        "lob",
+        "Lob and GoCardless keys",
+        "live_ test_ live_pub_ test_pub_",
+        r"[A-Za-z0-9_\-]{31,40}(?![\w\-])",
+        ALNUM[:35],
+        start=BEFORE_NAME,
+    )._replace(check=has_digit),
+    key(
+        "plaid",
+        "Plaid access tokens",
+        "access-sandbox- access-development- access-production-",
+        UUID_FORM,
+        UUID,
+    ),
+    key(
+        "salesforce",
+        "Salesforce session ids",
+        "00D",
+        r"[A-Za-z0-9]{12,15}![A-Za-z0-9._]{20,}",
+        f"{ALNUM[:12]}!{ALNUM[:96]}",
+    )._replace(literals=("!&00d",)),
+    key(
+        "salesforce-consumer",
+        "Salesforce consumer keys",
+        "3MVG",
+        r"[A-Za-z0-9_.]{50,}",
+        ALNUM[:81],
+    ),
+    key("hubspot", "HubSpot private app tokens", "pat-na1- pat-na2- pat-eu1-", UUID_FORM, UUID),
+    key("linear", "Linear keys", "lin_api_ lin_oauth_", PIECE),
+    key(
+        "notion",
+        "Notion tokens",
+        "ntn_ secret_",
+        r"[A-Za-z0-9_\-]{40,}",
+        ALNUM[:46],
+        start=BEFORE_NAME,
+    ),
+    key("figma", "Figma tokens", "figd_ figu_", URLSAFE, CHAIN),
+    key("typeform", "Typeform tokens", "tfp_", r"[A-Za-z0-9_\-.=]{40,}", ALNUM[:59]),
+    key("contentful", "Contentful tokens", "CFPAT-", URLSAFE, ALNUM[:43]),
+    key("frameio", "Frame.io tokens", "fio-u-", r"[A-Za-z0-9_\-=]{20,}", ALNUM[:64]),
+    key("dropbox", "Dropbox access tokens", "sl. sl.u.", r"[A-Za-z0-9_\-=]{77,}", ALNUM[:135]),
+    Rule(
+        "airtable",
+        ("#dotted",),
+        (begin("pat") + r"[A-Za-z0-9]{14}\.[0-9a-f]{64}(?![\w])",),
+        "Airtable personal access tokens.",
+        (f"pat{ALNUM[:14]}.{HEX[:64]}",),
+        (f"pat{ALNUM[:14]}.{HEX[:30]}", "path/to/some.thing.entirely"),
+    ),
+    key("nylas", "Nylas keys", "nyk_v0_"),
+    key("riot", "Riot Games keys", "RGAPI-", UUID_FORM, UUID),
+    key("settlemint", "SettleMint tokens", "sm_aat_ sm_pat_ sm_sat_", r"[A-Za-z0-9]{16,}"),
+    key(
+        "authress",
+        "Authress service client keys",
+        "sc_ ext_ scauth_ authress_",
+        r"[A-Za-z0-9]{5,30}\.[A-Za-z0-9]{4,6}\.acc[_\-][A-Za-z0-9\-]{10,32}\.[A-Za-z0-9+/_=\-]{30,120}",
+        f"{LOWER[:10]}.{LOWER[:5]}.acc-{LOWER[:12]}.{ALNUM[:60]}",
+    ),
+    key("beamer", "Beamer keys", "b_", r"[A-Za-z0-9=_\-]{44}(?![\w\-])", ALNUM[:44])._replace(
+        check=has_digit
+    ),
+    Rule(
+        "maxmind",
+        ("+_mmk",),
+        (r"(?<![\w])[A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk(?![\w])",),
+        "MaxMind license keys.",
+        (f"{ALNUM[:6]}_{ALNUM[:29]}_mmk",),
+        ("some_mmk_or_other_thing",),
+    ),
+    key(
+        "1password-account",
+        "1Password service account tokens",
+        "ops_eyJ",
+        r"[A-Za-z0-9+/_\-]{60,}={0,3}",
+        ALNUM[:200],
+    ),
+    key(
+        "1password-secret",
+        "1Password secret keys",
+        "A3-",
+        r"[A-Z0-9]{6}-(?:[A-Z0-9]{6}-[A-Z0-9]{5}|[A-Z0-9]{11})(?:-[A-Z0-9]{5}){3}(?![\w\-])",
+        f"{UPPER[:6]}-{UPPER[:6]}-{UPPER[:5]}-{UPPER[5:10]}-{UPPER[7:12]}-{UPPER[9:14]}",
+    ),
+    key(
+        "age",
+        "age identities",
+        "AGE-SECRET-KEY-1",
+        r"[A-Z0-9]{58}",
+        "QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L" * 2,
+    )._replace(examples=(f"AGE-SECRET-KEY-1{('QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L' * 2)[:58]}",)),
+    key("clickhouse", "ClickHouse Cloud secrets", "4b1d", r"[A-Za-z0-9]{38}(?![\w])", ALNUM[:38]),
+)

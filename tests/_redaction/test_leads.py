@@ -1,0 +1,61 @@
+"""Names and their values in the notations of programs, data and people, and what only looks like one."""
+
+from __future__ import annotations
+
+import pytest
+
+from lupis_instrument._redaction import MODES, Redactor
+
+REDACTORS = {mode: Redactor(mode) for mode in MODES}
+SECRET = "hunter2x9"
+NOTATIONS = [
+    'dbPassword = "{}"', "DB_PASSWORD := {}", "DB_PASSWORD ::= '{}'", "DB_PASSWORD ?= {}", "password .= '{}'", "password ??= '{}'",
+    'var password string = "{}"', 'let password: &str = "{}";', 'const password: String = "{}"', 'char *password = "{}";',
+    'password <- "{}"', "password->{}", 'config.password -> "{}"', ":password => '{}'", 'password != "{}"', 'if db_password == "{}" {{',
+    "password: |\n  {}", "password: >-\n    {}", "password:\n  '{}'", "<password>{}</password>", "<Password>\n  {}\n</Password>",
+    '<password type="plain">{}</password>', "<a:password>{}</a:password>", '<add key="Password" value="{}" />', '<entry name="password" value="{}"/>',
+    '{{"name": "password",\n     "value": "{}"}}', '{{"password", "{}"}}', '.set("password", "{}")', 'setPassword("{}")',
+    '#define PASSWORD "{}"', "private_key '{}';", 'myapikey1 "{}"', "--password {}", "--password={}", "tool -password {} x", "tool -Password '{}'",
+    "PASSWORD '{}'", "pAsSwOrD={}", "password is {}", "the password was {}", 'pass = "{}"', "user=me pw={}", "creds: {}",
+    "run?cmd=tool+--password+{}", "q=ALTER+USER+a+PASSWORD+'{}'", "q=CREATE+USER+a+IDENTIFIED+BY+'{}'", "q=curl+-u+me:{}+https://h/",
+    "curl -s \\\n  -u me:{} https://h/", 'curl -u "me":"{}" https://h/', "curl -u ':{}' https://h/", 'get(url, auth=("me", "{}"))',
+    "HTTPBasicAuth('me', '{}')", "sshpass -p {} ssh me@h", "pass\u200bword={}", "pass\u00adword={}", "\uff50\uff41\uff53\uff53word={}",
+    "\\u0070assword={}", "password\\u003d{}", "&lt;password&gt;{}&lt;/password&gt;", "%70assword={}", '{{\\"password\\":\\"{}\\"}}',
+]  # fmt: skip
+HARMLESS = [
+    "password = getpass.getpass()", 'password = input("Password: ")', "my_password = foo(hey)", "password = request.json['password']",
+    "login(user=user, password=password)", "$password = $input;", "apiKey: this.apiKey,", "secret = os.environ['SECRET']",
+    "token = await self.get_token()", "token = tokens[0]", "password: str = None", "password: Optional[str] = None,",
+    "def login(user, password: str) -> bool:", "password = fields.CharField(max_length=30)", 'password = ""', "password=$PASSWORD",
+    'password = "${PASSWORD}"', "password={{ password }}", "Authorization: Bearer <your API token>", "Authorization: Bearer $(gcloud token)",
+    "Authorization: Basic ...", "Authorization: Token **********", "curl -u <user:password> https://h/", 'curl -u "$1:$2" https://h/',
+    'curl -u "${user}":"${password}" https://h/', "credentialsId: 'ff083f76-7804-4ef1-80e4-fe975bb9141b'", "PASSWORD_VARIABLE='PASSWORD'",
+    "password is required", "the token was expired", 'get_secret("prod/db")', "unexpected token 'foo'", "publicToken = 5", "pass: 12, fail: 3",
+    'the password "and" the user', "passing -p 8080 and --pass-through", "access_token_url='https://h/oauth/access_token'",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("notation", NOTATIONS)
+def test_value_is_hidden(notation, mode):
+    """Whatever leads from the name to it, nothing of a value is shown."""
+    shown = REDACTORS[mode].text(notation.format(SECRET))
+    assert SECRET not in shown
+    assert "unter2" not in shown
+    assert REDACTORS[mode].text(shown) == shown
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_what_is_no_value_stays(text):
+    """Code, placeholders and sentences come back as the object they were."""
+    assert REDACTORS["mask"].text(text) is text
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\\n", "\\r\\n", "%0A", "%0D%0A", "&#10;"])
+def test_private_key_over_lines(line_end):
+    """A private key goes with all its lines, however these end."""
+    body = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC"
+    lines = ["-----BEGIN PRIVATE KEY-----", body, body[::-1], "-----END PRIVATE KEY-----"]
+    shown = REDACTORS["remove"].text(f"key is {line_end.join(lines)} and so on")
+    assert body[8:24] not in shown
+    assert body[::-1][8:24] not in shown
