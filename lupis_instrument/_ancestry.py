@@ -118,12 +118,12 @@ def llm_above(node: Node | None) -> Node | None:
         node = node.outer if node is not None else None
         if node is None:
             return None
-        if _is_llm(getattr(node.span, "attributes", None) or {}):
+        if is_llm(getattr(node.span, "attributes", None) or {}):
             return node
     return None
 
 
-def _is_llm(attributes: Any) -> bool:
+def is_llm(attributes: Any) -> bool:
     """Tell whether attributes are those of a single LLM call, not of an agent or a workflow."""
     operation = attributes.get(_names.GEN_AI_OPERATION_NAME)
     if operation is not None:

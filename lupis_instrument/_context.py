@@ -52,6 +52,8 @@ class Conversation(NamedTuple):
 EMPTY = Conversation()
 
 _KEY = "lupis-conversation"
+LLM_ONLY = "lupis-llm-only"
+"""Where OpenTelemetry's context says that only calls to LLM APIs are wanted inside."""
 
 
 class ProcessValues:

@@ -12,6 +12,8 @@ import sys
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from lupis_instrument._context import LLM_ONLY
+
 if TYPE_CHECKING:
     from typing import ContextManager
 
@@ -29,7 +31,15 @@ def suppressed() -> bool:
         from opentelemetry.instrumentation.utils import is_instrumentation_enabled
     except ImportError:
         return False  # this thread is importing it
-    return not is_instrumentation_enabled()
+    return not is_instrumentation_enabled() and not _in_llm_span()
+
+
+def _in_llm_span() -> bool:
+    from opentelemetry.trace import get_current_span
+
+    from lupis_instrument._ancestry import is_llm
+
+    return is_llm(getattr(get_current_span(), "attributes", None) or {})
 
 
 def outranked() -> bool:
@@ -54,8 +64,12 @@ def unsuppressed() -> Context:
     """Return the current context without what instrumentors further out have said."""
     from opentelemetry.context import Context, get_current
 
-    words = _words()
-    return Context({key: value for key, value in get_current().items() if key not in words})
+    words, here = _words(), get_current()
+    kept = {key: value for key, value in here.items() if key not in words}
+    if any(here.get(key) for key in _all_words() - words):
+        kept = {key: value for key, value in kept.items() if key not in _all_words()}
+        kept[LLM_ONLY] = True
+    return Context(kept)
 
 
 @lru_cache(maxsize=None)
@@ -68,3 +82,15 @@ def _words() -> frozenset[str]:
 
     with attached(Context()), suppress_http_instrumentation():
         return frozenset(get_current())
+
+
+@lru_cache(maxsize=None)
+def _all_words() -> frozenset[str]:
+    """Return the keys by which both speak."""
+    from opentelemetry.context import Context, get_current
+    from opentelemetry.instrumentation.utils import suppress_instrumentation
+
+    from lupis_instrument._context import attached
+
+    with attached(Context()), suppress_instrumentation():
+        return _words() | frozenset(get_current())

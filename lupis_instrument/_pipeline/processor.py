@@ -18,6 +18,7 @@ from lupis_instrument import _context, _names
 from lupis_instrument._ancestry import Ancestry, llm_above
 from lupis_instrument._diagnostics import guarded, report_fault
 from lupis_instrument._exchange import Exchange, locate
+from lupis_instrument._llm import OTHER_API, identify
 
 if TYPE_CHECKING:
     from typing import Mapping, Sequence
@@ -166,11 +167,19 @@ class Tracking(SpanProcessor):
         if url is not None:
             record.outer = self._same_call(url, parent_context)
             record.excluded = record.excluded or self._unwanted(url, record.conversation)
+            if context.get_value(_context.LLM_ONLY, parent_context):
+                record.excluded = record.excluded or not self._is_llm_call(span, url)
             if record.outer is None and not record.excluded:
                 record.exchange = Exchange(self._hosts, record.hold, record.settle)
         if len(self._open) >= _MOST_OPEN:
             self._open.pop(next(iter(self._open)), None)
         self._open[span.get_span_context().span_id] = record
+
+    def _is_llm_call(self, span: Span, url: str) -> bool:
+        attributes, place = span.attributes or {}, locate(url)
+        method = str(attributes.get(_names.HTTP_REQUEST_METHOD) or attributes.get(_OLD_METHOD))
+        endpoint = identify(method, place.host, place.port, place.path, self._hosts)
+        return endpoint is not None and endpoint.api != OTHER_API
 
     def _unwanted(self, url: str, conversation: Conversation) -> bool:
         return not conversation.capture_http or any(

@@ -321,3 +321,28 @@ def test_attempts_of_one_request_are_told(run):
     ]
     busy = {"http.response.status_code": 503}
     assert [(503, None, []), (503, 1, []), (200, 2, []), (200, 2, [busy, busy])] == told
+
+
+KEPT_QUIET = """
+import os
+import requests
+from opentelemetry import trace
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+from opentelemetry.sdk.trace import TracerProvider
+
+tracer = TracerProvider().get_tracer("theirs")
+def call(path):
+    requests.post(os.environ["WIRE_URL"] + path, json={"model": "test-model", "messages": []})
+for attributes in ({"gen_ai.system": "openai"}, {"work": "other"}):
+    with tracer.start_as_current_span("theirs", attributes=attributes), suppress_instrumentation():
+        call("/v1/chat/completions")
+        call("/telemetry")
+"""
+
+
+def test_an_llm_librarys_instrumentor_may_not_keep_us_quiet(run):
+    """But of its call alone there is a span: what else is suppressed stays so."""
+    with wire.serving() as server:
+        done = run(KEPT_QUIET, env={"WIRE_URL": server.url})
+    assert "" == done.stderr
+    assert ["chat test-model"] == [span["name"] for span in done.spans]
