@@ -2,15 +2,21 @@
 
 Runs at the start of every Python process below `lupis-run`, so it imports only what the
 interpreter has loaded already.
+
+What is heavy is loaded at the first request, not in the background from a client's import on: as
+tests/bench/startup.py measures it, a program that computes or calls at once waits as long either
+way, since two threads share one interpreter. Only one that idles in between would gain, at the cost
+of every program that imports a client and sends nothing, and of a thread that forks would meet. The
+first request waits for the SDK and one instrumentor; the rest is loaded in the worker's thread.
 """
 
 from __future__ import annotations
 
-import _thread
 import atexit
 import os
 import sys
 
+from lupis_instrument import _loading
 from lupis_instrument._diagnostics import guarded, report_fault
 from lupis_instrument._instrumentation.import_hook import ImportHook
 from lupis_instrument._instrumentation.registry import CLIENTS
@@ -28,7 +34,6 @@ if TYPE_CHECKING:
 SDK = "opentelemetry.sdk.trace"
 """Importing this module means the program may trace itself."""
 _FOLDER = "sitecustomize_template"
-_LONGEST_WAIT = 5.0
 _LEADER = "LUPIS_LEADER"  # of `_names`, which is not loaded at every start
 _CHILDREN = ("multiprocessing.util", "billiard.util")
 """What makes child processes that leave without Python's exit handlers."""
@@ -42,7 +47,6 @@ class _State:
     forked = False
     calls: Calls | None = None
     providers: Providers | None = None
-    loading = _thread.RLock()
 
 
 def start(environ: Mapping[str, str] = os.environ) -> None:
@@ -78,8 +82,9 @@ def watch() -> None:
     _State.started = True
     # First registered, so called last: the program's own exit handlers may make calls.
     atexit.register(finish)
+    _loading.watch_forks()
     if hasattr(os, "register_at_fork"):  # not on Windows
-        os.register_at_fork(after_in_child=_renew_lock, after_in_parent=_note_fork)
+        os.register_at_fork(after_in_parent=_note_fork)
     _mark_leader(os.environ)
     watched: dict[str, Callback] = {client.module: _importer(client) for client in CLIENTS}
     watched[SDK] = _watch_providers
@@ -95,26 +100,16 @@ def _mark_leader(environ: os._Environ[str]) -> None:
 
 
 def load_runtime() -> None:
-    """Import the runtime in one thread at a time.
+    """Import the runtime, in one thread at a time."""
 
-    Two that come to its parts from different ends would block each other, and the import system
-    then lets one of them see a module half made.
-    """
-    # Not for ever: the thread that loads may wait for a module that this one is importing.
-    mine = _State.loading.acquire(timeout=_LONGEST_WAIT)
-    try:
+    def load() -> None:
         import lupis_instrument._runtime  # noqa: F401
-    finally:
-        if mine:
-            _State.loading.release()
+
+    _loading.alone(load)
 
 
 def _note_fork() -> None:
     _State.forked = True
-
-
-def _renew_lock() -> None:
-    _State.loading = _thread.RLock()
 
 
 def enabled(environ: Mapping[str, str]) -> bool:
@@ -164,9 +159,8 @@ def providers() -> Providers:
 def _watch_providers(module: ModuleType) -> None:
     from lupis_instrument._instrumentation.providers import attach
 
-    with _State.loading:
-        if _State.providers is None:
-            _State.providers = attach(module)
+    if _State.providers is None:
+        _State.providers = attach(module)
 
 
 def _attach(client: Client, module: ModuleType) -> None:
@@ -181,12 +175,11 @@ def _attach(client: Client, module: ModuleType) -> None:
     calls = _State.calls
 
     def activate() -> bool:
-        load_runtime()
         from lupis_instrument import _runtime
 
         return _runtime.activate(client, gate, calls)
 
-    gate = Gate(activate, calls)
+    gate = Gate(lambda: _loading.alone(activate), calls)
     import_module(client.adapter).attach(module, gate)
 
 

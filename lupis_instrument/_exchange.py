@@ -7,6 +7,7 @@ references; reading them is left to the pipeline, on a thread of ours.
 from __future__ import annotations
 
 from contextvars import ContextVar
+from functools import lru_cache
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Callable, List, Mapping, NamedTuple, Tuple
 from urllib.parse import urljoin, urlsplit
@@ -45,6 +46,7 @@ class Place(NamedTuple):
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
+@lru_cache(maxsize=256)
 def locate(url: str) -> Place:
     """Take `url` apart; what cannot be read is left empty."""
     try:
@@ -61,19 +63,19 @@ class Body:
 
     Attributes:
         reader: what finds the usage in it.
-        chunks: how many pieces the program was given.
         first_chunk: `perf_counter_ns` when the first came.
+        pieces: how many were fed.
         outcome: `complete`, `closed`, `dropped` or `error` once it has ended.
         error_type: the type of the exception that ended it.
         ended: `perf_counter_ns` of the end.
     """
 
-    __slots__ = ("_exchange", "chunks", "ended", "error_type", "first_chunk", "outcome", "reader")
+    __slots__ = ("_exchange", "ended", "error_type", "first_chunk", "outcome", "pieces", "reader")
 
     def __init__(self, exchange: Exchange, reader: BodyReader) -> None:
         self._exchange = exchange
         self.reader = reader
-        self.chunks = 0
+        self.pieces = 0
         self.first_chunk: int | None = None
         self.outcome: str | None = None
         self.error_type: str | None = None
@@ -82,12 +84,18 @@ class Body:
     def feed(self, data: bytes) -> None:
         """Take a piece that the program is about to get."""
         try:
-            if not self.chunks:
+            if not self.pieces:
                 self.first_chunk = perf_counter_ns()
-            self.chunks += 1
+            self.pieces += 1
             self.reader.feed(data)
         except Exception as fault:
             report_fault("reading a body", fault)
+
+    @property
+    def chunks(self) -> int:
+        """How many pieces the body came in, as the wire or else the client cut it."""
+        framing = self.reader.framing
+        return self.pieces if framing is None else framing.count
 
     def end(self, outcome: str, error: BaseException | None = None) -> None:
         """Say that no more will come; only the first call counts.
@@ -220,7 +228,13 @@ class Exchange:
             self.request_body.append(bytes(data))
 
     def response(
-        self, status: int, headers: Headers, version: str | None, *, decoded: bool = False
+        self,
+        status: int,
+        headers: Headers,
+        version: str | None,
+        *,
+        decoded: bool = False,
+        chunked: bool = False,
     ) -> Body | None:
         """Take the response's head; returns what watches the body if it is to be watched.
 
@@ -229,6 +243,7 @@ class Exchange:
             headers: names as they came, one entry a line.
             version: of HTTP, `1.1` for example.
             decoded: whether the client has undone Content-Encoding before the tap.
+            chunked: whether the tap sees the chunked transfer coding.
         """
         self.status = status
         self.response_headers = headers
@@ -239,7 +254,7 @@ class Exchange:
         if redirect or self.endpoint is None or self.endpoint.api == OTHER_API:
             return None
         coding = None if decoded else header(headers, "content-encoding")
-        reader = BodyReader(self.endpoint, header(headers, "content-type"), coding)
+        reader = BodyReader(self.endpoint, header(headers, "content-type"), coding, chunked=chunked)
         self.body = Body(self, reader)
         self._hold()
         return self.body

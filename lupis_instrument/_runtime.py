@@ -7,12 +7,13 @@ from threading import RLock
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Callable, Mapping
 
-from lupis_instrument import _bootstrap, _context, _ending, _launch, _names, _resource
+from lupis_instrument import _bootstrap, _context, _ending, _names, _resource
 from lupis_instrument._config import LupisConfig, resolve
 from lupis_instrument._context import Conversation
 from lupis_instrument._delivery import batching, events
 from lupis_instrument._diagnostics import LEVELS, diagnostics, guarded, warn
 from lupis_instrument._instrumentation import selection, threads
+from lupis_instrument._loading import Later
 from lupis_instrument._version import __version__
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from lupis_instrument._instrumentation.gate import Calls, Gate
     from lupis_instrument._instrumentation.registry import Client
     from lupis_instrument._llm.own_prices import OwnPrices
+    from lupis_instrument._pipeline import Pipeline
     from lupis_instrument._pipeline.processor import Record
     from lupis_instrument._redaction import Redactor
 
@@ -38,7 +40,6 @@ class Runtime:
         tracking: follows the spans under way.
         spans: prepares them when they have ended.
         events: prepares events.
-        delivery: takes both out.
         summary: adds up the calls.
         account: says what became of everything.
     """
@@ -87,33 +88,49 @@ class Runtime:
         self.resolved = resolved
         config = self.config = resolved.config
         _context.process.set(environment=_conversation(resolved.values))
-        self._redactor = _redactor(config)
+        # It, the pipeline and the way out are made when the first span has ended, on the worker's
+        # thread: the program does not wait for what they load.
+        redactor = self._redactor = Later(lambda: _redactor(config))
         diagnostics.level = LEVELS[resolved.values["log_level"]]
-        if self._redactor is not None:
-            diagnostics.redact = self._redactor.text
+        if config.filter_sensitive_data:
+            diagnostics.redact = lambda line: redactor.get().text(line)
         self.tracking.configure(config.provider_hosts, config.excluded_urls)
-        if hasattr(self, "delivery"):
-            self._former.append(self.delivery)
+        if hasattr(self, "_delivery"):
+            self._former += self._delivery.made
         self._connect()
 
     def _connect(self) -> None:
         """Make what belongs to this process alone: its resource, and its ways out."""
+        config = self.config
+        self.resource = _resource.build(config)
+        self._pipeline = Later(self._make_pipeline)
+        self._delivery = Later(self._make_delivery)
+
+    def _make_pipeline(self) -> Pipeline:
         from lupis_instrument import _pipeline
+
+        config = self.config
+        return _pipeline.build(config, self._redactor.get(), self.resource, _own_prices(config))
+
+    def _make_delivery(self) -> Delivery:
         from lupis_instrument._delivery.delivery import Delivery
         from lupis_instrument._pipeline.redact import Redact
 
-        config = self.config
-        self.resource = _resource.build(config)
-        self.pipeline = _pipeline.build(config, self._redactor, self.resource, _own_prices(config))
-        redact = Redact(self._redactor)
-        self.delivery = Delivery(
-            config,
+        redact = Redact(self._redactor.get())
+        return Delivery(
+            self.config,
             redact.resource(self.resource),
             redact.text,
-            _process(config, redact.text),
+            _process(self.config, redact.text),
             self.account,
             default_endpoint=self.resolved.sources["otlp_endpoint"] == "default",
         )
+
+    @property
+    def delivery(self) -> Delivery:
+        """What takes spans and events out."""
+        delivery: Delivery = self._delivery.get()
+        return delivery
 
     def tracer(self) -> Tracer:
         """Return the tracer of the spans that the program makes itself."""
@@ -137,7 +154,7 @@ class Runtime:
     def _prepare(self, record: Record) -> ReadableSpan | None:
         if record.readable is None:
             record.finish()
-        span = self.pipeline.run(record) if record.readable is not None else None
+        span = self._pipeline.get().run(record) if record.readable is not None else None
         if span is not None:
             self.summary.add(span)
             if self.config.join_provider:
@@ -156,7 +173,8 @@ class Runtime:
         (self._diverted or self.delivery.way).events(events)
 
     def _redact_event(self, event: dict[str, Any]) -> dict[str, Any]:
-        redacted = self._redactor.data(event) if self._redactor is not None else event
+        redactor = self._redactor.get()
+        redacted = redactor.data(event) if redactor is not None else event
         return redacted if isinstance(redacted, dict) else {**event, **_WITHHELD}
 
     def flush(self, seconds: float) -> bool:
@@ -172,8 +190,12 @@ class Runtime:
         Returns:
             Whether nothing is lost.
         """
-        due = monotonic() + self.config.shutdown_timeout
         self.tracking.close()
+        if not (self._delivery.made or (self.spans.idle and self.events.idle)):
+            # What the workers load first is no waiting for others, and must not use up the time.
+            # Not loaded here: a signal's handler may have interrupted this thread doing so.
+            self._drain(_LOADING_SECONDS, stop=False)
+        due = monotonic() + self.config.shutdown_timeout
         # Leaving the courier a little, whatever happens: it stores what cannot be sent.
         prepared = self._drain(self.config.shutdown_timeout * 0.9, stop=True)
         kept = [way.finish(max(0.0, due - monotonic())) for way in self._ways]
@@ -230,11 +252,12 @@ class Runtime:
     @property
     def _ways(self) -> list[Delivery]:
         """All ways out, those of earlier settings first."""
-        return [*self._former, self.delivery]
+        return [*self._former, *self._delivery.made]
 
 
 _JOIN_SECONDS = 1.0
 _REST_SECONDS = 0.5
+_LOADING_SECONDS = 5.0
 _WITHHELD = {"name": "[REDACTED]", "properties": {}, "metadata": {}}
 
 
@@ -335,6 +358,8 @@ def finish() -> None:
     if runtime is None:
         return
     runtime.shutdown()
+    from lupis_instrument import _launch  # not while the worker may be loading parts of it
+
     _launch.report(runtime.summary, runtime.account, runtime.delivery.store, runtime.config)
 
 
@@ -388,6 +413,7 @@ def _conversation(values: Mapping[str, Any]) -> Conversation:
 
 
 def _process(config: LupisConfig, shown: Callable[[str], str]) -> Process:
+    from lupis_instrument import _launch
     from lupis_instrument._delivery.store import Process
 
     run = os.environ.get(_names.ENV_RUN_ID)

@@ -123,13 +123,15 @@ class Sender:
         return packer.compress(body) + packer.flush(), {"content-encoding": coding}
 
     def _opener(self, url: str) -> OpenerDirector:
-        from urllib.request import HTTPSHandler, ProxyHandler, build_opener
+        from urllib.request import ProxyHandler, build_opener
 
         parts = urlsplit(url)
         # A proxy has no way to this machine's own addresses.
         direct = is_loopback(parts.hostname or "")
         handlers: list[Any] = [ProxyHandler({}) if direct else ProxyHandler(), _stay_here()]
         if parts.scheme == "https":
+            from urllib.request import HTTPSHandler  # a Python built without ssl has none
+
             handlers.append(HTTPSHandler(context=self._tls()))
         opener: OpenerDirector = build_opener(*handlers)
         return opener

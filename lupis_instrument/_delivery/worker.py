@@ -126,7 +126,7 @@ class Worker(Generic[Item, Prepared]):
     def ask(self, *, stop: bool = False) -> threading.Event:
         """Ask for what `flush` does; the event is set when it is done."""
         marker = _Flush(stop)
-        if self._thread is None and self._queue.empty():
+        if self.idle:
             marker.done.set()
             return marker.done
         self._asked.append(marker)
@@ -153,6 +153,11 @@ class Worker(Generic[Item, Prepared]):
         self._resting = False
         if not self._queue.empty():
             self._start()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing was put since the thread last ended."""
+        return self._thread is None and self._queue.empty()
 
     @property
     def waiting(self) -> int:

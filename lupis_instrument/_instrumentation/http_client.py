@@ -8,6 +8,7 @@ chunked bodies, straight to its `fp`. So the tap sits where both meet, on the fi
 from __future__ import annotations
 
 import functools
+from io import BufferedIOBase
 from typing import TYPE_CHECKING, Any
 
 from lupis_instrument._diagnostics import guarded
@@ -114,15 +115,16 @@ def _attach_getresponse(connection: Any, gate: Gate) -> None:
 
 def _watch(exchange: Exchange, response: Any) -> None:
     version = "1.0" if response.version == 10 else "1.1"  # noqa: PLR2004 - http.client's notation
-    body = exchange.response(response.status, response.getheaders(), version)
+    chunked = bool(response.chunked)
+    body = exchange.response(response.status, response.getheaders(), version, chunked=chunked)
     if body is None:
         return
-    if response.fp is None or response.length == 0:
-        body.end("complete")
+    if response.length == 0 or not isinstance(response.fp, BufferedIOBase):
+        body.end("complete")  # there is none, or it stands in some other kind of file
         return
     from lupis_instrument._instrumentation.tapped_file import TappedFile
 
-    response.fp = TappedFile(response.fp, body, bool(response.chunked), response.length)
+    response.fp = TappedFile(response.fp, body, response.length)
 
 
 def _request_line(connection: Any, head: bytes) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable, Union
 
-from lupis_instrument._llm.encodings import build_decoders
+from lupis_instrument._llm.encodings import Chunked, build_decoders
 from lupis_instrument._llm.eventstream import AgentEventStream, EventStream, starts_event_stream
 from lupis_instrument._llm.facts import Gathering
 from lupis_instrument._llm.framing import (
@@ -20,7 +20,7 @@ from lupis_instrument._llm.places import compile_reports
 if TYPE_CHECKING:
     from lupis_instrument._llm.endpoints import Endpoint
 
-_BLOCK = 256 * 1024  # bytes of memory that chunks may take before they are looked at
+_BLOCK = 64 * 1024  # bytes of memory that chunks may take before they are looked at
 _CHUNK = 48  # what a chunk takes beside its bytes
 _SNIFFED = 12  # an event stream's prelude, the longest sign
 _UNCOUNTED = 64 * 1024  # of a body that uses no tokens, only an error is of interest
@@ -37,24 +37,34 @@ Form = Union[JsonText, Events, EventStream]
 class BodyReader:
     """Takes the bytes of one response body as they come and gathers what the body reports.
 
-    `feed` only keeps a reference until 256 KiB have come together; these are then decoded and
+    `feed` only keeps a reference until 64 KiB have come together; these are then decoded and
     searched at once. No more than that and one value of the stream is ever held. Neither method
     raises; a body that can't be read reports nothing.
+
+    Attributes:
+        gathering: what the body has reported.
+        framing: what undoes the chunked transfer coding, where the bytes fed are in it.
     """
 
     __slots__ = (
         "_api", "_chunks", "_content_type", "_finished", "_form", "_size", "_stages", "_start",
-        "_unread", "gathering",
+        "_unread", "framing", "gathering",
     )  # fmt: skip
 
     def __init__(
-        self, endpoint: Endpoint, content_type: str | None, content_encoding: str | None
+        self,
+        endpoint: Endpoint,
+        content_type: str | None,
+        content_encoding: str | None,
+        *,
+        chunked: bool = False,
     ) -> None:
         self._chunks: list[bytes] = []
         self._size = 0
         self._api = endpoint.api
         self._content_type = (content_type or "").partition(";")[0].strip().lower()
         self._stages = build_decoders(content_encoding, self._read)
+        self.framing = Chunked(self._decode) if chunked else None
         self._start = b""
         self._form: Form | None = None
         self._finished = False
@@ -65,10 +75,15 @@ class BodyReader:
         """Take a chunk of the body as it came off the wire, cut anywhere."""
         if type(data) is not bytes:
             data = _copy(data)
-        self._chunks.append(data)
-        self._size += len(data) + _CHUNK
         if self._size > _BLOCK:
             self._digest()
+        self._chunks.append(data)
+        self._size += len(data) + _CHUNK
+
+    def take_back(self, count: int) -> None:
+        """Forget the last bytes of the last chunk, which the program left unread."""
+        if count and self._chunks:
+            self._chunks[-1] = self._chunks[-1][:-count]
 
     def finish(self) -> None:
         """The body has ended, or nobody reads on."""
@@ -93,10 +108,24 @@ class BodyReader:
         """Whether the stream's own end mark came, as far as it was read."""
         return isinstance(self._form, ServerSentEvents) and self._form.said_done
 
+    @property
+    def ending(self) -> str | None:
+        """How the body ended by its own account, an outcome; None where it gives none."""
+        if self.framing is not None and self.framing.broken:
+            return "error"
+        framed = self.framing is not None and self.framing.ended
+        return "complete" if framed or self.said_done else None
+
     def _digest(self) -> None:
         data = b"".join(self._chunks)
         self._chunks = []
         self._size = 0
+        if self.framing is not None:
+            self._guard(self.framing.feed, data)
+        else:
+            self._decode(data)
+
+    def _decode(self, data: bytes) -> None:
         if self._unread > 0 and data:
             self._unread -= len(data)
             self._guard(self._stages[0].feed, data)

@@ -43,6 +43,7 @@ def _flat(name: str) -> tuple[Path, ...]:
     return ((name,),)
 
 
+_PALM = "metadata.tokenMetadata"  # of a prediction by Vertex AI's first models
 _OPENAI_CACHE = {
     "cache_read_tokens": _at(
         "prompt_tokens_details.cached_tokens",
@@ -83,6 +84,8 @@ DIALECTS: tuple[Dialect, ...] = (
             "output_audio_tokens": _at("completion_tokens_details.audio_tokens"),
             "input_image_tokens": _at("prompt_tokens_details.image_tokens"),
             "output_image_tokens": _at("completion_tokens_details.image_tokens"),
+            "audio_seconds": _at("prompt_audio_seconds"),  # docs.mistral.ai/api/#tag/audio
+            "web_searches": _at("num_search_queries"),  # docs.perplexity.ai
         },
     ),
     Dialect(  # docs.anthropic.com/en/api/messages: "Total input tokens ... is the summation"
@@ -145,6 +148,8 @@ DIALECTS: tuple[Dialect, ...] = (
             "output_tokens": _at("outputTokens"),
             "cache_read_tokens": _at("cacheReadInputTokens", "cacheReadInputTokenCount"),
             "cache_write_tokens": _at("cacheWriteInputTokens", "cacheWriteInputTokenCount"),
+            "cache_write_5m_tokens": _at("cacheDetails.ttl=5m.inputTokens"),
+            "cache_write_1h_tokens": _at("cacheDetails.ttl=1h.inputTokens"),
             "total_tokens": _at("totalTokens"),
         },
         adds_input=("cache_read_tokens", "cache_write_tokens"),
@@ -159,6 +164,15 @@ DIALECTS: tuple[Dialect, ...] = (
             "cache_write_tokens": _at("cacheWriteInputTokenCount"),
         },
         adds_input=("cache_read_tokens", "cache_write_tokens"),
+    ),
+    Dialect(  # huggingface.github.io/text-generation-inference: details of a generation,
+        # among which `tokens` is a list
+        "huggingface",
+        ("generated_tokens",),
+        {
+            "input_tokens": _at("input_length"),
+            "output_tokens": _at("generated_tokens"),
+        },
     ),
     Dialect(  # docs.cohere.com/reference/chat: what the model saw, else what is billed
         "cohere",
@@ -183,6 +197,7 @@ DIALECTS: tuple[Dialect, ...] = (
             "output_audio_tokens": _at("output_tokens_details.audio_tokens"),
             "input_image_tokens": _at("input_tokens_details.image_tokens"),
             "output_image_tokens": _at("output_tokens_details.image_tokens"),
+            "web_searches": _at("tool_calls_details.search_web.invocation"),  # docs.perplexity.ai
         },
     ),
     Dialect(  # docs.ollama.com/api: counts stand beside the answer
@@ -216,8 +231,14 @@ DIALECTS: tuple[Dialect, ...] = (
     ),
     Dialect(  # cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api
         "vertex.predict",
-        ("predictions.embeddings.statistics.token_count",),
-        {"input_tokens": _flat("predictions.embeddings.statistics.token_count")},
+        ("predictions.embeddings.statistics.token_count", f"{_PALM}.inputTokenCount.totalTokens"),
+        {
+            "input_tokens": (
+                *_flat("predictions.embeddings.statistics.token_count"),
+                *_flat(f"{_PALM}.inputTokenCount.totalTokens"),
+            ),
+            "output_tokens": _flat(f"{_PALM}.outputTokenCount.totalTokens"),
+        },
     ),
     Dialect(  # github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md: /completion
         "llama_cpp",
@@ -243,13 +264,10 @@ DIALECTS: tuple[Dialect, ...] = (
             "output_tokens": _at("output_token_count"),
         },
     ),
-    Dialect(  # huggingface.github.io/text-generation-inference: details of a generation
-        "huggingface",
-        ("generated_tokens",),
-        {
-            "input_tokens": _at("input_length"),
-            "output_tokens": _at("generated_tokens"),
-        },
+    Dialect(  # platform.openai.com/docs/api-reference/audio/json-object: usage by duration
+        "duration",
+        ("seconds",),
+        {"audio_seconds": _at("seconds")},
     ),
     Dialect(  # docs.voyageai.com/reference: one figure for all
         "total",
@@ -269,6 +287,9 @@ ROOT_COUNTS: tuple[Path, ...] = _at(
     "prompt_token_count",
     "generation_token_count",
     "predictions.embeddings.statistics.token_count",
+    f"{_PALM}.inputTokenCount.totalTokens",
+    f"{_PALM}.outputTokenCount.totalTokens",
+    "input_token_count",
     "num_tokens_prompt_total",
     "num_tokens_generated",
     "tokens_evaluated",

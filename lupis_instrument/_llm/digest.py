@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Mapping
 from lupis_instrument._llm.facts import Facts
 from lupis_instrument._llm.operations import OTHER_API
 from lupis_instrument._llm.requests import read_request
+from lupis_instrument._llm.usage import Usage, read_usage
 
 if TYPE_CHECKING:
     from lupis_instrument._llm.bodies import BodyReader
     from lupis_instrument._llm.endpoints import Endpoint
     from lupis_instrument._llm.facts import Gathering
-    from lupis_instrument._llm.usage import Usage
 
 _ERROR = 400
 # docs.aws.amazon.com/bedrock/latest/userguide/model-invocation-response headers -> report names
@@ -24,6 +24,7 @@ _HEADER_COUNTS = {
 }
 # Where all tokens are input, so that a total is as good: Voyage's embeddings report nothing else.
 _INPUT_ONLY = frozenset(("embeddings", "rerank"))
+_SPEECH, _TRANSCRIPTION = "speech", "transcription"
 _ERROR_HEADER = "x-amzn-errortype"
 
 
@@ -48,30 +49,41 @@ def digest(
         headers: the response's headers, names in lower case.
         body: the reader that was fed the response's body; None if there was none.
     """
-    request = read_request(path, request_body)
+    model, stream, text_length = read_request(path, request_body)
     failed = status is not None and status >= _ERROR
-    facts = Facts(request_model=request.model, stream=bool(request.stream))
+    error = _read_error_header(headers) if failed else None
     if body is None:
-        return facts._replace(error_type=_read_error_header(headers) if failed else None)
+        return Facts(model, stream=bool(stream), error_type=error)
     body.finish()
     seen = body.gathering
-    error = seen.error_type or (_read_error_header(headers) if failed else None)
-    stream = facts.stream or body.is_stream
-    facts = facts._replace(error_type=error, stream=stream, said_done=body.said_done)
+    error = seen.error_type or error
+    stream = stream or body.is_stream
     if endpoint.api == OTHER_API:
-        return facts  # a file, a list, a stored setting: what it says of models is no call's
-    counts = endpoint.counts and not failed
-    return facts._replace(
+        # A file, a list, a stored setting: what it says of models is no call's.
+        return Facts(model, stream=stream, error_type=error, ending=body.ending)
+    usage = _find_usage(endpoint, seen, headers) if endpoint.counts and not failed else None
+    if endpoint.operation == _SPEECH and text_length and endpoint.counts and not failed:
+        usage = (usage or Usage())._replace(input_characters=text_length)
+    return Facts(
+        request_model=model,
         response_model=seen.model,
         response_id=seen.id,
         finish_reasons=seen.finish_reasons,
-        usage=_find_usage(endpoint, seen, headers) if counts else None,
+        usage=usage,
+        stream=stream,
         service_tier=seen.tier,
+        speed=seen.speed,
+        error_type=error,
+        ending=body.ending,
     )
 
 
 def _find_usage(endpoint: Endpoint, seen: Gathering, headers: Mapping[str, str]) -> Usage | None:
-    usage = seen.usage(_read_header_counts(headers))
+    usage = seen.usage() or read_usage(_read_header_counts(headers))
+    if endpoint.operation == _TRANSCRIPTION and seen.duration is not None:
+        usage = usage or Usage()
+        if usage.audio_seconds is None:
+            usage = usage._replace(audio_seconds=seen.duration)
     if usage and usage.input_tokens is None and endpoint.operation in _INPUT_ONLY:
         return usage._replace(input_tokens=usage.total_tokens)
     return usage

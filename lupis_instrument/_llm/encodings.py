@@ -193,6 +193,66 @@ def _import_first(*names: str) -> Any:
     raise EncodingError(f"none of {', '.join(names)} is installed")
 
 
+class Chunked(Decoder):
+    """Undoes the chunked transfer coding (RFC 9112 section 7.1) as leniently as clients do.
+
+    Attributes:
+        count: how many chunks have begun.
+        ended: whether the last chunk came, which is empty.
+        broken: whether something stood where a chunk's size should.
+    """
+
+    def __init__(self, write: Write) -> None:
+        super().__init__(write)
+        self.count = 0
+        self.ended = self.broken = False
+        self._size = b""  # the part of a size's line that came
+        self._ahead = 0  # bytes until the next size's line
+
+    def feed(self, data: bytes) -> None:
+        """Pass on what is in the chunks."""
+        if self.ended or self.broken:
+            return
+        data = self._size + data
+        parts = [data[: max(0, self._ahead - _LINE_BREAK)]]
+        place = self._split(data, self._ahead, parts)
+        self.count += len(parts) - 1
+        self._ahead = max(0, place - len(data))
+        self._size = data[place:]
+        self._write(b"".join(parts))
+
+    def _split(self, data: bytes, place: int, parts: list[bytes]) -> int:
+        """Add what is in the chunks from `place` on; return where the next size's line starts."""
+        length = len(data)
+        while place < length:
+            end = data.find(b"\n", place) + 1
+            if not end:
+                self.broken = length - place > _LONGEST_SIZE
+                break
+            try:
+                size = int(data[place:end], 16)
+            except ValueError:
+                size = _read_size(data[place:end])
+            if size <= 0:
+                self.ended, self.broken = size == 0, size < 0
+                break
+            parts.append(data[end : end + size])
+            place = end + size + _LINE_BREAK
+        return place
+
+
+_LINE_BREAK = 2  # the CR LF after a chunk's data, which clients don't look at
+_LONGEST_SIZE = 64 * 1024  # http.client's own bound of a line
+
+
+def _read_size(line: bytes) -> int:
+    """The size of a chunk that has extensions; -1 where there is none."""
+    try:
+        return int(line.partition(b";")[0], 16)
+    except ValueError:
+        return -1
+
+
 class Bounded(Decoder):
     """Identity in small pieces, which gives up a body of more than `MOST_DECODED` bytes."""
 

@@ -11,7 +11,7 @@ from lupis_instrument._llm.places import (
     PLACES_BY_NAME,
     ROOT_ERROR_WORDS,
 )
-from lupis_instrument._llm.usage import Usage, read_root_counts, read_usage
+from lupis_instrument._llm.usage import Usage, read_root_counts, read_seconds, read_usage
 
 if TYPE_CHECKING:
     from lupis_instrument._llm.dialects import Path
@@ -28,15 +28,18 @@ class Facts(NamedTuple):
     stream: bool = False
     """Whether the response body is a stream of events."""
     service_tier: str | None = None
+    speed: str | None = None
+    """The provider's word for a mode that is quicker and dearer, such as Anthropic's ``fast``."""
     error_type: str | None = None
     """The provider's own word for what went wrong, such as ``rate_limit_exceeded``."""
-    said_done: bool = False
-    """Whether the stream's own end mark came; some clients read no further than that."""
+    ending: str | None = None
+    """How the body ended by its own account: ``complete`` where its end mark came, ``error`` where
+    its framing broke; a program that then closed it had read all there was."""
 
 
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_.:\-]{0,63}")
 # A run's steps report their own usage in the run's stream; the run itself reports the sum.
-_PARTIAL_OBJECTS = frozenset(("thread.run.step", "thread.run.step.delta"))
+_PARTIAL_OBJECTS = ("thread.run.step", "thread.run.step.delta")
 _MOST_CHOICES = 128
 _MOST_TEXT = 256
 
@@ -44,12 +47,18 @@ _MOST_TEXT = 256
 class Gathering:
     """Facts of one response, the later value laid over the earlier."""
 
-    __slots__ = ("_finish", "_metrics", "_root", "_usage", "error_type", "id", "model", "tier")
+    __slots__ = (
+        "_finish", "_metrics", "_root", "_usage", "duration", "error_type", "id", "model", "speed",
+        "tier",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.model: str | None = None
         self.id: str | None = None
         self.tier: str | None = None
+        self.speed: str | None = None
+        self.duration: float | None = None
+        """Seconds that the answer says something took: audio, where that was transcribed."""
         self.error_type: str | None = None
         self._finish: dict[int, str] = {}
         self._usage: dict[str, Any] = {}
@@ -79,6 +88,12 @@ class Gathering:
 
     def _keep_tier(self, found: Any) -> None:
         self.tier = _read_word(found) or self.tier
+
+    def _keep_speed(self, found: Any) -> None:
+        self.speed = _read_word(found) or self.speed
+
+    def _keep_duration(self, found: Any) -> None:
+        self.duration = read_seconds(found)
 
     def _keep_error(self, found: Any) -> None:
         self.error_type = _read_error(found) or self.error_type
@@ -114,9 +129,9 @@ class Gathering:
         """The reasons in the order of the answers' indexes."""
         return tuple(self._finish[index] for index in sorted(self._finish))
 
-    def usage(self, fallback: Mapping[str, Any]) -> Usage | None:
-        """The usage reported by the provider, else by its host, else `fallback`."""
-        for report in (self._usage, self._root, self._metrics, fallback):
+    def usage(self) -> Usage | None:
+        """The usage reported by the provider, else by its host."""
+        for report in (self._usage, self._root, self._metrics):
             usage = read_usage(report)
             if usage is not None:
                 return usage
@@ -127,6 +142,8 @@ _KEEP: dict[str, Callable[[Gathering, Any], None]] = {
     "model": Gathering._keep_model,
     "id": Gathering._keep_id,
     "tier": Gathering._keep_tier,
+    "speed": Gathering._keep_speed,
+    "duration": Gathering._keep_duration,
     "finish": Gathering._keep_finish,
     "usage": Gathering._keep_usage,
     "metrics": Gathering._keep_metrics,

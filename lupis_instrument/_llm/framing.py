@@ -132,8 +132,9 @@ class Events:
             stop = text.find(end, place)
             if stop < 0:
                 return
-            self._seen += 1
-            self._open(text[place:stop])
+            if text[place:stop].strip():
+                self._seen += 1  # where blank lines are cut, they come in any number
+                self._open(text[place:stop])
             place = stop + len(end)
         for start in self._find_reports(text, place):
             if start >= place:

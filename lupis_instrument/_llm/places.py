@@ -7,6 +7,7 @@ arguments or in the caller's own metadata means nothing.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Pattern
 
 from lupis_instrument._llm.dialects import ROOT_COUNTS, Path
@@ -20,7 +21,7 @@ def _paths(*dotted: str) -> tuple[Path, ...]:
 PLACES: dict[str, tuple[Path, ...]] = {
     "model": _paths(
         "model", "modelVersion", "model_id", "response.model", "response.modelVersion",
-        "message.model", "interaction.model",
+        "message.model", "interaction.model", "result.model",
     ),
     "id": _paths(
         "id", "responseId", "response_id", "generation_id", "response.id", "response.responseId",
@@ -31,6 +32,8 @@ PLACES: dict[str, tuple[Path, ...]] = {
         "message.usage.service_tier", "interaction.service_tier", "usageMetadata.serviceTier",
         "usageMetadata.trafficType",
     ),
+    "speed": _paths("usage.speed", "message.usage.speed"),
+    "duration": _paths("duration"),
     "finish": _paths(
         "stop_reason", "stopReason", "done_reason", "finish_reason", "completionReason",
         "delta.stop_reason", "delta.finish_reason", "messageStop.stopReason",
@@ -108,6 +111,7 @@ _ANY_REPORTING = tuple(
 )
 
 
+@lru_cache(maxsize=64)
 def compile_reports(api: str) -> tuple[Pattern[bytes], ...]:
     """Patterns of which one is found in every event of that API that reports something.
 
@@ -116,4 +120,4 @@ def compile_reports(api: str) -> tuple[Pattern[bytes], ...]:
     """
     names = _REPORTING.get(api)
     searches = names or ("(?:" + "|".join(map(re.escape, _ANY_REPORTING)) + ")",)
-    return tuple(re.compile(f'"{name}"\\s*:\\s*[{{"1-9]'.encode()) for name in searches)
+    return tuple(re.compile(f'"{name}"[ \\t]*:[ \\t]*[{{"1-9]'.encode()) for name in searches)

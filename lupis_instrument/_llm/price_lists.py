@@ -49,10 +49,11 @@ UNLISTED = frozenset(
     (
         "ai21", "aleph_alpha", "alibaba", "aws.sagemaker", "baidu", "braintrust", "charm_hyper",
         "chutes", "crusoe", "deepinfra", "featherless", "friendli", "github", "helicone", "heroku",
-        "hugging_face", "hyperbolic", "ibm.watsonx.ai", "inception", "jina", "lepton", "llama_cpp",
-        "morph", "nebius", "nvidia", "ollama", "opencode", "portkey", "pydantic_gateway", "reka",
-        "replicate", "requesty", "sambanova", "scaleway", "siliconflow", "snowflake", "stepfun",
-        "upstage", "venice", "vercel", "volcengine", "writer",
+        "hugging_face", "hyperbolic", "ibm.watsonx.ai", "inception", "inference_net", "jina",
+        "lepton", "llama_cpp", "mixedbread", "morph", "nebius", "nomic", "nvidia", "ollama",
+        "opencode", "portkey", "pydantic_gateway", "reka", "replicate", "requesty", "sambanova",
+        "scaleway", "siliconflow", "snowflake", "stepfun", "upstage", "venice", "vercel",
+        "volcengine", "writer",
     )
 )  # fmt: skip
 """Providers without a price list of their own; `find` says which of them go by another's."""

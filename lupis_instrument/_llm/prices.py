@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Iterable, Mapping, NamedTuple
 
 from lupis_instrument._llm import catalog as _catalog
 from lupis_instrument._llm import price_lists
-from lupis_instrument._llm.tariff import InconsistentError, UncountedError
+from lupis_instrument._llm.tariff import InconsistentError, UncountedError, read_amount
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -62,6 +62,8 @@ COUNTS: dict[str, str] = {
     "input_image_tokens": "input_image_tokens",
     "output_image_tokens": "output_image_tokens",
     "web_searches": "web_searches",
+    "audio_seconds": "audio_seconds",
+    "input_characters": "input_characters",
 }
 """Field of `Usage` -> unit of the catalogue; a field that `Usage` lacks is never counted."""
 
@@ -69,6 +71,10 @@ COUNTS: dict[str, str] = {
 _STANDARD_TIERS = frozenset(("default", "standard", "auto", "on_demand", "standard_only"))
 _ZERO = Decimal(0)
 _BATCH = "batch"
+# Vertex AI's words: cloud.google.com/vertex-ai/generative-ai/docs/flex-paygo, ../priority-paygo
+_GOOGLES = "on_demand_"
+# How what was paid for beforehand is called by Vertex AI, OpenAI and Amazon.
+_PREPAID = frozenset(("provisioned_throughput", "scale", "reserved"))
 _SPEED_STANDARD = "standard"
 # Kinds of token whose price is far from that of text: (unit, its price, what to call it).
 _APART = (
@@ -119,7 +125,7 @@ def price(
         return Price(UNPRICED, found, catalog=version)
     context = _describe_service(service_tier, speed)
     notes = [] if _is_priced(found, at, context) else [f"no price for {_name(context)}"]
-    if notes and context.get("processing") == _BATCH:
+    if notes and (context.get("processing") == _BATCH or context.get("service_tier") in _PREPAID):
         return Price(UNPRICED, notes[0], catalog=version)
     prices = found.resolve(at, context)
     if prices == FREE and provider in _NOTHING_FREE:
@@ -138,14 +144,25 @@ def _find(provider: str, url: str, names: tuple[str, ...]) -> Found | str:
 
 
 def _count(usage: Usage | None) -> dict[str, Number]:
-    found = {unit: getattr(usage, field, None) for field, unit in COUNTS.items()} if usage else {}
-    return {unit: count for unit, count in found.items() if count is not None}
+    if usage is None:
+        return {}
+    counts: dict[str, Number] = {
+        unit: count
+        for field, unit in COUNTS.items()
+        for count in [getattr(usage, field)]
+        if count is not None
+    }
+    if "audio_seconds" in counts:
+        counts["input_audio_seconds"] = counts["audio_seconds"]  # all that is counted was sent
+    return counts
 
 
 def _describe_service(tier: str | None, speed: str | None) -> dict[str, str]:
     """The call's context, in genai-prices' words; empty for one at the standard prices."""
     context = {}
     tier = (tier or "").lower()
+    if tier.startswith(_GOOGLES):
+        tier = tier[len(_GOOGLES) :]
     if tier == _BATCH:
         context["processing"] = _BATCH
     elif tier and tier not in _STANDARD_TIERS:
@@ -204,7 +221,12 @@ def _assess(
 
 def _find_unknown(prices: Prices, counts: Mapping[str, Number]) -> dict[str, str]:
     """Directions whose cost is not known, with the reason: used without a price, or not counted."""
-    unknown = {}
+    unknown: dict[str, str] = {}
+    units = _catalog.load().tariff.by_price
+    if not any(name in prices for _, name, _ in _DIRECTIONS) and any(
+        counts.get(units[name].name) for name in prices
+    ):
+        return unknown  # paid by what is neither, an hour of audio for example
     for unit, name, kind in _DIRECTIONS:
         if name not in prices and counts.get(unit):
             unknown[kind] = f"no price for {kind}"
@@ -215,7 +237,7 @@ def _find_unknown(prices: Prices, counts: Mapping[str, Number]) -> dict[str, str
 
 def _is_paid(rate: Rate) -> bool:
     steps = [rate] if isinstance(rate, str) else [rate[0], *(amount for _, amount in rate[1:])]
-    return any(map(Decimal, steps))
+    return any(map(read_amount, steps))
 
 
 def _charge(prices: Prices, counts: Mapping[str, Number]) -> tuple[Charge, list[str]]:

@@ -44,6 +44,9 @@ _LLM_HOSTS = {
     "aleph_alpha": "api.aleph-alpha.com",
     "voyage": "api.voyageai.com",
     "jina": "api.jina.ai",
+    "mixedbread": "api.mixedbread.com api.mixedbread.ai",
+    "nomic": "api-atlas.nomic.ai",
+    "inference_net": "api.inference.net",
     "replicate": "api.replicate.com .replicate.net",
     "hugging_face": (
         "api-inference.huggingface.co router.huggingface.co .endpoints.huggingface.cloud"

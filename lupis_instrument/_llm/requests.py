@@ -44,6 +44,8 @@ class RequestFacts(NamedTuple):
 
     model: str | None = None
     stream: bool | None = None
+    text_length: int | None = None
+    """Of the text in `input`, in characters, where that is short: what is to be spoken is."""
 
 
 def read_request(path: str, body: bytes | None) -> RequestFacts:
@@ -53,8 +55,11 @@ def read_request(path: str, body: bytes | None) -> RequestFacts:
     stream = asked.get("stream")
     if _PATH_STREAM.search(path):
         stream = True
+    text = asked.get("input")
     return RequestFacts(
-        model or _find_path_model(path), stream if isinstance(stream, bool) else None
+        model or _find_path_model(path),
+        stream if isinstance(stream, bool) else None,
+        len(text) if isinstance(text, str) else None,
     )
 
 

@@ -195,11 +195,15 @@ def _are_compatible(first: Unit, second: Unit) -> bool:
 def _pick(rate: Rate, size: Number) -> Decimal:
     """The rate for that many input tokens: the highest tier begun holds for all of them."""
     if isinstance(rate, str):
-        return Decimal(rate)
+        return read_amount(rate)
     for start, amount in reversed(rate[1:]):
         if size > start:
-            return Decimal(amount)
-    return Decimal(rate[0])
+            return read_amount(amount)
+    return read_amount(rate[0])
+
+
+read_amount = lru_cache(maxsize=4096)(Decimal)
+"""An amount in USD, of which a price list has few that differ."""
 
 
 def _exactly(number: Number) -> Decimal:

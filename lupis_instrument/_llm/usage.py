@@ -34,6 +34,10 @@ class Usage(NamedTuple):
     output_image_tokens: int | None = None
     web_searches: int | None = None
     """Searches that the provider made for the answer and bills apart."""
+    audio_seconds: float | None = None
+    """How long the audio was that was transcribed."""
+    input_characters: int | None = None
+    """How long the text was that was spoken, as it was sent: no provider reports that."""
 
 
 def read_root_counts(value: Report, counts: dict[str, int]) -> None:
@@ -41,15 +45,16 @@ def read_root_counts(value: Report, counts: dict[str, int]) -> None:
 
     They only grow: watsonx reports input with the first part and 0 with all others.
     """
+    if _ROOT_NAMES.isdisjoint(value):
+        return
     for path in ROOT_COUNTS:
-        if path[0] not in value:
-            continue
         count = _count_at(value, path)
         if count is not None:
             name = ".".join(path)
             counts[name] = max(count, counts.get(name, 0))
 
 
+_ROOT_NAMES = frozenset(path[0] for path in ROOT_COUNTS)
 _MODALITY_FIELDS = {"AUDIO": "audio", "IMAGE": "image"}
 
 
@@ -67,7 +72,7 @@ def read_usage(report: Report) -> Usage | None:
     dialect = find_dialect(report)
     if dialect is None:
         return None
-    counts: dict[str, int] = {}
+    counts: dict[str, Any] = {}
     for part in (report, *_find_extra_rounds(report, dialect)):
         _count_fields(part, dialect, counts)
     _split_modalities(report, dialect, counts)
@@ -83,11 +88,15 @@ def _find_extra_rounds(report: Report, dialect: Dialect) -> list[Report]:
     return [row for row in rounds if isinstance(row, dict) and row.get("type") == kind]
 
 
-def _count_fields(report: Report, dialect: Dialect, counts: dict[str, int]) -> None:
+def _count_fields(report: Report, dialect: Dialect, counts: dict[str, float]) -> None:
     for field, paths in dialect.fields.items():
-        value = _first_count(report, paths)
-        if value is not None:
-            counts[field] = counts.get(field, 0) + value
+        for path in paths:
+            value: float | None = _count_at(report, path) if path[0] in report else None
+            if value is None and field in _FRACTIONAL:
+                value = read_seconds(report.get(path[0]))
+            if value is not None:
+                counts[field] = counts.get(field, 0) + value
+                break
 
 
 def _complete(report: Report, dialect: Dialect, counts: dict[str, int]) -> None:
@@ -101,6 +110,7 @@ def _complete(report: Report, dialect: Dialect, counts: dict[str, int]) -> None:
 
 # Attributes are signed 64-bit; no call uses as many tokens as that.
 _MOST = 2**63 - 1
+_FRACTIONAL = frozenset(("audio_seconds",))
 _UNSETTLED = frozenset(("openai.chat", "openai.responses"))
 # What some providers leave out although the dialect takes it in: xAI reasoning, Mistral audio,
 # Anthropic's models behind other APIs what was cached.
@@ -144,17 +154,16 @@ def _add(counts: dict[str, int], field: str, more: int) -> None:
         counts[field] = counts.get(field, 0) + more
 
 
-def _first_count(report: Report, paths: tuple[Path, ...]) -> int | None:
-    for path in paths:
-        value = _count_at(report, path)
-        if value is not None:
-            return value
-    return None
-
-
 def _count_at(node: Any, path: Path) -> int | None:
-    """The count at `path`; where a list is on the way, the sum over its elements."""
+    """The count at `path`; where a list is on the way, the sum over its elements.
+
+    A step such as ``ttl=1h`` leaves of the elements only those that say so.
+    """
     for depth, name in enumerate(path):
+        if "=" in name and isinstance(node, list):
+            key, _, value = name.partition("=")
+            node = [row for row in node if isinstance(row, dict) and row.get(key) == value]
+            continue
         if isinstance(node, list):
             found = [_count_at(element, path[depth:]) for element in node]
             counts = [count for count in found if count is not None]
@@ -163,6 +172,15 @@ def _count_at(node: Any, path: Path) -> int | None:
             return None
         node = node.get(name)
     return _count(node)
+
+
+def read_seconds(value: Any) -> float | None:
+    """A length of time as a number, which some APIs write as text."""
+    try:
+        seconds = float(value) if type(value) in (int, float, str) else -1.0
+    except (ValueError, OverflowError):
+        return None
+    return seconds if 0 <= seconds <= _MOST else None
 
 
 def _count(value: Any) -> int | None:

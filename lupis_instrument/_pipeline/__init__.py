@@ -12,25 +12,24 @@ of them run on the worker's thread, never on the program's.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, Optional
+from typing import TYPE_CHECKING
 
 from lupis_instrument._diagnostics import report_fault
-from lupis_instrument._pipeline.chat_id import chat_id
-from lupis_instrument._pipeline.dedup import count_once, dedup
-from lupis_instrument._pipeline.draft import Draft
-from lupis_instrument._pipeline.enrich import Enrich
-from lupis_instrument._pipeline.redact import Redact
 
 if TYPE_CHECKING:
+    from typing import Callable, Optional
+
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import ReadableSpan
 
     from lupis_instrument._config import LupisConfig
     from lupis_instrument._llm.own_prices import OwnPrices
+    from lupis_instrument._pipeline.draft import Draft
     from lupis_instrument._pipeline.processor import Record
+    from lupis_instrument._pipeline.redact import Redact
     from lupis_instrument._redaction import Redactor
 
-Stage = Callable[[Draft], Optional[Draft]]
+    Stage = Callable[[Draft], Optional[Draft]]
 
 
 class Pipeline:
@@ -48,6 +47,8 @@ class Pipeline:
         A stage that fails is left out for that span; one that redaction fails on leaves without
         its attributes, events and links.
         """
+        from lupis_instrument._pipeline.draft import Draft
+
         draft: Draft | None = Draft(record, self._resource)
         for stage in self._stages:
             try:
@@ -70,5 +71,10 @@ def build(
     own_prices: OwnPrices | None = None,
 ) -> Pipeline:
     """Return the pipeline that `config` asks for; `redactor` is None where filtering is off."""
+    from lupis_instrument._pipeline.chat_id import chat_id
+    from lupis_instrument._pipeline.dedup import count_once, dedup
+    from lupis_instrument._pipeline.enrich import Enrich
+    from lupis_instrument._pipeline.redact import Redact
+
     enrich = Enrich(config, own_prices)
     return Pipeline(dedup, chat_id, enrich, count_once, last=Redact(redactor), resource=resource)

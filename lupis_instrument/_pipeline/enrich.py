@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from decimal import Decimal
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import Status, StatusCode
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from lupis_instrument._pipeline.draft import Draft
 
 _FIRST_ERROR_STATUS = 400
+_BROKEN_FRAMING = "IncompleteRead"  # what http.client and urllib3 make of it
 
 STABLE_NAMES = {
     "http.method": _names.HTTP_REQUEST_METHOD,
@@ -61,6 +63,7 @@ class Enrich:
         """Take from `config` which headers are wanted; price by `own_prices` first."""
         self._globs = [glob.lower() for glob in config.capture_headers]
         self._own_prices = own_prices
+        self._name_header = lru_cache(maxsize=1024)(self._find_header_name)
 
     def __call__(self, draft: Draft) -> Draft:
         """Return the draft with what its exchange shows."""
@@ -86,14 +89,13 @@ class Enrich:
             usage=facts.usage,
             at=datetime.fromtimestamp((draft.source.start_time or 0) / 1e9, tz=timezone.utc),
             service_tier=facts.service_tier,
+            speed=facts.speed,
             own=self._own_prices,
         )
-        found = {name: getattr(cost, field) for field, name in COST_NAMES}
-        draft.attributes.update(
-            (name, float(value) if isinstance(value, Decimal) else value)
-            for name, value in found.items()
-            if value is not None
-        )
+        for field, name in COST_NAMES:
+            value = getattr(cost, field)
+            if value is not None:
+                draft.attributes[name] = float(value) if isinstance(value, Decimal) else value
 
     def _add_http(self, draft: Draft, exchange: Exchange) -> None:
         attributes = draft.attributes
@@ -121,11 +123,16 @@ class Enrich:
     ) -> None:
         found: dict[str, tuple[str, ...]] = {}
         for name, value in headers:
-            lower = name.lower()
-            if any(fnmatchcase(lower, glob) for glob in self._globs):
-                key = prefix + lower
-                found[key] = (*found.get(key, ()), value)
+            key = self._name_header(prefix, name)
+            if key is not None:
+                found[key] = (*found[key], value) if key in found else (value,)
         attributes.update(found)
+
+    def _find_header_name(self, prefix: str, name: str) -> str | None:
+        """Name a header's attribute, if it is wanted."""
+        name = name.lower()
+        wanted = any(fnmatchcase(name, glob) for glob in self._globs)
+        return prefix + name if wanted else None
 
 
 def _may_have_cost(exchange: Exchange, endpoint: Endpoint) -> bool:
@@ -150,7 +157,7 @@ def _add_genai(draft: Draft, exchange: Exchange, endpoint: Endpoint) -> Facts:
     draft.name = f"{endpoint.operation} {model}" if model else endpoint.operation
     _add_facts(attributes, facts)
     if exchange.body is not None:
-        _add_body(draft, exchange, exchange.body, said_done=facts.said_done)
+        _add_body(draft, exchange, exchange.body, ending=facts.ending)
     if facts.error_type and exchange.status is not None and exchange.status < _FIRST_ERROR_STATUS:
         # An error that a stream reports after its 200.
         attributes.setdefault(_names.ERROR_TYPE, facts.error_type)
@@ -175,23 +182,25 @@ def _add_usage(attributes: dict[str, Any], usage: Usage) -> None:
     for field, names in USAGE_NAMES:
         count = getattr(usage, field)
         if count is not None:
-            attributes.update((name, count) for name in names)
+            for name in names:
+                attributes[name] = count
             attributes[_names.LUPIS_USAGE_SOURCE] = "reported"
 
 
-def _add_body(draft: Draft, exchange: Exchange, body: Body, *, said_done: bool) -> None:
+def _add_body(draft: Draft, exchange: Exchange, body: Body, *, ending: str | None) -> None:
     attributes = draft.attributes
+    # A program that closes behind the body's end has read all there was.
+    outcome = ending if ending and body.outcome == "closed" else body.outcome
     attributes[_names.LUPIS_RESPONSE_CHUNKS] = body.chunks
-    if body.outcome is not None:
-        # A client that closes behind the stream's end mark has read all there was.
-        whole = said_done and body.outcome == "closed"
-        attributes[_names.LUPIS_RESPONSE_OUTCOME] = "complete" if whole else body.outcome
+    if outcome is not None:
+        attributes[_names.LUPIS_RESPONSE_OUTCOME] = outcome
     if body.first_chunk is not None:
         seconds = (body.first_chunk - exchange.started) / 1e9
         attributes[_names.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK] = seconds
-    if body.outcome == "error":
-        attributes[_names.ERROR_TYPE] = body.error_type or "_OTHER"
-        draft.status = Status(StatusCode.ERROR, body.error_type)
+    if outcome == "error":
+        error = body.error_type or _BROKEN_FRAMING
+        attributes[_names.ERROR_TYPE] = error
+        draft.status = Status(StatusCode.ERROR, error)
 
 
 def _add_error_type(draft: Draft) -> None:

@@ -20,9 +20,14 @@ lupis.add_command(redact)
 
 @lupis.command()
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
-def doctor(style: str) -> None:
-    """Check what would be recorded here, and why not; exits with 1 if something is wrong."""
-    findings = examine()
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+def doctor(style: str, command: tuple[str, ...]) -> None:
+    """Check what would be recorded here, and why not; exits with 1 if something is wrong.
+
+    After `--` comes a command, as in `lupis doctor -- python my_agent.py`: what would happen to it
+    is told without running it.
+    """
+    findings = examine(command)
     click.echo(_as_json(findings) if style == "json" else _as_text(findings))
     raise SystemExit(any(finding.wrong for finding in findings))
 

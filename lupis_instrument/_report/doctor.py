@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
+import json
 import os
-import platform
 import socket
+import subprocess
 import sys
-from importlib import metadata
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Iterator, NamedTuple
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Iterator, NamedTuple, Sequence
 from urllib.parse import urlsplit
 
+from lupis_instrument import _data_dir, _launcher
 from lupis_instrument._config import resolve
-from lupis_instrument._instrumentation.registry import CLIENTS
+from lupis_instrument._delivery.database import StoreUnavailable
+from lupis_instrument._delivery.store import Process, Store
 from lupis_instrument._redaction import Redactor
+from lupis_instrument._report import target
+from lupis_instrument._setting import DEFAULT, hide_password
 from lupis_instrument._settings import SETTINGS
 from lupis_instrument._version import __version__
+from lupis_instrument.exceptions import LupisLaunchError
 
 if TYPE_CHECKING:
     from lupis_instrument._config import LupisConfig, Resolved
-    from lupis_instrument._instrumentation.registry import Client
 
 _PROBE_SECONDS = 1.0
+_LONGEST_RUN = 60.0
+_MB = 1 << 20
+_PROBE = Path(__file__).with_name("probe.py")
+_INSTALLED = (
+    "import importlib.util; print(importlib.util.find_spec('lupis_instrument') is not None)"
+)
+
+FLAGS = {
+    "isolated": "-I: PYTHONPATH is ignored",
+    "ignore_environment": "-E: PYTHONPATH is ignored",
+    "no_site": "-S: no sitecustomize is run",
+    "no_user_site": "no user site-packages; no matter",
+    "safe_path": "PYTHONSAFEPATH: the program's folder is not imported from; no matter",
+}
+"""What the flags of an interpreter mean here."""
 
 
 class Finding(NamedTuple):
@@ -40,15 +60,37 @@ class Finding(NamedTuple):
     wrong: bool = False
 
 
-def examine() -> list[Finding]:
-    """Return all findings, grouped by topic."""
+class Trial(NamedTuple):
+    """What an interpreter said when it was started below the bootstrap.
+
+    Attributes:
+        found: what `probe` found.
+        lines: what was written to stderr.
+        installed: whether the interpreter has the package itself.
+    """
+
+    found: dict[str, Any]
+    lines: list[str]
+    installed: bool
+
+
+def examine(command: Sequence[str] = ()) -> list[Finding]:
+    """Return all findings, grouped by topic.
+
+    Args:
+        command: what is to be run; it is not. By default any program of this interpreter.
+    """
     resolved = resolve(os.environ, None, launched=True)
-    findings = [
-        *_versions(),
-        *(_client(client, resolved.config) for client in CLIENTS),
-        *_settings(resolved),
-        *_delivery(resolved.config),
-    ]
+    config = resolved.config
+    findings, python = _command(command) if command else ([], sys.executable)
+    endpoint, sends = _endpoint(resolved)
+    trial = _try(python, send=sends) if python is not None else None
+    if trial is not None:
+        findings += [*_interpreter(trial), *_versions(trial), *_clients(trial)]
+    findings += [*_settings(resolved), endpoint]
+    if trial is not None and sends:
+        findings += _span(trial)
+    findings += _data_folder(config)
     redactor = Redactor("remove")
     return [
         each._replace(name=redactor.text(each.name), text=redactor.text(each.text))
@@ -56,30 +98,85 @@ def examine() -> list[Finding]:
     ]
 
 
-def _versions() -> Iterator[Finding]:
+def _command(command: Sequence[str]) -> tuple[list[Finding], str | None]:
+    """Return what a command comes to, and the interpreter to look into, if there is one."""
+    topic = "Command"
+    try:
+        found = target.find(command, os.environ)
+    except LupisLaunchError as error:
+        return [Finding(topic, command[0], str(error), wrong=True)], None
+    findings = [Finding(topic, command[0], found.path)]
+    if found.obstacle:
+        text = f"{found.obstacle}: this program will not be instrumented"
+        return [*findings, Finding(topic, "obstacle", text, wrong=True)], None
+    if found.python is None:
+        text = "none by its first line; those that it starts will be instrumented"
+        findings.append(Finding(topic, "Python", text))
+    return findings, found.python
+
+
+def _try(python: str, *, send: bool) -> Trial:
+    """Start an interpreter as `lupis-run` would, but for the program."""
+    bare = _run(python, _INSTALLED, environ={**os.environ})
+    source = _PROBE.read_text(encoding="utf-8")
+    arguments = ["--send"] if send else []
+    # Of its own, so that a test span that does not arrive won't wait there with the others.
+    with tempfile.TemporaryDirectory() as folder:
+        environ = {**os.environ, "LUPIS_SUMMARY": "false", "LUPIS_DATA_DIR": folder}
+        done = _run(python, source, *arguments, environ=_launcher.prepare(environ))
+    try:
+        found = json.loads(done.stdout.splitlines()[-1])
+    except (IndexError, ValueError):
+        found = {}
+    return Trial(found, done.stderr.splitlines(), bare.stdout.strip().endswith("True"))
+
+
+def _run(python: str, code: str, *arguments: str, environ: dict[str, str]) -> Any:
+    command = [python, "-c", code, *arguments]
+    try:
+        return subprocess.run(  # noqa: S603 - what the user would run, with a program of ours
+            command,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_LONGEST_RUN,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return subprocess.CompletedProcess(command, 1, "", f"{type(error).__name__}: {error}")
+
+
+def _interpreter(trial: Trial) -> Iterator[Finding]:
+    topic, found = "Interpreter", trial.found
+    said = "; ".join(trial.lines)
+    if not found:
+        yield Finding(topic, "Python", said or "does not run", wrong=True)
+        return
+    yield Finding(topic, found["implementation"], f"{found['version']} {found['executable']}")
+    yield Finding(topic, "virtual environment", found["environment"] or "none")
+    for flag in found["flags"]:
+        yield Finding(topic, flag, FLAGS[flag], wrong="no matter" not in FLAGS[flag])
+    if not found["hooked"]:
+        text = said or "it was not run: see the flags, or whose sitecustomize comes first"
+        yield Finding(topic, "bootstrap", text, wrong=True)
+    elif trial.installed:
+        yield Finding(topic, "lupis_instrument", f"found in {found['place']}")
+    else:
+        yield Finding(topic, "lupis_instrument", f"not installed: borrowed from {found['place']}")
+
+
+def _versions(trial: Trial) -> Iterator[Finding]:
     topic = "Versions"
     yield Finding(topic, "lupis-instrument", __version__)
-    yield Finding(
-        topic, platform.python_implementation(), f"{platform.python_version()} {sys.executable}"
-    )
-    for name in ("opentelemetry-sdk", "opentelemetry-instrumentation"):
-        try:
-            yield Finding(topic, name, metadata.version(name))
-        except metadata.PackageNotFoundError:
-            yield Finding(topic, name, "not installed", wrong=True)
+    for name, text, wrong in trial.found.get("requirements", ()):
+        yield Finding(topic, name, text, wrong)
 
 
-def _client(client: Client, config: LupisConfig) -> Finding:
-    topic, name = "HTTP clients", client.distribution or client.name
-    asked = client.name in config.instrument
-    if find_spec(client.module.split(".")[0]) is None:
-        return Finding(topic, name, "not installed", wrong=asked)
-    if client.name in config.disabled_instrumentations:
-        return Finding(topic, name, "switched off by LUPIS_DISABLED_INSTRUMENTATIONS")
-    if config.instrument and not asked:
-        return Finding(topic, name, "not named by LUPIS_INSTRUMENT")
-    version = metadata.version(client.distribution) if client.distribution else "standard library"
-    return Finding(topic, name, f"{version}, instrumented at its first request")
+def _clients(trial: Trial) -> Iterator[Finding]:
+    for name, text, wrong in trial.found.get("clients", ()):
+        yield Finding("HTTP clients", name, text, wrong)
 
 
 def _settings(resolved: Resolved) -> Iterator[Finding]:
@@ -95,15 +192,68 @@ def _settings(resolved: Resolved) -> Iterator[Finding]:
         yield Finding("Settings", problem.variable, str(problem), wrong=problem.severity == "error")
 
 
-def _delivery(config: LupisConfig) -> Iterator[Finding]:
-    if config.exporter not in {"auto", "otlp"}:
-        yield Finding("Delivery", "spans", f"LUPIS_EXPORTER={config.exporter}")
-        return
+def _endpoint(resolved: Resolved) -> tuple[Finding, bool]:
+    """Return what is at the endpoint, and whether spans are to go there now."""
+    config = resolved.config
+    topic, name = "Delivery", "spans"
+    if not config.enabled or config.exporter not in {"auto", "otlp"}:
+        return Finding(topic, name, f"LUPIS_EXPORTER={config.exporter}"), False
     parts = urlsplit(config.otlp_endpoint)
     port = parts.port or (443 if parts.scheme == "https" else 80)
+    shown = hide_password(config.otlp_endpoint)
     try:
         with socket.create_connection((parts.hostname or "", port), timeout=_PROBE_SECONDS):
-            yield Finding("Delivery", "spans", f"{config.otlp_endpoint} answers")
+            return Finding(topic, name, f"{shown} answers"), True
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        yield Finding("Delivery", "spans", f"{config.otlp_endpoint}: {reason}", wrong=True)
+    if config.exporter == "auto" and resolved.sources["otlp_endpoint"] == DEFAULT:
+        text = f"to the local store, for no Lupis desktop app is at {shown}: {reason}"
+        return Finding(topic, name, text), False
+    return Finding(topic, name, f"{shown}: {reason}", wrong=True), False
+
+
+def _span(trial: Trial) -> Iterator[Finding]:
+    span = trial.found.get("span")
+    if span is None:
+        return
+    if span["arrived"]:
+        yield Finding("Delivery", "test span", f"arrived in {span['seconds'] * 1000:.0f} ms")
+    else:
+        reason = "; ".join(trial.lines) or "no answer in time"
+        yield Finding("Delivery", "test span", f"did not arrive: {reason}", wrong=True)
+
+
+def _data_folder(config: LupisConfig) -> Iterator[Finding]:
+    folder = _data_dir.locate(config.data_dir)
+    topic, name = "Delivery", "data folder"
+    if folder is None:
+        yield Finding(topic, name, "this user has none; set LUPIS_DATA_DIR", wrong=True)
+        return
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    if not os.access(there, os.W_OK | os.X_OK) or not there.is_dir():
+        yield Finding(topic, name, f"{folder} cannot be written to", wrong=True)
+    else:
+        made = "" if folder.exists() else ", made when it is needed"
+        yield Finding(topic, name, f"{folder}{made}")
+        yield from _outbox(config)
+
+
+def _outbox(config: LupisConfig) -> Iterator[Finding]:
+    """Yield what waits to be delivered, and what endpoints refused."""
+    process = Process(config.project_id, None, os.getpid(), "")
+    store = Store(config.data_dir, int(config.store_max_mb * _MB), process)
+    if not store.database.exists():
+        yield Finding("Delivery", "outbox", "empty")
+        return
+    try:
+        rows = [
+            f"{waiting} waiting for {target.shown}" + (f", {refused} refused" if refused else "")
+            for target, waiting, refused in store.targets()
+            if waiting or refused
+        ]
+    except StoreUnavailable as error:
+        yield Finding("Delivery", "outbox", str(error), wrong=True)
+    else:
+        yield Finding("Delivery", "outbox", "; ".join(rows) or "empty")
+    finally:
+        store.database.close()

@@ -6,22 +6,44 @@ from servers import wire
 from lupis_instrument._diagnostics import diagnostics
 from lupis_instrument._exchange import Exchange
 from lupis_instrument._instrumentation.gate import Calls, Gate
+from lupis_instrument._llm.encodings import Chunked
+
+
+class Reader:
+    """Keeps a body's bytes, without their framing."""
+
+    def __init__(self, framing):
+        self.noted = bytearray()
+        self.framing = Chunked(self.noted.extend) if framing is not None else None
+        self._last = b""
+
+    def feed(self, data):
+        self.finish()
+        self._last = data
+
+    def take_back(self, count):
+        self._last = self._last[: len(self._last) - count]
+
+    def finish(self):
+        (self.framing.feed if self.framing is not None else self.noted.extend)(self._last)
+        self._last = b""
+
+    @property
+    def ending(self):
+        framing = self.framing or Chunked(None)
+        return "error" if framing.broken else "complete" if framing.ended else None
 
 
 class Noted(Exchange):
     """An exchange whose body's bytes are kept."""
 
-    __slots__ = ("noted",)
+    __slots__ = ()
 
     def response(self, *head, **how):
         body = super().response(*head, **how)
-        self.noted = bytearray()
         if body is not None:
-            body.reader = self
+            body.reader = Reader(body.reader.framing)
         return body
-
-    def feed(self, data):
-        self.noted += data
 
 
 class Watched:
@@ -45,7 +67,9 @@ class Watched:
     @property
     def seen(self):
         """The bytes that went by, and how the body ended."""
-        return bytes(self.exchange.noted), self.body.outcome
+        reader, outcome = self.body.reader, self.body.outcome
+        reader.finish()
+        return bytes(reader.noted), (outcome == "closed" and reader.ending) or outcome
 
 
 @pytest.fixture

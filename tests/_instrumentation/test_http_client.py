@@ -229,3 +229,18 @@ def test_it_can_be_switched_off():
     assert before is not http.client.HTTPConnection.putrequest
     instrumentor.uninstrument()
     assert before is http.client.HTTPConnection.putrequest
+
+
+def test_a_response_of_another_kind_of_file_is_left_alone(connect, watched):
+    """There is nothing that we know to read from."""
+
+    class Response(http.client.HTTPResponse):
+        def begin(self):
+            super().begin()
+            self.fp = types.SimpleNamespace(read=self.fp.read, close=self.fp.close)
+
+    connection = connect()
+    connection.response_class = Response
+    connection.request("POST", f"{PATH}&form=length", b"{}")
+    assert b"" != connection.getresponse().read()
+    assert (b"", "complete") == watched.seen

@@ -4,12 +4,14 @@ import copy
 import gc
 import io
 import pickle
+import socket
 from http.client import HTTPResponse
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lupis_instrument._diagnostics import diagnostics
 from lupis_instrument._instrumentation.tapped_file import TappedFile
 
 BODY = b'{"usage": 1}\ndata: 2\n\n'
@@ -45,10 +47,10 @@ def file_of(data, **options):
 def tap(watched):
     """Taps a file; the body is what is watched."""
 
-    def tap(file, chunked=False, length=None):
+    def tap(file, length=None):
         watched.exchange.request("POST", CHAT)
         body = watched.exchange.response(200, [], "1.1")
-        return TappedFile(file, body, chunked, length)
+        return TappedFile(file, body, length)
 
     return tap
 
@@ -67,7 +69,8 @@ READS = {
 @pytest.mark.parametrize("length", [None, len(BODY)])
 def test_a_body_is_seen_whole(tap, watched, way, length):
     """Whichever way it is read; then it is complete."""
-    assert BODY == READS[way](tap(file_of(BODY), length=length))
+    with tap(file_of(BODY), length=length) as file:
+        assert BODY == READS[way](file)
     assert (BODY, "complete") == watched.seen
 
 
@@ -76,6 +79,7 @@ def test_a_body_is_read_into_a_buffer(tap, watched):
     file = tap(file_of(BODY[:16]), length=16)
     buffer = memoryview(bytearray(16)).cast("I")
     assert (16, BODY[:16]) == (file.readinto(buffer), buffer.tobytes())
+    file.close()
     assert (BODY[:16], "complete") == watched.seen
 
 
@@ -109,6 +113,7 @@ def test_an_error_reaches_the_reader(tap, watched, error):
     file = tap(file_of(b"12345", error=error), length=99)
     with pytest.raises(type(error)) as raised:
         file.read()
+    file.close()
     assert error is raised.value
     assert type(error).__name__ == watched.body.error_type
 
@@ -122,6 +127,7 @@ def test_an_interrupted_read_may_go_on(tap, watched):
         file.read(1)
     source.data, source.error = BODY[5:], None
     file.read()
+    file.close()
     assert (BODY, "complete") == watched.seen
 
 
@@ -150,18 +156,26 @@ def test_a_file_nobody_holds_is_dropped(tap, watched):
 
 
 def test_peeking_shows_nothing(tap, watched):
-    """The bytes are still to be read."""
-    file = tap(file_of(BODY))
-    assert BODY[:5] == file.peek(1)
-    assert (b"", None) == watched.seen
+    """The bytes were still to be read."""
+    with tap(file_of(BODY)) as file:
+        assert BODY[:5] == file.peek(1)
+    assert (b"", "closed") == watched.seen
 
 
-@pytest.mark.parametrize("name", ["readable", "seekable", "closed", "raw"])
-def test_other_attributes_are_the_files(tap, name):
+@pytest.mark.parametrize("name", ["readable", "seekable", "isatty", "fileno"])
+def test_it_answers_as_the_file_does(tap, name):
     """Whatever the program asks it."""
-    file = file_of(BODY)
-    found, expected = (getattr(each, name) for each in (tap(file), file))
-    assert expected == found
+    with socket.socket() as connection, connection.makefile("rb") as file:
+        expected = getattr(file, name)()
+        assert expected == getattr(tap(file), name)()
+
+
+@pytest.mark.parametrize("name", ["name", "mode", "_sock"])
+def test_attributes_of_the_connection_are_found_where_they_were(tap, name):
+    """Some programs reach through the buffer for the socket."""
+    with socket.socket() as connection, connection.makefile("rb") as file:
+        expected = getattr(file.raw, name)
+        assert expected == getattr(tap(file).raw, name)
 
 
 @pytest.mark.parametrize("act", [pickle.dumps, copy.copy, copy.deepcopy])
@@ -178,7 +192,7 @@ def test_it_can_no_more_be_copied_than_a_file(tap, act):
 CHUNKED = b"6;name=value\r\n012345\r\nA\r\n0123456789\r\n0\r\nx-trailer: 1\r\n\r\n"
 
 
-class Socket:
+class Connection:
     """As much of a socket as a response needs."""
 
     def __init__(self, data):
@@ -192,12 +206,13 @@ def responses(head, data, watched):
     """A response that is tapped, and one that isn't."""
     both = []
     for tapped in (True, False):
-        response = HTTPResponse(Socket(head + b"\r\n" + data), method="POST")
+        response = HTTPResponse(Connection(head + b"\r\n" + data), method="POST")
         response.begin()
         if tapped:
             watched.exchange.request("POST", CHAT)
-            body = watched.exchange.response(200, [], "1.1")
-            response.fp = TappedFile(response.fp, body, bool(response.chunked), response.length)
+            chunked = bool(response.chunked)
+            body = watched.exchange.response(200, [], "1.1", chunked=chunked)
+            response.fp = TappedFile(response.fp, body, response.length)
         both.append(response)
     return both
 
@@ -254,6 +269,7 @@ def test_what_was_read_is_what_was_seen(watched, framing, steps):
             result = result[1][: result[0]]
         found += b"" if name == "peek" else result
     found += response.read()
+    response.close()
     assert (found, "complete") == watched.seen
 
 
@@ -264,7 +280,7 @@ def test_a_garbled_chunk_is_an_error(watched, capsys, size):
     response, bare = responses(HEADS["chunked"], data, watched)
     assert step(bare, "read", None) == step(response, "read", None)
     response.close()
-    assert "error" == watched.body.outcome
+    assert "error" == watched.seen[1]
     assert "" == capsys.readouterr().err
 
 
@@ -282,3 +298,48 @@ def test_a_closed_response_is_closed(watched):
     response, _ = responses(HEADS["length"], PLAIN, watched)
     response.close()
     assert (b"", "closed") == watched.seen
+
+
+class Faulty:
+    """A body that fails in all it has."""
+
+    def __getattr__(self, name):
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("length", [None, 5, len(BODY) + 1])
+def test_a_fault_of_ours_stays_ours(length, capsys):
+    """The program reads and closes as it would; two lines are said."""
+    diagnostics.reraise = False
+    with TappedFile(file_of(BODY), Faulty(), length) as file:
+        assert BODY == file.read()
+    assert {"reading a body", "ending a body"} == {
+        line.split(": ")[2].partition(" failed")[0] for line in capsys.readouterr().err.splitlines()
+    }
+
+
+def test_a_connection_that_was_closed_below_is_closed(tap, watched):
+    """As the collector does with a cycle, in any order."""
+    file = file_of(BODY)
+    tapped = tap(file)
+    file.raw.close()
+    tapped.close()
+    assert (True, "closed") == (tapped.closed, watched.seen[1])
+
+
+def test_closing_what_is_being_read_fails_as_ever(tap, watched, capsys):
+    """A signal's handler may try; the body has not ended then."""
+    raised = []
+
+    class Interrupted(Source):
+        def readinto(self, buffer):
+            with pytest.raises(RuntimeError) as error:
+                file.close()
+            raised.append(str(error.value))
+            return super().readinto(buffer)
+
+    for wrap in (lambda source: source, lambda source: tap(source, length=len(BODY))):
+        file = wrap(io.BufferedReader(Interrupted(BODY)))
+        assert BODY[:2] == file.read(2)
+    assert raised[0].partition(" <")[0] == raised[1].partition(" <")[0]
+    assert (None, "") == (watched.body.outcome, capsys.readouterr().err)

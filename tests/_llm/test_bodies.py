@@ -57,7 +57,8 @@ def test_cuts_make_no_difference(body, coding, places):
     """The same bytes give the same facts, however they are cut and compressed."""
     expected = Facts(
         response_model="gpt-4o", response_id="c1", usage=READ, stream=body is STREAM,
-        finish_reasons=("stop",) if body is STREAM else (), said_done=body is STREAM,
+        finish_reasons=("stop",) if body is STREAM else (),
+        ending="complete" if body is STREAM else None,
     )  # fmt: skip
     assert expected == gather(split(CODINGS[coding](body), places), coding)
 
@@ -121,13 +122,58 @@ def test_feed_copies_what_the_program_may_overwrite():
     reader.feed(buffer[40:])
     buffer[:] = b"x" * len(buffer)
     reader.finish()
-    assert reader.gathering.usage({}) == READ
+    assert reader.gathering.usage() == READ
 
 
 @pytest.mark.parametrize("wrong", [None, "text", 5, [b"x"]])
 def test_feed_of_what_is_no_bytes_is_passed_over(wrong):
     """A client may hand over what it likes."""
     assert gather([wrong, DOCUMENT]).usage == READ
+
+
+def chunked(body, size=9, end=b"0\r\n\r\n"):
+    parts = split(body, range(0, len(body), size))
+    return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts if part) + end
+
+
+@given(
+    st.sampled_from([STREAM, DOCUMENT]),
+    st.sampled_from(sorted(CODINGS, key=str)),
+    st.integers(1, 50),
+    st.lists(st.integers(0, 5000), max_size=40),
+)
+def test_chunked_bodies_are_read(body, coding, size, places):
+    """The transfer coding is undone first, wherever it is cut."""
+    reader = BodyReader(CHAT, None, coding, chunked=True)
+    for piece in split(chunked(CODINGS[coding](body), size), places):
+        reader.feed(piece)
+    reader.finish()
+    assert (READ, "complete") == (reader.gathering.usage(), reader.ending)
+
+
+@pytest.mark.parametrize(
+    ("end", "ending"), [(b"0\r\n\r\n", "complete"), (b"oops\r\n", "error"), (b"", None)]
+)
+@pytest.mark.parametrize("body", [b"\x89PNG" * 30_000, b"[1,", DOCUMENT, b""])
+def test_chunked_bodies_tell_how_they_ended(body, end, ending):
+    """Also where nothing in them is of interest."""
+    reader = BodyReader(CHAT, None, "gzip", chunked=True)
+    for piece in split(chunked(body, 1000, end), range(0, len(body), 999)):
+        reader.feed(piece)
+    reader.finish()
+    assert ending == reader.ending
+
+
+@pytest.mark.parametrize(("count", "read"), [(0, READ), (70, None), (len(DOCUMENT) + 9, None)])
+def test_what_the_program_left_unread_is_taken_back(count, read):
+    """Of the last piece, as far as there is one."""
+    reader = BodyReader(CHAT, None, None)
+    reader.take_back(count)
+    reader.feed(b" " * 300_000)
+    reader.feed(b'{"usage": {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}')
+    reader.take_back(count)
+    reader.finish()
+    assert read == reader.gathering.usage()
 
 
 def test_finish_may_come_twice():
@@ -138,7 +184,7 @@ def test_finish_may_come_twice():
     reader.finish()
     reader.feed(b'{"usage": {"prompt_tokens": 99}}')
     reader.finish()
-    assert reader.gathering.usage({}) == READ
+    assert reader.gathering.usage() == READ
 
 
 @pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b" \r\n\t", b"\n\n"])
@@ -153,7 +199,7 @@ def test_stream_with_an_unusual_first_line_is_told_by_its_type():
     reader = BodyReader(CHAT, "text/event-stream; charset=utf-8", None)
     reader.feed(b"comment: x\n\n" + STREAM)
     reader.finish()
-    assert reader.gathering.usage({}) == READ
+    assert reader.gathering.usage() == READ
 
 
 def test_json_under_the_type_of_a_stream_is_read():
@@ -223,7 +269,7 @@ def test_memory_is_bounded_and_usage_found(kind):
     reader.finish()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert reader.gathering.usage({}) == READ
+    assert reader.gathering.usage() == READ
     assert peak < 4_000_000
 
 

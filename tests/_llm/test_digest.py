@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import struct
-from binascii import crc32
 
 import pytest
+from servers.event_stream import chunk, frame
 
 from lupis_instrument._llm import Endpoint, Usage, digest
 
@@ -25,23 +23,6 @@ def sse(*events, end="\n"):
         f"data: {event if isinstance(event, str) else json.dumps(event)}{end}{end}"
         for event in events
     ).encode()
-
-
-def frame(payload, **headers):
-    block = b"".join(
-        bytes((len(name) + 1,)) + b":" + name.replace("_", "-").encode() + b"\x07"
-        + struct.pack(">H", len(value)) + value.encode()
-        for name, value in headers.items()
-    )  # fmt: skip
-    body = json.dumps(payload).encode()
-    prelude = struct.pack(">II", 16 + len(block) + len(body), len(block))
-    message = prelude + struct.pack(">I", crc32(prelude)) + block + body
-    return message + struct.pack(">I", crc32(message))
-
-
-def chunk(event):
-    text = base64.b64encode(json.dumps(event).encode()).decode()
-    return frame({"bytes": text, "p": "abc"}, event_type="chunk", message_type="event")
 
 
 CHAT_USAGE = {
@@ -566,3 +547,57 @@ def test_exchange_without_body_gives_the_request():
         endpoint, path="/v1/chat/completions", request_body=b'{"model":"m"}', status=None, headers={}, body=None
     )  # fmt: skip
     assert ("m", None) == (facts.request_model, facts.usage)
+
+
+TRANSCRIPTION = {"task": "transcribe", "text": "Hi.", "duration": 8.47, "segments": []}
+
+
+@pytest.mark.parametrize(
+    ("body", "seconds"),
+    [
+        (TRANSCRIPTION, 8.47),
+        ({**TRANSCRIPTION, "duration": "8.470000267028809"}, 8.470000267028809),
+        ({**TRANSCRIPTION, "usage": {"type": "duration", "seconds": 9}}, 9),
+        ({"text": "Hi.", "usage": {"type": "duration", "seconds": 9.5}}, 9.5),
+        ({**TRANSCRIPTION, "duration": "long"}, None),
+        ({**TRANSCRIPTION, "duration": -1}, None),
+        ({**TRANSCRIPTION, "duration": True}, None),
+        ({"text": "Hi."}, None),
+    ],
+)
+def test_length_of_what_was_transcribed_is_read(body, seconds, read):
+    """From the report, else from the answer; as a number or as text."""
+    usage = read(body, url=f"{OPENAI}/audio/transcriptions").usage or Usage()
+    assert Usage(audio_seconds=seconds) == usage
+
+
+def test_mistral_counts_audio_and_tokens(read):
+    """As docs.mistral.ai/capabilities/audio_transcription shows."""
+    report = {"prompt_audio_seconds": 203, "prompt_tokens": 4, "total_tokens": 3264,
+              "completion_tokens": 635}  # fmt: skip
+    facts = read(
+        {"text": "", "usage": report}, url="https://api.mistral.ai/v1/audio/transcriptions"
+    )
+    assert (203, 635) == (facts.usage.audio_seconds, facts.usage.output_tokens)
+
+
+def test_duration_of_anything_else_is_none_of_audio(read):
+    """A chat may say how long it took."""
+    assert None is read(chat({"prompt_tokens": 1}, duration=5)).usage.audio_seconds
+
+
+@pytest.mark.parametrize(("status", "length"), [(200, 13), (400, None)])
+def test_length_of_what_was_spoken_is_counted(status, length, read):
+    """In characters, of the request: the answer is sound."""
+    request = {"model": "tts-1", "input": "Grüße, Welt 🌍"}
+    facts = read(b"ID3", url=f"{OPENAI}/audio/speech", request=request, status=status)
+    assert length == (facts.usage or Usage()).input_characters
+
+
+@pytest.mark.parametrize("cut", [0, 7])
+def test_speed_is_read(cut, read):
+    """As docs.anthropic.com/en/build-with-claude/fast-mode shows."""
+    fast = {**MESSAGE, "usage": {**MESSAGE["usage"], "speed": "fast"}}
+    stream = sse({"type": "message_start", "message": fast}, *MESSAGE_EVENTS[1:])
+    speeds = [read(body, url=ANTHROPIC, cut=cut).speed for body in (fast, stream, MESSAGE)]
+    assert ["fast", "fast", None] == speeds

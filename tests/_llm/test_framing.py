@@ -140,3 +140,18 @@ def test_large_lines_are_searched_not_skimmed():
     text = b'{"a": 1}\n' * 50_000 + b'{"usage": {"prompt_tokens": 5}}\n'
     taken = read(JsonText, text, 65536)
     assert (5, REPORT) == (len(taken), taken[-1])
+
+
+@pytest.mark.parametrize("cut", [0, 1, 2, 3, 7])
+def test_blank_lines_are_no_events(cut):
+    """However many come first, and wherever they are cut, the first values are read."""
+    text = b"\n" * 999 + b'data: {"a": 1}\n\n' + b"\n" * 999 + b'data: {"a": 2}\n\n'
+    assert [{"a": 1}, {"a": 2}] == read(ServerSentEvents, text, cut)
+
+
+@pytest.mark.parametrize("cut", [0, 1, 11])
+def test_a_report_does_not_reach_over_the_end_of_its_event(cut):
+    """What is broken off in one event is not what the next begins with."""
+    broken = b'data: {"a": 9, "usage":\n\n{"prompt_tokens": 5}\n\n'
+    text = b'data: {"a": 1}\n\n' * 9 + broken + b'data: {"a": 1}\n\n'
+    assert [{"a": 1}] * 4 == read(ServerSentEvents, text, cut)

@@ -346,3 +346,75 @@ def test_every_count_is_a_units():
 def test_self_hosted_servers_have_no_prices():
     """None of their names is also a seller's."""
     assert set() == SELF_HOSTED & set(SELLERS)
+
+
+TRANSCRIPTIONS = "https://api.openai.com/v1/audio/transcriptions"
+
+
+def test_audio_is_charged_by_its_length():
+    """Half a minute at 0.006 USD a minute; no tokens are asked for."""
+    cost = charge("openai", "whisper-1", usage=Usage(audio_seconds=30.0), url=TRANSCRIPTIONS)
+    assert ("priced", Decimal("0.003")) == (cost.status, cost.total)
+
+
+def test_short_audio_is_charged_as_its_seller_says():
+    """Groq bills ten seconds at least."""
+    costs = [
+        charge("groq", "whisper-large-v3", usage=Usage(audio_seconds=seconds)).total
+        for seconds in (3.5, 10, 20)
+    ]
+    assert costs[0] == costs[1]
+    assert pytest.approx(costs[2]) == 2 * costs[1]
+
+
+def test_tokens_cost_nothing_where_audio_is_what_is_paid_for():
+    """Mistral counts both."""
+    usage = Usage(4, 635, audio_seconds=203)
+    cost = charge("mistral_ai", "voxtral-mini-2602", usage=usage)
+    assert ("priced", True) == (cost.status, cost.total > 0)
+
+
+def test_spoken_text_is_charged_by_its_length():
+    """At 15 USD a million characters."""
+    cost = charge("openai", "tts-1", usage=Usage(input_characters=1000))
+    assert ("priced", Decimal("0.015")) == (cost.status, cost.total)
+
+
+def test_searches_of_an_answer_are_charged():
+    """Perplexity counts those of its deep research."""
+    with_searches = USED._replace(web_searches=3)
+    costs = [
+        charge("perplexity", "sonar-deep-research", usage=usage).total
+        for usage in (USED, with_searches)
+    ]
+    assert Decimal("0.015") == costs[1] - costs[0]
+
+
+def test_an_hour_in_the_cache_has_its_price():
+    """On Bedrock too; five minutes cost what writing costs."""
+    report = {"inputTokens": 10, "outputTokens": 5, "cacheWriteInputTokens": 1000}
+    costs = [
+        charge(
+            "aws.bedrock",
+            "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+            usage=read_usage({**report, "cacheDetails": [{"ttl": ttl, "inputTokens": 1000}]}),
+        ).cache
+        for ttl in ("5m", "1h")
+    ]
+    assert costs[1] == costs[0] * Decimal("1.6")
+
+
+@pytest.mark.parametrize(
+    ("tier", "expected"),
+    [
+        ("ON_DEMAND", ("priced", None)),
+        ("ON_DEMAND_FLEX", ("partial", "no price for service tier flex")),
+        (
+            "PROVISIONED_THROUGHPUT",
+            ("unpriced", "no price for service tier provisioned_throughput"),
+        ),
+    ],
+)
+def test_vertex_tiers_are_known_by_their_names(tier, expected):
+    """And what was paid for beforehand costs what nobody says."""
+    assert expected == found("gcp.vertex_ai", "gemini-2.5-flash", service_tier=tier)

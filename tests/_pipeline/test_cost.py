@@ -73,3 +73,12 @@ def test_unknown_is_absent_and_says_why(cost_of):
 def test_failed_call_has_no_cost(cost_of):
     """A call that was refused used nothing."""
     assert {} == cost_of({"error": {"code": "rate_limit_exceeded"}}, status=429)
+
+
+@pytest.mark.parametrize(("speed", "total"), [("standard", 0.00525), ("fast", 0.0105)])
+def test_fast_answers_cost_more(cost_of, speed, total):
+    """Anthropic says of each answer how it was made."""
+    usage = {"input_tokens": 1000, "output_tokens": 10, "speed": speed}
+    message = {"id": "msg_1", "type": "message", "model": "claude-opus-4-8", "usage": usage}
+    cost = cost_of(message, url="https://api.anthropic.com/v1/messages")
+    assert ("priced", pytest.approx(total)) == (cost["status"], cost["total"])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import itertools
 import json
 import operator
+import os
 import sys
 from collections import Counter
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 import drive
 import exchanges
+from servers import replay
 
 CORPUS = exchanges.find()
 pytestmark = pytest.mark.skipif(
@@ -22,7 +25,14 @@ pytestmark = pytest.mark.skipif(
 )
 EXACT = 0.99
 MODULES = {name: name.replace("-async", "") for name in drive.CLIENTS}
-WAYS = [(17, "gzip"), (0, "identity"), (1024, "deflate")]
+EVERY_WAY = "LUPIS_TEST_CORPUS_WAYS"
+"""Set to `all`, this variable asks for the whole matrix, which takes an hour."""
+WAYS = (
+    list(itertools.product((0, 17, 1), ("identity", *replay.ENCODERS)))
+    if os.environ.get(EVERY_WAY) == "all"
+    else [(17, "gzip"), (0, "identity"), (1024, "deflate")]
+)
+LONGEST = 1800  # seconds for one client to read all; one byte a chunk takes it minutes
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +42,6 @@ def recordings():
 
 @pytest.fixture(scope="module", params=WAYS, ids=lambda way: f"{way[1]}-{way[0] or 'whole'}")
 def proxy(recordings, request, tmp_path_factory):
-    from servers import replay
-
     chunk, encoding = request.param
     folder = tmp_path_factory.mktemp("replay")
     by_id = {exchange.id: exchange for exchange in recordings}
@@ -43,6 +51,7 @@ def proxy(recordings, request, tmp_path_factory):
             "SSL_CERT_FILE": place.ca_file,
             "REQUESTS_CA_BUNDLE": place.ca_file,
             "DRIVE_ENCODING": encoding,
+            "DRIVE_CHUNK": str(chunk or ""),
             "LUPIS_CAPTURE_HEADERS": "x-replay-id",
             "OTEL_BSP_MAX_QUEUE_SIZE": "10000",
         }
@@ -71,7 +80,7 @@ def test_each_exchange_is_one_exact_span_and_the_program_reads_the_same(
     if importlib.util.find_spec(MODULES[client]) is None:
         pytest.skip(f"{MODULES[client]} is not installed")
     sent = plan(recordings, tmp_path / "plan.jsonl")
-    done = run(Path(drive.__file__), client, sent, env=proxy, timeout=300)
+    done = run(Path(drive.__file__), client, sent, env=proxy, timeout=LONGEST)
 
     seen = [json.loads(line) for line in done.stdout.splitlines()]
     bodies = {each["id"]: each.get("sha", each.get("error")) for each in seen}
@@ -88,5 +97,6 @@ def test_each_exchange_is_one_exact_span_and_the_program_reads_the_same(
     ]
     results = list(zip(recordings, map(operator.not_, differences)))
     with capsys.disabled():
-        print(f"\n{client}\n{exchanges.format_table(results)}")
+        way = f"{client}, {proxy['DRIVE_ENCODING']}, chunks of {proxy['DRIVE_CHUNK'] or 'any'}"
+        print(f"\n{way}\n{exchanges.format_table(results)}")
     assert EXACT <= sum(exact for _, exact in results) / len(results)

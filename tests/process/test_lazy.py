@@ -6,12 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
+import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 from servers import otlp, wire
-from servers.program import Runner
+from servers.program import Runner, link_packages
 
 from lupis_instrument._launcher.locations import find_bootstrap_folder
 
@@ -73,10 +74,10 @@ def test_a_program_that_imports_nothing_loads_nothing(loaded, package):
 
 
 def test_what_an_idle_program_loads_of_ours(loaded):
-    """The hooks, the table of clients, and what reports faults."""
+    """The hooks, the table of clients, what reports faults, and the lock to load under."""
     launched, bare = loaded("sys")
     mine = {module for module in launched - bare if is_of(module, "lupis_instrument")}
-    names = ("_bootstrap", "_diagnostics", "_instrumentation")
+    names = ("_bootstrap", "_diagnostics", "_instrumentation", "_loading")
     hooks = ("_instrumentation.import_hook", "_instrumentation.registry")
     expected = {"lupis_instrument", *(f"lupis_instrument.{name}" for name in (*names, *hooks))}
     assert expected == mine
@@ -286,3 +287,109 @@ def test_a_client_that_fails_to_import_fails_the_same(tmp_path):
         launched, bare = (runner(IMPORT_ERROR, launched=each) for each in (True, False))
     assert (1, bare.stderr) == (launched.returncode, launched.stderr)
     assert "nowhere" in bare.stderr
+
+
+LATER = """
+import importlib.util, json, os, sys
+
+def lazily(name):
+    # What `lazy import` does (PEP 810), for Pythons that have it not: executed at its first use.
+    parent, _, child = name.rpartition(".")
+    spec = importlib.util.find_spec(name)
+    spec.loader = importlib.util.LazyLoader(spec.loader)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if parent:
+        setattr(sys.modules[parent], child, module)
+    return module
+
+client = lazily({client!r})
+url = os.environ["WIRE_URL"] + "/v1/chat/completions"
+loaded = [name for name in sys.modules if name.startswith("opentelemetry")]
+{call}
+print(json.dumps(loaded))
+"""
+LATER_CALLS = {
+    **CALLS,
+    "http.client": (
+        "connection = client.HTTPConnection(os.environ['WIRE_URL'].partition('://')[2])\n"
+        "connection.request('POST', '/v1/chat/completions', b'{}')\n"
+        "connection.getresponse().read()"
+    ),
+    "urllib3.connectionpool": (
+        "from urllib.parse import urlsplit\n"
+        "client.HTTPConnectionPool(urlsplit(url).hostname, urlsplit(url).port)"
+        ".request('POST', '/v1/chat/completions', body=b'{}')"
+    ),
+}
+LATER_CALLS.pop("urllib3")
+
+
+@pytest.mark.parametrize("client", [there(client) for client in LATER_CALLS])
+def test_a_lazily_imported_client_is_instrumented(run, llm_like, client):
+    """Its module is executed when the program first uses it, with our watch on it."""
+    done = run(
+        LATER.format(client=client, call=LATER_CALLS[client]), env={"WIRE_URL": llm_like.url}
+    )
+    assert (0, "", "[]\n") == (done.returncode, done.stderr, done.stdout)
+    assert 1 == len(done.spans)
+
+
+NEVER_USED = """
+import importlib.util, sys
+spec = importlib.util.find_spec({client!r})
+spec.loader = importlib.util.LazyLoader(spec.loader)
+module = sys.modules[{client!r}] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+print(object.__getattribute__(module, "__class__").__name__)
+"""
+
+
+@pytest.mark.parametrize("client", [there(client) for client in ("httpx", "requests")])
+def test_a_lazy_import_stays_lazy(run, client):
+    """We don't touch the module before the program does."""
+    done = run(NEVER_USED.format(client=client))
+    assert (0, "", "_LazyModule\n") == (done.returncode, done.stderr, done.stdout)
+
+
+EARLIER = """
+import json, os, sys
+import {client} as client
+url = os.environ["WIRE_URL"] + "/v1/chat/completions"
+loaded = [name for name in sys.modules if name.startswith("opentelemetry")]
+{call}
+print(json.dumps(loaded))
+"""
+
+
+@pytest.fixture(scope="module")
+def preloading(tmp_path_factory):
+    """Makes a Python whose .pth file imports a client before any sitecustomize is run."""
+
+    def make(client):
+        folder = tmp_path_factory.mktemp("preloading")
+        venv.create(folder, with_pip=False)
+        python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+        code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+        site = subprocess.run(
+            [python, "-c", code], stdout=subprocess.PIPE, encoding="utf-8", check=True
+        )
+        packages = folder / "packages"
+        packages.mkdir()
+        link_packages(packages)
+        Path(site.stdout.strip(), "agent.pth").write_text(f"{packages}\nimport {client}\n")
+        return str(python)
+
+    return make
+
+
+@pytest.mark.parametrize("client", [there(client) for client in CALLS])
+def test_a_client_that_was_there_before_us_is_instrumented(run, llm_like, preloading, client):
+    """It is found among the loaded modules, and loads nothing until it is used."""
+    done = run(
+        EARLIER.format(client=client, call=CALLS[client]),
+        env={"WIRE_URL": llm_like.url},
+        python=preloading(client),
+    )
+    assert (0, "", "[]\n") == (done.returncode, done.stderr, done.stdout)
+    assert 1 == len(done.spans)

@@ -12,6 +12,16 @@ from typing import Any, Mapping, NamedTuple, Sequence
 FOREIGN = ("LUPIS_", "OTEL_", "PYTHON", "LLM_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 
+def link_packages(folder: Path) -> None:
+    """Fills a folder with all that is installed beside pytest, but for our own package."""
+    import pytest
+
+    site = Path(pytest.__file__).parents[1]
+    for entry in site.iterdir():
+        if not entry.name.startswith(("lupis", "__pycache__")) and entry.suffix != ".pth":
+            (folder / entry.name).symlink_to(entry)
+
+
 class Finished(NamedTuple):
     """What a program left behind."""
 

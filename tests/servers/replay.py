@@ -1,6 +1,7 @@
 """A proxy that answers for every host, over TLS, with recorded exchanges.
 
-Clients are pointed at it by HTTPS_PROXY; header `x-replay-id` names the exchange to answer with.
+Clients are pointed at it by HTTPS_PROXY; header `x-replay-id` names the exchange to answer with, or else
+the path does.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import threading
 import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Iterator, Mapping, NamedTuple
+from urllib.parse import unquote
 
 import trustme
 
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 _CONNECTION_HEADERS = frozenset(
     ("connection", "content-encoding", "content-length", "date", "keep-alive", "transfer-encoding")
 )
+
+
+_BLOCK = 1024  # bytes
 
 
 def _brotli(body: bytes) -> bytes:
@@ -77,14 +82,17 @@ class _Replay:
                     await _start_tls(reader, writer, self.context_of(host))
                     continue
                 await _skip_body(reader, headers)
-                await self.answer(writer, headers)
+                path = unquote(line.split(" ")[1].partition("?")[0])
+                await self.answer(writer, path, headers)
         except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
             return  # the client is done
         finally:
             writer.close()
 
-    async def answer(self, writer: asyncio.StreamWriter, headers: Mapping[str, str]) -> None:
-        exchange = self.exchanges[headers["x-replay-id"]]
+    async def answer(
+        self, writer: asyncio.StreamWriter, path: str, headers: Mapping[str, str]
+    ) -> None:
+        exchange = self.exchanges[headers.get("x-replay-id", path)]
         body = exchange.body
         lines = [f"HTTP/1.1 {exchange.status} Recorded"]
         lines += [
@@ -97,9 +105,9 @@ class _Replay:
             lines += [f"content-encoding: {self.encoding}", "x-encoded: 1"]
         framing = "transfer-encoding: chunked" if self.chunk else f"content-length: {len(body)}"
         lines.append(framing)
-        writer.write("\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n")
-        for piece in _pieces(body, self.chunk):
-            writer.write(piece)
+        head = "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n"
+        for block in _blocks(head, _pieces(body, self.chunk)):
+            writer.write(block)
             await writer.drain()
 
 
@@ -111,6 +119,17 @@ def _pieces(body: bytes, size: int) -> Iterator[bytes]:
         piece = body[start : start + size]
         yield b"%x\r\n%s\r\n" % (len(piece), piece)
     yield b"0\r\n\r\n"
+
+
+def _blocks(head: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """What is written at once: for the smallest chunks many, or else all would take hours."""
+    block = head
+    for piece in pieces:
+        block += piece
+        if len(block) > _BLOCK:
+            yield block
+            block = b""
+    yield block
 
 
 async def _read_head(reader: asyncio.StreamReader) -> tuple[str, dict[str, str]]:
@@ -150,7 +169,7 @@ def replaying(
     """Answer with `exchanges` (by id) while the block runs.
 
     Args:
-        exchanges: what to answer with.
+        exchanges: what to answer with, by id or path.
         folder: where the certificate authority's file is put.
         chunk: bytes of one chunk of a body; 0 sends it whole with its length.
         encoding: Content-Encoding of the bodies where the client accepts it.

@@ -1,0 +1,78 @@
+"""Keeps imports of ours apart: from each other, and from the program's forks.
+
+Two threads that come to parts of the runtime from different ends would block each other, and the
+import system then lets one of them see a module half made. And a module that one thread is
+importing while another forks stays locked in the child for ever. Imported at every start.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, TypeVar
+
+    Result = TypeVar("Result")
+
+_LONGEST_WAIT = 5.0
+"""Seconds. Not for ever: whoever loads may wait for a module that the waiting thread imports."""
+
+
+class _State:
+    lock = _thread.RLock()
+    forking: dict[int, bool] = {}  # noqa: RUF012 - not a class to make instances of
+    """By thread that forks: whether it has the lock."""
+
+
+def alone(load: Callable[[], Result]) -> Result:
+    """Return what `load` does, which imports something, while no other thread loads or forks."""
+    lock = _State.lock
+    mine = lock.acquire(timeout=_LONGEST_WAIT)
+    try:
+        return load()
+    finally:
+        if mine:
+            lock.release()
+
+
+class Later:
+    """What is made, with the imports that this takes, only when it is first asked for.
+
+    Attributes:
+        made: it, or nothing yet.
+    """
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self.made: tuple[Any, ...] = ()
+
+    def get(self) -> Any:
+        """Return it, made now if it is not there yet."""
+        return self.made[0] if self.made else alone(self._get)
+
+    def _get(self) -> Any:
+        if not self.made:
+            self.made = (self._make(),)
+        return self.made[0]
+
+
+def watch_forks() -> None:
+    """Have forks wait until whoever is loading has done so; once a process."""
+    if hasattr(os, "register_at_fork"):  # not on Windows
+        os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_renew)
+
+
+def _before_fork() -> None:
+    _State.forking[_thread.get_ident()] = _State.lock.acquire(timeout=_LONGEST_WAIT)
+
+
+def _after_fork() -> None:
+    if _State.forking.pop(_thread.get_ident(), False):
+        _State.lock.release()
+
+
+def _renew() -> None:
+    _State.lock = _thread.RLock()
+    _State.forking.clear()

@@ -1,0 +1,75 @@
+"""Feeds a body reader what a coverage-guided fuzzer thinks of, whole and cut, and compares.
+
+usage: python tests/_llm/fuzz_bodies.py [LIBFUZZER_OPTION]... [FOLDER]
+
+Needs atheris, which runs where its makers build it: Linux, some versions of Python.
+"""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from typing import Callable
+
+import atheris
+
+with atheris.instrument_imports(include=["lupis_instrument._llm"]):
+    from lupis_instrument._llm import BodyReader, Endpoint, Facts, digest
+    from lupis_instrument._llm.encodings import EncodingError
+
+import brotli
+import zstandard
+
+APIS = ("openai.chat", "openai.responses", "anthropic.messages", "gemini", "bedrock.converse",
+        "bedrock.agent", "ollama.chat", "cohere.chat", "watsonx", "unheard-of")  # fmt: skip
+TYPES = (None, "text/event-stream", "application/json", "application/x-ndjson")
+CODINGS = (None, "gzip", "deflate", "br", "zstd", "gzip, br")
+OF_CODINGS = (EncodingError, zlib.error, brotli.error, zstandard.ZstdError)
+
+
+class Strict(BodyReader):
+    """Says what went wrong instead of giving the body up."""
+
+    __slots__ = ("broken",)
+
+    def _guard(self, step: Callable[..., object], *arguments: bytes) -> None:
+        try:
+            step(*arguments)
+        except OF_CODINGS:
+            self.broken = True
+
+
+def read(
+    pieces: list[bytes], api: str, kind: str | None, coding: str | None, *, chunked: bool
+) -> Facts | None:
+    """Read the facts of a body that comes in these pieces; None if it is no such coding.
+
+    What such a body gives before it breaks is up to the library that decodes it.
+    """
+    endpoint = Endpoint("someone", "chat", api, counts=True)
+    reader = Strict(endpoint, kind, coding, chunked=chunked)
+    reader.broken = False
+    for piece in pieces:
+        reader.feed(piece)
+        reader._digest()
+    reader.finish()
+    facts = digest(endpoint, path="/", request_body=None, status=200, headers={}, body=reader)
+    return None if reader.broken else facts
+
+
+def test_one(data: bytes) -> None:
+    """Any cut of a body gives the same facts."""
+    given = atheris.FuzzedDataProvider(data)
+    how = [given.PickValueInList(list(each)) for each in (APIS, TYPES, CODINGS)]
+    chunked = given.ConsumeIntInRange(0, 9) == 0
+    size = given.ConsumeIntInRange(1, 64)
+    body = given.ConsumeBytes(1 << 20)
+    whole = read([body], *how, chunked=chunked)
+    pieces = [body[start : start + size] for start in range(0, len(body), size)]
+    cut = read(pieces, *how, chunked=chunked)
+    assert whole is None or cut is None or whole == cut, (how, chunked, size, body, whole, cut)
+
+
+if __name__ == "__main__":
+    atheris.Setup(sys.argv, test_one)
+    atheris.Fuzz()
