@@ -24,11 +24,15 @@ from lupis_instrument._instrumentation.registry import CLIENTS, SERVERS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
-    from typing import Callable, Mapping
+    from typing import Mapping
 
     from lupis_instrument._instrumentation.gate import Calls
+    from lupis_instrument._instrumentation.import_hook import Callback
+    from lupis_instrument._instrumentation.providers import Providers
     from lupis_instrument._instrumentation.registry import Client
 
+SDK = "opentelemetry.sdk.trace"
+"""Importing this module means the program may trace itself."""
 _FOLDER = "sitecustomize_template"
 _LEADER = "LUPIS_LEADER"  # of `_names`, which is not loaded at every start
 _CHILDREN = ("multiprocessing.util", "billiard.util")
@@ -46,6 +50,7 @@ class _State:
     forked = False
     borrowed = False
     calls: Calls | None = None
+    providers: Providers | None = None
 
 
 def start(environ: Mapping[str, str] = os.environ, *, borrowed: bool = False) -> None:
@@ -92,11 +97,12 @@ def watch() -> None:
     if hasattr(os, "register_at_fork"):  # not on Windows
         os.register_at_fork(after_in_parent=_note_fork)
     _mark_leader(os.environ)
-    watched = {
+    watched: dict[str, Callback] = {
         **{client.module: _importer(client) for client in CLIENTS},
         **dict.fromkeys(_CHILDREN, _follow_children),
         **dict.fromkeys(SERVERS, _prepare_to_serve),
         _CELERY: _follow_workers,
+        SDK: _watch_providers,
     }
     ImportHook(watched).install()
 
@@ -144,7 +150,7 @@ def leave_children_alone(folder: str, environ: os._Environ[str] | dict[str, str]
         environ.pop("PYTHONPATH", None)
 
 
-def _importer(client: Client) -> Callable[[ModuleType], None]:
+def _importer(client: Client) -> Callback:
     def imported(module: ModuleType) -> None:
         try:
             _attach(client, module)
@@ -152,6 +158,25 @@ def _importer(client: Client) -> Callable[[ModuleType], None]:
             guarded("reporting a client", _report, client, fault)
 
     return imported
+
+
+def providers() -> Providers:
+    """Return what follows the program's tracer providers; loads the OpenTelemetry SDK."""
+    if _State.providers is None:
+        from importlib import import_module
+
+        from lupis_instrument._instrumentation.providers import Providers
+
+        guarded("watching tracer providers", _watch_providers, import_module(SDK))
+        _State.providers = _State.providers or Providers()
+    return _State.providers
+
+
+def _watch_providers(module: ModuleType) -> None:
+    from lupis_instrument._instrumentation.providers import attach
+
+    if _State.providers is None:
+        _State.providers = attach(module)
 
 
 def _attach(client: Client, module: ModuleType) -> None:
@@ -170,9 +195,9 @@ def _attach(client: Client, module: ModuleType) -> None:
     def activate() -> bool:
         if obstructed():  # the program may have changed its path since
             return False
-        from lupis_instrument import _runtime
+        from lupis_instrument import _activation
 
-        return _runtime.activate(client, gate, calls)
+        return _activation.activate(client, gate, calls)
 
     gate = Gate(lambda: _loading.alone(activate), calls)
     import_module(client.adapter).attach(module, gate)
@@ -214,9 +239,9 @@ def _misfit() -> bool:
 
 def _report(client: Client, fault: Exception) -> None:
     load_runtime()
-    from lupis_instrument import _runtime
+    from lupis_instrument import _activation
 
-    _runtime.report_client(client, fault)
+    _activation.report_client(client, fault)
 
 
 def _follow_children(util: ModuleType) -> None:

@@ -56,6 +56,7 @@ class LupisConfig:
         instrument: the HTTP clients to instrument; empty for all.
         disabled_instrumentations: the HTTP clients not to instrument.
         excluded_urls: regular expressions; a call whose URL one of them finds gets no span.
+        join_provider: feed the TracerProvider that the program sets up, too.
         provider_hosts: by host or host:port, the provider whose API it speaks.
         prices_file: path of a JSON file of your own prices, which come before the catalogue's.
         data_dir: path of the folder that undelivered and local data lies in, and a key.
@@ -87,6 +88,7 @@ class LupisConfig:
     instrument: Sequence[str] = _default_of("instrument")
     disabled_instrumentations: Sequence[str] = _default_of("disabled_instrumentations")
     excluded_urls: Sequence[str] = _default_of("excluded_urls")
+    join_provider: bool = _default_of("join_provider")
     provider_hosts: Mapping[str, str] = _mapping("provider_hosts")
     prices_file: str | None = _default_of("prices_file")
     summary: bool | None = _default_of("summary")

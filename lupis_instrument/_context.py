@@ -63,6 +63,8 @@ EMPTY = Conversation()
 _KEY = "lupis-conversation"
 _MOST_INCOMING = 256
 """Characters; who calls a service of the program's may be anybody."""
+LLM_ONLY = "lupis-llm-only"
+"""Where OpenTelemetry's context says that only calls to LLM APIs are wanted inside."""
 
 
 class ProcessValues:
@@ -96,7 +98,8 @@ process = ProcessValues()
 
 def current() -> Conversation:
     """Return what is in force for the work that calls."""
-    return _working().over(_incoming()).over(process.merged)
+    inner = _working().over(_incoming())
+    return process.merged if inner is EMPTY else inner.over(process.merged)
 
 
 def _working() -> Conversation:
@@ -138,10 +141,10 @@ def attached(context: Context) -> Iterator[None]:
     try:
         yield
     finally:
-        _leave(token)
+        leave(token)
 
 
-def _leave(token: Any) -> None:
+def leave(token: Any) -> None:
     """Detach; unlike `opentelemetry.context.detach`, log nothing where there is nothing to do."""
     variable = getattr(token, "var", None)
     if variable is None:

@@ -6,10 +6,11 @@ references; reading them is left to the pipeline, on a thread of ours.
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from functools import lru_cache
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Callable, List, Mapping, NamedTuple, Tuple
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from lupis_instrument._diagnostics import report_fault
 from lupis_instrument._llm import OTHER_API, BodyReader, Endpoint, identify
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 
 MOST_REQUEST_BYTES = 4 << 20
 """Of a request body sent in pieces, no more than this is kept until it is read."""
+
+
+_RETRIED = frozenset((401, 407, 408, 409, 425, 429))
+"""Statuses that make clients send a request again, besides 3xx and 5xx."""
+_FIRST_REDIRECT, _FIRST_CLIENT_ERROR, _FIRST_SERVER_ERROR = 300, 400, 500
 
 
 class Place(NamedTuple):
@@ -116,14 +122,18 @@ class Exchange:
         started: `perf_counter_ns` when the call began.
         endpoint: which LLM API it goes to; None for every other host.
         attempts: how many requests were sent for it.
+        earlier: of each attempt before the last, when the next began and its status.
     """
 
     __slots__ = (
+        "_after",
         "_hold",
         "_hosts",
+        "_resends",
         "_settle",
         "attempts",
         "body",
+        "earlier",
         "endpoint",
         "head",
         "method",
@@ -154,7 +164,10 @@ class Exchange:
         self._settle = settle
         self.started = perf_counter_ns()
         self.attempts = 0
+        self.earlier: list[tuple[int, int | None]] = []
         self.body: Body | None = None
+        self._after: Exchange | None = None
+        self._resends = 0
         self._forget()
 
     def _forget(self) -> None:
@@ -170,6 +183,8 @@ class Exchange:
 
     def request(self, method: str, url: str) -> None:
         """Begin an attempt."""
+        if self.attempts and len(self.earlier) < _MOST_EARLIER:
+            self.earlier.append((perf_counter_ns(), self.status))
         self._forget()
         self.body = None
         self.attempts += 1
@@ -177,6 +192,31 @@ class Exchange:
         self.url = url
         place = locate(url)
         self.endpoint = identify(method, place.host, place.port, place.path, self._hosts)
+        if self.endpoint is not None and self.attempts == 1:
+            before = _unanswered.get()
+            if before is not None and before is not self:
+                before.resends()  # so that it lets go of the one before it
+                self._after = before
+            _unanswered.set(self)
+
+    def resends(self) -> int:
+        """Return which repetition this is of one request that was made here before it: 0 for none.
+
+        A client that tries again makes the same request, in the same thread or task, when the one
+        before brought no answer that it could use.
+        """
+        before, self._after = self._after, None
+        if before is not None and self._repeats(before):
+            self._resends = before._resends + before.attempts
+        return self._resends + max(0, self.attempts - 1)
+
+    def _repeats(self, before: Exchange) -> bool:
+        if before.method != self.method:
+            return False
+        if before.status is not None and before.status < _FIRST_CLIENT_ERROR:
+            location = header(before.response_headers, "location")
+            return location is not None and urljoin(before.url, location) == self.url
+        return before.url == self.url and before.request_body == self.request_body
 
     def sent(self, data: Any) -> None:
         """Keep a piece of the request's body, if it is text of ours to read."""
@@ -208,7 +248,9 @@ class Exchange:
         self.status = status
         self.response_headers = headers
         self.version = version
-        redirect = 300 <= status < 400  # noqa: PLR2004 - RFC 9110
+        if not _is_retried(status) and _unanswered.get() is self:
+            _unanswered.set(None)
+        redirect = _FIRST_REDIRECT <= status < _FIRST_CLIENT_ERROR
         if redirect or self.endpoint is None or self.endpoint.api == OTHER_API:
             return None
         coding = None if decoded else header(headers, "content-encoding")
@@ -230,6 +272,18 @@ class Exchange:
     def pending(self) -> bool:
         """Whether a body is being watched that has not ended."""
         return self.body is not None and self.body.outcome is None
+
+
+_MOST_EARLIER = 20
+
+_unanswered: ContextVar[Exchange | None] = ContextVar("lupis-unanswered", default=None)
+"""The last call made in this thread or task, while it has had no answer to be content with."""
+
+
+def _is_retried(status: int) -> bool:
+    """Tell whether clients send a request again that was answered so."""
+    redirect = _FIRST_REDIRECT <= status < _FIRST_CLIENT_ERROR
+    return redirect or status >= _FIRST_SERVER_ERROR or status in _RETRIED
 
 
 def header(headers: Headers, name: str) -> str | None:

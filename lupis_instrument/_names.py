@@ -21,6 +21,8 @@ HTTP_REQUEST_METHOD = "http.request.method"
 """`POST`, for example."""
 HTTP_REQUEST_HEADER = "http.request.header."
 """Each header of the request, as a list; see `LUPIS_CAPTURE_HEADERS`."""
+HTTP_REQUEST_RESEND_COUNT = "http.request.resend_count"
+"""Which repetition of a request this is; absent for the first attempt."""
 HTTP_RESPONSE_HEADER = "http.response.header."
 """Each header of the response, as a list; see `LUPIS_CAPTURE_HEADERS`."""
 HTTP_RESPONSE_STATUS_CODE = "http.response.status_code"
@@ -111,10 +113,14 @@ LUPIS_COST_STATUS = "lupis.cost.status"
 """`priced`, `partial`, `free` or `unpriced`."""
 LUPIS_COST_TOTAL = "lupis.cost.total"
 """What the call cost, in USD; absent where no price is known."""
+LUPIS_DEDUP = "lupis.dedup"
+"""Below the span of an LLM library's instrumentor: which has the tokens, `self` or `parent`."""
 LUPIS_METADATA = "lupis.metadata."
 """Each field of the metadata in force, those of `extra` included."""
 LUPIS_PROJECT_ID = "lupis.project.id"
 """`LUPIS_PROJECT_ID`."""
+LUPIS_REPEATED = "lupis.repeated."
+"""The tokens, where the span of an LLM library's instrumentor has them by the standard names."""
 LUPIS_RESPONSE_CHUNKS = "lupis.response.chunks"
 """In how many pieces the body came."""
 LUPIS_RESPONSE_OUTCOME = "lupis.response.outcome"
@@ -139,6 +145,37 @@ TELEMETRY_SDK_NAME = "telemetry.sdk.name"
 """`opentelemetry`."""
 TELEMETRY_SDK_VERSION = "telemetry.sdk.version"
 """The version of the OpenTelemetry SDK."""
+
+REPEATED = {
+    GEN_AI_USAGE_INPUT_TOKENS: LUPIS_REPEATED + "input_tokens",
+    GEN_AI_USAGE_OUTPUT_TOKENS: LUPIS_REPEATED + "output_tokens",
+    GEN_AI_USAGE_CACHE_READ: LUPIS_REPEATED + "cache_read_tokens",
+    GEN_AI_USAGE_CACHE_WRITE: LUPIS_REPEATED + "cache_write_tokens",
+    GEN_AI_USAGE_REASONING: LUPIS_REPEATED + "reasoning_tokens",
+    LUPIS_USAGE_TOTAL_TOKENS: LUPIS_REPEATED + "total_tokens",
+}
+
+# What spans of LLM libraries' instrumentors say: those of OpenTelemetry, OpenLLMetry (Traceloop),
+# OpenInference (Arize), OpenLIT and Logfire.
+AGENT_OPERATIONS = frozenset(
+    ("create_agent", "execute_tool", "invoke_agent", "invoke_workflow", "plan")
+)
+OPENINFERENCE_SPAN_KIND = "openinference.span.kind"
+OPENINFERENCE_LLM_KINDS = frozenset(("LLM", "EMBEDDING", "RERANKER"))
+LLM_SPAN_TOKENS = (
+    GEN_AI_USAGE_INPUT_TOKENS,
+    GEN_AI_USAGE_OUTPUT_TOKENS,
+    "gen_ai.usage.prompt_tokens",
+    "gen_ai.usage.completion_tokens",
+    "gen_ai.usage.total_tokens",
+    "llm.token_count.prompt",
+    "llm.token_count.completion",
+    "llm.usage.total_tokens",
+)
+LLM_SPAN_COSTS = ("gen_ai.usage.cost", "llm.cost.total", "operation.cost")
+LLM_SPAN_MARKS = ("gen_ai.system", GEN_AI_PROVIDER_NAME, "llm.request.type", *LLM_SPAN_TOKENS)
+
+EVENT_ATTEMPT = "lupis.attempt"
 
 # Headers of our own requests
 HEADER_API_KEY = "x-api-key"

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from threading import RLock
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Mapping
 
-from lupis_instrument import _bootstrap, _context, _ending, _names, _resource
+from lupis_instrument import _bootstrap, _context, _ending, _names, _parts, _resource
 from lupis_instrument._config import LupisConfig, resolve
-from lupis_instrument._context import Conversation
-from lupis_instrument._delivery import batching
+from lupis_instrument._delivery import batching, events
 from lupis_instrument._diagnostics import LEVELS, diagnostics, guarded, warn
 from lupis_instrument._instrumentation import children, selection, threads
 from lupis_instrument._loading import Later
@@ -21,15 +20,11 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
     from lupis_instrument._config import Resolved
-    from lupis_instrument._delivery.delivery import Delivery
-    from lupis_instrument._delivery.store import Process
-    from lupis_instrument._instrumentation.gate import Calls, Gate
-    from lupis_instrument._instrumentation.registry import Client
+    from lupis_instrument._context import Conversation
+    from lupis_instrument._delivery.delivery import Delivery, Diverted
     from lupis_instrument._llm.conversations import Conversations
-    from lupis_instrument._llm.own_prices import OwnPrices
     from lupis_instrument._pipeline import Pipeline
     from lupis_instrument._pipeline.processor import Record
-    from lupis_instrument._redaction import Redactor
 
 
 class Runtime:
@@ -47,14 +42,14 @@ class Runtime:
 
     def __init__(self, resolved: Resolved) -> None:
         from opentelemetry.instrumentation.utils import suppress_instrumentation
-        from opentelemetry.sdk.trace import TracerProvider
 
         from lupis_instrument._delivery.account import Account
         from lupis_instrument._delivery.summary import Summary
         from lupis_instrument._delivery.worker import Worker
         from lupis_instrument._pipeline import propagation
+        from lupis_instrument._pipeline.join import Join
         from lupis_instrument._pipeline.processor import Tracking
-        from lupis_instrument._pipeline.sampling import Noting
+        from lupis_instrument._pipeline.provider import Provider
 
         self.spans: Worker[Record, ReadableSpan] = Worker(
             "lupis-spans",
@@ -71,25 +66,28 @@ class Runtime:
             batch=50,
             most=1_000_000,
         )
+        self._metadata = events.Metadata()
+        self._diverted: Diverted | None = None
         self.summary = Summary()
         self._conversations = Later(self._make_conversations)
         self.account = Account()
         self._former: list[Delivery] = []
-        self.tracking = Tracking(self._put)
+        providers = _bootstrap.providers()
+        self.tracking = Tracking(self._put, providers.ancestry)
+        self._join = Join(providers.open)
+        providers.hand_over = self._hand_over
         self.apply(resolved)
-        self.provider = TracerProvider(resource=self.resource, shutdown_on_exit=False)
-        self.provider.sampler = Noting(self.provider.sampler)
-        self.provider.add_span_processor(self.tracking)
+        self.provider = Provider(self.resource, self.tracking)
         propagation.install(self.tracking, lambda: self.config.propagate_to)
 
     def apply(self, resolved: Resolved) -> None:
         """Work by these settings from now on."""
         self.resolved = resolved
         config = self.config = resolved.config
-        _context.process.set(environment=_conversation(resolved.values))
+        _context.process.set(environment=_parts.conversation(resolved.values))
         # It, the pipeline and the way out are made when the first span has ended, on the worker's
         # thread: the program does not wait for what they load.
-        redactor = self._redactor = Later(lambda: _redactor(config))
+        redactor = self._redactor = Later(lambda: _parts.redactor(config))
         diagnostics.level = LEVELS[resolved.values["log_level"]]
         if config.filter_sensitive_data:
             diagnostics.redact = lambda line: redactor.get().text(line)
@@ -113,7 +111,7 @@ class Runtime:
             config,
             self._redactor.get(),
             self.resource,
-            _own_prices(config),
+            _parts.own_prices(config),
             self._conversations.get(),
         )
 
@@ -131,7 +129,7 @@ class Runtime:
             self.config,
             redact.resource(self.resource),
             redact.text,
-            _process(self.config, redact.text),
+            _parts.process(self.config, redact.text),
             self.account,
             default_endpoint=self.resolved.sources["otlp_endpoint"] == "default",
         )
@@ -151,6 +149,12 @@ class Runtime:
         """Return the tracer of the spans that the program makes itself."""
         return self.provider.get_tracer(_names.SCOPE, __version__)
 
+    def track(
+        self, name: str, properties: Mapping[str, Any] | None, conversation: Conversation
+    ) -> None:
+        """Queue an event."""
+        self.events.put(events.make(name, properties, conversation, self._metadata))
+
     def _put(self, record: Record) -> None:
         if not (self.config.durable and guarded("storing a span", self._store_now, record)):
             self.spans.put(record)
@@ -166,13 +170,20 @@ class Runtime:
         span = self._pipeline.get().run(record) if record.readable is not None else None
         if span is not None:
             self.summary.add(span)
+            if self.config.join_provider:
+                self._join(span)
         return span
 
+    def _hand_over(self) -> None:
+        """Have the providers that ours joins get what has ended, before they are ended."""
+        if self.config.join_provider:
+            self.drain(_JOIN_SECONDS)
+
     def _deliver_spans(self, spans: list[ReadableSpan]) -> None:
-        self.delivery.way.spans(spans)
+        (self._diverted or self.delivery.way).spans(spans)
 
     def _deliver_events(self, events: list[dict[str, Any]]) -> None:
-        self.delivery.way.events(events)
+        (self._diverted or self.delivery.way).events(events)
 
     def _redact_event(self, event: dict[str, Any]) -> dict[str, Any]:
         redactor = self._redactor.get()
@@ -205,8 +216,20 @@ class Runtime:
         self.account.note_lost("fault", self.spans.failed + self.events.failed)
         return prepared and all(kept)
 
+    def divert(self, diverted: Diverted | None) -> bool:
+        """Have spans and events go elsewhere, or out again; returns False if they do already."""
+        if diverted is not None and self._diverted is not None:
+            return False
+        self._diverted = diverted
+        return True
+
+    def drain(self, seconds: float) -> bool:
+        """Prepare what has ended; returns whether that was done within `seconds`."""
+        return self._drain(seconds, stop=False)
+
     def _drain(self, seconds: float, *, stop: bool) -> bool:
         due = monotonic() + seconds
+        self.tracking.release()
         events = self.events.ask(stop=stop)
         spans = self.spans.ask(stop=stop)
         return spans.wait(seconds) and events.wait(max(0.0, due - monotonic()))
@@ -245,6 +268,7 @@ class Runtime:
         return [*self._former, *self._delivery.made]
 
 
+_JOIN_SECONDS = 1.0
 _REST_SECONDS = 0.5
 _LOADING_SECONDS = 5.0
 _WITHHELD = {"name": "[REDACTED]", "properties": {}, "metadata": {}}
@@ -277,7 +301,7 @@ def start(config: LupisConfig | None = None) -> Runtime | None:
             _State.program = config
             _State.off = False
             if _State.runtime is not None:
-                _State.runtime.apply(_resolve())
+                _State.runtime.apply(settings())
                 _State.off = not _State.runtime.config.enabled
         if _State.runtime is None and not _State.off:
             _State.runtime = guarded("starting", _make)
@@ -286,13 +310,11 @@ def start(config: LupisConfig | None = None) -> Runtime | None:
 
 
 def _make() -> Runtime | None:
-    resolved = _resolve()
+    resolved = settings()
     if not resolved.config.enabled or not _bootstrap.enabled({**os.environ, **_UNDECIDED}):
         return None
     if _bootstrap.obstructed():
         return None
-    # Read once, when the first instrumentor is set up; a choice of the user's stands.
-    os.environ.setdefault(_names.ENV_SEMCONV_OPT_IN, "http")
     threads.prepare_thread_pools()
     guarded("watching for the end", _ending.watch_signals, _bootstrap.finish)
     runtime = Runtime(resolved)
@@ -305,7 +327,8 @@ def _make() -> Runtime | None:
 _UNDECIDED = {"LUPIS_ENABLED": "", "LUPIS_SDK_ENABLED": ""}
 
 
-def _resolve() -> Resolved:
+def settings() -> Resolved:
+    """Return the settings in force, and say what is wrong with them."""
     launched = _bootstrap.launched()
     resolved = resolve(os.environ, _State.program, launched=launched)
     if _names.ENV_RUN_ID not in os.environ:  # else lupis-run has said so
@@ -356,65 +379,3 @@ def finish() -> None:
     from lupis_instrument import _launch  # not while the worker may be loading parts of it
 
     _launch.report(runtime.summary, runtime.account, runtime.delivery.store, runtime.config)
-
-
-def report_client(client: Client, fault: Exception) -> None:
-    """Say that a client's calls will not be recorded."""
-    config = _State.runtime.config if _State.runtime is not None else _resolve().config
-    selection.report(client, config, fault)
-
-
-def activate(client: Client, gate: Gate, calls: Calls) -> bool:
-    """Lay a client's instrumentor around it, and let the wires find the calls under way.
-
-    Returns:
-        Whether it was done; otherwise the client stays as it is.
-    """
-    runtime = start()
-    if runtime is None or not selection.is_wanted(client, runtime.config):
-        return False
-    calls.current = runtime.tracking.current_exchange
-    from importlib import import_module
-
-    try:
-        import_module(client.adapter).instrument(runtime.provider, gate)
-    except Exception as fault:
-        selection.report(client, runtime.config, fault)
-        return False
-    return True
-
-
-def _redactor(config: LupisConfig) -> Redactor | None:
-    if not config.filter_sensitive_data:
-        return None
-    from lupis_instrument._redaction import Redactor
-
-    return Redactor(config.redaction_mode, config.sensitive_data_patterns, config.hash_key)
-
-
-def _own_prices(config: LupisConfig) -> OwnPrices | None:
-    if config.prices_file is None:
-        return None
-    from lupis_instrument import _prices_file
-
-    return _prices_file.read(config.prices_file)
-
-
-def _conversation(values: Mapping[str, Any]) -> Conversation:
-    return Conversation(
-        values["chat_id"],
-        values["user_id"],
-        values["organization_id"],
-        values["session_id"],
-        source="environment",
-    )
-
-
-def _process(config: LupisConfig, shown: Callable[[str], str]) -> Process:
-    from lupis_instrument import _launch
-    from lupis_instrument._delivery.store import Process
-
-    run = os.environ.get(_names.ENV_RUN_ID)
-    return Process(
-        shown(config.project_id), shown(run) if run else None, os.getpid(), _launch.leader()
-    )

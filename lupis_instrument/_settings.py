@@ -276,6 +276,13 @@ SETTINGS: tuple[Setting, ...] = (
         _INSTRUMENTATION,
     ),
     Setting(
+        "LUPIS_JOIN_PROVIDER",
+        _FLAG,
+        False,
+        "Feed the TracerProvider that the program sets up, too.",
+        _INSTRUMENTATION,
+    ),
+    Setting(
         "LUPIS_PROVIDER_HOSTS",
         ProviderHosts(),
         {},

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Awaitable, Callable, Iterator, Mapping, TypeVar, overload
 
@@ -15,6 +17,7 @@ from lupis_instrument._diagnostics import guarded
 from lupis_instrument.exceptions import LupisConfigError, LupisUsageError
 
 if TYPE_CHECKING:
+    from types import ModuleType
     from typing import ContextManager
 
     from opentelemetry.trace import Span, Tracer
@@ -107,6 +110,10 @@ class LupisSDK:
         return cls._instance
 
     @classmethod
+    def _renew_lock(cls) -> None:
+        cls._lock = Lock()  # another thread of the parent may have held it
+
+    @classmethod
     def _make(cls) -> LupisSDK:
         with cls._lock:
             if cls._instance is None:
@@ -115,10 +122,8 @@ class LupisSDK:
 
     @staticmethod
     def _runtime() -> Runtime | None:
-        _bootstrap.load_runtime()
-        from lupis_instrument import _runtime
-
-        return _runtime.start()
+        runtime: Runtime | None = _loaded().start()
+        return runtime
 
     def is_enabled(self) -> bool:
         """Tell whether calls are recorded."""
@@ -148,10 +153,10 @@ class LupisSDK:
         runtime = self._runtime()
         if runtime is None:
             return
-        from lupis_instrument._delivery.events import make
-
-        conversation = _conversation(metadata).over(_context.current())
-        runtime.events.put(make(name, properties, conversation))
+        conversation = _context.current()
+        if metadata is not None:
+            conversation = _conversation(metadata).over(conversation)
+        runtime.track(name, properties, conversation)
 
     # Conversations and metadata
 
@@ -256,11 +261,12 @@ class LupisSDK:
                 `run` can wait for.
         """
         if inspect.iscoroutinefunction(fn) or inspect.isawaitable(fn):
+            _give_up(fn)
             raise LupisUsageError(_CANNOT_AWAIT)
         with self._block(options or LupisBlockOptions()):
             result: Result = _call(fn)
             if inspect.iscoroutine(result):
-                result.close()
+                _give_up(result)
                 raise LupisUsageError(_CANNOT_AWAIT)
             return result
 
@@ -336,21 +342,49 @@ class LupisSDK:
         await asyncio.get_running_loop().run_in_executor(None, self.shutdown_sync)
 
 
+@lru_cache(maxsize=None)
+def _loaded() -> ModuleType:
+    """Return the runtime's module; loading it takes a while, asking again does not."""
+    _bootstrap.load_runtime()
+    from lupis_instrument import _runtime
+
+    return _runtime
+
+
 _CANNOT_AWAIT = "run_sync cannot await: use `await sdk.run(...)`"
+
+
+_ITERATED = (
+    "a generator's body runs where it is iterated, outside the conversation: iterate inside the"
+    " function given to run, or use `with sdk.conversation(...)` around the loop"
+)
 
 
 def _call(fn: Any) -> Any:
     if inspect.isawaitable(fn):
         return fn
+    if _is_iterated(fn) or inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
+        raise LupisUsageError(_ITERATED)
     if not callable(fn):
         raise LupisUsageError(
             f"expected a function, a coroutine function or an awaitable, got {type(fn).__name__}"
         )
-    if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
-        raise LupisUsageError(
-            "a generator's body runs where it is iterated: iterate inside the function given to run"
-        )
-    return fn()
+    result = fn()
+    if _is_iterated(result):
+        raise LupisUsageError(_ITERATED)
+    return result
+
+
+def _is_iterated(value: Any) -> bool:
+    return inspect.isasyncgen(value) or (
+        inspect.isgenerator(value) and not inspect.isawaitable(value)
+    )
+
+
+def _give_up(coroutine: Any) -> None:
+    """Close a coroutine that will not run: Python would complain that nobody awaited it."""
+    if inspect.iscoroutine(coroutine):
+        coroutine.close()
 
 
 def _conversation(metadata: LupisMetadata | None) -> Conversation:
@@ -377,3 +411,7 @@ def _narrower(options: LupisBlockOptions) -> Conversation:
 def _text(value: Any) -> str | None:
     """Return an id as text: programs have UUIDs and numbers for ids too."""
     return None if value is None else str(value)
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=LupisSDK._renew_lock)

@@ -14,7 +14,9 @@ from opentelemetry.semconv.attributes import (
 
 from lupis_instrument import _names
 
-NAMES = {name: value for name, value in vars(_names).items() if name.isupper()}
+NAMES = {
+    name: value for name, value in vars(_names).items() if name.isupper() and isinstance(value, str)
+}
 STABLE = {
     name: value
     for module in (

@@ -19,11 +19,13 @@ FLOORS = (
     {"_context", "_setting", "_setting_kinds", "_setting_lists", "_setting_checks", "_settings"}
     | {"_config"},
     {"_llm", "_redaction"},
-    {"_data_dir", "_exchange", "_prices_file", "_resource"},
+    {"_ancestry", "_data_dir", "_exchange", "_prices_file", "_resource"},
     {"_chat_key"},
     {"_instrumentation", "_pipeline", "_delivery"},
     {"_launch"},
+    {"_parts"},
     {"_bootstrap", "_runtime"},
+    {"_activation"},
     {"sdk", "testing", "_report", "_launcher", "_distro"},
     {"__init__"},
     {"__main__", "_lupislabs"},
@@ -32,6 +34,8 @@ FLOOR = {part: number for number, parts in enumerate(FLOORS) for part in parts}
 
 ONE_HOUSEHOLD = (
     {"_setting", "_setting_kinds", "_setting_lists", "_setting_checks", "_settings", "_config"},
+    # The kit for tests makes the instance that programs ask for.
+    {"sdk", "testing"},
     # Which host is near is told by what an address is; both stand alone otherwise.
     FLOORS[0],
 )
@@ -41,6 +45,7 @@ EXCEPTIONS = {
     ("_setting_checks", "_redaction"): "what a good pattern is, redaction alone knows",
     ("_setting_checks", "_prices_file"): "what prices are, the part that prices calls knows",
     ("_bootstrap", "_runtime"): "loaded with the first request, not before",
+    ("_bootstrap", "_activation"): "the same",
     ("_report", "_launcher"): "what lupis-run would do to a command, only lupis-run knows",
     ("_runtime", "_bootstrap"): "who started it, and whether variables leave it on",
 }

@@ -22,6 +22,8 @@ ALL = [
     example("agent"),
     example("event_tracking_example"),
     example("chat_id_example"),
+    example("testing_example"),
+    example("own_tracing_example"),
     example("openai_example", "openai"),
     example("two_conversations_example", "openai"),
     example("streaming_example", "openai"),
@@ -39,6 +41,8 @@ SPANS = {
     },
     "event_tracking_example": {},
     "chat_id_example": {CHAT: 7},
+    "testing_example": {},
+    "own_tracing_example": {CHAT: 1},
     "openai_example": {
         CHAT: 3,
         "chat gpt-4.1": 1,
@@ -149,6 +153,12 @@ def test_each_call_is_in_its_conversation(run, launched):
     expected = {"all": 1, "block": 1, "function": 1, "ann": 2, "ben": 2}
     chats = Counter(span["attributes"]["lupis.chat.id"] for span in spans)
     assert {f"chat-{name}": count for name, count in expected.items()} == chats
+
+
+def test_the_programs_own_exporter_gets_ours_when_asked(run):
+    """And only then."""
+    asked = run(EXAMPLES / "own_tracing_example.py", env={"LUPIS_JOIN_PROVIDER": "true"})
+    assert ("['POST', 'chat gpt-4o-mini', 'work']\n", "") == (asked.stdout, asked.stderr)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("openai") is None, reason="needs openai")

@@ -124,14 +124,14 @@ def snippet(run, llm):
 
 def test_its_two_conversations_are_two(snippet):
     """Which take turns, without a line about it."""
-    ids = snippet(1)
+    ids = snippet(2)
     assert (4, 2) == (len(ids), len(set(ids)))
     assert ids[:2] * 2 == ids
 
 
 def test_its_block_is_followed(snippet, llm):
     """Into a task's executor, a thread and a child; a private host is told."""
-    assert ["chat-42"] * 4 == snippet(2)
+    assert ["chat-42"] * 4 == snippet(3)
     told = [seen.headers.get("baggage") for seen in llm.seen if "orders.internal" in seen.path]
     assert ["lupis.chat.id=chat-42"] == told
 

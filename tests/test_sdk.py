@@ -307,11 +307,41 @@ async def async_generator():
     yield 1
 
 
-@pytest.mark.parametrize("wrong", [5, None, "text", generator, async_generator])
+@pytest.mark.parametrize("wrong", [5, None, "text"])
 def test_run_refuses_what_cannot_be_run(wrong, sdk):
     """At once, not with an odd error later."""
-    with pytest.raises(LupisUsageError):
+    with pytest.raises(LupisUsageError, match=f"an awaitable, got {type(wrong).__name__}"):
         asyncio.run(sdk.run(wrong))
+
+
+def returns_generator():
+    return generator()
+
+
+ITERATED = {
+    "generator function": lambda: generator,
+    "async generator function": lambda: async_generator,
+    "generator": generator,
+    "async generator": async_generator,
+    "function that returns one": lambda: returns_generator,
+}
+
+
+@pytest.mark.parametrize("make", ITERATED.values(), ids=ITERATED)
+@pytest.mark.parametrize("how", ["run", "run_sync"])
+def test_generators_are_refused_with_the_cure(make, how, sdk):
+    """Their bodies would run outside the conversation, where they are iterated."""
+    run = sdk.run_sync if how == "run_sync" else lambda fn: asyncio.run(sdk.run(fn))
+    with pytest.raises(LupisUsageError, match="iterate inside the function given to run, or use"):
+        run(make())
+
+
+def test_a_coroutine_that_is_refused_is_closed(sdk):
+    """Python would complain that nobody awaited it, of code that already has an error to read."""
+    coroutine = chat_later()
+    with pytest.raises(LupisUsageError, match=r"use `await sdk\.run"):
+        sdk.run_sync(coroutine)
+    assert None is coroutine.cr_frame
 
 
 # run_sync

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, Callable, Mapping, Protocol, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Mapping, NamedTuple, Protocol, Sequence
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
@@ -107,6 +107,13 @@ class Posted:
     def _put(self, parcels: Sequence[Parcel], choose: Callable[[], Route | None]) -> None:
         self._account.create(len(parcels))
         self._courier.put(Load(parcels, choose, sum(len(each.body) for each in parcels)))
+
+
+class Diverted(NamedTuple):
+    """Functions that take spans and events instead of a way out."""
+
+    spans: Callable[[Sequence[ReadableSpan]], None]
+    events: Callable[[Sequence[Mapping[str, Any]]], None]
 
 
 class Delivery:

@@ -29,9 +29,9 @@ class Totals:
         """Count one call."""
         self.calls += 1
         self.errors += _names.ERROR_TYPE in attributes
-        self.read += attributes.get(_names.GEN_AI_USAGE_INPUT_TOKENS, 0)
-        self.written += attributes.get(_names.GEN_AI_USAGE_OUTPUT_TOKENS, 0)
-        self.cached += attributes.get(_names.GEN_AI_USAGE_CACHE_READ, 0)
+        self.read += _tokens(attributes, _names.GEN_AI_USAGE_INPUT_TOKENS)
+        self.written += _tokens(attributes, _names.GEN_AI_USAGE_OUTPUT_TOKENS)
+        self.cached += _tokens(attributes, _names.GEN_AI_USAGE_CACHE_READ)
         self.cost += attributes.get(_names.LUPIS_COST_TOTAL, 0.0)
         self.unpriced += attributes.get(_names.LUPIS_COST_STATUS) == "unpriced"
         self.seconds += ((span.end_time or 0) - (span.start_time or 0)) / 1e9
@@ -40,6 +40,12 @@ class Totals:
         """Add what another process counted."""
         for name in _COUNTS:
             setattr(self, name, getattr(self, name) + counts[name])
+
+
+def _tokens(attributes: Any, name: str) -> int:
+    """Return tokens of a call, whichever span has them by the standard name."""
+    found: int = attributes.get(name) or attributes.get(_names.REPEATED[name], 0)
+    return found
 
 
 class Summary:

@@ -10,7 +10,7 @@ import functools
 from typing import TYPE_CHECKING, Any, Callable
 
 from lupis_instrument._diagnostics import guarded
-from lupis_instrument._instrumentation import redirects
+from lupis_instrument._instrumentation.aiohttp_signals import find, listen, marker
 from lupis_instrument._instrumentation.doors import hang
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def attach(module: ModuleType, gate: Gate) -> None:
     """Wrap session and response of aiohttp and open `gate` at the first session."""
-    hang(gate, module.ClientSession, "__init__")
+    _attach_session(module, gate)
     _attach_response(module, gate)
 
 
@@ -33,8 +33,25 @@ def instrument(provider: Any, gate: Gate) -> None:
 
     from lupis_instrument._instrumentation.upstream import switch_on
 
-    configs = [_signals(aiohttp, gate)]
-    switch_on(AioHttpClientInstrumentor, provider, gate.doors, trace_configs=configs)
+    options = {"trace_configs": [marker(aiohttp)]}
+    switch_on(AioHttpClientInstrumentor, provider, gate.doors, **options)
+
+
+def _attach_session(module: ModuleType, gate: Gate) -> None:
+    original = module.ClientSession.__init__
+
+    @functools.wraps(original)
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        guarded("following an aiohttp session", _follow, gate, kwargs.get("trace_configs"))
+        original(self, *args, **kwargs)
+
+    hang(gate, module.ClientSession, "__init__", init)
+
+
+def _follow(gate: Gate, configs: Any) -> None:
+    config = find(configs) if isinstance(configs, list) else None
+    if config is not None:
+        listen(config, gate)
 
 
 def _attach_response(module: ModuleType, gate: Gate) -> None:
@@ -51,52 +68,6 @@ def _attach_response(module: ModuleType, gate: Gate) -> None:
         return result
 
     response.start = start
-
-
-def _signals(module: Any, gate: Gate) -> Any:
-    """Return the trace config that shows us what a session sends, for each hop of a request."""
-
-    async def head(_session: Any, _context: Any, params: Any) -> None:
-        guarded("reading an aiohttp request", _head, gate.exchange(), params)
-
-    async def chunk(_session: Any, _context: Any, params: Any) -> None:
-        guarded("reading an aiohttp request", _chunk, gate.exchange(), params)
-
-    async def redirected(_session: Any, _context: Any, params: Any) -> None:
-        guarded("choosing trace headers", _redirected, gate.exchange(), params)
-
-    async def failed(_session: Any, _context: Any, params: Any) -> None:
-        guarded("reading an aiohttp request", _failed, gate.exchange(), params)
-
-    signals = module.TraceConfig()
-    signals.on_request_headers_sent.append(head)
-    signals.on_request_chunk_sent.append(chunk)
-    signals.on_request_redirect.append(redirected)
-    signals.on_request_exception.append(failed)
-    return signals
-
-
-def _head(exchange: Exchange | None, params: Any) -> None:
-    if exchange is not None:
-        exchange.request(params.method, str(params.url))
-        exchange.request_headers = list(params.headers.items())
-
-
-def _chunk(exchange: Exchange | None, params: Any) -> None:
-    if exchange is not None:
-        exchange.sent(params.chunk)
-
-
-def _redirected(exchange: Exchange | None, params: Any) -> None:
-    place = params.response.headers.get("location") or params.response.headers.get("uri")
-    if place:
-        redirects.follow(exchange, str(params.url.join(type(params.url)(place))), params.headers)
-
-
-def _failed(exchange: Exchange | None, params: Any) -> None:
-    """Take note of a request that failed before it was sent."""
-    if exchange is not None and not exchange.attempts:
-        exchange.request(params.method, str(params.url))
 
 
 def _response(exchange: Exchange, response: Any, tapped: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ContextManager
 
 from opentelemetry.trace import Span, SpanKind, Tracer
 
@@ -16,6 +16,17 @@ _METHODS = frozenset(
 
 def start(tracer: Tracer, method: str, url: str) -> Span:
     """Start the span of a request; status, headers and protocol are added from the exchange."""
+    name, attributes = _describe(method, url)
+    return tracer.start_span(name, kind=SpanKind.CLIENT, attributes=attributes)
+
+
+def current(tracer: Tracer, method: str, url: str) -> ContextManager[Span]:
+    """Return what starts such a span and has it current in its `with` block."""
+    name, attributes = _describe(method, url)
+    return tracer.start_as_current_span(name, kind=SpanKind.CLIENT, attributes=attributes)
+
+
+def _describe(method: str, url: str) -> tuple[str, dict[str, Any]]:
     place = locate(url)
     known = method.upper() if method.upper() in _METHODS else "_OTHER"
     attributes: dict[str, Any] = {
@@ -25,5 +36,4 @@ def start(tracer: Tracer, method: str, url: str) -> Span:
     }
     if place.port is not None:
         attributes[_names.SERVER_PORT] = place.port
-    name = known if known != "_OTHER" else "HTTP"
-    return tracer.start_span(name, kind=SpanKind.CLIENT, attributes=attributes)
+    return (known if known != "_OTHER" else "HTTP"), attributes

@@ -3,7 +3,8 @@
 An instrumentor wraps a function by replacing it in its class. So does the program's own, or another
 agent's, and each takes what it finds there for the client's. With a door in that place, ours is
 laid behind it: whatever was wrapped around the function before or is later stays where it is, is
-called once a call, and can be taken off again.
+called once a call, and can be taken off again. What is wrapped around may be another instrumentor,
+which has those below it keep quiet; behind the door that does not count.
 """
 
 from __future__ import annotations
@@ -46,7 +47,11 @@ def hang(gate: Gate, owner: Any, name: str, inside: Callable[..., Any] | None = 
 
     @functools.wraps(original)
     def enter(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return door.to(self)(*args, **kwargs)
+        behind = door.to(self)
+        if not gate.outranked():
+            return behind(*args, **kwargs)
+        with gate.lifted():
+            return behind(*args, **kwargs)
 
     gate.doors.append(door)
     setattr(owner, name, enter)
@@ -59,7 +64,11 @@ def hang_async(gate: Gate, owner: Any, name: str, inside: Callable[..., Any]) ->
 
     @functools.wraps(original)
     async def enter(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return await door.to(self)(*args, **kwargs)
+        behind = door.to(self)
+        if not gate.outranked():
+            return await behind(*args, **kwargs)
+        with gate.lifted():
+            return await behind(*args, **kwargs)
 
     gate.doors.append(door)
     setattr(owner, name, enter)

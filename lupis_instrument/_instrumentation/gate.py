@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
+from contextlib import nullcontext
 from threading import RLock
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING, Callable, ContextManager
 
-from lupis_instrument._diagnostics import report_fault
+from lupis_instrument._diagnostics import guarded, report_fault
+from lupis_instrument._instrumentation.suppression import lifted, outranked, suppressed
 
 if TYPE_CHECKING:
     from lupis_instrument._exchange import Exchange
@@ -19,12 +20,14 @@ class Calls:
 
     Attributes:
         current: returns the exchange of the call being made, or None where it is not recorded.
+        underway: tells whether a span of ours stands for the call being made.
     """
 
-    __slots__ = ("current",)
+    __slots__ = ("current", "underway")
 
     def __init__(self) -> None:
         self.current: Callable[[], Exchange | None] = _nothing
+        self.underway: Callable[[], bool] = _never
 
 
 class Gate:
@@ -59,7 +62,7 @@ class Gate:
     def open(self) -> None:
         """Activate if that was not done yet and is wanted here."""
         try:
-            if not suppressed():
+            if not suppressed() and not (outranked() and self._calls.underway()):
                 with self._lock:
                     self._open()
         except Exception as fault:
@@ -75,6 +78,19 @@ class Gate:
             self._opening = False
             self.dormant = False
 
+    def outranked(self) -> bool:
+        """Tell whether another's instrumentor, not one of ours, wants no span of the call."""
+        try:
+            return outranked() and not self._calls.underway()
+        except Exception as fault:
+            report_fault("finding who records a call", fault)
+            return False
+
+    def lifted(self) -> ContextManager[None]:
+        """Return a context manager inside which that instrumentor does not count."""
+        found: ContextManager[None] = guarded("lifting a suppression", lifted) or nullcontext()
+        return found
+
     def exchange(self) -> Exchange | None:
         """Return the exchange of the request being made, if it is recorded."""
         try:
@@ -88,16 +104,5 @@ def _nothing() -> Exchange | None:
     return None
 
 
-_UTILS = "opentelemetry.instrumentation.utils"
-
-
-def suppressed() -> bool:
-    """Tell whether an instrumentor further out, or our own traffic, wants no span here."""
-    if _UTILS not in sys.modules:
-        return False
-    try:
-        # Waits where another thread is importing it just now.
-        from opentelemetry.instrumentation.utils import is_http_instrumentation_enabled
-    except ImportError:
-        return False  # this thread is importing it
-    return not is_http_instrumentation_enabled()
+def _never() -> bool:
+    return False

@@ -47,8 +47,7 @@ def _wrap_sync(transport: Any, tracer: trace.Tracer) -> None:
     def handle_request(self: Any, request: Any) -> Any:
         if not is_http_instrumentation_enabled():
             return original(self, request)
-        span = client_span.start(tracer, request.method, str(request.url))
-        with trace.use_span(span, end_on_exit=True):
+        with client_span.current(tracer, request.method, str(request.url)):
             inject(request.headers)
             return original(self, request)
 
@@ -63,8 +62,7 @@ def _wrap_async(transport: Any, tracer: trace.Tracer) -> None:
     async def handle_async_request(self: Any, request: Any) -> Any:
         if not is_http_instrumentation_enabled():
             return await original(self, request)
-        span = client_span.start(tracer, request.method, str(request.url))
-        with trace.use_span(span, end_on_exit=True):
+        with client_span.current(tracer, request.method, str(request.url)):
             inject(request.headers)
             return await original(self, request)
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import os
+from contextlib import contextmanager
+from threading import RLock
+from typing import TYPE_CHECKING, Any, Iterator
 
+from lupis_instrument import _names
 from lupis_instrument._instrumentation.doors import unhinged
 
 if TYPE_CHECKING:
@@ -24,7 +28,7 @@ def switch_on(instrumentor: Any, provider: Any, doors: Sequence[Door] = (), **op
     from opentelemetry.metrics import NoOpMeterProvider
 
     ours = object.__new__(instrumentor)
-    with unhinged(doors):
+    with unhinged(doors), stable_names():
         ours.instrument(
             tracer_provider=provider,
             # The global one is the program's: its metrics must not count each call twice.
@@ -34,3 +38,66 @@ def switch_on(instrumentor: Any, provider: Any, doors: Sequence[Door] = (), **op
         )
     if not ours.is_instrumented_by_opentelemetry:
         raise RuntimeError(f"{instrumentor.__name__} declined")
+
+
+class _State:
+    lock = RLock()
+
+
+def _renew_lock() -> None:
+    _State.lock = RLock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
+@contextmanager
+def stable_names() -> Iterator[None]:
+    """Have instrumentors that are set up in the block use the stable names of HTTP attributes.
+
+    The variable that asks for them is read once, by whichever instrumentor comes first, and what it
+    said is kept for all that follow. The program's own must find it as they would without us, so
+    both are put back. A choice of the user's stands.
+    """
+    if _names.ENV_SEMCONV_OPT_IN in os.environ:
+        yield
+        return
+    with _State.lock:
+        os.environ[_names.ENV_SEMCONV_OPT_IN] = "http"
+        kept = _forget_choice()
+        try:
+            yield
+        finally:
+            if kept is not None:
+                del os.environ[_names.ENV_SEMCONV_OPT_IN]
+                _recall_choice(kept)
+
+
+# What was read is kept under these names, which are private, in releases 0.50b0 to 0.66b1. Where
+# they are missing the variable stays: then the program's own spans may have the stable names too.
+_INITIALIZED, _MODES = "_initialized", "_OTEL_SEMCONV_STABILITY_SIGNAL_MAPPING"
+
+
+def _choices() -> Any:
+    try:
+        from opentelemetry.instrumentation import _semconv
+    except ImportError:
+        return None
+    return getattr(_semconv, "_OpenTelemetrySemanticConventionStability", None)
+
+
+def _forget_choice() -> tuple[Any, Any] | None:
+    choices = _choices()
+    if not hasattr(choices, _INITIALIZED) or not hasattr(choices, _MODES):
+        return None
+    kept = getattr(choices, _INITIALIZED), getattr(choices, _MODES)
+    setattr(choices, _INITIALIZED, False)
+    setattr(choices, _MODES, {})
+    return kept
+
+
+def _recall_choice(kept: tuple[Any, Any]) -> None:
+    choices = _choices()
+    setattr(choices, _INITIALIZED, kept[0])
+    setattr(choices, _MODES, kept[1])

@@ -3,6 +3,7 @@
     dedup     one call is one span: what another span stands for is dropped
     chat_id   the conversation and the user metadata in force when it began
     enrich    what the wire showed: HTTP attributes, provider, models, usage, outcome
+    once      tokens that the span of an LLM library's instrumentor has too
     derive    the conversation of an LLM call, where none was in force
     redact    last, and failing closed
 
@@ -82,11 +83,11 @@ def build(
         conversations: those seen so far; outlive the pipeline.
     """
     from lupis_instrument._pipeline.chat_id import chat_id
-    from lupis_instrument._pipeline.dedup import dedup
+    from lupis_instrument._pipeline.dedup import count_once, dedup
     from lupis_instrument._pipeline.enrich import Enrich
     from lupis_instrument._pipeline.redact import Redact
 
-    stages: list[Stage] = [dedup, chat_id, Enrich(config, own_prices)]
+    stages: list[Stage] = [dedup, chat_id, Enrich(config, own_prices), count_once]
     if config.auto_chat_id and conversations is not None:
         from lupis_instrument._pipeline.derive import Derive
 

@@ -1,14 +1,47 @@
-"""First stage: one call leaves as one span."""
+"""What would tell of one call twice: the first stage drops spans, a later one figures."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lupis_instrument import _names
+
 if TYPE_CHECKING:
     from lupis_instrument._pipeline.draft import Draft
+
+_COSTS = (
+    _names.LUPIS_COST_STATUS,
+    _names.LUPIS_COST_REASON,
+    _names.LUPIS_COST_CATALOG,
+    _names.LUPIS_COST_INPUT,
+    _names.LUPIS_COST_OUTPUT,
+    _names.LUPIS_COST_CACHE,
+    _names.LUPIS_COST_TOTAL,
+)
 
 
 def dedup(draft: Draft) -> Draft | None:
     """Drop a span that repeats one further out, or that the user excluded."""
     record = draft.record
     return None if record.outer is not None or record.excluded else draft
+
+
+def count_once(draft: Draft) -> Draft:
+    """Leave tokens and cost to the span of an LLM library's instrumentor where it has them."""
+    above = draft.record.llm
+    if above is None:
+        return draft
+    attributes = draft.attributes
+    counted = _names.LUPIS_USAGE_SOURCE in attributes
+    repeated = above.says(_names.LLM_SPAN_TOKENS)
+    if counted:
+        attributes[_names.LUPIS_DEDUP] = "parent" if repeated else "self"
+    if counted and repeated:
+        attributes.pop(_names.GEN_AI_USAGE_CACHE_CREATION, None)
+        for name, repeated_name in _names.REPEATED.items():
+            if name in attributes:
+                attributes[repeated_name] = attributes.pop(name)
+    if above.says(_names.LLM_SPAN_COSTS):
+        for name in _COSTS:
+            attributes.pop(name, None)
+    return draft

@@ -15,6 +15,7 @@ from lupis_instrument._exchange import locate
 from lupis_instrument._llm import digest
 from lupis_instrument._llm.prices import price
 from lupis_instrument._llm.requests import read_body
+from lupis_instrument._pipeline.resends import earlier_attempts, resends_of
 
 if TYPE_CHECKING:
     from typing import Iterable
@@ -107,6 +108,14 @@ class Enrich:
             attributes[_names.NETWORK_PROTOCOL_VERSION] = exchange.version
         if exchange.status is not None:
             attributes.setdefault(_names.HTTP_RESPONSE_STATUS_CODE, exchange.status)
+        resends = resends_of(exchange)
+        if resends:
+            attributes[_names.HTTP_REQUEST_RESEND_COUNT] = resends
+        if exchange.earlier:
+            draft.events = [
+                *draft.events,
+                *earlier_attempts(exchange, draft.source.start_time or 0),
+            ]
         self._add_headers(attributes, _names.HTTP_REQUEST_HEADER, exchange.sent_headers())
         self._add_headers(attributes, _names.HTTP_RESPONSE_HEADER, exchange.response_headers)
 

@@ -8,23 +8,29 @@ waits for the body. All that costs time happens on the worker's thread.
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Callable
 
-from opentelemetry import trace
+from opentelemetry import context, trace
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 from lupis_instrument import _context, _names
+from lupis_instrument._ancestry import Ancestry, llm_above
 from lupis_instrument._diagnostics import guarded, report_fault
 from lupis_instrument._exchange import Exchange, locate
+from lupis_instrument._llm import OTHER_API, identify
 
 if TYPE_CHECKING:
     from typing import Mapping, Sequence
 
     from opentelemetry.context import Context
 
+    from lupis_instrument._ancestry import Node
     from lupis_instrument._context import Conversation
 
 _OLD_URL, _OLD_METHOD = "http.url", "http.method"
+_CALL = "lupis-call"
+"""Where OpenTelemetry's context has the span of the call being made, whatever span is current."""
 _MOST_OPEN = 20_000
 """Spans that the program never ends must not be kept for ever."""
 
@@ -40,6 +46,8 @@ class Record:
         excluded: whether the user, or the sampler, wants no span of it.
         url: where the call goes, for the spans of HTTP calls.
         readable: the span as it ended.
+        node: the span's place among those under way.
+        llm: the place of the span around it that an LLM library's instrumentor made.
     """
 
     __slots__ = (
@@ -50,6 +58,8 @@ class Record:
         "ended",
         "exchange",
         "excluded",
+        "llm",
+        "node",
         "outer",
         "readable",
         "span",
@@ -66,6 +76,8 @@ class Record:
         self.excluded = False
         self.url: str | None = None
         self.readable: ReadableSpan | None = None
+        self.node: Node | None = None
+        self.llm: Node | None = None
         self.ended = False
         self.end_time: int | None = None
         self._put = put
@@ -125,9 +137,15 @@ class Tracking(SpanProcessor):
         before_call: called when the span of an HTTP call has started, before anything is sent.
     """
 
-    def __init__(self, put: Callable[[Record], None]) -> None:
-        """Begin; `put` hands a record whose span has ended to the worker, and takes no lock."""
+    def __init__(self, put: Callable[[Record], None], ancestry: Ancestry | None = None) -> None:
+        """Begin.
+
+        Args:
+            put: hands a record whose span has ended to the worker; takes no lock.
+            ancestry: knows the spans of the program's own providers too.
+        """
         self._put = put
+        self._ancestry = ancestry or Ancestry()
         self._open: dict[int, Record] = {}
         self.before_call: Callable[[], None] = _nothing
         self.configure({}, ())
@@ -147,18 +165,27 @@ class Tracking(SpanProcessor):
         guarded("noting a span's start", self._start, span, parent_context)
 
     def _start(self, span: Span, parent_context: Context | None) -> None:
-        record = Record(span, _context.current(), self._put)
+        record = Record(span, _context.current(), self._hand_on)
+        record.node = guarded("noting a span", self._ancestry.begin, span, parent_context)
         record.excluded = not span.get_span_context().trace_flags.sampled
         url = record.url = _http_url(span)
         if url is not None:
             guarded("choosing trace headers", self.before_call)
             record.outer = self._same_call(url, parent_context)
             record.excluded = record.excluded or self._unwanted(url, record.conversation)
+            if context.get_value(_context.LLM_ONLY, parent_context):
+                record.excluded = record.excluded or not self._is_llm_call(span, url)
             if record.outer is None and not record.excluded:
                 record.exchange = Exchange(self._hosts, record.hold, record.settle)
         if len(self._open) >= _MOST_OPEN:
             self._open.pop(next(iter(self._open)), None)
         self._open[span.get_span_context().span_id] = record
+
+    def _is_llm_call(self, span: Span, url: str) -> bool:
+        attributes, place = span.attributes or {}, locate(url)
+        method = str(attributes.get(_names.HTTP_REQUEST_METHOD) or attributes.get(_OLD_METHOD))
+        endpoint = identify(method, place.host, place.port, place.path, self._hosts)
+        return endpoint is not None and endpoint.api != OTHER_API
 
     def _unwanted(self, url: str, conversation: Conversation) -> bool:
         return not conversation.capture_http or any(
@@ -167,24 +194,54 @@ class Tracking(SpanProcessor):
 
     def _same_call(self, url: str, parent_context: Context | None) -> Record | None:
         """Return the record of a call under way that a span for `url` would repeat."""
-        record = self.record_of(trace.get_current_span(parent_context))
+        record = self._call(parent_context)
         if record is None:
             return None
-        record = record.outermost
         exchange = record.exchange
         waiting = exchange is not None and exchange.status is None and not record.ended
         if waiting and record.url is not None and locate(record.url)[:3] == locate(url)[:3]:
             return record
         return None
 
+    def _hand_on(self, record: Record) -> None:
+        """Hand a record to the worker once the span that may repeat its tokens has ended."""
+        exchange = record.exchange
+        if exchange is not None and exchange.endpoint is not None:
+            record.llm = guarded("finding an LLM library's span", llm_above, record.node)
+        if record.llm is None or record.llm.ended:
+            self._put(record)
+        else:
+            self._ancestry.wait(record.llm, partial(self._put, record))
+
     def record_of(self, span: trace.Span) -> Record | None:
         """Return the record of `span` while it is under way, if it is ours."""
         return self._open.get(span.get_span_context().span_id)
 
     def current_exchange(self) -> Exchange | None:
-        """Return the exchange of the current span, if that is an HTTP call's and recorded."""
-        record = self.record_of(trace.get_current_span())
-        return record.outermost.exchange if record is not None else None
+        """Return the exchange of the call being made, if that is recorded."""
+        record = self._call()
+        return record.exchange if record is not None else None
+
+    def underway(self) -> bool:
+        """Tell whether a span of ours stands for the call being made."""
+        record = self._call()
+        return record is not None and record.url is not None and not record.ended
+
+    def _call(self, here: Context | None = None) -> Record | None:
+        """Return the record of the call being made."""
+        span = context.get_value(_CALL, here)
+        record = self.record_of(
+            span if isinstance(span, trace.Span) else trace.get_current_span(here)
+        )
+        return record.outermost if record is not None else None
+
+    def around(self, span: trace.Span) -> Context:
+        """Return the current context with `span` for what is done inside it."""
+        inside = trace.set_span_in_context(span)
+        record = guarded("finding a span's record", self.record_of, span)
+        if record is None or record.url is None:
+            return inside
+        return context.set_value(_CALL, span, inside)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Hand an ended span on."""
@@ -197,8 +254,9 @@ class Tracking(SpanProcessor):
             held = record.ended
             record.readable = span
             record.ended = True
+            guarded("noting a span's end", self._ancestry.end, span)
             if not held:
-                self._put(record)
+                self._hand_on(record)
         except Exception as fault:
             report_fault("noting a span's end", fault)
 
@@ -209,9 +267,14 @@ class Tracking(SpanProcessor):
             if record.ended and exchange is not None and exchange.body is not None:
                 exchange.body.end("dropped")
 
+    def release(self) -> None:
+        """Have no span wait for one around it any more."""
+        self._ancestry.release()
+
     def forget(self) -> None:
         """Drop what the parent process had under way; in a forked child."""
         self._open.clear()
+        self._ancestry.forget()
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:  # noqa: ARG002 - the SDK's
         """Nothing waits here."""

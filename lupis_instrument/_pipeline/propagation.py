@@ -10,7 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Callable, Sequence
 
 from opentelemetry import baggage, propagate, trace
-from opentelemetry.context import get_current
+from opentelemetry.context import Context, get_current
 from opentelemetry.propagators.textmap import (
     TextMapPropagator,
     default_getter,
@@ -19,12 +19,10 @@ from opentelemetry.propagators.textmap import (
 
 from lupis_instrument import _names
 from lupis_instrument._addresses import may_receive
-from lupis_instrument._diagnostics import report_fault
+from lupis_instrument._diagnostics import guarded, report_fault
 from lupis_instrument._exchange import locate
 
 if TYPE_CHECKING:
-    from opentelemetry.context import Context
-
     from lupis_instrument._pipeline.processor import Tracking
 
 _MOST_TOLD = 256
@@ -62,7 +60,22 @@ class SelectivePropagator(TextMapPropagator):
             report_fault("choosing trace headers", fault)
             return
         if wanted is not None:
-            self._inner.inject(carrier, wanted, setter)
+            kept = guarded("keeping trace headers", self._keep_theirs, carrier, wanted)
+            self._inner.inject(carrier, kept or wanted, setter)
+
+    def _keep_theirs(self, carrier: Any, here: Context) -> Context | None:
+        """Return what keeps the headers of the program's own instrumentor further out, if any.
+
+        The program's backend knows that one's span; it would look for ours in vain.
+        """
+        record = self._tracking.record_of(trace.get_current_span(here))
+        parent = record.span.parent if record is not None else None
+        if parent is None or parent.is_remote:
+            return None
+        carried = trace.get_current_span(self._inner.extract(carrier, Context()))
+        if carried.get_span_context().span_id != parent.span_id:
+            return None
+        return trace.set_span_in_context(trace.NonRecordingSpan(parent), here)
 
     def _context_for(self, here: Context) -> Context | None:
         """Return the context whose headers may go out, None for none at all."""

@@ -1,13 +1,15 @@
-"""Has the spans of calls noted that are not to be recorded: they must not go unwatched either.
+"""Which spans are recorded: what the sampler says, with two exceptions.
 
-Upstream's instrumentors add trace headers for a span that is not sampled too, and only a span that
-was noted when it began tells where its headers would go.
+The spans of calls that are not to be recorded are noted all the same: upstream's instrumentors add
+trace headers for them too, and only a span that was noted when it began tells where its headers
+would go. And that the program's own provider keeps no span around a call says nothing about ours.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Sequence
 
+from opentelemetry import trace
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from opentelemetry.trace import SpanKind
 
@@ -36,6 +38,10 @@ class Noting(Sampler):
     ) -> SamplingResult:
         """Return the decision on a span that begins."""
         more: Any = (kind, attributes, links, trace_state)
+        parent = trace.get_current_span(parent_context).get_span_context()
+        if parent.is_valid and not parent.is_remote and not parent.trace_flags.sampled:
+            # By the trace's id, samplers decide again what they decided for a parent of ours.
+            parent_context = trace.set_span_in_context(trace.INVALID_SPAN, parent_context)
         result = self._inner.should_sample(parent_context, trace_id, name, *more)
         if kind is not SpanKind.CLIENT or result.decision is not Decision.DROP:
             return result

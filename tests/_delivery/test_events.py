@@ -15,6 +15,7 @@ from lupis_instrument._delivery.events import (
     MOST_ITEMS,
     MOST_SIZE,
     MOST_TEXT,
+    Metadata,
     make,
 )
 from lupis_instrument._delivery.otlp import Origin, compose, encode_log_record
@@ -132,10 +133,38 @@ def test_long_lists_and_dicts_are_cut():
 def test_a_huge_event_is_bounded():
     """Also when each of its parts is in bounds."""
     part = ["y" * MOST_TEXT] * MOST_ITEMS
-    began = time.perf_counter()
     event = make("e", {"a": [part] * 100, "b": {str(n): part for n in range(100)}}, EMPTY)
-    assert MOST_SIZE * 1.5 > len(json.dumps(event))
-    assert time.perf_counter() - began < 1
+    assert MOST_SIZE >= len(json.dumps(event)) > MOST_SIZE // 2
+
+
+BIG = {
+    "plain": "y" * MOST_TEXT,
+    "quotes": '"\\' * MOST_TEXT,
+    "control": "\x00" * MOST_TEXT,
+    "wide": "\U0001f600" * MOST_TEXT,
+    "long int": 10**300,
+    "float": 1.2345678901234567e-300,
+    "deep": [[[[[["x"] * 900] * 9] * 9] * 9] * 9],
+    "markers": object(),
+    "keys": {'"' * 90 + str(number): None for number in range(MOST_ITEMS)},
+}
+
+
+@pytest.mark.parametrize("value", BIG.values(), ids=BIG)
+def test_an_event_is_64_kb_of_json_at_most(value):
+    """Whatever fills it; whose it is stays whole."""
+    whose = Conversation("trip", "ada", extra={"plan": "pro"})
+    event = make("e", {f"key {number}": value for number in range(MOST_ITEMS)}, whose)
+    assert len(json.dumps(event)) <= MOST_SIZE == 64 * 1024
+    assert {"chat_id": "trip", "user_id": "ada", "plan": "pro"} == event["metadata"]
+
+
+def test_the_metadata_of_one_conversation_is_copied_once():
+    """And is that of the conversation in force all the same."""
+    memory, one, other = Metadata(), Conversation("one"), Conversation("other")
+    made = [make("e", None, each, memory)["metadata"] for each in (one, one, other, one)]
+    assert [{"chat_id": each} for each in ("one", "one", "other", "one")] == made
+    assert made[0] is made[1]
 
 
 @pytest.mark.parametrize("text", ["\ud800", "a\udfffb"])

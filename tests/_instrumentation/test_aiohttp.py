@@ -8,6 +8,7 @@ import pytest
 from servers import wire
 
 from lupis_instrument._instrumentation import aiohttp as adapter
+from lupis_instrument._instrumentation.aiohttp_signals import listen
 
 aiohttp = pytest.importorskip("aiohttp")
 
@@ -33,7 +34,8 @@ def call(library, watched, server):
         return asyncio.run(run(read, server.url + path, method))
 
     async def run(read, url, method):
-        signals = adapter._signals(aiohttp, watched.gate)
+        signals = aiohttp.TraceConfig()
+        listen(signals, watched.gate)
         options = {"response_class": library.ClientResponse, "trace_configs": [signals]}
         session = aiohttp.ClientSession(**options)
         async with session, session.request(method, url, data=b"{}") as answer:
@@ -128,7 +130,8 @@ def test_a_request_that_is_not_sent_is_known(watched):
     url = "http://127.0.0.1:9/v1/chat/completions"
 
     async def call():
-        signals = adapter._signals(aiohttp, watched.gate)
+        signals = aiohttp.TraceConfig()
+        listen(signals, watched.gate)
         async with aiohttp.ClientSession(trace_configs=[signals]) as session:
             with pytest.raises(aiohttp.ClientConnectorError):
                 await session.post(url)

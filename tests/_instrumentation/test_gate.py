@@ -9,7 +9,8 @@ import types
 import pytest
 
 from lupis_instrument._diagnostics import diagnostics
-from lupis_instrument._instrumentation.gate import Calls, Gate, suppressed
+from lupis_instrument._instrumentation.gate import Calls, Gate
+from lupis_instrument._instrumentation.suppression import suppressed
 
 
 def test_it_opens_once(watched):
@@ -102,7 +103,7 @@ def test_nothing_is_suppressed_while_telemetry_is_being_loaded(monkeypatch):
 
 SLOW = """
 import sys, threading, time
-from lupis_instrument._instrumentation.gate import suppressed
+from lupis_instrument._instrumentation.suppression import suppressed
 name = "opentelemetry.instrumentation.utils"
 class Finder:
     def find_spec(self, wanted, path=None, target=None):

@@ -170,3 +170,17 @@ def test_a_fault_in_standing_in_front_costs_no_call(tracked, capsys):
     tracked.tracking.before_call = fail
     assert tracked.record(tracked.start(PUBLIC)) is not None
     assert "choosing trace headers failed" in capsys.readouterr().err
+
+
+def test_the_headers_of_the_programs_own_span_stay(tracked):
+    """Its backend has that span, and not ours; the chat id is added."""
+    theirs = TracerProvider().get_tracer("theirs").start_span("POST")
+    carrier = {}
+    around = trace.set_span_in_context(theirs)
+    INNER.inject(carrier, around)
+    propagator = SelectivePropagator(INNER, tracked.tracking, lambda: ("private",))
+    with _context.work(Conversation("trip")):
+        span = tracked.start(PRIVATE, parent=theirs)
+        propagator.inject(carrier, trace.set_span_in_context(span))
+    assert format(theirs.get_span_context().span_id, "016x") == carrier["traceparent"].split("-")[2]
+    assert "lupis.chat.id=trip" == carrier["baggage"]

@@ -1,5 +1,6 @@
 """`LupisSDK` in whole programs, below lupis-run and without it."""
 
+import os
 import subprocess
 from textwrap import dedent
 from time import monotonic
@@ -296,6 +297,53 @@ def test_a_standard_endpoint_gets_events_as_log_records(play, sink):
     assert ("bought", 2) == (log["attributes"]["event.name"], log["attributes"]["items"])
     assert "shop" == log["resource"]["lupis.project.id"]
     assert "/v1/logs" == sink.requests[0].path
+
+
+PER_THREAD = 100_000 // 50 if os.environ.get("LUPIS_TEST_SLOW") else 200
+
+
+def test_events_from_fifty_threads_arrive_once_and_in_order(play, sink):
+    """None lost, none doubled; LUPIS_TEST_SLOW=1 makes it 100,000."""
+    text = f"""
+        def work(thread):
+            for number in range({PER_THREAD}):
+                sdk.track_event(f"thread-{{thread}}", {{"number": number}})
+        threads = [threading.Thread(target=work, args=(n,)) for n in range(50)]
+        [thread.start() for thread in threads]; [thread.join() for thread in threads]
+        """
+    env = {"LUPIS_SHUTDOWN_TIMEOUT": "120"}
+    assert "" == play(GET + dedent(text), env=env, timeout=180).stderr
+    numbers = {}
+    for event in sink.events:
+        numbers.setdefault(event["name"], []).append(event["properties"]["number"])
+    assert {f"thread-{number}" for number in range(50)} == set(numbers)
+    assert [list(range(PER_THREAD))] * 50 == list(numbers.values())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_forked_child_uses_it_like_its_parent(play, sink):
+    """Though another thread held its lock when the process was doubled."""
+    text = """
+        import os
+        call("parent")
+        entered, go_on = threading.Event(), threading.Event()
+        def hold():
+            with LupisSDK._lock:
+                entered.set(); go_on.wait(20)
+        thread = threading.Thread(target=hold); thread.start(); entered.wait()
+        child = os.fork()
+        if not child:
+            with LupisSDK.init(LupisConfig(project_id="p")).conversation("child"):
+                call("child"); sdk.track_event("child")
+            sys.exit(0)
+        go_on.set(); thread.join()
+        sdk.track_event("parent")
+        print(os.waitpid(child, 0)[1])
+        """
+    done = play(GET + dedent(text), env={"PYTHONWARNINGS": "ignore"})
+    assert "0\n" == done.stdout
+    assert {"parent": None, "child": "child"} == marked(sink)
+    assert ["child", "parent"] == sorted(event["name"] for event in sink.events)
 
 
 def test_events_leave_in_batches(run, sink, llm):

@@ -19,12 +19,33 @@ MODEL = "test-model"
 USAGE = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
 TOKENS = (11, 7)
 
+ANTHROPIC = {
+    "id": "msg_1",
+    "type": "message",
+    "role": "assistant",
+    "model": MODEL,
+    "content": [{"type": "text", "text": "one two"}],
+    "stop_reason": "end_turn",
+    "usage": {"input_tokens": 11, "output_tokens": 7},
+}
+BEDROCK = {
+    "output": {"message": {"role": "assistant", "content": [{"text": "one two"}]}},
+    "stopReason": "end_turn",
+    "usage": {"inputTokens": 11, "outputTokens": 7, "totalTokens": 18},
+    "metrics": {"latencyMs": 1},
+}
+BY_PATH = {"/v1/messages": ANTHROPIC, "/converse": BEDROCK}
+"""What ends a path of another API than OpenAI's, and its answer."""
+
 Query = Dict[str, str]
 
 
-def pieces_of(query: Query) -> list[bytes]:
+def pieces_of(query: Query, path: str = "") -> list[bytes]:
     """The body that is asked for, in the pieces in which it is sent."""
     head = {"id": "chatcmpl-1", "model": MODEL, "created": 1}
+    for end, answer in BY_PATH.items():
+        if path.endswith(end):
+            return [json.dumps(answer).encode()]
     if query.get("form") == "empty":
         return []
     if query.get("form") == "stream":
@@ -78,7 +99,7 @@ class Handler(socketserver.StreamRequestHandler):
             there = other + target.replace("redirect=", "redirected=")
             self.send_head("307 Elsewhere", {"content-length": "0", "location": there})
             return True
-        return self.send_answer(method, query)
+        return self.send_answer(method, target, query)
 
     def read_headers(self) -> dict[str, str]:
         """The request's headers, names in lower case."""
@@ -107,13 +128,13 @@ class Handler(socketserver.StreamRequestHandler):
         lines += [f"{name}: {value}" for name, value in headers.items()]
         self.wfile.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
 
-    def send_answer(self, method: str, query: Query) -> bool:
+    def send_answer(self, method: str, target: str, query: Query) -> bool:
         """Sends head and body as the query asks."""
         status = query.get("status", "200")
         if status == "204":
             self.send_head("204 Nothing", {})
             return True
-        pieces = pieces_of(query)
+        pieces = pieces_of(query, urlsplit(target).path)
         kind = "text/event-stream" if query.get("form") == "stream" else "application/json"
         headers = {"content-type": kind}
         if "gzip" in query:

@@ -1,0 +1,134 @@
+"""Which spans lie above the span of a call, whoever's provider makes them.
+
+A program may trace its LLM calls itself, with instrumentors of LLM libraries. Their spans report
+tokens too, but only when they end, which is after the HTTP call below has. So the span of such a
+call waits for the one above it, and what it tells depends on what that one has told.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Callable
+
+from opentelemetry import trace
+
+from lupis_instrument import _names
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+
+_MOST_OPEN = 20_000
+"""Spans that the program never ends must not be kept for ever."""
+_MOST_STEPS = 16
+"""How many spans up an LLM library's is looked for."""
+_PATIENCE = 10.0
+"""Seconds that a call's span waits for one above it that does not end."""
+
+
+class Node:
+    """One span under way.
+
+    Attributes:
+        span: the span; what it says may be read at any time.
+        outer: the node of the span around it, if that was under way here.
+        ended: whether the span has ended.
+    """
+
+    __slots__ = ("_waiting", "ended", "outer", "span")
+
+    def __init__(self, span: Any, outer: Node | None) -> None:
+        self.span = span
+        self.outer = outer
+        self.ended = False
+        self._waiting: deque[Callable[[], None]] = deque()
+
+    def then(self, act: Callable[[], None]) -> None:
+        """Call `act` when the span has ended, or is waited for no longer; takes no lock."""
+        self._waiting.append(act)
+        if self.ended:
+            self.release()
+
+    def release(self) -> None:
+        """Have nothing wait for the span any more."""
+        while True:
+            try:
+                act = self._waiting.popleft()  # atomic: each is called once
+            except IndexError:
+                return
+            act()
+
+    def says(self, names: Any) -> bool:
+        """Tell whether the span has one of these attributes, and will leave the process."""
+        attributes = getattr(self.span, "attributes", None) or {}
+        sampled = self.span.get_span_context().trace_flags.sampled
+        return bool(sampled) and any(attributes.get(name) is not None for name in names)
+
+
+class Ancestry:
+    """The spans under way in this process, and what each lies in."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop what is under way; in a forked child it is the parent's."""
+        self._open: dict[int, Node] = {}
+        self._waited_for: deque[tuple[float, Node]] = deque()
+
+    def begin(self, span: trace.Span, parent_context: Context | None) -> Node:
+        """Take note of a span that begins."""
+        parent = trace.get_current_span(parent_context).get_span_context()
+        node = Node(span, self._open.get(parent.span_id) if parent.is_valid else None)
+        if len(self._open) >= _MOST_OPEN:
+            self._open.pop(next(iter(self._open)), None)
+        self._open[span.get_span_context().span_id] = node
+        return node
+
+    def end(self, span: Any) -> None:
+        """Take note of a span that has ended."""
+        node = self._open.pop(span.get_span_context().span_id, None)
+        if node is not None:
+            node.ended = True
+            node.release()
+
+    def wait(self, node: Node, act: Callable[[], None]) -> None:
+        """Call `act` when the span of `node` has ended, or after a while."""
+        now = monotonic()
+        node.then(act)
+        self._waited_for.append((now, node))
+        self.release(now - _PATIENCE)
+
+    def release(self, before: float = float("inf")) -> None:
+        """Have nothing wait any more that has waited since `before`."""
+        while self._waited_for:
+            try:
+                since, node = self._waited_for.popleft()
+            except IndexError:
+                return
+            if since > before:
+                self._waited_for.appendleft((since, node))
+                return
+            node.release()
+
+
+def llm_above(node: Node | None) -> Node | None:
+    """Return the nearest span around that of `node` that an LLM library's instrumentor made."""
+    for _ in range(_MOST_STEPS):
+        node = node.outer if node is not None else None
+        if node is None:
+            return None
+        if is_llm(getattr(node.span, "attributes", None) or {}):
+            return node
+    return None
+
+
+def is_llm(attributes: Any) -> bool:
+    """Tell whether attributes are those of a single LLM call, not of an agent or a workflow."""
+    operation = attributes.get(_names.GEN_AI_OPERATION_NAME)
+    if operation is not None:
+        return operation not in _names.AGENT_OPERATIONS
+    kind = attributes.get(_names.OPENINFERENCE_SPAN_KIND)
+    if kind is not None:
+        return kind in _names.OPENINFERENCE_LLM_KINDS
+    return any(attributes.get(name) is not None for name in _names.LLM_SPAN_MARKS)

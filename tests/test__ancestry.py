@@ -1,0 +1,98 @@
+"""Which spans lie above a call's, and who waits for whom."""
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+
+from lupis_instrument._ancestry import Ancestry, llm_above
+
+
+class Family:
+    """Spans of a provider like the program's, noted as they begin."""
+
+    def __init__(self):
+        self.ancestry = Ancestry()
+        self.tracer = TracerProvider(shutdown_on_exit=False).get_tracer("theirs")
+
+    def begin(self, parent=None, **attributes):
+        """A span below another, and its node."""
+        context = trace.set_span_in_context(parent) if parent is not None else None
+        given = {name.replace("__", "."): value for name, value in attributes.items()}
+        span = self.tracer.start_span("span", context=context, attributes=given)
+        return span, self.ancestry.begin(span, context)
+
+
+@pytest.fixture
+def family():
+    """An empty ancestry."""
+    return Family()
+
+
+@pytest.mark.parametrize(
+    ("attributes", "found"),
+    [
+        ({"gen_ai__operation__name": "chat"}, True),
+        ({"gen_ai__operation__name": "invoke_agent", "gen_ai__system": "x"}, False),
+        ({"gen_ai__system": "openai"}, True),
+        ({"llm__request__type": "chat"}, True),
+        ({"openinference__span__kind": "LLM"}, True),
+        ({"openinference__span__kind": "AGENT"}, False),
+        ({"gen_ai__usage__prompt_tokens": 3}, True),
+        ({"http__method": "POST"}, False),
+        ({}, False),
+    ],
+)
+@pytest.mark.parametrize("between", [0, 1, 3])
+def test_the_span_of_an_llm_library_is_found(attributes, found, between, family):
+    """By what it says; however many others lie between."""
+    span, wanted = family.begin(**attributes)
+    for _ in range(between):
+        span, _node = family.begin(span)
+    _, node = family.begin(span)
+    assert (wanted if found else None) is llm_above(node)
+
+
+def test_a_span_does_not_lie_above_itself(family):
+    """It may be of an LLM library."""
+    _, node = family.begin(gen_ai__system="openai")
+    assert None is llm_above(node)
+
+
+def test_what_waits_is_called_once_when_the_span_ends(family):
+    """And at once after that."""
+    span, node = family.begin()
+    called = []
+    family.ancestry.wait(node, lambda: called.append("waited"))
+    assert [] == called
+    family.ancestry.end(span)
+    family.ancestry.end(span)
+    family.ancestry.release()
+    assert ["waited"] == called
+    node.then(lambda: called.append("late"))
+    assert ["waited", "late"] == called
+
+
+def test_a_span_that_never_ends_holds_nobody_for_ever(family):
+    """A flush lets go of what waits."""
+    _, node = family.begin()
+    called = []
+    family.ancestry.wait(node, lambda: called.append(1))
+    family.ancestry.release()
+    assert [1] == called
+
+
+def test_patience_has_an_end(family, monkeypatch):
+    """The next one that waits lets go of those that have waited too long."""
+    monkeypatch.setattr("lupis_instrument._ancestry._PATIENCE", -1)
+    _, node = family.begin()
+    called = []
+    family.ancestry.wait(node, lambda: called.append(1))
+    assert [1] == called
+
+
+def test_a_child_process_starts_with_none(family):
+    """The spans under way are its parent's."""
+    span, _ = family.begin(gen_ai__system="openai")
+    family.ancestry.forget()
+    _, node = family.begin(span)
+    assert None is llm_above(node)
