@@ -89,27 +89,35 @@ class Facts(NamedTuple):
 
 
 _BY_ATTRIBUTE = (
-    ("chat", _names.LUPIS_CHAT_ID),
-    ("provider", _names.GEN_AI_PROVIDER_NAME),
-    ("operation", _names.GEN_AI_OPERATION_NAME),
-    ("model", _names.GEN_AI_REQUEST_MODEL),
-    ("input_tokens", _names.GEN_AI_USAGE_INPUT_TOKENS),
-    ("output_tokens", _names.GEN_AI_USAGE_OUTPUT_TOKENS),
-    ("cached_tokens", _names.GEN_AI_USAGE_CACHE_READ),
-    ("cost", _names.LUPIS_COST_TOTAL),
-    ("cost_status", _names.LUPIS_COST_STATUS),
-    ("error", _names.ERROR_TYPE),
-    ("first_chunk", _names.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK),
+    ("chat", (_names.LUPIS_CHAT_ID,)),
+    ("provider", (_names.GEN_AI_PROVIDER_NAME,)),
+    ("operation", (_names.GEN_AI_OPERATION_NAME,)),
+    ("model", (_names.GEN_AI_REQUEST_MODEL, _names.GEN_AI_RESPONSE_MODEL)),
+    *(
+        # Where another's span has the figures, ours has them by another name.
+        (field, (name, _names.REPEATED[name]))
+        for field, name in (
+            ("input_tokens", _names.GEN_AI_USAGE_INPUT_TOKENS),
+            ("output_tokens", _names.GEN_AI_USAGE_OUTPUT_TOKENS),
+            ("cached_tokens", _names.GEN_AI_USAGE_CACHE_READ),
+        )
+    ),
+    ("cost", (_names.LUPIS_COST_TOTAL,)),
+    ("cost_status", (_names.LUPIS_COST_STATUS,)),
+    ("error", (_names.ERROR_TYPE,)),
+    ("first_chunk", (_names.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK,)),
 )
+"""By column, the attributes that may say it; the first that is there does."""
 _BITS = 64
 _MOST_ORIGINS = 256
 
 
 def _of_span(span: ReadableSpan) -> Facts:
     attributes: Mapping[str, Any] = span.attributes or {}
-    found = {field: _column(attributes.get(key)) for field, key in _BY_ATTRIBUTE}
-    if found["model"] is None:
-        found["model"] = _column(attributes.get(_names.GEN_AI_RESPONSE_MODEL))
+    found = {
+        field: _column(next((attributes[key] for key in keys if key in attributes), None))
+        for field, keys in _BY_ATTRIBUTE
+    }
     if found["error"] is None and span.status.status_code.name == "ERROR":
         found["error"] = "_OTHER"
     start = span.start_time or 0

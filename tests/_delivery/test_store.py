@@ -122,6 +122,23 @@ def test_facts_have_columns(store, llm_call):
     assert ("openai", "chat", "gpt-4o", 10, 5, 4, "c", "429", 10**9, *ids) == row
 
 
+def test_figures_that_another_span_has_too_are_found(store, finished):
+    """By the name under which ours repeats them."""
+    from lupis_instrument._delivery.parcels import Packer
+
+    span = finished(
+        "chat m",
+        {
+            "gen_ai.response.model": "m",
+            "lupis.repeated.input_tokens": 3,
+            "lupis.repeated.output_tokens": 4,
+        },
+    )
+    (parcel,) = Packer(span.resource).spans([span])
+    facts = parcel.facts
+    assert ("m", 3, 4) == (facts.model, facts.input_tokens, facts.output_tokens)
+
+
 # whoever uses it
 
 
