@@ -340,7 +340,8 @@ def test_a_forked_child_uses_it_like_its_parent(play, sink):
         sdk.track_event("parent")
         print(os.waitpid(child, 0)[1])
         """
-    done = play(GET + dedent(text), env={"PYTHONWARNINGS": "ignore"})
+    env = {"PYTHONWARNINGS": "ignore", "LUPIS_AUTO_CHAT_ID": "false"}
+    done = play(GET + dedent(text), env=env)
     assert "0\n" == done.stdout
     assert {"parent": None, "child": "child"} == marked(sink)
     assert ["child", "parent"] == sorted(event["name"] for event in sink.events)
