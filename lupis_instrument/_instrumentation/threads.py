@@ -22,7 +22,14 @@ def prepare_thread_pools() -> None:
 
 
 def _follow_into_threads() -> None:
+    import threading
+
+    from opentelemetry.context import Context
     from opentelemetry.instrumentation.threading import ThreadingInstrumentor
+
+    # A thread that was started before and runs after does not have what older releases of the
+    # instrumentor read there without looking (0.50b0), and would end with an AttributeError.
+    threading.Thread._otel_context = Context()  # type: ignore[attr-defined]
 
     from lupis_instrument._instrumentation.upstream import switch_on
 

@@ -3,13 +3,13 @@
 import socket
 import ssl
 import threading
-import warnings
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import monotonic
 
 import pytest
+import trustme
 
 from lupis_instrument._delivery.sending import LATER, REFUSED, TAKEN, UNFIT, Sender
 
@@ -239,10 +239,6 @@ class serving:  # noqa: N801 - read as a word
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory):
     """A certificate authority, with its files: ca.pem, client.pem, client.key."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of old Pythons, that they are old
-        import trustme
-
     folder = tmp_path_factory.mktemp("tls")
     ca = trustme.CA()
     ca.cert_pem.write_to_path(str(folder / "ca.pem"))
