@@ -159,8 +159,7 @@ class Packer:
 
     def __init__(self, resource: Resource) -> None:
         """Events come from `resource`, already filtered; spans say themselves where from."""
-        self._resources: dict[int, tuple[Any, bytes]] = {}
-        self._scopes: dict[int, tuple[Any, bytes]] = {}
+        self._origins: dict[tuple[int, int], tuple[Any, Any, Origin]] = {}
         self._events = Origin(encode_resource(resource), OWN_SCOPE)
 
     def spans(self, spans: Sequence[ReadableSpan]) -> list[Parcel]:
@@ -172,21 +171,17 @@ class Packer:
         return [Parcel(EVENT, self._events, json.dumps(event).encode(), event) for event in events]
 
     def _origin(self, span: ReadableSpan) -> Origin:
-        return Origin(
-            _remember(self._resources, span.resource, encode_resource),
-            _remember(self._scopes, span.instrumentation_scope, encode_scope),
-        )
+        """Return where a span comes from, from the last time if that was met before.
 
-
-def _remember(known: dict[int, tuple[Any, bytes]], each: Any, encode: Any) -> bytes:
-    """Return `each` encoded, from the last time if it was met before.
-
-    By identity, for hashing a resource costs more than encoding a span. What an id stands for is
-    kept along with it, so that no other object can come to have it.
-    """
-    found = known.get(id(each))
-    if found is None:
-        if len(known) >= _MOST_ORIGINS:  # a program may make a tracer for each call
-            known.clear()
-        found = known[id(each)] = (each, encode(each))
-    return found[1]
+        By identity, for hashing a resource costs more than encoding a span. What an id stands for
+        is kept along with it, so that no other object can come to have it.
+        """
+        resource, scope = span.resource, span.instrumentation_scope
+        key = (id(resource), id(scope))
+        known = self._origins.get(key)
+        if known is None:
+            if len(self._origins) >= _MOST_ORIGINS:  # a program may make a tracer for each call
+                self._origins.clear()
+            origin = Origin(encode_resource(resource), encode_scope(scope))
+            known = self._origins[key] = (resource, scope, origin)
+        return known[2]

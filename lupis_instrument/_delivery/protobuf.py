@@ -28,7 +28,8 @@ def _varint(number: int) -> bytes:
     return bytes(found)
 
 
-_SMALL = tuple(map(_varint, range(2048)))
+_FEW = 2048
+_SMALL = tuple(map(_varint, range(_FEW)))
 _TAGS = {
     (number, wire): _varint(number << 3 | wire)
     for number in range(1, 17)
@@ -40,7 +41,7 @@ _known_keys: dict[str, bytes] = {}
 
 def varint(number: int) -> bytes:
     """Return a number of 64 bits, a negative one as its two's complement."""
-    return _SMALL[number] if 0 <= number < len(_SMALL) else _varint(number & _UINT64)
+    return _SMALL[number] if 0 <= number < _FEW else _varint(number & _UINT64)
 
 
 def delimited(number: int, data: bytes) -> bytes:
@@ -75,9 +76,9 @@ def attributes(number: int, values: Mapping[str, Any] | None) -> Iterator[bytes]
     """Yield each of `values` as a KeyValue in field `number`."""
     tag = _TAGS[number, _DELIMITED]
     for key, value in (values or {}).items():
-        held = _any(value)
-        pair = (_known_keys.get(key) or _learn(key)) + varint(len(held)) + held
-        yield tag + varint(len(pair)) + pair
+        held = _string(value) if type(value) is str else _any(value)
+        pair = b"%b%b%b" % (_known_keys.get(key) or _learn(key), varint(len(held)), held)
+        yield b"%b%b%b" % (tag, varint(len(pair)), pair)
 
 
 def _learn(key: str) -> bytes:
@@ -97,7 +98,8 @@ def _any(value: Any) -> bytes:
 
 
 def _string(value: str) -> bytes:
-    return delimited(1, value.encode("utf-8", "replace"))
+    data = value.encode("utf-8", "replace")
+    return b"\n%b%b" % (varint(len(data)), data)
 
 
 def _bool(value: bool) -> bytes:

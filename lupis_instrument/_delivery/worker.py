@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 PAUSE = 0.5
 """Seconds that items may lie unprepared: each holds on to a request's body until then."""
 
+TURN = 0.0002
+"""Seconds that items may be prepared for while the program waits; one item may take longer."""
+
 Item = TypeVar("Item")
 Prepared = TypeVar("Prepared")
 
@@ -76,6 +79,7 @@ class Worker(Generic[Item, Prepared]):
         """Begin anew, without thread and items; in a forked child they are the parent's."""
         self.dropped = self.failed = 0
         self._resting = False
+        self._way_given = 0.0
         self._queue: SimpleQueue[Any] = SimpleQueue()
         self._calls: SimpleQueue[None] = SimpleQueue()
         self._asked: list[_Flush] = []
@@ -232,10 +236,17 @@ class Worker(Generic[Item, Prepared]):
             prepared = self._prepare(item)
             if prepared is not None:
                 batch.append(prepared)
-            sleep(0)  # so that the program never waits for more than one item
+            self._give_way()
         except Exception as fault:
             self.failed += 1
             report_fault(f"preparing what {self._name} sends", fault)
+
+    def _give_way(self) -> None:
+        """Let the program go on, which must not wait for the time that a batch takes."""
+        now = monotonic()
+        if now >= self._way_given + TURN:
+            sleep(0)
+            self._way_given = monotonic()
 
     def _hand_over(self, batch: list[Prepared]) -> None:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lupis_instrument._redaction import Redactor
 
 REDACTED = "[REDACTED]"
+_MOST_KNOWN = 256
 
 
 class Redact:
@@ -24,7 +25,7 @@ class Redact:
     def __init__(self, redactor: Redactor | None) -> None:
         """Filter with `redactor`; None filters nothing."""
         self._redactor = redactor
-        self._resources: dict[int, tuple[Any, Resource]] = {}
+        self._known: dict[int, tuple[Any, Any]] = {}
 
     def __call__(self, draft: Draft) -> Draft:
         """Return the draft, filtered."""
@@ -56,19 +57,23 @@ class Redact:
         ]
         # What an OTLP span takes from its source, and others can write into.
         context, scope = draft.source.context, draft.source.instrumentation_scope
-        shown = _scope(scope, redactor)
+        shown = self._remember(scope, lambda: _scope(scope, redactor))
         if context is not None and (context.trace_state or shown is not scope):
             draft.source = _rebuild(draft.source, _context(context, redactor), shown)
         if draft.status.description:
             description = redactor.text(draft.status.description)
             draft.status = Status(draft.status.status_code, description)
-        draft.resource = self._resource(draft.resource)
+        resource = draft.resource
+        draft.resource = self._remember(resource, lambda: self.resource(resource))
 
-    def _resource(self, resource: Resource) -> Resource:
-        known = self._resources.get(id(resource))
+    def _remember(self, each: Any, shown: Callable[[], Any]) -> Any:
+        """Return a resource or a scope as it is shown, from the last time if it was met before."""
+        known = self._known.get(id(each))
         if known is None:
+            if len(self._known) >= _MOST_KNOWN:  # a program may make a tracer for each call
+                self._known.clear()
             # The original is kept too, so that no other can take its id.
-            known = self._resources[id(resource)] = (resource, self.resource(resource))
+            known = self._known[id(each)] = (each, shown())
         return known[1]
 
 
