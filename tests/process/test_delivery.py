@@ -5,6 +5,7 @@ import socket
 import sqlite3
 import subprocess
 from contextlib import closing
+from pathlib import Path
 from textwrap import dedent
 from time import monotonic
 
@@ -496,3 +497,44 @@ def test_a_fork_meets_no_thread_of_ours(play, sink):
     )
     assert (0, "") == (done.returncode, done.stderr)
     assert ["after", "before", "waiting"] == marks(sink)
+
+
+ROUNDS = 1000 if os.environ.get("LUPIS_TEST_ALL") else 30
+FORKS = """
+    import warnings
+    warnings.simplefilter("ignore", DeprecationWarning)
+    call("first")  # what Python imports with it would be locked in a child for ever
+    going, counts = True, [0] * 4
+    def work(who):
+        while going:
+            call(f"thread {who} {counts[who]}")
+            counts[who] += 1
+    threads = [threading.Thread(target=work, args=(who,)) for who in range(4)]
+    [thread.start() for thread in threads]
+    statuses = set()
+    for n in range(int(sys.argv[2])):
+        child = os.fork()
+        if not child:
+            if n % 2:
+                os.execv("/bin/true", ["true"])
+            call(f"child {n}")
+            sys.exit(0)
+        statuses.add(os.waitpid(child, 0)[1])
+    going = False
+    [thread.join() for thread in threads]
+    print(*statuses, *counts)
+"""
+
+
+@pytest.mark.skipif(not Path("/bin/true").exists(), reason="POSIX only")
+def test_forks_among_threads_that_call_lose_and_double_nothing(run, sink, llm):
+    """Half of the children call, half of them become another program."""
+    text = PRELUDE + dedent(FORKS)
+    env = {"LUPIS_SHUTDOWN_TIMEOUT": "20"}
+    done = run(text, llm.url, str(ROUNDS), env=env, timeout=60 + ROUNDS)
+    status, *counts = map(int, done.stdout.split())
+    called = [f"child {n}" for n in range(0, ROUNDS, 2)]
+    called += ["first"]
+    called += [f"thread {who} {n}" for who, count in enumerate(counts) for n in range(count)]
+    assert (0, 0, "") == (done.returncode, status, done.stderr)
+    assert sorted(called) == marks(sink)
