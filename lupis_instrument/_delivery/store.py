@@ -214,6 +214,11 @@ class Store:
         ):
             yield (created, delivered, stored, json.loads(dropped)), json.loads(totals)
 
+    def accounts(self) -> list[tuple[int, int, int, dict[str, int]]]:
+        """Return created, delivered, stored and dropped of each process that left its account."""
+        rows = self.database.run(lambda db: db.execute(_ACCOUNTS).fetchall())
+        return [(*row[:3], json.loads(row[3])) for row in rows]
+
     def _forget_rows(self) -> None:
         self._origins.clear()
         self._targets.clear()
@@ -287,6 +292,7 @@ _TAKE = (
     f" WHERE target = ? AND state = {WAITING} ORDER BY item.id LIMIT ?"
 )
 _REOPEN = f"UPDATE item SET state = {WAITING} WHERE target = ? AND state = {REFUSED}"  # noqa: S608
+_ACCOUNTS = "SELECT created, delivered, stored, dropped FROM process"
 _OTHERS = (
     "SELECT created, delivered, stored, dropped, totals FROM process WHERE leader = ? AND pid != ?"
 )

@@ -238,6 +238,17 @@ def _data_folder(config: LupisConfig) -> Iterator[Finding]:
         yield from _outbox(config)
 
 
+def _describe(accounts: list[tuple[int, int, int, dict[str, int]]]) -> str:
+    """Say what became of all that the processes made whose accounts are there."""
+    created, delivered, stored = (sum(row[at] for row in accounts) for at in range(3))  # type: ignore[misc]
+    reasons: dict[str, int] = {}
+    for *_, dropped in accounts:
+        for reason, count in dropped.items():
+            reasons[reason] = reasons.get(reason, 0) + count
+    lost = "".join(f", {count} dropped ({reason})" for reason, count in reasons.items())
+    return f"{created} created = {delivered} delivered, {stored} stored{lost}"
+
+
 def _outbox(config: LupisConfig) -> Iterator[Finding]:
     """Yield what waits to be delivered, and what endpoints refused."""
     process = Process(config.project_id, None, os.getpid(), "")
@@ -251,9 +262,11 @@ def _outbox(config: LupisConfig) -> Iterator[Finding]:
             for target, waiting, refused in store.targets()
             if waiting or refused
         ]
+        accounts = store.accounts()
     except StoreUnavailable as error:
         yield Finding("Delivery", "outbox", str(error), wrong=True)
     else:
         yield Finding("Delivery", "outbox", "; ".join(rows) or "empty")
+        yield Finding("Delivery", "account", _describe(accounts))
     finally:
         store.database.close()

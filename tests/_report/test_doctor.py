@@ -240,3 +240,22 @@ def test_without_an_endpoint_the_local_store_is_named(doctor):
     found = findings(done)
     assert 0 == done.returncode, done.stdout
     assert found["spans"]["text"].startswith("to the local store, for no Lupis desktop app is at ")
+
+
+def test_the_accounts_of_processes_are_told(doctor, tmp_path):
+    """Added up: created is what was delivered, stored or dropped."""
+    from lupis_instrument._delivery.account import Account
+    from lupis_instrument._delivery.store import Process, Store
+
+    for pid in (1, 2):
+        store = Store(str(tmp_path / "store"), 1 << 24, Process("p", None, pid, "leader"))
+        account = Account()
+        account.create(6)
+        account.deliver(3)
+        account.store(2)
+        account.drop(1, "queue full")
+        store.write_account(account, {})
+        store.database.close()
+    done = doctor("--format", "json", LUPIS_DATA_DIR=str(tmp_path / "store"))
+    told = findings(done)["account"]["text"]
+    assert "12 created = 6 delivered, 4 stored, 2 dropped (queue full)" == told
