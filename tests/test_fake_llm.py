@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from servers.program import Started
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 QUESTION = [{"role": "user", "content": "Is it far to Oslo?"}]
@@ -219,7 +220,7 @@ def test_runs_as_a_program(tmp_path):
     """It takes a free port, writes it to a file, and says its address."""
     file = tmp_path / "port"
     command = [sys.executable, EXAMPLES / "fake_llm.py", "--port", "0", "--port-file", file]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") as process:
+    with Started(command, stdout=subprocess.PIPE, encoding="utf-8") as process:
         try:
             said = process.stdout.readline()
             deadline = time.monotonic() + 10

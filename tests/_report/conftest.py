@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import set_span_in_context
+from servers.program import Started
 
 from lupis_instrument._delivery.database import FILE_NAME
 from lupis_instrument._delivery.parcels import Packer
@@ -119,7 +120,7 @@ def start(tmp_path):
     def run(*arguments, env=(), **options):
         foreign = ("LUPIS_", "OTEL_", "PYTHON", "NO_COLOR", "TERM", "COLUMNS", "LINES", "TZ")
         own = {name: text for name, text in os.environ.items() if not name.startswith(foreign)}
-        return subprocess.Popen(
+        return Started(
             [sys.executable, "-c", MAIN, *arguments],
             env={**own, "LUPIS_DATA_DIR": str(tmp_path / "data"), **dict(env)},
             **{

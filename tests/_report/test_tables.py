@@ -2,11 +2,11 @@
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from servers.program import Started
 
 from lupis_instrument._report import tables
 from lupis_instrument._report.tables import Column
@@ -33,7 +33,7 @@ def terminal(tmp_path):
             "LUPIS_DATA_DIR": str(tmp_path / "data"),
             **env,
         }
-        process = subprocess.Popen(
+        process = Started(
             [sys.executable, "-c", first + MAIN, *arguments], env=env, stdout=slave, stderr=slave
         )
         os.close(slave)

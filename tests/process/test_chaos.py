@@ -9,12 +9,13 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import ExitStack, closing
 from textwrap import dedent
 from time import monotonic
 
 import pytest
 from servers import otlp
+from servers.program import Started
 
 from lupis_instrument._delivery import outbox
 from lupis_instrument._delivery.database import FILE_NAME
@@ -163,7 +164,7 @@ class Scene:
         else:
             FAULTS[fault](self.sink)
         environ = {"LUPIS_OTLP_ENDPOINT": self.endpoint, "LUPIS_SHUTDOWN_TIMEOUT": f"{TIMEOUT}"}
-        running = subprocess.Popen(
+        running = Started(
             self.run.command(PRELUDE + dedent(text), [self.llm.url]),
             env=self.run.environment({**environ, "LUPIS_SUMMARY": "true", **env}),
             cwd=self.run.folder,
@@ -334,7 +335,7 @@ def test_a_kill_in_the_middle_of_a_write_harms_no_file(tmp_path):
     confirmed = {}
     for number in range(ROUNDS):
         command = [sys.executable, str(program), str(tmp_path / "data"), str(number)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") as writer:
+        with Started(command, stdout=subprocess.PIPE, encoding="utf-8") as writer:
             for _ in range(1 + number % 7):
                 confirmed[number] = int(writer.stdout.readline())
             writer.kill()
@@ -379,17 +380,13 @@ def test_many_write_while_two_flush(tmp_path):
     (tmp_path / "flusher.py").write_text(FLUSHER)
     folder = str(tmp_path / "data")
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "encoding": "utf-8"}
-    with otlp.serving() as sink:
-        flushers = [
-            subprocess.Popen(
-                [sys.executable, tmp_path / "flusher.py", folder, sink.otlp_url], **pipes
-            )
-            for _ in range(2)
-        ]
-        writers = [
-            subprocess.Popen([sys.executable, tmp_path / "writer.py", folder, str(n)], **pipes)
-            for n in range(16)
-        ]
+    with otlp.serving() as sink, ExitStack() as running:
+
+        def start(*command):
+            return running.enter_context(Started([sys.executable, *command], **pipes))
+
+        flushers = [start(tmp_path / "flusher.py", folder, sink.otlp_url) for _ in range(2)]
+        writers = [start(tmp_path / "writer.py", folder, str(n)) for n in range(16)]
         due = monotonic() + SECONDS
         written = [0] * len(writers)
         rounds = 0

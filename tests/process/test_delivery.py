@@ -10,6 +10,7 @@ from textwrap import dedent
 from time import monotonic
 
 import pytest
+from servers.program import Started
 
 from lupis_instrument._delivery.database import FILE_NAME
 from lupis_instrument._delivery.schema import KEPT, WAITING
@@ -114,7 +115,7 @@ def test_batches_leave_while_the_program_runs(run, sink, llm):
     """After OTEL_BSP_SCHEDULE_DELAY, or when OTEL_BSP_MAX_EXPORT_BATCH_SIZE are there."""
     text = PRELUDE + "for n in range(5): call(str(n))\nsys.stdin.read()\n"
     env = {"OTEL_BSP_SCHEDULE_DELAY": "300", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "3"}
-    running = subprocess.Popen(
+    running = Started(
         run.command(text, [llm.url]),
         env=run.environment(env),
         cwd=run.folder,

@@ -6,6 +6,7 @@ from textwrap import dedent
 from time import monotonic
 
 import pytest
+from servers.program import Started
 
 PRELUDE = """
 import asyncio, json, sys, threading, urllib.request
@@ -356,7 +357,7 @@ def test_events_leave_in_batches(run, sink, llm):
         + "for n in range(60, 63): sdk.track_event(str(n))\n"
     )
     began = monotonic()
-    running = subprocess.Popen(
+    running = Started(
         run.command(text, [sink.traces_url, llm.url]),
         env=run.environment({}),
         cwd=run.folder,

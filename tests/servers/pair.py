@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from servers import llm, otlp
-from servers.program import Runner
+from servers.program import Runner, Started
 
 CALLS = '''
 """Makes a call to an LLM API, with nothing but the standard library."""
@@ -191,7 +191,7 @@ class Pairs:
                 for name in ("stdout", "stderr")
             )
             process = stack.enter_context(
-                subprocess.Popen(
+                Started(
                     command,
                     env=env,
                     cwd=folder,

@@ -31,6 +31,15 @@ def link_packages(folder: Path) -> None:
             (folder / entry.name).symlink_to(entry)
 
 
+class Started(subprocess.Popen):
+    """A process which a test that fails does not wait for: `with` kills it then."""
+
+    def __exit__(self, kind, error, trace):
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, error, trace)
+
+
 class Finished(NamedTuple):
     """What a program left behind."""
 
