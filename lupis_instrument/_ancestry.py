@@ -8,10 +8,13 @@ call waits for the one above it, and what it tells depends on what that one has 
 from __future__ import annotations
 
 from collections import deque
+from contextvars import ContextVar
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Callable
+from weakref import ref
 
 from opentelemetry import trace
+from opentelemetry.context import get_value
 
 from lupis_instrument import _names
 
@@ -24,6 +27,11 @@ _MOST_STEPS = 16
 """How many spans up an LLM library's is looked for."""
 _PATIENCE = 10.0
 """Seconds that a call's span waits for one above it that does not end."""
+_WITHIN_LLM_CALL = "suppress_language_model_instrumentation"
+"""What instrumentors of LLM libraries set in the context of the calls below them.
+
+`SUPPRESS_LANGUAGE_MODEL_INSTRUMENTATION_KEY` of opentelemetry-semantic-conventions-ai.
+"""
 
 
 class Node:
@@ -31,11 +39,12 @@ class Node:
 
     Attributes:
         span: the span; what it says may be read at any time.
-        outer: the node of the span around it, if that was under way here.
+        outer: the node of the span around it, or of the LLM library's beside it, if that was
+            under way here.
         ended: whether the span has ended.
     """
 
-    __slots__ = ("_waiting", "ended", "outer", "span")
+    __slots__ = ("__weakref__", "_waiting", "ended", "outer", "span")
 
     def __init__(self, span: Any, outer: Node | None) -> None:
         self.span = span
@@ -69,6 +78,7 @@ class Ancestry:
     """The spans under way in this process, and what each lies in."""
 
     def __init__(self) -> None:
+        self._latest: ContextVar[Callable[[], Node | None]] = ContextVar("lupis_latest_llm_span")
         self.forget()
 
     def forget(self) -> None:
@@ -79,11 +89,24 @@ class Ancestry:
     def begin(self, span: trace.Span, parent_context: Context | None) -> Node:
         """Take note of a span that begins."""
         parent = trace.get_current_span(parent_context).get_span_context()
-        node = Node(span, self._open.get(parent.span_id) if parent.is_valid else None)
+        outer = self._open.get(parent.span_id) if parent.is_valid else None
+        if get_value(_WITHIN_LLM_CALL, parent_context):
+            outer = self._beside(outer) or outer
+        node = Node(span, outer)
+        if is_llm(getattr(span, "attributes", None) or {}):
+            self._latest.set(ref(node))
         if len(self._open) >= _MOST_OPEN:
             self._open.pop(next(iter(self._open)), None)
         self._open[span.get_span_context().span_id] = node
         return node
+
+    def _beside(self, outer: Node | None) -> Node | None:
+        """Return the LLM span under way that was begun here within `outer`, but not made current.
+
+        So do instrumentors that tell of a call by wrapping a function, as Traceloop's of LiteLLM.
+        """
+        node = self._latest.get(lambda: None)()
+        return node if node is not None and not node.ended and node.outer is outer else None
 
     def end(self, span: Any) -> None:
         """Take note of a span that has ended."""

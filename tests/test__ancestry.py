@@ -1,7 +1,10 @@
 """Which spans lie above a call's, and who waits for whom."""
 
+from contextvars import copy_context
+
 import pytest
 from opentelemetry import trace
+from opentelemetry.context import Context, set_value
 from opentelemetry.sdk.trace import TracerProvider
 
 from lupis_instrument._ancestry import Ancestry, llm_above
@@ -96,3 +99,73 @@ def test_a_child_process_starts_with_none(family):
     family.ancestry.forget()
     _, node = family.begin(span)
     assert None is llm_above(node)
+
+
+class TestBesideTheCall:
+    """An LLM library's span that its instrumentor doesn't make current, only marks the context."""
+
+    @pytest.fixture
+    def marked(self):
+        """A context as such instrumentors make it."""
+        return set_value("suppress_language_model_instrumentation", True)
+
+    @pytest.fixture
+    def below(self, family, marked):
+        """Begins the span of a call made in a marked context."""
+
+        def begin(parent=None, context=marked):
+            context = context if parent is None else trace.set_span_in_context(parent, context)
+            return family.ancestry.begin(family.tracer.start_span("call", context=context), context)
+
+        return begin
+
+    @pytest.fixture
+    def started(self, family):
+        """Runs in a context of its own, which such a span's start marks."""
+        return copy_context().run
+
+    def test_it_is_found(self, started, family, below):
+        """It was begun here, beneath the same span."""
+
+        def act():
+            outer, _ = family.begin()
+            _, wanted = family.begin(outer, gen_ai__operation__name="chat")
+            assert wanted is llm_above(below(outer))
+
+        started(act)
+
+    def test_the_mark_tells(self, started, family, below):
+        """Without it the call lies below nothing."""
+
+        def act():
+            family.begin(gen_ai__operation__name="chat")
+            assert None is llm_above(below(context=Context()))
+
+        started(act)
+
+    def test_one_that_has_ended_is_not(self, started, family, below):
+        """The mark was left by another then."""
+
+        def act():
+            span, _ = family.begin(gen_ai__operation__name="chat")
+            family.ancestry.end(span)
+            assert None is llm_above(below())
+
+        started(act)
+
+    def test_one_elsewhere_is_not(self, started, family, below):
+        """It lies below another span, or in another context."""
+
+        def act():
+            outer, _ = family.begin()
+            family.begin(outer, gen_ai__operation__name="chat")
+            assert None is llm_above(below())
+
+        started(act)
+        assert None is llm_above(below())
+
+    def test_the_mark_is_that_of_the_field(self):
+        """Where the package that defines it is installed."""
+        package = pytest.importorskip("opentelemetry.semconv_ai")
+        key = package.SUPPRESS_LANGUAGE_MODEL_INSTRUMENTATION_KEY
+        assert "suppress_language_model_instrumentation" == key

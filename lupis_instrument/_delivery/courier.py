@@ -106,6 +106,7 @@ class Courier:
             self._handover.store_away(route, parcels)
         self._handover.due = None
         self._handover.say_waiting()
+        self._handover.let_others_send()
         self._end()
         return self._handover.give_up_held()
 

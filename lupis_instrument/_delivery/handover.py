@@ -89,6 +89,7 @@ class Handover:
         self._held: list[tuple[Route | None, list[Parcel]]] = []
         self._visits: dict[Target, Visit] = {}
         self._looked: set[Target] = set()
+        self._draining: Target | None = None
         self._holder = f"{os.getpid()}-{uuid4().hex}"
         self.due: float | None = None
         self.resting = False
@@ -244,7 +245,20 @@ class Handover:
         else:
             self._plan(None, found.route.target)
 
+    def let_others_send(self) -> None:
+        """Give back the lease of a visit that the end of the process cuts short; from any thread.
+
+        What its last request has delivered and what not is unknown, so another may send it again.
+        """
+        target = self._draining
+        if target is not None:
+            try:
+                self._store.release(target, self._holder)
+            except StoreUnavailable as error:
+                warn(f"cannot give back the store's lease, which ends by itself: {error}")
+
     def _drain(self, visit: Visit) -> outbox.Drained | None:
+        self._draining = visit.route.target
         try:
             return outbox.drain(
                 self._store,
@@ -258,6 +272,8 @@ class Handover:
         except StoreUnavailable as error:
             warn(f"cannot read the store: {error}")
             return None
+        finally:
+            self._draining = None
 
     def _send_held(self, route: Route) -> Answer | None:
         """Send what no store took; returns the last answer."""

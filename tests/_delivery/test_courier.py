@@ -383,6 +383,18 @@ def test_what_the_caller_stored_is_sent(courier, sink, parcels, store, target_of
     assert (["0", "1", "2"], (3, 0, 0, 0)) == (arrived(sink), counts(courier.account))
 
 
+def test_the_end_lets_others_send(courier, sink, parcels, store, target_of):
+    """Though the thread is in the middle of sending what was stored."""
+    target = target_of(sink.otlp_url)
+    store.add(parcels(1), target)
+    sink.hang()
+    courier.expect(Route(target, {}))
+    sink.wait_for(1, "requests")
+    assert not store.lease(target, "another")
+    courier.finish(0.3)
+    assert store.lease(target, "another")
+
+
 def test_before_a_fork_the_thread_ends(courier, sink, parcels):
     """And goes on with what came meanwhile."""
     courier.take(parcels(1))
