@@ -62,7 +62,7 @@ class Request:
         from lupis_instrument._instrumentation.suppression import unsuppressed
 
         self._outside = get_current()
-        if gate.outranked():
+        if gate.enter():
             attach(unsuppressed())
 
     def begun(self, gate: Gate) -> None:

@@ -20,18 +20,15 @@ if TYPE_CHECKING:
 class Door:
     """Stands in a class in the place of one of its functions."""
 
-    __slots__ = ("_behind", "_gate", "inside", "name", "owner")
+    __slots__ = ("_behind", "inside", "name", "owner")
 
-    def __init__(self, gate: Gate, owner: Any, name: str, inside: Callable[..., Any]) -> None:
-        self._gate = gate
+    def __init__(self, owner: Any, name: str, inside: Callable[..., Any]) -> None:
         self.owner = owner
         self.name = name
         self.inside = self._behind = inside
 
     def to(self, instance: Any) -> Callable[..., Any]:
-        """Return what a call made on `instance` is to reach, once the gate has been opened."""
-        if self._gate.dormant:
-            self._gate.open()
+        """Return what a call made on `instance` is to reach, once it has entered the gate."""
         bound: Callable[..., Any] = self._behind.__get__(instance, type(instance))
         return bound
 
@@ -43,12 +40,13 @@ class Door:
 def hang(gate: Gate, owner: Any, name: str, inside: Callable[..., Any] | None = None) -> None:
     """Put a door of `gate` in the place of `owner.name`; behind it lies `inside`, or what was."""
     original = getattr(owner, name)
-    door = Door(gate, owner, name, inside or original)
+    door = Door(owner, name, inside or original)
 
     @functools.wraps(original)
     def enter(self: Any, *args: Any, **kwargs: Any) -> Any:
+        outranked = gate.enter()
         behind = door.to(self)
-        if not gate.outranked():
+        if not outranked:
             return behind(*args, **kwargs)
         with gate.lifted():
             return behind(*args, **kwargs)
@@ -60,12 +58,13 @@ def hang(gate: Gate, owner: Any, name: str, inside: Callable[..., Any] | None = 
 def hang_async(gate: Gate, owner: Any, name: str, inside: Callable[..., Any]) -> None:
     """Do what `hang` does for a coroutine function."""
     original = getattr(owner, name)
-    door = Door(gate, owner, name, inside)
+    door = Door(owner, name, inside)
 
     @functools.wraps(original)
     async def enter(self: Any, *args: Any, **kwargs: Any) -> Any:
+        outranked = gate.enter()
         behind = door.to(self)
-        if not gate.outranked():
+        if not outranked:
             return await behind(*args, **kwargs)
         with gate.lifted():
             return await behind(*args, **kwargs)

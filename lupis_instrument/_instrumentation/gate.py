@@ -8,7 +8,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Callable, ContextManager
 
 from lupis_instrument._diagnostics import guarded, report_fault
-from lupis_instrument._instrumentation.suppression import lifted, outranked, suppressed
+from lupis_instrument._instrumentation.suppression import ALL, OUTER, lifted, objector
 
 if TYPE_CHECKING:
     from lupis_instrument._exchange import Exchange
@@ -59,32 +59,34 @@ class Gate:
         self._lock = RLock()
         self._opening = False
 
-    def open(self) -> None:
-        """Activate if that was not done yet and is wanted here."""
-        try:
-            if not suppressed() and not (outranked() and self._calls.underway()):
-                with self._lock:
-                    self._open()
-        except Exception as fault:
-            report_fault("switching on an instrumentation", fault)
+    def enter(self) -> bool:
+        """Let a request in, opening the gate if that was not done yet and is wanted here.
 
-    def _open(self) -> None:
-        if self._opening or not self.dormant:
-            return  # a request made while we load: the program's import hooks may do so
-        self._opening = True
+        Returns:
+            Whether another's instrumentor, not one of ours, wants no span of the call: what it has
+            said is to be lifted.
+        """
         try:
-            self._activate()
-        finally:
-            self._opening = False
-            self.dormant = False
-
-    def outranked(self) -> bool:
-        """Tell whether another's instrumentor, not one of ours, wants no span of the call."""
-        try:
-            return outranked() and not self._calls.underway()
+            who = objector()
+            if who == ALL or (who == OUTER and self._calls.underway()):
+                return False
+            if self.dormant:
+                guarded("switching on an instrumentation", self._open)
+            return who == OUTER
         except Exception as fault:
             report_fault("finding who records a call", fault)
             return False
+
+    def _open(self) -> None:
+        with self._lock:
+            if self._opening or not self.dormant:
+                return  # a request made while we load: the program's import hooks may do so
+            self._opening = True
+            try:
+                self._activate()
+            finally:
+                self._opening = False
+                self.dormant = False
 
     def lifted(self) -> ContextManager[None]:
         """Return a context manager inside which that instrumentor does not count."""

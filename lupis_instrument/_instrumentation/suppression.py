@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Callable, NamedTuple
 
 from lupis_instrument._context import LLM_ONLY
 
@@ -19,19 +19,25 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
 
+NOBODY, OUTER, ALL = range(3)
+"""Who may want no span: an instrumentor further out, or the program and our own traffic."""
 _UTILS = "opentelemetry.instrumentation.utils"
 
 
-def suppressed() -> bool:
-    """Tell whether the program, or our own traffic, wants no span here."""
+def objector() -> int:
+    """Tell who wants no span here: NOBODY, OUTER or ALL; asked several times a call."""
     if _UTILS not in sys.modules:
-        return False
+        return NOBODY
     try:
-        # Waits where another thread is importing it just now.
-        from opentelemetry.instrumentation.utils import is_instrumentation_enabled
+        words = _words()  # waits where another thread is importing what they are found with
     except ImportError:
-        return False  # this thread is importing it
-    return not is_instrumentation_enabled() and not _in_llm_span()
+        return NOBODY  # this thread is importing it
+    here = words.get_current()
+    if words.all.isdisjoint(here):
+        return NOBODY
+    if any(here.get(word) for word in words.unconditional):
+        return OUTER if _in_llm_span() else ALL
+    return OUTER if any(here.get(word) for word in words.http) else NOBODY
 
 
 def _in_llm_span() -> bool:
@@ -40,17 +46,6 @@ def _in_llm_span() -> bool:
     from lupis_instrument._ancestry import is_llm
 
     return is_llm(getattr(get_current_span(), "attributes", None) or {})
-
-
-def outranked() -> bool:
-    """Tell whether only an instrumentor further out wants no span here."""
-    if _UTILS not in sys.modules:
-        return False
-    try:
-        from opentelemetry.instrumentation.utils import is_http_instrumentation_enabled
-    except ImportError:
-        return False
-    return not is_http_instrumentation_enabled() and not suppressed()
 
 
 def lifted() -> ContextManager[None]:
@@ -62,35 +57,42 @@ def lifted() -> ContextManager[None]:
 
 def unsuppressed() -> Context:
     """Return the current context without what instrumentors further out have said."""
-    from opentelemetry.context import Context, get_current
+    from opentelemetry.context import Context
 
-    words, here = _words(), get_current()
-    kept = {key: value for key, value in here.items() if key not in words}
-    if any(here.get(key) for key in _all_words() - words):
-        kept = {key: value for key, value in kept.items() if key not in _all_words()}
+    words = _words()
+    here = words.get_current()
+    kept = {key: value for key, value in here.items() if key not in words.http}
+    if any(here.get(word) for word in words.unconditional):
+        kept = {key: value for key, value in kept.items() if key not in words.all}
         kept[LLM_ONLY] = True
     return Context(kept)
 
 
+class Words(NamedTuple):
+    """The context's keys by which it is said; they have no public name.
+
+    Attributes:
+        get_current: OpenTelemetry's, looked up once.
+        http: those of `suppress_http_instrumentation`.
+        unconditional: those of `suppress_instrumentation` alone.
+        all: both.
+    """
+
+    get_current: Callable[[], Context]
+    http: frozenset[str]
+    unconditional: frozenset[str]
+    all: frozenset[str]
+
+
 @lru_cache(maxsize=None)
-def _words() -> frozenset[str]:
-    """Return the keys by which `suppress_http_instrumentation` speaks; they have no public name."""
+def _words() -> Words:
     from opentelemetry.context import Context, get_current
-    from opentelemetry.instrumentation.utils import suppress_http_instrumentation
+    from opentelemetry.instrumentation import utils
 
     from lupis_instrument._context import attached
 
-    with attached(Context()), suppress_http_instrumentation():
-        return frozenset(get_current())
-
-
-@lru_cache(maxsize=None)
-def _all_words() -> frozenset[str]:
-    """Return the keys by which both speak."""
-    from opentelemetry.context import Context, get_current
-    from opentelemetry.instrumentation.utils import suppress_instrumentation
-
-    from lupis_instrument._context import attached
-
-    with attached(Context()), suppress_instrumentation():
-        return _words() | frozenset(get_current())
+    with attached(Context()), utils.suppress_http_instrumentation():
+        http = frozenset(get_current())
+    with attached(Context()), utils.suppress_instrumentation():
+        unconditional = frozenset(get_current()) - http
+    return Words(get_current, http, unconditional, http | unconditional)

@@ -10,13 +10,13 @@ import pytest
 
 from lupis_instrument._diagnostics import diagnostics
 from lupis_instrument._instrumentation.gate import Calls, Gate
-from lupis_instrument._instrumentation.suppression import suppressed
+from lupis_instrument._instrumentation.suppression import ALL, NOBODY, objector
 
 
 def test_it_opens_once(watched):
     """However often requests pass."""
     for _ in range(3):
-        watched.gate.open()
+        watched.gate.enter()
     assert (1, False) == (watched.opened, watched.gate.dormant)
 
 
@@ -39,7 +39,7 @@ def test_threads_that_come_together_wait_for_the_first():
     gate = Gate(activate, Calls())
 
     def request():
-        gate.open()
+        gate.enter()
         done.append("passed")
 
     threads = [threading.Thread(target=request) for _ in range(4)]
@@ -58,11 +58,11 @@ def test_a_request_made_while_it_opens_passes():
     passed = []
 
     def activate():
-        gate.open()
+        gate.enter()
         passed.append(gate.dormant)
 
     gate = Gate(activate, Calls())
-    gate.open()
+    gate.enter()
     assert ([True], False) == (passed, gate.dormant)
 
 
@@ -78,7 +78,7 @@ def test_a_fault_is_reported_once_and_not_tried_again(capsys):
     gate = Gate(activate, Calls())
     for _ in range(2):
         if gate.dormant:
-            gate.open()
+            gate.enter()
     assert (1, False) == (len(tries), gate.dormant)
     assert 1 == capsys.readouterr().err.count("switching on an instrumentation failed")
 
@@ -88,9 +88,9 @@ def test_it_stays_shut_for_what_is_suppressed(watched):
     from opentelemetry.instrumentation.utils import suppress_instrumentation
 
     with suppress_instrumentation():
-        watched.gate.open()
-        assert (0, True, True) == (watched.opened, watched.gate.dormant, suppressed())
-    watched.gate.open()
+        watched.gate.enter()
+        assert (0, True, ALL) == (watched.opened, watched.gate.dormant, objector())
+    watched.gate.enter()
     assert 1 == watched.opened
 
 
@@ -98,12 +98,12 @@ def test_nothing_is_suppressed_while_telemetry_is_being_loaded(monkeypatch):
     """Whoever makes a request then has not got as far."""
     half_loaded = types.ModuleType("opentelemetry.instrumentation.utils")
     monkeypatch.setitem(sys.modules, half_loaded.__name__, half_loaded)
-    assert not suppressed()
+    assert NOBODY == objector()
 
 
 SLOW = """
 import sys, threading, time
-from lupis_instrument._instrumentation.suppression import suppressed
+from lupis_instrument._instrumentation.suppression import NOBODY, objector
 name = "opentelemetry.instrumentation.utils"
 class Finder:
     def find_spec(self, wanted, path=None, target=None):
@@ -123,7 +123,7 @@ loading = threading.Event()
 sys.meta_path.insert(0, Finder())
 threading.Thread(target=__import__, args=(name,)).start()
 loading.wait()
-assert not suppressed()
+assert NOBODY == objector()
 assert hasattr(sys.modules[name], "suppress_instrumentation")
 """
 
@@ -158,12 +158,12 @@ def activate():
         go_on.wait(20)
 opened, parent = [], os.getpid()
 gate = Gate(activate, Calls())
-thread = threading.Thread(target=gate.open)
+thread = threading.Thread(target=gate.enter)
 thread.start()
 entered.wait()
 child = os.fork()
 if not child:
-    gate.open()
+    gate.enter()
     os._exit(opened != [parent, os.getpid()])
 status = os.waitpid(child, 0)[1]
 go_on.set()

@@ -7,23 +7,23 @@ from opentelemetry.instrumentation.utils import (
     suppress_instrumentation,
 )
 
-from lupis_instrument._instrumentation.suppression import lifted, outranked, suppressed
+from lupis_instrument._instrumentation.suppression import ALL, NOBODY, OUTER, lifted, objector
 
 
 def test_the_program_may():
     """Who says that nothing is to be recorded means us too."""
     with suppress_instrumentation():
-        assert (True, False) == (suppressed(), outranked())
-    assert (False, False) == (suppressed(), outranked())
+        assert ALL == objector()
+    assert NOBODY == objector()
 
 
 def test_an_instrumentor_further_out_may_not():
     """It only means that its span is enough for its own provider."""
     with suppress_http_instrumentation():
-        assert (False, True) == (suppressed(), outranked())
+        assert OUTER == objector()
         with lifted():
             assert is_http_instrumentation_enabled()
-            assert (False, False) == (suppressed(), outranked())
+            assert NOBODY == objector()
         assert not is_http_instrumentation_enabled()
 
 

@@ -27,8 +27,7 @@ ALONE = {
     "_instrumentation.providers:attach": REQUESTS,
     # With the first request.
     "_instrumentation.gate:Gate._open": ALL,
-    "_instrumentation.gate:suppressed": ALL,
-    "_instrumentation.gate:outranked": ALL,
+    "_instrumentation.gate:objector": ALL,
     "_instrumentation.upstream:switch_on": ALL,
     "_instrumentation.doors:unhinged": ALL,
     "_instrumentation.aiohttp:marker": AIOHTTP,
