@@ -6,7 +6,9 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Callable, NamedTuple, Sequence
 
+from lupis_instrument._delivery.sending import load
 from lupis_instrument._diagnostics import report_fault, warn
+from lupis_instrument._loading import alone
 
 if TYPE_CHECKING:
     from typing import ContextManager
@@ -174,6 +176,7 @@ class Courier:
 
     def _run(self) -> None:
         try:
+            alone(load)
             with self._surroundings():
                 while self._step():
                     pass

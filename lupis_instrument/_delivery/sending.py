@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import os
 from base64 import b64encode
+from importlib import import_module
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Mapping, NamedTuple
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from lupis_instrument._addresses import is_loopback
 from lupis_instrument._delivery.otlp import read_response
+from lupis_instrument._loading import Later
 
 if TYPE_CHECKING:
     from urllib.request import OpenerDirector
@@ -35,6 +37,16 @@ _LONGEST_WAIT = 3600.0
 _WINDOWS = {"gzip": 31, "deflate": 15}
 """By content coding, what zlib calls `wbits`."""
 _PROTOBUF = "application/x-protobuf"
+
+
+_MODULES = (
+    "email.utils",
+    "encodings.idna",  # by which a host's name is looked up
+    "http.client",
+    "urllib.error",
+    "urllib.request",
+    "zlib",
+)
 
 
 class Answer(NamedTuple):
@@ -61,7 +73,7 @@ class Sender:
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         """Work by the variables of `environ`."""
         self._environ = environ
-        self._context: Any = None
+        self._tls = Later(self._make_tls)
 
     def send(
         self,
@@ -132,24 +144,28 @@ class Sender:
         if parts.scheme == "https":
             from urllib.request import HTTPSHandler  # a Python built without ssl has none
 
-            handlers.append(HTTPSHandler(context=self._tls()))
+            handlers.append(HTTPSHandler(context=self._tls.get()))
         opener: OpenerDirector = build_opener(*handlers)
         return opener
 
-    def _tls(self) -> Any:
+    def _make_tls(self) -> Any:
         """Return the TLS context that the standard variables describe."""
-        if self._context is None:
-            import ssl
+        import ssl
 
-            own = self._setting("CERTIFICATE")
-            context = ssl.create_default_context(cafile=own or None)
-            if not own and not os.environ.get("SSL_CERT_FILE"):
-                _trust_certifi(context)
-            certificate = self._setting("CLIENT_CERTIFICATE")
-            if certificate:
-                context.load_cert_chain(certificate, self._setting("CLIENT_KEY") or None)
-            self._context = context
-        return self._context
+        own = self._setting("CERTIFICATE")
+        context = ssl.create_default_context(cafile=own or None)
+        if not own and not os.environ.get("SSL_CERT_FILE"):
+            _trust_certifi(context)
+        certificate = self._setting("CLIENT_CERTIFICATE")
+        if certificate:
+            context.load_cert_chain(certificate, self._setting("CLIENT_KEY") or None)
+        return context
+
+
+def load() -> None:
+    """Import what sending takes, while nobody forks: see `_loading`."""
+    for name in _MODULES:
+        import_module(name)
 
 
 def _trust_certifi(context: Any) -> None:

@@ -354,7 +354,7 @@ def test_a_kill_in_the_middle_of_a_write_harms_no_file(tmp_path):
 
 SECONDS = 60 if os.environ.get("LUPIS_TEST_ALL") else 2
 FLUSHER = """
-import sys, time
+import os, sys, time
 from lupis_instrument._delivery import outbox
 from lupis_instrument._delivery.routes import Route
 from lupis_instrument._delivery.sending import Sender
@@ -366,8 +366,8 @@ target = Target("http://127.0.0.1:1/v1/traces", "traces", "p", "http://127.0.0.1
 class There(Sender):
     def send(self, _, body, headers, **options):
         return super().send(url, body, headers, **options)
-print("ready", flush=True)
-while not sys.stdin.closed:
+parent = os.getppid()
+while os.getppid() == parent:
     outbox.drain(store, Route(target, {}), There({}), sys.argv[0] + str(time.time()))
     time.sleep(0.01)
 """
