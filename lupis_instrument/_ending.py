@@ -10,6 +10,8 @@ import os
 import signal
 import threading
 
+from lupis_instrument._diagnostics import guarded
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType, ModuleType
@@ -32,20 +34,26 @@ def watch_signals(finish: Callable[[], None]) -> None:
         number = getattr(signal, name, None)  # not all of them on Windows
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _Last(finish))
+    if _children.inside:
+        _nudge()
 
 
 class _Last:
-    """A signal's handler that does one thing more before the default."""
+    """A signal's handler that does one thing more before the default.
+
+    Attributes:
+        finishing: whether it is at that.
+    """
 
     def __init__(self, finish: Callable[[], None]) -> None:
         self._finish = finish
-        self._finishing = False
+        self.finishing = False
 
     def __call__(self, number: int, _: FrameType | None) -> None:
         """Finish, and end the process as it would have ended."""
-        if self._finishing:
+        if self.finishing:
             return  # whoever sends it twice need not wait longer than who sends it once
-        self._finishing = True
+        self.finishing = True
         try:
             self._finish()
             signal.signal(number, signal.SIG_DFL)
@@ -53,11 +61,17 @@ class _Last:
             # Still here: the kernel spares the first process of a container.
             signal.signal(number, self)
         finally:
-            self._finishing = False
+            self.finishing = False
 
 
 class _Children:
-    """What multiprocessing keeps as the reason for calling us after a fork."""
+    """What multiprocessing keeps as the reason for calling us after a fork.
+
+    Attributes:
+        inside: whether this process is one.
+    """
+
+    inside = False
 
 
 _children = _Children()
@@ -72,6 +86,21 @@ def follow_children(util: ModuleType, finish: Callable[[], None]) -> None:
     """
 
     def begin(_: _Children) -> None:
+        _children.inside = True
         util.Finalize(None, finish, exitpriority=_LAST)
+        _nudge()
 
     util.register_after_fork(_children, begin)
+
+
+def _nudge() -> None:
+    """Have our handlers run whatever the main thread of a child waits for: the rest of its pool."""
+    from lupis_instrument import _nudge
+
+    if any(map(_waits, signal.Signals)):
+        guarded("listening for signals", _nudge.begin, _waits)
+
+
+def _waits(number: int) -> bool:
+    handler = signal.getsignal(number)
+    return isinstance(handler, _Last) and not handler.finishing

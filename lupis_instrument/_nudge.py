@@ -1,0 +1,148 @@
+"""Has a signal's handler run where the main thread would sleep through the signal.
+
+A handler of Python's runs when the main thread next comes by, or when the signal breaks off what it
+waits for. Neither happens to one that came just before the wait began, or to another thread. Most
+waits end by themselves, but a worker of a pool waits for a lock, and its parent, which has sent the
+signal, waits for the worker. The interpreter tells of a signal at once through its wake-up file
+descriptor: a thread reads there, and if the handler has not run, sends the signal once more.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+import signal
+from time import sleep
+
+from lupis_instrument._diagnostics import guarded
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable
+
+_GRACE = 0.05
+"""Seconds that a handler has before the main thread is nudged, and between nudges."""
+_MOST = 200
+_REST = b"\0"
+"""No signal's number: have the thread end."""
+_LONGEST_REST = 0.2
+
+
+class Nudge:
+    """The thread of one process that listens, and what it listens at."""
+
+    def __init__(self, waits: Callable[[int], bool]) -> None:
+        """Begin; on the main thread.
+
+        Args:
+            waits: tells of a signal that has come whether its handler is ours and has not run yet.
+        """
+        self._waits = waits
+        self._main = _thread.get_ident()
+        self._ended = _thread.allocate_lock()
+        self._muted = self._rested = False
+        self._reader, self._writer = os.pipe()
+        self._pipe = os.fstat(self._reader)
+        os.set_blocking(self._writer, False)
+        self._wakeup = os.dup(self._writer)
+        signal.set_wakeup_fd(self._wakeup, warn_on_full_buffer=False)
+        self._start()
+
+    def _start(self) -> None:
+        self._ended.acquire()
+        _thread.start_new_thread(self._run, ())
+
+    def _run(self) -> None:
+        try:
+            heard = b""
+            while heard != _REST and not (heard and self._heed(heard[0])):
+                heard = os.read(self._reader, 1) or _REST
+        except OSError:
+            pass  # the program has closed all files there are: we hear of no signal any more
+        finally:
+            self._ended.release()
+
+    def _heed(self, number: int) -> bool:
+        """Nudge the main thread until it has run a handler of ours; returns whether it is one."""
+        if not self._waits(number):
+            return False
+        for _ in range(_MOST):
+            sleep(_GRACE)
+            if not self._waits(number):
+                break
+            signal.pthread_kill(self._main, number)
+        return True
+
+    # Forks: the thread rests, lest the child be forked beside it, and a signal that comes to the
+    # child before it has said where its own are told must not be told here.
+
+    def before_fork(self) -> None:
+        """Rest, and hear nothing."""
+        self._muted = all(map(self._is_pipe, (self._reader, self._writer, self._wakeup)))
+        if not self._muted:
+            return  # the program has closed all files there were; these numbers may be others'
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._wakeup, inheritable=False)
+        os.close(nowhere)
+        os.write(self._writer, _REST)
+        self._rested = self._ended.acquire(timeout=_LONGEST_REST)
+
+    def _is_pipe(self, file: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(file), self._pipe)
+        except OSError:
+            return False
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        if not self._muted:
+            return
+        os.dup2(self._writer, self._wakeup, inheritable=False)
+        if self._rested:
+            self._ended.release()
+            self._start()
+
+    def drop(self) -> None:
+        """Leave all to the parent; in a forked child."""
+        found = signal.set_wakeup_fd(-1)
+        if found not in {-1, self._wakeup}:
+            signal.set_wakeup_fd(found)
+        if self._muted:
+            for file in (self._reader, self._writer, self._wakeup):
+                os.close(file)
+
+
+def _wakeup_fd() -> int:
+    found = signal.set_wakeup_fd(-1)
+    if found != -1:
+        signal.set_wakeup_fd(found)
+    return found
+
+
+class _State:
+    nudge: Nudge | None = None
+
+
+def begin(waits: Callable[[int], bool]) -> None:
+    """Nudge the main thread, which this is, of this process from now on; `waits` as of `Nudge`."""
+    if hasattr(signal, "pthread_kill") and _State.nudge is None and _wakeup_fd() == -1:
+        _State.nudge = Nudge(waits)
+
+
+def _at_fork(name: str) -> None:
+    if _State.nudge is not None:
+        guarded("forking", getattr(_State.nudge, name))
+
+
+def _drop() -> None:
+    nudge, _State.nudge = _State.nudge, None
+    if nudge is not None:
+        guarded("forking", nudge.drop)
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(
+        before=lambda: _at_fork("before_fork"),
+        after_in_parent=lambda: _at_fork("after_fork_in_parent"),
+        after_in_child=_drop,
+    )
