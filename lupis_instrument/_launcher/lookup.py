@@ -97,22 +97,29 @@ def _is_clearing(options: Sequence[str]) -> bool:
 
 
 def _find_isolation(options: Sequence[str]) -> str | None:
-    remaining = iter(options)
+    letters, _ = read_options(options)
+    return next((_ISOLATING[letter] for letter in letters if letter in _ISOLATING), None)
+
+
+def read_options(arguments: Sequence[str]) -> tuple[str, str | None]:
+    """The letters of Python's options, and the script that they stand before, if it is a file."""
+    found = ""
+    remaining = iter(arguments)
     for option in remaining:
         if option == _LONG_OPTION_WITH_VALUE:
             next(remaining, None)
-        elif option in {"-", "--"} or not option.startswith("-"):
-            return None
+        elif option in {"-", "--"}:
+            break
+        elif not option.startswith("-"):
+            return found, option
         elif not option.startswith("--"):
             letters, last = _split_options(option[1:])
-            for letter in letters:
-                if letter in _ISOLATING:
-                    return _ISOLATING[letter]
+            found += letters
             if last in _LAST_OPTIONS:
-                return None
+                break
             if option.endswith(last):
                 next(remaining, None)
-    return None
+    return found, None
 
 
 def _split_options(letters: str) -> tuple[str, str]:

@@ -18,6 +18,7 @@ from lupis_instrument._delivery.database import StoreUnavailable
 from lupis_instrument._delivery.store import Process, Store
 from lupis_instrument._redaction import Redactor
 from lupis_instrument._report import target
+from lupis_instrument._report.target import Target
 from lupis_instrument._setting import DEFAULT, hide_password
 from lupis_instrument._settings import SETTINGS
 from lupis_instrument._version import __version__
@@ -82,9 +83,9 @@ def examine(command: Sequence[str] = ()) -> list[Finding]:
     """
     resolved = resolve(os.environ, None, launched=True)
     config = resolved.config
-    findings, python = _command(command) if command else ([], sys.executable)
+    findings, found = _command(command) if command else ([], _THIS)
     endpoint, sends = _endpoint(resolved)
-    trial = _try(python, send=sends) if python is not None else None
+    trial = _try(found.python, found.folder, send=sends) if found.python is not None else None
     if trial is not None:
         findings += [*_interpreter(trial), *_versions(trial), *_clients(trial)]
     findings += [*_settings(resolved), endpoint]
@@ -98,31 +99,35 @@ def examine(command: Sequence[str] = ()) -> list[Finding]:
     ]
 
 
-def _command(command: Sequence[str]) -> tuple[list[Finding], str | None]:
-    """Return what a command comes to, and the interpreter to look into, if there is one."""
+_THIS = Target("", sys.executable, None)
+_NOTHING = Target("", None, None)
+
+
+def _command(command: Sequence[str]) -> tuple[list[Finding], Target]:
+    """Return what a command comes to: what to say of it, and what to look into."""
     topic = "Command"
     try:
         found = target.find(command, os.environ)
     except LupisLaunchError as error:
-        return [Finding(topic, command[0], str(error), wrong=True)], None
+        return [Finding(topic, command[0], str(error), wrong=True)], _NOTHING
     findings = [Finding(topic, command[0], found.path)]
     if found.obstacle:
         text = f"{found.obstacle}: this program will not be instrumented"
-        return [*findings, Finding(topic, "obstacle", text, wrong=True)], None
+        return [*findings, Finding(topic, "obstacle", text, wrong=True)], _NOTHING
     if found.python is None:
         text = "none by its first line; those that it starts will be instrumented"
         findings.append(Finding(topic, "Python", text))
-    return findings, found.python
+    return findings, found
 
 
-def _try(python: str, *, send: bool) -> Trial:
+def _try(python: str, folder: str | None, *, send: bool) -> Trial:
     """Start an interpreter as `lupis-run` would, but for the program."""
     bare = _run(python, _INSTALLED, environ={**os.environ})
     source = _PROBE.read_text(encoding="utf-8")
-    arguments = ["--send"] if send else []
+    arguments = ["--send"] * send + (["--folder", folder] if folder is not None else [])
     # Of its own, so that a test span that does not arrive won't wait there with the others.
-    with tempfile.TemporaryDirectory() as folder:
-        environ = {**os.environ, "LUPIS_SUMMARY": "false", "LUPIS_DATA_DIR": folder}
+    with tempfile.TemporaryDirectory() as data:
+        environ = {**os.environ, "LUPIS_SUMMARY": "false", "LUPIS_DATA_DIR": data}
         done = _run(python, source, *arguments, environ=_launcher.prepare(environ))
     try:
         found = json.loads(done.stdout.splitlines()[-1])
@@ -165,6 +170,8 @@ def _interpreter(trial: Trial) -> Iterator[Finding]:
         yield Finding(topic, "lupis_instrument", f"found in {found['place']}")
     else:
         yield Finding(topic, "lupis_instrument", f"not installed: borrowed from {found['place']}")
+    for reason in found.get("conflicts", ()):
+        yield Finding(topic, "conflict", f"{reason}: nothing is instrumented", wrong=True)
 
 
 def _versions(trial: Trial) -> Iterator[Finding]:

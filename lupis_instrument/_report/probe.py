@@ -32,12 +32,25 @@ def examine() -> dict[str, Any]:
     }
     bootstrap = sys.modules.get("lupis_instrument._bootstrap")
     if bootstrap is not None:
+        found["conflicts"] = list(_conflicts())
         found["hooked"] = bootstrap.launched()
         found["place"] = str(Path(str(bootstrap.__file__)).parents[1])
         found["requirements"] = list(_requirements())
         found["clients"] = list(_clients())
         found["span"] = _send_span() if "--send" in sys.argv else None
     return found
+
+
+def _conflicts() -> Any:
+    """Yield what leaves no room for what we load: the program's modules, and its packages."""
+    from lupis_instrument import _conflicts
+
+    folder = sys.argv[sys.argv.index("--folder") + 1 :][:1] if "--folder" in sys.argv else []
+    sys.path[:0] = folder if not getattr(sys.flags, "safe_path", False) else []
+    try:
+        yield from filter(None, (_conflicts.find_hidden(), _conflicts.find_misfit()))
+    finally:
+        del sys.path[: len(folder)]
 
 
 def _requirements() -> Any:

@@ -29,11 +29,13 @@ class Target(NamedTuple):
         path: the file that is executed.
         python: the interpreter; None where only a run would show whether it starts one.
         obstacle: what keeps the bootstrap from being run, if anything visible does.
+        folder: where the program's modules are looked for first, if that is known.
     """
 
     path: str
     python: str | None
     obstacle: str | None
+    folder: str | None = None
 
 
 def find(command: Sequence[str], environ: Mapping[str, str], levels: int = _MOST_LEVELS) -> Target:
@@ -51,12 +53,22 @@ def find(command: Sequence[str], environ: Mapping[str, str], levels: int = _MOST
     obstacle = lookup.find_obstacle(command)
     name = Path(path).name
     if _PYTHON.fullmatch(name):
-        return Target(path, path, obstacle)
+        return Target(path, path, obstacle, _first_folder(command[1:]))
     behind = _behind_env(command[1:]) if name == "env" else _interpreter(path)
     if not behind or not levels:
         return Target(path, None, obstacle)
     inner = find(behind, environ, levels - 1)
-    return Target(path, inner.python, obstacle or inner.obstacle)
+    folder = inner.folder if name == "env" else str(Path(path).resolve().parent)
+    return Target(path, inner.python, obstacle or inner.obstacle, folder)
+
+
+def _first_folder(arguments: Sequence[str]) -> str | None:
+    """What `sys.path` begins with in the program that Python's `arguments` name."""
+    options, script = lookup.read_options(arguments)
+    if "P" in options:
+        return None
+    path = Path(script).resolve() if script else Path.cwd()
+    return str(path if path.is_dir() else path.parent)
 
 
 def _behind_env(arguments: Sequence[str]) -> list[str]:

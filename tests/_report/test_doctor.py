@@ -153,6 +153,17 @@ def test_a_command_is_not_run(doctor, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_module_of_the_programs_that_hides_one_of_ours_is_wrong(doctor, tmp_path):
+    """The program would run as it is; one beside another program is no matter."""
+    app = tmp_path / "app"
+    app.mkdir()
+    (app / "requests.py").write_text("")
+    command = ("--format", "json", "--", sys.executable)
+    found = findings(doctor(*command, str(app / "agent.py")))["conflict"]
+    assert (True, str(app / "requests.py")) == (found["wrong"], found["text"].partition(" ")[0])
+    assert "conflict" not in findings(doctor(*command, "agent.py"))
+
+
 def test_an_isolated_command_is_wrong(doctor):
     """It would run uninstrumented."""
     done = doctor("--format", "json", "--", sys.executable, "-I", "agent.py")
