@@ -1,7 +1,8 @@
-"""What watching a stream costs a program: processor time a chunk, ours against the bare client.
+"""What watching a stream costs a program, ours against the bare client.
 
-Each client reads a stream of server-sent events without usage, bare and instrumented in turn, in
-processes of their own. Prints medians over the rounds.
+Each client reads streams of server-sent events without usage, bare and instrumented in turn, in
+processes of their own: processor time a chunk of a long one, and for how long the first chunk of a
+short one is waited for. Prints medians over the rounds.
 
 usage: python tests/bench/stream.py [ROUNDS [CHUNKS]]
 """
@@ -15,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,7 +81,7 @@ def read():
     c.close()
 """,
 }
-PROGRAM = """
+LONG = """
 import sys, time
 URL = sys.argv[1]
 {reader}
@@ -88,6 +90,23 @@ started = time.process_time()
 read()
 print(time.process_time() - started)
 """
+SHORT = """
+import statistics, sys, time
+URL = sys.argv[1]
+waits, heard = [], []
+def hear():
+    heard or heard.append(time.perf_counter())
+{reader}
+for _ in range(100):
+    heard.clear()
+    started = time.perf_counter()
+    read()
+    waits.append(heard[0] - started)
+print(statistics.median(waits[20:]))
+"""
+SHORT_CHUNKS = 300
+THINKING = 0.02
+"""Seconds that the server takes before it answers with a short stream."""
 
 
 def serve(listener: socket.socket, chunks: int) -> None:
@@ -102,18 +121,21 @@ def _answer(connection: socket.socket, body: bytes, chunks: int) -> None:
     head = (
         b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
     )
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with connection:
         while request := connection.recv(65536):
             if not request.endswith(b"}"):
                 continue
+            if chunks == SHORT_CHUNKS:
+                time.sleep(THINKING)
             connection.sendall(head)
             for _ in range(chunks // 100):
                 connection.sendall(body * 100)
             connection.sendall(b"0\r\n\r\n")
 
 
-def measure(reader: str, url: str, *, watched: bool) -> float:
-    """Return the seconds of processor time that one stream took, in all threads."""
+def measure(program: str, url: str, *, watched: bool) -> float:
+    """Return the seconds that a program says, under us or alone."""
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -123,30 +145,43 @@ def measure(reader: str, url: str, *, watched: bool) -> float:
         environment["PYTHONPATH"] = str(ROOT / "sitecustomize_template")
         environment["LUPIS_EXPORTER"] = "none"
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM.format(reader=reader), url],
+        [sys.executable, "-c", program, url],
         env=environment, capture_output=True, check=True, encoding="utf-8",
     )  # fmt: skip
     return float(json.loads(done.stdout))
 
 
-def main() -> None:
-    """Measure all clients and print a table."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    chunks = int(sys.argv[2]) if len(sys.argv) > 2 else 100_000
+def compare(programs: dict[str, str], chunks: int, rounds: int, scale: float) -> None:
+    """Print a row for each client's program, of which the server sends `chunks`."""
+    print(f"{'client':14} {'bare':>7} {'ours':>7} {'added':>7} {'ratio':>6}")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=serve, args=(listener, chunks), daemon=True).start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1/chat/completions"
-        print(f"{chunks:,} chunks of {len(EVENT)} bytes, medians of {rounds} rounds, us a chunk")
-        print(f"{'client':14} {'bare':>7} {'ours':>7} {'added':>7} {'ratio':>6}")
-        for client, reader in READERS.items():
+        for client, program in programs.items():
             pairs = [
-                (measure(reader, url, watched=False), measure(reader, url, watched=True))
+                (measure(program, url, watched=False), measure(program, url, watched=True))
                 for _ in range(rounds)
             ]
-            bare = statistics.median(each[0] for each in pairs) / chunks * 1e6
-            added = statistics.median(ours - alone for alone, ours in pairs) / chunks * 1e6
+            bare = statistics.median(each[0] for each in pairs) * scale
+            added = statistics.median(ours - alone for alone, ours in pairs) * scale
             ratio = (bare + added) / bare
             print(f"{client:14} {bare:7.2f} {bare + added:7.2f} {added:7.2f} {ratio:6.2f}")
+
+
+def main() -> None:
+    """Measure all clients and print two tables."""
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    chunks = int(sys.argv[2]) if len(sys.argv) > 2 else 100_000
+    print(f"{chunks:,} chunks of {len(EVENT)} bytes, medians of {rounds} rounds, us a chunk")
+    programs = {client: LONG.format(reader=reader) for client, reader in READERS.items()}
+    compare(programs, chunks, rounds, 1e6 / chunks)
+    print(f"\n{SHORT_CHUNKS} chunks, medians of {rounds} rounds, us until the first is there,")
+    print(f"of a server that answers after {THINKING * 1e3:.0f} ms")
+    programs = {
+        client: SHORT.format(reader=reader.replace(": pass", ": hear()"))
+        for client, reader in READERS.items()
+    }
+    compare(programs, SHORT_CHUNKS, rounds, 1e6)
 
 
 if __name__ == "__main__":
