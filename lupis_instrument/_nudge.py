@@ -15,6 +15,7 @@ import signal
 from time import sleep
 
 from lupis_instrument._diagnostics import guarded
+from lupis_instrument._forking import count_threads, wait_for_end
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,8 +85,11 @@ class Nudge:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._wakeup, inheritable=False)
         os.close(nowhere)
+        threads = count_threads()
+        running = self._ended.locked()
         os.write(self._writer, _REST)
         self._rested = self._ended.acquire(timeout=_LONGEST_REST)
+        wait_for_end(threads - (running and self._rested))
 
     def _is_pipe(self, file: int) -> bool:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from threading import RLock
+from threading import RLock, active_count
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Mapping
 
@@ -11,6 +11,7 @@ from lupis_instrument import _bootstrap, _context, _ending, _names, _parts, _res
 from lupis_instrument._config import LupisConfig, resolve
 from lupis_instrument._delivery import batching, events
 from lupis_instrument._diagnostics import LEVELS, diagnostics, guarded, warn
+from lupis_instrument._forking import count_threads, wait_for_end
 from lupis_instrument._instrumentation import children, selection, threads
 from lupis_instrument._loading import Later
 from lupis_instrument._version import __version__
@@ -348,7 +349,13 @@ def _without_secrets(line: str) -> str:
 
 def _before_fork() -> None:
     if _State.runtime is not None:
-        guarded("coming to rest before a fork", _State.runtime.before_fork)
+        guarded("coming to rest before a fork", _rest, _State.runtime)
+
+
+def _rest(runtime: Runtime) -> None:
+    threads, left = count_threads(), active_count()
+    runtime.before_fork()
+    wait_for_end(threads - max(0, left - active_count()))
 
 
 def _after_fork_in_parent() -> None:

@@ -14,8 +14,8 @@ SOURCES = {
 }
 
 FLOORS = (
-    {"exceptions", "_names", "_diagnostics", "_ending", "_loading", "_nudge"}
-    | {"_addresses", "_conflicts", "_version"},
+    {"exceptions", "_names", "_diagnostics", "_ending", "_forking", "_loading"}
+    | {"_addresses", "_conflicts", "_nudge", "_version"},
     {"_context", "_setting", "_setting_kinds", "_setting_lists", "_setting_checks", "_settings"}
     | {"_config"},
     {"_llm", "_redaction"},
