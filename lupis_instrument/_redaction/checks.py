@@ -68,7 +68,7 @@ def is_mixed(text: str) -> bool:
 
 def is_encoded_key(text: str) -> bool:
     """Whether this is a private key in PEM, in base64 once more."""
-    return b"PRIVATE KEY" in binascii.a2b_base64(text[:_ENCODED_HEAD])
+    return b" PRIVATE " in binascii.a2b_base64(text[:_ENCODED_HEAD])
 
 
 def is_private_der(text: str) -> bool:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Callable, Iterable, Iterator, NamedTuple, Protocol
 
-from .escapes import View, decode, decode_with_places, has_escapes
+from .escapes import (
+    View,
+    decode,
+    decode_with_places,
+    find_escapes,
+    has_escapes,
+    has_letters,
+    keep_escaped,
+)
 from .hits import Hit, merge
 from .modes import Mode, is_mark
 from .prefilter import SHAPE, Prefilter, card_places
@@ -124,7 +132,7 @@ class Engine:
         """
         joined = "\n".join(texts)
         if has_escapes(joined):
-            joined = "\n".join([joined, *_plain(joined)])
+            joined = "\n".join([joined, *(plain for _, _, plain in _plain(joined))])
         literals = {literal for literal, _ in self._prefilter.choose(_lower(joined))}
         if not literals:
             return None
@@ -138,13 +146,15 @@ class Engine:
         """The parts of the text that are to be hidden, in order, none overlapping another."""
         finders = self._choose(text)
         found = _find(finders, text)
-        views: list[View] = []
-        for level, plain in enumerate(_plain(text), 1):
+        views: dict[bool, list[View]] = {False: [], True: []}
+        for apart, level, plain in _plain(text):
             finders.update(self._choose(plain))
-            while finders and len(views) < level:
-                views.append(decode_with_places(views[-1].text if views else text))
+            chain = views[apart]
+            while finders and len(chain) < level:
+                last = chain[-1].text if chain else text
+                chain.append(decode_with_places(last, apart=apart))
             if finders:
-                found += [_to_origin(hit, views) for hit in _find(finders, views[-1].text)]
+                found += [_to_origin(hit, chain) for hit in _find(finders, chain[-1].text)]
         return merge(found)
 
     def redact(self, text: str) -> str:
@@ -203,17 +213,32 @@ def _holds(text: str, literals: Iterable[str]) -> bool:
     return any(literal in lowered for literal in literals)
 
 
-def _plain(text: str) -> Iterator[str]:
-    """The lines of a text that have escapes, with these undone, level by level."""
+def _plain(text: str) -> Iterator[tuple[bool, int, str]]:
+    """The lines of a text that have escapes, with these undone, level by level.
+
+    Where letters or digits are escaped, there are two ways of reading it: as what is written so
+    (``%70assword``), and as the end of something else, behind which a key may begin.
+
+    Yields:
+        Whether they are read in the second way, the level, the text.
+    """
     if not has_escapes(text):
         return
-    text = "\n".join([line for line in text.split("\n") if has_escapes(line)])
-    for _ in range(_LEVELS):
-        plain = decode(text)
-        if plain == text:
+    escaped = keep_escaped(text)
+    letters = False
+    for apart in (False, True):
+        plain = escaped
+        for level in range(1, _LEVELS + 1):
+            escapes = find_escapes(plain)
+            if not escapes:
+                break
+            letters = letters or has_letters(escapes)
+            plain = decode(plain, escapes, apart=apart)
+            yield apart, level, plain
+            if not has_escapes(plain):
+                break
+        if not letters:
             return
-        yield plain
-        text = plain
 
 
 def _find(finders: Iterable[Finder], text: str) -> list[Hit]:

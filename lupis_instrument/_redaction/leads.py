@@ -24,7 +24,10 @@ _PAIR = (
     rf"(?:(?:\s{{0,4}},\s{{0,32}}|\s{{1,32}})(?:{QUOTE})?value(?:{QUOTE})?\s{{0,4}}[:=]\s{{0,8}}"
     r"|\s{0,4},\s{0,8}(?P<pair>(?=[\"'bu])))"
 )
-_SAID = r"(?P<said>\s(?:is|was)\s{1,2}(?=\S))"
+_SAID = (
+    r"(?P<said>\s(?:is|was)\s{1,2}(?=\S)"
+    r"|\s(?:for|of)\s{1,2}[\w.@\-]{1,40}(?:\s{0,2}[:=]\s{0,4}|\s(?:is|was)\s{1,2})(?=\S))"
+)
 _LOOSE = r"(?P<loose>[ \t]{0,4}[(,]?[ \t]{0,4}(?=[\"'`]))"
 # Only texts with options have a blank before any value; elsewhere, too many follow such words.
 _BLANKS = {

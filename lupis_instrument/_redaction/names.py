@@ -55,6 +55,7 @@ class Name(NamedTuple):
 
 _KEY_ABOUT = ABOUT - {"reset"}
 _CREDENTIAL_ABOUT = ABOUT - {"id"}
+_KEEPING = _words("store stores keep keeps hold holds manage manages sync syncs inherit inherits")
 _ALLOWED = frozenset({"allow", "with", "include", "omit"})
 
 NAMES: tuple[Name, ...] = (
@@ -74,7 +75,7 @@ NAMES: tuple[Name, ...] = (
         )
     ),
     Name("secret", after=_CREDENTIAL_ABOUT),
-    Name("secrets"),
+    Name("secrets", before=_KEEPING),
     Name("token", after=_CREDENTIAL_ABOUT | COUNTS - {"id"}, before=LANGUAGE, numbers=False),
     *(
         Name(f"{kind} token", after=_CREDENTIAL_ABOUT)
@@ -124,6 +125,7 @@ _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+|[^\W\d_a-z
 # Written in one word, too, whatever stands before: dbpassword, xapikey.
 _ENDINGS = ("password", "passwd", "passphrase", "apikey", "dbpwd", "userpwd")
 _LONGEST = 256
+_KIND = re.compile(r"[A-Za-z]{2,16}[_.\-]?(?:[Kk]ey|[Tt]oken|KEY|TOKEN)")
 
 
 def split_words(name: str) -> list[str]:
@@ -169,6 +171,12 @@ class NameList:
                 if row and (found is None or row.numbers):
                     found = row
         return found
+
+    def is_name(self, value: str) -> bool:
+        """Whether a value only tells a kind of key or token: ``secretKey: api-key``."""
+        if not _KIND.fullmatch(value):
+            return False
+        return tuple(split_words(value)) in self._sequences
 
     def find_within(self, name: str) -> Name | None:
         """As `find`, where the name may be glued to others: ``fooprivate_keyfoo``."""

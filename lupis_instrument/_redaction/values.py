@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Iterator, NamedTuple
 
-from .harmless import END, NO_VALUE, SCHEME, is_code, is_empty, is_no_secret
+from .harmless import COMPUTED, END, NO_VALUE, SCHEME, is_code, is_empty, is_no_secret
 from .hits import Hit
 from .leads import QUOTES, TAILS, has_options, leads_to_value, looks_drawn, must_look_drawn
 from .names import PLURAL, Name, NameList
@@ -89,9 +89,13 @@ class NameFinder:
         text that is full of names.
         """
         position = _after_annotation(text, match.end())
-        if NO_VALUE.match(text, position) or (
-            text[position : position + 1] not in QUOTES
-            and is_code(text, position, match, self._names)
+        if (
+            NO_VALUE.match(text, position)
+            or COMPUTED.match(text, position)
+            or (
+                text[position : position + 1] not in QUOTES
+                and is_code(text, position, match, self._names)
+            )
         ):
             return None
         weak = row.value == "drawn" or must_look_drawn(text, start, match)
@@ -111,7 +115,7 @@ class NameFinder:
             return True
         if place.quotes:
             return False
-        return is_no_secret(value, row, data=bool(match.group("close")))
+        return is_no_secret(value, row, self._names, data=bool(match.group("close")))
 
     def _row(self, text: str, start: int, match: re.Match[str]) -> Name | None:
         """The row for this name, or for it and the word before: ``API key: …``."""

@@ -38,7 +38,7 @@ COMMAND_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "command-bearer",
-        ("--oauth2-bearer",),
+        ("!--oauth2-bearer",),
         (rf"--oauth2-bearer(?:{_BLANK}|=){{1,4}}[\"']?(?P<secret>[^\s\"']{{3,4096}})",),
         "Bearer tokens on the command line of curl.",
         ('curl --oauth2-bearer "eZs2fjkjD8hUcsQ37b8z==" https://x/',),
@@ -47,7 +47,7 @@ COMMAND_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "command-password",
-        ("sshpass",),
+        ("!sshpass",),
         (rf"sshpass{_BLANK}{{1,4}}-p{_BLANK}{{0,4}}[\"']?(?P<secret>[^\s\"']{{3,200}})",),
         "Passwords on the command line of sshpass.",
         ("sshpass -p hunter22 ssh me@host", "sshpass+-p+hunter22", "sshpass -p'hunter22' ssh x"),

@@ -80,7 +80,7 @@ LLM_RULES: tuple[Rule, ...] = (
     key("upstage", "Upstage keys", "up_", PIECE),
     key("friendli", "Friendli tokens", "flp_", PIECE),
     key("runpod", "RunPod keys", "rpa_"),
-    key("composio", "Composio keys", "comp_ uak_ oak_", PIECE),
+    key("composio", "Composio keys", "comp_ uak_ oak_ ck_", PIECE),
     key(
         "bedrock-key",
         "Amazon Bedrock long-term API keys",
