@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .names import NameList
 
 # Escapes within escapes (a URL in a URL in a JSON string) are undone this deep.
-_LEVELS = 3
+_LEVELS = 5
 # Hiding one secret can bring another to light only where two touch; more rounds than this never
 # come to rest, and a text that doesn't is given up.
 _ROUNDS = 6
@@ -132,7 +132,7 @@ class Engine:
         """
         joined = "\n".join(texts)
         if has_escapes(joined):
-            joined = "\n".join([joined, *(plain for _, _, plain in _plain(joined))])
+            joined = "\n".join([joined, *(plain for _, plain in _plain(joined))])
         literals = {literal for literal, _ in self._prefilter.choose(_lower(joined))}
         if not literals:
             return None
@@ -144,17 +144,16 @@ class Engine:
 
     def hits(self, text: str) -> list[Hit]:
         """The parts of the text that are to be hidden, in order, none overlapping another."""
-        finders = self._choose(text)
+        plain = list(_plain(text))
+        finders = self._choose("\n".join([text, *(each for _, each in plain)]))
+        if not finders:
+            return []
         found = _find(finders, text)
         views: dict[bool, list[View]] = {False: [], True: []}
-        for apart, level, plain in _plain(text):
-            finders.update(self._choose(plain))
+        for apart, _ in plain:
             chain = views[apart]
-            while finders and len(chain) < level:
-                last = chain[-1].text if chain else text
-                chain.append(decode_with_places(last, apart=apart))
-            if finders:
-                found += [_to_origin(hit, chain) for hit in _find(finders, chain[-1].text)]
+            chain.append(decode_with_places(chain[-1].text if chain else text, apart=apart))
+            found += [_to_origin(hit, chain) for hit in _find(finders, chain[-1].text)]
         return merge(found)
 
     def redact(self, text: str) -> str:
@@ -213,14 +212,14 @@ def _holds(text: str, literals: Iterable[str]) -> bool:
     return any(literal in lowered for literal in literals)
 
 
-def _plain(text: str) -> Iterator[tuple[bool, int, str]]:
+def _plain(text: str) -> Iterator[tuple[bool, str]]:
     """The lines of a text that have escapes, with these undone, level by level.
 
     Where letters or digits are escaped, there are two ways of reading it: as what is written so
     (``%70assword``), and as the end of something else, behind which a key may begin.
 
     Yields:
-        Whether they are read in the second way, the level, the text.
+        Whether they are read in the second way, and the text.
     """
     if not has_escapes(text):
         return
@@ -228,13 +227,13 @@ def _plain(text: str) -> Iterator[tuple[bool, int, str]]:
     letters = False
     for apart in (False, True):
         plain = escaped
-        for level in range(1, _LEVELS + 1):
+        for _ in range(_LEVELS):
             escapes = find_escapes(plain)
             if not escapes:
                 break
             letters = letters or has_letters(escapes)
             plain = decode(plain, escapes, apart=apart)
-            yield apart, level, plain
+            yield apart, plain
             if not has_escapes(plain):
                 break
         if not letters:

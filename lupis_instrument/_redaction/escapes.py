@@ -3,39 +3,47 @@
 from __future__ import annotations
 
 import re
+import sys
 from bisect import bisect_right
 from typing import NamedTuple
 
-# Percent-encoding (RFC 3986), the escapes of JSON (RFC 8259) and of Python's and C's literals,
-# HTML's character references, a terminal's colours (ECMA-48).
-_ESCAPES = (
-    r"%[0-9A-Fa-f]{2}|\\(?:u[0-9A-Fa-f]{4}|U(?:00[01][0-9A-Fa-f]{5}|[0-9A-Fa-f]{4})|x[0-9A-Fa-f]{2})"
-    r"|\\(?:[0-7]{3}|[/abfnrtv0])|&(?:quot|amp|apos|lt|gt|#34|#39|#x22|#x27);|\x1b\[[0-9;]{0,80}m"
-)
-_BEGINNINGS = "%\\&\x1b"
-# What no one sees, and the full-width forms of what is in ASCII.
-_UNSEEN = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
-_WIDE = re.compile(f"[{_UNSEEN}\uff01-\uff5e]")
+from .lookalikes import PATTERN, TWINS_PATTERN, has_lookalikes, has_twins, read
+
+# Percent-encoding (RFC 3986), the escapes of JSON (RFC 8259) and of Python's, C's and JavaScript's
+# literals, HTML's character references, a terminal's colours (ECMA-48), and what is left of UTF-16.
+# By what they begin with: of a text with one of these only, `re` is twice as quick to find them.
+_BY_BEGINNING = {
+    "%": r"%[0-9A-Fa-f]{2}",
+    "\\": (
+        r"\\(?:u[0-9A-Fa-f]{4}|U(?:00[01][0-9A-Fa-f]{5}|[0-9A-Fa-f]{4})|u\{[0-9A-Fa-f]{1,6}\}"
+        r"|x[0-9A-Fa-f]{2}|[0-7]{3}|[/abfnrtv0])"
+    ),
+    "&": (r"&(?:quot|amp|apos|lt|gt|equals|colon|nbsp|#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6});"),
+    "\x1b": r"\x1b\[[0-9;]{0,80}m",
+    "\x00": r"\x00",
+}
+_ESCAPES = "|".join(_BY_BEGINNING.values())
 _ESCAPE = re.compile(_ESCAPES)
-_ANY_ESCAPE = re.compile(f"{_ESCAPES}|{_WIDE.pattern}")
+_ONE = {beginning: re.compile(pattern) for beginning, pattern in _BY_BEGINNING.items()}
+_ANY_ESCAPE = re.compile(f"{_ESCAPES}|{PATTERN}")
+_TWIN_ESCAPE = re.compile(f"{_ESCAPES}|{TWINS_PATTERN}")
 _ASCII = 128
 # One beyond ASCII only has to be no letter or digit.
 _OTHER = "\ufffd"
-_SEEN = {ord(sign): "" for sign in _UNSEEN}
-_SEEN.update((code + 0xFEE0, chr(code)) for code in range(0x21, 0x7F))
-_SEEN.update((code, chr(code)) for code in range(_ASCII))
-_KNOWN = {f"&{name};": sign for name, sign in zip(
-    ("quot", "amp", "apos", "lt", "gt", "#34", "#39", "#x22", "#x27"), "\"&'<>\"'\"'"
-)}  # fmt: skip
-_KNOWN["\\/"] = "/"
-_KNOWN.update((f"\\{sign}", " ") for sign in "abfnrtv0")
-_KNOWN.update((chr(code), sign) for code, sign in _SEEN.items() if code >= _ASCII)
 _HEX = "0123456789abcdefABCDEF"
+_KNOWN = {f"&{name};": sign for name, sign in zip(
+    ("quot", "amp", "apos", "lt", "gt", "equals", "colon", "nbsp", "#34", "#39", "#x22", "#x27"),
+    "\"&'<>=: \"'\"'",
+)}  # fmt: skip
+_KNOWN.update({"\\/": "/", "\x00": ""}, **{f"\\{sign}": " " for sign in "abfnrtv0"})
 _KNOWN.update(
-    (f"{mark}{a}{b}", _SEEN.get(int(a + b, 16), _OTHER))
+    (f"{mark}{a}{b}", chr(int(a + b, 16)).strip("\0") if int(a + b, 16) < _ASCII else _OTHER)
     for mark in ("%", "\\x", "\\u00")
     for a in _HEX
     for b in _HEX
+)
+_NUMBER = re.compile(
+    r"\\[uU]\{?(?P<hex>[0-9A-Fa-f]+)|&#[xX](?P<ref>\w+)|&#(?P<dec>\d+)|\\(?P<oct>\d+)"
 )
 # Those whose signs can't be a part of another escape.
 _PLAIN = frozenset(
@@ -65,9 +73,9 @@ class View(NamedTuple):
 
 def has_escapes(text: str) -> bool:
     """Whether it can pay to decode the text: a cheap look, sometimes wrongly yes."""
-    if "%" in text or "\\" in text or "\x1b" in text or ("&" in text and ";" in text):
+    if "%" in text or "\\" in text or ("&" in text and ";" in text):
         return True
-    return not text.isascii() and bool(_WIDE.search(text))
+    return "\x1b" in text or "\x00" in text or (not text.isascii() and has_lookalikes(text))
 
 
 def keep_escaped(text: str) -> str:
@@ -76,10 +84,12 @@ def keep_escaped(text: str) -> str:
     if len(lines) == 1:
         return text
     if text.isascii():
-        marks = [mark for mark in _BEGINNINGS if mark in text]
-        if len(marks) == 1:
-            mark = marks[0]
-            return "\n".join([line for line in lines if mark in line])
+        first, *others = [each for each in _BY_BEGINNING if each in text]
+        if not others:
+            return "\n".join([line for line in lines if first in line])
+        if len(others) == 1:
+            second = others[0]
+            return "\n".join([line for line in lines if first in line or second in line])
     return "\n".join([line for line in lines if has_escapes(line)])
 
 
@@ -129,16 +139,24 @@ def _character(escape: str, *, apart: bool = False) -> str:
     """What an escape stands for."""
     known = _KNOWN.get(escape)
     if known is None:
-        known = _SEEN.get(_code(escape), _OTHER)
+        known = _unknown(escape)
     return _OTHER if apart and known.isalnum() else known
 
 
-def _code(escape: str) -> int:
-    """The number of the character, for those that are no row of a table; of colours, a blank's."""
-    if escape[1] in "uU":
-        return int(escape.lstrip("\\uU"), 16)
-    return int(escape[1:], 8) if escape[1].isdigit() else ord(" ")
+def _unknown(escape: str) -> str:
+    """What one stands for that is no row of the table: a character's number, a colour, another's."""
+    number = _NUMBER.match(escape)
+    if number is None:
+        sign = " " if escape[0] == "\x1b" else read(escape)
+    else:
+        base = {"dec": 10, "oct": 8}.get(str(number.lastgroup), 16)
+        code = int(number[str(number.lastgroup)], base)
+        sign = read(chr(code)) if code <= sys.maxunicode else _OTHER
+    return sign if sign.isascii() else _OTHER
 
 
 def _regex(text: str) -> re.Pattern[str]:
-    return _ESCAPE if text.isascii() else _ANY_ESCAPE
+    if text.isascii():
+        beginnings = [each for each in _BY_BEGINNING if each in text]
+        return _ONE[beginnings[0]] if len(beginnings) == 1 else _ESCAPE
+    return _TWIN_ESCAPE if has_twins(text) else _ANY_ESCAPE

@@ -100,6 +100,7 @@ NAMES: tuple[Name, ...] = (
     Name("pass", numbers=False, value="drawn"),
     Name("pw", numbers=False, value="drawn"),
     Name("jsessionid"),
+    Name("phpsessid"),
     Name("ssn", value="digits"),
     Name("social security", value="digits"),
     Name("credit card", value="digits"),

@@ -56,6 +56,21 @@ COMMAND_RULES: tuple[Rule, ...] = (
         concealed=True,
     ),
     Rule(
+        "netrc",
+        ("!login",),
+        (
+            (
+                rf"login{_BLANK}{{1,4}}[^\s\"']{{1,128}}{_BLANK}{{1,4}}password{_BLANK}{{1,4}}"
+                r"(?P<secret>[^\s\"']{1,256})"
+            ),
+        ),
+        "Passwords of .netrc files.",
+        ("machine h.example login me password hunter22",),
+        ("login with password", "the login of a password manager"),
+        is_no_placeholder,
+        concealed=True,
+    ),
+    Rule(
         "auth-pair",
         ("auth",),
         (

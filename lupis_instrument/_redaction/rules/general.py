@@ -178,6 +178,35 @@ GENERAL_RULES: tuple[Rule, ...] = (
         concealed=True,
     ),
     Rule(
+        "oracle-url",
+        ("!oracle:",),
+        (r"oracle:[a-z]{1,8}:[^\s/@\"'<>]{1,128}/(?P<secret>[^\s@\"'<>]{1,128})@",),
+        "Passwords in the addresses of Oracle databases.",
+        ("jdbc:oracle:thin:app/s3cr3t@//db:1521/x",),
+        ("jdbc:oracle:thin:@//db:1521/x", "oracle: see a/b and me@host"),
+        concealed=True,
+    ),
+    Rule(
+        "password-hash",
+        ("!$2a$", "!$2b$", "!$2y$", "!$1$", "!$5$", "!$6$", "!$y$", "!$7$", "!$apr1$", "!$argon2"),
+        (
+            (
+                r"\$(?:2[aby]\$[0-9]{2}\$(?P<a>[A-Za-z0-9./]{53})"
+                r"|(?:1|5|6|7|y|apr1)\$(?:[^\s$]{1,64}\$){1,2}[A-Za-z0-9./]{22,128}"
+                r"|argon2(?:id|i|d)\$[\w=,$+/]{20,256})"
+            ),
+        ),
+        "Hashes of passwords, as crypt and its successors write them: they can be guessed from.",
+        (
+            f"$2b$12${ALNUM[:53]}",
+            f"root:$6$salt1234${ALNUM[:86]}:19000:",
+            f"me:$apr1$abcdefgh${ALNUM[:22]}",
+            f"$argon2id$v=19$m=65536,t=3,p=4${ALNUM[:22]}${ALNUM[:43]}",
+        ),
+        ("$1$2", "costs $6$ or $7$ a piece", "$2b$12$short", "$argon2id$"),
+        concealed=True,
+    ),
+    Rule(
         "signature",
         ("!sig=", "!signature="),
         (r"sig(?<![a-z0-9]sig)(?:nature)?=[\"']?(?P<secret>[a-z0-9%+/=_\-.~]{16,})",),
