@@ -144,7 +144,7 @@ def _character(escape: str, *, apart: bool = False) -> str:
 
 
 def _unknown(escape: str) -> str:
-    """What one stands for that is no row of the table: a character's number, a colour, another's."""
+    """What one that is no row of the table stands for: a number, a colour, a look-alike."""
     number = _NUMBER.match(escape)
     if number is None:
         sign = " " if escape[0] == "\x1b" else read(escape)
