@@ -126,11 +126,40 @@ def test_percent_encoded(key):
         "\\u00e4",
         "\\u0026",
         "&quot;",
+        "\\x4c",
+        "%51",
+        "%2551",
+        "\\u0041",
+        "\\U2D20",
+        "\\U0001F600",
+        "\\u{1F600}",
+        "\\263",
+        "\\0",
+        "&#65;",
+        "&#8212;",
     ],
 )
 def test_escape_before_a_key(before):
     """An escape whose last character is a letter or digit doesn't hide where a key begins."""
     assert KEY not in REDACTORS["remove"].text(f"key is{before}{KEY}")
+
+
+def test_key_cut_by_what_no_one_sees():
+    """A key goes with both halves, though something unseen stands between them."""
+    for unseen in ("\u200b", "\u200e", "\u2063", "\ufe0f", "\x00"):
+        shown = REDACTORS["remove"].text(f"key {KEY[:20]}{unseen}{KEY[20:]}")
+        assert "key [REDACTED]" == shown
+
+
+def test_private_key_in_several_literals():
+    """A key in PEM that a source line has in pieces goes to its end."""
+    lines = [
+        "-----BEGIN EC PRIVATE KEY-----",
+        "MHcCAQEEIIrYSSNQFaA2",
+        "-----END EC PRIVATE KEY-----",
+    ]
+    shown = REDACTORS["remove"].text("pem = " + " \\\n + ".join(f'"{line}"' for line in lines))
+    assert "IrYSSNQFaA2" not in shown
 
 
 def test_json_inside_json():
@@ -342,6 +371,20 @@ HOSTILE = [
     "\u200b",
     "curl -u a:",
     "NRAL",
+    "%41",
+    "\\u0041",
+    "&#65;",
+    "\x00",
+    "a\u0430",
+    "\u201d:",
+    "k",
+    "c",
+    '-----BEGIN PRIVATE KEY-----"\n"',
+    "password for a: ",
+    "authorization: basic {a(",
+    "$6$a$",
+    "A" * 21 + " ",
+    "1" * 17 + "e ",
 ]
 
 
