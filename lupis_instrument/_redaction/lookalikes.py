@@ -27,20 +27,33 @@ _TWINS = dict(zip(
 ))  # fmt: skip
 _QUOTES = dict(zip("“”„‟«»「」『』‘’‚‛‹›", '""""""""""' + "''''''"))  # noqa: RUF001 - the same
 
-_QUOTE = f"[{''.join(_QUOTES)}]"
+_ASCII = bytes(range(128))
 _SIGN = "[:=\uff1a\uff1d]"
-_CLASS = f"[{_UNSEEN}{_FORMS}{''.join(_SMALL)}]"
-PATTERN = rf"{_CLASS}|{_QUOTE}(?=\s{{0,2}}{_SIGN})|(?<={_SIGN}){_QUOTE}|(?<={_SIGN}\s){_QUOTE}"
-TWINS_PATTERN = f"{PATTERN}|[{''.join(_TWINS)}]"
-_ANY = re.compile(PATTERN)
+# The parts of classes of characters; what may be read as others, alone or by what is around it.
+ALWAYS = f"{_UNSEEN}{_FORMS}{''.join(_SMALL)}"
+QUOTES = "".join(_QUOTES)
+TWINS = "".join(_TWINS)
+# Behind a quotation mark: whether it is one of a name or of a value.
+QUOTED = rf"(?<=[{QUOTES}])(?:(?=\s{{0,2}}{_SIGN})|(?<={_SIGN}[{QUOTES}])|(?<={_SIGN}\s[{QUOTES}]))"
+_ALWAYS = re.compile(f"[{ALWAYS}]")
 _HIDDEN = re.compile(f"[{_UNSEEN}]")
-_MIXED = re.compile(f"[A-Za-z][{''.join(_TWINS)}]|[{''.join(_TWINS)}][A-Za-z]")
+_ANY_QUOTE = re.compile(f"[{QUOTES}]")
+_QUOTED = re.compile(f"[{QUOTES}]{QUOTED}")
+_TWIN = re.compile(f"[{TWINS}]")
+_MIXED = re.compile(f"[A-Za-z](?:(?=[{TWINS}])|(?<=[{TWINS}][A-Za-z]))")
 _PLAIN = {**_SMALL, **_TWINS, **_QUOTES}
 
 
 def has_lookalikes(text: str) -> bool:
     """Whether a text has characters that may be read as others."""
-    return bool(_ANY.search(text)) or has_twins(text)
+    # Most of a text is ASCII: without that, there is little to search.
+    data = text.encode("utf-8", "surrogatepass").translate(None, _ASCII)
+    beyond = data.decode("utf-8", "surrogatepass")
+    return bool(
+        _ALWAYS.search(beyond)
+        or (_ANY_QUOTE.search(beyond) and _QUOTED.search(text))
+        or (_TWIN.search(beyond) and has_twins(text))
+    )
 
 
 def has_twins(text: str) -> bool:
