@@ -41,6 +41,7 @@ _KNOWN = {f"&{name};": sign for name, sign in zip(
     ("quot", "amp", "apos", "lt", "gt", "equals", "colon", "nbsp", "#34", "#39", "#x22", "#x27"),
     "\"&'<>=: \"'\"'",
 )}  # fmt: skip
+_KNOWN.update(dict.fromkeys("\u00a0\u2009\u202f\u3000", " "))
 _KNOWN.update({"\\/": "/", "\x00": ""}, **{f"\\{sign}": " " for sign in "abfnrtv0"})
 _KNOWN.update(
     (f"{mark}{a}{b}", chr(int(a + b, 16)).strip("\0") if int(a + b, 16) < _ASCII else _OTHER)

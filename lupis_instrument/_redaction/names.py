@@ -114,6 +114,11 @@ NAMES: tuple[Name, ...] = (
 # program may add its own (``user.password``), and no defined name there is a secret's:
 # https://opentelemetry.io/docs/specs/semconv/registry/attributes/
 DEFINED = ("lupis.", "gen_ai.", "url.", "server.", "error.", "network.", "telemetry.", "otel.")
+# What the last word of a header's name makes a secret besides: in other places, these words are
+# mostly said of something else.
+_HEADER = Name("auth")
+_IN_HEADERS = _words("auth authentication csrf xsrf jwt signature assertion")
+_HEADERS = ("http.request.header.", "http.response.header.")
 # In these, what follows is the name of something else: a header, a field, a variable.
 CARRIERS = (
     "http.request.header.", "http.response.header.", "lupis.metadata.", "rpc.request.metadata.",
@@ -136,6 +141,11 @@ def split_words(name: str) -> list[str]:
 
 # The words that hide their values in the plural, too; "tokens" are mostly a language model's.
 PLURAL = _words("password passwd passphrase passcode key")
+
+
+def _find_header(carrier: str, name: str) -> Name | None:
+    words = split_words(name) if carrier in _HEADERS else []
+    return _HEADER if words and words[-1] in _IN_HEADERS else None
 
 
 class NameList:
@@ -189,7 +199,8 @@ class NameList:
         """As `find`, for a span's attribute: names that are defined elsewhere never hide theirs."""
         for carrier in CARRIERS:
             if name.startswith(carrier):
-                return self.find(name[len(carrier) :])
+                carried = name[len(carrier) :]
+                return self.find(carried) or _find_header(carrier, carried)
         return None if name.startswith(DEFINED) else self.find(name)
 
     def _row(self, words: list[str], start: int, end: int) -> Name | None:

@@ -176,6 +176,31 @@ def test_attribute_lists():
     assert REDACTOR.attribute("cookie", ("a=1", "b=2")) == ("***", "***")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (["tool", "--password", "hunter2", "-v"], ["tool", "--password", "***", "-v"]),
+        (("curl", "-s", "-u", "me:hunter2", "h"), ("curl", "-s", "-u", "me:***", "h")),
+        (["-p", "8080", "--token", "abc def9"], ["-p", "8080", "--token", "***"]),
+        (["--token", 5, "x1y2z3"], ["--token", 5, "x1y2z3"]),
+        (["-H", "Cookie: a=b", "h"], ["-H", "Cookie: ***", "h"]),
+        (["sort", "--key", "2"], ["sort", "--key", "2"]),
+    ],
+)
+def test_arguments_of_a_command(arguments, shown):
+    """In a list of arguments, the value of an option is the next one."""
+    once = REDACTOR.attributes({"process.command_args": arguments})["process.command_args"]
+    assert (shown, shown) == (once, REDACTOR.attribute("process.command_args", once))
+    assert type(arguments) is type(once)
+
+
+@pytest.mark.parametrize("header", ["x-auth", "x-csrf", "x-jwt", "x-twilio-signature"])
+def test_words_that_hide_in_headers_only(header):
+    """In other places they are mostly said of something else."""
+    shown = REDACTOR.attributes({f"http.request.header.{header}": ["hunter2"], header: "hunter2"})
+    assert {f"http.request.header.{header}": ["***"], header: "hunter2"} == shown
+
+
 def test_attributes_all_at_once():
     """A span's attributes: hidden by name, by value, or left as the objects they are."""
     left = ["stop"]

@@ -35,6 +35,18 @@ GENERAL_RULES: tuple[Rule, ...] = (
         fold=True,
     ),
     Rule(
+        "negotiate",
+        ("negotiate", "!negotiate+"),
+        (
+            r"negotiate(?<![a-z0-9]negotiate)(?:\s|\+|%20){1,4}(?P<secret>[a-z0-9+/]{16,}={0,2})(?![a-z0-9])",
+        ),
+        "Kerberos and NTLM tokens of servers and clients: RFC 4559.",
+        (f"WWW-Authenticate: Negotiate {ALNUM[:60]}==", f"negotiate+{HEX[:40]}"),
+        ("WWW-Authenticate: Negotiate", "to negotiate internationalization"),
+        is_generated,
+        fold=True,
+    ),
+    Rule(
         "json-web-token",
         ("4 eyj",),
         (

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from lupis_instrument._redaction.checks import has_digit, is_generated, is_mixed
+from lupis_instrument._redaction.checks import (
+    has_digit,
+    is_generated,
+    is_in_one_case,
+    is_mixed,
+)
 
 from .rule import (
     ALNUM,
@@ -19,6 +24,8 @@ from .rule import (
     begin,
     key,
 )
+
+_MIXED_CASE = (f"SK{ALNUM[:32]}", f"AC{ALNUM[:32]}", "AC-123")
 
 SERVICE_RULES: tuple[Rule, ...] = (
     key(
@@ -74,14 +81,16 @@ SERVICE_RULES: tuple[Rule, ...] = (
         ),
         ("110201543:AAshort", f"1102:AA{ALNUM[:33]}", f"110201543:AA{ALNUM[:60]}"),
     ),
-    key("twilio-key", "Twilio API key SIDs", "SK", r"[0-9A-Za-z]{32}(?![A-Za-z0-9])", HEX[:32]),
+    key(
+        "twilio-key", "Twilio API key SIDs", "SK", r"[0-9A-Za-z]{32}(?![A-Za-z0-9])", HEX[:32]
+    )._replace(check=is_in_one_case, near_misses=_MIXED_CASE),
     key(
         "twilio-account",
         "Twilio account SIDs, the user names of its basic authentication",
         "AC",
         r"[0-9A-Za-z]{32}(?![A-Za-z0-9])",
         HEX[:32],
-    ),
+    )._replace(check=is_in_one_case, near_misses=_MIXED_CASE),
     key(
         "sendgrid",
         "SendGrid keys",
@@ -247,8 +256,8 @@ SERVICE_RULES: tuple[Rule, ...] = (
         ("60 aaaaaaaaaaaaaaaaaaaa",),
         (
             (
-                rf"{'A' * 20}(?<![A-Za-z0-9+/%_\-]{'A' * 20})A{{0,3}}(?!A)"
-                r"(?P<secret>[A-Za-z0-9%]{40,200})(?![A-Za-z0-9%+/_\-])"
+                rf"{'A' * 20}(?<![A-Za-z0-9+_\-]{'A' * 20})A{{0,3}}(?!A)"
+                r"[A-Za-z0-9%]{40,200}(?![A-Za-z0-9%+/_\-])"
             ),
         ),
         "Bearer tokens of X apps: https://docs.x.com/fundamentals/authentication/oauth-2-0/application-only",
