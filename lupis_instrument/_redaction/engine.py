@@ -132,7 +132,7 @@ class Engine:
         """
         joined = "\n".join(texts)
         if has_escapes(joined):
-            joined = "\n".join([joined, *(plain for _, plain in _plain(joined))])
+            joined = "\n".join([joined, *(plain for _, _, plain in _plain(joined))])
         literals = {literal for literal, _ in self._prefilter.choose(_lower(joined))}
         if not literals:
             return None
@@ -145,14 +145,15 @@ class Engine:
     def hits(self, text: str) -> list[Hit]:
         """The parts of the text that are to be hidden, in order, none overlapping another."""
         plain = list(_plain(text))
-        finders = self._choose("\n".join([text, *(each for _, each in plain)]))
+        finders = self._choose("\n".join([text, *(each for _, _, each in plain)]))
         if not finders:
             return []
         found = _find(finders, text)
         views: dict[bool, list[View]] = {False: [], True: []}
-        for apart, _ in plain:
+        for apart, escapes, _ in plain:
             chain = views[apart]
-            chain.append(decode_with_places(chain[-1].text if chain else text, apart=apart))
+            last = chain[-1].text if chain else text
+            chain.append(decode_with_places(last, escapes, apart=apart))
             found += [_to_origin(hit, chain) for hit in _find(finders, chain[-1].text)]
         return merge(found)
 
@@ -212,14 +213,14 @@ def _holds(text: str, literals: Iterable[str]) -> bool:
     return any(literal in lowered for literal in literals)
 
 
-def _plain(text: str) -> Iterator[tuple[bool, str]]:
+def _plain(text: str) -> Iterator[tuple[bool, set[str], str]]:
     """The lines of a text that have escapes, with these undone, level by level.
 
     Where letters or digits are escaped, there are two ways of reading it: as what is written so
     (``%70assword``), and as the end of something else, behind which a key may begin.
 
     Yields:
-        Whether they are read in the second way, and the text.
+        Whether they are read in the second way, the escapes of the level, the text without them.
     """
     if not has_escapes(text):
         return
@@ -233,7 +234,7 @@ def _plain(text: str) -> Iterator[tuple[bool, str]]:
                 break
             letters = letters or has_letters(escapes)
             plain = decode(plain, escapes, apart=apart)
-            yield apart, plain
+            yield apart, escapes, plain
             if not has_escapes(plain):
                 break
         if not letters:

@@ -257,12 +257,12 @@ SERVICE_RULES: tuple[Rule, ...] = (
         (
             (
                 rf"{'A' * 20}(?<![A-Za-z0-9+_\-]{'A' * 20})A{{0,3}}(?!A)"
-                r"[A-Za-z0-9%]{40,200}(?![A-Za-z0-9%+/_\-])"
+                r"[A-Za-z0-9%]{40,200}(?![A-Za-z0-9%_\-])"
             ),
         ),
         "Bearer tokens of X apps: https://docs.x.com/fundamentals/authentication/oauth-2-0/application-only",
         (f"{'A' * 22}{ALNUM[:50]}%3D{ALNUM[:40]}",),
-        (f"{'A' * 40}{ALNUM[:90]}", f"x{'A' * 22}{ALNUM[:90]}", f"{'A' * 22}{ALNUM[:90]}/{ALNUM}"),
+        (f"{'A' * 40}{ALNUM[:90]}", f"x{'A' * 22}{ALNUM[:90]}", f"{'A' * 22}{ALNUM[:30]}"),
         is_generated,
     ),
     Rule(
