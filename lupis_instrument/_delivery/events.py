@@ -75,6 +75,14 @@ def make(
     }
 
 
+def _begin(text: str, length: int) -> str:
+    """Return the beginning of a text, and of no secret that it would cut in two."""
+    # Few events are cut; the others don't wait until the rules are loaded.
+    from lupis_instrument._redaction import drop_cut_off
+
+    return drop_cut_off(text[:length])
+
+
 class _Copy:
     """Copies the values of one event; what JSON cannot hold becomes a readable marker."""
 
@@ -107,13 +115,13 @@ class _Copy:
             return self._marker(value)
         length = len(text)
         if length > MOST_TEXT:
-            text = f"{text[:MOST_TEXT]}[cut: {length}]"
+            text = f"{_begin(text, MOST_TEXT)}[cut: {length}]"
         if not text.isascii():
             text = text.encode(errors="replace").decode()
         size = len(json.dumps(text))
         if size > self.left:
             # As JSON, a character may take twelve bytes.
-            text = f"{text[: max(0, self.left) // 12]}[cut: {length}]"
+            text = f"{_begin(text, max(0, self.left) // 12)}[cut: {length}]"
             size = len(json.dumps(text))
         self.left -= size
         return text

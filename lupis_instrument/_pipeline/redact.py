@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, Mapping
 
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, Status, TraceState
 
@@ -25,6 +25,8 @@ class Redact:
     def __init__(self, redactor: Redactor | None) -> None:
         """Filter with `redactor`; None filters nothing."""
         self._redactor = redactor
+        limits = SpanLimits()
+        self._cut_at = {limits.max_span_attribute_length, limits.max_attribute_length} - {None}
         self._known: dict[int, tuple[Any, Any]] = {}
 
     def __call__(self, draft: Draft) -> Draft:
@@ -45,14 +47,24 @@ class Redact:
         """Return what all spans say about where they come from, filtered."""
         if self._redactor is None:
             return resource
-        return Resource(self._redactor.attributes(resource.attributes), resource.schema_url)
+        schema = self._redactor.text(resource.schema_url) if resource.schema_url else ""
+        return Resource(self._redactor.attributes(resource.attributes), schema)
 
     def _filter(self, draft: Draft, redactor: Redactor) -> None:
         draft.name = redactor.text(draft.name)
-        draft.attributes = redactor.attributes(draft.attributes)
-        draft.events = [_event(event, redactor) for event in draft.events]
+        draft.attributes = redactor.attributes(self._whole(draft.attributes))
+        draft.events = [
+            Event(
+                redactor.text(event.name),
+                redactor.attributes(self._whole(event.attributes)),
+                event.timestamp,
+            )
+            for event in draft.events
+        ]
         draft.links = [
-            Link(_context(link.context, redactor), redactor.attributes(link.attributes or {}))
+            Link(
+                _context(link.context, redactor), redactor.attributes(self._whole(link.attributes))
+            )
             for link in draft.links
         ]
         # What an OTLP span takes from its source, and others can write into.
@@ -66,6 +78,19 @@ class Redact:
         resource = draft.resource
         draft.resource = self._remember(resource, lambda: self.resource(resource))
 
+    def _whole(self, attributes: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        """Return attributes without what OpenTelemetry's limits may have left of a secret."""
+        if not self._cut_at or not attributes:
+            return attributes or {}
+        return {name: self._uncut(value) for name, value in attributes.items()}
+
+    def _uncut(self, value: Any) -> Any:
+        from lupis_instrument._redaction import drop_cut_off
+
+        if isinstance(value, str):
+            return drop_cut_off(value) if len(value) in self._cut_at else value
+        return tuple(map(self._uncut, value)) if isinstance(value, tuple) else value
+
     def _remember(self, each: Any, shown: Callable[[], Any]) -> Any:
         """Return a resource or a scope as it is shown, from the last time if it was met before."""
         known = self._known.get(id(each))
@@ -75,14 +100,6 @@ class Redact:
             # The original is kept too, so that no other can take its id.
             known = self._known[id(each)] = (each, shown())
         return known[1]
-
-
-def _event(event: Any, redactor: Redactor) -> Event:
-    return Event(
-        redactor.text(event.name),
-        redactor.attributes(event.attributes or {}),
-        event.timestamp,
-    )
 
 
 def _scope(scope: InstrumentationScope | None, redactor: Redactor) -> InstrumentationScope | None:

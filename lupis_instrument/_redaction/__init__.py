@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .borders import drop_cut_off
 from .engine import Redaction
 from .modes import MODES
 from .names import NAMES
@@ -19,4 +20,5 @@ __all__ = [
     "Redactor",
     "Rule",
     "compile_pattern",
+    "drop_cut_off",
 ]

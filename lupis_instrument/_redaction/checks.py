@@ -37,6 +37,7 @@ _PLACEHOLDER = re.compile(
 )
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _GENERATED_BITS = 3.0
+_HEX = re.compile(r"[0-9A-Fa-f]+")
 
 
 def is_random(text: str) -> bool:
@@ -68,7 +69,7 @@ def is_mixed(text: str) -> bool:
 
 def is_encoded_key(text: str) -> bool:
     """Whether this is a private key in PEM, in base64 once more."""
-    return b"PRIVATE KEY" in binascii.a2b_base64(text[:_ENCODED_HEAD])
+    return b" PRIVATE " in binascii.a2b_base64(text[:_ENCODED_HEAD])
 
 
 def is_private_der(text: str) -> bool:
@@ -81,6 +82,11 @@ def is_private_der(text: str) -> bool:
 def has_digit(text: str) -> bool:
     """Whether a digit occurs: 3 in 100 random texts of 20 characters have none; most words do."""
     return bool(_DIGITS.search(text))
+
+
+def is_in_one_case(text: str) -> bool:
+    """Whether what follows two letters is hex or has no upper case: no piece of base64, then."""
+    return text[2:].islower() or text[2:].isdigit() or bool(_HEX.fullmatch(text, 2))
 
 
 def is_credential(text: str) -> bool:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Callable, Iterable, Iterator, NamedTuple, Protocol
 
-from .escapes import View, decode, decode_with_places, has_escapes
+from .escapes import (
+    View,
+    decode,
+    decode_with_places,
+    find_escapes,
+    has_escapes,
+    has_letters,
+    keep_escaped,
+)
 from .hits import Hit, merge
 from .modes import Mode, is_mark
 from .prefilter import SHAPE, Prefilter, card_places
@@ -16,7 +24,7 @@ if TYPE_CHECKING:
     from .names import NameList
 
 # Escapes within escapes (a URL in a URL in a JSON string) are undone this deep.
-_LEVELS = 3
+_LEVELS = 5
 # Hiding one secret can bring another to light only where two touch; more rounds than this never
 # come to rest, and a text that doesn't is given up.
 _ROUNDS = 6
@@ -124,7 +132,7 @@ class Engine:
         """
         joined = "\n".join(texts)
         if has_escapes(joined):
-            joined = "\n".join([joined, *_plain(joined)])
+            joined = "\n".join([joined, *(plain for _, _, plain in _plain(joined))])
         literals = {literal for literal, _ in self._prefilter.choose(_lower(joined))}
         if not literals:
             return None
@@ -136,15 +144,17 @@ class Engine:
 
     def hits(self, text: str) -> list[Hit]:
         """The parts of the text that are to be hidden, in order, none overlapping another."""
-        finders = self._choose(text)
+        plain = list(_plain(text))
+        finders = self._choose("\n".join([text, *(each for _, _, each in plain)]))
+        if not finders:
+            return []
         found = _find(finders, text)
-        views: list[View] = []
-        for level, plain in enumerate(_plain(text), 1):
-            finders.update(self._choose(plain))
-            while finders and len(views) < level:
-                views.append(decode_with_places(views[-1].text if views else text))
-            if finders:
-                found += [_to_origin(hit, views) for hit in _find(finders, views[-1].text)]
+        views: dict[bool, list[View]] = {False: [], True: []}
+        for apart, escapes, _ in plain:
+            chain = views[apart]
+            last = chain[-1].text if chain else text
+            chain.append(decode_with_places(last, escapes, apart=apart))
+            found += [_to_origin(hit, chain) for hit in _find(finders, chain[-1].text)]
         return merge(found)
 
     def redact(self, text: str) -> str:
@@ -203,17 +213,32 @@ def _holds(text: str, literals: Iterable[str]) -> bool:
     return any(literal in lowered for literal in literals)
 
 
-def _plain(text: str) -> Iterator[str]:
-    """The lines of a text that have escapes, with these undone, level by level."""
+def _plain(text: str) -> Iterator[tuple[bool, set[str], str]]:
+    """The lines of a text that have escapes, with these undone, level by level.
+
+    Where letters or digits are escaped, there are two ways of reading it: as what is written so
+    (``%70assword``), and as the end of something else, behind which a key may begin.
+
+    Yields:
+        Whether they are read in the second way, the escapes of the level, the text without them.
+    """
     if not has_escapes(text):
         return
-    text = "\n".join([line for line in text.split("\n") if has_escapes(line)])
-    for _ in range(_LEVELS):
-        plain = decode(text)
-        if plain == text:
+    escaped = keep_escaped(text)
+    letters = False
+    for apart in (False, True):
+        plain = escaped
+        for _ in range(_LEVELS):
+            escapes = find_escapes(plain)
+            if not escapes:
+                break
+            letters = letters or has_letters(escapes)
+            plain = decode(plain, escapes, apart=apart)
+            yield apart, escapes, plain
+            if not has_escapes(plain):
+                break
+        if not letters:
             return
-        yield plain
-        text = plain
 
 
 def _find(finders: Iterable[Finder], text: str) -> list[Hit]:

@@ -3,35 +3,61 @@
 from __future__ import annotations
 
 import re
+import sys
 from bisect import bisect_right
 from typing import NamedTuple
 
-# Percent-encoding (RFC 3986), the escapes of JSON (RFC 8259) and of Python's and C's literals,
-# HTML's character references, a terminal's colours (ECMA-48).
-_ESCAPES = (
-    r"%[0-9A-Fa-f]{2}|\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})|\\(?:[/abfnrtv]|[0-7]{3})"
-    r"|&(?:quot|amp|apos|lt|gt|#34|#39|#x22|#x27);|\x1b\[[0-9;]{0,20}m"
+from .lookalikes import ALWAYS, QUOTED, QUOTES, TWINS, has_lookalikes, has_twins, read
+
+# Percent-encoding (RFC 3986), the escapes of JSON (RFC 8259) and of Python's, C's and JavaScript's
+# literals, HTML's character references, a terminal's colours (ECMA-48), and what is left of UTF-16.
+# By what they begin with, the rest of each.
+_BY_BEGINNING = {
+    "%": r"[0-9A-Fa-f]{2}",
+    "\\": (
+        r"(?:u[0-9A-Fa-f]{4}|U(?:00[01][0-9A-Fa-f]{5}|[0-9A-Fa-f]{4})|u\{[0-9A-Fa-f]{1,6}\}"
+        r"|x[0-9A-Fa-f]{2}|[0-7]{3}|[/abfnrtv0])"
+    ),
+    "&": r"(?:quot|amp|apos|lt|gt|equals|colon|nbsp|#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6});",
+    "\x1b": r"\[[0-9;]{0,80}m",
+    "\x00": "",
+}
+# Of a text with one of these only, `re` is twice as quick to find them.
+_ONE = {each: re.compile(re.escape(each) + rest) for each, rest in _BY_BEGINNING.items()}
+_ESCAPE = re.compile("|".join(re.escape(each) + rest for each, rest in _BY_BEGINNING.items()))
+# What begins with a class of characters, `re` finds quickly, too.
+_BEGINNINGS = "".join(map(re.escape, _BY_BEGINNING))
+_RESTS = "|".join(f"(?<={re.escape(each)}){rest}" for each, rest in _BY_BEGINNING.items())
+_MAYBE = re.compile(f"[{_BEGINNINGS}{ALWAYS}{QUOTES}]")
+_ANY_ESCAPE = re.compile(f"{_MAYBE.pattern}(?:(?<=[{ALWAYS}])|{_RESTS}|{QUOTED})")
+_TWIN_ESCAPE = re.compile(
+    f"[{_BEGINNINGS}{ALWAYS}{QUOTES}{TWINS}](?:(?<=[{ALWAYS}{TWINS}])|{_RESTS}|{QUOTED})"
 )
-# What no one sees, and the full-width forms of what is in ASCII.
-_UNSEEN = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
-_WIDE = re.compile(f"[{_UNSEEN}\uff01-\uff5e]")
-_ESCAPE = re.compile(_ESCAPES)
-_ANY_ESCAPE = re.compile(f"{_ESCAPES}|{_WIDE.pattern}")
 _ASCII = 128
-_KNOWN = {f"&{name};": sign for name, sign in zip(
-    ("quot", "amp", "apos", "lt", "gt", "#34", "#39", "#x22", "#x27"), "\"&'<>\"'\"'"
-)}  # fmt: skip
-_KNOWN["\\/"] = "/"
-_KNOWN.update((sign, "") for sign in _UNSEEN)
-_KNOWN.update((chr(code + 0xFEE0), chr(code)) for code in range(0x21, 0x7F))
-_HEX = "0123456789abcdefABCDEF"
 # One beyond ASCII only has to be no letter or digit.
+_OTHER = "\ufffd"
+_HEX = "0123456789abcdefABCDEF"
+_KNOWN = {f"&{name};": sign for name, sign in zip(
+    ("quot", "amp", "apos", "lt", "gt", "equals", "colon", "nbsp", "#34", "#39", "#x22", "#x27"),
+    "\"&'<>=: \"'\"'",
+)}  # fmt: skip
+_KNOWN.update(dict.fromkeys("\u00a0\u2009\u202f\u3000", " "))
+_KNOWN.update({"\\/": "/", "\x00": ""}, **{f"\\{sign}": " " for sign in "abfnrtv0"})
 _KNOWN.update(
-    (f"{mark}{a}{b}", chr(int(a + b, 16)) if int(a + b, 16) < _ASCII else "\ufffd")
+    (f"{mark}{a}{b}", chr(int(a + b, 16)).strip("\0") if int(a + b, 16) < _ASCII else _OTHER)
     for mark in ("%", "\\x", "\\u00")
     for a in _HEX
     for b in _HEX
 )
+_NUMBER = re.compile(
+    r"\\[uU]\{?(?P<hex>[0-9A-Fa-f]+)|&#[xX](?P<ref>\w+)|&#(?P<dec>\d+)|\\(?P<oct>\d+)"
+)
+# Those whose signs can't be a part of another escape.
+_PLAIN = frozenset(
+    escape for escape, sign in _KNOWN.items() if not sign.isalnum() and sign not in "%\\&#;[\x1b"
+)
+# To replace so many different ones one after another is quicker than all in one go.
+_FEW = 8
 
 
 class View(NamedTuple):
@@ -54,23 +80,59 @@ class View(NamedTuple):
 
 def has_escapes(text: str) -> bool:
     """Whether it can pay to decode the text: a cheap look, sometimes wrongly yes."""
-    if "%" in text or "\\" in text or "\x1b" in text or ("&" in text and ";" in text):
+    if "%" in text or "\\" in text or ("&" in text and ";" in text):
         return True
-    return not text.isascii() and bool(_WIDE.search(text))
+    return "\x1b" in text or "\x00" in text or (not text.isascii() and has_lookalikes(text))
 
 
-def decode(text: str) -> str:
-    """Undo one level of escapes."""
-    return _regex(text).sub(_character, text)
+def keep_escaped(text: str) -> str:
+    """The lines of a text that may have escapes."""
+    lines = text.split("\n")
+    if len(lines) == 1:
+        return text
+    if text.isascii():
+        first, *others = [each for each in _BY_BEGINNING if each in text]
+        if not others:
+            return "\n".join([line for line in lines if first in line])
+        if len(others) == 1:
+            second = others[0]
+            return "\n".join([line for line in lines if first in line or second in line])
+    return text if has_twins(text) else "\n".join([line for line in lines if _MAYBE.search(line)])
 
 
-def decode_with_places(text: str) -> View:
-    """Undo one level of escapes, and keep where what is left came from."""
+def find_escapes(text: str) -> set[str]:
+    """All the different escapes in a text."""
+    return set(_regex(text).findall(text))
+
+
+def has_letters(escapes: set[str]) -> bool:
+    """Whether some escapes stand for letters or digits."""
+    return not escapes <= _PLAIN and any(_character(escape).isalnum() for escape in escapes)
+
+
+def decode(text: str, escapes: set[str], *, apart: bool = False) -> str:
+    """Undo one level of escapes.
+
+    Args:
+        text: The text.
+        escapes: All that are in it.
+        apart: Whether letters and digits that were escaped are to end what stands around them.
+    """
+    if len(escapes) <= _FEW and escapes <= _PLAIN:
+        for escape in escapes:
+            text = text.replace(escape, _KNOWN[escape])
+        return text
+    signs = {escape: _character(escape, apart=apart) for escape in escapes}
+    return _regex_of(escapes, text).sub(lambda match: signs[match.group()], text)
+
+
+def decode_with_places(text: str, escapes: set[str], *, apart: bool = False) -> View:
+    """As `decode`, and keep where what is left came from."""
     pieces: list[str] = []
     starts, shifts = [0], [0]
     done = length = 0
-    for match in _regex(text).finditer(text):
-        character = _character(match)
+    for match in _regex_of(escapes, text).finditer(text):
+        character = _character(match.group(), apart=apart)
         pieces += (text[done : match.start()], character)
         length += match.start() - done + len(character)
         done = match.end()
@@ -80,14 +142,35 @@ def decode_with_places(text: str) -> View:
     return View("".join(pieces), starts, shifts)
 
 
-def _character(match: re.Match[str]) -> str:
+def _character(escape: str, *, apart: bool = False) -> str:
     """What an escape stands for."""
-    escape = match.group()
     known = _KNOWN.get(escape)
     if known is None:
-        return "\ufffd" if escape[1] == "u" else " "
-    return known
+        known = _unknown(escape)
+    return _OTHER if apart and known.isalnum() else known
+
+
+def _unknown(escape: str) -> str:
+    """What one that is no row of the table stands for: a number, a colour, a look-alike."""
+    number = _NUMBER.match(escape)
+    if number is None:
+        sign = " " if escape[0] == "\x1b" else read(escape)
+    else:
+        base = {"dec": 10, "oct": 8}.get(str(number.lastgroup), 16)
+        code = int(number[str(number.lastgroup)], base)
+        sign = read(chr(code)) if code <= sys.maxunicode else _OTHER
+    return sign if sign.isascii() else _OTHER
+
+
+def _regex_of(escapes: set[str], text: str) -> re.Pattern[str]:
+    """What finds these escapes: quicker than `_regex`, as others don't occur."""
+    beginnings = {escape[0] for escape in escapes}
+    one = _ONE.get(beginnings.pop()) if len(beginnings) == 1 else None
+    return one or _regex(text)
 
 
 def _regex(text: str) -> re.Pattern[str]:
-    return _ESCAPE if text.isascii() else _ANY_ESCAPE
+    if text.isascii():
+        beginnings = [each for each in _BY_BEGINNING if each in text]
+        return _ONE[beginnings[0]] if len(beginnings) == 1 else _ESCAPE
+    return _TWIN_ESCAPE if has_twins(text) else _ANY_ESCAPE

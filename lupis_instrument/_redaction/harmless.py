@@ -9,16 +9,19 @@ from .names import Name, NameList, split_words
 
 # What ends a value that stands without quotes.
 END = r"\s&;,\"'`<\\)\]}"
+_CALL_IN_BRACES = r"\{[A-Za-z_][\w.]{0,40}\([^{}]{0,200}\}"
 _PLACEHOLDER = (
+    rf"{_CALL_IN_BRACES}|"
     r"\$\{[^{}]{0,80}\}|\$?\{\{[^{}]{0,80}\}\}|\{\w{0,40}\}|\$\([^()\n]{0,200}\)"
     r"|<[A-Za-z][A-Za-z _:\-]{0,40}>|\[[A-Z][A-Z_ ]{1,40}\]|%\(\w{1,40}\)s|%s"
     r"|\$[A-Z_][A-Z0-9_]{0,40}|\$[0-9]|\*+|[xX]{3,}|\.\.\."
 )
 # Our own marks, and what stands for a value yet to come.
 NO_VALUE = re.compile(rf"(?:{MARK.pattern}|{_PLACEHOLDER})(?=[{END}]|$)")
-SCHEME = re.compile(
-    r"(?:bearer|basic|token|apikey|api-token|negotiate|digest)(?:\s|\+){1,4}", re.IGNORECASE
-)
+_SCHEME = r"(?:bearer|basic|token|apikey|api-token|negotiate|digest)(?:\s|\+){1,4}"
+SCHEME = re.compile(_SCHEME, re.IGNORECASE)
+# Credentials that are yet to be computed, over several lines at times.
+COMPUTED = re.compile(rf"{_SCHEME}{_CALL_IN_BRACES}(?=[\"'`])", re.IGNORECASE)
 _NOTHING = re.compile(r"(?i:null|none|nil|true|false|undefined|nan)")
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?", re.ASCII)
 _BRACKETS = re.compile(r"[()\[\]{}:;,]{1,3}")
@@ -48,16 +51,19 @@ def is_empty(value: str) -> bool:
     )
 
 
-def is_no_secret(value: str, row: Name, *, data: bool) -> bool:
-    """Whether a value without quotes can't be a secret, as JSON's null or a count.
+def is_no_secret(value: str, row: Name, names: NameList, *, data: bool) -> bool:
+    """Whether a value without quotes can't be a secret, as JSON's null, a count or another name.
 
     Args:
         value: The value.
         row: The name that would hide it.
+        names: All names.
         data: Whether the name stands in quotes, as in JSON.
     """
     if not row.numbers and _NUMBER.fullmatch(value):
         return data or len(value) <= _SMALL_NUMBER
+    if names.is_name(value):
+        return True
     if row.value == "run" and len(value) == 1 and value.isdigit():
         return True
     if value[0] in "[{":

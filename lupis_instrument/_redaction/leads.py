@@ -7,24 +7,29 @@ import re
 from .names import split_words
 
 QUOTES = "\"'`"
-QUOTE = r"\\{0,8}[\"'`]"
+QUOTE = r"\\{0,16}[\"'`]"
 
 _SIGN = (
     # The type that Go has before the assignment; the assignments themselves; a block in YAML.
     r"(?P<sign>(?:\s\*?(?:string|str|char|text)(?!\w))?\s{0,8}"
     r"(?:[:|?.+!]{0,3}={1,3}>?|:|-{1,2}>|<-{1,2}(?=\s))"
     r"(?:[ \t]{0,8}[|>][+\-]?[ \t]{0,8}\r?\n\s{0,32}(?=\S)"
-    r"|[ \t]{0,8}(?=\S)|\s{0,8}(?=\\{0,8}[\"'])))"
+    # In a query, a plus sign stands for the blank.
+    r"|[\s+]{0,8}(?=\\{0,16}[\"'])|[ \t]{0,8}(?=\S)))"
 )
 _TAG = (
-    r"(?P<tag>(?<!-)(?:\s{1,4}[\w:\-]{1,32}=[\"'][^\"'<>\n]{0,64}[\"']){0,4}\s{0,2}>\s{0,32}(?=\S))"
+    r"(?P<tag>(?<!-)(?:\s{1,4}[\w:\-]{1,32}=[\"'][^\"'<>\n]{0,64}[\"']){0,4}\s{0,2}>\s{0,32}"
+    r"(?:<!\[cdata\[)?(?=\S))"
 )
 # After a quoted name: the "value" of a name-value object or tag; the comma of a pair.
 _PAIR = (
     rf"(?:(?:\s{{0,4}},\s{{0,32}}|\s{{1,32}})(?:{QUOTE})?value(?:{QUOTE})?\s{{0,4}}[:=]\s{{0,8}}"
     r"|\s{0,4},\s{0,8}(?P<pair>(?=[\"'bu])))"
 )
-_SAID = r"(?P<said>\s(?:is|was)\s{1,2}(?=\S))"
+_SAID = (
+    r"(?P<said>\s(?:is|was)\s{1,2}(?=\S)"
+    r"|\s(?:for|of)\s{1,2}[\w.@\-]{1,40}(?:\s{0,2}[:=]\s{0,4}|\s(?:is|was)\s{1,2})(?=\S))"
+)
 _LOOSE = r"(?P<loose>[ \t]{0,4}[(,]?[ \t]{0,4}(?=[\"'`]))"
 # Only texts with options have a blank before any value; elsewhere, too many follow such words.
 _BLANKS = {

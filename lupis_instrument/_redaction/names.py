@@ -55,6 +55,7 @@ class Name(NamedTuple):
 
 _KEY_ABOUT = ABOUT - {"reset"}
 _CREDENTIAL_ABOUT = ABOUT - {"id"}
+_KEEPING = _words("store stores keep keeps hold holds manage manages sync syncs inherit inherits")
 _ALLOWED = frozenset({"allow", "with", "include", "omit"})
 
 NAMES: tuple[Name, ...] = (
@@ -74,7 +75,7 @@ NAMES: tuple[Name, ...] = (
         )
     ),
     Name("secret", after=_CREDENTIAL_ABOUT),
-    Name("secrets"),
+    Name("secrets", before=_KEEPING),
     Name("token", after=_CREDENTIAL_ABOUT | COUNTS - {"id"}, before=LANGUAGE, numbers=False),
     *(
         Name(f"{kind} token", after=_CREDENTIAL_ABOUT)
@@ -99,6 +100,7 @@ NAMES: tuple[Name, ...] = (
     Name("pass", numbers=False, value="drawn"),
     Name("pw", numbers=False, value="drawn"),
     Name("jsessionid"),
+    Name("phpsessid"),
     Name("ssn", value="digits"),
     Name("social security", value="digits"),
     Name("credit card", value="digits"),
@@ -112,6 +114,11 @@ NAMES: tuple[Name, ...] = (
 # program may add its own (``user.password``), and no defined name there is a secret's:
 # https://opentelemetry.io/docs/specs/semconv/registry/attributes/
 DEFINED = ("lupis.", "gen_ai.", "url.", "server.", "error.", "network.", "telemetry.", "otel.")
+# What the last word of a header's name makes a secret besides: in other places, these words are
+# mostly said of something else.
+_HEADER = Name("auth")
+_IN_HEADERS = _words("auth authentication csrf xsrf jwt signature assertion")
+_HEADERS = ("http.request.header.", "http.response.header.")
 # In these, what follows is the name of something else: a header, a field, a variable.
 CARRIERS = (
     "http.request.header.", "http.response.header.", "lupis.metadata.", "rpc.request.metadata.",
@@ -124,6 +131,7 @@ _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+|[^\W\d_a-z
 # Written in one word, too, whatever stands before: dbpassword, xapikey.
 _ENDINGS = ("password", "passwd", "passphrase", "apikey", "dbpwd", "userpwd")
 _LONGEST = 256
+_KIND = re.compile(r"[A-Za-z]{2,16}[_.\-]?(?:[Kk]ey|[Tt]oken|KEY|TOKEN)")
 
 
 def split_words(name: str) -> list[str]:
@@ -133,6 +141,11 @@ def split_words(name: str) -> list[str]:
 
 # The words that hide their values in the plural, too; "tokens" are mostly a language model's.
 PLURAL = _words("password passwd passphrase passcode key")
+
+
+def _find_header(carrier: str, name: str) -> Name | None:
+    words = split_words(name) if carrier in _HEADERS else []
+    return _HEADER if words and words[-1] in _IN_HEADERS else None
 
 
 class NameList:
@@ -170,6 +183,12 @@ class NameList:
                     found = row
         return found
 
+    def is_name(self, value: str) -> bool:
+        """Whether a value only tells a kind of key or token: ``secretKey: api-key``."""
+        if not _KIND.fullmatch(value):
+            return False
+        return tuple(split_words(value)) in self._sequences
+
     def find_within(self, name: str) -> Name | None:
         """As `find`, where the name may be glued to others: ``fooprivate_keyfoo``."""
         joined = "".join(split_words(name[-_LONGEST:]))
@@ -180,7 +199,8 @@ class NameList:
         """As `find`, for a span's attribute: names that are defined elsewhere never hide theirs."""
         for carrier in CARRIERS:
             if name.startswith(carrier):
-                return self.find(name[len(carrier) :])
+                carried = name[len(carrier) :]
+                return self.find(carried) or _find_header(carrier, carried)
         return None if name.startswith(DEFINED) else self.find(name)
 
     def _row(self, words: list[str], start: int, end: int) -> Name | None:

@@ -188,6 +188,8 @@ class Redactor:
     def _container(self, value: Any, row: Name | None, above: tuple[int, ...]) -> Any:
         if isinstance(value, (list, tuple)):
             items = [self._value(item, row, above) for item in value]
+            if _has_options(items):
+                items = self._arguments(items)
             return items if isinstance(value, list) else tuple(items)
         if isinstance(value, Mapping):
             return self._mapping(value, row, above)
@@ -196,6 +198,24 @@ class Redactor:
         if isinstance(value, (set, frozenset)):
             return [self._value(item, row, above) for item in value]
         return self._value(str(value), row, above)
+
+    def _arguments(self, items: list[Any]) -> list[Any]:
+        """The arguments of a command, in which an option may stand before its value."""
+        command = "curl " if any(isinstance(item, str) and "curl" in item for item in items) else ""
+        for place, (option, value) in enumerate(zip(items, items[1:]), 1):
+            if isinstance(value, str) and isinstance(option, str) and option[:1] == "-":
+                items[place] = self._argument(f"{command}{option}\n", value)
+        return items
+
+    def _argument(self, option: str, value: str) -> str:
+        """An option's value, without what the option makes a secret."""
+        hits = [hit for hit in self._engine.hits(option + value) if hit.start >= len(option)]
+        if any(hit.start == len(option) for hit in hits):
+            return self._engine.mode.named
+        for hit in reversed(hits):
+            first, last = hit.start - len(option), hit.end - len(option)
+            value = f"{value[:first]}{self._engine.mode.named}{value[last:]}"
+        return value
 
     def _bytes(self, value: bytes, row: Name | None) -> Any:
         text = value.decode("utf-8", "backslashreplace")
@@ -211,11 +231,16 @@ class Redactor:
         return result
 
 
+def _has_options(items: Sequence[Any]) -> bool:
+    """Whether a list may be the arguments of a command."""
+    return len(items) > 1 and any(isinstance(item, str) and item[:1] == "-" for item in items)
+
+
 def _texts_of(value: Any) -> Sequence[str] | None:
     """The texts that an attribute consists of; None if there is anything else in it."""
     kind = type(value)
     if kind is str:
         return (value,)
-    if kind in _LISTS and {*map(type, value)} <= _ONLY_TEXT:
+    if kind in _LISTS and {*map(type, value)} <= _ONLY_TEXT and not _has_options(value):
         return value  # type: ignore[no-any-return]
     return None

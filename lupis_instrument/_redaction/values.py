@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Iterator, NamedTuple
 
-from .harmless import END, NO_VALUE, SCHEME, is_code, is_empty, is_no_secret
+from .harmless import COMPUTED, END, NO_VALUE, SCHEME, is_code, is_empty, is_no_secret
 from .hits import Hit
 from .leads import QUOTES, TAILS, has_options, leads_to_value, looks_drawn, must_look_drawn
 from .names import PLURAL, Name, NameList
@@ -19,8 +19,9 @@ _NEAR, _FAR = 64, 512
 _RUN = re.compile(rf"(?:[^{END}]|[)\]}}](?=[^{END}])|[\"'](?=\w)|\\(?![\\\"'`\s]|$))+", re.ASCII)
 _DIGITS = re.compile(r"\d[\d .\-]{1,30}\d", re.ASCII)
 _ANNOTATION = re.compile(r"&?(?:'?\w{1,16} )?[\w.\[\]<>*]{1,32}\s{0,4}=\s{0,4}(?=[bru]{0,2}[\"'])")
-_OPENING = re.compile(r"[bBrRuUfF@]{0,2}(\\{0,8}[\"'`])")
+_OPENING = re.compile(r"[bBrRuUfF@]{0,2}(\\{0,16}[\"'`])")
 _LINE = re.compile(r"[^\r\n]*")
+_LAST_WORD = re.compile(r"[A-Za-z]+$")
 _BRACKET = re.compile(r"[\[\]{}]")
 
 # Finders may share a shorter literal to look for: fewer looks at every text.
@@ -88,30 +89,39 @@ class NameFinder:
         What is rejected is looked at in part only: else the time would grow with the square of a
         text that is full of names.
         """
-        position = _after_annotation(text, match.end())
-        if NO_VALUE.match(text, position) or (
-            text[position : position + 1] not in QUOTES
-            and is_code(text, position, match, self._names)
+        position = match.end()
+        if row.value != "line":  # what follows such a name is no type but a scheme
+            position = _after_annotation(text, position)
+        if (
+            NO_VALUE.match(text, position)
+            or COMPUTED.match(text, position)
+            or (
+                text[position : position + 1] not in QUOTES
+                and is_code(text, position, match, self._names)
+            )
         ):
             return None
         weak = row.value == "drawn" or must_look_drawn(text, start, match)
         near = min(position + (_NEAR if weak or not row.numbers else _FAR), len(text))
         place = _find_end(text, start, position, match, row, near)
-        if place is None or self._is_harmless(text, place, match, row):
+        whole = place is not None and place.end < near
+        if place is None or self._is_harmless(text, place, match, row, whole=whole):
             return None
         if weak and not looks_drawn(text[place.start : place.end]):
             return None
-        if place.end < near:
+        if whole:
             return place
         return _find_end(text, start, position, match, row, len(text))
 
-    def _is_harmless(self, text: str, place: _Place, match: re.Match[str], row: Name) -> bool:
+    def _is_harmless(
+        self, text: str, place: _Place, match: re.Match[str], row: Name, *, whole: bool
+    ) -> bool:
         value = text[place.start : place.end].strip()
         if is_empty(value):
-            return True
+            return whole or place.end == len(text)
         if place.quotes:
             return False
-        return is_no_secret(value, row, data=bool(match.group("close")))
+        return is_no_secret(value, row, self._names, data=bool(match.group("close")))
 
     def _row(self, text: str, start: int, match: re.Match[str]) -> Name | None:
         """The row for this name, or for it and the word before: ``API key: …``."""
@@ -122,8 +132,8 @@ class NameFinder:
             self._known[name] = self._names.find(name)
         row = self._known[name]
         if row is None and start and text[start - 1] == " ":
-            before = text[max(0, start - _REACH) : start - 1].rpartition(" ")[2]
-            row = self._names.find(f"{before} {name}") if before.isalpha() else None
+            before = _LAST_WORD.search(text[max(0, start - _REACH) : start - 1])
+            row = self._names.find(f"{before.group()} {name}") if before else None
         if row is None and match.group("loose") is not None:
             row = self._names.find_within(name)
         return row

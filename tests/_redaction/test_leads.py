@@ -21,6 +21,13 @@ NOTATIONS = [
     "curl -s \\\n  -u me:{} https://h/", 'curl -u "me":"{}" https://h/', "curl -u ':{}' https://h/", 'get(url, auth=("me", "{}"))',
     "HTTPBasicAuth('me', '{}')", "sshpass -p {} ssh me@h", "pass\u200bword={}", "pass\u00adword={}", "\uff50\uff41\uff53\uff53word={}",
     "\\u0070assword={}", "password\\u003d{}", "&lt;password&gt;{}&lt;/password&gt;", "%70assword={}", '{{\\"password\\":\\"{}\\"}}',
+    "pass\u200eword={}", "pass\ufe0fword={}", "pass\u0301word={}", "p\x00a\x00s\x00s\x00w\x00o\x00r\x00d\x00={}", "p\u0430ssword={}",
+    "p\u0430\u0455sword={}", "passw\u03bfrd={}", "\u24df\u24d0\u24e2\u24e2\u24e6\u24de\u24e1\u24d3={}", "\U0001d429\U0001d41assword={}", "to\u212aen={}",
+    "password\uff1a{}", "password\ufe55 {}", "password\u00a0=\u00a0{}", "\u201cpassword\u201d: \u201c{}\u201d", "\u300cpassword\u300d\uff1a\u300c{}\u300d",
+    "password&#61;{}", "password&#x3A; {}", "password&equals;{}", "password\\u{{3d}}{}", "\\160assword={}", "\\U00000070assword={}", "\\uff50assword={}",
+    "password%2525253D{}", "pass%00word={}", '{{"api key": "{}"}}', "<password><![CDATA[{}]]></password>", "q=%22password%22%3A+%22{}%22",
+    "password for admin: {}", "password of root is {}", "machine h login me password {}", "jdbc:oracle:thin:me/{}@//h:1521/x", "PHPSESSID={}",
+    'Authorization: Digest username="me", response="{}"', f"password={'x' * 600}{{}}", f'token="{"*" * 600}{{}}"',
 ]  # fmt: skip
 HARMLESS = [
     "password = getpass.getpass()", 'password = input("Password: ")', "my_password = foo(hey)", "password = request.json['password']",
@@ -32,6 +39,9 @@ HARMLESS = [
     'curl -u "${user}":"${password}" https://h/', "credentialsId: 'ff083f76-7804-4ef1-80e4-fe975bb9141b'", "PASSWORD_VARIABLE='PASSWORD'",
     "password is required", "the token was expired", 'get_secret("prod/db")', "unexpected token 'foo'", "publicToken = 5", "pass: 12, fail: 3",
     'the password "and" the user', "passing -p 8080 and --pass-through", "access_token_url='https://h/oauth/access_token'",
+    "secretKey: api-key", "key_name: x, secret_key: ACCESS_TOKEN", "keyVaultToStoreSecrets: cmp2-qat-1208358310", "passwords for people: none",
+    'curl -H "Authorization: basic {base64(email:password[\n])}" https://h/', "password={get_secret(name)}", "the token for users of things is gone",
+    "\u201cpasswords\u201d are \u201cout\u201d", "\u043f\u0430\u0440\u043e\u043b\u0438 \u0438 \u0442\u043e\u043a\u0435\u043d\u044b", "le mot\u00a0: passe", "\u2764\ufe0f tokens", "\U0001d41b\U0001d428\U0001d425\U0001d41d text",
 ]  # fmt: skip
 
 

@@ -53,6 +53,24 @@ def test_usable_pattern_is_taken(pattern):
     assert not compile_pattern(pattern).name
 
 
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        (r"foo&bar=\d+", "x foo&bar=12"),
+        (r"!id!\d{4}", "!id!1234"),
+        (r"#ref\d{4}", "#ref1234"),
+        (r"~usr~\d{4}", "~usr~1234"),
+        (r"\+49\d{8}", "call +4912345678"),
+        (r"12 monkeys\d", "the 12 monkeys3"),
+        (r"=abc\d\d", "=abc12"),
+        (r"abc_\d\d", "abc_12"),
+    ],
+)
+def test_any_character_of_a_pattern_is_looked_for(pattern, text):
+    """Whatever the literals of our own rules are written with means nothing in a pattern."""
+    assert "[REDACTED]" in Redactor("remove", patterns=[pattern]).text(text)
+
+
 def test_name_without_a_word_is_refused():
     """A plain name has to have a word."""
     with pytest.raises(PatternError, match="without a word"):

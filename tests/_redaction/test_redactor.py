@@ -126,11 +126,40 @@ def test_percent_encoded(key):
         "\\u00e4",
         "\\u0026",
         "&quot;",
+        "\\x4c",
+        "%51",
+        "%2551",
+        "\\u0041",
+        "\\U2D20",
+        "\\U0001F600",
+        "\\u{1F600}",
+        "\\263",
+        "\\0",
+        "&#65;",
+        "&#8212;",
     ],
 )
 def test_escape_before_a_key(before):
     """An escape whose last character is a letter or digit doesn't hide where a key begins."""
     assert KEY not in REDACTORS["remove"].text(f"key is{before}{KEY}")
+
+
+def test_key_cut_by_what_no_one_sees():
+    """A key goes with both halves, though something unseen stands between them."""
+    for unseen in ("\u200b", "\u200e", "\u2063", "\ufe0f", "\x00"):
+        shown = REDACTORS["remove"].text(f"key {KEY[:20]}{unseen}{KEY[20:]}")
+        assert "key [REDACTED]" == shown
+
+
+def test_private_key_in_several_literals():
+    """A key in PEM that a source line has in pieces goes to its end."""
+    lines = [
+        "-----BEGIN EC PRIVATE KEY-----",
+        "MHcCAQEEIIrYSSNQFaA2",
+        "-----END EC PRIVATE KEY-----",
+    ]
+    shown = REDACTORS["remove"].text("pem = " + " \\\n + ".join(f'"{line}"' for line in lines))
+    assert "IrYSSNQFaA2" not in shown
 
 
 def test_json_inside_json():
@@ -145,6 +174,31 @@ def test_attribute_lists():
     assert REDACTOR.attribute("note", ["a", KEY]) == ["a", "sk-1***cdef"]
     assert REDACTOR.attribute("note", ("a", KEY)) == ("a", "sk-1***cdef")
     assert REDACTOR.attribute("cookie", ("a=1", "b=2")) == ("***", "***")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (["tool", "--password", "hunter2", "-v"], ["tool", "--password", "***", "-v"]),
+        (("curl", "-s", "-u", "me:hunter2", "h"), ("curl", "-s", "-u", "me:***", "h")),
+        (["-p", "8080", "--token", "abc def9"], ["-p", "8080", "--token", "***"]),
+        (["--token", 5, "x1y2z3"], ["--token", 5, "x1y2z3"]),
+        (["-H", "Cookie: a=b", "h"], ["-H", "Cookie: ***", "h"]),
+        (["sort", "--key", "2"], ["sort", "--key", "2"]),
+    ],
+)
+def test_arguments_of_a_command(arguments, shown):
+    """In a list of arguments, the value of an option is the next one."""
+    once = REDACTOR.attributes({"process.command_args": arguments})["process.command_args"]
+    assert (shown, shown) == (once, REDACTOR.attribute("process.command_args", once))
+    assert type(arguments) is type(once)
+
+
+@pytest.mark.parametrize("header", ["x-auth", "x-csrf", "x-jwt", "x-twilio-signature"])
+def test_words_that_hide_in_headers_only(header):
+    """In other places they are mostly said of something else."""
+    shown = REDACTOR.attributes({f"http.request.header.{header}": ["hunter2"], header: "hunter2"})
+    assert {f"http.request.header.{header}": ["***"], header: "hunter2"} == shown
 
 
 def test_attributes_all_at_once():
@@ -342,6 +396,20 @@ HOSTILE = [
     "\u200b",
     "curl -u a:",
     "NRAL",
+    "%41",
+    "\\u0041",
+    "&#65;",
+    "\x00",
+    "a\u0430",
+    "\u201d:",
+    "k",
+    "c",
+    '-----BEGIN PRIVATE KEY-----"\n"',
+    "password for a: ",
+    "authorization: basic {a(",
+    "$6$a$",
+    "A" * 21 + " ",
+    "1" * 17 + "e ",
 ]
 
 

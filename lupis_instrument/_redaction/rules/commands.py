@@ -38,7 +38,7 @@ COMMAND_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "command-bearer",
-        ("--oauth2-bearer",),
+        ("!--oauth2-bearer",),
         (rf"--oauth2-bearer(?:{_BLANK}|=){{1,4}}[\"']?(?P<secret>[^\s\"']{{3,4096}})",),
         "Bearer tokens on the command line of curl.",
         ('curl --oauth2-bearer "eZs2fjkjD8hUcsQ37b8z==" https://x/',),
@@ -47,11 +47,26 @@ COMMAND_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "command-password",
-        ("sshpass",),
+        ("!sshpass",),
         (rf"sshpass{_BLANK}{{1,4}}-p{_BLANK}{{0,4}}[\"']?(?P<secret>[^\s\"']{{3,200}})",),
         "Passwords on the command line of sshpass.",
         ("sshpass -p hunter22 ssh me@host", "sshpass+-p+hunter22", "sshpass -p'hunter22' ssh x"),
         ("sshpass -f file ssh me@host", 'sshpass -p "$PASSWORD" ssh x'),
+        is_no_placeholder,
+        concealed=True,
+    ),
+    Rule(
+        "netrc",
+        ("!login",),
+        (
+            (
+                rf"login{_BLANK}{{1,4}}[^\s\"']{{1,128}}{_BLANK}{{1,4}}password{_BLANK}{{1,4}}"
+                r"(?P<secret>[^\s\"']{1,256})"
+            ),
+        ),
+        "Passwords of .netrc files.",
+        ("machine h.example login me password hunter22",),
+        ("login with password", "the login of a password manager"),
         is_no_placeholder,
         concealed=True,
     ),

@@ -16,7 +16,7 @@ from .rule import ALNUM, BEFORE_NAME, HEX, UUID, Rule, begin, key
 GENERAL_RULES: tuple[Rule, ...] = (
     Rule(
         "bearer",
-        ("bearer",),
+        ("bearer", "!bearer+"),
         (r"bearer(?<![a-z0-9]bearer)(?:\s|\+|%20|:){1,4}[a-z0-9_\-.~+/]{6,}={0,2}",),
         "HTTP bearer tokens: RFC 6750.",
         (f"Bearer {ALNUM[:20]}", f"authorization=bearer+{HEX[:32]}"),
@@ -26,12 +26,24 @@ GENERAL_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "basic",
-        ("basic",),
+        ("basic", "!basic+"),
         (r"basic(?<![a-z0-9]basic)(?:\s|\+|%20){1,8}[a-z0-9+/_\-]{8,}={0,2}(?![a-z0-9])",),
         "HTTP basic credentials, user and password in base64: RFC 7617.",
         ("Basic dXNlcjpzM2NyZXQ=", "Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
         ('Basic realm="api"', "basic authentication", "Basic understanding of things"),
         is_credential,
+        fold=True,
+    ),
+    Rule(
+        "negotiate",
+        ("negotiate", "!negotiate+"),
+        (
+            r"negotiate(?<![a-z0-9]negotiate)(?:\s|\+|%20){1,4}(?P<secret>[a-z0-9+/]{16,}={0,2})(?![a-z0-9])",
+        ),
+        "Kerberos and NTLM tokens of servers and clients: RFC 4559.",
+        (f"WWW-Authenticate: Negotiate {ALNUM[:60]}==", f"negotiate+{HEX[:40]}"),
+        ("WWW-Authenticate: Negotiate", "to negotiate internationalization"),
+        is_generated,
         fold=True,
     ),
     Rule(
@@ -119,13 +131,14 @@ GENERAL_RULES: tuple[Rule, ...] = (
     key("ntlm", "NTLM messages", "TlRMTVNTUAA", r"[A-Za-z0-9+/_\-]{20,}={0,2}", ALNUM[:60]),
     Rule(
         "private-key",
-        ("private key", "private+key"),
+        ("private key", "!private+key"),
         (
             (
                 r"(?:-{4,5} ?)?BEGIN[ +](?:[A-Z0-9]{1,12}[ +]){0,4}PRIVATE[ +]KEY(?:[ +]BLOCK)?"
                 r"(?: ?-{4,5})?"
-                r"(?:(?!-----END|---- END)[^\"'`<>{}]){0,16384}"
-                r"(?:-{4,5} ?END [A-Z0-9 ]{1,60}-{4,5})?"
+                r"(?:(?:(?!-----END|---- END|BEGIN )[^<>{}]){0,8192}"
+                r"-{4,5} ?END [A-Z0-9 ]{1,60}-{4,5}"
+                r"|(?:(?!-----END|---- END)[^\"'`<>{}]){0,16384})"
             ),
         ),
         "Private keys in PEM and PGP armour: RFC 7468, RFC 9580. What was cut off counts, too.",
@@ -133,6 +146,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
             f"-----BEGIN PRIVATE KEY-----\n{ALNUM[:64]}==\n-----END PRIVATE KEY-----",
             f'{{"k": "-----BEGIN RSA PRIVATE KEY-----\\n{ALNUM[:64]}\\n"}}',
             f"-----BEGIN PGP PRIVATE KEY BLOCK-----\n\n{ALNUM[:64]}",
+            f'"-----BEGIN EC PRIVATE KEY-----" + \n "{ALNUM[:64]}" "-----END EC PRIVATE KEY-----"',
         ),
         (
             "-----BEGIN CERTIFICATE-----\nMIIB",
@@ -159,7 +173,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "url-password",
-        ("@&://",),
+        ("://&@",),
         (
             (
                 r"://[^\s/?#\"'<>@:\\]{0,256}:(?![0-9]{1,5}[/?#\s])(?P<secret>[^\s\"'<>\\]{1,256}?)"
@@ -176,8 +190,37 @@ GENERAL_RULES: tuple[Rule, ...] = (
         concealed=True,
     ),
     Rule(
+        "oracle-url",
+        ("!oracle:",),
+        (r"oracle:[a-z]{1,8}:[^\s/@\"'<>]{1,128}/(?P<secret>[^\s@\"'<>]{1,128})@",),
+        "Passwords in the addresses of Oracle databases.",
+        ("jdbc:oracle:thin:app/s3cr3t@//db:1521/x",),
+        ("jdbc:oracle:thin:@//db:1521/x", "oracle: see a/b and me@host"),
+        concealed=True,
+    ),
+    Rule(
+        "password-hash",
+        ("!$2a$", "!$2b$", "!$2y$", "!$1$", "!$5$", "!$6$", "!$y$", "!$7$", "!$apr1$", "!$argon2"),
+        (
+            (
+                r"\$(?:2[aby]\$[0-9]{2}\$(?P<a>[A-Za-z0-9./]{53})"
+                r"|(?:1|5|6|7|y|apr1)\$(?:[^\s$]{1,64}\$){1,2}[A-Za-z0-9./]{22,128}"
+                r"|argon2(?:id|i|d)\$[\w=,$+/]{20,256})"
+            ),
+        ),
+        "Hashes of passwords, as crypt and its successors write them: they can be guessed from.",
+        (
+            f"$2b$12${ALNUM[:53]}",
+            f"root:$6$salt1234${ALNUM[:86]}:19000:",
+            f"me:$apr1$abcdefgh${ALNUM[:22]}",
+            f"$argon2id$v=19$m=65536,t=3,p=4${ALNUM[:22]}${ALNUM[:43]}",
+        ),
+        ("$1$2", "costs $6$ or $7$ a piece", "$2b$12$short", "$argon2id$"),
+        concealed=True,
+    ),
+    Rule(
         "signature",
-        ("sig&sig=", "sig&signature="),
+        ("!sig=", "!signature="),
         (r"sig(?<![a-z0-9]sig)(?:nature)?=[\"']?(?P<secret>[a-z0-9%+/=_\-.~]{16,})",),
         "What signs an address or a request (Azure SAS, AWS, Google): who has it may repeat it.",
         (f"https://x/?sv=1&sig={ALNUM[:30]}%3D", f"X-Amz-Signature={HEX[:64]}"),
@@ -218,10 +261,10 @@ GENERAL_RULES: tuple[Rule, ...] = (
         "generated-auth",
         ("auth",),
         (
-            r"auth\\{0,4}[\"'`]?\s{0,4}[:?]{0,2}(?:=>?|:)\s{0,4}\\{0,4}[\"'`]?(?P<secret>[a-z0-9+/_\-]{20,}={0,2})(?![\w.%])",
+            r"auth(?:entication)?\\{0,4}[\"'`]?\s{0,4}[:?]{0,2}(?:=>?|:)\s{0,4}\\{0,4}[\"'`]?(?P<secret>[a-z0-9+/_\-]{20,}={0,2})(?![\w.%])",
         ),
         "Whatever is called auth and looks drawn at random.",
-        (f"x-auth: {ALNUM[:32]}", f'"auth": "{HEX[:40]}"'),
+        (f"x-auth: {ALNUM[:32]}", f'"auth": "{HEX[:40]}"', f"authentication={ALNUM[:30]}"),
         ("auth: required_for_this_endpoint", "auth=none"),
         is_generated,
         fold=True,
@@ -251,7 +294,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "url-token",
-        ("@&://",),
+        ("://&@",),
         (r"://(?P<secret>[a-z0-9_\-]{20,256})@(?=[\w.\[\-])",),
         "Tokens in addresses, where the user's name would be.",
         (f"https://{HEX[:40]}@git.example/x.git",),

@@ -26,6 +26,12 @@ LLM_RULES: tuple[Rule, ...] = (
         ),
         is_random,
     ),
+    key(
+        "sk-key-base64",
+        "The same in base64, as Kubernetes keeps them",
+        "c2stcHJvai c2stYW50L c2stb3It c2stc3ZjYWNjd",
+        r"[A-Za-z0-9+/]{24,}={0,2}",
+    ),
     key("pk-key", "Publishable and project keys, by Lupis' own list", "pk_", r"[A-Za-z0-9_]{20,}"),
     key("ak-key", "Access keys, by Lupis' own list; Modal, Moonshot", "ak- ak_", URLSAFE),
     key("as-key", "Modal token secrets", "as-", r"[A-Za-z0-9]{22}(?![\w\-])", ALNUM[:22]),
@@ -80,7 +86,7 @@ LLM_RULES: tuple[Rule, ...] = (
     key("upstage", "Upstage keys", "up_", PIECE),
     key("friendli", "Friendli tokens", "flp_", PIECE),
     key("runpod", "RunPod keys", "rpa_"),
-    key("composio", "Composio keys", "comp_ uak_ oak_", PIECE),
+    key("composio", "Composio keys", "comp_ uak_ oak_ ck_", PIECE),
     key(
         "bedrock-key",
         "Amazon Bedrock long-term API keys",

@@ -23,9 +23,9 @@ WATCH_RULES: tuple[Rule, ...] = (
     key(
         "dynatrace",
         "Dynatrace tokens",
-        " ".join(f"dt0{kind}{number:02}." for kind in "acs" for number in range(1, 21)),
-        r"[A-Za-z0-9]{8,24}\.[A-Za-z0-9]{64}(?![\w])",
-        f"{UPPER[:24]}.{UPPER[:64]}",
+        "dt0",
+        r"[a-z][0-9]{2}\.[A-Za-z0-9]{8,24}\.[A-Za-z0-9]{64}(?![\w])",
+        f"c01.{UPPER[:24]}.{UPPER[:64]}",
     ),
     Rule(
         "new-relic-license",

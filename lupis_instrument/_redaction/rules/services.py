@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from lupis_instrument._redaction.checks import has_digit, is_mixed
+from lupis_instrument._redaction.checks import (
+    has_digit,
+    is_generated,
+    is_in_one_case,
+    is_mixed,
+)
 
 from .rule import (
     ALNUM,
@@ -20,17 +25,19 @@ from .rule import (
     key,
 )
 
+_MIXED_CASE = (f"SK{ALNUM[:32]}", f"AC{ALNUM[:32]}", "AC-123")
+
 SERVICE_RULES: tuple[Rule, ...] = (
     key(
         "slack",
         "Slack tokens: https://api.slack.com/concepts/token-types",
-        "xoxa- xoxb- xoxc- xoxd- xoxe- xoxo- xoxp- xoxq- xoxr- xoxs- xapp-",
-        r"[A-Za-z0-9%/+\-]{10,}",
-        f"1-{HEX[:10]}-{ALNUM[:24]}",
+        "xox xapp-",
+        r"(?:(?<=xox)[a-z]-|(?<=xapp-))[A-Za-z0-9%/+\-]{10,}",
+        f"b-{HEX[:10]}-{ALNUM[:24]}",
     ),
     Rule(
         "webhook-url",
-        ("hook",),
+        ("!hook",),
         (
             (
                 r"hook(?:s\.slack\.com/(?:services|workflows|triggers)/|s\.zapier\.com/hooks/catch/"
@@ -74,14 +81,16 @@ SERVICE_RULES: tuple[Rule, ...] = (
         ),
         ("110201543:AAshort", f"1102:AA{ALNUM[:33]}", f"110201543:AA{ALNUM[:60]}"),
     ),
-    key("twilio-key", "Twilio API key SIDs", "SK", r"[0-9A-Za-z]{32}(?![A-Za-z0-9])", HEX[:32]),
+    key(
+        "twilio-key", "Twilio API key SIDs", "SK", r"[0-9A-Za-z]{32}(?![A-Za-z0-9])", HEX[:32]
+    )._replace(check=is_in_one_case, near_misses=_MIXED_CASE),
     key(
         "twilio-account",
         "Twilio account SIDs, the user names of its basic authentication",
         "AC",
         r"[0-9A-Za-z]{32}(?![A-Za-z0-9])",
         HEX[:32],
-    ),
+    )._replace(check=is_in_one_case, near_misses=_MIXED_CASE),
     key(
         "sendgrid",
         "SendGrid keys",
@@ -96,9 +105,9 @@ SERVICE_RULES: tuple[Rule, ...] = (
         r"[0-9a-f]{64}-[A-Za-z0-9_\-]{16}",
         f"{HEX[:64]}-{ALNUM[:16]}",
     ),
-    key("mailgun", "Mailgun keys", "key- pubkey-", r"[0-9a-z]{32}(?![\w\-])", LOWER[:32])._replace(
-        check=has_digit
-    ),
+    key(
+        "mailgun", "Mailgun keys", "key- pubkey-", r"[0-9A-Za-z]{32}(?![\w\-])", LOWER[:32]
+    )._replace(check=has_digit),
     Rule(
         "mailchimp",
         (
@@ -127,8 +136,9 @@ SERVICE_RULES: tuple[Rule, ...] = (
     key(
         "square",
         "Square tokens and secrets",
-        "sq0atp- sq0csp- sq0idp- sq0idb- sq0acp-",
-        r"[A-Za-z0-9_\-]{22,43}",
+        "sq0",
+        r"[a-z]{3}-[A-Za-z0-9_\-]{22,43}",
+        f"atp-{ALNUM[:22]}",
     ),
     key(
         "square-access",
@@ -153,7 +163,7 @@ SERVICE_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "facebook-app",
-        ("!|",),
+        tuple(f"!{digit}|" for digit in range(10)),
         (r"\|(?<=[0-9]{12}\|)(?P<secret>[A-Za-z0-9_\-]{24,40})(?![\w\-|])",),
         "Facebook app access tokens: app id and secret.",
         (f"access is 1234567890123456|{ALNUM[:27]}",),
@@ -204,7 +214,7 @@ SERVICE_RULES: tuple[Rule, ...] = (
         "00D",
         r"[A-Za-z0-9]{12,15}![A-Za-z0-9._]{20,}",
         f"{ALNUM[:12]}!{ALNUM[:96]}",
-    )._replace(literals=("!&00d",)),
+    )._replace(literals=("00d&!",)),
     key(
         "salesforce-consumer",
         "Salesforce consumer keys",
@@ -227,6 +237,34 @@ SERVICE_RULES: tuple[Rule, ...] = (
     key("contentful", "Contentful tokens", "CFPAT-", URLSAFE, ALNUM[:43]),
     key("frameio", "Frame.io tokens", "fio-u-", r"[A-Za-z0-9_\-=]{20,}", ALNUM[:64]),
     key("dropbox", "Dropbox access tokens", "sl. sl.u.", r"[A-Za-z0-9_\-=]{77,}", ALNUM[:135]),
+    Rule(
+        "dropbox-long",
+        ("+aaaaaaaaaa",),
+        (
+            (
+                r"AAAAAAAAAA(?<=(?<![A-Za-z0-9])(?P<head>(?!AAAA)[A-Za-z0-9]{11})A{10})"
+                r"[A-Za-z0-9_\-]{43}(?![A-Za-z0-9_\-])"
+            ),
+        ),
+        "Dropbox access tokens that don't expire: ten times A after 11 characters.",
+        (f"{ALNUM[:11]}AAAAAAAAAA{ALNUM[:43]}",),
+        (f"{ALNUM[:10]}AAAAAAAAAA{ALNUM[:43]}", f"{'A' * 21}{ALNUM[:43]}"),
+        is_generated,
+    ),
+    Rule(
+        "twitter-bearer",
+        ("60 aaaaaaaaaaaaaaaaaaaa",),
+        (
+            (
+                rf"{'A' * 20}(?<![A-Za-z0-9+_\-]{'A' * 20})A{{0,3}}(?!A)"
+                r"[A-Za-z0-9%]{40,200}(?![A-Za-z0-9%_\-])"
+            ),
+        ),
+        "Bearer tokens of X apps: https://docs.x.com/fundamentals/authentication/oauth-2-0/application-only",
+        (f"{'A' * 22}{ALNUM[:50]}%3D{ALNUM[:40]}",),
+        (f"{'A' * 40}{ALNUM[:90]}", f"x{'A' * 22}{ALNUM[:90]}", f"{'A' * 22}{ALNUM[:30]}"),
+        is_generated,
+    ),
     Rule(
         "airtable",
         ("#dotted",),

@@ -1,0 +1,25 @@
+"""What is left of a secret where a text was cut goes, too."""
+
+from __future__ import annotations
+
+import pytest
+
+from lupis_instrument._redaction import drop_cut_off
+
+
+@pytest.mark.parametrize(
+    ("cut", "left"),
+    [
+        ("the key is AIzaSy7hQ2mZx9Kp4LwR8sTb3NvY6c", "the key is "),
+        ("https://h/?a=b&key=AIzaSy7hQ2mZ", "https://h/?a=b&key="),
+        ("card 4111111111111", "card "),
+        ("a sentence that en", "a sentence that en"),
+        ("a sentence.", "a sentence."),
+        ("abcdefghijklmnopqrst", ""),
+        ("", ""),
+        ("x " + "y1" * 400, "x " + "y1" * 400),
+    ],
+)
+def test_last_word(cut, left):
+    """A last word that may be a piece of a key; not the end of a sentence, or of one long word."""
+    assert left == drop_cut_off(cut)
