@@ -12,11 +12,14 @@ from __future__ import annotations
 import functools
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Callable, ContextManager, Iterator, Sequence
 
+from lupis_instrument._context import BELOW
 from lupis_instrument._diagnostics import describe, report_fault, warn
 
 if TYPE_CHECKING:
+    from opentelemetry.context import Context
+
     from lupis_instrument._instrumentation.gate import Gate
 
 _RECORDING = "recording a call"
@@ -26,13 +29,16 @@ class Door:
     """Stands in a class in the place of one of its functions.
 
     Attributes:
+        gate: of the client.
+        owner: the class.
+        name: of the function.
         inside: the client's function, which notes that it was reached.
     """
 
-    __slots__ = ("_behind", "_gate", "inside", "name", "owner")
+    __slots__ = ("_behind", "gate", "inside", "name", "owner")
 
     def __init__(self, gate: Gate, owner: Any, name: str) -> None:
-        self._gate = gate
+        self.gate = gate
         self.owner = owner
         self.name = name
 
@@ -46,8 +52,8 @@ class Door:
 
     def to(self, instance: Any) -> Callable[..., Any]:
         """Return what a call made on `instance` is to reach, once the gate has been opened."""
-        if self._gate.dormant:
-            self._gate.open()
+        if self.gate.dormant:
+            self.gate.open()
         bound: Callable[..., Any] = self._behind.__get__(instance, type(instance))
         return bound
 
@@ -60,11 +66,12 @@ class Passage:
     request that was not prepared. What counts is what the client's function did.
     """
 
-    __slots__ = ("_before", "_door", "_error", "_result", "_tripped", "reached")
+    __slots__ = ("_context", "_door", "_error", "_outer", "_result", "_tripped", "reached")
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: Door, context: Context | None) -> None:
         self._door = door
-        self._before: Passage | None = None
+        self._context = context
+        self._outer: Passage | None = None
         self._error: BaseException | None = None
         self._result: Any = None
         self._tripped = ""
@@ -80,11 +87,11 @@ class Passage:
         return passage
 
     def __enter__(self) -> None:
-        self._before = _passing.get()
+        self._outer = _passing.get()
         _passing.set(self)
 
     def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> bool:
-        _passing.set(self._before)  # not reset: nobody knows in which context a coroutine ends
+        _passing.set(self._outer)  # not reset: nobody knows in which context a coroutine ends
         if error is None or error is self._error or not isinstance(error, Exception):
             self._error = self._result = None  # a frame of its traceback has us: no cycles
             return False
@@ -93,6 +100,10 @@ class Passage:
         else:  # without the fault itself, which has us
             self._tripped = describe(_RECORDING, error)
         return True
+
+    def apart(self) -> ContextManager[None]:
+        """Return a context manager inside which the client's function is called."""
+        return self._door.gate.apart(self._context)
 
     def returned(self, result: Any) -> Any:
         """Note and return what the client's function returned."""
@@ -134,14 +145,15 @@ def hang(gate: Gate, owner: Any, name: str, inside: Callable[..., Any] | None = 
         if passage is None:
             return function(self, *args, **kwargs)
         try:
-            return passage.returned(function(self, *args, **kwargs))
+            with passage.apart():
+                return passage.returned(function(self, *args, **kwargs))
         except BaseException as error:
             passage.raised(error)
             raise
 
-    def go(self: Any, args: Any, kwargs: Any) -> Any:
+    def go(self: Any, before: Context | None, args: Any, kwargs: Any) -> Any:
         behind = door.to(self)
-        passage = Passage(door)
+        passage = Passage(door, gate.here() if before is None else before)
         with passage:
             return behind(*args, **kwargs)
         if passage.reached:
@@ -150,10 +162,13 @@ def hang(gate: Gate, owner: Any, name: str, inside: Callable[..., Any] | None = 
 
     @functools.wraps(original)
     def enter(self: Any, *args: Any, **kwargs: Any) -> Any:
+        before = gate.here()
+        if before is not None and BELOW in before:
+            return function(self, *args, **kwargs)
         if not gate.outranked():
-            return go(self, args, kwargs)
+            return go(self, before, args, kwargs)
         with gate.lifted():
-            return go(self, args, kwargs)
+            return go(self, before, args, kwargs)
 
     _put(door, reach, enter)
 
@@ -168,14 +183,15 @@ def hang_async(gate: Gate, owner: Any, name: str, inside: Callable[..., Any]) ->
         if passage is None:
             return await inside(self, *args, **kwargs)
         try:
-            return passage.returned(await inside(self, *args, **kwargs))
+            with passage.apart():
+                return passage.returned(await inside(self, *args, **kwargs))
         except BaseException as error:
             passage.raised(error)
             raise
 
-    async def go(self: Any, args: Any, kwargs: Any) -> Any:
+    async def go(self: Any, before: Context | None, args: Any, kwargs: Any) -> Any:
         behind = door.to(self)
-        passage = Passage(door)
+        passage = Passage(door, gate.here() if before is None else before)
         with passage:
             return await behind(*args, **kwargs)
         if passage.reached:
@@ -184,17 +200,20 @@ def hang_async(gate: Gate, owner: Any, name: str, inside: Callable[..., Any]) ->
 
     @functools.wraps(getattr(owner, name))
     async def enter(self: Any, *args: Any, **kwargs: Any) -> Any:
+        before = gate.here()
+        if before is not None and BELOW in before:
+            return await inside(self, *args, **kwargs)
         if not gate.outranked():
-            return await go(self, args, kwargs)
+            return await go(self, before, args, kwargs)
         with gate.lifted():
-            return await go(self, args, kwargs)
+            return await go(self, before, args, kwargs)
 
     _put(door, reach, enter)
 
 
 def _put(door: Door, reach: Callable[..., Any], enter: Callable[..., Any]) -> None:
     door.close(reach)
-    door._gate.doors.append(door)
+    door.gate.doors.append(door)
     setattr(door.owner, door.name, enter)
 
 
