@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 from typing import Any
 
+_PATIENCE = 30  # seconds for a process to end whose tests have
 _FILE = os.environ["SUITE_OUTCOMES"]
 
 
@@ -34,3 +36,8 @@ def pytest_collectreport(report: Any) -> None:
 def pytest_warning_recorded(warning_message: Any, when: str, nodeid: str) -> None:
     """Note a warning."""
     _write(f"{nodeid} warning", f"{warning_message.category.__name__} in {when}")
+
+
+def pytest_unconfigure() -> None:
+    """Have threads that a failed test has left not keep the process."""
+    faulthandler.dump_traceback_later(_PATIENCE, exit=True)

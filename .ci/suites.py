@@ -131,18 +131,19 @@ def prepare(name: str, python: str) -> Place:
     """Make a suite's environment, unless it is there, and return where it is."""
     suite = SUITES[name]
     place = Place(ROOT / ".venvs" / f"suites-{name}")
+    pip = (place.script("python"), "-m", "pip")
     stamp = place.folder / "installed.txt"
     wanted = (ROOT / "pyproject.toml").read_text(encoding="utf-8") + repr(suite)
     if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
+        call(*pip, "install", "-qq", "--no-deps", "--force-reinstall", str(ROOT))
         return place
     call(python, "-m", "venv", "--clear", str(place.folder))
-    pip = (place.script("python"), "-m", "pip")
     call(*pip, "install", "-qq", "--upgrade", "pip")
     unpack(pip, suite.source or name, place)
     needs = [f"{name}[{suite.extras}]", "pytest-timeout", *suite.needs]
     if suite.group:
         needs += ["--group", f"{place.source / 'pyproject.toml'}:{suite.group}"]
-    call(*pip, "install", "-qq", *needs, "--editable", str(ROOT))
+    call(*pip, "install", "-qq", *needs, str(ROOT))
     if suite.source:
         rename(place.source, suite.source, name)
     stamp.write_text(wanted, encoding="utf-8")

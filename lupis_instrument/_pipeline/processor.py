@@ -276,6 +276,11 @@ class Tracking(SpanProcessor):
         except Exception as fault:
             report_fault("noting a span's end", fault)
 
+    @property
+    def busy(self) -> bool:
+        """Whether a span is under way."""
+        return bool(self._open)
+
     def close(self) -> None:
         """End the spans whose bodies the program will not read any more."""
         for record in list(self._open.values()):
