@@ -23,6 +23,7 @@ def activate(client: Client, gate: Gate, calls: Calls) -> bool:
         return False
     calls.current = runtime.tracking.current_exchange
     calls.underway = runtime.tracking.underway
+    calls.apart = runtime.tracking.apart
     from importlib import import_module
 
     try:

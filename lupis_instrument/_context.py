@@ -65,6 +65,10 @@ _MOST_INCOMING = 256
 """Characters; who calls a service of the program's may be anybody."""
 LLM_ONLY = "lupis-llm-only"
 """Where OpenTelemetry's context says that only calls to LLM APIs are wanted inside."""
+CALL = "lupis-call"
+"""Where it has the span of the call being made, whatever span is current."""
+BELOW = "lupis-below"
+"""Where it says that an instrumentor of ours further out wants those below it to keep quiet."""
 
 
 class ProcessValues:
@@ -132,16 +136,21 @@ def work(narrower: Conversation) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def attached(context: Context) -> Iterator[None]:
-    """Have `context` be OpenTelemetry's current one inside the `with` block."""
-    from opentelemetry.context import attach
+class attached:  # noqa: N801 - read as a function
+    """Have a context be OpenTelemetry's current one inside the `with` block."""
 
-    token = attach(context)
-    try:
-        yield
-    finally:
-        leave(token)
+    __slots__ = ("_context", "_token")
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def __enter__(self) -> None:
+        from opentelemetry.context import attach
+
+        self._token = attach(self._context)
+
+    def __exit__(self, *_: object) -> None:
+        leave(self._token)
 
 
 def leave(token: Any) -> None:

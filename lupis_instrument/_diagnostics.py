@@ -78,18 +78,24 @@ def warn(message: str) -> None:
 def report_fault(where: str, fault: BaseException) -> None:
     """Say once that `where` failed.
 
-    Only the fault's type and place are named: its message may quote a body or a secret.
-
     Raises:
         BaseException: `fault` itself, in tests that set `diagnostics.reraise`.
     """
     if diagnostics.reraise:
         raise fault
+    warn(describe(where, fault))
+
+
+def describe(where: str, fault: BaseException) -> str:
+    """Return a sentence that says that `where` failed.
+
+    Only the fault's type and place are named: its message may quote a body or a secret.
+    """
     trace = fault.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     place = f" at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
-    warn(f"{where} failed ({type(fault).__name__}{place}); the program is not affected")
+    return f"{where} failed ({type(fault).__name__}{place}); the program is not affected"
 
 
 def guarded(

@@ -1,7 +1,8 @@
 """Has what is pending delivered where a process ends without Python's exit handlers.
 
-Signals whose default is to end the process, and the children of multiprocessing, which leave by
-`os._exit`. Imported with the first HTTP client; nothing here loads anything.
+Signals whose default is to end the process, those that it sends to itself, another program that it
+becomes, and the children of multiprocessing, which leave by `os._exit`. Imported with the first
+HTTP client; nothing here loads anything.
 """
 
 from __future__ import annotations
@@ -9,15 +10,19 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from functools import update_wrapper
 
 from lupis_instrument._diagnostics import guarded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType, ModuleType
-    from typing import Callable
+    from typing import Any, Callable
 
 _SIGNALS = ("SIGTERM", "SIGHUP")
+_OWN_SIGNALS = (*_SIGNALS, "SIGINT", "SIGQUIT", "SIGALRM", "SIGUSR1", "SIGUSR2")
+"""Those by which a process may end itself. Sent by others, the rest of these end it at once: a
+handler of ours would run no sooner than Python's own code does, and not where that has stopped."""
 _LAST = -1_000_000
 """Priority of a finalizer that runs when all others have."""
 
@@ -43,7 +48,10 @@ class _Last:
 
     Attributes:
         finishing: whether it is at that.
+        sending: whether the signal is being sent once more, which is to end the process.
     """
+
+    sending = False
 
     def __init__(self, finish: Callable[[], None]) -> None:
         self._finish = finish
@@ -57,11 +65,80 @@ class _Last:
         try:
             self._finish()
             signal.signal(number, signal.SIG_DFL)
+            _Last.sending = True
             os.kill(os.getpid(), number)
             # Still here: the kernel spares the first process of a container.
             signal.signal(number, self)
         finally:
-            self.finishing = False
+            self.finishing = _Last.sending = False
+
+
+def watch_program(finish: Callable[[], None], leave: Callable[[], None]) -> None:
+    """Deliver before the program ends the process in ways of its own.
+
+    Args:
+        finish: called before a signal ends the process that it sends to itself, as handlers do
+            that put back the default and send the signal once more.
+        leave: called before the process becomes another program, or tries to.
+    """
+    for name in ("execv", "execve"):  # the others in os call these
+        _precede(os, name, lambda *_, **__: leave())
+
+    def kill(pid: int, number: int) -> None:
+        if pid in (os.getpid(), 0, -os.getpgrp()) and _is_fatal(number):
+            finish()
+
+    def killpg(group: int, number: int) -> None:
+        if group in (0, os.getpgrp()) and _is_fatal(number):
+            finish()
+
+    def raise_signal(number: int) -> None:
+        if _is_fatal(number):
+            finish()
+
+    if os.name != "nt":  # where these mean something else
+        _precede(os, "kill", kill)
+        _precede(os, "killpg", killpg)
+        _precede(signal, "raise_signal", raise_signal)
+
+
+def _is_fatal(number: int) -> bool:
+    """Tell whether a signal, sent now, would end the process unprepared."""
+    return (
+        not _Last.sending
+        and any(number == getattr(signal, name, None) for name in _OWN_SIGNALS)
+        and signal.getsignal(number) is signal.SIG_DFL
+        and number not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    )
+
+
+def _precede(module: ModuleType, name: str, act: Callable[..., None]) -> None:
+    """Have `act` called, with the same arguments, before a function of `module`."""
+    original = getattr(module, name, None)
+    if original is None:
+        return
+
+    preceded = _Preceded(original, act)
+    if original in os.supports_fd:
+        os.supports_fd.add(preceded)
+    setattr(module, name, preceded)
+
+
+class _Preceded:
+    """A function before which another is called; no method where it stands in a class."""
+
+    def __init__(self, original: Callable[..., Any], act: Callable[..., None]) -> None:
+        update_wrapper(self, original)
+        self._original = original
+        self._act = act
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call both."""
+        guarded("delivering before the end", self._act, *args, **kwargs)
+        return self._original(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return repr(self._original)
 
 
 class _Children:

@@ -42,6 +42,12 @@ def report(summary: Summary, account: Account, store: Store, config: LupisConfig
         _leave(summary, account, store)
 
 
+def leave(summary: Summary, account: Account, store: Store, config: LupisConfig) -> None:
+    """Leave for the leader what this process has done before it becomes another program."""
+    if account.stored or account.lost or (account.created and _is_wanted(config)):
+        _leave(summary, account, store, former=True)
+
+
 def report_children() -> None:
     """Say what other processes have done, in a leader that has done nothing itself."""
     from lupis_instrument._config import resolve
@@ -59,9 +65,9 @@ def _is_wanted(config: LupisConfig) -> bool:
     return sys.stderr is not None and sys.stderr.isatty()
 
 
-def _leave(summary: Summary, account: Account, store: Store) -> None:
+def _leave(summary: Summary, account: Account, store: Store, *, former: bool = False) -> None:
     try:
-        store.write_account(account, summary.to_json())
+        store.write_account(account, summary.to_json(), former=former)
     except StoreUnavailable:
         pass  # said already, when what is more than numbers could not be stored
 

@@ -217,6 +217,18 @@ class Runtime:
         self.account.note_lost("fault", self.spans.failed + self.events.failed)
         return prepared and all(kept)
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing was done that is to be told."""
+        return not (self._ways or self.tracking.busy) and self.spans.idle and self.events.idle
+
+    def begin_anew(self) -> None:
+        """Forget what has been told."""
+        self.summary.forget()
+        self.account.forget()
+        for worker in (self.spans, self.events):
+            worker.dropped = worker.failed = 0
+
     def divert(self, diverted: Diverted | None) -> bool:
         """Have spans and events go elsewhere, or out again; returns False if they do already."""
         if diverted is not None and self._diverted is not None:
@@ -318,6 +330,7 @@ def _make() -> Runtime | None:
         return None
     threads.prepare_thread_pools()
     guarded("watching for the end", _ending.watch_signals, _bootstrap.finish)
+    guarded("watching for the end", _ending.watch_program, _bootstrap.finish, leave)
     runtime = Runtime(resolved)
     selection.look_for_missing(resolved.config)
     if resolved.values["instrument_children"]:
@@ -334,17 +347,10 @@ def settings() -> Resolved:
     resolved = resolve(os.environ, _State.program, launched=launched)
     if _names.ENV_RUN_ID not in os.environ:  # else lupis-run has said so
         for problem in resolved.problems:
-            diagnostics.say(problem.severity, _without_secrets(str(problem)))
+            diagnostics.say(problem.severity, _parts.without_secrets(str(problem)))
     for sentence in resolved.ignored:
         warn(sentence)
     return resolved
-
-
-def _without_secrets(line: str) -> str:
-    """Filter a line that is said before the settings' own filter is there."""
-    from lupis_instrument._redaction import Redactor
-
-    return Redactor("remove").text(line)
 
 
 def _before_fork() -> None:
@@ -375,6 +381,17 @@ if hasattr(os, "register_at_fork"):  # not on Windows
         after_in_parent=_after_fork_in_parent,
         after_in_child=_after_fork_in_child,
     )
+
+
+def leave() -> None:
+    """Deliver, and leave the totals to the program that this process is to become."""
+    runtime = _State.runtime
+    if runtime is not None and not runtime.idle:
+        runtime.shutdown()
+        from lupis_instrument import _launch
+
+        _launch.leave(runtime.summary, runtime.account, runtime.delivery.store, runtime.config)
+        runtime.begin_anew()
 
 
 def finish() -> None:

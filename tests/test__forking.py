@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +41,6 @@ def test_one_that_stays_is_not_waited_for_long(monkeypatch):
     """It is the program's."""
     from lupis_instrument import _forking
 
-    monkeypatch.setattr(_forking, "_WARNS", os.path.isdir("/proc/self/task"))
+    monkeypatch.setattr(_forking, "_WARNS", Path("/proc/self/task").is_dir())
     monkeypatch.setattr(_forking, "count_threads", lambda: 3)
     _forking.wait_for_end(2)

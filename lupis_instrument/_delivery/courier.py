@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Callable, NamedTuple, Sequence
 
+from lupis_instrument._delivery import signals
 from lupis_instrument._delivery.sending import load
 from lupis_instrument._diagnostics import report_fault, warn
 from lupis_instrument._loading import alone
@@ -168,11 +169,12 @@ class Courier:
             if self._thread is not None or self._handover.resting:
                 return
             thread = threading.Thread(target=self._run, name="lupis-courier", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError:
-                return  # the interpreter is ending; `finish` stores what is left
-            self._thread = thread
+            with signals.blocked():
+                try:
+                    thread.start()
+                except RuntimeError:
+                    return  # the interpreter is ending; `finish` stores what is left
+                self._thread = thread
 
     def _run(self) -> None:
         try:

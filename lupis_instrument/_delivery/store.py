@@ -196,14 +196,21 @@ class Store:
 
     # Accounts
 
-    def write_account(self, account: Account, totals: Any) -> None:
-        """Note what became of this process's items, and what its calls add up to."""
+    def write_account(self, account: Account, totals: Any, *, former: bool = False) -> None:
+        """Note what became of this process's items, and what its calls add up to.
+
+        Args:
+            account: the one.
+            totals: the other.
+            former: whether it becomes another program, which writes an account of its own.
+        """
+        leader, pid = self._process.leader, self._process.pid
         row = (
-            *(self._process.leader, self._process.pid, time()),
+            *(leader, leader if former else pid, time()),
             *(account.created, account.delivered, account.stored),
             *(json.dumps(account.dropped), json.dumps(totals)),
         )
-        statement = "INSERT OR REPLACE INTO process VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        statement = _WRITE_FORMER if former else _WRITE
         self.database.run(lambda db: change(db, statement, [row]))
 
     def accounts_of_others(self) -> Iterator[tuple[tuple[int, int, int, dict[str, int]], Any]]:
@@ -293,6 +300,11 @@ _TAKE = (
 )
 _REOPEN = f"UPDATE item SET state = {WAITING} WHERE target = ? AND state = {REFUSED}"  # noqa: S608
 _ACCOUNTS = "SELECT created, delivered, stored, dropped FROM process"
+_WRITE = "INSERT OR REPLACE INTO process VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+# Numbers below 0 are no process's.
+_WRITE_FORMER = _WRITE.replace(
+    "(?, ?,", "(?, (SELECT min(ifnull(min(pid), 0), 0) - 1 FROM process WHERE leader = ?),"
+)
 _OTHERS = (
     "SELECT created, delivered, stored, dropped, totals FROM process WHERE leader = ? AND pid != ?"
 )

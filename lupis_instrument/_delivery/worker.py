@@ -12,6 +12,7 @@ from queue import Empty, SimpleQueue
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Callable, Generic, TypeVar
 
+from lupis_instrument._delivery import signals
 from lupis_instrument._diagnostics import report_fault
 
 if TYPE_CHECKING:
@@ -107,8 +108,9 @@ class Worker(Generic[Item, Prepared]):
         try:
             if self._thread is None and not self._resting:
                 thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-                thread.start()
-                self._thread = thread
+                with signals.blocked():
+                    thread.start()
+                    self._thread = thread
         except RuntimeError:
             return False  # the interpreter is ending
         finally:

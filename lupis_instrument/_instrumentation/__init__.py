@@ -3,5 +3,6 @@
 Three steps, each as late as can be: at start only an import hook is set; when the program imports
 a client, that client's adapter puts a small wrapper around its wire, and a door before it; when the
 first request passes the door, OpenTelemetry is loaded and upstream's instrumentor is laid between
-door and wrapper, so that inside the wrapper the current span is the request's own.
+door and wrapper. Inside the wrapper the current span is the program's again, for much of a program
+may run there; the request's own stands beside it.
 """

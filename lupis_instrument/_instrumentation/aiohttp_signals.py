@@ -66,11 +66,14 @@ class Request:
             attach(unsuppressed())
 
     def begun(self, gate: Gate) -> None:
-        """Take note of the span."""
-        from opentelemetry.context import get_current
+        """Take note of the span, and leave the program its own."""
+        from opentelemetry.context import attach, get_current
 
-        self._inside = get_current()
         self.exchange = gate.exchange()
+        inside = gate.inside(self._outside)
+        if inside is not None:
+            attach(inside)
+        self._inside = get_current()
 
     def end(self) -> None:
         """Take note of what others that trace the request have left; upstream's ends next."""

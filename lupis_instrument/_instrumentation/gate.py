@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import nullcontext
 from threading import RLock
 from typing import TYPE_CHECKING, Callable, ContextManager
 
+from lupis_instrument._context import attached
 from lupis_instrument._diagnostics import guarded, report_fault
 from lupis_instrument._instrumentation.suppression import ALL, OUTER, lifted, objector
 
 if TYPE_CHECKING:
+    from opentelemetry.context import Context
+
     from lupis_instrument._exchange import Exchange
     from lupis_instrument._instrumentation.doors import Door
 
@@ -21,11 +25,14 @@ class Calls:
     Attributes:
         current: returns the exchange of the call being made, or None where it is not recorded.
         underway: tells whether a span of ours stands for the call being made.
+        apart: returns the context for what a client does for the call whose span is current,
+            where the program has made it in that which it is given; None if there is no such span.
     """
 
-    __slots__ = ("current", "underway")
+    __slots__ = ("apart", "current", "underway")
 
     def __init__(self) -> None:
+        self.apart: Callable[[Context], Context | None] = _nowhere
         self.current: Callable[[], Exchange | None] = _nothing
         self.underway: Callable[[], bool] = _never
 
@@ -93,6 +100,20 @@ class Gate:
         found: ContextManager[None] = guarded("lifting a suppression", lifted) or nullcontext()
         return found
 
+    def here(self) -> Context | None:
+        """Return the current context; None where OpenTelemetry isn't loaded, for it is empty."""
+        current = getattr(sys.modules.get("opentelemetry.context"), "get_current", None)
+        return guarded("reading the context", current) if current is not None else None
+
+    def inside(self, before: Context | None) -> Context | None:
+        """Return the context that the client does its work in, as `Calls.apart` says."""
+        return guarded("leaving a span", self._calls.apart, before) if before is not None else None
+
+    def apart(self, before: Context | None) -> ContextManager[None]:
+        """Return a context manager for that work."""
+        inside = self.inside(before)
+        return attached(inside) if inside is not None else nullcontext()
+
     def exchange(self) -> Exchange | None:
         """Return the exchange of the request being made, if it is recorded."""
         try:
@@ -108,3 +129,7 @@ def _nothing() -> Exchange | None:
 
 def _never() -> bool:
     return False
+
+
+def _nowhere(_before: Context) -> Context | None:
+    return None

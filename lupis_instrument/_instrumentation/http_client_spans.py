@@ -12,11 +12,13 @@ from typing import Any, Callable, Collection
 from weakref import WeakKeyDictionary
 
 from opentelemetry import trace
+from opentelemetry.context import get_value
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 from opentelemetry.instrumentation.utils import is_http_instrumentation_enabled
 from opentelemetry.propagate import inject
 from opentelemetry.trace import Span, Status, StatusCode, Tracer
 
+from lupis_instrument._context import CALL
 from lupis_instrument._diagnostics import guarded
 from lupis_instrument._instrumentation import client_span
 from lupis_instrument._instrumentation.http_client import base_url
@@ -146,8 +148,8 @@ class _Spans:
 
 
 def _running(span: Span | None) -> bool:
-    """Tell whether `span` is current: then a step of its own request closes the connection."""
-    return span is not None and trace.get_current_span() is span
+    """Tell whether `span` is that of the call made: a step of its own closes the connection."""
+    return span is not None and get_value(CALL) is span
 
 
 def _add_trace_headers(connection: HTTPConnection, span: Span) -> None:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Callable
 
 from opentelemetry import context, trace
+from opentelemetry.instrumentation.utils import is_http_instrumentation_enabled
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 from lupis_instrument import _context, _names
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from lupis_instrument._context import Conversation
 
 _OLD_URL, _OLD_METHOD = "http.url", "http.method"
-_CALL = "lupis-call"
-"""Where OpenTelemetry's context has the span of the call being made, whatever span is current."""
 _MOST_OPEN = 20_000
 """Spans that the program never ends must not be kept for ever."""
 
@@ -229,10 +228,10 @@ class Tracking(SpanProcessor):
 
     def _call(self, here: Context | None = None) -> Record | None:
         """Return the record of the call being made."""
-        span = context.get_value(_CALL, here)
-        record = self.record_of(
-            span if isinstance(span, trace.Span) else trace.get_current_span(here)
-        )
+        span = context.get_value(_context.CALL, here)
+        record = self.record_of(span) if isinstance(span, trace.Span) else None
+        if record is None:  # none, or one that is over: what outlives a call may make another
+            record = self.record_of(trace.get_current_span(here))
         return record.outermost if record is not None else None
 
     def around(self, span: trace.Span) -> Context:
@@ -241,7 +240,24 @@ class Tracking(SpanProcessor):
         record = guarded("finding a span's record", self.record_of, span)
         if record is None or record.url is None:
             return inside
-        return context.set_value(_CALL, span, inside)
+        return context.set_value(_context.CALL, span, inside)
+
+    def apart(self, before: Context) -> Context | None:
+        """Return the context for the client's own work on the call whose span is current.
+
+        It is the one that the program makes the call in, `before`, but for what ours have to know.
+        What of the program's runs inside the client, as its transports and instrumentors do, finds
+        the span that it would find without us, and is not told to keep quiet for ours.
+        """
+        here = context.get_current()
+        span = trace.get_current_span(here)
+        record = self.record_of(span)
+        if record is None or record.url is None:
+            return None
+        inside = context.set_value(_context.CALL, span, before)
+        if is_http_instrumentation_enabled():
+            return inside
+        return context.set_value(_context.BELOW, True, inside)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Hand an ended span on."""
@@ -259,6 +275,11 @@ class Tracking(SpanProcessor):
                 self._hand_on(record)
         except Exception as fault:
             report_fault("noting a span's end", fault)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a span is under way."""
+        return bool(self._open)
 
     def close(self) -> None:
         """End the spans whose bodies the program will not read any more."""

@@ -193,6 +193,16 @@ def test_accounts_of_the_tree_are_found(store, tmp_path):
     assert [((3, 0, 0, {"queue full": 1}), {"spans": 1})] == list(store.accounts_of_others())
 
 
+def test_a_process_leaves_an_account_for_each_program_that_it_was(store):
+    """Beside that of the last one."""
+    account = Account()
+    account.create(1)
+    for spans in (1, 2):
+        store.write_account(account, {"spans": spans}, former=True)
+    store.write_account(account, {"spans": 3})
+    assert [1, 2] == sorted(totals["spans"] for _, totals in store.accounts_of_others())
+
+
 # bounds
 
 

@@ -1,11 +1,14 @@
 """Doors: our instrumentor lies behind them, whatever lies before."""
 
 import asyncio
+import contextlib
 import functools
+import gc
 import inspect
 
 import pytest
 
+from lupis_instrument._diagnostics import diagnostics
 from lupis_instrument._instrumentation.doors import hang, hang_async, unhinged
 
 
@@ -134,3 +137,140 @@ def test_a_subclass_comes_through(watched, client):
 
     hang(watched.gate, client, "send")
     assert (["sub", "wire"], 1) == (Sub().send(), watched.opened)
+
+
+class TrippedError(Exception):
+    """What an instrumentor of ours stumbles with."""
+
+
+@pytest.fixture
+def _lenient():
+    """Faults of ours are reported."""
+    diagnostics.reraise = False
+
+
+def instrumented(watched, owner, name, wrap):
+    """The class, with `wrap` of a function behind its door."""
+    with unhinged(watched.gate.doors):
+        setattr(owner, name, wrap(getattr(owner, name)))
+    return owner()
+
+
+def passes(original):
+    """An instrumentor that does nothing more."""
+
+    @functools.wraps(original)
+    def wrapper(*args):
+        return original(*args)
+
+    return wrapper
+
+
+def trips_before(original):
+    """An instrumentor that fails before the client's function is called."""
+
+    def wrapper(self, *words):
+        raise TrippedError
+
+    return wrapper
+
+
+def trips_after(original):
+    """An instrumentor that fails when it has been."""
+
+    def wrapper(self, *words):
+        try:
+            original(self, *words)
+        except LookupError:
+            pass
+        raise TrippedError
+
+    return wrapper
+
+
+def trips_later(trips):
+    """The same around a coroutine function."""
+
+    def wrap(original):
+        async def wrapper(self, *words):
+            coroutine = original(self, *words)
+            if trips is trips_after:
+                with contextlib.suppress(LookupError):
+                    await coroutine
+            coroutine.close()
+            raise TrippedError
+
+        return wrapper
+
+    return wrap
+
+
+@pytest.mark.usefixtures("_lenient")
+@pytest.mark.parametrize("trips", [trips_before, trips_after])
+def test_a_fault_of_the_instrumentors_is_not_the_programs(trips, watched, client, capsys):
+    """The client's function is called, once, and what it returns is returned."""
+    seen = []
+    hang(watched.gate, client, "send", lambda self, word: seen.append(word) or "sent")
+    assert "sent" == instrumented(watched, client, "send", trips).send(1)
+    assert [1] == seen
+    assert "recording a call failed (TrippedError" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("_lenient")
+@pytest.mark.parametrize("trips", [trips_before, trips_after])
+def test_an_instrumentors_fault_leaves_the_clients_error(trips, watched, client):
+    """Which is raised as it is, with no trace of ours."""
+    error = KeyError("theirs")
+
+    def refuse(self):
+        raise error
+
+    hang(watched.gate, client, "send", refuse)
+    with pytest.raises(KeyError) as raised:
+        instrumented(watched, client, "send", trips).send()
+    assert (error, None, None) == (raised.value, error.__context__, error.__cause__)
+
+
+@pytest.mark.usefixtures("_lenient")
+@pytest.mark.parametrize("trips", [trips_before, trips_after])
+def test_the_same_goes_for_coroutine_functions(trips, watched, client):
+    """Called once, and its result or error is the program's."""
+    seen = []
+
+    async def send(self, word):
+        seen.append(word)
+        if word == "refused":
+            raise KeyError(word)
+        return "sent"
+
+    hang_async(watched.gate, client, "send_later", send)
+    each = instrumented(watched, client, "send_later", trips_later(trips))
+    assert "sent" == asyncio.run(each.send_later(1))
+    with pytest.raises(KeyError, match="refused"):
+        asyncio.run(each.send_later("refused"))
+    assert [1, "refused"] == seen
+
+
+def test_an_error_of_the_clients_is_freed_with_its_last_reference(watched, client):
+    """And with it what the frames of its traceback hold, such as a response."""
+
+    def refuse(self):
+        raise LookupError
+
+    hang(watched.gate, client, "send", refuse)
+    each = instrumented(watched, client, "send", passes)
+    gc.collect()
+    gc.disable()
+    try:
+        with contextlib.suppress(LookupError):
+            each.send()
+        assert 0 == gc.collect()
+    finally:
+        gc.enable()
+
+
+def test_a_call_within_a_call_is_a_call_of_its_own(watched, client):
+    """As a client makes it that follows a redirect."""
+    hang(watched.gate, client, "send", lambda self, deep: deep and [deep, self.send(deep - 1)])
+    each = instrumented(watched, client, "send", passes)
+    assert [2, [1, 0]] == each.send(2)

@@ -1,6 +1,8 @@
 """Programs of more than one process or thread: each delivers what it called, once."""
 
 import os
+import sys
+from pathlib import Path
 
 import pytest
 from servers.pair import Case, Pairs, arrivals, check_arrived, check_transparent, parameters
@@ -9,7 +11,6 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX only")
 
 FORKING = ["{python}", "-W", "ignore::DeprecationWarning", "program.py"]
 """From 3.12 on Python warns of forks where a thread runs, and ours may run."""
-REPLACED = "a process that becomes another program loses what it called"
 
 CALL = "from calls import call\n"
 CHILD = {"child.py": 'import sys\nfrom calls import call\nprint("child", call(sys.argv[1]))\n'}
@@ -198,7 +199,21 @@ CASES = {
     ),
     "another program in its place": Case(EXECUTED.format(before=""), "child", files=CHILD),
     "another program in its place after a call": Case(
-        EXECUTED.format(before=CALL + "call('before')"), "before child", files=CHILD, lost=REPLACED
+        EXECUTED.format(before=CALL + "call('before')"), "before child", files=CHILD
+    ),
+    "another program in its place, found on the path": Case(
+        EXECUTED.format(before=CALL + "call('before')").replace(
+            "execv(sys.executable", "execvp('python3'"
+        ),
+        "before child",
+        files=CHILD,
+        env={"PATH": os.pathsep.join(["/nowhere", str(Path(sys.executable).parent)])},
+    ),
+    "another program that isn't there": Case(
+        CALL + "import os\ncall('before')\n"
+        "try:\n    os.execvp('nowhere', ['nowhere'])\nexcept OSError as error:\n    print(error)\n"
+        "call('after')",
+        "before after",
     ),
     **{
         f"multiprocessing: {kind}, {method}": workers(kind, method)

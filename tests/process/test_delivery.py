@@ -439,6 +439,25 @@ def test_one_summary_tells_of_all_processes(first, play, sink):
     assert f"  {calls} spans -> {sink.traces_url}" == lines[-1]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="POSIX only")
+def test_the_summary_tells_what_a_process_was_before(play, sink):
+    """It became another program, twice, and once tried to in vain."""
+    text = """
+        stage = int(sys.argv[2]) if sys.argv[2:] else 0
+        call()
+        if stage < 2:
+            try:
+                os.execv("nowhere", ["nowhere"])
+            except FileNotFoundError:
+                call()
+            os.execv(sys.executable, [sys.executable, __file__, sys.argv[1], str(stage + 1)])
+        """
+    lines = play(text, env={"LUPIS_SUMMARY": "true"}).stderr.splitlines()
+    assert 1 == sum(line.startswith("lupis: ") for line in lines)
+    assert lines[0].startswith("lupis: 5 LLM calls, ")
+    assert f"  5 spans -> {sink.traces_url}" == lines[-1]
+
+
 def test_the_summary_comes_behind_the_programs_last_words(play):
     """Where both go to one place."""
     text = PRELUDE + "call()\nprint('last words', end='')"

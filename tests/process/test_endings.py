@@ -8,7 +8,6 @@ from servers.pair import Case, Pairs, arrivals, check_arrived, check_transparent
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX only")
 
-STOPPED = "a signal that stops the process takes along what it called"
 PRELUDE = "import atexit, os, signal, sys, threading, time\nfrom calls import call\n"
 
 
@@ -101,7 +100,10 @@ CASES = {
     "SIGINT by default": ends(
         "signal.signal(signal.SIGINT, signal.SIG_DFL)\nsignal.raise_signal(signal.SIGINT)",
         status=-signal.SIGINT,
-        lost=STOPPED,
+    ),
+    "SIGINT by default, from outside": ends(
+        "signal.signal(signal.SIGINT, signal.SIG_DFL)\n" + FROM_OUTSIDE.replace("{int(number)}", "2"),
+        "", unseen="a", status=-signal.SIGINT,
     ),
     "SIGTERM": stopped(signal.SIGTERM),
     "SIGTERM from outside": ends(
@@ -123,7 +125,38 @@ CASES = {
         "    signal.signal(number, signal.SIG_DFL)\n"
         "    os.kill(os.getpid(), number)\n" + HANDLED.format(handler="again") + "time.sleep(60)",
         status=-signal.SIGTERM,
-        lost=STOPPED,
+    ),
+    "SIGTERM, handled and sent to all of its group": ends(
+        "def again(number, _):\n"
+        "    signal.signal(number, signal.SIG_DFL)\n"
+        "    os.killpg(0, number)\n" + HANDLED.format(handler="again"),
+        status=-signal.SIGTERM,
+    ),
+    "SIGTERM to itself, but ignored": ends(
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\nprint('on')"
+    ),
+    "SIGTERM to itself, but held back": ends(
+        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])\n"
+        "os.kill(os.getpid(), signal.SIGUSR1)\nprint('on'); call('b')", "a b"
+    ),
+    "SIGUSR1 that is waited for": ends(
+        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])\n"
+        + FROM_OUTSIDE.replace("{int(number)}", str(int(signal.SIGUSR1))).replace(
+            "time.sleep(60)", "print(signal.sigwait([signal.SIGUSR1])); call('b')"
+        ),
+        "a b",
+    ),
+    "a signal that is none": ends(
+        "for send in (signal.raise_signal, lambda n: os.kill(os.getpid(), n)):\n"
+        "    for number in (999, 'x', None):\n"
+        "        try:\n            send(number)\n"
+        "        except Exception as error:\n            print(repr(error))"
+    ),
+    "what sends signals": ends(
+        "import inspect\nfor f in (os.kill, os.killpg, signal.raise_signal, os.execv, os.execve):\n"
+        "    print(f.__name__, f.__doc__, inspect.signature(f), f in os.supports_fd)\n"
+        "    print(f, type('Class', (), {'attribute': f})().attribute is f)"
     ),
     "what handles signals": ends(
         "print([signal.getsignal(n) for n in range(1, 65) if n not in (1, 15)])",
@@ -136,8 +169,14 @@ CASES = {
         status=29,
     ),
     "SIGHUP": stopped(signal.SIGHUP),
-    "SIGUSR1": stopped(signal.SIGUSR1, lost=STOPPED),
-    "an alarm": ends("signal.alarm(1)\ntime.sleep(60)", status=-signal.SIGALRM, lost=STOPPED),
+    "SIGUSR1": stopped(signal.SIGUSR1),
+    "SIGUSR1 from outside": ends(
+        FROM_OUTSIDE.replace("{int(number)}", str(int(signal.SIGUSR1))),
+        "", unseen="a", status=-signal.SIGUSR1,
+    ),
+    "an alarm": ends(
+        "signal.alarm(1)\ntime.sleep(60)", "", unseen="a", status=-signal.SIGALRM
+    ),
     "an alarm, handled": ends(
         "signal.signal(signal.SIGALRM, lambda *_: sys.exit(2))\n"
         "signal.setitimer(signal.ITIMER_REAL, 0.1)\ntime.sleep(60)",

@@ -1,0 +1,146 @@
+"""What clients are rarely asked, and what their own tests ask of them: the answer is the same with us."""
+
+import pytest
+from servers.pair import Case, Pairs, check_transparent
+
+TRACED = """
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+kept = InMemorySpanExporter()
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(kept))
+trace.set_tracer_provider(provider)
+tracer = trace.get_tracer("theirs")
+
+def show():
+    names = {span.context.span_id: span.name for span in kept.get_finished_spans()}
+    print([(span.name, span.parent and names.get(span.parent.span_id, "?"))
+           for span in kept.get_finished_spans()])
+
+def look(*_):
+    span = trace.get_current_span()
+    print("inside", getattr(span, "name", None), span.get_span_context().is_valid)
+    with tracer.start_as_current_span("deeper"):
+        pass
+"""
+"""A program that traces itself."""
+INSIDE = {
+    "http.client": """
+import http.client
+class Connection(http.client.HTTPConnection):
+    def connect(self):
+        look()
+        super().connect()
+def get():
+    connection = Connection(*PLACE)
+    connection.request("GET", "/v1/models")
+    return connection.getresponse().read()
+""",
+    "urllib3": """
+import urllib3
+class Connection(urllib3.connection.HTTPConnection):
+    def connect(self):
+        look()
+        super().connect()
+def get():
+    pool = urllib3.HTTPConnectionPool(*PLACE)
+    pool.ConnectionCls = Connection
+    return pool.request("GET", "/v1/models").data
+""",
+    "requests": """
+import requests
+class Adapter(requests.adapters.HTTPAdapter):
+    def send(self, *args, **kwargs):
+        look()
+        return super().send(*args, **kwargs)
+def get():
+    with requests.Session() as session:
+        session.mount("http://", Adapter())
+        return session.get(URL).content
+""",
+    **{
+        client: f"""
+import {client}
+def get():
+    seen = []
+    def once(*_):
+        seen or seen.append(look())
+    with {client}.Client(trust_env=False) as client:
+        return client.get(URL, extensions={{"trace": once}}).content
+"""
+        for client in ("httpx", "httpx2")
+    },
+    "httpx, later": """
+import asyncio, httpx
+async def later():
+    seen = []
+    async def once(*_):
+        seen or seen.append(look())
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return (await client.get(URL, extensions={"trace": once})).content
+def get():
+    return asyncio.run(later())
+""",
+    "aiohttp": """
+import aiohttp, asyncio
+async def later():
+    config = aiohttp.TraceConfig()
+    async def sent(*_):
+        look()
+    config.on_request_headers_sent.append(sent)
+    async with aiohttp.ClientSession(trace_configs=[config]) as session:
+        async with session.get(URL) as response:
+            return await response.read()
+def get():
+    return asyncio.run(later())
+""",
+}
+"""By client, a call inside which something of the program's looks around."""
+BELOW = """
+from opentelemetry.instrumentation.urllib3 import URLLib3Instrumentor
+URLLib3Instrumentor().instrument()
+import requests
+def get():
+    return requests.get(URL).content
+"""
+"""The program's own instrumentor lies below a client that it leaves alone."""
+WAYS = """
+import calls
+import inspect, re
+PLACE = re.search(r'HTTPConnection\\("(.+?)", (\\d+)', inspect.getsource(calls)).groups()
+PLACE = PLACE[0], int(PLACE[1])
+URL = "http://%s:%d/v1/models" % PLACE
+"""
+
+
+def traced(get):
+    """A case of a program that traces itself and makes a call in a span of its own and in none."""
+    ways = 'print(get()[:1])\nwith tracer.start_as_current_span("outer"):\n    get()\nshow()\n'
+    return Case(WAYS + TRACED + get + ways)
+
+
+CASES = {
+    "requests: a request that was not prepared": Case(
+        "import requests\nfrom calls import call\ncall('a')\n"
+        "try:\n    requests.Session().send(requests.Request(url='http://127.0.0.1:9/'))\n"
+        "except Exception as error:\n    print(repr(error), error.__context__)\n",
+        "a",
+    ),
+    **{f"inside {client}": traced(get) for client, get in INSIDE.items()},
+    "another's instrumentor below": traced(BELOW),
+}
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """Runs a case without us and with us."""
+    return Pairs(CASES, tmp_path_factory.mktemp("odd") / "run")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_program_sees_no_difference(name, pair):
+    """Same output, same errors."""
+    check_transparent(CASES[name], pair(name))
