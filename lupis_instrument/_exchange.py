@@ -123,6 +123,7 @@ class Exchange:
         endpoint: which LLM API it goes to; None for every other host.
         attempts: how many requests were sent for it.
         earlier: of each attempt before the last, when the next began and its status.
+        span: what will tell of it, if there is one.
     """
 
     __slots__ = (
@@ -140,6 +141,7 @@ class Exchange:
         "request_body",
         "request_headers",
         "response_headers",
+        "span",
         "started",
         "status",
         "url",
@@ -151,6 +153,7 @@ class Exchange:
         hosts: Mapping[str, str],
         hold: Callable[[], Any],
         settle: Callable[[], Any],
+        span: Any = None,
     ) -> None:
         """Begin an exchange.
 
@@ -158,7 +161,9 @@ class Exchange:
             hosts: `LUPIS_PROVIDER_HOSTS`.
             hold: called when a body is about to be watched: the span must outlast it.
             settle: called when that body has ended; takes no lock.
+            span: what will tell of it.
         """
+        self.span = span
         self._hosts = hosts
         self._hold = hold
         self._settle = settle

@@ -10,8 +10,9 @@ if TYPE_CHECKING:
 
 def follow(exchange: Exchange | None, url: str, headers: Any) -> None:
     """Put into `headers`, those of the first request still, what the host of `url` may have."""
-    from opentelemetry.propagate import inject
+    if exchange is not None and exchange.span is not None:
+        from opentelemetry.propagate import inject
+        from opentelemetry.trace import set_span_in_context
 
-    if exchange is not None:
         exchange.url = url
-        inject(headers)
+        inject(headers, set_span_in_context(exchange.span))

@@ -175,7 +175,7 @@ class Tracking(SpanProcessor):
             if context.get_value(_context.LLM_ONLY, parent_context):
                 record.excluded = record.excluded or not self._is_llm_call(span, url)
             if record.outer is None and not record.excluded:
-                record.exchange = Exchange(self._hosts, record.hold, record.settle)
+                record.exchange = Exchange(self._hosts, record.hold, record.settle, span)
         if len(self._open) >= _MOST_OPEN:
             self._open.pop(next(iter(self._open)), None)
         self._open[span.get_span_context().span_id] = record

@@ -138,6 +138,18 @@ def test_there_is_no_call_before_telemetry_is_loaded():
     assert None is Gate(lambda: None, Calls()).exchange()
 
 
+def test_a_fault_in_finding_who_records_a_call_lets_it_in(capsys):
+    """As the client would, without us."""
+    from opentelemetry.instrumentation.utils import suppress_http_instrumentation
+
+    diagnostics.reraise = False
+    calls = Calls()
+    calls.underway = lambda: 1 / 0
+    with suppress_http_instrumentation():
+        assert not Gate(print, calls).enter()
+    assert "finding who records a call failed" in capsys.readouterr().err
+
+
 def test_a_fault_in_finding_the_call_is_reported(capsys):
     """The call isn't recorded."""
     diagnostics.reraise = False
