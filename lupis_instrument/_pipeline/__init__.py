@@ -85,11 +85,11 @@ def build(
     from lupis_instrument._pipeline.chat_id import chat_id
     from lupis_instrument._pipeline.dedup import count_once, dedup
     from lupis_instrument._pipeline.enrich import Enrich
-    from lupis_instrument._pipeline.redact import Redact
+    from lupis_instrument._pipeline.redact import Redact, read_limits
 
     stages: list[Stage] = [dedup, chat_id, Enrich(config, own_prices), count_once]
     if config.auto_chat_id and conversations is not None:
         from lupis_instrument._pipeline.derive import Derive
 
         stages.append(Derive(conversations))
-    return Pipeline(*stages, last=Redact(redactor), resource=resource)
+    return Pipeline(*stages, last=Redact(redactor, read_limits()), resource=resource)

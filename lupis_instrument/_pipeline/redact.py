@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Callable, Collection, Mapping
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits
@@ -22,11 +22,10 @@ _MOST_KNOWN = 256
 class Redact:
     """Filters every text of a span, those of its events, links, states, scope and resource too."""
 
-    def __init__(self, redactor: Redactor | None) -> None:
-        """Filter with `redactor`; None filters nothing."""
+    def __init__(self, redactor: Redactor | None, cut_at: Collection[int] = ()) -> None:
+        """Filter with `redactor`; None filters nothing. Values as long as `cut_at` may be cut."""
         self._redactor = redactor
-        limits = SpanLimits()
-        self._cut_at = {limits.max_span_attribute_length, limits.max_attribute_length} - {None}
+        self._cut_at = cut_at
         self._known: dict[int, tuple[Any, Any]] = {}
 
     def __call__(self, draft: Draft) -> Draft:
@@ -100,6 +99,16 @@ class Redact:
             # The original is kept too, so that no other can take its id.
             known = self._known[id(each)] = (each, shown())
         return known[1]
+
+
+def read_limits() -> frozenset[int]:
+    """Return the lengths at which OpenTelemetry cuts values: it does before they are filtered."""
+    try:
+        limits = SpanLimits()
+    except ValueError:
+        return frozenset()  # the provider, which reads the same variables, has said so
+    lengths = {limits.max_span_attribute_length, limits.max_attribute_length}
+    return frozenset(length for length in lengths if length is not None)
 
 
 def _scope(scope: InstrumentationScope | None, redactor: Redactor) -> InstrumentationScope | None:

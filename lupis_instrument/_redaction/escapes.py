@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 import sys
 from bisect import bisect_right
+from functools import lru_cache
 from typing import NamedTuple
-
-from .lookalikes import ALWAYS, QUOTED, QUOTES, TWINS, has_lookalikes, has_twins, read
 
 # Percent-encoding (RFC 3986), the escapes of JSON (RFC 8259) and of Python's, C's and JavaScript's
 # literals, HTML's character references, a terminal's colours (ECMA-48), and what is left of UTF-16.
@@ -25,14 +24,6 @@ _BY_BEGINNING = {
 # Of a text with one of these only, `re` is twice as quick to find them.
 _ONE = {each: re.compile(re.escape(each) + rest) for each, rest in _BY_BEGINNING.items()}
 _ESCAPE = re.compile("|".join(re.escape(each) + rest for each, rest in _BY_BEGINNING.items()))
-# What begins with a class of characters, `re` finds quickly, too.
-_BEGINNINGS = "".join(map(re.escape, _BY_BEGINNING))
-_RESTS = "|".join(f"(?<={re.escape(each)}){rest}" for each, rest in _BY_BEGINNING.items())
-_MAYBE = re.compile(f"[{_BEGINNINGS}{ALWAYS}{QUOTES}]")
-_ANY_ESCAPE = re.compile(f"{_MAYBE.pattern}(?:(?<=[{ALWAYS}])|{_RESTS}|{QUOTED})")
-_TWIN_ESCAPE = re.compile(
-    f"[{_BEGINNINGS}{ALWAYS}{QUOTES}{TWINS}](?:(?<=[{ALWAYS}{TWINS}])|{_RESTS}|{QUOTED})"
-)
 _ASCII = 128
 # One beyond ASCII only has to be no letter or digit.
 _OTHER = "\ufffd"
@@ -60,6 +51,35 @@ _PLAIN = frozenset(
 _FEW = 8
 
 
+class _Beyond(NamedTuple):
+    """What finds escapes in a text beyond ASCII.
+
+    Attributes:
+        beginning: The first character of any.
+        escape: Escapes, and characters that are read as others.
+        twin: The same, letters of other scripts among them.
+    """
+
+    beginning: re.Pattern[str]
+    escape: re.Pattern[str]
+    twin: re.Pattern[str]
+
+
+@lru_cache(maxsize=None)
+def _beyond() -> _Beyond:
+    # Made for the first text that needs them: all of Unicode is behind it.
+    from .lookalikes import ALWAYS, QUOTED, QUOTES, TWINS
+
+    beginnings = "".join(map(re.escape, _BY_BEGINNING)) + ALWAYS + QUOTES
+    rests = "|".join(f"(?<={re.escape(each)}){rest}" for each, rest in _BY_BEGINNING.items())
+    # What begins with a class of characters, `re` finds quickly.
+    return _Beyond(
+        re.compile(f"[{beginnings}]"),
+        re.compile(f"[{beginnings}](?:(?<=[{ALWAYS}])|{rests}|{QUOTED})"),
+        re.compile(f"[{beginnings}{TWINS}](?:(?<=[{ALWAYS}{TWINS}])|{rests}|{QUOTED})"),
+    )
+
+
 class View(NamedTuple):
     """A text with its escapes undone.
 
@@ -82,7 +102,7 @@ def has_escapes(text: str) -> bool:
     """Whether it can pay to decode the text: a cheap look, sometimes wrongly yes."""
     if "%" in text or "\\" in text or ("&" in text and ";" in text):
         return True
-    return "\x1b" in text or "\x00" in text or (not text.isascii() and has_lookalikes(text))
+    return "\x1b" in text or "\x00" in text or (not text.isascii() and _has_lookalikes(text))
 
 
 def keep_escaped(text: str) -> str:
@@ -97,7 +117,9 @@ def keep_escaped(text: str) -> str:
         if len(others) == 1:
             second = others[0]
             return "\n".join([line for line in lines if first in line or second in line])
-    return text if has_twins(text) else "\n".join([line for line in lines if _MAYBE.search(line)])
+    if _has_twins(text):
+        return text
+    return "\n".join([line for line in lines if _beyond().beginning.search(line)])
 
 
 def find_escapes(text: str) -> set[str]:
@@ -152,6 +174,8 @@ def _character(escape: str, *, apart: bool = False) -> str:
 
 def _unknown(escape: str) -> str:
     """What one that is no row of the table stands for: a number, a colour, a look-alike."""
+    from .lookalikes import read
+
     number = _NUMBER.match(escape)
     if number is None:
         sign = " " if escape[0] == "\x1b" else read(escape)
@@ -173,4 +197,16 @@ def _regex(text: str) -> re.Pattern[str]:
     if text.isascii():
         beginnings = [each for each in _BY_BEGINNING if each in text]
         return _ONE[beginnings[0]] if len(beginnings) == 1 else _ESCAPE
-    return _TWIN_ESCAPE if has_twins(text) else _ANY_ESCAPE
+    return _beyond().twin if _has_twins(text) else _beyond().escape
+
+
+def _has_lookalikes(text: str) -> bool:
+    from .lookalikes import has_lookalikes
+
+    return has_lookalikes(text)
+
+
+def _has_twins(text: str) -> bool:
+    from .lookalikes import has_twins
+
+    return has_twins(text)

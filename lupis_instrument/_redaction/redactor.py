@@ -210,7 +210,8 @@ class Redactor:
     def _argument(self, option: str, value: str) -> str:
         """An option's value, without what the option makes a secret."""
         hits = [hit for hit in self._engine.hits(option + value) if hit.start >= len(option)]
-        if any(hit.start == len(option) for hit in hits):
+        # Of what a name hides, an argument ends nowhere but at its end.
+        if any(hit.rule.startswith("name:") for hit in hits):
             return self._engine.mode.named
         for hit in reversed(hits):
             first, last = hit.start - len(option), hit.end - len(option)

@@ -124,6 +124,13 @@ def test_a_long_text_is_cut():
     assert "x" * MOST_TEXT + "[cut: 10000]" == plain("x" * 10_000)
 
 
+def test_no_secret_is_cut_in_two():
+    """No rule would know a key by its beginning."""
+    key = "AIzaSy7hQ2mZx9Kp4LwR8sTb3NvY6cJd1GfA5eU"
+    lead = "x" * (MOST_TEXT - len(key)) + " "
+    assert f"{lead}[cut: {MOST_TEXT + 1}]" == plain(lead + key)
+
+
 def test_long_lists_and_dicts_are_cut():
     """And say how long they were."""
     assert f"[cut: {MOST_ITEMS + 1}]" == plain(list(range(MOST_ITEMS + 1)))[-1]

@@ -14,7 +14,7 @@ from lupis_instrument._pipeline.chat_id import chat_id
 from lupis_instrument._pipeline.dedup import dedup
 from lupis_instrument._pipeline.draft import Draft
 from lupis_instrument._pipeline.enrich import STABLE_NAMES
-from lupis_instrument._pipeline.redact import Redact
+from lupis_instrument._pipeline.redact import Redact, read_limits
 from lupis_instrument._redaction import Redactor
 
 KEY = "sk-proj-1234567890abcdef1234567890abcdef12345678"
@@ -425,8 +425,16 @@ def test_a_secret_cut_by_a_limit_does_not_leave(variable, tracked, monkeypatch):
     cut = f"key: {key}"[:-1]
     monkeypatch.setenv(variable, str(len(cut)))
     tracked.tracer.start_span("cut", attributes={"a": cut, "b": (cut, "c1"), "d": "e9"}).end()
-    (span,) = tracked.run(Pipeline(last=Redact(Redactor()), resource=RESOURCE))
+    last = Redact(Redactor(), read_limits())
+    (span,) = tracked.run(Pipeline(last=last, resource=RESOURCE))
     assert {"a": "key: ", "b": ("key: ", "c1"), "d": "e9"} == dict(span.attributes)
+
+
+def test_wrong_limits_are_no_limits(monkeypatch):
+    """OpenTelemetry's provider refuses them; what else is filtered must not fail for it."""
+    assert frozenset() == read_limits()
+    monkeypatch.setenv("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "abc")
+    assert frozenset() == read_limits()
 
 
 def test_the_schema_of_a_resource_is_a_text_too(tracked):

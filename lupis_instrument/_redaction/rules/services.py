@@ -243,7 +243,7 @@ SERVICE_RULES: tuple[Rule, ...] = (
         (
             (
                 r"AAAAAAAAAA(?<=(?<![A-Za-z0-9])(?P<head>(?!AAAA)[A-Za-z0-9]{11})A{10})"
-                r"[A-Za-z0-9_\-]{43}(?![A-Za-z0-9_\-])"
+                r"[A-Za-z0-9_=\-]{43}(?![A-Za-z0-9_\-])"
             ),
         ),
         "Dropbox access tokens that don't expire: ten times A after 11 characters.",
