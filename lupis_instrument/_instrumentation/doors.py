@@ -165,7 +165,7 @@ def hang(gate: Gate, owner: Any, name: str, inside: Callable[..., Any] | None = 
         before = gate.here()
         if before is not None and BELOW in before:
             return function(self, *args, **kwargs)
-        if not gate.outranked():
+        if not before or not gate.outranked():  # an empty context suppresses nothing
             return go(self, before, args, kwargs)
         with gate.lifted():
             return go(self, before, args, kwargs)
@@ -203,7 +203,7 @@ def hang_async(gate: Gate, owner: Any, name: str, inside: Callable[..., Any]) ->
         before = gate.here()
         if before is not None and BELOW in before:
             return await inside(self, *args, **kwargs)
-        if not gate.outranked():
+        if not before or not gate.outranked():  # an empty context suppresses nothing
             return await go(self, before, args, kwargs)
         with gate.lifted():
             return await go(self, before, args, kwargs)
