@@ -1,7 +1,7 @@
 """What clients are rarely asked, and what their own tests ask of them: the answer is the same with us."""
 
 import pytest
-from servers.pair import Case, Pairs, check_transparent
+from servers.pair import Case, Pairs, arrivals, check_arrived, check_transparent
 
 TRACED = """
 from opentelemetry import trace
@@ -116,6 +116,30 @@ URL = "http://%s:%d/v1/models" % PLACE
 """
 
 
+ODD_HEADERS = (
+    WAYS
+    + """
+import aiohttp, asyncio
+class Response(aiohttp.ClientResponse):
+    begun = False
+    async def start(self, connection):
+        await super().start(connection)
+        self.begun = True
+        return self
+    @property
+    def headers(self):
+        return dict(super().headers) if self.begun else super().headers
+async def main():
+    async with aiohttp.ClientSession(response_class=Response) as session:
+        body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
+        url = "http://%s:%d/v1/chat/completions" % PLACE
+        async with session.post(url, json=body, headers={"x-mark": "a"}) as response:
+            print(response.status, type(response.headers), len(await response.read()))
+asyncio.run(main())
+"""
+)
+
+
 def traced(get):
     """A case of a program that traces itself and makes a call in a span of its own and in none."""
     ways = 'print(get()[:1])\nwith tracer.start_as_current_span("outer"):\n    get()\nshow()\n'
@@ -128,6 +152,9 @@ CASES = {
         "try:\n    requests.Session().send(requests.Request(url='http://127.0.0.1:9/'))\n"
         "except Exception as error:\n    print(repr(error), error.__context__)\n",
         "a",
+    ),
+    "aiohttp: headers of another type": Case(
+        ODD_HEADERS, "a", ours="recording an aiohttp request failed (AttributeError"
     ),
     **{f"inside {client}": traced(get) for client, get in INSIDE.items()},
     "another's instrumentor below": traced(BELOW),
@@ -144,3 +171,9 @@ def pair(tmp_path_factory):
 def test_the_program_sees_no_difference(name, pair):
     """Same output, same errors."""
     check_transparent(CASES[name], pair(name))
+
+
+@pytest.mark.parametrize("name", arrivals(CASES))
+def test_its_calls_arrive(name, pair):
+    """Once."""
+    check_arrived(CASES[name], pair(name))
