@@ -140,6 +140,25 @@ asyncio.run(main())
 )
 
 
+OUTLIVING = """
+import requests, threading
+ended = threading.Event()
+def work():
+    ended.wait()
+    calls.call("late")
+thread = threading.Thread(target=work)
+class Adapter(requests.adapters.HTTPAdapter):
+    def send(self, *args, **kwargs):
+        thread.start()
+        return super().send(*args, **kwargs)
+with requests.Session() as session:
+    session.mount("http://", Adapter())
+    session.get(URL)
+ended.set()
+thread.join()
+"""
+
+
 def traced(get):
     """A case of a program that traces itself and makes a call in a span of its own and in none."""
     ways = 'print(get()[:1])\nwith tracer.start_as_current_span("outer"):\n    get()\nshow()\n'
@@ -156,6 +175,7 @@ CASES = {
     "aiohttp: headers of another type": Case(
         ODD_HEADERS, "a", ours="recording an aiohttp request failed (AttributeError"
     ),
+    "a thread that a call starts, and that outlives it": Case(WAYS + OUTLIVING, "late"),
     **{f"inside {client}": traced(get) for client, get in INSIDE.items()},
     "another's instrumentor below": traced(BELOW),
 }
