@@ -46,6 +46,7 @@ class Suite(NamedTuple):
             its tests out to processes.
         aside: what of the source package would hide the client that is installed.
         source: the distribution whose tests are run, if the client's carries none.
+        renamed: modules that those import, and what to import instead.
         apart: names of tests that are left out, each with the reason.
     """
 
@@ -55,6 +56,7 @@ class Suite(NamedTuple):
     group: str = ""
     aside: str = ""
     source: str = ""
+    renamed: Mapping[str, str] = {}
     apart: Mapping[str, str] = {}
 
 
@@ -83,6 +85,7 @@ SUITES = {
         ("tests", "-m", NETWORK),
         aside="httpx",
         source="httpx",
+        renamed={"httpx": "httpx2", "httpcore": "httpcore2"},
     ),
     "aiohttp": Suite(
         "speedups",
@@ -154,8 +157,7 @@ def prepare(name: str, python: str) -> Place:
     if suite.group:
         needs += ["--group", f"{place.source / 'pyproject.toml'}:{suite.group}"]
     call(*pip, "install", "-qq", *needs, str(ROOT))
-    if suite.source:
-        rename(place.source, suite.source, name)
+    rename(place.source, suite.renamed)
     stamp.write_text(wanted, encoding="utf-8")
     return place
 
@@ -174,10 +176,13 @@ def unpack(pip: tuple[str, ...], distribution: str, place: Place) -> None:
             shutil.rmtree(place.source / suite.aside, ignore_errors=True)
 
 
-def rename(folder: Path, old: str, new: str) -> None:
-    """Have tests use another client of the same shape."""
-    for file in folder.glob("tests/**/*.py"):
-        file.write_text(file.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+def rename(folder: Path, modules: Mapping[str, str]) -> None:
+    """Have tests use other modules of the same shape."""
+    for file in folder.glob("tests/**/*.py") if modules else ():
+        text = file.read_text(encoding="utf-8")
+        for old, new in modules.items():
+            text = text.replace(old, new)
+        file.write_text(text, encoding="utf-8")
 
 
 def run(place: Place, arguments: tuple[str, ...], launched: dict[str, str] | None) -> Outcomes:

@@ -145,9 +145,8 @@ class attached:  # noqa: N801 - read as a function
         self._context = context
 
     def __enter__(self) -> None:
-        from opentelemetry.context import attach
-
-        self._token = attach(self._context)
+        # Loaded, for there is a context; an import statement would cost more than all the rest.
+        self._token = sys.modules["opentelemetry.context"].attach(self._context)
 
     def __exit__(self, *_: object) -> None:
         leave(self._token)

@@ -7,9 +7,10 @@ force when the request has ended: first in, first out.
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, Callable
 
-from lupis_instrument._diagnostics import guarded
+from lupis_instrument._diagnostics import guarded, report_fault
 from lupis_instrument._instrumentation import redirects
 
 if TYPE_CHECKING:
@@ -47,13 +48,14 @@ class Request:
         exchange: what is told, if it is recorded.
     """
 
-    __slots__ = ("_here", "_inside", "_outside", "exchange")
+    __slots__ = ("_here", "_inside", "_outside", "_span", "exchange")
 
     def __init__(self) -> None:
         self.exchange: Exchange | None = None
         self._outside: Context | None = None
         self._inside: Context | None = None
         self._here: Context | None = None
+        self._span: Any = None
 
     def begin(self, gate: Gate) -> None:
         """Heed only instrumentors of ours; upstream's starts its span next."""
@@ -68,10 +70,12 @@ class Request:
     def begun(self, gate: Gate) -> None:
         """Take note of the span, and leave the program its own."""
         from opentelemetry.context import attach, get_current
+        from opentelemetry.trace import get_current_span
 
         self.exchange = gate.exchange()
         inside = gate.inside(self._outside)
         if inside is not None:
+            self._span = get_current_span()
             attach(inside)
         self._inside = get_current()
 
@@ -88,6 +92,11 @@ class Request:
         back = self._outside if self._here is self._inside else self._here
         if back is not None and self._inside is not None:
             attach(back)
+
+    def give_up(self, _params: Any) -> None:
+        """End the span that upstream's has failed to end."""
+        if self._span is not None:
+            self._span.end()
 
     def head(self, params: Any) -> None:
         """Take the head of a hop's request."""
@@ -129,6 +138,8 @@ def listen(config: Any, gate: Gate) -> None:
     def leave(request: Request, _params: Any) -> None:
         request.ended()
 
+    for signal in (config.on_request_start, config.on_request_end, config.on_request_exception):
+        signal[:] = [_kept(receiver) for receiver in signal]
     config.on_request_start.insert(0, _signal(prepare))
     config.on_request_start.append(_signal(follow))
     for ending in (config.on_request_end, config.on_request_exception):
@@ -138,6 +149,20 @@ def listen(config: Any, gate: Gate) -> None:
     config.on_request_chunk_sent.append(_signal(Request.chunk))
     config.on_request_redirect.append(_signal(Request.redirected))
     config.on_request_exception.append(_signal(Request.failed))
+
+
+def _kept(receiver: Callable[..., Any]) -> Any:
+    """Keep faults of upstream's from the program, as when it meets headers of another type."""
+
+    @functools.wraps(receiver)
+    async def kept(session: Any, context: Any, params: Any) -> None:
+        try:
+            await receiver(session, context, params)
+        except Exception as fault:
+            report_fault("recording an aiohttp request", fault)
+            guarded("ending a span", _react, Request.give_up, context, params)
+
+    return kept
 
 
 def _signal(react: Callable[[Request, Any], None]) -> Any:

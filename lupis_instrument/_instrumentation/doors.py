@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Callable, ContextManager, Iterator, Sequence
 
-from lupis_instrument._context import BELOW
 from lupis_instrument._diagnostics import describe, report_fault, warn
 
 if TYPE_CHECKING:
@@ -161,7 +160,7 @@ def hang(gate: Gate, owner: Any, name: str, inside: Callable[..., Any] | None = 
     @functools.wraps(original)
     def enter(self: Any, *args: Any, **kwargs: Any) -> Any:
         before = gate.here()
-        if before is not None and BELOW in before:
+        if before is not None and gate.below(before):
             return function(self, *args, **kwargs)
         if not gate.enter():
             return go(self, before, args, kwargs)
@@ -199,7 +198,7 @@ def hang_async(gate: Gate, owner: Any, name: str, inside: Callable[..., Any]) ->
     @functools.wraps(getattr(owner, name))
     async def enter(self: Any, *args: Any, **kwargs: Any) -> Any:
         before = gate.here()
-        if before is not None and BELOW in before:
+        if before is not None and gate.below(before):
             return await inside(self, *args, **kwargs)
         if not gate.enter():
             return await go(self, before, args, kwargs)

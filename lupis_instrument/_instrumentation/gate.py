@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from threading import RLock
 from typing import TYPE_CHECKING, Callable, ContextManager
 
-from lupis_instrument._context import attached
+from lupis_instrument._context import BELOW, attached
 from lupis_instrument._diagnostics import guarded, report_fault
 from lupis_instrument._instrumentation.suppression import ALL, OUTER, lifted, objector
 
@@ -104,6 +104,10 @@ class Gate:
         """Return the current context; None where OpenTelemetry isn't loaded, for it is empty."""
         current = getattr(sys.modules.get("opentelemetry.context"), "get_current", None)
         return guarded("reading the context", current) if current is not None else None
+
+    def below(self, here: Context) -> bool:
+        """Tell whether a call is a part of one under way, whose instrumentor sees to both."""
+        return BELOW in here and bool(guarded("finding a call", self._calls.underway))
 
     def inside(self, before: Context | None) -> Context | None:
         """Return the context that the client does its work in, as `Calls.apart` says."""

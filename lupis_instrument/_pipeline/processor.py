@@ -44,6 +44,7 @@ class Record:
         outer: the record of the span that already stands for the same call.
         excluded: whether the user, or the sampler, wants no span of it.
         url: where the call goes, for the spans of HTTP calls.
+        inside: the contexts that it was last made in, the program's and the client's.
         readable: the span as it ended.
         node: the span's place among those under way.
         llm: the place of the span around it that an LLM library's instrumentor made.
@@ -57,6 +58,7 @@ class Record:
         "ended",
         "exchange",
         "excluded",
+        "inside",
         "llm",
         "node",
         "outer",
@@ -74,6 +76,7 @@ class Record:
         self.outer: Record | None = None
         self.excluded = False
         self.url: str | None = None
+        self.inside: tuple[Context | None, Context | None] = (None, None)
         self.readable: ReadableSpan | None = None
         self.node: Node | None = None
         self.llm: Node | None = None
@@ -254,10 +257,12 @@ class Tracking(SpanProcessor):
         record = self.record_of(span)
         if record is None or record.url is None:
             return None
-        inside = context.set_value(_context.CALL, span, before)
-        if is_http_instrumentation_enabled():
-            return inside
-        return context.set_value(_context.BELOW, True, inside)
+        if record.inside[0] is not before:
+            inside = context.set_value(_context.CALL, span, before)
+            if not is_http_instrumentation_enabled():
+                inside = context.set_value(_context.BELOW, True, inside)
+            record.inside = before, inside
+        return record.inside[1]
 
     def on_end(self, span: ReadableSpan) -> None:
         """Hand an ended span on."""

@@ -43,6 +43,7 @@ ALONE = {
     "_ending:watch_signals": ALL,
     "_pipeline.processor:Tracking.current_exchange": ALL,
     "_pipeline.processor:Tracking.around": REQUESTS,
+    "_pipeline.processor:Tracking.underway": REQUESTS,
     "_pipeline.processor:Tracking.apart": REQUESTS,
     "_pipeline:build": REQUESTS,
     "_delivery.worker:Worker._start": URLLIB,

@@ -1,8 +1,14 @@
 """What clients are rarely asked, and what their own tests ask of them: the answer is the same with us."""
 
-import pytest
-from servers.pair import Case, Pairs, check_transparent
+from importlib.util import find_spec
+from pathlib import Path
 
+import pytest
+from servers.pair import Case, Pairs, arrivals, check_arrived, check_transparent
+
+UPSTREAM = Path(find_spec("opentelemetry.instrumentation.aiohttp_client").origin)
+TRIPPED = "recording an aiohttp request failed (AttributeError"
+"""What is said where upstream's instrumentor reads headers that way."""
 TRACED = """
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
@@ -116,6 +122,49 @@ URL = "http://%s:%d/v1/models" % PLACE
 """
 
 
+ODD_HEADERS = (
+    WAYS
+    + """
+import aiohttp, asyncio
+class Response(aiohttp.ClientResponse):
+    begun = False
+    async def start(self, connection):
+        await super().start(connection)
+        self.begun = True
+        return self
+    @property
+    def headers(self):
+        return dict(super().headers) if self.begun else super().headers
+async def main():
+    async with aiohttp.ClientSession(response_class=Response) as session:
+        body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
+        url = "http://%s:%d/v1/chat/completions" % PLACE
+        async with session.post(url, json=body, headers={"x-mark": "a"}) as response:
+            print(response.status, type(response.headers), len(await response.read()))
+asyncio.run(main())
+"""
+)
+
+
+OUTLIVING = """
+import requests, threading
+ended = threading.Event()
+def work():
+    ended.wait()
+    calls.call("late")
+thread = threading.Thread(target=work)
+class Adapter(requests.adapters.HTTPAdapter):
+    def send(self, *args, **kwargs):
+        thread.start()
+        return super().send(*args, **kwargs)
+with requests.Session() as session:
+    session.mount("http://", Adapter())
+    session.get(URL)
+ended.set()
+thread.join()
+"""
+
+
 def traced(get):
     """A case of a program that traces itself and makes a call in a span of its own and in none."""
     ways = 'print(get()[:1])\nwith tracer.start_as_current_span("outer"):\n    get()\nshow()\n'
@@ -129,7 +178,15 @@ CASES = {
         "except Exception as error:\n    print(repr(error), error.__context__)\n",
         "a",
     ),
-    **{f"inside {client}": traced(get) for client, get in INSIDE.items()},
+    "aiohttp: headers of another type": Case(
+        ODD_HEADERS, "a", ours=TRIPPED if "headers.getall" in UPSTREAM.read_text() else ""
+    ),
+    "a thread that a call starts, and that outlives it": Case(WAYS + OUTLIVING, "late"),
+    **{
+        f"inside {client}": traced(get)
+        for client, get in INSIDE.items()
+        if find_spec(client.partition(",")[0])
+    },
     "another's instrumentor below": traced(BELOW),
 }
 
@@ -144,3 +201,9 @@ def pair(tmp_path_factory):
 def test_the_program_sees_no_difference(name, pair):
     """Same output, same errors."""
     check_transparent(CASES[name], pair(name))
+
+
+@pytest.mark.parametrize("name", arrivals(CASES))
+def test_its_calls_arrive(name, pair):
+    """Once."""
+    check_arrived(CASES[name], pair(name))
