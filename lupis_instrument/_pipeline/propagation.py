@@ -72,8 +72,9 @@ class SelectivePropagator(TextMapPropagator):
         parent = record.span.parent if record is not None else None
         if parent is None or parent.is_remote:
             return None
-        carried = trace.get_current_span(self._inner.extract(carrier, Context()))
-        if carried.get_span_context().span_id != parent.span_id:
+        # Looked for, not extracted: a propagator may tell the program's backend what it extracts.
+        span_id = trace.format_span_id(parent.span_id)
+        if not any(span_id in value for _, value in self._carried(carrier)):
             return None
         return trace.set_span_in_context(trace.NonRecordingSpan(parent), here)
 
@@ -95,10 +96,14 @@ class SelectivePropagator(TextMapPropagator):
 
     def _withdraw(self, carrier: Any) -> None:
         """Take out what a redirected request brings along from a host that may have it."""
-        for name in self.fields:
-            value = carrier.get(name)
-            if isinstance(value, str) and self._is_ours(value):
+        for name, value in self._carried(carrier):
+            if self._is_ours(value):
                 del carrier[name]
+
+    def _carried(self, carrier: Any) -> list[tuple[str, str]]:
+        """Return the trace headers, and their values, that are there."""
+        found = [(name, carrier.get(name)) for name in self.fields]
+        return [(name, value) for name, value in found if isinstance(value, str)]
 
     def _is_ours(self, value: str) -> bool:
         return _names.LUPIS_CHAT_ID in value or any(trace_id in value for trace_id in self._told)

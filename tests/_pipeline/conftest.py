@@ -10,6 +10,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind
 
 from lupis_instrument import LupisConfig, _pipeline
+from lupis_instrument._exchange import _unanswered
 from lupis_instrument._pipeline.processor import Tracking
 from lupis_instrument._pipeline.sampling import Noting
 from lupis_instrument._redaction import Redactor
@@ -23,6 +24,14 @@ ANSWER = {
     "choices": [{"index": 0, "finish_reason": "stop", "message": {"content": "hi"}}],
     "usage": {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15},
 }
+
+
+@pytest.fixture(autouse=True)
+def _first():
+    """No call of another test is one that a call repeats."""
+    token = _unanswered.set(None)
+    yield
+    _unanswered.reset(token)
 
 
 class Tracked:

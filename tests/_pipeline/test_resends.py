@@ -2,17 +2,10 @@
 
 import pytest
 
-from lupis_instrument._exchange import Exchange, _unanswered
+from lupis_instrument._exchange import Exchange
 from lupis_instrument._pipeline.resends import earlier_attempts, resends_of
 
 URL = "https://api.openai.com/v1/chat/completions"
-
-
-@pytest.fixture(autouse=True)
-def _first():
-    token = _unanswered.set(None)
-    yield
-    _unanswered.reset(token)
 
 
 def call(*statuses, url=URL, body=b"{}", headers=(), answer=()):

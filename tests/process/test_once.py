@@ -50,8 +50,6 @@ LLM_LEVEL = ("openllmetry", "openai_v2", "openinference")
 LLM_LEVEL = (*LLM_LEVEL, *(f"{each}_and_instrumentors" for each in LLM_LEVEL))
 UNSURE = "openai_abandoned"
 """How much of its body the client has read is a matter of time."""
-TWICE = {("logfire", "litellm"), ("logfire", "async_litellm")}
-"""The agent's own spans repeat each other, with us and without: of LiteLLM, and of openai below."""
 QUIET = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     "DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false",
@@ -154,8 +152,9 @@ def test_a_call_is_counted_once(play, agent, when, way):
     for line in ("Failed to detach context", "Overriding of current TracerProvider"):
         assert line not in told.finished.stderr
     if way != UNSURE:
-        counted = told.calls * (2 if (agent, way) in TWICE else 1)
-        assert (11 * counted, 7 * counted) == told.tokens
+        once = (11 * told.calls, 7 * told.calls)
+        # An agent that has instrumentors of two libraries one below the other counts twice itself.
+        assert max(once, bare.tokens) == told.tokens
 
 
 @pytest.mark.parametrize(
