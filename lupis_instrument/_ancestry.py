@@ -27,6 +27,7 @@ _MOST_STEPS = 16
 """How many spans up an LLM library's is looked for."""
 _PATIENCE = 10.0
 """Seconds that a call's span waits for one above it that does not end."""
+_FIRST_CLIENT_ERROR = 400
 _WITHIN_LLM_CALL = "suppress_language_model_instrumentation"
 """What instrumentors of LLM libraries set in the context of the calls below them.
 
@@ -41,14 +42,16 @@ class Node:
         span: the span; what it says may be read at any time.
         outer: the node of the span around it, or of the LLM library's beside it, if that was
             under way here.
+        inner: the node of the call's span that was last put below it so.
         ended: whether the span has ended.
     """
 
-    __slots__ = ("__weakref__", "_waiting", "ended", "outer", "span")
+    __slots__ = ("__weakref__", "_waiting", "ended", "inner", "outer", "span")
 
     def __init__(self, span: Any, outer: Node | None) -> None:
         self.span = span
         self.outer = outer
+        self.inner: Node | None = None
         self.ended = False
         self._waiting: deque[Callable[[], None]] = deque()
 
@@ -89,10 +92,7 @@ class Ancestry:
     def begin(self, span: trace.Span, parent_context: Context | None) -> Node:
         """Take note of a span that begins."""
         parent = trace.get_current_span(parent_context).get_span_context()
-        outer = self._open.get(parent.span_id) if parent.is_valid else None
-        if get_value(_WITHIN_LLM_CALL, parent_context):
-            outer = self._beside(outer) or outer
-        node = Node(span, outer)
+        node = Node(span, self._open.get(parent.span_id) if parent.is_valid else None)
         if is_llm(getattr(span, "attributes", None) or {}):
             self._latest.set(ref(node))
         if len(self._open) >= _MOST_OPEN:
@@ -100,13 +100,26 @@ class Ancestry:
         self._open[span.get_span_context().span_id] = node
         return node
 
-    def _beside(self, outer: Node | None) -> Node | None:
-        """Return the LLM span under way that was begun here within `outer`, but not made current.
+    def beside(self, node: Node, parent_context: Context | None) -> Node | None:
+        """Return the LLM library's span which that of `node`, an LLM call's, would lie below.
 
-        So do instrumentors that tell of a call by wrapping a function, as Traceloop's of LiteLLM.
+        Some instrumentors begin a span and don't make it current, as Traceloop's. It was begun
+        here, within the same span, and is under way. Where the context doesn't tell that a call
+        is such a library's, it is the first, or repeats one that failed: the span may stay open
+        for as long as an answer is read, beside other calls.
         """
-        node = self._latest.get(lambda: None)()
-        return node if node is not None and not node.ended and node.outer is outer else None
+        llm = self._latest.get(lambda: None)()
+        if llm is None or llm.ended or llm.outer is not node.outer:
+            return None
+        inner = llm.inner
+        if inner is None or _has_failed(inner) or get_value(_WITHIN_LLM_CALL, parent_context):
+            return llm
+        return None
+
+    def place(self, node: Node, llm: Node) -> None:
+        """Have the span of `node` lie below that of `llm`."""
+        node.outer = llm
+        llm.inner = node
 
     def end(self, span: Any) -> None:
         """Take note of a span that has ended."""
@@ -133,6 +146,13 @@ class Ancestry:
                 self._waited_for.appendleft((since, node))
                 return
             node.release()
+
+
+def _has_failed(node: Node) -> bool:
+    """Tell whether the call of a span brought no answer that its library could use."""
+    attributes = getattr(node.span, "attributes", None) or {}
+    status = attributes.get(_names.HTTP_RESPONSE_STATUS_CODE)
+    return node.ended and (not isinstance(status, int) or status >= _FIRST_CLIENT_ERROR)
 
 
 def llm_above(node: Node | None) -> Node | None:

@@ -4,7 +4,7 @@ from contextvars import copy_context
 
 import pytest
 from opentelemetry import trace
-from opentelemetry.context import Context, set_value
+from opentelemetry.context import Context
 from opentelemetry.sdk.trace import TracerProvider
 
 from lupis_instrument._ancestry import Ancestry, llm_above
@@ -102,67 +102,71 @@ def test_a_child_process_starts_with_none(family):
 
 
 class TestBesideTheCall:
-    """An LLM library's span that its instrumentor doesn't make current, only marks the context."""
+    """An LLM library's span that its instrumentor doesn't make current."""
+
+    @pytest.fixture(autouse=True)
+    def _elsewhere(self, family):
+        """What was begun in a test is begun there only."""
+        token = family.ancestry._latest.set(lambda: None)
+        yield
+        family.ancestry._latest.reset(token)
 
     @pytest.fixture
-    def marked(self):
-        """A context as such instrumentors make it."""
-        return set_value("suppress_language_model_instrumentation", True)
+    def call(self, family):
+        """Begins the span of an LLM call, and puts it below the library's, if there is one."""
 
-    @pytest.fixture
-    def below(self, family, marked):
-        """Begins the span of a call made in a marked context."""
+        def call(parent=None, status=None, **context):
+            here = Context(context)
+            here = here if parent is None else trace.set_span_in_context(parent, here)
+            span = family.tracer.start_span("call", context=here)
+            node = family.ancestry.begin(span, here)
+            llm = family.ancestry.beside(node, here)
+            if llm is not None:
+                family.ancestry.place(node, llm)
+            if status is not None:
+                span.set_attribute("http.response.status_code", status)
+                family.ancestry.end(span)
+            return llm_above(node)
 
-        def begin(parent=None, context=marked):
-            context = context if parent is None else trace.set_span_in_context(parent, context)
-            return family.ancestry.begin(family.tracer.start_span("call", context=context), context)
+        return call
 
-        return begin
-
-    @pytest.fixture
-    def started(self, family):
-        """Runs in a context of its own, which such a span's start marks."""
-        return copy_context().run
-
-    def test_it_is_found(self, started, family, below):
+    def test_it_is_found(self, family, call):
         """It was begun here, beneath the same span."""
+        outer, _ = family.begin()
+        _, wanted = family.begin(outer, gen_ai__operation__name="chat")
+        assert wanted is call(outer)
 
-        def act():
-            outer, _ = family.begin()
-            _, wanted = family.begin(outer, gen_ai__operation__name="chat")
-            assert wanted is llm_above(below(outer))
+    def test_another_call_is_not_its(self, family, call):
+        """It may stay open for as long as the first one's answer is read."""
+        _, wanted = family.begin(gen_ai__operation__name="chat")
+        assert [wanted, None] == [call(), call()]
+        assert None is call(status=200)
 
-        started(act)
+    @pytest.mark.parametrize("status", [429, 500])
+    def test_an_attempt_after_one_that_failed_is(self, status, family, call):
+        """The library makes it."""
+        _, wanted = family.begin(gen_ai__operation__name="chat")
+        assert [wanted, wanted, None] == [call(status=status), call(status=200), call()]
 
-    def test_the_mark_tells(self, started, family, below):
-        """Without it the call lies below nothing."""
+    def test_all_are_where_the_context_says_so(self, family, call):
+        """By a mark that instrumentors of LLM libraries leave."""
+        _, wanted = family.begin(gen_ai__operation__name="chat")
+        mark = {"suppress_language_model_instrumentation": True}
+        assert [wanted, wanted] == [call(**mark), call(**mark)]
 
-        def act():
-            family.begin(gen_ai__operation__name="chat")
-            assert None is llm_above(below(context=Context()))
+    def test_one_that_has_ended_is_not_found(self, family, call):
+        """The call comes after it."""
+        span, _ = family.begin(gen_ai__operation__name="chat")
+        family.ancestry.end(span)
+        assert None is call()
 
-        started(act)
-
-    def test_one_that_has_ended_is_not(self, started, family, below):
-        """The mark was left by another then."""
-
-        def act():
-            span, _ = family.begin(gen_ai__operation__name="chat")
-            family.ancestry.end(span)
-            assert None is llm_above(below())
-
-        started(act)
-
-    def test_one_elsewhere_is_not(self, started, family, below):
-        """It lies below another span, or in another context."""
-
-        def act():
-            outer, _ = family.begin()
-            family.begin(outer, gen_ai__operation__name="chat")
-            assert None is llm_above(below())
-
-        started(act)
-        assert None is llm_above(below())
+    def test_one_elsewhere_is_not_found(self, family, call):
+        """It lies below another span, or was begun in another context."""
+        outer, _ = family.begin()
+        family.begin(outer, gen_ai__operation__name="chat")
+        assert None is call()
+        copy_context().run(family.begin, gen_ai__operation__name="chat")
+        assert None is call()
 
     def test_the_mark_is_that_of_the_field(self):
         """Where the package that defines it is installed."""

@@ -177,11 +177,19 @@ class Tracking(SpanProcessor):
             record.excluded = record.excluded or self._unwanted(url, record.conversation)
             if context.get_value(_context.LLM_ONLY, parent_context):
                 record.excluded = record.excluded or not self._is_llm_call(span, url)
+            if record.outer is None and record.node is not None:
+                self._place(record.node, span, url, parent_context)
             if record.outer is None and not record.excluded:
                 record.exchange = Exchange(self._hosts, record.hold, record.settle, span)
         if len(self._open) >= _MOST_OPEN:
             self._open.pop(next(iter(self._open)), None)
         self._open[span.get_span_context().span_id] = record
+
+    def _place(self, node: Node, span: Span, url: str, parent_context: Context | None) -> None:
+        """Find the LLM library's span that a call of it belongs to, where it isn't current."""
+        llm = guarded("finding an LLM library's span", self._ancestry.beside, node, parent_context)
+        if llm is not None and self._is_llm_call(span, url):
+            self._ancestry.place(node, llm)
 
     def _is_llm_call(self, span: Span, url: str) -> bool:
         attributes, place = span.attributes or {}, locate(url)
