@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from lupis_instrument._diagnostics import guarded, report_fault
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from lupis_instrument._exchange import Body
 
 _MOST = 256 * 1024  # bytes read at one go, so that a large read needs little memory of ours
@@ -136,22 +138,24 @@ class Tap(RawIOBase):
         return self._file.__reduce_ex__(protocol)
 
 
-_FRAMES = 8
-"""From a file's `close` to that of the response it belongs to, whichever library's it is."""
+_CLOSING = ("close", "_close_conn")
+"""Functions by which a response closes its file, whichever library's it is; the second is
+http.client's own, seen in CPython 3.8 to 3.14."""
+_BETWEEN = (*_CLOSING, "_end_body", "guarded")
 
 
 def _is_collected() -> bool:
     """Tell whether a response is being closed because nobody holds it any more.
 
     `IOBase` closes itself then, and says so first in an attribute of its own; seen as
-    `_finalizing` in CPython 3.8 to 3.14.
+    `_finalizing` in CPython 3.8 to 3.14. Only frames of closing are looked into: to ask one for
+    its variables keeps those alive, before 3.13, until the frame ends.
     """
-    frame = sys._getframe()
-    for _ in range(_FRAMES):
-        owner = frame.f_locals.get("self")
-        if issubclass(type(owner), IOBase) and getattr(owner, "_finalizing", False) is True:
-            return True
-        if frame.f_back is None:
-            break
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_name in _BETWEEN:
+        if frame.f_code.co_name in _CLOSING:
+            owner = frame.f_locals.get("self")
+            if issubclass(type(owner), IOBase) and getattr(owner, "_finalizing", False) is True:
+                return True
         frame = frame.f_back
     return False

@@ -5,9 +5,11 @@ import gc
 import io
 import pickle
 import socket
+import weakref
 from http.client import HTTPResponse
 
 import pytest
+import urllib3
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -343,3 +345,55 @@ def test_closing_what_is_being_read_fails_as_ever(tap, watched, capsys):
         assert BODY[:2] == file.read(2)
     assert raised[0].partition(" <")[0] == raised[1].partition(" <")[0]
     assert (None, "") == (watched.body.outcome, capsys.readouterr().err)
+
+
+class Kept:
+    """Something that a program holds."""
+
+
+@pytest.fixture
+def collector_off():
+    """What is freed is freed because nobody holds it."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def respond(watched, data):
+    """A response whose file is tapped, as http.client makes it; and what says when its file goes."""
+    ours, theirs = socket.socketpair()
+    theirs.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(data) + 1, data))
+    response = HTTPResponse(ours)
+    ours.close()
+    response.begin()
+    watched.exchange.request("POST", CHAT)
+    body = watched.exchange.response(200, [], "1.1")
+    response.fp = TappedFile(response.fp, body, response.length)
+    return response, theirs, body
+
+
+@pytest.mark.usefixtures("collector_off")
+def test_a_response_that_nobody_holds_goes_at_once(watched):
+    """Its connection is closed by that, though it was not read to its end."""
+    response, theirs, body = respond(watched, BODY)
+    wrapper = urllib3.HTTPResponse(response, preload_content=False)
+    del response
+    assert BODY[:3] == wrapper.read(3)
+    gone = weakref.ref(wrapper)
+    del wrapper
+    theirs.settimeout(5)
+    assert (None, b"", "dropped") == (gone(), theirs.recv(1), body.outcome)
+    theirs.close()
+
+
+@pytest.mark.usefixtures("collector_off")
+def test_closing_keeps_nothing_of_the_programs(watched):
+    """Its function may go on for long."""
+    response, theirs, body = respond(watched, BODY)
+    held = Kept()
+    gone = weakref.ref(held)
+    response.close()
+    del held
+    assert (None, "closed") == (gone(), body.outcome)
+    theirs.close()
