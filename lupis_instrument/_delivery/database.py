@@ -9,7 +9,7 @@ import os
 import sqlite3
 from contextlib import contextmanager
 from threading import Lock, get_ident
-from time import time
+from time import monotonic, sleep, time
 from typing import TYPE_CHECKING, Any, Callable, Iterator, Sequence, TypeVar
 
 from lupis_instrument import _data_dir
@@ -25,6 +25,7 @@ FILE_NAME = "store.db"
 _OWNER_ONLY = 0o600
 _LOCK_SECONDS = 5.0
 _WAL_BYTES = 8 << 20
+_PAUSE = 0.002
 _DAMAGE = ("malformed", "not a database", "encrypted", "disk image")
 
 
@@ -134,7 +135,7 @@ class Database:
             str(path), timeout=self.busy_seconds, isolation_level=None, check_same_thread=False
         )
         try:
-            db.execute("PRAGMA journal_mode = WAL")
+            self._write_ahead(db)
             db.execute("PRAGMA synchronous = NORMAL")
             db.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
             migrate(db)
@@ -144,6 +145,18 @@ class Database:
         self._connection = db
         self._opened()
         return db
+
+    def _write_ahead(self, db: sqlite3.Connection) -> None:
+        """Have a new file written ahead; where another process is at that, SQLite does not wait."""
+        due = monotonic() + self.busy_seconds
+        while True:
+            try:
+                db.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or monotonic() >= due:
+                    raise
+                sleep(_PAUSE)
 
     def _close(self) -> None:
         connection, self._connection = self._connection, None

@@ -309,6 +309,27 @@ def test_a_locked_file_is_unavailable(store, parcels, tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="POSIX only")
+def test_many_that_make_the_file_at_once_wait_for_each_other(tmp_path):
+    """As the children of a pool do that end together."""
+    process = Process("shop", "run", os.getpid(), "leader")
+    for number in range(20):
+        stores = [Store(str(tmp_path / f"{number}"), 64 << 20, process) for _ in range(6)]
+        start, failed = threading.Barrier(len(stores)), []
+
+        def write(store, start=start, failed=failed):
+            start.wait()
+            try:
+                store.write_account(Account(), {})
+            except StoreUnavailable as error:
+                failed.append(str(error))
+
+        threads = [threading.Thread(target=write, args=(store,)) for store in stores]
+        [thread.start() for thread in threads]
+        [thread.join() for thread in threads]
+        [store.database.close() for store in stores]
+        assert [] == failed
+
+
 def test_a_folder_that_cannot_be_made_is_unavailable(parcels, tmp_path):
     """A file stands in its way."""
     (tmp_path / "taken").write_text("")
