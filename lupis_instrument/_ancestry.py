@@ -161,9 +161,17 @@ def llm_above(node: Node | None) -> Node | None:
         node = node.outer if node is not None else None
         if node is None:
             return None
-        if is_llm(getattr(node.span, "attributes", None) or {}):
+        if is_llm(getattr(node.span, "attributes", None) or {}) or _is_named_so(node.span):
             return node
     return None
+
+
+def _is_named_so(span: Any) -> bool:
+    """Tell whether a span is called as that of an LLM call is: some say the rest at their end."""
+    name = getattr(span, "name", "")
+    return getattr(span, "kind", None) is trace.SpanKind.CLIENT and (
+        name.partition(" ")[0] in _names.LLM_OPERATIONS
+    )
 
 
 def is_llm(attributes: Any) -> bool:

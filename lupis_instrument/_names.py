@@ -160,6 +160,8 @@ REPEATED = {
 AGENT_OPERATIONS = frozenset(
     ("create_agent", "execute_tool", "invoke_agent", "invoke_workflow", "plan")
 )
+LLM_OPERATIONS = frozenset(("chat", "text_completion", "generate_content", "embeddings"))
+"""With which the name of a span begins, by OpenTelemetry's conventions for generative AI."""
 OPENINFERENCE_SPAN_KIND = "openinference.span.kind"
 OPENINFERENCE_LLM_KINDS = frozenset(("LLM", "EMBEDDING", "RERANKER"))
 LLM_SPAN_TOKENS = (

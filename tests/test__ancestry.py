@@ -55,6 +55,25 @@ def test_the_span_of_an_llm_library_is_found(attributes, found, between, family)
     assert (wanted if found else None) is llm_above(node)
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "found"),
+    [
+        ("chat openai/gpt-4o", "CLIENT", True),
+        ("embeddings m", "CLIENT", True),
+        ("chat", "CLIENT", True),
+        ("chat gpt-4o", "INTERNAL", False),
+        ("chatting", "CLIENT", False),
+        ("POST", "CLIENT", False),
+    ],
+)
+def test_a_span_that_says_nothing_yet_is_known_by_its_name(name, kind, found, family):
+    """OpenLIT's of LiteLLM tell of the call when it is over."""
+    span = family.tracer.start_span(name, kind=trace.SpanKind[kind])
+    wanted = family.ancestry.begin(span, None)
+    _, node = family.begin(span)
+    assert (wanted if found else None) is llm_above(node)
+
+
 def test_a_span_does_not_lie_above_itself(family):
     """It may be of an LLM library."""
     _, node = family.begin(gen_ai__system="openai")
