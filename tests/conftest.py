@@ -4,9 +4,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).parent))  # so that `servers` is found from everywhere
 pytest.register_assert_rewrite("servers.pair")
+# No test fails for the time it takes, be the machine as busy as it likes.
+settings.register_profile(
+    "steady", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("steady")
 
 
 @pytest.fixture(autouse=True)

