@@ -104,12 +104,12 @@ class Ancestry:
         """Return the LLM library's span which that of `node`, an LLM call's, would lie below.
 
         Some instrumentors begin a span and don't make it current, as Traceloop's. It was begun
-        here, within the same span, and is under way. Where the context doesn't tell that a call
-        is such a library's, it is the first, or repeats one that failed: the span may stay open
-        for as long as an answer is read, beside other calls.
+        here, within a span that the call's is within too, and is under way. Where the context
+        doesn't tell that a call is such a library's, it is the first, or repeats one that failed:
+        the span may stay open for as long as an answer is read, beside other calls.
         """
         llm = self._latest.get(lambda: None)()
-        if llm is None or llm.ended or llm.outer is not node.outer:
+        if llm is None or llm.ended or not _is_within(node, llm.outer):
             return None
         inner = llm.inner
         if inner is None or _has_failed(inner) or get_value(_WITHIN_LLM_CALL, parent_context):
@@ -146,6 +146,15 @@ class Ancestry:
                 self._waited_for.appendleft((since, node))
                 return
             node.release()
+
+
+def _is_within(node: Node | None, outer: Node | None) -> bool:
+    """Tell whether the span of `node` lies in that of `outer`; all lie in none."""
+    for _ in range(_MOST_STEPS):
+        node = node.outer if node is not None else None
+        if node is outer:
+            return True
+    return False
 
 
 def _has_failed(node: Node) -> bool:

@@ -155,6 +155,13 @@ class TestBesideTheCall:
         _, wanted = family.begin(outer, gen_ai__operation__name="chat")
         assert wanted is call(outer)
 
+    def test_others_may_lie_between(self, family, call):
+        """As the program's own instrumentor's of the HTTP client."""
+        outer, _ = family.begin()
+        _, wanted = family.begin(outer, gen_ai__operation__name="chat")
+        between, _ = family.begin(outer)
+        assert wanted is call(between)
+
     def test_another_call_is_not_its(self, family, call):
         """It may stay open for as long as the first one's answer is read."""
         _, wanted = family.begin(gen_ai__operation__name="chat")
