@@ -546,6 +546,7 @@ FORKS = """
 """
 
 
+@pytest.mark.timeout(240 + ROUNDS)
 @pytest.mark.skipif(not Path("/bin/true").exists(), reason="POSIX only")
 def test_forks_among_threads_that_call_lose_and_double_nothing(run, sink, llm):
     """Half of the children call, half of them become another program."""
