@@ -40,7 +40,7 @@ def watch_signals(finish: Callable[[], None]) -> None:
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _Last(finish))
     if _children.inside:
-        _nudge()
+        _listen()
 
 
 class _Last:
@@ -165,12 +165,12 @@ def follow_children(util: ModuleType, finish: Callable[[], None]) -> None:
     def begin(_: _Children) -> None:
         _children.inside = True
         util.Finalize(None, finish, exitpriority=_LAST)
-        _nudge()
+        _listen()
 
     util.register_after_fork(_children, begin)
 
 
-def _nudge() -> None:
+def _listen() -> None:
     """Have our handlers run whatever the main thread of a child waits for: the rest of its pool."""
     from lupis_instrument import _nudge
 

@@ -7,7 +7,12 @@ from __future__ import annotations
 
 import os
 import sys
+from threading import active_count
 from time import monotonic, sleep
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable
 
 _TASKS = "/proc/self/task"
 _WARNS = sys.version_info >= (3, 12) and os.path.isdir(_TASKS)  # noqa: PTH112 - pathlib is slow to import
@@ -25,3 +30,10 @@ def wait_for_end(count: int) -> None:
     due = monotonic() + _LONGEST
     while count_threads() > count and monotonic() < due:
         sleep(_PAUSE)
+
+
+def rest(stop: Callable[[], None]) -> None:
+    """Call `stop`, which ends threads, and wait until those are gone."""
+    threads, left = count_threads(), active_count()
+    stop()
+    wait_for_end(threads - max(0, left - active_count()))

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from threading import RLock, active_count
+from threading import RLock
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Mapping
 
-from lupis_instrument import _bootstrap, _context, _ending, _names, _parts, _resource
+from lupis_instrument import _bootstrap, _context, _ending, _forking, _names, _parts, _resource
 from lupis_instrument._config import LupisConfig, resolve
 from lupis_instrument._delivery import batching, events
 from lupis_instrument._diagnostics import LEVELS, diagnostics, guarded, warn
-from lupis_instrument._forking import count_threads, wait_for_end
 from lupis_instrument._instrumentation import children, selection, threads
 from lupis_instrument._loading import Later
 from lupis_instrument._version import __version__
@@ -355,13 +354,7 @@ def settings() -> Resolved:
 
 def _before_fork() -> None:
     if _State.runtime is not None:
-        guarded("coming to rest before a fork", _rest, _State.runtime)
-
-
-def _rest(runtime: Runtime) -> None:
-    threads, left = count_threads(), active_count()
-    runtime.before_fork()
-    wait_for_end(threads - max(0, left - active_count()))
+        guarded("coming to rest before a fork", _forking.rest, _State.runtime.before_fork)
 
 
 def _after_fork_in_parent() -> None:

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -38,9 +37,20 @@ def test_python_warns_of_none():
 
 
 def test_one_that_stays_is_not_waited_for_long(monkeypatch):
-    """It is the program's."""
+    """It is the program's: it is asked for again and again, and is there still."""
     from lupis_instrument import _forking
 
-    monkeypatch.setattr(_forking, "_WARNS", Path("/proc/self/task").is_dir())
-    monkeypatch.setattr(_forking, "count_threads", lambda: 3)
+    asked = []
+    monkeypatch.setattr(_forking, "count_threads", lambda: asked.append(3) or 3)
     _forking.wait_for_end(2)
+    assert len(asked) > 1
+
+
+def test_one_that_has_gone_is_not_waited_for(monkeypatch):
+    """It is asked for once."""
+    from lupis_instrument import _forking
+
+    asked = []
+    monkeypatch.setattr(_forking, "count_threads", lambda: asked.append(2) or 2)
+    _forking.wait_for_end(2)
+    assert [2] == asked

@@ -58,28 +58,19 @@ def play(tmp_path):
     return play
 
 
-def test_a_main_thread_that_slept_through_a_signal_is_nudged(play):
+FORK = "if not os.fork():\n        os._exit(0)\n    os.wait()"
+
+
+@pytest.mark.parametrize("before", ["pass", FORK], ids=["at once", "after a fork of its own"])
+def test_a_main_thread_that_slept_through_a_signal_is_nudged(before, play):
     """As a pool's worker that waits for its next task."""
-    text = """
-        def child():
-            threading.Thread(target=elsewhere, daemon=True).start()
-            wait_for_ever()
-        run(child)
-    """
-    assert ["finished", "-15"] == play(text)
-
-
-def test_so_is_one_that_has_forked(play):
-    """The thread goes on after that."""
-    text = """
-        def child():
-            if not os.fork():
-                os._exit(0)
-            os.wait()
-            threading.Thread(target=elsewhere, daemon=True).start()
-            wait_for_ever()
-        run(child)
-    """
+    text = f"""
+def child():
+    {before}
+    threading.Thread(target=elsewhere, daemon=True).start()
+    wait_for_ever()
+run(child)
+"""
     assert ["finished", "-15"] == play(text)
 
 
