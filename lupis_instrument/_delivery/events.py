@@ -75,14 +75,6 @@ def make(
     }
 
 
-def _begin(text: str, length: int) -> str:
-    """Return the beginning of a text, and of no secret that it would cut in two."""
-    # Few events are cut; the others don't wait until the rules are loaded.
-    from lupis_instrument._redaction import drop_cut_off
-
-    return drop_cut_off(text[:length])
-
-
 class _Copy:
     """Copies the values of one event; what JSON cannot hold becomes a readable marker."""
 
@@ -115,13 +107,13 @@ class _Copy:
             return self._marker(value)
         length = len(text)
         if length > MOST_TEXT:
-            text = f"{_begin(text, MOST_TEXT)}[cut: {length}]"
+            text = f"{_cut(text, MOST_TEXT)}[cut: {length}]"
         if not text.isascii():
             text = text.encode(errors="replace").decode()
         size = len(json.dumps(text))
         if size > self.left:
             # As JSON, a character may take twelve bytes.
-            text = f"{_begin(text, max(0, self.left) // 12)}[cut: {length}]"
+            text = f"{_cut(text, max(0, self.left) // 12)}[cut: {length}]"
             size = len(json.dumps(text))
         self.left -= size
         return text
@@ -180,3 +172,10 @@ class _Copy:
 
     def _marker(self, value: Any) -> str:
         return self.text(f"[{type(value).__name__}]")
+
+
+def _cut(text: str, length: int) -> str:
+    # Few events are cut; the others don't wait until the rules are loaded.
+    from lupis_instrument._redaction import cut
+
+    return cut(text, length)

@@ -171,12 +171,6 @@ class PartialSuccess(NamedTuple):
     reason: str = ""
 
 
-def _begin(reason: str) -> str:
-    from lupis_instrument._redaction import drop_cut_off
-
-    return drop_cut_off(reason[:MOST_REASON])
-
-
 def read_response(body: bytes) -> PartialSuccess:
     """Return what an export response says; all was taken where it cannot be read."""
     rejected, reason = 0, ""
@@ -186,7 +180,9 @@ def read_response(body: bytes) -> PartialSuccess:
                 if inner == 1:
                     rejected = int(value)
                 elif inner == 2:  # noqa: PLR2004 - the field error_message
-                    reason = _begin(value.decode("utf-8", "replace"))
+                    from lupis_instrument._redaction import cut  # few collectors give a reason
+
+                    reason = cut(value.decode("utf-8", "replace"), MOST_REASON)
     except (ValueError, TypeError, AttributeError):
         return PartialSuccess()
     return PartialSuccess(rejected, reason)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .borders import drop_cut_off
+from .borders import cut, drop_cut_off
 from .engine import Redaction
 from .modes import MODES
 from .names import NAMES
@@ -20,5 +20,6 @@ __all__ = [
     "Redactor",
     "Rule",
     "compile_pattern",
+    "cut",
     "drop_cut_off",
 ]

@@ -10,6 +10,11 @@ _LONGEST_TAIL = 512
 _WORD = 16
 
 
+def cut(text: str, length: int) -> str:
+    """The first `length` characters, less what may be a piece of a key that this cuts in two."""
+    return text if len(text) <= length else drop_cut_off(text[:length])
+
+
 def drop_cut_off(text: str) -> str:
     """The text without its last word, if that may be a piece of a key.
 
