@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, Callable, List, Mapping, NamedTuple, Tupl
 from urllib.parse import urljoin, urlsplit
 
 from lupis_instrument._diagnostics import report_fault
-from lupis_instrument._llm import OTHER_API, BodyReader, Endpoint, identify
+from lupis_instrument._llm.bodies import BodyReader
+from lupis_instrument._llm.endpoints import Endpoint, identify
+from lupis_instrument._llm.operations import OTHER_API
 
 if TYPE_CHECKING:
     Headers = List[Tuple[str, str]]
@@ -94,7 +96,7 @@ class Body:
     @property
     def chunks(self) -> int:
         """How many pieces the body came in, as the wire or else the client cut it."""
-        framing = self.reader.framing
+        framing = self.reader.finish().framing
         return self.pieces if framing is None else framing.count
 
     def end(self, outcome: str, error: BaseException | None = None) -> None:

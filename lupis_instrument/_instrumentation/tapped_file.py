@@ -121,9 +121,8 @@ class Tap(RawIOBase):
     def end(self) -> None:
         """The connection was closed, as happens after a body that has no other end."""
         whole = self._came >= (self._length or 0)
-        framing = self.body.reader.framing
+        framing = self.body.reader.finish().framing if self.body.reader.chunked else None
         if framing is not None:
-            self.body.reader.finish()
             whole = framing.ended
         self.body.end("complete" if whole else "error", None if whole else IncompleteRead(b""))
 

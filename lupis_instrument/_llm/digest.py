@@ -54,13 +54,13 @@ def digest(
     error = _read_error_header(headers) if failed else None
     if body is None:
         return Facts(model, stream=bool(stream), error_type=error)
-    body.finish()
-    seen = body.gathering
+    reading = body.finish()
+    seen = reading.gathering
     error = seen.error_type or error
-    stream = stream or body.is_stream
+    stream = stream or reading.is_stream
     if endpoint.api == OTHER_API:
         # A file, a list, a stored setting: what it says of models is no call's.
-        return Facts(model, stream=stream, error_type=error, ending=body.ending)
+        return Facts(model, stream=stream, error_type=error, ending=reading.ending)
     usage = _find_usage(endpoint, seen, headers) if endpoint.counts and not failed else None
     if endpoint.operation == _SPEECH and text_length and endpoint.counts and not failed:
         usage = (usage or Usage())._replace(input_characters=text_length)
@@ -74,7 +74,7 @@ def digest(
         service_tier=seen.tier,
         speed=seen.speed,
         error_type=error,
-        ending=body.ending,
+        ending=reading.ending,
         conversation=seen.conversation,
         said=seen.said,
     )

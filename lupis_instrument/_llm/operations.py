@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple, Pattern
+from functools import lru_cache
+from typing import NamedTuple
 
 ANYWHERE = 0
 """The path alone tells an LLM API, on whatever host."""
@@ -20,7 +21,7 @@ OTHER_API = "other"
 class Operation(NamedTuple):
     """What is asked for, and the wire API it is asked in."""
 
-    path: str | Pattern[str]
+    path: str
     """How the path ends, or a pattern that is found in it."""
     name: str
     """As in OpenTelemetry's gen_ai.operation.name where it knows the operation."""
@@ -30,16 +31,22 @@ class Operation(NamedTuple):
     """Whether a POST uses tokens."""
     provider: str | None = None
     """Who is asked, where the path tells more than the host."""
+    is_pattern: bool = False
+    """Compiled when a path first meets it: all of them together take a while."""
 
     def fits(self, path: str) -> bool:
         """Whether `path` (without query) is this operation's."""
-        if isinstance(self.path, str):
-            return path.endswith(self.path)
-        return self.path.search(path) is not None
+        if self.is_pattern:
+            return _compile(self.path).search(path) is not None
+        return path.endswith(self.path)
+
+
+_compile = lru_cache(maxsize=None)(re.compile)
 
 
 def _row(pattern: str, *columns: object, **more: object) -> Operation:
-    return Operation(re.compile(pattern), *columns, **more)  # type: ignore[arg-type]
+    row = Operation(pattern, *columns, **more)  # type: ignore[arg-type]
+    return row._replace(is_pattern=True)
 
 
 _ROWS: tuple[Operation, ...] = (
@@ -158,8 +165,7 @@ _LAST_WORD = re.compile(r"[A-Za-z0-9_@-]+")
 
 def _split_words(operation: Operation) -> list[str]:
     """The last words a row's paths may have."""
-    text = operation.path if isinstance(operation.path, str) else operation.path.pattern
-    end = re.split(r"[/:]", text.replace("(?:", "("))[-1]
+    end = re.split(r"[/:]", operation.path.replace("(?:", "("))[-1]
     return _LAST_WORD.findall(end)
 
 

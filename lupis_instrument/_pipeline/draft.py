@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.trace import Link, Status
 
-    from lupis_instrument._llm import Facts
+    from lupis_instrument._llm.facts import Facts
     from lupis_instrument._pipeline.processor import Record
 
 

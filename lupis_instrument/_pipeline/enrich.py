@@ -12,7 +12,7 @@ from opentelemetry.trace import Status, StatusCode
 
 from lupis_instrument import _names
 from lupis_instrument._exchange import locate
-from lupis_instrument._llm import digest
+from lupis_instrument._llm.digest import digest
 from lupis_instrument._llm.prices import price
 from lupis_instrument._llm.requests import read_body
 from lupis_instrument._pipeline.resends import earlier_attempts, resends_of
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
     from lupis_instrument._config import LupisConfig
     from lupis_instrument._exchange import Body, Exchange
-    from lupis_instrument._llm import Endpoint, Facts, Usage
+    from lupis_instrument._llm.endpoints import Endpoint
+    from lupis_instrument._llm.facts import Facts
     from lupis_instrument._llm.own_prices import OwnPrices
+    from lupis_instrument._llm.usage import Usage
     from lupis_instrument._pipeline.draft import Draft
 
 _FIRST_ERROR_STATUS = 400

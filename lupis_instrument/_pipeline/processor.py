@@ -19,7 +19,8 @@ from lupis_instrument import _context, _names
 from lupis_instrument._ancestry import Ancestry, llm_above
 from lupis_instrument._diagnostics import guarded, report_fault
 from lupis_instrument._exchange import Exchange, locate
-from lupis_instrument._llm import OTHER_API, identify
+from lupis_instrument._llm.endpoints import identify
+from lupis_instrument._llm.operations import OTHER_API
 
 if TYPE_CHECKING:
     from typing import Mapping, Sequence

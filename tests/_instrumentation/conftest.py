@@ -12,9 +12,10 @@ from lupis_instrument._llm.encodings import Chunked
 class Reader:
     """Keeps a body's bytes, without their framing."""
 
-    def __init__(self, framing):
+    def __init__(self, chunked):
         self.noted = bytearray()
-        self.framing = Chunked(self.noted.extend) if framing is not None else None
+        self.chunked = chunked
+        self.framing = Chunked(self.noted.extend) if chunked else None
         self._last = b""
 
     def feed(self, data):
@@ -27,6 +28,7 @@ class Reader:
     def finish(self):
         (self.framing.feed if self.framing is not None else self.noted.extend)(self._last)
         self._last = b""
+        return self
 
     @property
     def ending(self):
@@ -42,7 +44,7 @@ class Noted(Exchange):
     def response(self, *head, **how):
         body = super().response(*head, **how)
         if body is not None:
-            body.reader = Reader(body.reader.framing)
+            body.reader = Reader(body.reader.chunked)
         return body
 
 

@@ -7,7 +7,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from lupis_instrument._llm import BodyReader, digest, identify
+from lupis_instrument._llm.bodies import BodyReader
+from lupis_instrument._llm.digest import digest
+from lupis_instrument._llm.endpoints import identify
 from lupis_instrument._llm.requests import read_body
 
 OPENAI = "https://api.openai.com/v1/chat/completions"

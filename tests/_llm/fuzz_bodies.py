@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import sys
 import zlib
-from typing import Callable
+from typing import TYPE_CHECKING, Callable
 
 import atheris
 
 with atheris.instrument_imports(include=["lupis_instrument._llm"]):
-    from lupis_instrument._llm import BodyReader, Endpoint, Facts, digest
+    from lupis_instrument._llm.digest import digest
     from lupis_instrument._llm.encodings import EncodingError
+    from lupis_instrument._llm.endpoints import Endpoint
+    from lupis_instrument._llm.reading import Reading
 
 import brotli
 import zstandard
+
+if TYPE_CHECKING:
+    from lupis_instrument._llm.facts import Facts
 
 APIS = ("openai.chat", "openai.responses", "anthropic.messages", "gemini", "bedrock.converse",
         "bedrock.agent", "ollama.chat", "cohere.chat", "watsonx", "unheard-of")  # fmt: skip
@@ -27,10 +32,14 @@ CODINGS = (None, "gzip", "deflate", "br", "zstd", "gzip, br")
 OF_CODINGS = (EncodingError, zlib.error, brotli.error, zstandard.ZstdError)
 
 
-class Strict(BodyReader):
+class Strict(Reading):
     """Says what went wrong instead of giving the body up."""
 
     __slots__ = ("broken",)
+
+    def finish(self) -> Strict:
+        """Stand in for the body reader that would have fed it."""
+        return self
 
     def _guard(self, step: Callable[..., object], *arguments: bytes) -> None:
         try:
@@ -47,14 +56,13 @@ def read(
     What such a body gives before it breaks is up to the library that decodes it.
     """
     endpoint = Endpoint("someone", "chat", api, counts=True)
-    reader = Strict(endpoint, kind, coding, chunked=chunked)
-    reader.broken = False
+    reading = Strict(endpoint, kind, coding, chunked=chunked)
+    reading.broken = False
     for piece in pieces:
-        reader.feed(piece)
-        reader._digest()
-    reader.finish()
-    facts = digest(endpoint, path="/", request_body=None, status=200, headers={}, body=reader)
-    return None if reader.broken else facts
+        reading.feed(piece)
+    reading.close()
+    facts = digest(endpoint, path="/", asked={}, status=200, headers={}, body=reading)
+    return None if reading.broken else facts
 
 
 def test_one(data: bytes) -> None:

@@ -12,8 +12,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lupis_instrument._llm import BodyReader, Endpoint, Facts, Usage, digest, identify
+from lupis_instrument._llm.bodies import BodyReader
+from lupis_instrument._llm.digest import digest
+from lupis_instrument._llm.endpoints import Endpoint, identify
+from lupis_instrument._llm.facts import Facts
 from lupis_instrument._llm.requests import read_body
+from lupis_instrument._llm.usage import Usage
 
 CHAT = identify("POST", "api.openai.com", 443, "/v1/chat/completions")
 CLAUDE = identify("POST", "api.anthropic.com", 443, "/v1/messages")
@@ -122,8 +126,7 @@ def test_feed_copies_what_the_program_may_overwrite():
     reader.feed(memoryview(buffer)[:40])
     reader.feed(buffer[40:])
     buffer[:] = b"x" * len(buffer)
-    reader.finish()
-    assert reader.gathering.usage() == READ
+    assert reader.finish().gathering.usage() == READ
 
 
 @pytest.mark.parametrize("wrong", [None, "text", 5, [b"x"]])
@@ -148,8 +151,7 @@ def test_chunked_bodies_are_read(body, coding, size, places):
     reader = BodyReader(CHAT, None, coding, chunked=True)
     for piece in split(chunked(CODINGS[coding](body), size), places):
         reader.feed(piece)
-    reader.finish()
-    assert (READ, "complete") == (reader.gathering.usage(), reader.ending)
+    assert (READ, "complete") == (reader.finish().gathering.usage(), reader.finish().ending)
 
 
 @pytest.mark.parametrize(
@@ -161,8 +163,7 @@ def test_chunked_bodies_tell_how_they_ended(body, end, ending):
     reader = BodyReader(CHAT, None, "gzip", chunked=True)
     for piece in split(chunked(body, 1000, end), range(0, len(body), 999)):
         reader.feed(piece)
-    reader.finish()
-    assert ending == reader.ending
+    assert ending == reader.finish().ending
 
 
 @pytest.mark.parametrize(("count", "read"), [(0, READ), (70, None), (len(DOCUMENT) + 9, None)])
@@ -173,8 +174,7 @@ def test_what_the_program_left_unread_is_taken_back(count, read):
     reader.feed(b" " * 300_000)
     reader.feed(b'{"usage": {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}')
     reader.take_back(count)
-    reader.finish()
-    assert read == reader.gathering.usage()
+    assert read == reader.finish().gathering.usage()
 
 
 def test_finish_may_come_twice():
@@ -184,8 +184,7 @@ def test_finish_may_come_twice():
     reader.finish()
     reader.finish()
     reader.feed(b'{"usage": {"prompt_tokens": 99}}')
-    reader.finish()
-    assert reader.gathering.usage() == READ
+    assert reader.finish().gathering.usage() == READ
 
 
 @pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b" \r\n\t", b"\n\n"])
@@ -199,16 +198,14 @@ def test_stream_with_an_unusual_first_line_is_told_by_its_type():
     """The header decides where the first bytes don't."""
     reader = BodyReader(CHAT, "text/event-stream; charset=utf-8", None)
     reader.feed(b"comment: x\n\n" + STREAM)
-    reader.finish()
-    assert reader.gathering.usage() == READ
+    assert reader.finish().gathering.usage() == READ
 
 
 def test_json_under_the_type_of_a_stream_is_read():
     """An error comes as JSON though a stream was announced."""
     reader = BodyReader(CHAT, "text/event-stream", None)
     reader.feed(b'{"error": {"code": "overloaded"}}')
-    reader.finish()
-    assert reader.gathering.error_type == "overloaded"
+    assert reader.finish().gathering.error_type == "overloaded"
 
 
 @pytest.mark.parametrize(
@@ -270,7 +267,7 @@ def test_memory_is_bounded_and_usage_found(kind):
     reader.finish()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert reader.gathering.usage() == READ
+    assert reader.finish().gathering.usage() == READ
     assert peak < 4_000_000
 
 

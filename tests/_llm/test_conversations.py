@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from lupis_instrument._llm import Facts, identify
 from lupis_instrument._llm.conversations import Conversations
+from lupis_instrument._llm.endpoints import identify
+from lupis_instrument._llm.facts import Facts
 from lupis_instrument._llm.recent import MOST
 from lupis_instrument._llm.turns import mark_answer, read_turns
 

@@ -7,7 +7,9 @@ import json
 import pytest
 from servers.event_stream import chunk, frame
 
-from lupis_instrument._llm import Endpoint, Usage, digest
+from lupis_instrument._llm.digest import digest
+from lupis_instrument._llm.endpoints import Endpoint
+from lupis_instrument._llm.usage import Usage
 
 OPENAI = "https://api.openai.com/v1"
 ANTHROPIC = "https://api.anthropic.com/v1/messages"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lupis_instrument._llm import identify
+from lupis_instrument._llm.endpoints import identify
 
 KNOWN = [
     # host, path, provider, operation, api

@@ -18,8 +18,9 @@ import statistics
 import time
 
 from lupis_instrument._exchange import Exchange
-from lupis_instrument._llm import Facts, identify
 from lupis_instrument._llm.conversations import Conversations
+from lupis_instrument._llm.endpoints import identify
+from lupis_instrument._llm.facts import Facts
 from lupis_instrument._llm.requests import read_body
 from lupis_instrument._llm.skimming import Skim
 
