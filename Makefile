@@ -51,10 +51,11 @@ catalog: setup  ## make the catalogue of prices from the newest genai-prices
 	$(INSTALL) --upgrade genai-prices
 	$(PY) .ci/catalog.py
 
-build: setup  ## build sdist and wheel, and look into the wheel
+build: setup  ## build sdist and wheel, look into the wheel, and have an old pip take it
 	rm -rf dist
 	$(PY) -m build
 	$(PY) .ci/check_wheel.py dist/*.whl
+	$(PY) .ci/check_install.py dist/*.whl
 
 clean:  ## remove what the other targets made
 	rm -rf .venv .venvs dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
