@@ -2,6 +2,7 @@
 
 By the standard library, so that no HTTP client is loaded on the program's behalf, and not by
 upstream's exporter, which keeps to itself whether an endpoint refused, was busy, or took a part.
+By a copy of http.client that is ours alone: see `untouched`.
 The variables OTEL_EXPORTER_OTLP_* mean what they mean to upstream's:
 https://opentelemetry.io/docs/specs/otel/protocol/exporter/
 """
@@ -10,17 +11,20 @@ from __future__ import annotations
 
 import os
 from base64 import b64encode
+from contextlib import closing
 from importlib import import_module
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Mapping, NamedTuple
-from urllib.parse import unquote, urlsplit, urlunsplit
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from lupis_instrument._addresses import is_loopback
+from lupis_instrument._delivery import untouched
 from lupis_instrument._delivery.otlp import read_response
 from lupis_instrument._loading import Later
+from lupis_instrument._version import __version__
 
 if TYPE_CHECKING:
-    from urllib.request import OpenerDirector
+    from typing import Mapping
 
 TAKEN, LATER, REFUSED, UNFIT = range(4)
 """Outcomes: it arrived; it may arrive at another time; it never will; it won't as a whole."""
@@ -37,13 +41,13 @@ _LONGEST_WAIT = 3600.0
 _WINDOWS = {"gzip": 31, "deflate": 15}
 """By content coding, what zlib calls `wbits`."""
 _PROTOBUF = "application/x-protobuf"
+_ALWAYS = {"user-agent": f"lupis-instrument/{__version__}", "connection": "close"}
+_SUCCESS = 2  # the first digit of such a status
 
 
 _MODULES = (
     "email.utils",
     "encodings.idna",  # by which a host's name is looked up
-    "http.client",
-    "urllib.error",
     "urllib.request",
     "zlib",
 )
@@ -93,24 +97,22 @@ class Sender:
             packed: whether `body` may be compressed.
             seconds: the most that it may take, if less than OTEL_EXPORTER_OTLP_TIMEOUT.
         """
-        from http.client import HTTPException
-        from urllib.error import HTTPError
-        from urllib.request import Request
-
+        client = untouched.client()
         try:
-            place, credentials = _take_out_credentials(url)
+            parts, credentials = _take_out_credentials(url)
             data, coding = self._pack(body) if packed else (body, {})
             timeout = min(self._timeout(), seconds) if seconds is not None else self._timeout()
-            request = Request(  # noqa: S310 - the user's own endpoint
-                place, data=data, headers={**credentials, **headers, **coding}
-            )
             due = monotonic() + timeout
-            with self._opener(place).open(request, timeout=max(timeout, 0.05)) as response:
-                return _taken(_read(response, due), response.headers.get_content_type())
-        except HTTPError as error:
-            with error:
-                return _not_taken(error.code, error.headers)
-        except (OSError, HTTPException, ValueError) as error:
+            connection, target, passing = self._connect(parts, max(timeout, 0.05))
+            own = {name.lower(): value for name, value in headers.items()}
+            sent = {**_ALWAYS, **credentials, **own, **coding, **passing}
+            with closing(connection):
+                connection.request("POST", target, data, sent)
+                response = connection.getresponse()
+                if response.status // 100 == _SUCCESS:
+                    return _taken(_read(response, due), response.headers.get_content_type())
+                return _not_taken(response.status, response.headers)
+        except (OSError, client.HTTPException, ValueError) as error:
             return Answer(LATER, _describe(error))
 
     def _setting(self, name: str) -> str:
@@ -134,19 +136,31 @@ class Sender:
         packer = zlib.compressobj(level=1, wbits=_WINDOWS[coding])
         return packer.compress(body) + packer.flush(), {"content-encoding": coding}
 
-    def _opener(self, url: str) -> OpenerDirector:
-        from urllib.request import ProxyHandler, build_opener
+    def _connect(self, parts: SplitResult, timeout: float) -> tuple[Any, str, dict[str, str]]:
+        """Return a connection not yet open, what to ask it for, and the headers of a proxy's own.
 
-        parts = urlsplit(url)
-        # A proxy has no way to this machine's own addresses.
-        direct = is_loopback(parts.hostname or "")
-        handlers: list[Any] = [ProxyHandler({}) if direct else ProxyHandler(), _stay_here()]
-        if parts.scheme == "https":
-            from urllib.request import HTTPSHandler  # a Python built without ssl has none
+        Raises:
+            ValueError: there is no such URL.
+        """
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(parts.scheme)
+        proxy = _find_proxy(parts)
+        if proxy is None:
+            target = urlunsplit(("", "", parts.path or "/", parts.query, ""))
+            return self._connection(parts, parts.scheme, timeout), target, {}
+        passing = {f"proxy-{name}": value for name, value in _credentials(proxy).items()}
+        if parts.scheme == "http":
+            return self._connection(proxy, proxy.scheme, timeout), urlunsplit(parts), passing
+        connection = self._connection(proxy, parts.scheme, timeout)
+        connection.set_tunnel(parts.hostname, parts.port, passing)
+        return connection, urlunsplit(("", "", parts.path or "/", parts.query, "")), {}
 
-            handlers.append(HTTPSHandler(context=self._tls.get()))
-        opener: OpenerDirector = build_opener(*handlers)
-        return opener
+    def _connection(self, parts: SplitResult, scheme: str, timeout: float) -> Any:
+        client = untouched.client()
+        if scheme == "https":
+            tls = self._tls.get()
+            return client.HTTPSConnection(parts.hostname, parts.port, timeout=timeout, context=tls)
+        return client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
 
     def _make_tls(self) -> Any:
         """Return the TLS context that the standard variables describe."""
@@ -166,6 +180,7 @@ def load() -> None:
     """Import what sending takes, while nobody forks: see `_loading`."""
     for name in _MODULES:
         import_module(name)
+    untouched.client()
 
 
 def _trust_certifi(context: Any) -> None:
@@ -177,25 +192,29 @@ def _trust_certifi(context: Any) -> None:
     context.load_verify_locations(certifi.where())
 
 
-def _stay_here() -> Any:
-    """Return what makes a redirect an answer like another: a POST must not become a GET."""
-    from urllib.request import HTTPRedirectHandler
+def _find_proxy(parts: SplitResult) -> SplitResult | None:
+    """Return the proxy that the usual variables, or the system's settings, name for a URL."""
+    from urllib.request import getproxies, proxy_bypass
 
-    class Stay(HTTPRedirectHandler):
-        def redirect_request(self, *_: Any) -> None:
-            return None
+    # A proxy has no way to this machine's own addresses.
+    if is_loopback(parts.hostname or "") or proxy_bypass(parts.netloc):
+        return None
+    proxy = getproxies().get(parts.scheme)
+    return urlsplit(proxy if "://" in proxy else f"http://{proxy}") if proxy else None
 
-    return Stay()
 
-
-def _take_out_credentials(url: str) -> tuple[str, dict[str, str]]:
+def _take_out_credentials(url: str) -> tuple[SplitResult, dict[str, str]]:
     """Return `url` without user and password, and the header that says them."""
     parts = urlsplit(url)
+    place = parts._replace(netloc=parts.netloc.rpartition("@")[2])
+    return place, _credentials(parts)
+
+
+def _credentials(parts: SplitResult) -> dict[str, str]:
     if not parts.username:
-        return url, {}
+        return {}
     pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    place = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-    return place, {"authorization": f"Basic {b64encode(pair.encode()).decode()}"}
+    return {"authorization": f"Basic {b64encode(pair.encode()).decode()}"}
 
 
 def _read(response: Any, due: float) -> bytes:
@@ -245,9 +264,8 @@ def _retry_after(text: str | None) -> float | None:
 
 def _describe(error: Exception) -> str:
     """Return what failed in a few words."""
-    reason = getattr(error, "reason", error)
-    if isinstance(reason, OSError) and reason.strerror:
-        return reason.strerror
-    if isinstance(reason, TimeoutError) or "timed out" in str(reason):
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, TimeoutError) or "timed out" in str(error):
         return "no answer in time"
-    return type(reason).__name__ if isinstance(reason, Exception) else str(reason)
+    return type(error).__name__

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import monotonic
+from urllib.parse import urlsplit
 
 import pytest
 import trustme
@@ -189,6 +190,16 @@ def test_user_and_password_become_a_header(sink):
     assert "Basic YWRhOnBAc3M=" == sink.requests[0].headers["authorization"]
 
 
+@pytest.mark.parametrize(
+    ("headers", "agent"),
+    [({}, "lupis-instrument/"), ({"User-Agent": "mine"}, "mine")],
+)
+def test_who_sends_is_said(headers, agent, sink):
+    """Unless the user says it."""
+    assert TAKEN == Sender({}).send(sink.otlp_url, b"", headers).outcome
+    assert sink.requests[0].headers["user-agent"].startswith(agent)
+
+
 def test_an_ipv6_address_is_reached():
     """In brackets."""
 
@@ -207,11 +218,12 @@ def test_an_ipv6_address_is_reached():
 
 
 class Ok(BaseHTTPRequestHandler):
-    """Says yes, and keeps the client's certificate."""
+    """Says yes, and keeps what it was asked for."""
 
     def do_POST(self):
         self.rfile.read(int(self.headers["content-length"]))
         self.server.paths.append(self.path)
+        self.server.headers.append(self.headers)
         self.send_response(200)
         self.send_header("content-length", "0")
         self.end_headers()
@@ -225,7 +237,7 @@ class serving:  # noqa: N801 - read as a word
 
     def __init__(self, server):
         self.server = server
-        server.paths = []
+        server.paths, server.headers = [], []
 
     def __enter__(self):
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
@@ -253,7 +265,7 @@ def secure(authority):
     """An endpoint over TLS that asks for a client's certificate."""
     ca, _ = authority
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ca.issue_cert("localhost").configure_cert(context)
+    ca.issue_cert("localhost", "collector.example").configure_cert(context)
     ca.configure_trust(context)
     context.verify_mode = ssl.CERT_REQUIRED
 
@@ -310,6 +322,67 @@ def test_a_proxy_is_asked_for_other_machines(proxy, monkeypatch):
     monkeypatch.delenv("NO_PROXY", raising=False)
     assert TAKEN == send("http://collector.example:4318/v1/traces").outcome
     assert ["http://collector.example:4318/v1/traces"] == proxy.paths
+
+
+def test_a_proxy_that_wants_a_password_is_told_it(proxy, monkeypatch):
+    """The endpoint's own is another's."""
+    monkeypatch.setenv("http_proxy", f"http://ada:p%40ss@127.0.0.1:{proxy.server_address[1]}")
+    assert TAKEN == send("http://bo:no@collector.example/v1/traces").outcome
+    assert ["http://collector.example/v1/traces"] == proxy.paths
+    assert ("Basic YWRhOnBAc3M=", "Basic Ym86bm8=") == (
+        proxy.headers[0]["proxy-authorization"],
+        proxy.headers[0]["authorization"],
+    )
+
+
+class Tunnel(Ok):
+    """Lets bytes through to an address of the test's, whatever is asked for."""
+
+    def do_CONNECT(self):
+        self.server.paths.append(self.path)
+        self.server.headers.append(self.headers)
+        self.send_response(200)
+        self.end_headers()
+        with socket.create_connection(self.server.behind) as further:
+            back = threading.Thread(target=pass_on, args=(further, self.connection))
+            back.start()
+            pass_on(self.connection, further)
+            back.join()
+
+
+def pass_on(source, target):
+    """Copies until there is no more."""
+    while True:
+        data = source.recv(65536)
+        if not data:
+            break
+        target.sendall(data)
+    target.shutdown(socket.SHUT_WR)
+
+
+def test_a_proxy_lets_tls_through(secure, authority, monkeypatch):
+    """It sees where to, and not what."""
+    _, folder = authority
+    environ = {
+        "OTEL_EXPORTER_OTLP_CERTIFICATE": str(folder / "ca.pem"),
+        "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": str(folder / "client.pem"),
+        "OTEL_EXPORTER_OTLP_CLIENT_KEY": str(folder / "client.key"),
+    }
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Tunnel)) as proxy:
+        proxy.behind = ("127.0.0.1", urlsplit(secure).port)
+        monkeypatch.setenv("https_proxy", f"ada:p%40ss@127.0.0.1:{proxy.server_address[1]}")
+        answer = send("https://collector.example:4318/v1/traces", environ=environ)
+    assert (TAKEN, ["collector.example:4318"]) == (answer.outcome, proxy.paths)
+    assert "Basic YWRhOnBAc3M=" == proxy.headers[0]["proxy-authorization"]
+    assert "authorization" not in proxy.headers[0]
+
+
+def test_hosts_that_no_proxy_is_for(proxy, monkeypatch):
+    """By the usual variable."""
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.server_address[1]}")
+    monkeypatch.setenv("no_proxy", ".invalid")
+    assert LATER == send("http://collector.invalid:4318/v1/traces").outcome
+    assert [] == proxy.paths
 
 
 def test_no_proxy_is_asked_for_this_machine(proxy, sink, monkeypatch):

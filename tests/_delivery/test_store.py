@@ -4,6 +4,7 @@ import os
 import sqlite3
 import stat
 import threading
+from contextlib import closing
 
 import pytest
 
@@ -285,12 +286,8 @@ def test_a_file_of_a_newer_version_is_left_alone(store, parcels, tmp_path):
     store.database.close()
     with pytest.raises(StoreUnavailable, match="newer version"):
         store.add(parcels(1))
-    assert (
-        1
-        == sqlite3.connect(tmp_path / "data" / FILE_NAME)
-        .execute("SELECT count(*) FROM item")
-        .fetchone()[0]
-    )
+    with closing(sqlite3.connect(tmp_path / "data" / FILE_NAME)) as file:
+        assert (1,) == file.execute("SELECT count(*) FROM item").fetchone()
 
 
 def test_a_locked_file_is_unavailable(store, parcels, tmp_path):

@@ -28,6 +28,7 @@ import sys
 import tempfile
 import time
 import venv
+from importlib.util import find_spec
 from pathlib import Path
 
 SERVER = str(Path(__file__).with_name("call.py"))
@@ -42,6 +43,7 @@ IMPORTS = {
     "httpx": "import httpx",
     "httpx2": "import httpx2",
     "aiohttp": "import aiohttp, asyncio",
+    "openai": "import openai",
 }
 CALLS = {
     "http.client": """
@@ -58,6 +60,9 @@ async def post():
         async with session.post(base + path, data=b"{}") as response:
             await response.read()
 asyncio.run(post())""",
+    "openai": """
+client = openai.OpenAI(base_url=base + "/v1", api_key="none")
+client.chat.completions.with_raw_response.create(model="model", messages=[])""",
 }
 PROGRAM = """
 import os, sys, time
@@ -281,7 +286,7 @@ def report_peer(name, base, rounds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--clients", default=",".join(IMPORTS))
+    parser.add_argument("--clients", default=",".join(filter(find_spec, IMPORTS)))
     parser.add_argument("--peers", default="", help=f"of {', '.join(PEERS)}, or all")
     options = parser.parse_args()
     peers = list(PEERS) if options.peers == "all" else [*filter(None, options.peers.split(","))]

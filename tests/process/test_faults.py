@@ -49,7 +49,7 @@ ALONE = {
     "_delivery.worker:Worker._start": URLLIB,
     "_delivery.worker:Worker._take": URLLIB,
     "_delivery.worker:Worker._hand_over": URLLIB,
-    "_delivery.sending:Sender._opener": URLLIB,
+    "_delivery.sending:Sender._connect": URLLIB,
     "_delivery.courier:Courier._step": URLLIB,
     "_delivery.courier:Courier.put": URLLIB,
     "_delivery.handover:Handover.deliver": URLLIB,

@@ -12,7 +12,6 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX only")
 
 PROGRAM = 'from calls import call\nprint(call("a"))\n'
 HERE = {"program.py": PROGRAM}
-DELIVERY = "who patches http.client sees what we deliver, too"
 TELLS = "import sys; print('users', sorted(name for name in sys.modules if 'custom' in name))\n"
 AGENT = """
 import functools, http.client, sys
@@ -100,9 +99,7 @@ CASES = {
     ),
     "an environment's": in_environment({"sitecustomize.py": TELLS}),
     "an environment's usercustomize": in_environment({"usercustomize.py": TELLS}),
-    "an agent by a .pth": in_environment(
-        {"agent.pth": "import agent", "agent.py": AGENT}, changed=DELIVERY
-    ),
+    "an agent by a .pth": in_environment({"agent.pth": "import agent", "agent.py": AGENT}),
     "an agent that finds, by a .pth": in_environment({"agent.pth": "import f", "f.py": FINDER}),
     "a .pth that imports a client": in_environment({"client.pth": "import http.client, urllib3"}),
     "an agent that chains, after ours": Case(
