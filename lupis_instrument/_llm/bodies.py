@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lupis_instrument._loading import alone
+
 if TYPE_CHECKING:
     from lupis_instrument._llm.endpoints import Endpoint
     from lupis_instrument._llm.reading import Reading
@@ -63,14 +65,17 @@ class BodyReader:
 
     def _read(self) -> Reading:
         if self._reading is None:
-            from lupis_instrument._llm.reading import Reading
-
-            self._reading = Reading(*self._what, chunked=self.chunked)
+            self._reading = alone(self._make)
         data = b"".join(self._chunks)
         self._chunks = []
         self._size = 0
         self._reading.feed(data)
         return self._reading
+
+    def _make(self) -> Reading:
+        from lupis_instrument._llm.reading import Reading
+
+        return Reading(*self._what, chunked=self.chunked)
 
 
 def _copy(data: bytes | bytearray | memoryview) -> bytes:
