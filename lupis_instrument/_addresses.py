@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Sequence
 
@@ -35,6 +36,7 @@ def is_private(host: str) -> bool:
     return address is not None and (address.is_private or address.is_link_local)
 
 
+@lru_cache(maxsize=256)
 def _address(host: str) -> IPv4Address | IPv6Address | None:
     try:
         address = ip_address(host)

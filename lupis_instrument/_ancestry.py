@@ -91,10 +91,15 @@ class Ancestry:
 
     def begin(self, span: trace.Span, parent_context: Context | None) -> Node:
         """Take note of a span that begins."""
-        parent = trace.get_current_span(parent_context).get_span_context()
-        node = Node(span, self._open.get(parent.span_id) if parent.is_valid else None)
+        node = self.begin_call(span, parent_context)
         if is_llm(getattr(span, "attributes", None) or {}):
             self._latest.set(ref(node))
+        return node
+
+    def begin_call(self, span: trace.Span, parent_context: Context | None) -> Node:
+        """Take note of one that begins as that of an HTTP call."""
+        parent = trace.get_current_span(parent_context).get_span_context()
+        node = Node(span, self._open.get(parent.span_id) if parent.is_valid else None)
         if len(self._open) >= _MOST_OPEN:
             self._open.pop(next(iter(self._open)), None)
         self._open[span.get_span_context().span_id] = node

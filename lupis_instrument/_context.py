@@ -68,7 +68,7 @@ LLM_ONLY = "lupis-llm-only"
 CALL = "lupis-call"
 """Where it has the span of the call being made, whatever span is current."""
 BELOW = "lupis-below"
-"""Where it says that an instrumentor of ours further out wants those below it to keep quiet."""
+"""Where it has the record of the call whose instrumentor wants ours below it to keep quiet."""
 
 
 class ProcessValues:

@@ -107,7 +107,8 @@ class Gate:
 
     def below(self, here: Context) -> bool:
         """Tell whether a call is a part of one under way, whose instrumentor sees to both."""
-        return BELOW in here and bool(guarded("finding a call", self._calls.underway))
+        call = here.get(BELOW)
+        return call is not None and not call.ended  # type: ignore[attr-defined]
 
     def inside(self, before: Context | None) -> Context | None:
         """Return the context that the client does its work in, as `Calls.apart` says."""

@@ -169,9 +169,10 @@ class Tracking(SpanProcessor):
 
     def _start(self, span: Span, parent_context: Context | None) -> None:
         record = Record(span, _context.current(), self._hand_on)
-        record.node = guarded("noting a span", self._ancestry.begin, span, parent_context)
-        record.excluded = not span.get_span_context().trace_flags.sampled
         url = record.url = _http_url(span)
+        begin = self._ancestry.begin if url is None else self._ancestry.begin_call
+        record.node = guarded("noting a span", begin, span, parent_context)
+        record.excluded = not span.get_span_context().trace_flags.sampled
         if url is not None:
             guarded("choosing trace headers", self.before_call)
             record.outer = self._same_call(url, parent_context)
@@ -269,7 +270,7 @@ class Tracking(SpanProcessor):
         if record.inside[0] is not before:
             inside = context.set_value(_context.CALL, span, before)
             if not is_http_instrumentation_enabled():
-                inside = context.set_value(_context.BELOW, True, inside)
+                inside = context.set_value(_context.BELOW, record.outermost, inside)
             record.inside = before, inside
         return record.inside[1]
 
@@ -308,6 +309,8 @@ class Tracking(SpanProcessor):
 
     def forget(self) -> None:
         """Drop what the parent process had under way; in a forked child."""
+        for record in self._open.values():
+            record.ended = True
         self._open.clear()
         self._ancestry.forget()
 
