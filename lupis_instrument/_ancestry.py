@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _MOST_OPEN = 20_000
 """Spans that the program never ends must not be kept for ever."""
+_MOST_TOLD = 1024
+"""Ids of responses whose tokens another span has told, the latest."""
 _MOST_STEPS = 16
 """How many spans up an LLM library's is looked for."""
 _PATIENCE = 10.0
@@ -87,14 +89,32 @@ class Ancestry:
     def forget(self) -> None:
         """Drop what is under way; in a forked child it is the parent's."""
         self._open: dict[int, Node] = {}
+        self._told: dict[str, None] = {}
         self._waited_for: deque[tuple[float, Node]] = deque()
 
     def begin(self, span: trace.Span, parent_context: Context | None) -> Node:
         """Take note of a span that begins."""
         node = self.begin_call(span, parent_context)
-        if is_llm(getattr(span, "attributes", None) or {}):
+        attributes = getattr(span, "attributes", None) or {}
+        if is_llm(attributes):
             self._latest.set(ref(node))
+            response = attributes.get(_names.GEN_AI_RESPONSE_ID)
+            if isinstance(response, str) and node.says(_names.LLM_SPAN_TOKENS):
+                self._note_told(response)
         return node
+
+    def _note_told(self, response: str) -> None:
+        """Keep the id of a response that a span tells the tokens of from its start.
+
+        Some instrumentors make such a span when a stream is over, as Logfire's.
+        """
+        if len(self._told) >= _MOST_TOLD:
+            self._told.pop(next(iter(self._told)), None)
+        self._told[response] = None
+
+    def has_told(self, response: str | None) -> bool:
+        """Tell whether a span was made lately to tell the tokens of a response."""
+        return response in self._told
 
     def begin_call(self, span: trace.Span, parent_context: Context | None) -> Node:
         """Take note of one that begins as that of an HTTP call."""

@@ -113,6 +113,7 @@ class Runtime:
             self.resource,
             _parts.own_prices(config),
             self._conversations.get(),
+            has_told=self.tracking.ancestry.has_told,
         )
 
     def _make_conversations(self) -> Conversations:

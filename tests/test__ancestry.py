@@ -199,3 +199,11 @@ class TestBesideTheCall:
         package = pytest.importorskip("opentelemetry.semconv_ai")
         key = package.SUPPRESS_LANGUAGE_MODEL_INSTRUMENTATION_KEY
         assert "suppress_language_model_instrumentation" == key
+
+
+def test_answers_that_were_told_of_are_not_kept_for_ever(family):
+    """The latest are."""
+    for number in range(1100):
+        family.begin(gen_ai__response__id=f"r{number}", gen_ai__usage__input_tokens=1)
+    told = [number for number in range(1100) if family.ancestry.has_told(f"r{number}")]
+    assert [*range(76, 1100)] == told

@@ -66,12 +66,18 @@ def _name(stage: Stage) -> str:
     return getattr(stage, "__name__", type(stage).__name__.lower())
 
 
+def _never(_response: str | None) -> bool:
+    return False
+
+
 def build(
     config: LupisConfig,
     redactor: Redactor | None,
     resource: Resource,
     own_prices: OwnPrices | None = None,
     conversations: Conversations | None = None,
+    *,
+    has_told: Callable[[str | None], bool] = _never,
 ) -> Pipeline:
     """Return the pipeline that `config` asks for.
 
@@ -81,13 +87,14 @@ def build(
         resource: what all spans carry.
         own_prices: the user's.
         conversations: those seen so far; outlive the pipeline.
+        has_told: see `CountOnce`.
     """
     from lupis_instrument._pipeline.chat_id import chat_id
-    from lupis_instrument._pipeline.dedup import count_once, dedup
+    from lupis_instrument._pipeline.dedup import CountOnce, dedup
     from lupis_instrument._pipeline.enrich import Enrich
     from lupis_instrument._pipeline.redact import Redact, read_limits
 
-    stages: list[Stage] = [dedup, chat_id, Enrich(config, own_prices), count_once]
+    stages: list[Stage] = [dedup, chat_id, Enrich(config, own_prices), CountOnce(has_told)]
     if config.auto_chat_id and conversations is not None:
         from lupis_instrument._pipeline.derive import Derive
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from lupis_instrument import _names
 
 if TYPE_CHECKING:
+    from typing import Callable
+
     from lupis_instrument._pipeline.draft import Draft
 
 _COSTS = (
@@ -26,22 +28,30 @@ def dedup(draft: Draft) -> Draft | None:
     return None if record.outer is not None or record.excluded else draft
 
 
-def count_once(draft: Draft) -> Draft:
-    """Leave tokens and cost to the span of an LLM library's instrumentor where it has them."""
-    above = draft.record.llm
-    if above is None:
+class CountOnce:
+    """Leaves tokens and cost to the span of an LLM library's instrumentor where it has them."""
+
+    def __init__(self, has_told: Callable[[str | None], bool]) -> None:
+        """Ask `has_told` whether a span was made afterwards to tell the tokens of a response."""
+        self._has_told = has_told
+
+    def __call__(self, draft: Draft) -> Draft:
+        """Say which of the two has them, and keep those that the other has by other names."""
+        above = draft.record.llm
+        if above is None:
+            return draft
+        attributes = draft.attributes
+        counted = _names.LUPIS_USAGE_SOURCE in attributes
+        response = attributes.get(_names.GEN_AI_RESPONSE_ID)
+        repeated = above.says(_names.LLM_SPAN_TOKENS) or self._has_told(response)
+        if counted:
+            attributes[_names.LUPIS_DEDUP] = "parent" if repeated else "self"
+        if counted and repeated:
+            attributes.pop(_names.GEN_AI_USAGE_CACHE_CREATION, None)
+            for name, repeated_name in _names.REPEATED.items():
+                if name in attributes:
+                    attributes[repeated_name] = attributes.pop(name)
+        if above.says(_names.LLM_SPAN_COSTS):
+            for name in _COSTS:
+                attributes.pop(name, None)
         return draft
-    attributes = draft.attributes
-    counted = _names.LUPIS_USAGE_SOURCE in attributes
-    repeated = above.says(_names.LLM_SPAN_TOKENS)
-    if counted:
-        attributes[_names.LUPIS_DEDUP] = "parent" if repeated else "self"
-    if counted and repeated:
-        attributes.pop(_names.GEN_AI_USAGE_CACHE_CREATION, None)
-        for name, repeated_name in _names.REPEATED.items():
-            if name in attributes:
-                attributes[repeated_name] = attributes.pop(name)
-    if above.says(_names.LLM_SPAN_COSTS):
-        for name in _COSTS:
-            attributes.pop(name, None)
-    return draft

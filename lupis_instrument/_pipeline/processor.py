@@ -137,6 +137,7 @@ class Tracking(SpanProcessor):
     """Keeps a record of each span under way and hands it to the worker when the span ends.
 
     Attributes:
+        ancestry: knows the spans around the calls.
         before_call: called when the span of an HTTP call has started, before anything is sent.
     """
 
@@ -148,7 +149,7 @@ class Tracking(SpanProcessor):
             ancestry: knows the spans of the program's own providers too.
         """
         self._put = put
-        self._ancestry = ancestry or Ancestry()
+        self.ancestry = ancestry or Ancestry()
         self._open: dict[int, Record] = {}
         self.before_call: Callable[[], None] = _nothing
         self.configure({}, ())
@@ -170,7 +171,7 @@ class Tracking(SpanProcessor):
     def _start(self, span: Span, parent_context: Context | None) -> None:
         record = Record(span, _context.current(), self._hand_on)
         url = record.url = _http_url(span)
-        begin = self._ancestry.begin if url is None else self._ancestry.begin_call
+        begin = self.ancestry.begin if url is None else self.ancestry.begin_call
         record.node = guarded("noting a span", begin, span, parent_context)
         record.excluded = not span.get_span_context().trace_flags.sampled
         if url is not None:
@@ -189,9 +190,9 @@ class Tracking(SpanProcessor):
 
     def _place(self, node: Node, span: Span, url: str, parent_context: Context | None) -> None:
         """Find the LLM library's span that a call of it belongs to, where it isn't current."""
-        llm = guarded("finding an LLM library's span", self._ancestry.beside, node, parent_context)
+        llm = guarded("finding an LLM library's span", self.ancestry.beside, node, parent_context)
         if llm is not None and self._is_llm_call(span, url):
-            self._ancestry.place(node, llm)
+            self.ancestry.place(node, llm)
 
     def _is_llm_call(self, span: Span, url: str) -> bool:
         attributes, place = span.attributes or {}, locate(url)
@@ -223,7 +224,7 @@ class Tracking(SpanProcessor):
         if record.llm is None or record.llm.ended:
             self._put(record)
         else:
-            self._ancestry.wait(record.llm, partial(self._put, record))
+            self.ancestry.wait(record.llm, partial(self._put, record))
 
     def record_of(self, span: trace.Span) -> Record | None:
         """Return the record of `span` while it is under way, if it is ours."""
@@ -285,7 +286,7 @@ class Tracking(SpanProcessor):
             held = record.ended
             record.readable = span
             record.ended = True
-            guarded("noting a span's end", self._ancestry.end, span)
+            guarded("noting a span's end", self.ancestry.end, span)
             if not held:
                 self._hand_on(record)
         except Exception as fault:
@@ -305,14 +306,14 @@ class Tracking(SpanProcessor):
 
     def release(self) -> None:
         """Have no span wait for one around it any more."""
-        self._ancestry.release()
+        self.ancestry.release()
 
     def forget(self) -> None:
         """Drop what the parent process had under way; in a forked child."""
         for record in self._open.values():
             record.ended = True
         self._open.clear()
-        self._ancestry.forget()
+        self.ancestry.forget()
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:  # noqa: ARG002 - the SDK's
         """Nothing waits here."""

@@ -109,7 +109,7 @@ def unsampled():
 
 
 @pytest.fixture
-def pipeline():
+def pipeline(tracked):
     """Makes the pipeline of these settings."""
 
     def make(redactor=None, conversations=None, **settings):
@@ -119,6 +119,7 @@ def pipeline():
             redactor or Redactor(),
             Resource({"service.name": "s"}),
             conversations=conversations,
+            has_told=tracked.tracking.ancestry.has_told,
         )
 
     return make

@@ -12,7 +12,7 @@ TOKENS = {"gen_ai.usage.input_tokens": 12, "gen_ai.usage.output_tokens": 3}
 def nested(tracked, export):
     """Makes a call below the span of an LLM library, which says so much when it ends."""
 
-    def make(says, *, answered=True, ends=True):
+    def make(says, *, answered=True, ends=True, afterwards=None):
         outer = tracked.tracer.start_span("openai.chat", attributes={"gen_ai.system": "openai"})
         span = tracked.start(parent=outer)
         tracked.answer(span, body=json.dumps({"model": "m"}).encode() if not answered else None)
@@ -23,6 +23,8 @@ def nested(tracked, export):
             outer.end()
         else:
             tracked.tracking.release()
+        if afterwards is not None:
+            tracked.tracer.start_span("stream", attributes=afterwards).end()
         spans = {each.name: each for each in export()}
         return waiting, spans["chat gpt-4o"].attributes
 
@@ -38,6 +40,26 @@ def _answer(tracked):
         return original(span, body=body if body is not None else usual, **more)
 
     tracked.answer = answer
+
+
+def test_tokens_are_left_to_a_span_that_is_made_afterwards(nested):
+    """As Logfire does when a stream is over; the answer's id tells whose they are."""
+    later = {"gen_ai.response.id": "chatcmpl-1", **TOKENS}
+    assert "parent" == nested({}, afterwards=later)[1]["lupis.dedup"]
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        {"gen_ai.response.id": "chatcmpl-2", **TOKENS},
+        {"gen_ai.response.id": "chatcmpl-1", "gen_ai.system": "openai"},
+        {"gen_ai.response.id": "chatcmpl-1", "gen_ai.operation.name": "invoke_agent", **TOKENS},
+        TOKENS,
+    ],
+)
+def test_another_span_that_is_made_afterwards_is_not_of_this_answer(nested, later):
+    """It tells of another, or no tokens, or of a whole agent's."""
+    assert "self" == nested({}, afterwards=later)[1]["lupis.dedup"]
 
 
 def test_the_call_waits_for_the_span_around_it(nested):
@@ -92,10 +114,10 @@ def test_a_span_that_is_not_sampled_has_nothing(tracked, unsampled, export):
     outer = unsampled.tracer.start_span(
         "openai.chat", kind=trace.SpanKind.CLIENT, attributes={"gen_ai.system": "openai", **TOKENS}
     )
-    tracked.tracking._ancestry.begin(outer, None)
+    tracked.tracking.ancestry.begin(outer, None)
     span = tracked.start(parent=outer)
     tracked.answer(span)
     span.end()
-    tracked.tracking._ancestry.end(outer)
+    tracked.tracking.ancestry.end(outer)
     (ours,) = export()
     assert "self" == ours.attributes["lupis.dedup"]
