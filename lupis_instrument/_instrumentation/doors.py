@@ -10,6 +10,7 @@ which has those below it keep quiet; behind the door that does not count.
 from __future__ import annotations
 
 import functools
+import sys
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Callable, ContextManager, Iterator, Sequence
@@ -17,6 +18,8 @@ from typing import TYPE_CHECKING, Any, Callable, ContextManager, Iterator, Seque
 from lupis_instrument._diagnostics import describe, report_fault, warn
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from opentelemetry.context import Context
 
     from lupis_instrument._instrumentation.gate import Gate
@@ -63,12 +66,15 @@ class Passage:
     request that was not prepared. What counts is what the client's function did.
     """
 
-    __slots__ = ("_context", "_door", "_error", "_outer", "_result", "_tripped", "reached")
+    __slots__ = (
+        "_caller", "_context", "_door", "_error", "_outer", "_result", "_tripped", "reached",
+    )  # fmt: skip
 
     def __init__(self, door: Door, context: Context | None) -> None:
         self._door = door
         self._context = context
         self._outer: Passage | None = None
+        self._caller: FrameType | None = None
         self._error: BaseException | None = None
         self._result: Any = None
         self._tripped = ""
@@ -81,6 +87,7 @@ class Passage:
         if passage is None or passage._door is not door or passage.reached:
             return None
         passage.reached = True
+        passage._caller = sys._getframe(2)
         return passage
 
     def __enter__(self) -> None:
@@ -89,14 +96,32 @@ class Passage:
 
     def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> bool:
         _passing.set(self._outer)  # not reset: nobody knows in which context a coroutine ends
+        if error is None:
+            self._leave_nothing()
         if error is None or error is self._error or not isinstance(error, Exception):
-            self._error = self._result = None  # a frame of its traceback has us: no cycles
+            # A frame of its traceback has us: no cycles.
+            self._error = self._result = self._caller = None
             return False
         if self.reached:
             report_fault(_RECORDING, error)
         else:  # without the fault itself, which has us
             self._tripped = describe(_RECORDING, error)
         return True
+
+    def _leave_nothing(self) -> None:
+        """Have the frames of the instrumentor, which are over, keep no response alive.
+
+        An error that the client has dealt with keeps the frame it was raised in, and that one all
+        frames around it, until the garbage is collected; but for us the response would be closed
+        when the program lets go of it.
+        """
+        frame, self._caller = self._caller, None
+        try:
+            while frame is not None:
+                frame.clear()
+                frame = frame.f_back
+        except RuntimeError:
+            pass  # it still runs, and is ours
 
     def apart(self) -> ContextManager[None]:
         """Return a context manager inside which the client's function is called."""

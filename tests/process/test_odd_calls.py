@@ -171,6 +171,40 @@ def traced(get):
     return Case(WAYS + TRACED + get + ways)
 
 
+LET_GO = """
+import gc, socket, threading, weakref
+import urllib3
+from calls import call
+
+call("a")
+server = socket.create_server(("127.0.0.1", 0))
+
+def serve():
+    for version in (b"0.5", b"1.1"):
+        connection = server.accept()[0]
+        connection.recv(65536)
+        connection.sendall(b"HTTP/" + version + b" 200 OK\\r\\n\\r\\n")
+        connection.close()
+
+threading.Thread(target=serve, daemon=True).start()
+made = []
+connect = urllib3.connection.HTTPConnection._new_conn
+
+def note(self):
+    made.append(connect(self))
+    return made[-1]
+
+urllib3.connection.HTTPConnection._new_conn = note
+gc.disable()
+with urllib3.HTTPConnectionPool("127.0.0.1", server.getsockname()[1]) as pool:
+    retries = urllib3.Retry(read=1)
+    pool.urlopen("GET", "/", preload_content=False, retries=retries)
+made = [weakref.ref(each) for each in made]
+print([each() is None or each().fileno() == -1 for each in made])
+"""
+"""A response to a second attempt is dropped; the first attempt's error keeps frames alive."""
+
+
 CASES = {
     "requests: a request that was not prepared": Case(
         "import requests\nfrom calls import call\ncall('a')\n"
@@ -188,6 +222,7 @@ CASES = {
         if find_spec(client.partition(",")[0])
     },
     "another's instrumentor below": traced(BELOW),
+    "a response that is let go of after a retry": Case(LET_GO, "a"),
 }
 
 
