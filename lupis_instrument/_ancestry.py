@@ -125,6 +125,11 @@ class Ancestry:
         self._open[span.get_span_context().span_id] = node
         return node
 
+    def original(self, span: Any) -> Any:
+        """Return the span under way that has the ids of `span`, which may stand in for it."""
+        node = self._open.get(span.get_span_context().span_id)
+        return span if node is None else node.span
+
     def beside(self, node: Node, parent_context: Context | None) -> Node | None:
         """Return the LLM library's span which that of `node`, an LLM call's, would lie below.
 

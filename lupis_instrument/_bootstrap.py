@@ -24,7 +24,7 @@ from lupis_instrument._instrumentation.registry import CLIENTS, SERVERS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
-    from typing import Mapping
+    from typing import Any, Mapping
 
     from lupis_instrument._instrumentation.gate import Calls
     from lupis_instrument._instrumentation.import_hook import Callback
@@ -190,6 +190,7 @@ def _attach(client: Client, module: ModuleType) -> None:
     guarded("watching for the end", _ending.watch_signals, finish)
     if _State.calls is None:
         _State.calls = Calls()
+        _State.calls.original = _find_original
     calls = _State.calls
 
     def activate() -> bool:
@@ -201,6 +202,10 @@ def _attach(client: Client, module: ModuleType) -> None:
 
     gate = Gate(lambda: _loading.alone(activate), calls)
     import_module(client.adapter).attach(module, gate)
+
+
+def _find_original(span: Any) -> Any:
+    return span if _State.providers is None else _State.providers.ancestry.original(span)
 
 
 def _prepare_to_serve(_module: ModuleType) -> None:

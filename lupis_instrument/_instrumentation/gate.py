@@ -6,11 +6,11 @@ import os
 import sys
 from contextlib import nullcontext
 from threading import RLock
-from typing import TYPE_CHECKING, Callable, ContextManager
+from typing import TYPE_CHECKING, Any, Callable, ContextManager
 
 from lupis_instrument._context import BELOW, attached
 from lupis_instrument._diagnostics import guarded, report_fault
-from lupis_instrument._instrumentation.suppression import ALL, OUTER, lifted, objector
+from lupis_instrument._instrumentation.suppression import ALL, OUTER, itself, lifted, objector
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -23,17 +23,19 @@ class Calls:
     """The calls being made in this process, as far as they are recorded.
 
     Attributes:
+        original: returns the span under way that another stands in for, or that one itself.
         current: returns the exchange of the call being made, or None where it is not recorded.
         underway: tells whether a span of ours stands for the call being made.
         apart: returns the context for what a client does for the call whose span is current,
             where the program has made it in that which it is given; None if there is no such span.
     """
 
-    __slots__ = ("apart", "current", "underway")
+    __slots__ = ("apart", "current", "original", "underway")
 
     def __init__(self) -> None:
         self.apart: Callable[[Context], Context | None] = _nowhere
         self.current: Callable[[], Exchange | None] = _nothing
+        self.original: Callable[[Any], Any] = itself
         self.underway: Callable[[], bool] = _never
 
 
@@ -74,15 +76,18 @@ class Gate:
             said is to be lifted.
         """
         try:
-            who = objector()
-            if who == ALL or (who == OUTER and self._calls.underway()):
-                return False
-            if self.dormant:
+            who = self._objector()
+            if who != ALL and self.dormant:
                 guarded("switching on an instrumentation", self._open)
+                who = self._objector()  # what is loaded now knows the words by which it is said
             return who == OUTER
         except Exception as fault:
             report_fault("finding who records a call", fault)
             return False
+
+    def _objector(self) -> int:
+        who = objector(self._calls.original)
+        return ALL if who == OUTER and self._calls.underway() else who
 
     def _open(self) -> None:
         with self._lock:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from functools import lru_cache
-from typing import TYPE_CHECKING, Callable, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 from lupis_instrument._context import LLM_ONLY
 
@@ -24,8 +24,18 @@ NOBODY, OUTER, ALL = range(3)
 _UTILS = "opentelemetry.instrumentation.utils"
 
 
-def objector() -> int:
-    """Tell who wants no span here: NOBODY, OUTER or ALL; asked several times a call."""
+def itself(span: Any) -> Any:
+    """Return the span given."""
+    return span
+
+
+def objector(original: Callable[[Any], Any] = itself) -> int:
+    """Tell who wants no span here: NOBODY, OUTER or ALL; asked several times a call.
+
+    Args:
+        original: see `Calls.original`. Where a library makes spans of its own below one that has
+            them suppressed (anthropic's does), those stand in for it, and say nothing.
+    """
     if _UTILS not in sys.modules:
         return NOBODY
     try:
@@ -36,16 +46,16 @@ def objector() -> int:
     if words.all.isdisjoint(here):
         return NOBODY
     if any(here.get(word) for word in words.unconditional):
-        return OUTER if _in_llm_span() else ALL
+        return OUTER if _in_llm_span(original) else ALL
     return OUTER if any(here.get(word) for word in words.http) else NOBODY
 
 
-def _in_llm_span() -> bool:
+def _in_llm_span(original: Callable[[Any], Any]) -> bool:
     from opentelemetry.trace import get_current_span
 
     from lupis_instrument._ancestry import is_llm
 
-    return is_llm(getattr(get_current_span(), "attributes", None) or {})
+    return is_llm(getattr(original(get_current_span()), "attributes", None) or {})
 
 
 def lifted() -> ContextManager[None]:

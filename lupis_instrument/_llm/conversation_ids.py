@@ -39,7 +39,6 @@ _CHAINED: tuple[Path, ...] = (
 _WORDED: tuple[Path, ...] = (
     ("conversation_id",),  # Cohere v1
     ("session_id",),  # OpenRouter
-    ("prompt_cache_key",),  # OpenAI
 )
 _MOST_TEXT = 256
 

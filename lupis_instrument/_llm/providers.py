@@ -29,7 +29,7 @@ _LLM_HOSTS = {
     "deepseek": "api.deepseek.com",
     "x_ai": "api.x.ai .api.x.ai",
     "perplexity": "api.perplexity.ai",
-    "together": "api.together.xyz api.together.ai",
+    "together": "api.together.xyz api.together.ai api-inference.together.ai",
     "fireworks": "api.fireworks.ai",
     "cerebras": "api.cerebras.ai",
     "moonshot": "api.moonshot.ai api.moonshot.cn",

@@ -1,7 +1,8 @@
 """Sends trace headers to the hosts that `LUPIS_PROPAGATE_TO` names, and to no other.
 
 Upstream's instrumentors ask the global propagator to add headers to each request they make a
-span for. Ours stands in front of the one that is set: for spans of ours it looks where they go.
+span for. The one that is set stays; ours has its place on it: for spans of ours it looks where they
+go.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class SelectivePropagator(TextMapPropagator):
     ) -> None:
         """Hand on to `inner` what may go to the `allowed` hosts."""
         self._inner = inner
+        self._inject = inner.inject
         self._tracking = tracking
         self._allowed = allowed
         self._told: deque[str] = deque(maxlen=_MOST_TOLD)
@@ -61,7 +63,7 @@ class SelectivePropagator(TextMapPropagator):
             return
         if wanted is not None:
             kept = guarded("keeping trace headers", self._keep_theirs, carrier, wanted)
-            self._inner.inject(carrier, kept or wanted, setter)
+            self._inject(carrier, kept or wanted, setter)
 
     def _keep_theirs(self, carrier: Any, here: Context) -> Context | None:
         """Return what keeps the headers of the program's own instrumentor further out, if any.
@@ -130,9 +132,15 @@ def install(tracking: Tracking, allowed: Callable[[], Sequence[str]]) -> None:
     """
 
     def stand_in_front() -> None:
-        there = propagate.get_global_textmap()
-        if not isinstance(there, SelectivePropagator):
-            propagate.set_global_textmap(SelectivePropagator(there, tracking, allowed))
+        there: Any = propagate.get_global_textmap()
+        if isinstance(getattr(there.inject, "__self__", None), SelectivePropagator):
+            return
+        ours = SelectivePropagator(there, tracking, allowed)
+        try:
+            # On the object: which one it is, and of which class, programs look at (Logfire's does).
+            there.inject = ours.inject
+        except (AttributeError, TypeError):  # it has no room for that
+            propagate.set_global_textmap(ours)
 
     tracking.before_call = stand_in_front
     stand_in_front()

@@ -17,6 +17,7 @@ from opentelemetry.context import attach
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
+from lupis_instrument import _names
 from lupis_instrument._context import leave
 from lupis_instrument._diagnostics import guarded
 from lupis_instrument._pipeline.sampling import Noting
@@ -127,11 +128,21 @@ class Current(ContextDecorator):
 
     def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
         leave(self._token)
-        span, options = self._span, self._options
+        span: Any = self._span
+        options = self._options
         if isinstance(error, Exception) and span.is_recording():
             if options["record_exception"]:
                 span.record_exception(error)
             if options["set_status"]:
                 span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
+        elif _gave_up(error) and span.kind is SpanKind.CLIENT:
+            # Upstream's instrumentors tell of exceptions; a call that is cancelled failed as well.
+            span.set_attribute(_names.ERROR_TYPE, type(error).__qualname__)
+            span.set_status(Status(StatusCode.ERROR, type(error).__qualname__))
         if options["end"]:
             span.end()
+
+
+def _gave_up(error: BaseException | None) -> bool:
+    """Tell whether a task was cancelled, or the program interrupted."""
+    return error is not None and not isinstance(error, (Exception, GeneratorExit))

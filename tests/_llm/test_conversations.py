@@ -465,7 +465,10 @@ def test_an_id_that_comes_late_does_not_split_a_conversation(process):
 
 @pytest.mark.parametrize(
     ("url", "word"),
-    [(CHAT, "prompt_cache_key"), ("https://api.cohere.com/v1/chat", "conversation_id")],
+    [
+        ("https://openrouter.ai/api/v1/chat/completions", "session_id"),
+        ("https://api.cohere.com/v1/chat", "conversation_id"),
+    ],
 )
 def test_what_the_caller_words_does_not_leave_as_it_is(url, word):
     """It may be a name or an address; calls that share it share an id."""
@@ -473,6 +476,14 @@ def test_what_the_caller_words_does_not_leave_as_it_is(url, word):
     first, second = (Process().name(each, url) for each in asked)
     assert ("api", first) == (first.source, second)
     assert "ann" not in first.chat_id
+
+
+def test_a_cache_that_conversations_share_does_not_make_them_one():
+    """OpenAI's key of a prompt's cache is one for an application, or for a user of it."""
+    asked = [{"messages": chat("s", text), "prompt_cache_key": "my-app"} for text in "ab"]
+    first, second = (Process().name(each, CHAT) for each in asked)
+    assert first != second
+    assert "derived" == first.source
 
 
 # faults

@@ -137,8 +137,9 @@ def test_headers_of_the_programs_own_are_left_to_it(tracked):
 
 @pytest.fixture
 def global_textmap():
-    """Puts the global propagator back in the end."""
+    """Puts another in the place of the global propagator, and that back in the end."""
     before = propagate.get_global_textmap()
+    propagate.set_global_textmap(CompositePropagator([INNER]))
     yield
     propagate.set_global_textmap(before)
 
@@ -151,6 +152,46 @@ def test_a_propagator_that_the_program_sets_later_is_guarded_too(nested, tracked
     later = [propagate.get_global_textmap()] if nested else []
     theirs = CompositePropagator([*later, INNER])
     propagate.set_global_textmap(theirs)
+    found = []
+    for url in (PUBLIC, PRIVATE):
+        carrier = {}
+        with trace.use_span(tracked.start(url)):
+            propagate.inject(carrier)
+        found.append(set(carrier))
+    assert [set(), {"traceparent"}] == found
+
+
+@pytest.mark.usefixtures("global_textmap")
+def test_the_propagator_that_is_set_stays(tracked):
+    """Programs look at which one it is, and of which class; what they extract is its own matter."""
+    theirs = propagate.get_global_textmap()
+    for _ in range(2):
+        install(tracked.tracking, lambda: ("private",))
+    assert theirs is propagate.get_global_textmap()
+    assert theirs.extract.__func__ is CompositePropagator.extract
+    carrier = {}
+    with trace.use_span(tracked.start(PUBLIC)):
+        propagate.inject(carrier)
+    assert {} == carrier
+
+
+class Narrow(CompositePropagator):
+    """A propagator whose objects take no other attribute."""
+
+    __slots__ = ()
+
+    def __setattr__(self, name, value):
+        raise AttributeError(name)
+
+
+@pytest.mark.usefixtures("global_textmap")
+def test_a_propagator_that_takes_nothing_on_is_replaced(tracked):
+    """Nobody else is told all the same."""
+    narrow = Narrow.__new__(Narrow)
+    object.__setattr__(narrow, "_propagators", [INNER])
+    propagate.set_global_textmap(narrow)
+    for _ in range(2):
+        install(tracked.tracking, lambda: ("private",))
     found = []
     for url in (PUBLIC, PRIVATE):
         carrier = {}

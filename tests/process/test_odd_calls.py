@@ -204,6 +204,19 @@ print([each() is None or each().fileno() == -1 for each in made])
 """
 """A response to a second attempt is dropped; the first attempt's error keeps frames alive."""
 
+SUPPRESSED = """
+from opentelemetry.context import attach, set_value
+from calls import call
+
+with tracer.start_as_current_span("chat", attributes={"gen_ai.system": "x"}) as span:
+    attach(set_value("suppress_instrumentation", True))
+    MADE
+    call("a")
+"""
+"""An LLM library's instrumentor that has those below it keep quiet by the context's key alone."""
+STANDING_IN = "attach(trace.set_span_in_context(trace.NonRecordingSpan(span.get_span_context())))"
+"""What a tracer makes of a span of the library's own there."""
+
 
 CASES = {
     "requests: a request that was not prepared": Case(
@@ -222,6 +235,8 @@ CASES = {
         if find_spec(client.partition(",")[0])
     },
     "another's instrumentor below": traced(BELOW),
+    "below a span that suppresses": Case(TRACED + SUPPRESSED.replace("MADE", "pass"), "a"),
+    "below one that stands in for it": Case(TRACED + SUPPRESSED.replace("MADE", STANDING_IN), "a"),
     "a response that is let go of after a retry": Case(LET_GO, "a"),
 }
 
