@@ -133,6 +133,7 @@ class Exchange:
         "_hold",
         "_hosts",
         "_resends",
+        "_sent",
         "_settle",
         "attempts",
         "body",
@@ -184,6 +185,7 @@ class Exchange:
         self.head: bytes | None = None
         self.request_headers: Headers = []
         self.request_body: list[bytes] = []
+        self._sent = 0
         self.status: int | None = None
         self.response_headers: Headers = []
         self.version: str | None = None
@@ -230,8 +232,9 @@ class Exchange:
         if (
             self.endpoint is not None
             and isinstance(data, (bytes, bytearray))
-            and sum(map(len, self.request_body)) < MOST_REQUEST_BYTES
+            and self._sent < MOST_REQUEST_BYTES
         ):
+            self._sent += len(data)
             self.request_body.append(bytes(data))
 
     def response(

@@ -45,15 +45,19 @@ def instrument(provider: Any, gate: Gate) -> None:
 def _attach_sync(module: ModuleType, gate: Gate) -> None:
     transport = module.HTTPTransport
     original = transport.handle_request
-    tapped = _sync_stream(module)
+    upload, tapped = _sync_upload(module), _sync_stream(module)
 
     @functools.wraps(original)
     def handle_request(self: Any, *args: Any, **kwargs: Any) -> Any:
         exchange = gate.exchange()
         if exchange is None:
             return original(self, *args, **kwargs)
-        guarded("reading an httpx request", _request, module, exchange, args, kwargs)
-        response = original(self, *args, **kwargs)
+        sent = guarded("reading an httpx request", _request, module, exchange, args, kwargs, upload)
+        try:
+            response = original(self, *args, **kwargs)
+        finally:
+            if sent is not None:
+                sent.leave()
         guarded("watching an httpx response", _response, exchange, response, tapped)
         return response
 
@@ -63,33 +67,96 @@ def _attach_sync(module: ModuleType, gate: Gate) -> None:
 def _attach_async(module: ModuleType, gate: Gate) -> None:
     transport = module.AsyncHTTPTransport
     original = transport.handle_async_request
-    tapped = _async_stream(module)
+    upload, tapped = _async_upload(module), _async_stream(module)
 
     @functools.wraps(original)
     async def handle_async_request(self: Any, *args: Any, **kwargs: Any) -> Any:
         exchange = gate.exchange()
         if exchange is None:
             return await original(self, *args, **kwargs)
-        guarded("reading an httpx request", _request, module, exchange, args, kwargs)
-        response = await original(self, *args, **kwargs)
+        sent = guarded("reading an httpx request", _request, module, exchange, args, kwargs, upload)
+        try:
+            response = await original(self, *args, **kwargs)
+        finally:
+            if sent is not None:
+                sent.leave()
         guarded("watching an httpx response", _response, exchange, response, tapped)
         return response
 
     hang_async(gate, transport, "handle_async_request", handle_async_request)
 
 
-def _request(module: Any, exchange: Exchange, args: Any, kwargs: Any) -> None:
+def _request(module: Any, exchange: Exchange, args: Any, kwargs: Any, upload: Any) -> Any:
+    """Read a request; returns what watches its body if that is made while it is sent."""
     request = args[0] if args else kwargs["request"]
     exchange.request(request.method, str(request.url))
     exchange.request_headers = request.headers.multi_items()
-    if exchange.endpoint is not None:
-        try:
-            exchange.sent(request.content)
-        except module.RequestNotRead:
-            # An upload made while it is sent, which reading it here would use up; or the bytes of
-            # a request that was redirected.
-            if isinstance(request.stream, module.ByteStream):
-                exchange.sent(b"".join(request.stream))
+    if exchange.endpoint is None:
+        return None
+    try:
+        exchange.sent(request.content)
+    except module.RequestNotRead:  # reading it here might use it up
+        # It is from bytes if the request was redirected.
+        if not isinstance(request.stream, module.ByteStream):
+            return upload(request, exchange)
+        exchange.sent(b"".join(request.stream))
+    return None
+
+
+def _sync_upload(module: Any) -> Any:
+    class TappedUpload(module.SyncByteStream):  # type: ignore[misc]
+        """A request's stream that shows its bytes to us as the transport sends them."""
+
+        def __init__(self, request: Any, exchange: Exchange) -> None:
+            self._request = request
+            self._stream = request.stream
+            self._exchange = exchange
+            request.stream = self
+
+        def __iter__(self) -> Iterator[bytes]:
+            for chunk in self._stream:
+                guarded("reading an httpx request", self._exchange.sent, chunk)
+                yield chunk
+
+        def leave(self) -> None:
+            """Give the request its own stream back."""
+            self._request.stream = self._stream
+
+        def close(self) -> None:
+            self._stream.close()
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._stream, name)
+
+    return TappedUpload
+
+
+def _async_upload(module: Any) -> Any:
+    class TappedUpload(module.AsyncByteStream):  # type: ignore[misc]
+        """A request's stream that shows its bytes to us as the transport sends them."""
+
+        def __init__(self, request: Any, exchange: Exchange) -> None:
+            self._request = request
+            self._stream = request.stream
+            self._exchange = exchange
+            request.stream = self
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            async for chunk in self._stream:
+                guarded("reading an httpx request", self._exchange.sent, chunk)
+                yield chunk
+
+        def leave(self) -> None:
+            """Give the request its own stream back."""
+            self._request.stream = self._stream
+
+        async def aclose(self) -> None:
+            await self._stream.aclose()
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._stream, name)
+
+    return TappedUpload
 
 
 def _response(exchange: Exchange, response: Any, tapped: Any) -> None:

@@ -74,10 +74,49 @@ def test_a_redirected_requests_body_is_seen(client, watched, server):
     assert (2, [b"{}"]) == (watched.exchange.attempts, watched.exchange.request_body)
 
 
-def test_an_upload_is_sent_once(client, watched, server):
-    """Reading it here would use it up."""
+def test_an_upload_is_seen_as_it_is_sent(client, watched, server):
+    """Once: reading it before would use it up."""
     client.post(server.url + PATH, content=iter([b"{", b"}"]))
-    assert ([], b"{}") == (watched.exchange.request_body, server.seen[0][3])
+    assert ([b"{", b"}"], b"{}") == (watched.exchange.request_body, server.seen[0][3])
+
+
+def test_a_form_with_a_file_is_seen(client, watched, server):
+    """The model of a transcription stands in it; the request keeps its own stream."""
+    form = {"data": {"model": "whisper-1"}, "files": {"file": b"RIFF" * 9}}
+    request = client.build_request("POST", server.url + PATH, **form)
+    stream = request.stream
+    client.send(request)
+    body = b"".join(watched.exchange.request_body)
+    assert b"whisper-1" in body
+    assert (body, stream) == (server.seen[0][3], request.stream)
+
+
+def test_an_upload_that_breaks_is_the_programs(client, watched, server):
+    """Its error is what the program finds."""
+
+    def pieces():
+        yield b"{"
+        raise KeyError("theirs")
+
+    with pytest.raises(KeyError):
+        client.post(server.url + PATH, content=pieces())
+    assert [b"{"] == watched.exchange.request_body
+
+
+def test_an_asynchronous_upload_is_seen(httpx, watched, server):
+    """The same way."""
+
+    async def pieces():
+        yield b"{"
+        yield b"}"
+
+    async def upload():
+        attach(httpx, watched.gate)
+        async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport()) as client:
+            await client.post(server.url + PATH, content=pieces())
+
+    asyncio.run(upload())
+    assert ([b"{", b"}"], b"{}") == (watched.exchange.request_body, server.seen[0][3])
 
 
 def test_a_response_of_another_host_is_left_alone(httpx, client, watched, server):

@@ -8,6 +8,7 @@ from opentelemetry import context, trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from opentelemetry.trace import SpanKind
 
 from lupis_instrument._pipeline.processor import Tracking
 from lupis_instrument._pipeline.provider import Provider
@@ -112,3 +113,29 @@ def test_what_another_service_has_dropped_stays_dropped(made):
     around = trace.set_span_in_context(trace.NonRecordingSpan(remote))
     span = made.tracer.start_span("work", context=around)
     assert not span.get_span_context().trace_flags.sampled
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError, KeyboardInterrupt, SystemExit])
+def test_a_call_that_is_given_up_has_failed(made, error):
+    """Upstream's instrumentors tell of exceptions only."""
+    with pytest.raises(error), made.tracer.start_as_current_span("POST", kind=SpanKind.CLIENT):
+        raise error
+    (span,) = made.spans
+    name = error.__qualname__
+    assert ("ERROR", name, name) == (
+        span.status.status_code.name,
+        span.status.description,
+        span.attributes["error.type"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [(GeneratorExit, SpanKind.CLIENT), (KeyboardInterrupt, SpanKind.INTERNAL)],
+)
+def test_what_is_left_otherwise_has_not(made, error, kind):
+    """A generator that is closed, and work of the program's own."""
+    with pytest.raises(error), made.tracer.start_as_current_span("work", kind=kind):
+        raise error
+    (span,) = made.spans
+    assert ("UNSET", {}) == (span.status.status_code.name, dict(span.attributes))
