@@ -83,7 +83,7 @@ def _response(exchange: Exchange, response: Any, tapped: Any) -> None:
         response.content = tapped(response.content, body)
 
 
-_READ_LATER = ("read", "readany", "readexactly", "readline", "readuntil", "wait_eof")
+_READ_LATER = ("readany", "readexactly", "readline", "readuntil", "wait_eof")
 
 
 def _stream_reader(module: Any) -> Any:  # noqa: C901 - one class, whose methods are short
@@ -92,6 +92,7 @@ def _stream_reader(module: Any) -> Any:  # noqa: C901 - one class, whose methods
     It is one too, but holds nothing: whatever it has no own answer for, it asks the reader that
     aiohttp's parser feeds.
     """
+    read_some = _read_later("read")
 
     class TappedStreamReader(module.StreamReader):  # type: ignore[misc]
         """A response's content that shows its bytes to us as they are read."""
@@ -111,6 +112,11 @@ def _stream_reader(module: Any) -> Any:  # noqa: C901 - one class, whose methods
                 raise
             _seen(reader, body, data)
             return data, last
+
+        async def read(self, n: int = -1) -> Any:
+            # All of it is read by pieces, and when the first came is of interest.
+            whole = module.StreamReader.read
+            return await (whole(self, n) if n < 0 else read_some(self, n))
 
         def read_nowait(self, *args: Any) -> Any:
             reader, body = self._lupis_reader, self._lupis_body
