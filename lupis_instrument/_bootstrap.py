@@ -24,9 +24,9 @@ from lupis_instrument._instrumentation.registry import CLIENTS, SERVERS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
-    from typing import Any, Mapping
+    from typing import Any, Callable, Mapping
 
-    from lupis_instrument._instrumentation.gate import Calls
+    from lupis_instrument._instrumentation.gate import Calls, Gate
     from lupis_instrument._instrumentation.import_hook import Callback
     from lupis_instrument._instrumentation.providers import Providers
     from lupis_instrument._instrumentation.registry import Client
@@ -51,6 +51,8 @@ class _State:
     borrowed = False
     calls: Calls | None = None
     providers: Providers | None = None
+    ends: list[Callable[[], object]] = []  # noqa: RUF012 - not a class to make instances of
+    """What delivers, kept here: programs drop modules, as `patch.dict(sys.modules)` does."""
 
 
 def start(environ: Mapping[str, str] = os.environ, *, borrowed: bool = False) -> None:
@@ -151,9 +153,17 @@ def leave_children_alone(folder: str, environ: os._Environ[str] | dict[str, str]
 
 
 def _importer(client: Client) -> Callback:
+    attached: list[tuple[ModuleType, Gate]] = []
+
     def imported(module: ModuleType) -> None:
+        # Imported a second time it has other classes. Once the instrumentor is laid around the
+        # first ones it knows no others; reloaded, it may have the same.
+        if any(module is known or not gate.dormant for known, gate in attached):
+            return
         try:
-            _attach(client, module)
+            gate = _attach(client, module)
+            if gate is not None:
+                attached.append((module, gate))
         except Exception as fault:
             guarded("reporting a client", _report, client, fault)
 
@@ -179,9 +189,9 @@ def _watch_providers(module: ModuleType) -> None:
         _State.providers = attach(module)
 
 
-def _attach(client: Client, module: ModuleType) -> None:
+def _attach(client: Client, module: ModuleType) -> Gate | None:
     if _hidden():
-        return
+        return None
     from importlib import import_module
 
     from lupis_instrument import _ending
@@ -202,6 +212,7 @@ def _attach(client: Client, module: ModuleType) -> None:
 
     gate = Gate(lambda: _loading.alone(activate), calls)
     import_module(client.adapter).attach(module, gate)
+    return gate
 
 
 def _find_original(span: Any) -> Any:
@@ -267,13 +278,18 @@ def _follow_workers(signals: ModuleType) -> None:
     signals.worker_process_shutdown.connect(ended, weak=False)
 
 
+def call_at_end(end: Callable[[], object]) -> None:
+    """Have `finish` call a function."""
+    _State.ends.append(end)
+
+
 def finish() -> None:
     """Deliver, and say what is to be said; at the end of the process."""
-    runtime = sys.modules.get("lupis_instrument._runtime")
     interrupted = _interrupted()
     try:
-        if runtime is not None:
-            runtime.finish()
+        if _State.ends:
+            for end in _State.ends:
+                end()
         elif _State.forked or "subprocess" in sys.modules:
             _finish_for_children()
     except Exception as fault:

@@ -140,6 +140,18 @@ class _Preceded:
     def __repr__(self) -> str:
         return repr(self._original)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What another process gets is the function that it has there.
+        from copy import copy
+
+        return copy, (self._original,)
+
+    def __copy__(self) -> _Preceded:
+        return self
+
+    def __deepcopy__(self, _: object) -> _Preceded:
+        return self
+
 
 class _Children:
     """What multiprocessing keeps as the reason for calling us after a fork.

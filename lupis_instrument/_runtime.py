@@ -38,6 +38,7 @@ class Runtime:
         events: prepares events.
         summary: adds up the calls.
         account: says what became of everything.
+        ending: whether the process is: threads that go on may be stopped at any time.
     """
 
     def __init__(self, resolved: Resolved) -> None:
@@ -71,6 +72,7 @@ class Runtime:
         self.summary = Summary()
         self._conversations = Later(self._make_conversations)
         self.account = Account()
+        self.ending = False
         self._former: list[Delivery] = []
         providers = _bootstrap.providers()
         self.tracking = Tracking(self._put, providers.ancestry)
@@ -157,7 +159,8 @@ class Runtime:
         self.events.put(events.make(name, properties, conversation, self._metadata))
 
     def _put(self, record: Record) -> None:
-        if not (self.config.durable and guarded("storing a span", self._store_now, record)):
+        at_once = self.config.durable or self.ending
+        if not (at_once and guarded("storing a span", self._store_now, record)):
             self.spans.put(record)
 
     def _store_now(self, record: Record) -> bool:
@@ -393,7 +396,11 @@ def finish() -> None:
     runtime = _State.runtime
     if runtime is None:
         return
+    runtime.ending = True
     runtime.shutdown()
     from lupis_instrument import _launch  # not while the worker may be loading parts of it
 
     _launch.report(runtime.summary, runtime.account, runtime.delivery.store, runtime.config)
+
+
+_bootstrap.call_at_end(finish)

@@ -195,7 +195,7 @@ class Courier:
             self._busy = False
             self._changed.notify_all()
             until_next = self._handover.until_next()
-            while not self._loads and until_next != 0 and not self._is_to_end():
+            while not self._loads and until_next and not self._is_to_end():
                 self._changed.wait(until_next)
                 until_next = self._handover.until_next()
             if self._handover.resting or (not self._loads and until_next != 0):

@@ -7,7 +7,7 @@ after pauses that grow; what no store takes either is held in memory, within bou
 from __future__ import annotations
 
 import os
-import random
+from random import SystemRandom
 from threading import RLock
 from time import monotonic
 from typing import TYPE_CHECKING, Callable, NamedTuple, Sequence
@@ -308,7 +308,8 @@ class Handover:
         seconds = answer.retry_after
         if seconds is None:
             seconds = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(attempts, 10))
-            seconds *= random.uniform(0.5, 1.0)  # noqa: S311 - so that processes spread out
+            # So that processes spread out; `random` itself is the program's, to seed.
+            seconds *= SystemRandom().uniform(0.5, 1.0)
         at = self.clock() + seconds
         # At the end, one that is busy is given another chance as long as there is time.
         must = answer.status is not None and self.due is not None and at < self.due

@@ -109,6 +109,7 @@ _BY_ATTRIBUTE = (
 )
 """By column, the attributes that may say it; the first that is there does."""
 _BITS = 64
+_LATEST = (1 << 63) - 1
 _MOST_ORIGINS = 256
 
 
@@ -122,8 +123,8 @@ def _of_span(span: ReadableSpan) -> Facts:
         found["error"] = "_OTHER"
     start = span.start_time or 0
     return Facts(
-        at=start,
-        duration=(span.end_time or start) - start,
+        at=_bounded(start),
+        duration=_bounded((span.end_time or start) - start),
         name=_text(span.name),
         trace=span.context.trace_id.to_bytes(16, "big"),
         span=span.context.span_id.to_bytes(8, "big"),
@@ -132,9 +133,14 @@ def _of_span(span: ReadableSpan) -> Facts:
     )
 
 
+def _bounded(time: int) -> int:
+    """Return a time as the store can hold it: a program may have set its clock to any."""
+    return max(-_LATEST, min(time, _LATEST))
+
+
 def _of_event(event: Mapping[str, Any]) -> Facts:
     return Facts(
-        at=event["timestamp"] * 1_000_000,
+        at=_bounded(event["timestamp"] * 1_000_000),
         name=_text(event["name"]),
         chat=_column(event["metadata"].get("chat_id")),
     )

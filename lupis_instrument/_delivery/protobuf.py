@@ -63,8 +63,12 @@ def count(number: int, value: int) -> bytes:
 
 
 def fixed64(number: int, value: int | None) -> bytes:
-    """Return field `number` that holds a time; nothing for none."""
-    return _TAGS[number, _FIXED64] + pack("<Q", value) if value else b""
+    """Return field `number` that holds a time; nothing for none.
+
+    One that is out of its bounds (a program may have set its clock) is the nearest within.
+    """
+    held = min(max(value or 0, 0), _UINT64)
+    return _TAGS[number, _FIXED64] + pack("<Q", held) if held else b""
 
 
 def fixed32(number: int, value: int) -> bytes:

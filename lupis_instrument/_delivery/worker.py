@@ -173,7 +173,7 @@ class Worker(Generic[Item, Prepared]):
     def _run(self) -> None:
         try:
             with self._surroundings():
-                while self._fill_and_deliver():
+                while self._fill_and_deliver() and not self._leave():
                     pass
         except Exception as fault:
             self._thread = None  # so that the next item starts another
@@ -225,13 +225,23 @@ class Worker(Generic[Item, Prepared]):
         """Say that a flush is done; returns whether to go on after it."""
         self._asked.remove(marker)
         if marker.stop:
-            with self._starting:  # so that whoever started this thread has noted it by now
-                self._thread = None
-            # What came meanwhile found a thread; whoever waits for it must not wait in vain.
-            if not self._queue.empty():
-                self._start()
+            self._end()
         marker.done.set()
         return not marker.stop
+
+    def _leave(self) -> bool:
+        """End the thread if there is nothing to do: a program may wait for all threads to end."""
+        if not self._queue.empty():
+            return False
+        self._end()
+        return True
+
+    def _end(self) -> None:
+        with self._starting:  # so that whoever started this thread has noted it by now
+            self._thread = None
+        # What came meanwhile found a thread; whoever waits for it must not wait in vain.
+        if not self._queue.empty():
+            self._start()
 
     def _take(self, item: Item, batch: list[Prepared]) -> None:
         try:

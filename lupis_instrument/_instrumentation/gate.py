@@ -77,7 +77,7 @@ class Gate:
         """
         try:
             who = self._objector()
-            if who != ALL and self.dormant:
+            if who != ALL and self.dormant and _has_room():
                 guarded("switching on an instrumentation", self._open)
                 who = self._objector()  # what is loaded now knows the words by which it is said
             return who == OUTER
@@ -131,6 +131,18 @@ class Gate:
         except Exception as fault:
             report_fault("finding the current call", fault)
             return None
+
+
+def _has_room() -> bool:
+    """Tell whether the stack has room for loading; a later call may find more."""
+    depth, frame = 0, sys._getframe()
+    while frame.f_back is not None:
+        depth, frame = depth + 1, frame.f_back
+    return sys.getrecursionlimit() - depth > _ROOM
+
+
+_ROOM = 300
+"""Calls that loading may be deep."""
 
 
 def _nothing() -> Exchange | None:

@@ -8,6 +8,7 @@ have got without us. `typing` and `importlib` are not imported: this runs at eve
 from __future__ import annotations
 
 import sys
+from _thread import get_ident
 
 from lupis_instrument._diagnostics import guarded
 
@@ -25,6 +26,7 @@ class ImportHook:
 
     def __init__(self, callbacks: dict[str, Callback]) -> None:
         self.callbacks = callbacks
+        self._finding: set[tuple[int, str]] = set()
 
     def install(self) -> None:
         """Watch from now on; modules that are loaded already are called back at once."""
@@ -32,13 +34,20 @@ class ImportHook:
         for name in list(self.callbacks):
             module = sys.modules.get(name)
             if module is not None:
-                self.callbacks.pop(name)(module)
+                self.callbacks[name](module)
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         """Find nothing ourselves; put a watch on what the other finders find."""
-        callback = self.callbacks.get(name)
-        if callback is None:
-            return None
+        search = get_ident(), name
+        if name not in self.callbacks or search in self._finding:
+            return None  # a program may have put finders of its own around all there are
+        self._finding.add(search)
+        try:
+            return self._find(name, path, target)
+        finally:
+            self._finding.discard(search)
+
+    def _find(self, name: str, path: Any, target: Any) -> ModuleSpec | None:
         for finder in sys.meta_path:
             find = getattr(finder, "find_spec", None)
             if finder is self or find is None:
@@ -50,7 +59,7 @@ class ImportHook:
         return None
 
     def _loaded(self, name: str) -> None:
-        callback = self.callbacks.pop(name, None)
+        callback = self.callbacks.get(name)
         module = sys.modules.get(name)  # a module may have put another in its place, or none
         if callback is not None and module is not None:
             callback(module)

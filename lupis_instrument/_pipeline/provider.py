@@ -10,11 +10,13 @@ from __future__ import annotations
 import functools
 import inspect
 from contextlib import ContextDecorator
+from random import SystemRandom
 from typing import TYPE_CHECKING, Any, Callable, Sequence
 
 from opentelemetry import trace
 from opentelemetry.context import attach
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from lupis_instrument import _names
@@ -31,6 +33,25 @@ if TYPE_CHECKING:
     from lupis_instrument._pipeline.processor import Tracking
 
 
+class Ids(IdGenerator):
+    """Draws ids from the system: those of `random` are the program's, which may have seeded it."""
+
+    def __init__(self) -> None:
+        self._draw = SystemRandom().getrandbits
+
+    def generate_span_id(self) -> int:
+        """Return 64 bits, not all of them 0."""
+        return self._draw(64) or self.generate_span_id()
+
+    def generate_trace_id(self) -> int:
+        """Return 128 bits, not all of them 0."""
+        return self._draw(128) or self.generate_trace_id()
+
+    def is_trace_id_random(self) -> bool:
+        """Tell that all bits are."""
+        return True
+
+
 class Provider(TracerProvider):
     """Makes tracers whose spans `tracking` follows; never the global one.
 
@@ -41,7 +62,7 @@ class Provider(TracerProvider):
     is_ours = True
 
     def __init__(self, resource: Resource, tracking: Tracking) -> None:
-        super().__init__(resource=resource, shutdown_on_exit=False)
+        super().__init__(resource=resource, shutdown_on_exit=False, id_generator=Ids())
         self.sampler = Noting(self.sampler)
         self.add_span_processor(tracking)
         self._around = tracking.around

@@ -252,5 +252,5 @@ def test_a_new_session_opens_the_gate(library, watched):
 
 def test_a_body_that_is_read_whole_is_seen_as_it_comes(call, watched):
     """When the first of it came is of interest."""
-    assert whole(form="stream") == call(read_all, STREAM)
+    assert whole(form="stream") == call(read_all, f"{STREAM}&pause=0.02")
     assert watched.body.pieces > 1

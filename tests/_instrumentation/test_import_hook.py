@@ -51,12 +51,36 @@ def test_it_calls_back_with_the_module(folder, hook):
     assert (sys.modules[NAME], 1) == (module, module.value)
 
 
-def test_it_calls_back_once(folder, hook):
-    """Not for a reload."""
+def test_it_calls_back_each_time_that_the_module_is_executed(folder, hook):
+    """A program may drop it and import it again."""
     write(folder)
     called = hook()
-    importlib.reload(importlib.import_module(NAME))
-    assert 1 == len(called)
+    first = importlib.import_module(NAME)
+    assert first is importlib.import_module(NAME)
+    del sys.modules[NAME]
+    assert [first, importlib.import_module(NAME)] == called
+    assert called[0] is not called[1]
+
+
+def test_finders_that_wrap_all_there_are_find_the_module(folder, hook):
+    """Ours among them, which must not go on asking itself."""
+
+    class Around:
+        def __init__(self, finder):
+            self.finder = finder
+
+        def find_spec(self, name, path=None, target=None):
+            return self.finder.find_spec(name, path, target)
+
+    write(folder)
+    called = hook()
+    before = sys.meta_path[:]
+    sys.meta_path[:] = [Around(finder) for finder in before]
+    try:
+        module = importlib.import_module(NAME)
+    finally:
+        sys.meta_path[:] = before
+    assert [module] == called
 
 
 def test_it_leaves_other_modules_alone(folder, hook):

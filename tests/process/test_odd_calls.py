@@ -217,6 +217,52 @@ with tracer.start_as_current_span("chat", attributes={"gen_ai.system": "x"}) as 
 STANDING_IN = "attach(trace.set_span_in_context(trace.NonRecordingSpan(span.get_span_context())))"
 """What a tracer makes of a span of the library's own there."""
 
+SEEDED = """
+import random
+from calls import call
+for mark in "abc":
+    random.seed(42)
+    call(mark)
+    print(random.random())
+"""
+JOINING = """
+import threading
+from calls import call
+call("a")
+threading.Thread(target=call, args=("b",)).start()
+for thread in threading.enumerate():
+    if thread is not threading.current_thread():
+        thread.join()
+print("all have ended")
+"""
+PICKLED = """
+import copy, os, pickle, signal
+from calls import call
+call("a")
+for each in (os.kill, os.killpg, os.execv, signal.raise_signal):
+    print(pickle.loads(pickle.dumps(each)), copy.copy(each) is each, copy.deepcopy(each) is each)
+"""
+DEEP = """
+import sys
+from calls import call
+import urllib.request
+
+def down(left):
+    return down(left - 1) if left else call("a")
+
+down(sys.getrecursionlimit() - 120)
+call("b")
+"""
+"""The stack has room for the call, and not for loading."""
+DROPPED = """
+import sys
+from unittest.mock import patch
+from calls import call
+with patch.dict(sys.modules, {"heavy": None}):
+    call("a")
+call("b")
+"""
+
 
 CASES = {
     "requests: a request that was not prepared": Case(
@@ -235,6 +281,11 @@ CASES = {
         if find_spec(client.partition(",")[0])
     },
     "another's instrumentor below": traced(BELOW),
+    "random numbers that are seeded": Case(SEEDED, "a b c"),
+    "a program that waits for all threads": Case(JOINING, "a b"),
+    "functions that are pickled and copied": Case(PICKLED, "a"),
+    "a first call deep in the stack": Case(DEEP, "b", unseen="a"),
+    "modules that are dropped after a call": Case(DROPPED, "a b"),
     "below a span that suppresses": Case(TRACED + SUPPRESSED.replace("MADE", "pass"), "a"),
     "below one that stands in for it": Case(TRACED + SUPPRESSED.replace("MADE", STANDING_IN), "a"),
     "a response that is let go of after a retry": Case(LET_GO, "a"),
