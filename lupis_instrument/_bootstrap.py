@@ -24,7 +24,7 @@ from lupis_instrument._instrumentation.registry import CLIENTS, SERVERS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
-    from typing import Any, Callable, Mapping
+    from typing import Any, Mapping
 
     from lupis_instrument._instrumentation.gate import Calls, Gate
     from lupis_instrument._instrumentation.import_hook import Callback
@@ -49,10 +49,11 @@ class _State:
     launched = False
     forked = False
     borrowed = False
+    environ: dict[str, str] = {}  # noqa: RUF012 - not a class to make instances of
     calls: Calls | None = None
     providers: Providers | None = None
-    ends: list[Callable[[], object]] = []  # noqa: RUF012 - not a class to make instances of
-    """What delivers, kept here: programs drop modules, as `patch.dict(sys.modules)` does."""
+    runtimes: list[Any] = []  # noqa: RUF012
+    """The modules that deliver; kept, for `patch.dict(sys.modules)` and others drop modules."""
 
 
 def start(environ: Mapping[str, str] = os.environ, *, borrowed: bool = False) -> None:
@@ -66,6 +67,9 @@ def start(environ: Mapping[str, str] = os.environ, *, borrowed: bool = False) ->
     """
     _State.launched = True
     _State.borrowed = borrowed
+    _State.environ = {
+        name: value for name, value in environ.items() if name.startswith(("LUPIS_", "OTEL_"))
+    }
     if enabled(environ):
         watch()
 
@@ -86,6 +90,11 @@ def join() -> None:
 def launched() -> bool:
     """Tell whether instrumentation was started from outside the program."""
     return _State.launched
+
+
+def environ_at_start() -> dict[str, str]:
+    """Return the variables that the operator set: a program's first call may be made without."""
+    return _State.environ
 
 
 def watch() -> None:
@@ -278,18 +287,18 @@ def _follow_workers(signals: ModuleType) -> None:
     signals.worker_process_shutdown.connect(ended, weak=False)
 
 
-def call_at_end(end: Callable[[], object]) -> None:
-    """Have `finish` call a function."""
-    _State.ends.append(end)
+def keep(runtime: ModuleType) -> None:
+    """Have `finish` call that of the module."""
+    _State.runtimes.append(runtime)
 
 
 def finish() -> None:
     """Deliver, and say what is to be said; at the end of the process."""
     interrupted = _interrupted()
     try:
-        if _State.ends:
-            for end in _State.ends:
-                end()
+        if _State.runtimes:
+            for runtime in _State.runtimes:
+                runtime.finish()
         elif _State.forked or "subprocess" in sys.modules:
             _finish_for_children()
     except Exception as fault:

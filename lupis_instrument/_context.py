@@ -108,18 +108,17 @@ def current() -> Conversation:
 
 def _working() -> Conversation:
     # Where OpenTelemetry's context is not loaded, nothing can be in it; an import statement here
-    # would cost each span more than all the rest of it.
-    context = sys.modules.get("opentelemetry.context")
-    found = context.get_value(_KEY) if context is not None else None
+    # would cost each span more than all the rest of it. None, too, while another thread imports it.
+    get_value = getattr(sys.modules.get("opentelemetry.context"), "get_value", None)
+    found = get_value(_KEY) if get_value is not None else None
     return found if isinstance(found, Conversation) else EMPTY
 
 
 def _incoming() -> Conversation:
     """Return what the request being served says, where the program's server takes up baggage."""
-    context = sys.modules.get("opentelemetry.context")
-    # None, too, while another thread is importing it.
+    get_current = getattr(sys.modules.get("opentelemetry.context"), "get_current", None)
     get_baggage = getattr(sys.modules.get("opentelemetry.baggage"), "get_baggage", None)
-    if context is None or get_baggage is None or not context.get_current():
+    if get_current is None or get_baggage is None or not get_current():
         return EMPTY
     chat_id = get_baggage(_names.LUPIS_CHAT_ID)
     if not isinstance(chat_id, str) or not 0 < len(chat_id) <= _MOST_INCOMING:

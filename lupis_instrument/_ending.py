@@ -82,7 +82,7 @@ def watch_program(finish: Callable[[], None], leave: Callable[[], None]) -> None
         leave: called before the process becomes another program, or tries to.
     """
     for name in ("execv", "execve"):  # the others in os call these
-        _precede(os, name, lambda *_, **__: leave())
+        precede(os, name, lambda *_, **__: leave())
 
     def kill(pid: int, number: int) -> None:
         if pid in (os.getpid(), 0, -os.getpgrp()) and _is_fatal(number):
@@ -97,9 +97,9 @@ def watch_program(finish: Callable[[], None], leave: Callable[[], None]) -> None
             finish()
 
     if os.name != "nt":  # where these mean something else
-        _precede(os, "kill", kill)
-        _precede(os, "killpg", killpg)
-        _precede(signal, "raise_signal", raise_signal)
+        precede(os, "kill", kill)
+        precede(os, "killpg", killpg)
+        precede(signal, "raise_signal", raise_signal)
 
 
 def _is_fatal(number: int) -> bool:
@@ -112,7 +112,7 @@ def _is_fatal(number: int) -> bool:
     )
 
 
-def _precede(module: ModuleType, name: str, act: Callable[..., None]) -> None:
+def precede(module: ModuleType, name: str, act: Callable[..., None]) -> None:
     """Have `act` called, with the same arguments, before a function of `module`."""
     original = getattr(module, name, None)
     if original is None:

@@ -14,6 +14,7 @@ import os
 import signal
 from time import sleep
 
+from lupis_instrument import _ending
 from lupis_instrument._diagnostics import guarded
 from lupis_instrument._forking import count_threads, wait_for_end
 
@@ -46,7 +47,7 @@ class Nudge:
         self._pipe = os.fstat(self._reader)
         os.set_blocking(self._writer, False)
         self._wakeup = os.dup(self._writer)
-        signal.set_wakeup_fd(self._wakeup, warn_on_full_buffer=False)
+        _set_wakeup_fd(self._wakeup, warn_on_full_buffer=False)
         self._start()
 
     def _start(self) -> None:
@@ -108,19 +109,43 @@ class Nudge:
 
     def drop(self) -> None:
         """Leave all to the parent; in a forked child."""
-        found = signal.set_wakeup_fd(-1)
-        if found not in {-1, self._wakeup}:
-            signal.set_wakeup_fd(found)
+        self._hear_nothing()
         if self._muted:
-            for file in (self._reader, self._writer, self._wakeup):
-                os.close(file)
+            self._close()
+
+    def end(self) -> None:
+        """Leave signals to the program."""
+        self._hear_nothing()
+        if all(map(self._is_pipe, (self._reader, self._writer, self._wakeup))):
+            os.write(self._writer, _REST)
+            if self._ended.acquire(timeout=_LONGEST_REST):
+                self._close()
+
+    def _hear_nothing(self) -> None:
+        found = _set_wakeup_fd(-1)
+        if found not in {-1, self._wakeup}:
+            _set_wakeup_fd(found)
+
+    def _close(self) -> None:
+        for file in (self._reader, self._writer, self._wakeup):
+            os.close(file)
+
+
+_set_wakeup_fd = signal.set_wakeup_fd
 
 
 def _wakeup_fd() -> int:
-    found = signal.set_wakeup_fd(-1)
+    found = _set_wakeup_fd(-1)
     if found != -1:
-        signal.set_wakeup_fd(found)
+        _set_wakeup_fd(found)
     return found
+
+
+def _give_way() -> None:
+    """Leave the wake-up file descriptor to the program, which comes to set one of its own."""
+    nudge, _State.nudge = _State.nudge, None
+    if nudge is not None:
+        nudge.end()
 
 
 class _State:
@@ -131,6 +156,7 @@ def begin(waits: Callable[[int], bool]) -> None:
     """Nudge the main thread, which this is, of this process from now on; `waits` as of `Nudge`."""
     if hasattr(signal, "pthread_kill") and _State.nudge is None and _wakeup_fd() == -1:
         _State.nudge = Nudge(waits)
+        _ending.precede(signal, "set_wakeup_fd", lambda *_, **__: _give_way())
 
 
 def _at_fork(name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from threading import RLock
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Mapping
@@ -248,7 +249,9 @@ class Runtime:
         self.tracking.release()
         events = self.events.ask(stop=stop)
         spans = self.spans.ask(stop=stop)
-        return spans.wait(seconds) and events.wait(max(0.0, due - monotonic()))
+        return self.spans.wait_for(spans, seconds) and self.events.wait_for(
+            events, max(0.0, due - monotonic())
+        )
 
     # Forks
 
@@ -347,7 +350,8 @@ _UNDECIDED = {"LUPIS_ENABLED": "", "LUPIS_SDK_ENABLED": ""}
 def settings() -> Resolved:
     """Return the settings in force, and say what is wrong with them."""
     launched = _bootstrap.launched()
-    resolved = resolve(os.environ, _State.program, launched=launched)
+    environ = {**_bootstrap.environ_at_start(), **os.environ}
+    resolved = resolve(environ, _State.program, launched=launched)
     if _names.ENV_RUN_ID not in os.environ:  # else lupis-run has said so
         for problem in resolved.problems:
             diagnostics.say(problem.severity, _parts.without_secrets(str(problem)))
@@ -403,4 +407,4 @@ def finish() -> None:
     _launch.report(runtime.summary, runtime.account, runtime.delivery.store, runtime.config)
 
 
-_bootstrap.call_at_end(finish)
+_bootstrap.keep(sys.modules[__name__])

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Callable, NamedTuple, Sequence
 
-from lupis_instrument._delivery import signals
+from lupis_instrument._delivery.background import Background
 from lupis_instrument._delivery.sending import load
 from lupis_instrument._diagnostics import report_fault, warn
 from lupis_instrument._loading import alone
@@ -168,13 +168,12 @@ class Courier:
             self._leaving = False
             if self._thread is not None or self._handover.resting:
                 return
-            thread = threading.Thread(target=self._run, name="lupis-courier", daemon=True)
-            with signals.blocked():
-                try:
-                    thread.start()
-                except RuntimeError:
-                    return  # the interpreter is ending; `finish` stores what is left
-                self._thread = thread
+            thread = Background(self._run, "lupis-courier", self._end)
+            try:
+                thread.start()
+            except RuntimeError:
+                return  # the interpreter is ending; `finish` stores what is left
+            self._thread = thread
 
     def _run(self) -> None:
         try:

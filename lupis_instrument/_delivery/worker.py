@@ -8,11 +8,12 @@ item, when the program has just come back from a call and goes on: it looks ever
 from __future__ import annotations
 
 import threading
+from functools import partial
 from queue import Empty, SimpleQueue
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Callable, Generic, TypeVar
 
-from lupis_instrument._delivery import signals
+from lupis_instrument._delivery.background import Background
 from lupis_instrument._diagnostics import report_fault
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 PAUSE = 0.5
 """Seconds that items may lie unprepared: each holds on to a request's body until then."""
+
+_PATIENCE = 1.0
+"""Seconds without a sign of life after which others do the thread's work."""
 
 TURN = 0.0002
 """Seconds that items may be prepared for while the program waits; one item may take longer."""
@@ -81,6 +85,7 @@ class Worker(Generic[Item, Prepared]):
         self.dropped = self.failed = 0
         self._resting = False
         self._way_given = 0.0
+        self._steps = 0
         self._queue: SimpleQueue[Any] = SimpleQueue()
         self._calls: SimpleQueue[None] = SimpleQueue()
         self._asked: list[_Flush] = []
@@ -107,10 +112,10 @@ class Worker(Generic[Item, Prepared]):
             return True
         try:
             if self._thread is None and not self._resting:
-                thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-                with signals.blocked():
-                    thread.start()
-                    self._thread = thread
+                leave = partial(self.ask, stop=True)
+                thread = Background(self._run, self._name, leave)
+                thread.start()
+                self._thread = thread
         except RuntimeError:
             return False  # the interpreter is ending
         finally:
@@ -127,7 +132,24 @@ class Worker(Generic[Item, Prepared]):
         Returns:
             Whether all of it was handed to `deliver` in time.
         """
-        return self.ask(stop=stop).wait(timeout)
+        return self.wait_for(self.ask(stop=stop), timeout)
+
+    def wait_for(self, done: threading.Event, seconds: float) -> bool:
+        """Wait for what `ask` has returned, and do it here if the thread gives no sign of life.
+
+        A program's patches may have replaced it, or bound it to a thread of gevent's.
+        """
+        due = monotonic() + seconds
+        steps = self._steps
+        while not done.wait(max(0.0, min(_PATIENCE, due - monotonic()))):
+            if monotonic() >= due:
+                return False
+            if steps == self._steps:
+                with self._surroundings():
+                    while not (done.is_set() or self._queue.empty() or monotonic() >= due):
+                        self._fill_and_deliver(wait=False)
+            steps = self._steps
+        return True
 
     def ask(self, *, stop: bool = False) -> threading.Event:
         """Ask for what `flush` does; the event is set when it is done."""
@@ -210,8 +232,8 @@ class Worker(Generic[Item, Prepared]):
     def _pause(self, due: float) -> bool:
         """Wait until somebody calls or it is time to look; returns False if it is past `due`."""
         left = due - monotonic()
-        if left <= 0:
-            return False
+        if left <= 0 or not threading.main_thread().is_alive():
+            return False  # or only others keep the process, as in a child that a thread has forked
         if self._asked or self._queue.qsize() >= self._batch:
             return True
         try:
@@ -244,6 +266,7 @@ class Worker(Generic[Item, Prepared]):
             self._start()
 
     def _take(self, item: Item, batch: list[Prepared]) -> None:
+        self._steps += 1
         try:
             prepared = self._prepare(item)
             if prepared is not None:
@@ -263,6 +286,7 @@ class Worker(Generic[Item, Prepared]):
     def _hand_over(self, batch: list[Prepared]) -> None:
         try:
             self._deliver(batch)
+            self._steps += 1
         except Exception as fault:
             self.failed += len(batch)
             report_fault(f"delivering what {self._name} sends", fault)

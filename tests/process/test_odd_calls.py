@@ -254,6 +254,36 @@ down(sys.getrecursionlimit() - 120)
 call("b")
 """
 """The stack has room for the call, and not for loading."""
+FORKING = """
+import os, threading, warnings
+warnings.simplefilter("ignore")  # a fork beside threads warns from Python 3.12 on
+from calls import call
+
+def work():
+    pid = os.fork()
+    call("a" if pid else "b")
+    if pid:
+        print(os.waitpid(pid, 0)[1])
+
+call_it = threading.Thread(target=work)
+call_it.start()
+call_it.join()
+"""
+MOCKED = """
+from unittest.mock import patch
+from calls import call
+with patch("threading.Thread"):
+    call("a")
+call("b")
+"""
+CLEARED = """
+import os
+from unittest.mock import patch
+from calls import call
+with patch.dict(os.environ, {}, clear=True):
+    call("a")
+call("b")
+"""
 DROPPED = """
 import sys
 from unittest.mock import patch
@@ -285,6 +315,9 @@ CASES = {
     "a program that waits for all threads": Case(JOINING, "a b"),
     "functions that are pickled and copied": Case(PICKLED, "a"),
     "a first call deep in the stack": Case(DEEP, "b", unseen="a"),
+    "threads that are mocked at a call": Case(MOCKED, "a b"),
+    "variables that are not there at a call": Case(CLEARED, "a b"),
+    "a thread that forks, and ends": Case(FORKING, "a b"),
     "modules that are dropped after a call": Case(DROPPED, "a b"),
     "below a span that suppresses": Case(TRACED + SUPPRESSED.replace("MADE", "pass"), "a"),
     "below one that stands in for it": Case(TRACED + SUPPRESSED.replace("MADE", STANDING_IN), "a"),
