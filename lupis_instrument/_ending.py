@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from functools import update_wrapper
+from functools import update_wrapper, wraps
 
 from lupis_instrument._diagnostics import guarded
 
@@ -36,11 +36,45 @@ def watch_signals(finish: Callable[[], None]) -> None:
     if threading.current_thread() is not threading.main_thread():
         return
     for name in _SIGNALS:
-        number = getattr(signal, name, None)  # not all of them on Windows
-        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, _Last(finish))
+        number = _number(name)
+        if number is not None and _get(number) is signal.SIG_DFL:
+            _set(number, _Last(finish))
+    _show_default(finish)
     if _children.inside:
         _listen()
+
+
+_get, _set = signal.getsignal, signal.signal
+
+
+def _show_default(finish: Callable[[], None]) -> None:
+    """Have a program find the default where a handler of ours stands for it.
+
+    It may set one of its own only where nobody has, and put back what it found.
+    """
+    if signal.getsignal is not _get:
+        return
+
+    @wraps(_get)
+    def getsignal(signalnum: int) -> Any:
+        return _seen(_get(signalnum))
+
+    @wraps(_set)
+    def set_handler(signalnum: int, handler: Any) -> Any:
+        before = _set(signalnum, handler)
+        if handler is signal.SIG_DFL and signalnum in map(_number, _SIGNALS):
+            guarded("watching for the end", _set, signalnum, _Last(finish))
+        return _seen(before)
+
+    signal.getsignal, signal.signal = getsignal, set_handler
+
+
+def _number(name: str) -> int | None:
+    return getattr(signal, name, None)  # not all of them on Windows
+
+
+def _seen(handler: Any) -> Any:
+    return signal.SIG_DFL if isinstance(handler, _Last) else handler
 
 
 class _Last:
@@ -64,11 +98,11 @@ class _Last:
         self.finishing = True
         try:
             self._finish()
-            signal.signal(number, signal.SIG_DFL)
+            _set(number, signal.SIG_DFL)
             _Last.sending = True
             os.kill(os.getpid(), number)
             # Still here: the kernel spares the first process of a container.
-            signal.signal(number, self)
+            _set(number, self)
         finally:
             self.finishing = _Last.sending = False
 
@@ -107,7 +141,7 @@ def _is_fatal(number: int) -> bool:
     return (
         not _Last.sending
         and any(number == getattr(signal, name, None) for name in _OWN_SIGNALS)
-        and signal.getsignal(number) is signal.SIG_DFL
+        and _get(number) is signal.SIG_DFL
         and number not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
     )
 
@@ -191,5 +225,5 @@ def _listen() -> None:
 
 
 def _waits(number: int) -> bool:
-    handler = signal.getsignal(number)
+    handler = _get(number)
     return isinstance(handler, _Last) and not handler.finishing

@@ -53,18 +53,19 @@ def test_a_handler_of_the_programs_own_stays():
     assert (3, "") == play(text)
 
 
-def test_a_handler_that_comes_later_may_call_what_was_before():
-    """As programs do that add to a handler."""
+def test_a_handler_that_comes_later_may_put_back_what_was_before():
+    """As programs do that add to what a signal does; it is the default again, ours with it."""
     text = """
         _ending.watch_signals(finish)
         before = signal.getsignal(signal.SIGTERM)
         def mine(number, frame):
             print("mine", flush=True)
-            before(number, frame)
-        signal.signal(signal.SIGTERM, mine)
+            print(signal.signal(number, before) is mine, flush=True)
+            os.kill(os.getpid(), number)
+        assert before is signal.SIG_DFL is signal.signal(signal.SIGTERM, mine)
         os.kill(os.getpid(), signal.SIGTERM)
     """
-    assert (-signal.SIGTERM, "mine\nfinished\n") == play(text)
+    assert (-signal.SIGTERM, "mine\nTrue\nfinished\n") == play(text)
 
 
 def test_an_ignored_signal_stays_ignored():
