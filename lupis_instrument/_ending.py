@@ -35,10 +35,13 @@ def watch_signals(finish: Callable[[], None]) -> None:
     """
     if threading.current_thread() is not threading.main_thread():
         return
-    for name in _SIGNALS:
-        number = _number(name)
-        if number is not None and _get(number) is signal.SIG_DFL:
-            _set(number, _Last(finish))
+    try:
+        for name in _SIGNALS:
+            number = _number(name)
+            if number is not None and _get(number) is signal.SIG_DFL:
+                _set(number, _Last(finish))
+    except ValueError:
+        return  # in a sub-interpreter
     _show_default(finish)
     if _children.inside:
         _listen()

@@ -50,6 +50,10 @@ class OwnPrices:
             table = _read_models(_object(row, where, (_MODELS,)), where + ".", tariff)
             self._providers[ALIASES.get(name.lower(), name.lower())] = table
 
+    def providers(self) -> list[str]:
+        """Return the providers that have prices of their own here."""
+        return [*self._providers]
+
     def find(self, provider: str, models: Sequence[str]) -> Prices | None:
         """Find the prices of a model by its names, the best first; None if they are not here.
 

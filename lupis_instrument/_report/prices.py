@@ -32,8 +32,8 @@ class Row(NamedTuple):
     Attributes:
         provider: the catalogue's id of the seller, or `OWN`.
         model: the catalogue's id of the model, or the name in the file.
-        when: for which calls they are: a day they start on, times of day, a service tier; empty
-            for calls at any time.
+        when: for which calls they are: a day they start on, times of day, a service tier, a
+            provider of the user's file; empty for any.
         prices: name of the price -> USD per million tokens, or per the unit its name tells; a
             price with tiers is of the form that LUPIS_PRICES_FILE has.
     """
@@ -79,9 +79,14 @@ def find_prices(model: str, provider: str | None = None) -> list[Row]:
         Missing: the catalogue doesn't know the model or the provider.
     """
     catalog = load()
-    sellers = [_find_seller(catalog, provider)] if provider else list(catalog.sellers.values())
-    found = [each for each in (catalog.find_listing(one, model) for one in sellers) if each]
     rows = list(_find_own(model, provider))
+    try:
+        sellers = [_find_seller(catalog, provider)] if provider else list(catalog.sellers.values())
+    except Missing:
+        if not rows:
+            raise
+        return rows  # those of a provider that the catalogue doesn't know
+    found = [each for each in (catalog.find_listing(one, model) for one in sellers) if each]
     first = catalog.find_seller_of(model.lower())
     for each in sorted(found, key=lambda one: (one.seller != first, not one.own)):
         rows += _describe(each)
@@ -128,9 +133,11 @@ def _find_own(model: str, provider: str | None) -> Iterator[Row]:
 
     own: OwnPrices = _prices_file.read(path)
     name = (provider or "").lower()
-    prices = own.find(ALIASES.get(name, name), (model,))
-    if prices is not None:
-        yield Row(OWN, model, "", _spell(prices))
+    anyones = own.find("", (model,))
+    for each in [ALIASES.get(name, name)] if name else ["", *own.providers()]:
+        prices = own.find(each, (model,))
+        if prices is not None and (each == "" or name or prices is not anyones):
+            yield Row(OWN, model, each and f"at {each}", _spell(prices))
 
 
 def _describe(found: Found) -> Iterator[Row]:

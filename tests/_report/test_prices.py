@@ -113,3 +113,16 @@ def test_own_prices_come_first(ask, tmp_path):
     rows = read_rows(ask, "gpt-4o", LUPIS_PRICES_FILE=str(path))
     assert ("LUPIS_PRICES_FILE", {"input_mtok": 1.0}) == (rows[0]["provider"], rows[0]["prices"])
     assert "openai" == rows[1]["provider"]
+
+
+def test_own_prices_of_one_provider_are_found(ask, tmp_path):
+    """With its name and without, though the catalogue knows neither it nor the model."""
+    path = tmp_path / "prices.json"
+    here = {"llama9*": {"input_mtok": 1, "output_mtok": 2}}
+    path.write_text(json.dumps({"providers": {"ollama": {"models": here}}}))
+    for asked in (("--provider", "ollama"), ()):
+        rows = read_rows(ask, "llama9:8b", *asked, LUPIS_PRICES_FILE=str(path))
+        assert [("LUPIS_PRICES_FILE", "at ollama", {"input_mtok": 1.0, "output_mtok": 2.0})] == [
+            (row["provider"], row["when"], row["prices"]) for row in rows
+        ]
+    assert 1 == ask("llama9:8b", "--provider", "openai", LUPIS_PRICES_FILE=str(path))[0]
