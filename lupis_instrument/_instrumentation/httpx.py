@@ -103,58 +103,47 @@ def _request(module: Any, exchange: Exchange, args: Any, kwargs: Any, upload: An
     return None
 
 
+class _Upload:
+    """The stream of a request that shows its bytes to us as the transport sends them."""
+
+    def __init__(self, request: Any, exchange: Exchange) -> None:
+        self._request = request
+        self._stream = request.stream
+        self._exchange = exchange
+        request.stream = self
+
+    def _show(self, chunk: bytes) -> bytes:
+        guarded("reading an httpx request", self._exchange.sent, chunk)
+        return chunk
+
+    def leave(self) -> None:
+        """Give the request its own stream back."""
+        self._request.stream = self._stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 def _sync_upload(module: Any) -> Any:
-    class TappedUpload(module.SyncByteStream):  # type: ignore[misc]
-        """A request's stream that shows its bytes to us as the transport sends them."""
-
-        def __init__(self, request: Any, exchange: Exchange) -> None:
-            self._request = request
-            self._stream = request.stream
-            self._exchange = exchange
-            request.stream = self
-
+    class TappedUpload(_Upload, module.SyncByteStream):  # type: ignore[misc]
         def __iter__(self) -> Iterator[bytes]:
             for chunk in self._stream:
-                guarded("reading an httpx request", self._exchange.sent, chunk)
-                yield chunk
-
-        def leave(self) -> None:
-            """Give the request its own stream back."""
-            self._request.stream = self._stream
+                yield self._show(chunk)
 
         def close(self) -> None:
             self._stream.close()
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._stream, name)
 
     return TappedUpload
 
 
 def _async_upload(module: Any) -> Any:
-    class TappedUpload(module.AsyncByteStream):  # type: ignore[misc]
-        """A request's stream that shows its bytes to us as the transport sends them."""
-
-        def __init__(self, request: Any, exchange: Exchange) -> None:
-            self._request = request
-            self._stream = request.stream
-            self._exchange = exchange
-            request.stream = self
-
+    class TappedUpload(_Upload, module.AsyncByteStream):  # type: ignore[misc]
         async def __aiter__(self) -> AsyncIterator[bytes]:
             async for chunk in self._stream:
-                guarded("reading an httpx request", self._exchange.sent, chunk)
-                yield chunk
-
-        def leave(self) -> None:
-            """Give the request its own stream back."""
-            self._request.stream = self._stream
+                yield self._show(chunk)
 
         async def aclose(self) -> None:
             await self._stream.aclose()
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._stream, name)
 
     return TappedUpload
 

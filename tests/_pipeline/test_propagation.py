@@ -144,6 +144,14 @@ def global_textmap():
     propagate.set_global_textmap(before)
 
 
+def inject_to(tracked, url):
+    """The headers that the global propagator adds to a request."""
+    carrier = {}
+    with trace.use_span(tracked.start(url)):
+        propagate.inject(carrier)
+    return set(carrier)
+
+
 @pytest.mark.usefixtures("global_textmap")
 @pytest.mark.parametrize("nested", [False, True])
 def test_a_propagator_that_the_program_sets_later_is_guarded_too(nested, tracked):
@@ -152,13 +160,7 @@ def test_a_propagator_that_the_program_sets_later_is_guarded_too(nested, tracked
     later = [propagate.get_global_textmap()] if nested else []
     theirs = CompositePropagator([*later, INNER])
     propagate.set_global_textmap(theirs)
-    found = []
-    for url in (PUBLIC, PRIVATE):
-        carrier = {}
-        with trace.use_span(tracked.start(url)):
-            propagate.inject(carrier)
-        found.append(set(carrier))
-    assert [set(), {"traceparent"}] == found
+    assert [set(), {"traceparent"}] == [inject_to(tracked, url) for url in (PUBLIC, PRIVATE)]
 
 
 @pytest.mark.usefixtures("global_textmap")
@@ -169,10 +171,7 @@ def test_the_propagator_that_is_set_stays(tracked):
         install(tracked.tracking, lambda: ("private",))
     assert theirs is propagate.get_global_textmap()
     assert theirs.extract.__func__ is CompositePropagator.extract
-    carrier = {}
-    with trace.use_span(tracked.start(PUBLIC)):
-        propagate.inject(carrier)
-    assert {} == carrier
+    assert set() == inject_to(tracked, PUBLIC)
 
 
 class Narrow(CompositePropagator):
@@ -192,13 +191,7 @@ def test_a_propagator_that_takes_nothing_on_is_replaced(tracked):
     propagate.set_global_textmap(narrow)
     for _ in range(2):
         install(tracked.tracking, lambda: ("private",))
-    found = []
-    for url in (PUBLIC, PRIVATE):
-        carrier = {}
-        with trace.use_span(tracked.start(url)):
-            propagate.inject(carrier)
-        found.append(set(carrier))
-    assert [set(), {"traceparent"}] == found
+    assert [set(), {"traceparent"}] == [inject_to(tracked, url) for url in (PUBLIC, PRIVATE)]
 
 
 @pytest.mark.usefixtures("global_textmap")
