@@ -232,8 +232,8 @@ class Worker(Generic[Item, Prepared]):
     def _pause(self, due: float) -> bool:
         """Wait until somebody calls or it is time to look; returns False if it is past `due`."""
         left = due - monotonic()
-        if left <= 0 or not threading.main_thread().is_alive():
-            return False  # or only others keep the process, as in a child that a thread has forked
+        if left <= 0 or _is_alone():
+            return False
         if self._asked or self._queue.qsize() >= self._batch:
             return True
         try:
@@ -290,3 +290,13 @@ class Worker(Generic[Item, Prepared]):
         except Exception as fault:
             self.failed += len(batch)
             report_fault(f"delivering what {self._name} sends", fault)
+
+
+def _is_alone() -> bool:
+    """Tell whether this is a child forked by a thread that has ended: it ends with its last thread.
+
+    Python's own main thread has a class to itself, seen as `_MainThread` in 3.8 to 3.14. Where it
+    has ended, other threads of the program's go on.
+    """
+    main = threading.main_thread()
+    return type(main).__name__ != "_MainThread" and not main.is_alive()
