@@ -117,7 +117,7 @@ class Summary:
         events = account.created - self.spans if account.created else 0
         things = _counted(self.spans, "span")
         things += f", {_counted(events, 'event')}" if events > 0 else ""
-        return [*lines, f"  {things} {_fate(account, endpoint, store)}"]
+        return [*lines, f"  {things}{_fate(account, endpoint, store)}"]
 
 
 def _fate(account: Account, endpoint: str, store: str) -> str:
@@ -129,8 +129,9 @@ def _fate(account: Account, endpoint: str, store: str) -> str:
     ]
     found = [(count, place) for count, place in places if count]
     if len(found) == 1 and not account.dropped:
-        return found[0][1]
-    return ", ".join(f"{count:,} {place}" for count, place in found) or f"-> {endpoint}"
+        return f" {found[0][1]}"
+    each = ", ".join(f"{count:,} {place}" for count, place in found)
+    return f": {each}" if each else f" -> {endpoint}"
 
 
 def _sentence(totals: Totals) -> str:

@@ -53,7 +53,7 @@ def test_what_did_not_arrive_is_said(finished):
     """So that the numbers add up."""
     spans = [finished() for _ in range(6)]
     lines = summary_of(*spans, delivered=1, stored=2, lost=3)
-    assert f"  6 spans 1 -> {WHERE}, 2 -> {STORE}, 3 dropped: queue full" == lines[-1]
+    assert f"  6 spans: 1 -> {WHERE}, 2 -> {STORE}, 3 dropped: queue full" == lines[-1]
 
 
 def test_what_is_all_in_the_store_is_there(finished):
