@@ -40,4 +40,8 @@ class Background(Thread):
     def join(self, timeout: float | None = None) -> None:
         """Wait for its end; whoever does so for all threads would else wait for ever."""
         guarded("ending a thread", self._ask_to_leave)
-        super().join(timeout)
+        self.wait(timeout)
+
+    def wait(self, seconds: float | None) -> None:
+        """Wait for the end of one that has been asked to."""
+        super().join(seconds)

@@ -66,7 +66,7 @@ class Courier:
         self._round = object()
         self._busy = False
         self._leaving = False
-        self._thread: threading.Thread | None = None
+        self._thread: Background | None = None
 
     def put(self, load: Load) -> None:
         """Hand over parcels; waits for no network, and for the store only under overload."""
@@ -153,7 +153,7 @@ class Courier:
             self._changed.notify_all()
             thread = self._thread
         if thread is not None:
-            thread.join(seconds)
+            thread.wait(seconds)
 
     def wake(self) -> None:
         """Go on after a rest."""

@@ -89,7 +89,7 @@ class Worker(Generic[Item, Prepared]):
         self._queue: SimpleQueue[Any] = SimpleQueue()
         self._calls: SimpleQueue[None] = SimpleQueue()
         self._asked: list[_Flush] = []
-        self._thread: threading.Thread | None = None
+        self._thread: Background | None = None
         self._starting = threading.Lock()
 
     def put(self, item: Item) -> None:
@@ -174,7 +174,7 @@ class Worker(Generic[Item, Prepared]):
         self._resting = True
         if thread is not None:
             self.ask(stop=True).wait(seconds)
-            thread.join(seconds)
+            thread.wait(seconds)
 
     def wake(self) -> None:
         """Go on after a rest."""
