@@ -10,6 +10,7 @@ import pytest
 
 from lupis_instrument._delivery.account import Account
 from lupis_instrument._delivery.database import FILE_NAME, StoreUnavailable
+from lupis_instrument._delivery.parcels import Packer
 from lupis_instrument._delivery.schema import DELIVERED, MIGRATIONS, REFUSED
 from lupis_instrument._delivery.store import Process, Store
 
@@ -381,3 +382,10 @@ def test_a_child_forked_in_the_middle_has_a_lock_of_its_own(store, parcels):
     store.database.leave_to_parent()
     store.add(parcels(1))
     assert 2 == count(store)
+
+
+def test_spans_of_impossible_times_are_stored_beside_the_others(store, finished):
+    """A program may have set its clock to any, as tests do."""
+    spans = [finished(str(year), start=(year - 1970) * 31_557_600) for year in (1901, 2026, 2600)]
+    store.add(Packer(spans[0].resource).spans(spans))
+    assert len(spans) == count(store)

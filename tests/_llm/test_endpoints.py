@@ -10,6 +10,7 @@ KNOWN = [
     # host, path, provider, operation, api
     ("api.openai.com", "/v1/chat/completions", "openai", "chat", "openai.chat"),
     ("api.openai.com", "/v1/responses", "openai", "chat", "openai.responses"),
+    ("api-inference.together.ai", "/v1/chat/completions", "together", "chat", "openai.chat"),
     ("api.openai.com", "/v1/embeddings", "openai", "embeddings", "openai.embeddings"),
     ("api.openai.com", "/v1/completions", "openai", "text_completion", "openai.completions"),
     ("api.openai.com", "/v1/threads/t/runs", "openai", "invoke_agent", "openai.assistants"),
