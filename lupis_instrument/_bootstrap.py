@@ -67,10 +67,9 @@ def start(environ: Mapping[str, str] = os.environ, *, borrowed: bool = False) ->
     """
     _State.launched = True
     _State.borrowed = borrowed
-    _State.environ = {
-        name: value for name, value in environ.items() if name.startswith(("LUPIS_", "OTEL_"))
-    }
     if enabled(environ):
+        own = ("LUPIS_", "OTEL_")
+        _State.environ = {name: text for name, text in environ.items() if name.startswith(own)}
         watch()
 
 

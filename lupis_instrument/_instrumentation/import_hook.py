@@ -38,9 +38,11 @@ class ImportHook:
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         """Find nothing ourselves; put a watch on what the other finders find."""
+        if name not in self.callbacks:
+            return None  # first, for each import of the program's comes here
         search = get_ident(), name
-        if name not in self.callbacks or search in self._finding:
-            return None  # a program may have put finders of its own around all there are
+        if search in self._finding:
+            return None  # the program has put finders of its own around all there are
         self._finding.add(search)
         try:
             return self._find(name, path, target)
