@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from lupis_instrument._exchange import Body, Exchange
     from lupis_instrument._instrumentation.gate import Gate
 
+UPSTREAM = "opentelemetry.instrumentation.httpx"
+
 
 def attach(module: ModuleType, gate: Gate) -> None:
     """Wrap both transports of httpx (or httpx2) and open `gate` at the first request.
@@ -34,12 +36,14 @@ def attach(module: ModuleType, gate: Gate) -> None:
 
 
 def instrument(provider: Any, gate: Gate) -> None:
-    """Lay upstream's instrumentor around the client."""
-    from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
+    """Lay upstream's instrumentor around the client.
 
-    from lupis_instrument._instrumentation.upstream import switch_on
+    From 0.65b0 on its module is httpx2's too, and imports both.
+    """
+    from lupis_instrument._instrumentation.upstream import load_without, switch_on
 
-    switch_on(HTTPXClientInstrumentor, provider, gate.doors)
+    module = load_without("httpx2", UPSTREAM)
+    switch_on(module.HTTPXClientInstrumentor, provider, gate.doors)
 
 
 def _attach_sync(module: ModuleType, gate: Gate) -> None:

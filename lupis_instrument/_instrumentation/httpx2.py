@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lupis_instrument._instrumentation.httpx import attach
+from lupis_instrument._instrumentation.httpx import UPSTREAM, attach
 
 if TYPE_CHECKING:
     from lupis_instrument._instrumentation.gate import Gate
@@ -18,12 +18,12 @@ def instrument(provider: Any, gate: Gate) -> None:
     `opentelemetry-instrumentation-httpx` covers httpx2 from 0.65b0 on; releases before
     don't.
     """
-    from lupis_instrument._instrumentation.upstream import switch_on
+    from lupis_instrument._instrumentation.upstream import load_without, switch_on
 
     try:
-        from opentelemetry.instrumentation.httpx import HTTPX2ClientInstrumentor as Instrumentor
-    except ImportError:
-        from lupis_instrument._instrumentation.httpx2_spans import (
-            HTTPX2ClientInstrumentor as Instrumentor,
-        )
-    switch_on(Instrumentor, provider, gate.doors)
+        instrumentor = load_without("httpx", UPSTREAM).HTTPX2ClientInstrumentor
+    except (ImportError, AttributeError):
+        from lupis_instrument._instrumentation.httpx2_spans import HTTPX2ClientInstrumentor
+
+        instrumentor = HTTPX2ClientInstrumentor
+    switch_on(instrumentor, provider, gate.doors)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     Callback = Callable[[ModuleType], None]
 
+withheld: set[tuple[int, str]] = set()
+"""Threads, each with the name of a module waited for that it shall not find."""
+
 
 class ImportHook:
     """A meta path finder that watches for modules by name."""
@@ -43,6 +46,8 @@ class ImportHook:
         search = get_ident(), name
         if search in self._finding:
             return None  # the program has put finders of its own around all there are
+        if search in withheld:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         self._finding.add(search)
         try:
             return self._find(name, path, target)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import sys
+from _thread import get_ident
 from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Iterator
 
 from lupis_instrument import _names
+from lupis_instrument._instrumentation import import_hook
 from lupis_instrument._instrumentation.doors import unhinged
 
 if TYPE_CHECKING:
+    from types import ModuleType
     from typing import Sequence
 
     from lupis_instrument._instrumentation.doors import Door
@@ -38,6 +44,35 @@ def switch_on(instrumentor: Any, provider: Any, doors: Sequence[Door] = (), **op
         )
     if not ours.is_instrumented_by_opentelemetry:
         raise RuntimeError(f"{instrumentor.__name__} declined")
+
+
+def load_without(client: str, name: str) -> ModuleType:
+    """Import the module `name`, and not the HTTP client `client` which it would import, too.
+
+    Where the program has not imported that client itself, what is returned is left to us alone:
+    whoever imports the module later gets another, and with it both clients.
+
+    Raises:
+        ImportError: it can't be imported, or not without that client.
+    """
+    if name in sys.modules or client in sys.modules or find_spec(client) is None:
+        return import_module(name)
+    entry = get_ident(), client  # for this thread alone: another may be importing it now
+    import_hook.withheld.add(entry)
+    try:
+        return import_module(name)
+    finally:
+        import_hook.withheld.discard(entry)
+        _forget(name)
+
+
+def _forget(name: str) -> None:
+    """Have a module, and those below it, imported anew when somebody imports it next."""
+    for each in [each for each in list(sys.modules) if f"{each}.".startswith(f"{name}.")]:
+        sys.modules.pop(each, None)
+    package, _, last = name.rpartition(".")
+    if package in sys.modules:
+        vars(sys.modules[package]).pop(last, None)
 
 
 class _State:

@@ -3,12 +3,15 @@
 import importlib
 import importlib.util
 import sys
+import threading
 import traceback
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from importlib.machinery import ModuleSpec
 
 import pytest
 
+from lupis_instrument._instrumentation import import_hook
 from lupis_instrument._instrumentation.import_hook import ImportHook
 
 NAME = "lupis_test_client"
@@ -194,6 +197,17 @@ def test_a_lazily_loaded_module_calls_back_when_it_is_used(folder, hook):
     spec.loader.exec_module(module)
     assert [] == called
     assert (1, [module]) == (module.value, called)
+
+
+def test_a_withheld_module_is_not_there(folder, hook, monkeypatch):
+    """For one thread; for another it is."""
+    write(folder)
+    hook()
+    monkeypatch.setattr(import_hook, "withheld", {(threading.get_ident(), NAME)})
+    with pytest.raises(ModuleNotFoundError, match=NAME):
+        importlib.import_module(NAME)
+    with ThreadPoolExecutor() as other:
+        assert 1 == other.submit(importlib.import_module, NAME).result().value
 
 
 class Finder:

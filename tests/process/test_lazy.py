@@ -214,26 +214,77 @@ print(json.dumps([client.__file__, type(client.__loader__).__name__, sorted(sys.
 """
 CALLS = {
     "httpx": "client.post(url, json={})",
+    "httpx2": "client.post(url, json={})",
     "urllib3": "client.PoolManager().request('POST', url, body=b'{}')",
     "requests": "client.post(url, json={})",
-}
-INSTRUMENTORS = {
-    "httpx": {"httpx"},
-    "urllib3": {"urllib3"},
-    "requests": {"requests"},
 }
 
 
 @pytest.mark.parametrize("client", [there(client) for client in CALLS])
-def test_the_first_call_loads_one_instrumentor(run, llm_like, client):
-    """That of the client that is used."""
+def test_the_first_call_loads_nothing_of_another_client(run, llm_like, client):
+    """Neither its instrumentor nor the client itself."""
     program = CALL.format(client=client, call=CALLS[client])
+    bare = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "WIRE_URL": llm_like.url},
+        capture_output=True,
+        check=True,
+    )
     done = run(program, env={"WIRE_URL": llm_like.url})
+    assert 1 == len(done.spans)
     prefix = "opentelemetry.instrumentation."
     modules = json.loads(done.stdout)[2]
     names = {each[len(prefix) :].split(".")[0] for each in modules if each.startswith(prefix)}
-    assert INSTRUMENTORS[client] == names & {"httpx", "urllib3", "requests", "aiohttp_client"}
-    assert "aiohttp" not in modules
+    assert names & {"httpx", "urllib3", "requests", "aiohttp_client"} <= {client}
+    clients = {"httpx", "httpx2", "urllib3", "requests", "aiohttp"}
+    assert clients & set(json.loads(bare.stdout)[2]) == clients & set(modules)
+
+
+TWO = """
+import os
+import {first}
+url = os.environ["WIRE_URL"] + "/v1/chat/completions"
+{first}.post(url, json={{}})
+import {second}
+{second}.post(url, json={{}})
+"""
+OWN = """
+from opentelemetry.instrumentation.httpx import {instrumentor}
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
+provider = TracerProvider()
+console = ConsoleSpanExporter(formatter=lambda span: span.name + "\\n")
+provider.add_span_processor(SimpleSpanProcessor(console))
+{instrumentor}().instrument(tracer_provider=provider)
+{second}.post(url, json={{}})
+"""
+PAIRS = {
+    ("httpx", "httpx2"): "HTTPX2ClientInstrumentor",
+    ("httpx2", "httpx"): "HTTPXClientInstrumentor",
+}
+
+
+@pytest.fixture(params=PAIRS, ids="-".join)
+def pair(request):
+    """Two clients of one instrumentor, and its class for the second."""
+    for each in request.param:
+        pytest.importorskip(each)
+    return {**dict(zip(("first", "second"), request.param)), "instrumentor": PAIRS[request.param]}
+
+
+def test_a_client_imported_after_anothers_call_is_instrumented(run, llm_like, pair):
+    """Upstream's module had been loaded without it."""
+    done = run(TWO.format(**pair), env={"WIRE_URL": llm_like.url})
+    assert ("", 2) == (done.stderr, len(done.spans))
+
+
+def test_the_program_gets_all_of_upstreams_module(run, llm_like, pair):
+    """Though it had been loaded without one of its clients."""
+    upstream = pytest.importorskip("opentelemetry.instrumentation.httpx")
+    if not hasattr(upstream, pair["instrumentor"]):
+        pytest.skip("this release knows one of the clients only")
+    done = run((TWO + OWN).format(**pair), env={"WIRE_URL": llm_like.url})
+    assert ("POST\n", "", 3) == (done.stdout, done.stderr, len(done.spans))
 
 
 @pytest.fixture(scope="module")
