@@ -155,8 +155,18 @@ class Passage:
 _passing: ContextVar[Passage | None] = ContextVar("lupis_passage", default=None)
 
 
-def hang(gate: Gate, owner: Any, name: str, inside: Callable[..., Any] | None = None) -> None:
-    """Put a door of `gate` in the place of `owner.name`; behind it lies `inside`, or what was."""
+def hang(
+    gate: Gate,
+    owner: Any,
+    name: str,
+    inside: Callable[..., Any] | None = None,
+    *,
+    begins: bool = True,
+) -> None:
+    """Put a door of `gate` in the place of `owner.name`; behind it lies `inside`, or what was.
+
+    Where a call `begins`, and nowhere else, the gate is opened.
+    """
     original = getattr(owner, name)
     function = inside or original
     door = Door(gate, owner, name)
@@ -184,6 +194,8 @@ def hang(gate: Gate, owner: Any, name: str, inside: Callable[..., Any] | None = 
 
     @functools.wraps(original)
     def enter(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if gate.dormant and not begins:
+            return function(self, *args, **kwargs)
         before = gate.here()
         if before is not None and gate.below(before):
             return function(self, *args, **kwargs)

@@ -49,7 +49,7 @@ def attach(module: ModuleType, gate: Gate) -> None:
     """Wrap the connection's methods and open `gate` at the first request made with them."""
     connection = module.HTTPConnection
     hang(gate, connection, "putrequest")
-    hang(gate, connection, "close")
+    hang(gate, connection, "close", begins=False)
     _attach_endheaders(connection, gate)
     _attach_send(connection)
     _attach_getresponse(connection, gate)
@@ -73,7 +73,7 @@ def _attach_endheaders(connection: Any, gate: Gate) -> None:
             guarded("reading a request", _begin, self, exchange)
         return original(self, *args, **kwargs)
 
-    hang(gate, connection, "endheaders", endheaders)
+    hang(gate, connection, "endheaders", endheaders, begins=False)
 
 
 def _begin(connection: Any, exchange: Exchange) -> None:
@@ -110,7 +110,7 @@ def _attach_getresponse(connection: Any, gate: Gate) -> None:
             guarded("watching a response", _watch, wire.exchange, response)
         return response
 
-    hang(gate, connection, "getresponse", getresponse)
+    hang(gate, connection, "getresponse", getresponse, begins=False)
 
 
 def _watch(exchange: Exchange, response: Any) -> None:

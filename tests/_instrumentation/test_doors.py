@@ -47,6 +47,16 @@ def test_a_call_opens_the_gate(watched, client):
     assert (["wire", 2], 1) == (client().send(2), watched.opened)
 
 
+def test_a_function_that_begins_no_call_leaves_the_gate_shut(watched, client):
+    """What is laid behind its door is reached once another has opened it."""
+    hang(watched.gate, client, "send", lambda _self, *words: ["tap", *words], begins=False)
+    assert (["tap", 1], 0) == (client().send(1), watched.opened)
+    with unhinged(watched.gate.doors):
+        wrap(client, "send", "ours")
+    watched.gate.enter()
+    assert ["ours", "tap", 2] == client().send(2)
+
+
 def test_what_is_hung_inside_is_reached(watched, client):
     """In place of the client's function."""
     original = client.send

@@ -49,6 +49,17 @@ def test_a_body_is_seen(connect, watched):
     assert (whole(), "complete", 1) == (*watched.seen, watched.opened)
 
 
+def test_a_connection_that_is_closed_unused_opens_nothing(connect, watched):
+    """Nor one on which another client made its request."""
+    connect().close()
+    with suppress_instrumentation():
+        connection = connect()
+        connection.request("POST", PATH, b"{}")
+        connection.getresponse().read()
+    connection.close()
+    assert 0 == watched.opened
+
+
 def test_the_request_is_seen(connect, watched, server):
     """Head and body, also where the body comes in pieces."""
     connection = connect()

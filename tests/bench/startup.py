@@ -8,7 +8,8 @@ until the program has read the answer to its call; "end" until it has ended and 
 delivered; "cpu" is what is computed meanwhile, whichever thread does it. Memory is the resident set
 of a program that is idle, and of one whose call has been delivered. What matters are ratios: ours
 to bare Python, and what ours adds to what `opentelemetry-instrument` adds, which sends traces,
-metrics and logs by OTLP/HTTP.
+metrics and logs by OTLP/HTTP. "by hand" is a program that sets up the SDK and the client's upstream
+instrumentor before its call, and no exporter: what none who loads them can do without.
 
 The last table is what the place of loading was decided by: at the first request, as it is done, or
 in a thread that starts when the program has imported the client.
@@ -30,6 +31,8 @@ import time
 import venv
 from importlib.util import find_spec
 from pathlib import Path
+
+from call import INSTRUMENTORS
 
 SERVER = str(Path(__file__).with_name("call.py"))
 MS = 1e3
@@ -80,6 +83,12 @@ BETWEEN = {
     "after waiting for 0.3 s": "time.sleep(0.3)",
 }
 """What the program does between importing the client and its first request."""
+
+BY_HAND = """
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.instrumentation.{module} import {name}
+{name}().instrument(tracer_provider=TracerProvider())
+"""
 
 AHEAD = """
 import threading
@@ -206,17 +215,25 @@ def report_idle(ways, folder, rounds):
 def report_calls(ways, folder, rounds, clients):
     """What a program with one call pays, and how that compares."""
     for client in clients:
-        found = measure(ways, write(folder, "call", IMPORTS[client], call=CALLS[client]), rounds)
+        plain = write(folder, "call", IMPORTS[client], call=CALLS[client])
+        ways, programs = dict(ways), dict.fromkeys(ways, plain)
+        module, name = INSTRUMENTORS.get(client, (None, None))
+        if name is not None:
+            ways["by hand"] = ways["bare"]
+            between = BY_HAND.format(module=module, name=name)
+            programs["by hand"] = write(folder, "hand", IMPORTS[client], between, CALLS[client])
+        found = measure(ways, programs, rounds)
         for column, figure in enumerate(FIGURES):
             bare = found["bare"][column]
             added = {name: (each[column] - bare) * MS for name, each in found.items()}
             peer = added[PEER]
-            print(
-                f"{client:12} {figure:6} bare {bare * MS:6.1f} ms   peer +{peer:6.1f}"
-                f"   bootstrap +{added['bootstrap']:6.1f}, ratio {added['bootstrap'] / peer:.2f}"
-                f"   lupis-run +{added['lupis-run']:6.1f}, ratio {added['lupis-run'] / peer:.2f}",
-                flush=True,
+            ratios = "".join(
+                f"   {name} +{added[name]:6.1f}, ratio {added[name] / peer:.2f}"
+                for name in ("by hand", "bootstrap", "lupis-run")
+                if name in added
             )
+            start = f"{client:12} {figure:6} bare {bare * MS:6.1f} ms   peer +{peer:6.1f}"
+            print(start + ratios, flush=True)
 
 
 def report_memory(ways, folder, rounds):
