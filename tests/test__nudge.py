@@ -125,6 +125,20 @@ def test_a_wakeup_file_of_the_programs_stays(play):
     assert ["None", "True", "finished", "0"] == play(text)
 
 
+def test_a_wakeup_file_that_the_program_sets_later_finds_none(play):
+    """Event loops warn of one that they replace."""
+    text = """
+        import socket
+        def child():
+            ours, theirs = socket.socketpair()
+            theirs.setblocking(False)
+            print(_nudge._State.nudge is None, signal.set_wakeup_fd(theirs.fileno()))
+            print(signal.set_wakeup_fd(-1) == theirs.fileno(), _nudge._State.nudge, flush=True)
+        run(child)
+    """
+    assert ["False", "-1", "True", "None", "finished", "0"] == play(text)
+
+
 def test_a_child_may_close_all_files(play):
     """As daemons do."""
     text = """

@@ -254,6 +254,26 @@ def test_exit_handlers_of_the_program_may_call(play, sink):
     assert (["body", "early", "late"], "") == (marks(sink), done.stderr)
 
 
+def test_a_thread_that_calls_while_the_program_ends_loses_nothing(play, sink, run):
+    """It goes on until the interpreter stops it, after all has been delivered or stored."""
+    sink.hang()
+    done = play(
+        """
+        def serve():
+            while True:
+                call()
+                os.write(1, b"1")
+        threading.Thread(target=serve, daemon=True).start()
+        call()
+        """,
+        env={"LUPIS_SHUTDOWN_TIMEOUT": "0.5"},
+    )
+    made = len(done.stdout)
+    assert 2 <= made
+    ((state, stored),) = states(run)
+    assert (WAITING, True) == (state, made + 1 <= stored)
+
+
 def test_a_first_call_at_the_very_end_is_delivered(play, sink):
     """No thread of ours was there until then."""
     done = play("import atexit; atexit.register(call, 'last')")
