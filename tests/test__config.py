@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import inspect
 import pickle
 
 import pytest
@@ -35,7 +36,7 @@ def test_its_defaults_are_those_of_the_table():
 @pytest.mark.parametrize("name", FIELDS)
 def test_its_docstring_tells_every_field(name):
     """The class's help is where a reader looks."""
-    assert f"        {name}: " in LupisConfig.__doc__
+    assert f"\n    {name}: " in inspect.getdoc(LupisConfig)
 
 
 def test_the_project_is_required():
