@@ -121,6 +121,8 @@ class Courier:
 
     def _wait(self, due: float) -> bool:
         """Wait until nothing is left to do, but not longer than `due`; returns whether it is so."""
+        if self._has_work() and not self._start():
+            self._work_here(due)
         with self._changed:
             self._changed.notify_all()
             while self._thread is not None and self._has_work():
@@ -163,17 +165,31 @@ class Courier:
 
     # The thread
 
-    def _start(self) -> None:
+    def _start(self) -> bool:
+        """Start the thread, unless there is one or it rests; returns False if none can be had."""
         with self._changed:
             self._leaving = False
             if self._thread is not None or self._handover.resting:
-                return
+                return True
             thread = Background(self._run, "lupis-courier", self._end)
             try:
                 thread.start()
             except RuntimeError:
-                return  # the interpreter is ending; `finish` stores what is left
+                return False  # the interpreter is ending; in 3.12 it is before its exit handlers
             self._thread = thread
+            return True
+
+    def _work_here(self, due: float) -> None:
+        """Do what the thread would, until nothing is left to do or it is `due`."""
+        if self._busy:
+            return  # in a signal's handler, which broke in on this thread doing so
+        try:
+            alone(load)
+            with self._surroundings():
+                while self._has_work() and self._handover.clock() < due and self._step():
+                    self._busy = False
+        except Exception as fault:
+            report_fault("delivering", fault)
 
     def _run(self) -> None:
         try:

@@ -254,6 +254,32 @@ def test_exit_handlers_of_the_program_may_call(play, sink):
     assert (["body", "early", "late"], "") == (marks(sink), done.stderr)
 
 
+NO_THREAD = """
+def refuse(thread):
+    raise RuntimeError("can't create new thread at interpreter shutdown")
+call("one")
+threading.Thread.start = refuse
+"""
+
+
+def test_where_no_thread_can_be_had_at_the_end_all_is_delivered(play, sink):
+    """Python 3.12 lets none start once the main thread has ended."""
+    sink.fail(503, times=1, retry_after="0")
+    done = play(NO_THREAD)
+    assert (["one"], "") == (marks(sink), done.stderr)
+    assert [503, 200] == [request.status for request in sink.requests]
+
+
+def test_where_no_thread_can_be_had_a_hanging_collector_loses_nothing(play, sink, run):
+    """Nor does it take longer."""
+    sink.hang()
+    began = monotonic()
+    done = play(NO_THREAD, env={"LUPIS_SHUTDOWN_TIMEOUT": "0.5"})
+    assert [(WAITING, 1)] == states(run)
+    assert "waits in the store" in done.stderr
+    assert monotonic() - began < 0.5 + MARGIN
+
+
 def test_a_thread_that_calls_while_the_program_ends_loses_nothing(play, sink, run):
     """It goes on until the interpreter stops it, after all has been delivered or stored."""
     sink.hang()
