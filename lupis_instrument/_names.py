@@ -174,7 +174,6 @@ LLM_SPAN_TOKENS = (
     "llm.token_count.completion",
     "llm.usage.total_tokens",
 )
-LLM_SPAN_COSTS = ("gen_ai.usage.cost", "llm.cost.total", "operation.cost")
 LLM_SPAN_MARKS = ("gen_ai.system", GEN_AI_PROVIDER_NAME, "llm.request.type", *LLM_SPAN_TOKENS)
 
 EVENT_ATTEMPT = "lupis.attempt"

@@ -174,7 +174,8 @@ class Runtime:
             record.finish()
         span = self._pipeline.get().run(record) if record.readable is not None else None
         if span is not None:
-            self.summary.add(span)
+            if self._diverted is None:
+                self.summary.add(span)
             if self.config.join_provider:
                 self._join(span)
         return span

@@ -128,8 +128,10 @@ def capture(config: LupisConfig | None = None) -> Iterator[Captured]:
     """
     from lupis_instrument._delivery.delivery import Diverted
 
-    LupisSDK.init(config or LupisConfig(project_id="test", exporter="none"))
+    if config is not None or LupisSDK.get_instance() is None:
+        LupisSDK.init(config or LupisConfig(project_id="test", exporter="none"))
     runtime = _running()
+    runtime.drain(_SECONDS)  # what came before is not of this block
     captured = Captured(runtime)
     before = _context.process.chat, _context.process.metadata
     diverted = Diverted(captured.take_spans, captured.take_events)

@@ -121,6 +121,22 @@ def test_it_works_below_lupis_run(play):
     )
 
 
+def test_what_a_block_captures_is_in_no_summary(run, llm):
+    """What was recorded before it is, and goes where it would; nothing is said of settings."""
+    text = """
+        call("before")
+        with capture() as captured:
+            call("captured")
+        print(*(each["name"] for each in captured.calls))
+        """
+    done = run(PRELUDE + dedent(text), llm.url, env={"LUPIS_SUMMARY": "true"})
+    assert "chat captured\n" == done.stdout
+    assert ["chat before"] == [span["name"] for span in done.spans]
+    first, *_, last = done.stderr.splitlines()
+    assert first.startswith("lupis: 1 LLM call, ")
+    assert last == f"  1 span -> {run.sink.traces_url}"
+
+
 def test_a_program_that_sets_itself_up_is_captured_too(play):
     """Its `init` finds the instance."""
     text = """

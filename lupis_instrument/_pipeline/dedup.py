@@ -11,17 +11,6 @@ if TYPE_CHECKING:
 
     from lupis_instrument._pipeline.draft import Draft
 
-_COSTS = (
-    _names.LUPIS_COST_STATUS,
-    _names.LUPIS_COST_REASON,
-    _names.LUPIS_COST_CATALOG,
-    _names.LUPIS_COST_INPUT,
-    _names.LUPIS_COST_OUTPUT,
-    _names.LUPIS_COST_CACHE,
-    _names.LUPIS_COST_TOTAL,
-)
-
-
 def dedup(draft: Draft) -> Draft | None:
     """Drop a span that repeats one further out, or that the user excluded."""
     record = draft.record
@@ -29,7 +18,11 @@ def dedup(draft: Draft) -> Draft | None:
 
 
 class CountOnce:
-    """Leaves tokens and cost to the span of an LLM library's instrumentor where it has them."""
+    """Leaves tokens to the span of an LLM library's instrumentor where it has them.
+
+    The cost stays: what others name is not always one (OpenLIT's is 0 where it got no prices), and
+    nobody adds up the attributes of both.
+    """
 
     def __init__(self, has_told: Callable[[str | None], bool]) -> None:
         """Ask `has_told` whether a span was made afterwards to tell the tokens of a response."""
@@ -51,7 +44,4 @@ class CountOnce:
             for name, repeated_name in _names.REPEATED.items():
                 if name in attributes:
                     attributes[repeated_name] = attributes.pop(name)
-        if above.says(_names.LLM_SPAN_COSTS):
-            for name in _COSTS:
-                attributes.pop(name, None)
         return draft

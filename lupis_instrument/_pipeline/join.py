@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, Iterable
 
+from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan
 
+from lupis_instrument._context import BELOW, attached
 from lupis_instrument._diagnostics import guarded, warn
 
 if TYPE_CHECKING:
@@ -32,7 +34,16 @@ def _feed(provider: Any, span: ReadableSpan) -> None:
     if processor is None:
         warn("LUPIS_JOIN_PROVIDER: this release of the OpenTelemetry SDK can't be joined")
         return
-    processor.on_end(_of(span, provider.resource))
+    # Some leave out what ends where instrumentation is suppressed, as Logfire's do, and as it is on
+    # the worker's thread. Calls that they make themselves are no more recorded here than there.
+    with attached(Context({BELOW: _Joining})):
+        processor.on_end(_of(span, provider.resource))
+
+
+class _Joining:
+    """Stands for a call that is under way."""
+
+    ended = False
 
 
 def _of(span: ReadableSpan, resource: Resource) -> ReadableSpan:

@@ -207,6 +207,33 @@ for span in exporter.get_finished_spans():
 """
 
 
+CALLING_PROCESSOR = """
+import os, requests
+from opentelemetry.instrumentation.utils import is_instrumentation_enabled
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+
+url = os.environ["WIRE_URL"] + "/v1/chat/completions"
+
+class Processor(SpanProcessor):
+    def on_end(self, span):
+        print(span.name, is_instrumentation_enabled())
+        requests.post(url, json={"model": "another"})
+
+provider = TracerProvider()
+provider.add_span_processor(Processor())
+requests.post(url, json={"model": "test-model"})
+provider.force_flush()
+"""
+
+
+def test_a_processor_that_is_joined_finds_nothing_suppressed(run):
+    """Logfire's leaves spans out where it is; and a call that one makes is not recorded in turn."""
+    with wire.serving() as server:
+        done = run(CALLING_PROCESSOR, env={"WIRE_URL": server.url, "LUPIS_JOIN_PROVIDER": "true"})
+    assert ("chat test-model True\n", "") == (done.stdout, done.stderr)
+    assert ["chat test-model"] == [span["name"] for span in done.spans]
+
+
 @pytest.mark.parametrize("how", ["force_flush", "shutdown"])
 @pytest.mark.parametrize(("when", "joined"), [("before", 2), ("after", 3)])
 class TestOwnProvider:
