@@ -181,6 +181,8 @@ DIALECTS: tuple[Dialect, ...] = (
             "input_tokens": _at("tokens.input_tokens", "billed_units.input_tokens"),
             "output_tokens": _at("tokens.output_tokens", "billed_units.output_tokens"),
             "cache_read_tokens": _at("cached_tokens"),
+            "billed_input_tokens": _at("billed_units.input_tokens"),
+            "billed_output_tokens": _at("billed_units.output_tokens"),
         },
     ),
     Dialect(  # platform.openai.com/docs/api-reference/responses; also audio, images and others

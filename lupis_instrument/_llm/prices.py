@@ -66,6 +66,11 @@ COUNTS: dict[str, str] = {
     "input_characters": "input_characters",
 }
 """Field of `Usage` -> unit of the catalogue; a field that `Usage` lacks is never counted."""
+BILLED: dict[str, str] = {
+    "billed_input_tokens": "input_tokens",
+    "billed_output_tokens": "output_tokens",
+}
+"""Fields that come before those above; of what is billed none is told to be from a cache."""
 
 # Words of providers for calls at the standard prices.
 _STANDARD_TIERS = frozenset(("default", "standard", "auto", "on_demand", "standard_only"))
@@ -87,6 +92,9 @@ _CACHED = (("cache_read_tokens", "cache_read_mtok"), ("cache_write_tokens", "cac
 _SAME_FOR_ALL_KINDS = frozenset(("google",))
 # protobuf.dev/programming-guides/json: a count of 0 is left out.
 _OMIT_ZEROS = frozenset(("google",))
+# docs.cohere.com/docs/how-does-cohere-pricing-work: by the tokens of what the caller sent, not by
+# those that the model saw. Whoever else serves these models bills as for all others.
+_BILLED_APART = frozenset(("cohere",))
 # What Gemini's API gives away is billed by the hour on Vertex AI.
 _NOTHING_FREE = frozenset(("gcp.vertex_ai",))
 
@@ -117,8 +125,9 @@ def price(
     """
     names = tuple(name for name in models if name)
     given = own.find(provider, price_lists.order_names(provider, names)) if own else None
+    used = _count(usage, apart=provider in _BILLED_APART)
     if given is not None:
-        return _assess(given, _count(usage), [], OWN)
+        return _assess(given, used, [], OWN)
     found = _find(provider, api_url.partition("?")[0], names)
     version = str(_catalog.load())
     if isinstance(found, str):
@@ -130,7 +139,7 @@ def price(
     prices = found.resolve(at, context)
     if prices == FREE and provider in _NOTHING_FREE:
         prices = {}
-    counts = found.bill(_count(usage))
+    counts = found.bill(used)
     if counts and found.seller.id in _OMIT_ZEROS:
         counts = {"output_tokens": 0, **counts}
     if found.seller.id not in _SAME_FOR_ALL_KINDS and prices != FREE:
@@ -143,18 +152,24 @@ def _find(provider: str, url: str, names: tuple[str, ...]) -> Found | str:
     return price_lists.find(_catalog.load(), provider, url, names)
 
 
-def _count(usage: Usage | None) -> dict[str, Number]:
+def _count(usage: Usage | None, *, apart: bool) -> dict[str, Number]:
+    """Return what was used, by unit; what is billed `apart` counts where it is reported."""
     if usage is None:
         return {}
-    counts: dict[str, Number] = {
-        unit: count
-        for field, unit in COUNTS.items()
-        for count in [getattr(usage, field)]
-        if count is not None
-    }
+    counts = _counts_of(usage, COUNTS)
+    billed = _counts_of(usage, BILLED) if apart else {}
+    if billed:
+        for unit, _ in _CACHED:
+            counts.pop(unit, None)
+        counts.update(billed)
     if "audio_seconds" in counts:
         counts["input_audio_seconds"] = counts["audio_seconds"]  # all that is counted was sent
     return counts
+
+
+def _counts_of(usage: Usage, units: Mapping[str, str]) -> dict[str, Number]:
+    found = ((unit, getattr(usage, field)) for field, unit in units.items())
+    return {unit: count for unit, count in found if count is not None}
 
 
 def _describe_service(tier: str | None, speed: str | None) -> dict[str, str]:

@@ -38,6 +38,9 @@ class Usage(NamedTuple):
     """How long the audio was that was transcribed."""
     input_characters: int | None = None
     """How long the text was that was spoken, as it was sent: no provider reports that."""
+    billed_input_tokens: int | None = None
+    """What of the input is billed, where the provider reports that apart."""
+    billed_output_tokens: int | None = None
 
 
 def read_root_counts(value: Report, counts: dict[str, int]) -> None:

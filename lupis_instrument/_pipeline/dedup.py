@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from lupis_instrument._pipeline.draft import Draft
 
+
 def dedup(draft: Draft) -> Draft | None:
     """Drop a span that repeats one further out, or that the user excluded."""
     record = draft.record

@@ -266,7 +266,8 @@ CASES = {
         {"id": "co", "finish_reason": "COMPLETE", "usage": {
             "billed_units": {"input_tokens": 25, "output_tokens": 9},
             "tokens": {"input_tokens": 91, "output_tokens": 11}, "cached_tokens": 64}},
-        None, "co", ("COMPLETE",), Usage(91, 11, cache_read_tokens=64)),
+        None, "co", ("COMPLETE",), Usage(
+            91, 11, cache_read_tokens=64, billed_input_tokens=25, billed_output_tokens=9)),
     "cohere v2 stream": (
         f"{COHERE}/v2/chat",
         sse({"type": "message-start", "id": "co"},
@@ -281,11 +282,11 @@ CASES = {
             *({"event_type": "text-generation", "text": "a"} for _ in range(9)),
             {"event_type": "stream-end", "finish_reason": "COMPLETE", "response": {
                 "meta": {"billed_units": {"input_tokens": 5, "output_tokens": 6}}}})),
-        None, "g", ("COMPLETE",), Usage(5, 6)),
+        None, "g", ("COMPLETE",), Usage(5, 6, billed_input_tokens=5, billed_output_tokens=6)),
     "cohere embeddings": (
         f"{COHERE}/v2/embed",
         {"id": "e", "embeddings": {"float": [[0.1]]}, "meta": {"billed_units": {"input_tokens": 4}}},
-        None, "e", (), Usage(4)),
+        None, "e", (), Usage(4, billed_input_tokens=4)),
     "ollama": (
         f"{OLLAMA}/chat",
         {"model": "llama3", "message": {"content": "Hi"}, "done": True, "done_reason": "stop",

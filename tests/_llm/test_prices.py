@@ -10,7 +10,7 @@ import pytest
 from lupis_instrument._llm.catalog import load
 from lupis_instrument._llm.own_prices import OwnPrices
 from lupis_instrument._llm.price_lists import SELF_HOSTED, SELLERS, UNLISTED
-from lupis_instrument._llm.prices import COUNTS, OWN, Price, price
+from lupis_instrument._llm.prices import BILLED, COUNTS, OWN, Price, price
 from lupis_instrument._llm.providers import (
     ALIASES,
     API_PROVIDERS,
@@ -339,8 +339,42 @@ def test_every_price_list_is_there(seller):
 
 def test_every_count_is_a_units():
     """Fields of the usage are mapped to units of the catalogue."""
-    assert set() == set(COUNTS.values()) - set(load().tariff.units)
-    assert {"total_tokens"} == set(Usage._fields) - set(COUNTS)
+    assert set() == {*COUNTS.values(), *BILLED.values()} - set(load().tariff.units)
+    assert {"total_tokens"} == set(Usage._fields) - {*COUNTS, *BILLED}
+
+
+COHERES = {
+    "billed_units": {"input_tokens": 41, "output_tokens": 25},
+    "tokens": {"input_tokens": 1441, "output_tokens": 54},
+    "cached_tokens": 144,
+}
+
+
+def test_cohere_charges_what_it_bills():
+    """Command R7B at 0.0375 and 0.15: not what it has added to the prompt, from a cache or not."""
+    cost = charge("cohere", "command-r7b-12-2024", usage=read_usage(COHERES))
+    parts = (Decimal("0.0000015375"), Decimal("0.00000375"), Decimal(0), Decimal("0.0000052875"))
+    assert Price("priced", None, *parts, str(load())) == cost
+
+
+def test_others_charge_all_tokens_of_its_models():
+    """Cohere's units are between it and them."""
+    usage = read_usage(COHERES)
+    plain = usage._replace(billed_input_tokens=None, billed_output_tokens=None)
+    ours = [
+        charge("openrouter", "cohere/command-r7b-12-2024", usage=each) for each in (usage, plain)
+    ]
+    assert ours[0] == ours[1]
+    assert ours[0].total is not None
+
+
+def test_what_is_not_billed_apart_is_charged_as_it_was_used():
+    """Some of its reports lack the units, or one of them."""
+    both, one = (
+        charge("cohere", "command-r7b-12-2024", usage=Usage(1000, 1000, **billed)).total
+        for billed in ({}, {"billed_input_tokens": 0})
+    )
+    assert (Decimal("0.0001875"), Decimal("0.00015")) == (both, one)
 
 
 def test_self_hosted_servers_have_no_prices():
