@@ -271,10 +271,14 @@ def _report(client: Client, fault: Exception) -> None:
 def _follow_children(util: ModuleType) -> None:
     from lupis_instrument import _ending
 
-    guarded("following child processes", _ending.follow_children, util, finish)
+    guarded("following child processes", _ending.follow_children, util, finish, _is_idle)
     # Before a server in a child sets handlers of its own, which it takes off when it ends: uvicorn
     # imports the application, and with it a client, only after that.
     guarded("watching for the end", _ending.watch_signals, finish)
+
+
+def _is_idle() -> bool:
+    return _State.calls is None
 
 
 def _follow_workers(signals: ModuleType) -> None:

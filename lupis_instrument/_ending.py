@@ -42,6 +42,7 @@ def watch_signals(finish: Callable[[], None]) -> None:
                 _set(number, _Last(finish))
     except ValueError:
         return  # in a sub-interpreter
+    _children.idle = False
     _show_default(finish)
     if _children.inside:
         _listen()
@@ -65,7 +66,8 @@ def _show_default(finish: Callable[[], None]) -> None:
     @wraps(_set)
     def set_handler(signalnum: int, handler: Any) -> Any:
         before = _set(signalnum, handler)
-        if handler is signal.SIG_DFL and signalnum in map(_number, _SIGNALS):
+        ours = signalnum in map(_number, _SIGNALS) and not _children.idle
+        if handler is signal.SIG_DFL and ours:
             guarded("watching for the end", _set, signalnum, _Last(finish))
         return _seen(before)
 
@@ -195,28 +197,41 @@ class _Children:
 
     Attributes:
         inside: whether this process is one.
+        idle: whether it is one that has nothing to deliver yet, so that no signal is watched.
     """
 
-    inside = False
+    inside = idle = False
 
 
 _children = _Children()
 
 
-def follow_children(util: ModuleType, finish: Callable[[], None]) -> None:
+def follow_children(util: ModuleType, finish: Callable[[], None], idle: Callable[[], bool]) -> None:
     """Call `finish` when a child process of multiprocessing ends.
 
     Args:
         util: `multiprocessing.util`, or the same of a package that is made after it (billiard).
         finish: delivers.
+        idle: tells whether there is no client yet; when one comes, `watch_signals` is called.
     """
 
     def begin(_: _Children) -> None:
         _children.inside = True
+        _children.idle = idle()
         util.Finalize(None, finish, exitpriority=_LAST)
-        _listen()
+        if _children.idle:
+            _leave_signals()
+        else:
+            _listen()
 
     util.register_after_fork(_children, begin)
+
+
+def _leave_signals() -> None:
+    """Leave to their default those that we watch; in a forked child, on its main thread."""
+    for number in map(_number, _SIGNALS):
+        if number is not None and isinstance(_get(number), _Last):
+            _set(number, signal.SIG_DFL)
 
 
 def _listen() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _thread
 import os
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,11 +31,37 @@ def alone(load: Callable[[], Result]) -> Result:
     """Return what `load` does, which imports something, while no other thread loads or forks."""
     lock = _State.lock
     mine = lock.acquire(timeout=_LONGEST_WAIT)
+    loop = _hide_loop()
     try:
         return load()
     finally:
+        if loop is not None:
+            _set_loop(loop)
         if mine:
             lock.release()
+
+
+def _hide_loop() -> Any:
+    """Return the event loop that runs in this thread, if blockbuster would see it and is not to.
+
+    It raises an error where a loop's thread reads a file, which loading does once.
+    """
+    if "blockbuster" not in sys.modules:
+        return None
+    # Low-level functions that asyncio documents for makers of event loops, in its source only; seen
+    # in 3.8 to 3.14. Without them loading fails there, and is reported.
+    from asyncio import _get_running_loop
+
+    loop = _get_running_loop()
+    if loop is not None:
+        _set_loop(None)
+    return loop
+
+
+def _set_loop(loop: Any) -> None:
+    from asyncio import _set_running_loop
+
+    _set_running_loop(loop)
 
 
 class Later:

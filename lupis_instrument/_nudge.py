@@ -13,6 +13,7 @@ import _thread
 import os
 import signal
 from time import sleep
+from types import BuiltinFunctionType
 
 from lupis_instrument import _ending
 from lupis_instrument._diagnostics import guarded
@@ -153,10 +154,19 @@ class _State:
 
 
 def begin(waits: Callable[[int], bool]) -> None:
-    """Nudge the main thread, which this is, of this process from now on; `waits` as of `Nudge`."""
-    if hasattr(signal, "pthread_kill") and _State.nudge is None and _wakeup_fd() == -1:
+    """Nudge the main thread, which this is, of this process from now on; `waits` as of `Nudge`.
+
+    Not where gevent has made threads greenlets: one of those that reads would stop all others.
+    """
+    if not hasattr(signal, "pthread_kill") or not _is_native(_thread.start_new_thread):
+        return
+    if _State.nudge is None and _wakeup_fd() == -1:
         _State.nudge = Nudge(waits)
         _ending.precede(signal, "set_wakeup_fd", lambda *_, **__: _give_way())
+
+
+def _is_native(function: object) -> bool:
+    return isinstance(function, BuiltinFunctionType)
 
 
 def _at_fork(name: str) -> None:

@@ -1,9 +1,11 @@
 """Imports of ours: one thread at a time, and none while the program forks."""
 
+import asyncio
 import os
 import subprocess
 import sys
 import threading
+import types
 
 import pytest
 
@@ -92,3 +94,25 @@ def test_a_fault_lets_the_next_one_load():
     thread.start()
     thread.join(2)
     assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_blockbuster_finds_no_event_loop_while_we_load(there, monkeypatch):
+    """It would have the first call's loading fail. Nobody else is kept from the loop."""
+    if there:
+        monkeypatch.setitem(sys.modules, "blockbuster", types.ModuleType("blockbuster"))
+
+    def load():
+        with pytest.raises(ZeroDivisionError):
+            _loading.alone(lambda: 1 / 0)
+        try:
+            return asyncio.get_running_loop()
+        except RuntimeError:
+            return None
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        assert (None if there else loop) is _loading.alone(load)
+        assert loop is asyncio.get_running_loop()
+
+    asyncio.run(main())

@@ -18,7 +18,7 @@ from lupis_instrument import _ending, _nudge
 def finish():
     print("finished", flush=True)
 
-_ending.follow_children(multiprocessing.util, finish)
+_ending.follow_children(multiprocessing.util, finish, idle=lambda: False)
 _ending.watch_signals(finish)
 
 def elsewhere():

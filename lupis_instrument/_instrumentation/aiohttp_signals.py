@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _OURS = "_lupis"
 """The attribute that marks a trace config of ours."""
+_FOUND = "_lupis_found"
+"""The one that marks what our instrumentor has added."""
 _REQUEST = "_lupis_request"
 """The attribute of a request's trace context that holds its `Request`."""
 
@@ -33,11 +35,17 @@ def marker(module: Any) -> Any:
 
 
 def find(configs: list[Any]) -> Any:
-    """Return the trace config that our instrumentor has added, the marker taken off; or None."""
+    """Return the trace config that our instrumentor has added, the marker taken off; or None.
+
+    A session that is made with the configs of another has had ours of that one's; it is taken out.
+    """
     for at, config in enumerate(configs[:-1]):
         if getattr(config, _OURS, False):
             del configs[at]
-            return configs[at]
+            ours = configs[at]
+            configs[:] = [each for each in configs if not getattr(each, _FOUND, False)]
+            setattr(ours, _FOUND, True)
+            return ours
     return None
 
 

@@ -23,7 +23,8 @@ def attach(module: ModuleType, gate: Gate) -> None:
 
 def _attach_redirects(session: Any, gate: Gate) -> None:
     """Wrap what `Session.send` calls with each request that it is redirected to."""
-    original = session.rebuild_auth
+    owner = next(each for each in session.__mro__ if "rebuild_auth" in vars(each))
+    original = owner.rebuild_auth
 
     @functools.wraps(original)
     def rebuild_auth(self: Any, prepared_request: Any, response: Any) -> Any:
@@ -31,7 +32,7 @@ def _attach_redirects(session: Any, gate: Gate) -> None:
         guarded("choosing trace headers", redirects.follow, gate.exchange(), url, headers)
         return original(self, prepared_request, response)
 
-    session.rebuild_auth = rebuild_auth
+    owner.rebuild_auth = rebuild_auth
 
 
 def instrument(provider: Any, gate: Gate) -> None:

@@ -140,6 +140,39 @@ threading.Thread(target=work).start()
 """
 
 
+WITHOUT_CLIENT = """
+import multiprocessing, os, signal
+def child():
+    kept = [len(os.listdir(folder)) for folder in ("/proc/self/fd", "/proc/self/task")]
+    print(kept, signal.getsignal(signal.SIGTERM), flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+if __name__ == "__main__":
+    for method in ("fork", "forkserver"):
+        process = multiprocessing.get_context(method).Process(target=child)
+        process.start()
+        process.join()
+        print(process.exitcode)
+"""
+CLIENT_OF_ITS_OWN = """
+import multiprocessing, os, signal, time
+def child(called):
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    from calls import call
+    call("child")
+    called.set()
+    time.sleep(60)
+if __name__ == "__main__":
+    context = multiprocessing.get_context("fork")
+    called = context.Event()
+    process = context.Process(target=child, args=(called,))
+    process.start()
+    called.wait()
+    process.terminate()
+    process.join(30)
+    print(process.exitcode)
+"""
+
+
 def subprocesses(command=LIST, options="shell=False", **calls):
     """A case of a program that starts another by `subprocess`."""
     text = SUBPROCESS.format(command=command, options=options)
@@ -220,6 +253,12 @@ CASES = {
         for kind in KINDS
         for method in METHODS
     },
+    **(
+        {"children of multiprocessing without a client": Case(WITHOUT_CLIENT)}
+        if Path("/proc/self/task").exists()
+        else {}
+    ),
+    "a child of multiprocessing with a client of its own": Case(CLIENT_OF_ITS_OWN, "child"),
     "threads": Case(THREADED, "p1 p2 p3 p4 t0 t1 t2 t3"),
     "a daemonic thread at the end": Case(DAEMONIC, "daemon"),
     "a thread that outlives the program's text": Case(STILL_CALLING, "late"),

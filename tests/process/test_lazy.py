@@ -169,7 +169,7 @@ def test_a_hooked_packages_files_are_found(looks, name):
 
 
 SIGNATURES = """
-import importlib, inspect, json, re
+import importlib, inspect, json, pickle, re
 found = {}
 for path in PATHS:
     module, _, names = path.partition(":")
@@ -179,11 +179,13 @@ for path in PATHS:
     found[path] = [
         re.sub("0x[0-9a-f]+", "0x", str(inspect.signature(thing))), inspect.iscoroutinefunction(thing), thing.__name__,
         thing.__qualname__, thing.__module__, thing.__doc__, inspect.getsource(thing),
+        pickle.dumps(thing).hex(),
     ]
 print(json.dumps(found))
 """
 WRAPPED = [
     "requests:Session.send",
+    "requests:Session.rebuild_auth",
     "urllib3.connectionpool:HTTPConnectionPool.urlopen",
     "http.client:HTTPConnection.putrequest",
     "http.client:HTTPConnection.endheaders",

@@ -118,6 +118,20 @@ print(gevent.pool.Pool(2).map(call, "abc"), gevent.threadpool.ThreadPool(2).map(
 thread = threading.Thread(target=call, args=("f",))
 thread.start(); thread.join()
 """
+GEVENT_CHILD = (
+    GEVENT
+    + """
+import multiprocessing, time
+def child():
+    time.sleep(0.01)
+    call("child")
+process = multiprocessing.get_context("fork").Process(target=child)
+process.start()
+process.join(30)
+print(process.exitcode)
+process.kill()
+"""
+)
 GEVENT_SIGNAL = (
     GEVENT
     + """
@@ -171,6 +185,7 @@ CASES = {
         GEVENT, "a b c", "gevent", env={"PYTHONWARNINGS": "error"}
     ),
     "gevent and a fork": loop(GEVENT_FORK, "a b c child", "gevent"),
+    "gevent and multiprocessing": loop(GEVENT_CHILD, "a b c child", "gevent"),
     "gevent, pools and threads": loop(GEVENT_POOL, "a b c d e f", "gevent"),
     "gevent and a signal": loop(
         GEVENT_SIGNAL, "", "gevent", unseen="a b c last", status=29

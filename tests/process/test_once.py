@@ -310,6 +310,35 @@ def test_aiohttp_calls_leave_the_context_as_it_was(run):
     assert {"chat"} == {span["attributes"]["gen_ai.operation.name"] for span in done.spans}
 
 
+MADE_ALIKE = """
+import asyncio, os
+import aiohttp
+from lupis_instrument import LupisSDK
+
+URL = os.environ["WIRE_URL"] + "/v1/chat/completions"
+
+async def main():
+    async with aiohttp.ClientSession(trace_configs=[aiohttp.TraceConfig()]) as first:
+        async with aiohttp.ClientSession(trace_configs=first._trace_configs) as second:
+            print(len(first._trace_configs), len(second._trace_configs))
+            for session in (second, first):
+                async with session.post(URL, json={"model": "test-model"}) as answer:
+                    await answer.read()
+
+with LupisSDK.get_instance().conversation("mine"):
+    asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(not is_there("aiohttp"), reason="aiohttp not installed")
+def test_a_session_made_with_anothers_trace_configs_is_recorded_once(run):
+    """As google-auth makes one: what traces the first is among them."""
+    with wire.serving() as server:
+        done = run(MADE_ALIKE, env={"WIRE_URL": server.url})
+    assert ("2 2\n", "") == (done.stdout, done.stderr)
+    assert ["mine", "mine"] == [span["attributes"]["lupis.chat.id"] for span in done.spans]
+
+
 RETRIED = """
 import os
 import requests
