@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import socket
 from time import monotonic
 from urllib.parse import urlsplit
+
+from lupis_instrument._delivery import untouched
 
 _SECONDS = 0.3
 _KEPT = 1.0
@@ -32,7 +33,8 @@ def _listens(url: str) -> bool:
     parts = urlsplit(url)
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        with socket.create_connection((parts.hostname or "", port), timeout=_SECONDS):
+        place = parts.hostname or "", port
+        with untouched.sockets().create_connection(place, timeout=_SECONDS):
             return True
     except (OSError, ValueError):
         return False
