@@ -73,6 +73,7 @@ def digest(
         stream=stream,
         service_tier=seen.tier,
         speed=seen.speed,
+        geography=seen.geography,
         error_type=error,
         ending=reading.ending,
         conversation=seen.conversation,

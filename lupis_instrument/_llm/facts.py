@@ -29,6 +29,8 @@ class Facts(NamedTuple):
     service_tier: str | None = None
     speed: str | None = None
     """The provider's word for a mode that is quicker and dearer, such as Anthropic's ``fast``."""
+    geography: str | None = None
+    """The provider's word for where the model ran, such as Anthropic's ``us``."""
     error_type: str | None = None
     """The provider's own word for what went wrong, such as ``rate_limit_exceeded``."""
     ending: str | None = None
@@ -51,8 +53,8 @@ class Gathering:
     """Facts of one response, the later value laid over the earlier."""
 
     __slots__ = (
-        "_finish", "_metrics", "_root", "_usage", "conversation", "duration", "error_type", "id",
-        "model", "said", "speed", "tier",
+        "_finish", "_metrics", "_root", "_usage", "conversation", "duration", "error_type",
+        "geography", "id", "model", "said", "speed", "tier",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -60,6 +62,7 @@ class Gathering:
         self.id: str | None = None
         self.tier: str | None = None
         self.speed: str | None = None
+        self.geography: str | None = None
         self.duration: float | None = None
         """Seconds that the answer says something took: audio, where that was transcribed."""
         self.conversation: str | None = None
@@ -97,6 +100,9 @@ class Gathering:
 
     def _keep_speed(self, found: Any) -> None:
         self.speed = _read_word(found) or self.speed
+
+    def _keep_geography(self, found: Any) -> None:
+        self.geography = _read_word(found) or self.geography
 
     def _keep_duration(self, found: Any) -> None:
         self.duration = read_seconds(found)
@@ -152,6 +158,7 @@ _KEEP: dict[str, Callable[[Gathering, Any], None]] = {
     "id": Gathering._keep_id,
     "tier": Gathering._keep_tier,
     "speed": Gathering._keep_speed,
+    "geography": Gathering._keep_geography,
     "duration": Gathering._keep_duration,
     "conversation": Gathering._keep_conversation,
     "finish": Gathering._keep_finish,

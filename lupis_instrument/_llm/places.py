@@ -33,6 +33,7 @@ PLACES: dict[str, tuple[Path, ...]] = {
         "usageMetadata.trafficType",
     ),
     "speed": _paths("usage.speed", "message.usage.speed"),
+    "geography": _paths("usage.inference_geo", "message.usage.inference_geo"),
     "duration": _paths("duration"),
     "conversation": _paths(
         "conversation.id", "conversation_id", "container.id", "thread_id", "sessionId",

@@ -81,6 +81,9 @@ _GOOGLES = "on_demand_"
 # How what was paid for beforehand is called by Vertex AI, OpenAI and Amazon.
 _PREPAID = frozenset(("provisioned_throughput", "scale", "reserved"))
 _SPEED_STANDARD = "standard"
+# platform.claude.com/docs/en/manage-claude/data-residency: for others prices are higher, by 1.1 in
+# 2026, which the catalogue does not have.
+_ANYWHERE = frozenset(("global", "not_available"))
 # Kinds of token whose price is far from that of text: (unit, its price, what to call it).
 _APART = (
     ("input_audio_tokens", "input_audio_mtok", "audio input"),
@@ -108,6 +111,7 @@ def price(
     at: datetime,
     service_tier: str | None = None,
     speed: str | None = None,
+    geography: str | None = None,
     own: OwnPrices | None = None,
 ) -> Price:
     """Price one call.
@@ -121,6 +125,7 @@ def price(
         service_tier: the provider's word for how the call was served, such as ``flex``; ``batch``
             for calls of a batch API.
         speed: Anthropic's word for that, such as ``fast``.
+        geography: its word for where the model ran, such as ``us``, which is dearer.
         own: the user's own prices.
     """
     names = tuple(name for name in models if name)
@@ -132,7 +137,7 @@ def price(
     version = str(_catalog.load())
     if isinstance(found, str):
         return Price(UNPRICED, found, catalog=version)
-    context = _describe_service(service_tier, speed)
+    context = _describe_service(service_tier, speed, geography)
     notes = [] if _is_priced(found, at, context) else [f"no price for {_name(context)}"]
     if notes and (context.get("processing") == _BATCH or context.get("service_tier") in _PREPAID):
         return Price(UNPRICED, notes[0], catalog=version)
@@ -172,7 +177,7 @@ def _counts_of(usage: Usage, units: Mapping[str, str]) -> dict[str, Number]:
     return {unit: count for unit, count in found if count is not None}
 
 
-def _describe_service(tier: str | None, speed: str | None) -> dict[str, str]:
+def _describe_service(tier: str | None, speed: str | None, geography: str | None) -> dict[str, str]:
     """The call's context, in genai-prices' words; empty for one at the standard prices."""
     context = {}
     tier = (tier or "").lower()
@@ -184,6 +189,8 @@ def _describe_service(tier: str | None, speed: str | None) -> dict[str, str]:
         context["service_tier"] = tier
     if speed and speed.lower() != _SPEED_STANDARD:
         context["speed"] = speed.lower()
+    if geography and geography.lower() not in _ANYWHERE:
+        context["inference_geo"] = geography.lower()
     return context
 
 

@@ -93,6 +93,7 @@ class Enrich:
             at=datetime.fromtimestamp((draft.source.start_time or 0) / 1e9, tz=timezone.utc),
             service_tier=facts.service_tier,
             speed=facts.speed,
+            geography=facts.geography,
             own=self._own_prices,
         )
         for field, name in COST_NAMES:

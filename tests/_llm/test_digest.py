@@ -598,6 +598,15 @@ def test_length_of_what_was_spoken_is_counted(status, length, read):
 
 
 @pytest.mark.parametrize("cut", [0, 7])
+def test_where_the_model_ran_is_read(cut, read):
+    """Anthropic's word, in the report of a whole answer and of a stream."""
+    there = {**MESSAGE, "usage": {**MESSAGE["usage"], "inference_geo": "us"}}
+    stream = sse({"type": "message_start", "message": there})
+    places = [read(body, url=ANTHROPIC, cut=cut).geography for body in (there, stream, MESSAGE)]
+    assert ["us", "us", None] == places
+
+
+@pytest.mark.parametrize("cut", [0, 7])
 def test_speed_is_read(cut, read):
     """As docs.anthropic.com/en/build-with-claude/fast-mode shows."""
     fast = {**MESSAGE, "usage": {**MESSAGE["usage"], "speed": "fast"}}

@@ -282,6 +282,21 @@ def test_batch_is_priced_only_where_its_price_is_known():
     assert reason == found("azure.ai.openai", "gpt-4o", service_tier="batch")
 
 
+@pytest.mark.parametrize("place", ["global", "not_available", None])
+def test_a_call_that_may_run_anywhere_has_the_usual_price(place):
+    """Most models run where there is room."""
+    cost = charge("anthropic", "claude-opus-4-6", geography=place)
+    assert charge("anthropic", "claude-opus-4-6") == cost
+    assert "priced" == cost.status
+
+
+def test_a_call_that_ran_in_one_place_is_not_known_to_have_it():
+    """Anthropic charges more for it, the catalogue doesn't say how much."""
+    assert ("partial", "no price for inference geo us") == found(
+        "anthropic", "claude-opus-4-6", geography="us"
+    )
+
+
 def test_speed_has_its_price():
     """Anthropic's fast mode, where it has one."""
     (fast,) = [
