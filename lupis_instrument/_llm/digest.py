@@ -61,7 +61,8 @@ def digest(
     if endpoint.api == OTHER_API:
         # A file, a list, a stored setting: what it says of models is no call's.
         return Facts(model, stream=stream, error_type=error, ending=reading.ending)
-    usage = _find_usage(endpoint, seen, headers) if endpoint.counts and not failed else None
+    told = _find_usage(endpoint, seen, headers) if not failed else None
+    usage = told if endpoint.counts else None
     if endpoint.operation == _SPEECH and text_length and endpoint.counts and not failed:
         usage = (usage or Usage())._replace(input_characters=text_length)
     return Facts(
@@ -74,6 +75,8 @@ def digest(
         service_tier=seen.tier,
         speed=seen.speed,
         geography=seen.geography,
+        waiting=seen.waiting,
+        stored=None if endpoint.counts else told,
         error_type=error,
         ending=reading.ending,
         conversation=seen.conversation,

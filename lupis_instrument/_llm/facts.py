@@ -31,6 +31,10 @@ class Facts(NamedTuple):
     """The provider's word for a mode that is quicker and dearer, such as Anthropic's ``fast``."""
     geography: str | None = None
     """The provider's word for where the model ran, such as Anthropic's ``us``."""
+    waiting: bool = False
+    """Whether the answer is still to come, with a later request."""
+    stored: Usage | None = None
+    """What is told by a request that is no use of its own: see `pending`."""
     error_type: str | None = None
     """The provider's own word for what went wrong, such as ``rate_limit_exceeded``."""
     ending: str | None = None
@@ -45,6 +49,8 @@ class Facts(NamedTuple):
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_.:\-]{0,63}")
 # A run's steps report their own usage in the run's stream; the run itself reports the sum.
 _PARTIAL_OBJECTS = ("thread.run.step", "thread.run.step.delta")
+# Of OpenAI's responses and runs, and of Replicate's predictions.
+_WAITING = frozenset(("queued", "in_progress", "requires_action", "starting", "processing"))
 _MOST_CHOICES = 128
 _MOST_TEXT = 256
 
@@ -54,7 +60,7 @@ class Gathering:
 
     __slots__ = (
         "_finish", "_metrics", "_root", "_usage", "conversation", "duration", "error_type",
-        "geography", "id", "model", "said", "speed", "tier",
+        "geography", "id", "model", "said", "speed", "state", "tier",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -63,6 +69,7 @@ class Gathering:
         self.tier: str | None = None
         self.speed: str | None = None
         self.geography: str | None = None
+        self.state: str | None = None
         self.duration: float | None = None
         """Seconds that the answer says something took: audio, where that was transcribed."""
         self.conversation: str | None = None
@@ -104,6 +111,9 @@ class Gathering:
     def _keep_geography(self, found: Any) -> None:
         self.geography = _read_word(found) or self.geography
 
+    def _keep_state(self, found: Any) -> None:
+        self.state = _read_word(found) or self.state
+
     def _keep_duration(self, found: Any) -> None:
         self.duration = read_seconds(found)
 
@@ -144,6 +154,11 @@ class Gathering:
         """The reasons in the order of the answers' indexes."""
         return tuple(self._finish[index] for index in sorted(self._finish))
 
+    @property
+    def waiting(self) -> bool:
+        """Whether the answer is not there yet."""
+        return self.state in _WAITING
+
     def usage(self) -> Usage | None:
         """The usage reported by the provider, else by its host."""
         for report in (self._usage, self._root, self._metrics):
@@ -159,6 +174,7 @@ _KEEP: dict[str, Callable[[Gathering, Any], None]] = {
     "tier": Gathering._keep_tier,
     "speed": Gathering._keep_speed,
     "geography": Gathering._keep_geography,
+    "state": Gathering._keep_state,
     "duration": Gathering._keep_duration,
     "conversation": Gathering._keep_conversation,
     "finish": Gathering._keep_finish,

@@ -155,6 +155,10 @@ NESTED: tuple[Operation, ...] = (
     _row(r"/runs/[^/]+(?:/cancel)?$", "invoke_agent", "openai.assistants", counts=False),
     _row(r"/responses/[^/]+(?:/cancel)?$", "chat", "openai.responses", counts=False),
     _row(r"/chat/completions/[^/]+$", "chat", "openai.chat", counts=False),
+    _row(r"/interactions/[^/]+(?:/cancel)?$", "generate_content", "gemini.interactions",
+         counts=False),
+    _row(r"/predictions/[^/]+(?:/cancel)?$", "text_completion", "replicate", counts=False,
+         provider="replicate"),
     _row(r"^/v1/conversations/[^/]+$", "invoke_agent", "mistral.conversations",
          provider="mistral_ai"),
 )  # fmt: skip

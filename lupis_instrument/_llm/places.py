@@ -35,6 +35,7 @@ PLACES: dict[str, tuple[Path, ...]] = {
     "speed": _paths("usage.speed", "message.usage.speed"),
     "geography": _paths("usage.inference_geo", "message.usage.inference_geo"),
     "duration": _paths("duration"),
+    "state": _paths("status", "response.status"),
     "conversation": _paths(
         "conversation.id", "conversation_id", "container.id", "thread_id", "sessionId",
         "response.conversation.id", "message.container.id", "delta.container.id",

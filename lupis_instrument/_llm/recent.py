@@ -26,6 +26,10 @@ class Recent(Generic[Key, Value]):
         self._entries.move_to_end(key)
         return self._entries[key]
 
+    def take(self, key: Key) -> Value | None:
+        """Return what is there, and forget it."""
+        return self._entries.pop(key, None)
+
     def put(self, key: Key, value: Value) -> None:
         """Keep `value`, and forget one if there are too many."""
         self._entries[key] = value

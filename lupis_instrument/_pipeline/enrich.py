@@ -13,6 +13,7 @@ from opentelemetry.trace import Status, StatusCode
 from lupis_instrument import _names
 from lupis_instrument._exchange import locate
 from lupis_instrument._llm.digest import digest
+from lupis_instrument._llm.pending import Pending
 from lupis_instrument._llm.prices import price
 from lupis_instrument._llm.requests import read_body
 from lupis_instrument._pipeline.resends import earlier_attempts, resends_of
@@ -66,6 +67,7 @@ class Enrich:
         """Take from `config` which headers are wanted; price by `own_prices` first."""
         self._globs = [glob.lower() for glob in config.capture_headers]
         self._own_prices = own_prices
+        self._pending = Pending()
         self._name_header = lru_cache(maxsize=1024)(self._find_header_name)
 
     def __call__(self, draft: Draft) -> Draft:
@@ -77,13 +79,42 @@ class Enrich:
         if exchange is not None and exchange.attempts:
             self._add_http(draft, exchange)
             if exchange.endpoint is not None:
-                facts = _add_genai(draft, exchange, exchange.endpoint)
+                facts = self._add_genai(draft, exchange, exchange.endpoint)
                 self._add_cost(draft, exchange, exchange.endpoint, facts)
         _add_error_type(draft)
         return draft
 
+    def _add_genai(self, draft: Draft, exchange: Exchange, endpoint: Endpoint) -> Facts:
+        draft.asked = read_body(b"".join(exchange.request_body))
+        facts = digest(
+            endpoint,
+            path=locate(exchange.url).path,
+            asked=draft.asked,
+            status=exchange.status,
+            headers={name.lower(): value for name, value in exchange.response_headers},
+            body=exchange.body.reader if exchange.body is not None else None,
+        )
+        facts = draft.facts = self._pending.settle(endpoint, facts)
+        attributes = draft.attributes
+        attributes[_names.GEN_AI_PROVIDER_NAME] = endpoint.provider
+        attributes[_names.GEN_AI_OPERATION_NAME] = endpoint.operation
+        model = facts.request_model or facts.response_model
+        draft.name = f"{endpoint.operation} {model}" if model else endpoint.operation
+        _add_facts(attributes, facts)
+        if exchange.body is not None:
+            _add_body(draft, exchange, exchange.body, ending=facts.ending)
+        if (
+            facts.error_type
+            and exchange.status is not None
+            and exchange.status < _FIRST_ERROR_STATUS
+        ):
+            # An error that a stream reports after its 200.
+            attributes.setdefault(_names.ERROR_TYPE, facts.error_type)
+            draft.status = Status(StatusCode.ERROR)
+        return facts
+
     def _add_cost(self, draft: Draft, exchange: Exchange, endpoint: Endpoint, facts: Facts) -> None:
-        if facts.usage is None and not _may_have_cost(exchange, endpoint):
+        if facts.usage is None and (facts.waiting or not _may_have_cost(exchange, endpoint)):
             return
         cost = price(
             provider=endpoint.provider,
@@ -143,32 +174,6 @@ def _may_have_cost(exchange: Exchange, endpoint: Endpoint) -> bool:
     """Tell whether a call without reported usage still used tokens: one that did not fail."""
     ok = exchange.status is not None and exchange.status < _FIRST_ERROR_STATUS
     return ok and endpoint.counts
-
-
-def _add_genai(draft: Draft, exchange: Exchange, endpoint: Endpoint) -> Facts:
-    draft.asked = read_body(b"".join(exchange.request_body))
-    facts = digest(
-        endpoint,
-        path=locate(exchange.url).path,
-        asked=draft.asked,
-        status=exchange.status,
-        headers={name.lower(): value for name, value in exchange.response_headers},
-        body=exchange.body.reader if exchange.body is not None else None,
-    )
-    draft.facts = facts
-    attributes = draft.attributes
-    attributes[_names.GEN_AI_PROVIDER_NAME] = endpoint.provider
-    attributes[_names.GEN_AI_OPERATION_NAME] = endpoint.operation
-    model = facts.request_model or facts.response_model
-    draft.name = f"{endpoint.operation} {model}" if model else endpoint.operation
-    _add_facts(attributes, facts)
-    if exchange.body is not None:
-        _add_body(draft, exchange, exchange.body, ending=facts.ending)
-    if facts.error_type and exchange.status is not None and exchange.status < _FIRST_ERROR_STATUS:
-        # An error that a stream reports after its 200.
-        attributes.setdefault(_names.ERROR_TYPE, facts.error_type)
-        draft.status = Status(StatusCode.ERROR)
-    return facts
 
 
 def _add_facts(attributes: dict[str, Any], facts: Facts) -> None:

@@ -66,6 +66,7 @@ class Tracked:
         span,
         *,
         url=OPENAI,
+        method="POST",
         status=200,
         request=None,
         request_headers=(),
@@ -75,7 +76,7 @@ class Tracked:
     ):
         """Has the wire show a whole exchange; returns its body."""
         exchange = self.exchange(span)
-        exchange.request("POST", url)
+        exchange.request(method, url)
         exchange.request_headers = list(request_headers)
         exchange.sent(json.dumps(request or {"model": "gpt-4o"}).encode())
         watched = exchange.response(status, list(headers), "1.1")

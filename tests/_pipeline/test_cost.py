@@ -70,6 +70,24 @@ def test_unknown_is_absent_and_says_why(cost_of):
     assert not set(PARTS) & set(cost)
 
 
+def test_an_answer_that_comes_later_costs_once(tracked):
+    """What is asked for in the background: with the request that brings it, the first."""
+    url, still = "https://api.openai.com/v1/responses", {"id": "resp_1", "model": "gpt-4o"}
+    there = {**still, "status": "completed", "usage": {"input_tokens": 100, "output_tokens": 10}}
+    bodies = [{**still, "status": "queued"}, {**still, "status": "in_progress"}, there, there]
+    for number, body in enumerate(bodies):
+        span = tracked.start()
+        one = {"url": f"{url}/resp_1", "method": "GET"} if number else {"url": url}
+        tracked.answer(span, body=body, **one)
+        span.end()
+    done = tracked.run(_pipeline.build(LupisConfig("tests"), None, Resource({})))
+    told = [
+        (each.attributes.get("gen_ai.usage.input_tokens"), each.attributes.get("lupis.cost.status"))
+        for each in done
+    ]
+    assert [(None, None), (None, None), (100, "priced"), (None, None)] == told
+
+
 def test_failed_call_has_no_cost(cost_of):
     """A call that was refused used nothing."""
     assert {} == cost_of({"error": {"code": "rate_limit_exceeded"}}, status=429)
