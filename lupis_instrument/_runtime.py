@@ -160,7 +160,7 @@ class Runtime:
         self.events.put(events.make(name, properties, conversation, self._metadata))
 
     def _put(self, record: Record) -> None:
-        at_once = self.config.durable or self.ending
+        at_once = self._diverted is None and (self.config.durable or self.ending)
         if not (at_once and guarded("storing a span", self._store_now, record)):
             self.spans.put(record)
 

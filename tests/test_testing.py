@@ -137,6 +137,16 @@ def test_what_a_block_captures_is_in_no_summary(run, llm):
     assert last == f"  1 span -> {run.sink.traces_url}"
 
 
+def test_a_block_captures_what_would_be_stored_at_once(play):
+    """Nothing of it is in the store."""
+    text = """
+        with capture() as captured:
+            call()
+        print(len(captured.calls))
+        """
+    assert ["1"] == play(text, launched=True, env={"LUPIS_DURABLE": "true"})
+
+
 def test_a_program_that_sets_itself_up_is_captured_too(play):
     """Its `init` finds the instance."""
     text = """
