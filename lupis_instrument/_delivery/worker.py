@@ -86,6 +86,7 @@ class Worker(Generic[Item, Prepared]):
         self._resting = False
         self._way_given = 0.0
         self._steps = 0
+        self._in_hand: set[int] = set()
         self._queue: SimpleQueue[Any] = SimpleQueue()
         self._calls: SimpleQueue[None] = SimpleQueue()
         self._asked: list[_Flush] = []
@@ -137,14 +138,15 @@ class Worker(Generic[Item, Prepared]):
     def wait_for(self, done: threading.Event, seconds: float) -> bool:
         """Wait for what `ask` has returned, and do it here if the thread gives no sign of life.
 
-        A program's patches may have replaced it, or bound it to a thread of gevent's.
+        A program's patches may have replaced it, or bound it to a thread of gevent's. One that has
+        items in hand is alive, however long it takes to load what they need.
         """
         due = monotonic() + seconds
         steps = self._steps
         while not done.wait(max(0.0, min(_PATIENCE, due - monotonic()))):
             if monotonic() >= due:
                 return False
-            if steps == self._steps:
+            if steps == self._steps and not self._in_hand:
                 with self._surroundings():
                     while not (done.is_set() or self._queue.empty() or monotonic() >= due):
                         self._fill_and_deliver(wait=False)
@@ -208,6 +210,12 @@ class Worker(Generic[Item, Prepared]):
             wait: for items; otherwise it leaves with what there is.
         """
         batch: list[Prepared] = []
+        try:
+            return self._work_off(batch, wait=wait)
+        finally:
+            self._in_hand.discard(id(batch))
+
+    def _work_off(self, batch: list[Prepared], *, wait: bool) -> bool:
         due: float | None = None
         marker: _Flush | None = None
         while marker is None and len(batch) < self._batch:
@@ -218,6 +226,7 @@ class Worker(Generic[Item, Prepared]):
                     break
                 continue
             if due is None:
+                self._in_hand.add(id(batch))
                 due = monotonic() + self._delay if wait else 0.0
                 if not isinstance(item, _Flush):
                     self._pause(due)

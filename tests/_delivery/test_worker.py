@@ -221,6 +221,32 @@ def test_a_flush_waits_no_longer_than_it_may(record):
     assert 0.1 < took < 2
 
 
+@pytest.mark.parametrize("slow", ["preparing", "delivering"])
+def test_a_flush_waits_for_what_a_slow_thread_has_in_hand(record, slow):
+    """It may be loading from a cold disk; nobody else can do that for it."""
+    begun = threading.Event()
+
+    def take_long():
+        begun.set()
+        threading.Event().wait(1.5)
+
+    def prepare(item):
+        if slow == "preparing":
+            take_long()
+        return item
+
+    def deliver(batch):
+        if slow == "delivering":
+            take_long()
+        recorder.keep(batch)
+
+    recorder = record(prepare=prepare, deliver=deliver, delay=0)
+    recorder.worker.put(1)
+    assert begun.wait(10)
+    assert recorder.worker.flush(10)
+    assert [[1]] == recorder.batches
+
+
 def test_a_delivery_that_raises_is_reported_once_and_the_next_is_made(record, capsys):
     """The thread survives."""
     arrived = []
