@@ -31,37 +31,30 @@ def alone(load: Callable[[], Result]) -> Result:
     """Return what `load` does, which imports something, while no other thread loads or forks."""
     lock = _State.lock
     mine = lock.acquire(timeout=_LONGEST_WAIT)
-    loop = _hide_loop()
     try:
-        return load()
+        return _unwatched(load) if "blockbuster" in sys.modules else load()
     finally:
-        if loop is not None:
-            _set_loop(loop)
         if mine:
             lock.release()
 
 
-def _hide_loop() -> Any:
-    """Return the event loop that runs in this thread, if blockbuster would see it and is not to.
+def _unwatched(load: Callable[[], Result]) -> Result:
+    """Load past blockbuster, which forbids an event loop's thread to read files.
 
-    It raises an error where a loop's thread reads a file, which loading does once.
+    It asks asyncio for the loop that runs. Hiding it takes two low-level functions, which asyncio
+    offers to makers of event loops without documenting them; seen in 3.8 to 3.14. Where they are
+    missing, loading is forbidden like all else, and that is reported.
     """
-    if "blockbuster" not in sys.modules:
-        return None
-    # Low-level functions that asyncio documents for makers of event loops, in its source only; seen
-    # in 3.8 to 3.14. Without them loading fails there, and is reported.
-    from asyncio import _get_running_loop
-
+    try:
+        from asyncio import _get_running_loop, _set_running_loop
+    except ImportError:
+        return load()
     loop = _get_running_loop()
-    if loop is not None:
-        _set_loop(None)
-    return loop
-
-
-def _set_loop(loop: Any) -> None:
-    from asyncio import _set_running_loop
-
-    _set_running_loop(loop)
+    _set_running_loop(None)
+    try:
+        return load()
+    finally:
+        _set_running_loop(loop)
 
 
 class Later:

@@ -116,3 +116,14 @@ def test_blockbuster_finds_no_event_loop_while_we_load(there, monkeypatch):
         assert loop is asyncio.get_running_loop()
 
     asyncio.run(main())
+
+
+def test_where_asyncio_does_not_hide_its_loop_we_load_all_the_same(monkeypatch):
+    """And whoever comes next finds the lock free."""
+    monkeypatch.setitem(sys.modules, "blockbuster", types.ModuleType("blockbuster"))
+    monkeypatch.delattr(asyncio, "_set_running_loop")
+    assert 1 == _loading.alone(lambda: 1)
+    other = threading.Thread(target=_loading.alone, args=(int,))
+    other.start()
+    other.join(2)
+    assert not other.is_alive()

@@ -216,13 +216,13 @@ def report_calls(ways, folder, rounds, clients):
     """What a program with one call pays, and how that compares."""
     for client in clients:
         plain = write(folder, "call", IMPORTS[client], call=CALLS[client])
-        ways, programs = dict(ways), dict.fromkeys(ways, plain)
-        module, name = INSTRUMENTORS.get(client, (None, None))
-        if name is not None:
-            ways["by hand"] = ways["bare"]
+        shown, programs = dict(ways), dict.fromkeys(ways, plain)
+        if client in INSTRUMENTORS:
+            module, name = INSTRUMENTORS[client]
             between = BY_HAND.format(module=module, name=name)
+            shown["by hand"] = ways["bare"]
             programs["by hand"] = write(folder, "hand", IMPORTS[client], between, CALLS[client])
-        found = measure(ways, programs, rounds)
+        found = measure(shown, programs, rounds)
         for column, figure in enumerate(FIGURES):
             bare = found["bare"][column]
             added = {name: (each[column] - bare) * MS for name, each in found.items()}
