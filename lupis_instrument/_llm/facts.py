@@ -49,7 +49,7 @@ class Facts(NamedTuple):
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_.:\-]{0,63}")
 # A run's steps report their own usage in the run's stream; the run itself reports the sum.
 _PARTIAL_OBJECTS = ("thread.run.step", "thread.run.step.delta")
-# Of OpenAI's responses and runs, and of Replicate's predictions.
+# Of OpenAI's responses and runs, Gemini's interactions and Replicate's predictions.
 _WAITING = frozenset(("queued", "in_progress", "requires_action", "starting", "processing"))
 _MOST_CHOICES = 128
 _MOST_TEXT = 256

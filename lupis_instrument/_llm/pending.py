@@ -27,9 +27,10 @@ class Pending:
         if facts.response_id is None:
             return facts
         key = endpoint.provider, facts.response_id
-        if endpoint.counts:
-            if facts.waiting:
-                self._ids.put(key, True)
+        if endpoint.counts and facts.waiting:
+            self._ids.put(key, True)
+        elif endpoint.counts:
+            self._ids.take(key)  # it has come with a request that counts by itself
         elif facts.stored is not None and not facts.waiting and self._ids.take(key):
             return facts._replace(usage=facts.stored)
         return facts

@@ -95,8 +95,8 @@ _CACHED = (("cache_read_tokens", "cache_read_mtok"), ("cache_write_tokens", "cac
 _SAME_FOR_ALL_KINDS = frozenset(("google",))
 # protobuf.dev/programming-guides/json: a count of 0 is left out.
 _OMIT_ZEROS = frozenset(("google",))
-# docs.cohere.com/docs/how-does-cohere-pricing-work: by the tokens of what the caller sent, not by
-# those that the model saw. Whoever else serves these models bills as for all others.
+# docs.cohere.com/reference/chat: `billed_units` beside `tokens`, which are all that the model saw.
+# Whoever else serves these models bills as for all others.
 _BILLED_APART = frozenset(("cohere",))
 # What Gemini's API gives away is billed by the hour on Vertex AI.
 _NOTHING_FREE = frozenset(("gcp.vertex_ai",))

@@ -101,6 +101,16 @@ def test_a_run_that_waits_for_tools_counts_at_its_end(settle):
     ]
 
 
+def test_a_run_that_ends_with_what_is_submitted_counts_there(settle):
+    """As its stream tells, and no more when it is read."""
+    _, _, there, answer = APIS["runs"]
+    assert [None, (5, 6), None] == [
+        settle(RUNS, {"status": "queued"}, "POST"),
+        settle(f"{there}/submit_tool_outputs", answer, "POST"),
+        settle(there, answer),
+    ]
+
+
 def test_another_providers_ids_are_others(settle):
     """They may be the same."""
     url, state, *_ = APIS["predictions"]
