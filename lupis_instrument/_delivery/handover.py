@@ -7,6 +7,7 @@ after pauses that grow; what no store takes either is held in memory, within bou
 from __future__ import annotations
 
 import os
+from functools import partial
 from random import SystemRandom
 from threading import RLock
 from time import monotonic
@@ -100,24 +101,23 @@ class Handover:
         self,
         route: Route | None,
         parcels: Sequence[Parcel],
-        claim: Callable[[Sequence[Parcel]], bool],
+        settle: Callable[[Sequence[Parcel], Callable[[], None]], bool],
     ) -> None:
         """Send parcels, and store what cannot be sent.
 
         Args:
             route: to the endpoint; None to the store.
             parcels: those.
-            claim: asked before the fate of some is noted; False if they are not ours any more.
+            settle: called with some and what notes their fate, to call that; returns False if
+                they are not ours any more.
         """
         if route is None or self._is_down(route):
-            if claim(parcels):
-                self.store_away(route, parcels)
+            settle(parcels, lambda: self.store_away(route, parcels))
             return
         last = None
         for answer, group in route.post(self._sender, parcels, self._seconds):
-            if not claim(group):
+            if not settle(group, partial(self._note, route, answer, group)):
                 return
-            self._note(route, answer, group)
             last = answer
         if last is not None and last.outcome == LATER:
             self._hold_off(route, last)

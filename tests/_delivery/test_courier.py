@@ -65,7 +65,8 @@ class Scene:
 
     def deliver(self, parcels, route="theirs"):
         self.account.create(len(parcels))
-        self.handover.deliver(self.route if route else None, parcels, lambda _: True)
+        settle = lambda _, note: note() or True  # noqa: E731
+        self.handover.deliver(self.route if route else None, parcels, settle)
 
     def pass_time(self, seconds):
         """Lets time go by, with every visit that falls into it."""
@@ -329,6 +330,27 @@ def test_the_end_waits_no_longer_than_it_may(courier, sink, parcels):
     assert (0, 10, 0, 0) == counts(courier.account)
 
 
+@pytest.mark.parametrize("works", [True, False])
+def test_the_end_waits_for_what_the_thread_is_storing(courier, parcels, store, monkeypatch, works):
+    """A request that gives up when it is due may have its parcels settled just before the end."""
+    began = threading.Event()
+    add = store.add
+
+    def slowly(*args):
+        began.set()
+        time.sleep(1)
+        if not works:
+            raise StoreUnavailable("full")
+        return add(*args)
+
+    monkeypatch.setattr(store, "add", slowly)
+    monkeypatch.setattr(Sender, "send", lambda *_, **__: DOWN)
+    courier.take(parcels(3))
+    assert began.wait(5)
+    assert works == courier.finish(0.3)
+    assert ((0, 3, 0, 0) if works else (0, 0, 3, 0)) == counts(courier.account)
+
+
 def test_an_answer_that_comes_too_late_counts_no_more(courier, sink, parcels, store, target_of):
     """It was stored, and is sent again: at least once."""
     sink.slow(0.8)
@@ -405,6 +427,21 @@ def test_before_a_fork_the_thread_ends(courier, sink, parcels):
     assert ["0"] == arrived(sink)
     courier.wake()
     sink.wait_for(2)
+
+
+def test_what_a_fault_keeps_from_being_noted_is_lost_and_counted(
+    courier, sink, parcels, monkeypatch, capsys
+):
+    """The rest of its load is stored, and the thread goes on."""
+    monkeypatch.setattr(Handover, "_note", lambda *_: 1 / 0)
+    courier.take(parcels(2))
+    courier.flush(5)
+    monkeypatch.undo()
+    courier.take(parcels(1, first=2))
+    assert courier.flush(5)
+    assert (1, 0, 2, 0) == counts(courier.account)
+    assert {"fault": 2} == courier.account.dropped
+    assert "ZeroDivisionError" in capsys.readouterr().err
 
 
 def test_a_fault_of_ours_stores_what_it_kept_back(courier, sink, parcels, monkeypatch, capsys):
