@@ -192,6 +192,8 @@ class Runtime:
         (self._diverted or self.delivery.way).events(events)
 
     def _redact_event(self, event: dict[str, Any]) -> dict[str, Any]:
+        if self._diverted is None:
+            self.summary.events += 1
         redactor = self._redactor.get()
         redacted = redactor.data(event) if redactor is not None else event
         return redacted if isinstance(redacted, dict) else {**event, **_WITHHELD}
@@ -220,6 +222,7 @@ class Runtime:
         kept = [way.finish(max(0.0, due - monotonic())) for way in self._ways]
         self.account.note_lost("queue full", self.spans.dropped + self.events.dropped)
         self.account.note_lost("fault", self.spans.failed + self.events.failed)
+        self.account.note_lost("not ready in time", self.spans.left + self.events.left)
         return prepared and all(kept)
 
     @property

@@ -58,6 +58,7 @@ class Account:
         with self._lock:
             more = count - self.dropped.get(reason, 0)
             self.created += more
+            self.dropped.pop(reason, None)
             if count:
                 self.dropped[reason] = count
 

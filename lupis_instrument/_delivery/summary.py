@@ -53,6 +53,7 @@ class Summary:
 
     Attributes:
         spans: how many spans left the pipeline.
+        events: how many events were prepared.
     """
 
     def __init__(self) -> None:
@@ -63,7 +64,7 @@ class Summary:
         self._by_model: dict[tuple[str, str], Totals] = {}
         self._all = Totals()
         self._chats: set[str] = set()
-        self.spans = 0
+        self.spans = self.events = 0
 
     def add(self, span: ReadableSpan) -> None:
         """Count one span."""
@@ -87,11 +88,17 @@ class Summary:
             [provider, model, {name: getattr(totals, name) for name in _COUNTS}]
             for (provider, model), totals in self._by_model.items()
         ]
-        return {"spans": self.spans, "models": rows, "chats": sorted(self._chats)}
+        return {
+            "spans": self.spans,
+            "events": self.events,
+            "models": rows,
+            "chats": sorted(self._chats),
+        }
 
     def merge(self, other: Mapping[str, Any]) -> None:
         """Add what another process of the launch has counted."""
         self.spans += other["spans"]
+        self.events += other["events"]
         self._chats.update(other["chats"])
         for provider, model, counts in other["models"]:
             self._by_model.setdefault((provider, model), Totals()).merge(counts)
@@ -105,7 +112,7 @@ class Summary:
             endpoint: where it was sent to, as the user knows it.
             store: where the rest lies.
         """
-        if not self.spans and not account.created:
+        if not (self.spans or self.events or account.created):
             return []
         rows = [
             (f"{provider} {model}", totals)
@@ -114,9 +121,8 @@ class Summary:
         width = max((len(name) for name, _ in rows), default=0)
         lines = [f"lupis: {_sentence(self._all)}{_chats(len(self._chats))}"]
         lines += [f"  {name:{width}}  {_sentence(totals)}" for name, totals in rows]
-        events = account.created - self.spans if account.created else 0
         things = _counted(self.spans, "span")
-        things += f", {_counted(events, 'event')}" if events > 0 else ""
+        things += f", {_counted(self.events, 'event')}" if self.events else ""
         return [*lines, f"  {things}{_fate(account, endpoint, store)}"]
 
 

@@ -86,7 +86,7 @@ class Worker(Generic[Item, Prepared]):
         self._resting = False
         self._way_given = 0.0
         self._steps = 0
-        self._in_hand: set[int] = set()
+        self._in_hand: dict[int, int] = {}
         self._queue: SimpleQueue[Any] = SimpleQueue()
         self._calls: SimpleQueue[None] = SimpleQueue()
         self._asked: list[_Flush] = []
@@ -194,6 +194,12 @@ class Worker(Generic[Item, Prepared]):
         """How many items wait to be prepared."""
         return self._queue.qsize()
 
+    @property
+    def left(self) -> int:
+        """How many items are neither delivered yet nor lost."""
+        waiting = self._queue.qsize() - len(self._asked)
+        return max(0, waiting) + sum(list(self._in_hand.values()))
+
     def _run(self) -> None:
         try:
             with self._surroundings():
@@ -213,7 +219,7 @@ class Worker(Generic[Item, Prepared]):
         try:
             return self._work_off(batch, wait=wait)
         finally:
-            self._in_hand.discard(id(batch))
+            self._in_hand.pop(id(batch), None)
 
     def _work_off(self, batch: list[Prepared], *, wait: bool) -> bool:
         due: float | None = None
@@ -226,13 +232,14 @@ class Worker(Generic[Item, Prepared]):
                     break
                 continue
             if due is None:
-                self._in_hand.add(id(batch))
+                self._in_hand[id(batch)] = 0
                 due = monotonic() + self._delay if wait else 0.0
                 if not isinstance(item, _Flush):
                     self._pause(due)
             if isinstance(item, _Flush):
                 marker = item
             else:
+                self._in_hand[id(batch)] += 1
                 self._take(item, batch)
         if batch:
             self._hand_over(batch)

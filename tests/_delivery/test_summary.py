@@ -14,6 +14,7 @@ def summary_of(*spans, delivered=None, stored=0, lost=0, events=0):
     summary, account = Summary(), Account()
     for span in spans:
         summary.add(span)
+    summary.events = events
     account.create(len(spans) + events)
     account.deliver(len(spans) + events if delivered is None else delivered)
     account.store(stored)

@@ -305,6 +305,22 @@ def test_all_happens_in_the_surroundings(record):
     assert [True, True] == seen
 
 
+def test_it_knows_how_many_are_left(record):
+    """Those in hand, too; a flush is none."""
+    begun, go_on = threading.Event(), threading.Event()
+    worker = record(prepare=lambda _: begun.set() or go_on.wait(5)).worker
+    assert 0 == worker.left
+    for number in range(3):
+        worker.put(number)
+    done = worker.ask()
+    begun.wait(5)
+    assert 3 == worker.left
+    go_on.set()
+    assert worker.wait_for(done, 5)
+    worker.rest(5)
+    assert 0 == worker.left
+
+
 def test_a_finalizer_may_put(record):
     """While garbage is collected, at any allocation, in any thread."""
     recorder = record(most=100_000)

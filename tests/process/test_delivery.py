@@ -355,6 +355,24 @@ def test_a_bounded_queue_drops_and_says_how_many(play, sink):
     assert f"{len(sink.spans)} -> {sink.traces_url}, {lost} dropped: queue full" in done.stderr
 
 
+def test_what_was_not_ready_in_time_is_said(play, sink):
+    """The end waits no longer, and the account adds up."""
+    env = {"LUPIS_SUMMARY": "true", "LUPIS_SHUTDOWN_TIMEOUT": "1"}
+    text = """
+        from lupislabs import LupisSDK
+        call("a")
+        assert LupisSDK.get_instance().flush(10)
+        from lupis_instrument import _runtime
+        _runtime.get().spans._prepare = lambda _: threading.Event().wait(600)
+        call("b")
+        call("c")
+    """
+    done = play(text, env=env)
+    assert "2 spans and events were lost: not ready in time" in done.stderr
+    fates = f"1 -> {sink.traces_url}, 2 dropped: not ready in time"
+    assert f"  1 span: {fates}" == done.stderr.splitlines()[-1]
+
+
 def test_a_hanging_collector_loses_nothing(play, sink, run):
     """What it has not taken is in the store."""
     sink.hang()
