@@ -23,8 +23,6 @@ MOST_BYTES = 16 << 20
 """Of parcels that wait for the thread; those beyond are stored by whoever brings them."""
 RESERVE = 0.2
 """Seconds of the time to end in that are kept for storing what could not be sent."""
-_SETTLING = 2.0
-"""Seconds to wait at the end for a write to the store that the thread is at."""
 
 
 class Load(NamedTuple):
@@ -67,7 +65,7 @@ class Courier:
         self._current: Sequence[Parcel] = ()
         self._route: Route | None = None
         self._round = object()
-        self._busy = self._settling = False
+        self._busy = False
         self._leaving = False
         self._thread: Background | None = None
 
@@ -110,7 +108,7 @@ class Courier:
             if route is not None:
                 warn(f"{route.target.shown} is too slow; what it has not taken waits in the store")
             self._handover.store_away(route, parcels)
-        self._wait_for_settling()
+        self._handover.wait_until_settled()
         self._handover.due = None
         self._handover.say_waiting()
         self._handover.let_others_send()
@@ -149,16 +147,6 @@ class Courier:
             self._size = 0
             self._current = ()
         return left + [(load.choose(), load.parcels) for load in loads]
-
-    def _wait_for_settling(self) -> None:
-        """Wait until the fate of parcels that could not be taken back is noted.
-
-        A request gives up when it is due, as `finish` does: the thread is often storing by then.
-        """
-        due = self._handover.clock() + _SETTLING
-        with self._changed:
-            while self._thread is not None and self._settling and self._handover.clock() < due:
-                self._changed.wait(_SETTLING)
 
     # Forks
 
@@ -254,31 +242,22 @@ class Courier:
             if self._round is not round_:
                 return
             self._route = route
-        self._handover.deliver(route, load.parcels, partial(self._settle, round_))
+        self._handover.deliver(route, load.parcels, partial(self._claim, round_))
 
-    def _settle(self, round_: object, group: Sequence[Parcel], note: Callable[[], None]) -> bool:
-        """Note the fate of `group`; returns False if `finish` has taken it back before."""
+    def _claim(self, round_: object, group: Sequence[Parcel]) -> bool:
+        """Take `group` out of what is under way; returns False if `finish` has taken it back."""
         with self._changed:
             if self._round is not round_:
                 return False
             self._current = self._current[len(group) :]
-            self._settling = True
-        try:
-            note()
-        except Exception:
-            self._handover.lose(group, "fault")
-            raise
-        finally:
-            with self._changed:
-                self._settling = False
-                self._changed.notify_all()
-        return True
+            return True
 
     def _rescue(self, round_: object) -> None:
         """Store what a fault has kept from being delivered."""
         route, parcels = self._route, self._current
+        claim = partial(self._claim, round_)
         try:
             if parcels:
-                self._settle(round_, parcels, lambda: self._handover.store_away(route, parcels))
+                self._handover.settle(claim, parcels, partial(self._handover.store_away, route))
         except Exception as fault:
             report_fault("storing", fault)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from functools import partial
 from random import SystemRandom
-from threading import RLock
+from threading import Lock, RLock
 from time import monotonic
 from typing import TYPE_CHECKING, Callable, NamedTuple, Sequence
 from uuid import uuid4
@@ -34,6 +34,7 @@ MOST_HELD_BYTES = 32 << 20
 _GATHERING = 0.5
 """Seconds that what was stored at once waits for company."""
 _ANOTHER_SENDS = 5.0
+_SETTLING_SECONDS = 2.0
 _LEAST_SECONDS = 0.05
 
 
@@ -87,6 +88,7 @@ class Handover:
     def forget(self) -> None:
         """Begin anew; in a forked child all before is the parent's."""
         self._lock = RLock()
+        self._settling = Lock()
         self._held: list[tuple[Route | None, list[Parcel]]] = []
         self._visits: dict[Target, Visit] = {}
         self._looked: set[Target] = set()
@@ -101,22 +103,21 @@ class Handover:
         self,
         route: Route | None,
         parcels: Sequence[Parcel],
-        settle: Callable[[Sequence[Parcel], Callable[[], None]], bool],
+        claim: Callable[[Sequence[Parcel]], bool],
     ) -> None:
         """Send parcels, and store what cannot be sent.
 
         Args:
             route: to the endpoint; None to the store.
             parcels: those.
-            settle: called with some and what notes their fate, to call that; returns False if
-                they are not ours any more.
+            claim: asked before the fate of some is noted; False if they are not ours any more.
         """
         if route is None or self._is_down(route):
-            settle(parcels, lambda: self.store_away(route, parcels))
+            self.settle(claim, parcels, partial(self.store_away, route))
             return
         last = None
         for answer, group in route.post(self._sender, parcels, self._seconds):
-            if not settle(group, partial(self._note, route, answer, group)):
+            if not self.settle(claim, group, partial(self._note, route, answer)):
                 return
             last = answer
         if last is not None and last.outcome == LATER:
@@ -124,7 +125,32 @@ class Handover:
         else:
             self._look_once(route)
 
-    def _note(self, route: Route, answer: Answer, group: list[Parcel]) -> None:
+    def settle(
+        self,
+        claim: Callable[[Sequence[Parcel]], bool],
+        parcels: Sequence[Parcel],
+        note: Callable[[Sequence[Parcel]], None],
+    ) -> bool:
+        """Have `note` see to parcels if they are ours still; returns whether they were."""
+        with self._settling:
+            if not claim(parcels):
+                return False
+            try:
+                note(parcels)
+            except Exception:
+                self.lose(parcels, "fault")
+                raise
+        return True
+
+    def wait_until_settled(self) -> None:
+        """Wait for parcels that were claimed already, and are being stored; from any thread.
+
+        A request gives up when it is due, and so does whoever waits for it: both come at once.
+        """
+        if self._settling.acquire(timeout=_SETTLING_SECONDS):
+            self._settling.release()
+
+    def _note(self, route: Route, answer: Answer, group: Sequence[Parcel]) -> None:
         """Note what became of parcels that were sent from memory."""
         if answer.outcome == TAKEN:
             self._account.deliver(len(group) - answer.rejected)
@@ -278,14 +304,28 @@ class Handover:
     def _send_held(self, route: Route) -> Answer | None:
         """Send what no store took; returns the last answer."""
         last = None
-        for its_route, parcels in self._take_held():
-            if its_route != route or (last is not None and last.outcome == LATER):
-                self._hold(its_route, parcels)
-                continue
-            for answer, group in route.post(self._sender, parcels, self._seconds):
-                self._note(route, answer, group)
+        with self._lock:
+            held = [parcels for its_route, parcels in self._held if its_route == route]
+        for parcels in held:
+            claim = partial(self._take_out, parcels)
+            for answer, group in route.post(self._sender, tuple(parcels), self._seconds):
                 last = answer
+                if answer.outcome == LATER:
+                    with self._settling:
+                        self._store_held()
+                    return last
+                if not self.settle(claim, group, partial(self._note, route, answer)):
+                    break
         return last
+
+    def _take_out(self, held: list[Parcel], group: Sequence[Parcel]) -> bool:
+        """Take `group` out of what is held; returns False if it is not any more."""
+        with self._lock:
+            if not any(parcels is held for _, parcels in self._held):
+                return False
+            del held[: len(group)]
+            self._held = [each for each in self._held if each[1]]
+            return True
 
     def _note_stored(self, route: Route, answer: Answer, group: Sequence[Stored]) -> None:
         """Note what became of items that were sent from the store."""

@@ -65,8 +65,7 @@ class Scene:
 
     def deliver(self, parcels, route="theirs"):
         self.account.create(len(parcels))
-        settle = lambda _, note: note() or True  # noqa: E731
-        self.handover.deliver(self.route if route else None, parcels, settle)
+        self.handover.deliver(self.route if route else None, parcels, lambda _: True)
 
     def pass_time(self, seconds):
         """Lets time go by, with every visit that falls into it."""
@@ -349,6 +348,24 @@ def test_the_end_waits_for_what_the_thread_is_storing(courier, parcels, store, m
     assert began.wait(5)
     assert works == courier.finish(0.3)
     assert ((0, 3, 0, 0) if works else (0, 0, 3, 0)) == counts(courier.account)
+
+
+def test_without_a_store_the_end_counts_what_is_being_sent(
+    courier, sink, parcels, store, monkeypatch
+):
+    """It is lost, as far as anybody can tell."""
+
+    def full(*_):
+        raise StoreUnavailable("full")
+
+    monkeypatch.setattr(store, "add", full)
+    sink.fail(503, times=1, retry_after="0")
+    courier.take(parcels(3))
+    sink.wait_for(1, "requests")
+    sink.hang()
+    sink.wait_for(2, "requests")
+    assert not courier.finish(0.3)
+    assert ((0, 0, 3, 0), {"no store": 3}) == (counts(courier.account), courier.account.dropped)
 
 
 def test_an_answer_that_comes_too_late_counts_no_more(courier, sink, parcels, store, target_of):
