@@ -1,6 +1,8 @@
 # Everything runs in .venv, made here from PYTHON (3.8 or newer) when it is not there yet.
+# Tests share out to WORKERS processes, as many as there are cores.
 
 PYTHON ?= python3
+WORKERS ?= auto
 BIN := .venv/bin
 PY := $(BIN)/python
 INSTALL = $(PY) -m pip install --quiet --quiet
@@ -20,7 +22,7 @@ demo: .venv/.installed  ## run a small agent offline, and show what its LLM call
 	$(BIN)/lupis-run $(PY) examples/agent.py
 
 test: setup  ## run all tests, in random order; ARGS="-k name" for some
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest --numprocesses $(WORKERS) $(ARGS)
 
 test-runners: .venv/.installed-runners  ## run the tests with gunicorn, celery, gevent and the like
 	$(PY) -m pytest -m runners $(ARGS)

@@ -100,7 +100,7 @@ def run(version: str, opentelemetry: str, arguments: list[str]) -> str:
     start = time.monotonic()
     try:
         own = install(python, folder, CONSTRAINTS[opentelemetry])
-        call(own, "-m", "pytest", "-q", *(arguments or CORE))
+        call(own, "-m", "pytest", "-q", "--numprocesses", "auto", *(arguments or CORE))
     except subprocess.CalledProcessError as error:
         return f"FAILED: {' '.join(error.cmd[1:4])} ended with {error.returncode}"
     return f"passed in {time.monotonic() - start:.0f} s"
