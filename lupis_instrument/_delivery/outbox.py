@@ -73,12 +73,15 @@ def drain(
     try:
         while not done.stuck and goes_on():
             items = store.take(route.target, most=MOST_AT_ONCE, most_bytes=_MOST_BYTES)
-            if not items or not store.lease(route.target, holder):
+            if not items:
                 break
             for answer, group in route.post(sender, items, seconds):
                 done = _note(store, answer, group, done)
                 if answer.outcome != LATER:
                     settled(answer, group)
+                # The next request may end when the lease would have.
+                if not store.lease(route.target, holder):
+                    return done
     finally:
         store.release(route.target, holder)
     return done
