@@ -15,6 +15,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+from _thread import get_ident
 
 from lupis_instrument import _loading
 from lupis_instrument._diagnostics import guarded, report_fault, warn
@@ -24,7 +25,7 @@ from lupis_instrument._instrumentation.registry import CLIENTS, SERVERS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
-    from typing import Any, Mapping
+    from typing import Any, Callable, Mapping
 
     from lupis_instrument._instrumentation.gate import Calls, Gate
     from lupis_instrument._instrumentation.import_hook import Callback
@@ -54,6 +55,9 @@ class _State:
     providers: Providers | None = None
     runtimes: list[Any] = []  # noqa: RUF012
     """The modules that deliver; kept, for `patch.dict(sys.modules)` and others drop modules."""
+    finishing: set[int] = set()  # noqa: RUF012
+    """The threads that are at it."""
+    afterwards: list[Callable[[], None]] = []  # noqa: RUF012
 
 
 def start(environ: Mapping[str, str] = os.environ, *, borrowed: bool = False) -> None:
@@ -295,8 +299,28 @@ def keep(runtime: ModuleType) -> None:
     _State.runtimes.append(runtime)
 
 
-def finish() -> None:
-    """Deliver, and say what is to be said; at the end of the process."""
+def finish(then: Callable[[], None] | None = None) -> None:
+    """Deliver, and say what is to be said; at the end of the process.
+
+    Args:
+        then: called when that is done. In a signal's handler that comes in on a thread which is at
+            it already, what that has in hand would be lost if the process ended before.
+    """
+    me = get_ident()
+    if then is not None:
+        _State.afterwards.append(then)
+    if me in _State.finishing:
+        return
+    _State.finishing.add(me)
+    try:
+        _finish()
+    finally:
+        _State.finishing.discard(me)
+    while _State.afterwards:
+        _State.afterwards.pop(0)()
+
+
+def _finish() -> None:
     interrupted = _interrupted()
     try:
         if _State.runtimes:

@@ -27,11 +27,11 @@ _LAST = -1_000_000
 """Priority of a finalizer that runs when all others have."""
 
 
-def watch_signals(finish: Callable[[], None]) -> None:
+def watch_signals(finish: Callable[[Callable[[], None]], None]) -> None:
     """Call `finish` before a signal that the program leaves to its default ends the process.
 
-    A handler that the program sets, before or after, stays as it is. Only the main thread can
-    set one; called on another, this does nothing.
+    That is to call what it is given, which ends it. A handler that the program sets, before or
+    after, stays as it is. Only the main thread can set one; called on another, this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         return
@@ -51,7 +51,7 @@ def watch_signals(finish: Callable[[], None]) -> None:
 _get, _set = signal.getsignal, signal.signal
 
 
-def _show_default(finish: Callable[[], None]) -> None:
+def _show_default(finish: Callable[[Callable[[], None]], None]) -> None:
     """Have a program find the default where a handler of ours stands for it.
 
     It may set one of its own only where nobody has, and put back what it found.
@@ -92,7 +92,7 @@ class _Last:
 
     sending = False
 
-    def __init__(self, finish: Callable[[], None]) -> None:
+    def __init__(self, finish: Callable[[Callable[[], None]], None]) -> None:
         self._finish = finish
         self.finishing = False
 
@@ -101,8 +101,10 @@ class _Last:
         if self.finishing:
             return  # whoever sends it twice need not wait longer than who sends it once
         self.finishing = True
+        self._finish(lambda: self._end(number))
+
+    def _end(self, number: int) -> None:
         try:
-            self._finish()
             _set(number, signal.SIG_DFL)
             _Last.sending = True
             os.kill(os.getpid(), number)

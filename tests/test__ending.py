@@ -17,8 +17,9 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has th
 WATCHED = """
 import os, signal, sys, threading
 from lupis_instrument import _ending
-def finish():
+def finish(then=lambda: None):
     print("finished", flush=True)
+    then()
 """
 
 
@@ -82,10 +83,11 @@ def test_an_ignored_signal_stays_ignored():
 def test_a_second_signal_does_not_begin_anew():
     """Whoever is impatient need not wait twice."""
     text = """
-        def finish():
+        def finish(then):
             print("begun", flush=True)
             os.kill(os.getpid(), signal.SIGTERM)
             print("ended", flush=True)
+            then()
         _ending.watch_signals(finish)
         os.kill(os.getpid(), signal.SIGTERM)
     """
@@ -116,3 +118,27 @@ def test_other_threads_set_no_handler():
 def test_what_multiprocessing_offers_is_still_there():
     """Two functions of its own that it documents in its source only (3.8 to 3.14)."""
     assert {"register_after_fork", "Finalize"} <= set(multiprocessing.util.__all__)
+
+
+def test_a_signal_that_comes_in_while_another_finishes_waits_for_that():
+    """What the first has in hand would be lost."""
+    text = """
+        from lupis_instrument import _bootstrap
+        class Delivery:
+            def finish(self):
+                print("begun", flush=True)
+                os.kill(os.getpid(), signal.{name})
+                print("ended", flush=True)
+        _bootstrap.keep(Delivery())
+        _ending.watch_signals(_bootstrap.finish)
+        {end}
+    """
+    found = [
+        play(text.format(name=name, end=end))
+        for name, end in (
+            ("SIGHUP", "os.kill(os.getpid(), signal.SIGTERM)"),
+            ("SIGTERM", "import atexit; atexit.register(_bootstrap.finish)"),
+        )
+    ]
+    assert ["begun\nended\n"] * 2 == [output for _, output in found]
+    assert all(status in (-signal.SIGHUP, -signal.SIGTERM) for status, _ in found)

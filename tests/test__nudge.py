@@ -15,8 +15,9 @@ before_ours = []
 os.register_at_fork(after_in_child=lambda: [act() for act in before_ours])
 from lupis_instrument import _ending, _nudge
 
-def finish():
+def finish(then=lambda: None):
     print("finished", flush=True)
+    then()
 
 _ending.follow_children(multiprocessing.util, finish, idle=lambda: False)
 _ending.watch_signals(finish)
