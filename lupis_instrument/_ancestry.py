@@ -172,12 +172,11 @@ class Ancestry:
         """Have nothing wait any more that has waited since `before`."""
         while self._waited_for:
             try:
-                since, node = self._waited_for.popleft()
+                if self._waited_for[0][0] > before:
+                    return
+                _, node = self._waited_for.popleft()
             except IndexError:
-                return
-            if since > before:
-                self._waited_for.appendleft((since, node))
-                return
+                return  # another thread was quicker
             node.release()
 
 

@@ -1,5 +1,6 @@
 """Which spans lie above a call's, and who waits for whom."""
 
+from collections import deque
 from contextvars import copy_context
 
 import pytest
@@ -101,6 +102,23 @@ def test_a_span_that_never_ends_holds_nobody_for_ever(family):
     family.ancestry.wait(node, lambda: called.append(1))
     family.ancestry.release()
     assert [1] == called
+
+
+def test_who_waits_lets_no_other_out_of_sight(family):
+    """A flush in another thread finds those that are not to be let go of yet."""
+    _, node = family.begin()
+    called = []
+
+    class Watched(deque):
+        def popleft(self):
+            called.append("taken")
+            return super().popleft()
+
+    family.ancestry._waited_for = Watched()
+    family.ancestry.wait(node, lambda: called.append("let go"))
+    assert [] == called
+    family.ancestry.release()
+    assert ["taken", "let go"] == called
 
 
 def test_patience_has_an_end(family, monkeypatch):
