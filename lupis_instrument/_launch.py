@@ -36,10 +36,10 @@ def report(summary: Summary, account: Account, store: Store, config: LupisConfig
     wanted = _is_wanted(config)
     for reason, count in account.dropped.items():
         warn(f"{count} spans and events were lost: {reason}")
-    if leads() and wanted:
-        _tell(summary, account, store, config)
     if account.stored or account.lost or (wanted and not leads()):
         _leave(summary, account, store)
+    if leads() and wanted:
+        _tell(summary, account, store, config)
 
 
 def leave(summary: Summary, account: Account, store: Store, config: LupisConfig) -> None:
@@ -97,8 +97,10 @@ def _flush_stdout() -> None:
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
-    except (OSError, ValueError):
-        pass  # Python flushes once more at the very end, and says then what is wrong
+    except (OSError, ValueError, RuntimeError):
+        # Python flushes once more at the very end, and says then what is wrong. Or a signal's
+        # handler has come in while the program was writing, and may not do so as well.
+        pass
 
 
 def _endpoint(config: LupisConfig) -> str:

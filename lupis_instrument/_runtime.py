@@ -68,6 +68,7 @@ class Runtime:
             batch=50,
             most=1_000_000,
         )
+        self._preparing = RLock()
         self._metadata = events.Metadata()
         self._diverted: Diverted | None = None
         self.summary = Summary()
@@ -161,24 +162,43 @@ class Runtime:
 
     def _put(self, record: Record) -> None:
         at_once = self._diverted is None and (self.config.durable or self.ending)
-        if not (at_once and guarded("storing a span", self._store_now, record)):
-            self.spans.put(record)
+        stored = False
+        try:
+            stored = at_once and bool(guarded("storing a span", self._store_now, record))
+        finally:  # where the program is interrupted, too
+            if not stored:
+                self.spans.put(record)
 
     def _store_now(self, record: Record) -> bool:
         """Store a span before the program goes on; returns False if the worker has to see to it."""
-        span = self._prepare(record)
+        # Not waiting for ever: this may be called while garbage is collected, in a thread that has
+        # what the worker waits for.
+        if not self._preparing.acquire(timeout=_PREPARING_SECONDS):
+            return False
+        try:
+            span = self._prepare(record)
+        finally:
+            self._preparing.release()
         return span is None or self.delivery.store_now(span)
 
     def _prepare(self, record: Record) -> ReadableSpan | None:
+        """Return what leaves the process of a span, if anything does; once for each."""
+        with self._preparing:
+            fresh = record.prepared is None
+            if record.prepared is None:
+                record.prepared = self._run_pipeline(record)
+        (span,) = record.prepared
+        if fresh and span is not None and self.config.join_provider:
+            self._join(span)
+        return span
+
+    def _run_pipeline(self, record: Record) -> tuple[ReadableSpan | None]:
         if record.readable is None:
             record.finish()
         span = self._pipeline.get().run(record) if record.readable is not None else None
-        if span is not None:
-            if self._diverted is None:
-                self.summary.add(span)
-            if self.config.join_provider:
-                self._join(span)
-        return span
+        if span is not None and self._diverted is None:
+            self.summary.add(span)
+        return (span,)
 
     def _hand_over(self) -> None:
         """Have the providers that ours joins get what has ended, before they are ended."""
@@ -201,7 +221,9 @@ class Runtime:
     def flush(self, seconds: float) -> bool:
         """Deliver what has ended; returns whether all of it arrived within `seconds`."""
         due = monotonic() + seconds
-        return self._drain(seconds, stop=False) and self.delivery.flush(due - monotonic())
+        ready = self._drain(seconds, stop=False)
+        arrived = [way.flush(max(0.0, due - monotonic())) for way in self._ways]
+        return ready and all(arrived)
 
     def shutdown(self) -> bool:
         """Deliver or store what is pending; waits `shutdown_timeout` seconds at the most.
@@ -212,6 +234,7 @@ class Runtime:
             Whether nothing is lost.
         """
         self.tracking.close()
+        self._wake()
         if not (self._delivery.made or (self.spans.idle and self.events.idle)):
             # What the workers load first is no waiting for others, and must not use up the time.
             # Not loaded here: a signal's handler may have interrupted this thread doing so.
@@ -219,11 +242,20 @@ class Runtime:
         due = monotonic() + self.config.shutdown_timeout
         # Leaving the courier a little, whatever happens: it stores what cannot be sent.
         prepared = self._drain(self.config.shutdown_timeout * 0.9, stop=True)
+        if not prepared:
+            for worker in (self.spans, self.events):
+                worker.halt(_HALT_SECONDS)
         kept = [way.finish(max(0.0, due - monotonic())) for way in self._ways]
         self.account.note_lost("queue full", self.spans.dropped + self.events.dropped)
         self.account.note_lost("fault", self.spans.failed + self.events.failed)
         self.account.note_lost("not ready in time", self.spans.left + self.events.left)
+        if not self.ending:
+            self._wake()
         return prepared and all(kept)
+
+    def _wake(self) -> None:
+        for worker in (self.spans, self.events):
+            worker.wake()
 
     @property
     def idle(self) -> bool:
@@ -270,11 +302,11 @@ class Runtime:
         """Go on."""
         for way in self._ways:
             way.after_fork_in_parent()
-        self.spans.wake()
-        self.events.wake()
+        self._wake()
 
     def after_fork_in_child(self) -> None:
         """Leave to the parent what is the parent's."""
+        self._preparing = RLock()
         self.tracking.forget()
         self.spans.forget()
         self.events.forget()
@@ -293,6 +325,8 @@ class Runtime:
 
 _JOIN_SECONDS = 1.0
 _REST_SECONDS = 0.5
+_HALT_SECONDS = 0.5
+_PREPARING_SECONDS = 1.0
 _LOADING_SECONDS = 5.0
 _WITHHELD = {"name": "[REDACTED]", "properties": {}, "metadata": {}}
 

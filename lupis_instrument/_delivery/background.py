@@ -43,5 +43,6 @@ class Background(Thread):
         self.wait(timeout)
 
     def wait(self, seconds: float | None) -> None:
-        """Wait for the end of one that has been asked to."""
-        super().join(seconds)
+        """Wait for the end of one that has been asked to; one that starts just now has its way."""
+        if self.ident is not None:
+            super().join(seconds)

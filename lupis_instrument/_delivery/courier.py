@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 16 << 20
 """Of parcels that wait for the thread; those beyond are stored by whoever brings them."""
+_SOON = 0.02
+"""Seconds in which an endpoint that is near has answered."""
 RESERVE = 0.2
 """Seconds of the time to end in that are kept for storing what could not be sent."""
 
@@ -63,7 +65,7 @@ class Courier:
         self._loads: deque[Load] = deque()
         self._size = 0
         self._current: Sequence[Parcel] = ()
-        self._route: Route | None = None
+        self._choose: Callable[[], Route | None] = _nowhere
         self._round = object()
         self._busy = False
         self._leaving = False
@@ -80,7 +82,13 @@ class Courier:
         if fits:
             self._start()
         else:
-            self._handover.store_away(load.choose(), load.parcels)
+            self._store(load.choose(), load.parcels)
+
+    def _store(self, route: Route | None, parcels: Sequence[Parcel]) -> None:
+        """Store parcels, and see to it that they are sent if the process goes on."""
+        self._handover.store_away(route, parcels)
+        if route is not None:
+            self._handover.expect(route, must=False)
 
     def expect(self, route: Route) -> None:
         """Send, soon, what the caller has stored to wait for `route`."""
@@ -107,7 +115,7 @@ class Courier:
         for route, parcels in self._take_back():
             if route is not None:
                 warn(f"{route.target.shown} is too slow; what it has not taken waits in the store")
-            self._handover.store_away(route, parcels)
+            self._store(route, parcels)
         self._handover.wait_until_settled()
         self._handover.due = None
         self._handover.say_waiting()
@@ -137,27 +145,36 @@ class Courier:
     def _has_work(self) -> bool:
         return bool(self._loads) or self._busy or self._handover.has_to_visit()
 
-    def _take_back(self) -> list[tuple[Route | None, Sequence[Parcel]]]:
+    def _take_back(self) -> list[tuple[Route | None, list[Parcel]]]:
         """Take from the thread what it has not delivered; what it still does counts no more."""
         with self._changed:
             self._round = object()
-            left = [(self._route, self._current)] if self._current else []
-            loads = list(self._loads)
+            loads = [(self._choose, self._current)] if self._current else []
+            loads += [(load.choose, load.parcels) for load in self._loads]
             self._loads.clear()
             self._size = 0
             self._current = ()
-        return left + [(load.choose(), load.parcels) for load in loads]
+            self._busy = False
+        left: list[tuple[Route | None, list[Parcel]]] = []
+        for choose, parcels in loads:
+            route = choose()
+            same = next((found for its_route, found in left if its_route == route), None)
+            if same is None:
+                left.append((route, list(parcels)))
+            else:
+                same += parcels
+        return left
 
     # Forks
 
     def rest(self, seconds: float) -> None:
-        """End the thread for now, unless it is waiting for the network."""
+        """End the thread for now; one that waits for the network is not waited for as long."""
         with self._changed:
             self._handover.resting = True
             self._changed.notify_all()
             thread = self._thread
         if thread is not None:
-            thread.wait(seconds)
+            thread.wait(_SOON if self._handover.waits else seconds)
 
     def wake(self) -> None:
         """Go on after a rest."""
@@ -219,7 +236,8 @@ class Courier:
                 self._thread = None
                 return False
             load = self._loads.popleft() if until_next != 0 else None
-            self._current, self._route = (load.parcels, None) if load is not None else ((), None)
+            self._current = load.parcels if load is not None else ()
+            self._choose = load.choose if load is not None else _nowhere
             self._size -= load.size if load is not None else 0
             self._busy = True
             round_ = self._round
@@ -238,11 +256,8 @@ class Courier:
 
     def _deliver(self, load: Load, round_: object) -> None:
         route = load.choose()
-        with self._changed:
-            if self._round is not round_:
-                return
-            self._route = route
-        self._handover.deliver(route, load.parcels, partial(self._claim, round_))
+        if self._round is round_:
+            self._handover.deliver(route, load.parcels, partial(self._claim, round_))
 
     def _claim(self, round_: object, group: Sequence[Parcel]) -> bool:
         """Take `group` out of what is under way; returns False if `finish` has taken it back."""
@@ -254,10 +269,14 @@ class Courier:
 
     def _rescue(self, round_: object) -> None:
         """Store what a fault has kept from being delivered."""
-        route, parcels = self._route, self._current
+        choose, parcels = self._choose, self._current
         claim = partial(self._claim, round_)
         try:
             if parcels:
-                self._handover.settle(claim, parcels, partial(self._handover.store_away, route))
+                self._handover.settle(claim, parcels, partial(self._store, choose()))
         except Exception as fault:
             report_fault("storing", fault)
+
+
+def _nowhere() -> None:
+    return None

@@ -16,7 +16,6 @@ from uuid import uuid4
 
 from lupis_instrument._delivery import outbox
 from lupis_instrument._delivery.database import StoreUnavailable
-from lupis_instrument._delivery.schema import REFUSED
 from lupis_instrument._delivery.sending import LATER, TAKEN, Answer
 from lupis_instrument._diagnostics import warn
 
@@ -93,6 +92,7 @@ class Handover:
         self._visits: dict[Target, Visit] = {}
         self._looked: set[Target] = set()
         self._draining: Target | None = None
+        self._under_way: Visit | None = None
         self._holder = f"{os.getpid()}-{uuid4().hex}"
         self.due: float | None = None
         self.resting = False
@@ -166,17 +166,15 @@ class Handover:
         self, route: Route | None, parcels: Sequence[Parcel], *, refused: bool = False
     ) -> None:
         """Store parcels, or hold on to them where that cannot be done; from any thread."""
+        target = route.target if route is not None else None
         try:
-            ids = self._store.add(parcels, route.target if route is not None else None)
-            if refused:
-                self._store.settle(ids, REFUSED)
+            self._store.add(parcels, target, refused=refused)
         except StoreUnavailable as error:
             warn(f"cannot store spans and events: {error}")
             self._hold(route, list(parcels))
         else:
             self._account.store(len(parcels))
-            if self._held:
-                self._store_held()
+            self._store_held()
 
     def _hold(self, route: Route | None, parcels: list[Parcel]) -> None:
         with self._lock:
@@ -193,8 +191,19 @@ class Handover:
         return held
 
     def _store_held(self) -> None:
-        for route, parcels in self._take_held():
-            self.store_away(route, parcels)
+        """Store what is held, until that fails: each attempt may wait for other processes."""
+        held = self._take_held()
+        try:
+            while held:
+                route, parcels = held[0]
+                self._store.add(parcels, route.target if route is not None else None)
+                self._account.store(len(parcels))
+                del held[0]
+        except StoreUnavailable as error:
+            warn(f"cannot store spans and events: {error}")
+        finally:
+            with self._lock:
+                self._held[:0] = held
 
     def give_up_held(self) -> bool:
         """Try once more to store what is held; count the rest as lost; returns whether none is."""
@@ -210,20 +219,30 @@ class Handover:
 
     # Visits
 
-    def expect(self, route: Route) -> None:
-        """Send, soon, what was stored to wait for `route`; from any thread."""
+    def expect(self, route: Route, *, must: bool = True) -> None:
+        """Send, soon, what was stored to wait for `route`; from any thread.
+
+        Args:
+            route: to its endpoint.
+            must: whether the process should not end before.
+        """
         with self._lock:
-            if route.target not in self._visits:
+            visit = self._visits.get(route.target)
+            if visit is None or visit is self._under_way:  # that one may be past it
                 at = self.clock() + _GATHERING
-                self._visits[route.target] = Visit(route, at, must=True)
+                self._visits[route.target] = Visit(route, at, must=must)
 
     def hurry(self, *, all_of_them: bool = False) -> None:
-        """Have visits made now, those that must be or all; from any thread."""
+        """Have visits made now, those that must be or all; from any thread.
+
+        Args:
+            all_of_them: whether all must be.
+        """
         now = self.clock()
         with self._lock:
             for target, visit in self._visits.items():
                 if visit.must or all_of_them:
-                    self._visits[target] = visit._replace(at=min(visit.at, now))
+                    self._visits[target] = visit._replace(at=min(visit.at, now), must=True)
 
     def has_to_visit(self) -> bool:
         """Tell whether a visit is left that the process should not end before; from any thread."""
@@ -237,6 +256,11 @@ class Handover:
         for visit in visits:
             if visit.attempts:
                 _say_waiting(visit)
+
+    @property
+    def waits(self) -> bool:
+        """Whether an endpoint is waited for; from any thread."""
+        return self._sender.waiting
 
     def is_held_up(self) -> bool:
         """Tell whether something waits for an endpoint that does not answer; from any thread."""
@@ -256,7 +280,8 @@ class Handover:
             found = next((visit for visit in self._visits.values() if visit.at <= now), None)
         if found is None:
             return
-        self._plan(found._replace(at=now + LONGEST_PAUSE, must=False))  # should a fault end it
+        self._under_way = found._replace(at=now + LONGEST_PAUSE, must=False)
+        self._plan(self._under_way)  # should a fault end it
         last = self._send_held(found.route)
         if last is None or last.outcome != LATER:
             done = self._drain(found)
@@ -269,7 +294,9 @@ class Handover:
         elif self.resting:
             self._plan(found)
         else:
-            self._plan(None, found.route.target)
+            with self._lock:
+                if self._visits.get(found.route.target) is self._under_way:
+                    del self._visits[found.route.target]
 
     def let_others_send(self) -> None:
         """Give back the lease of a visit that the end of the process cuts short; from any thread.
@@ -366,12 +393,9 @@ class Handover:
         if self._store.database.exists():
             self._plan(Visit(route, self.clock()))
 
-    def _plan(self, visit: Visit | None, target: Target | None = None) -> None:
+    def _plan(self, visit: Visit) -> None:
         with self._lock:
-            if visit is not None:
-                self._visits[visit.route.target] = visit
-            elif target is not None:
-                self._visits.pop(target, None)
+            self._visits[visit.route.target] = visit
 
     # Time
 

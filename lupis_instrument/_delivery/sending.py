@@ -72,10 +72,15 @@ class Answer(NamedTuple):
 
 
 class Sender:
-    """Sends requests; the TLS settings are read once, proxies with each request."""
+    """Sends requests; the TLS settings are read once, proxies with each request.
+
+    Attributes:
+        waiting: whether a request is under way.
+    """
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         """Work by the variables of `environ`."""
+        self.waiting = False
         self._environ = environ
         self._tls = Later(self._make_tls)
 
@@ -106,6 +111,7 @@ class Sender:
             connection, target, passing = self._connect(parts, max(timeout, 0.05))
             own = {name.lower(): value for name, value in headers.items()}
             sent = {**_ALWAYS, **credentials, **own, **coding, **passing}
+            self.waiting = True
             with closing(connection):
                 connection.request("POST", target, data, sent)
                 response = connection.getresponse()
@@ -114,6 +120,8 @@ class Sender:
                 return _not_taken(response.status, response.headers)
         except (OSError, client.HTTPException, ValueError) as error:
             return Answer(LATER, _describe(error))
+        finally:
+            self.waiting = False
 
     def _setting(self, name: str) -> str:
         environ = self._environ

@@ -7,6 +7,7 @@ yet. All in it has passed redaction.
 from __future__ import annotations
 
 import json
+import sqlite3
 from hashlib import sha256
 from time import time
 from typing import TYPE_CHECKING, Any, Iterable, Iterator, NamedTuple, Sequence
@@ -18,8 +19,6 @@ from lupis_instrument._delivery.schema import DELIVERED, KEPT, REFUSED, WAITING
 from lupis_instrument._diagnostics import warn
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from lupis_instrument._delivery.account import Account
     from lupis_instrument._delivery.parcels import Parcel
 
@@ -107,15 +106,27 @@ class Store:
 
     # Items
 
-    def add(self, parcels: Sequence[Parcel], target: Target | None = None) -> list[int]:
-        """Store `parcels`, to wait for `target`, or to stay if there is none; returns their ids."""
-        return self.database.run(lambda db: self._add(db, parcels, target))
+    def add(
+        self, parcels: Sequence[Parcel], target: Target | None = None, *, refused: bool = False
+    ) -> list[int]:
+        """Store parcels; returns their ids.
+
+        Args:
+            parcels: those.
+            target: what they wait for, or were `refused` by; None if they are to stay.
+            refused: whether it will never take them.
+        """
+        state = KEPT if target is None else REFUSED if refused else WAITING
+        try:
+            return self.database.run(lambda db: self._add(db, parcels, target, state))
+        except BaseException:
+            self._forget_rows()  # those made for these parcels are not there
+            raise
 
     def _add(
-        self, db: sqlite3.Connection, parcels: Sequence[Parcel], target: Target | None
+        self, db: sqlite3.Connection, parcels: Sequence[Parcel], target: Target | None, state: int
     ) -> list[int]:
         with transaction(db):
-            state = KEPT if target is None else WAITING
             to = None if target is None else self._target_id(db, target)
             last = _one(db, "SELECT last FROM sequence")
             db.execute("UPDATE sequence SET last = last + ?", (len(parcels),))
@@ -130,7 +141,11 @@ class Store:
             db.executemany(
                 "INSERT INTO body VALUES (?, ?)", zip(ids, (each.body for each in parcels))
             )
-        self._make_room(db)
+        try:
+            self._make_room(db)
+        except sqlite3.OperationalError as error:
+            # The parcels are in; the next find the file as full, and another moment to make room.
+            warn(f"cannot make room in the store: {error}")
         return ids
 
     def waiting(self, target: Target) -> int:

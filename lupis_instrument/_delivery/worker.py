@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from functools import partial
 from queue import Empty, SimpleQueue
+from threading import get_ident
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Callable, Generic, TypeVar
 
@@ -24,6 +25,8 @@ PAUSE = 0.5
 
 _PATIENCE = 1.0
 """Seconds without a sign of life after which others do the thread's work."""
+
+_GLANCE = 0.001
 
 TURN = 0.0002
 """Seconds that items may be prepared for while the program waits; one item may take longer."""
@@ -77,13 +80,12 @@ class Worker(Generic[Item, Prepared]):
         self._batch = batch
         self._delay = delay
         self._most = most
-        self._starting = threading.Lock()
         self.forget()
 
     def forget(self) -> None:
         """Begin anew, without thread and items; in a forked child they are the parent's."""
         self.dropped = self.failed = 0
-        self._resting = False
+        self._resting = self._halted = False
         self._way_given = 0.0
         self._steps = 0
         self._in_hand: dict[int, int] = {}
@@ -92,6 +94,7 @@ class Worker(Generic[Item, Prepared]):
         self._asked: list[_Flush] = []
         self._thread: Background | None = None
         self._starting = threading.Lock()
+        self._starter = 0
 
     def put(self, item: Item) -> None:
         """Hand over `item`; never blocks."""
@@ -112,12 +115,14 @@ class Worker(Generic[Item, Prepared]):
         if not self._starting.acquire(blocking=False):
             return True
         try:
+            self._starter = get_ident()
             if self._thread is None and not self._resting:
                 leave = partial(self.ask, stop=True)
-                thread = Background(self._run, self._name, leave)
-                thread.start()
-                self._thread = thread
+                # Noted first: a signal's handler that comes in when it starts has to find it.
+                self._thread = Background(self._run, self._name, leave)
+                self._thread.start()
         except RuntimeError:
+            self._thread = None
             return False  # the interpreter is ending
         finally:
             self._starting.release()
@@ -146,7 +151,7 @@ class Worker(Generic[Item, Prepared]):
         while not done.wait(max(0.0, min(_PATIENCE, due - monotonic()))):
             if monotonic() >= due:
                 return False
-            if steps == self._steps and not self._in_hand:
+            if steps == self._steps and not (self._in_hand or self._halted):
                 with self._surroundings():
                     while not (done.is_set() or self._queue.empty() or monotonic() >= due):
                         self._fill_and_deliver(wait=False)
@@ -163,12 +168,16 @@ class Worker(Generic[Item, Prepared]):
         self._queue.put(marker)
         self._calls.put(None)
         thread = self._thread
-        if not (self._start() if thread is None else thread.is_alive()):
+        if not (self._start() if thread is None else self._lives(thread)):
             # Delivering here may take as long as `deliver` does.
             with self._surroundings():
                 while not marker.done.is_set():
                     self._fill_and_deliver(wait=False)
         return marker.done
+
+    def _lives(self, thread: Background) -> bool:
+        """Tell whether the thread runs, or is being started by another than this one."""
+        return thread.is_alive() or (thread.ident is None and self._starter != get_ident())
 
     def rest(self, seconds: float) -> None:
         """End the thread for now, having it hand over what it has."""
@@ -178,9 +187,16 @@ class Worker(Generic[Item, Prepared]):
             self.ask(stop=True).wait(seconds)
             thread.wait(seconds)
 
+    def halt(self, seconds: float) -> None:
+        """Prepare nothing more, and wait until what has been prepared is handed over."""
+        self._resting = self._halted = True
+        due = monotonic() + seconds
+        while self._in_hand and monotonic() < due:
+            sleep(_GLANCE)
+
     def wake(self) -> None:
-        """Go on after a rest."""
-        self._resting = False
+        """Go on after a rest, or when halted."""
+        self._resting = self._halted = False
         if not self._queue.empty():
             self._start()
 
@@ -224,7 +240,7 @@ class Worker(Generic[Item, Prepared]):
     def _work_off(self, batch: list[Prepared], *, wait: bool) -> bool:
         due: float | None = None
         marker: _Flush | None = None
-        while marker is None and len(batch) < self._batch:
+        while marker is None and len(batch) < self._batch and not self._halted:
             try:
                 item = self._queue.get(block=wait and due is None)
             except Empty:
@@ -243,6 +259,7 @@ class Worker(Generic[Item, Prepared]):
                 self._take(item, batch)
         if batch:
             self._hand_over(batch)
+        self._in_hand.pop(id(batch), None)
         return marker is None or self._answer(marker)
 
     def _pause(self, due: float) -> bool:
@@ -269,14 +286,13 @@ class Worker(Generic[Item, Prepared]):
 
     def _leave(self) -> bool:
         """End the thread if there is nothing to do: a program may wait for all threads to end."""
-        if not self._queue.empty():
+        if not (self._halted or self._queue.empty()):
             return False
         self._end()
         return True
 
     def _end(self) -> None:
-        with self._starting:  # so that whoever started this thread has noted it by now
-            self._thread = None
+        self._thread = None
         # What came meanwhile found a thread; whoever waits for it must not wait in vain.
         if not self._queue.empty():
             self._start()

@@ -47,6 +47,7 @@ class Record:
         url: where the call goes, for the spans of HTTP calls.
         inside: the contexts that it was last made in, the program's and the client's.
         readable: the span as it ended.
+        prepared: what leaves the process of it, if anything does, once that is known.
         node: the span's place among those under way.
         llm: the place of the span around it that an LLM library's instrumentor made.
     """
@@ -63,6 +64,7 @@ class Record:
         "llm",
         "node",
         "outer",
+        "prepared",
         "readable",
         "span",
         "url",
@@ -79,6 +81,7 @@ class Record:
         self.url: str | None = None
         self.inside: tuple[Context | None, Context | None] = (None, None)
         self.readable: ReadableSpan | None = None
+        self.prepared: tuple[ReadableSpan | None] | None = None
         self.node: Node | None = None
         self.llm: Node | None = None
         self.ended = False

@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import sqlite3
 import threading
 import time
 
@@ -258,7 +259,7 @@ def test_what_is_held_is_stored_as_soon_as_can_be(scene, parcels, monkeypatch):
     """A locked file is free again some time."""
     real = scene.store.add
 
-    def locked(*_):
+    def locked(*_, **__):
         raise StoreUnavailable("locked")
 
     monkeypatch.setattr(scene.store, "add", locked)
@@ -335,12 +336,12 @@ def test_the_end_waits_for_what_the_thread_is_storing(courier, parcels, store, m
     began = threading.Event()
     add = store.add
 
-    def slowly(*args):
+    def slowly(*args, **options):
         began.set()
         time.sleep(1)
         if not works:
             raise StoreUnavailable("full")
-        return add(*args)
+        return add(*args, **options)
 
     monkeypatch.setattr(store, "add", slowly)
     monkeypatch.setattr(Sender, "send", lambda *_, **__: DOWN)
@@ -355,7 +356,7 @@ def test_without_a_store_the_end_counts_what_is_being_sent(
 ):
     """It is lost, as far as anybody can tell."""
 
-    def full(*_):
+    def full(*_, **__):
         raise StoreUnavailable("full")
 
     monkeypatch.setattr(store, "add", full)
@@ -368,6 +369,124 @@ def test_without_a_store_the_end_counts_what_is_being_sent(
     assert ((0, 0, 3, 0), {"no store": 3}) == (counts(courier.account), courier.account.dropped)
 
 
+def test_a_flush_does_not_wait_for_the_time_of_the_next_attempt(courier, sink, parcels):
+    """The endpoint may be up again; whether the thread has ended meanwhile or not."""
+    sink.fail(503, times=1, retry_after="30")
+    courier.take(parcels(1))
+    courier.flush(5)  # whether the answer has come by then or not
+    assert courier.flush(5)
+    courier.finish(1)
+    sink.fail(503, times=1, retry_after="30")
+    courier.take(parcels(1, first=1))
+    courier.finish(1)
+    assert courier.flush(5)
+    assert (["0", "1"], (2, 0, 0, 0)) == (arrived(sink), counts(courier.account))
+
+
+def test_what_an_overload_had_stored_is_sent(courier, sink, parcels, monkeypatch):
+    """As soon as the endpoint is quicker."""
+    courier.take(parcels(1, first=6))
+    assert courier.flush(5)
+    quick = threading.Event()
+    send = Sender.send
+    monkeypatch.setattr(
+        Sender, "send", lambda *args, **options: quick.wait(10) and send(*args, **options)
+    )
+    for number in range(6):
+        courier.take(parcels(1, first=number, size=MOST_BYTES // 3))
+    assert courier.account.stored >= 1
+    quick.set()
+    assert courier.flush(10)
+    assert (7, 0, 0, 0) == counts(courier.account)
+
+
+def test_what_was_taken_back_is_sent_if_the_program_goes_on(courier, sink, parcels):
+    """With what comes next; and no end waits a second time for the request that hangs."""
+    sink.hang(times=1)
+    courier.take(parcels(2))
+    sink.wait_for(1, "requests")
+    courier.finish(0.3)
+    began = time.monotonic()
+    assert courier.finish(5)
+    assert time.monotonic() - began < 3
+    sink.ended.set()
+    courier.take(parcels(1, first=2))
+    assert courier.flush(5)
+    assert (3, 0, 0, 0) == counts(courier.account)
+
+
+def test_what_is_stored_while_a_visit_ends_is_sent_too(
+    courier, sink, parcels, store, target_of, monkeypatch
+):
+    """The visit was past it."""
+    target = target_of(sink.otlp_url)
+    release = store.release
+    number = iter(range(2))
+
+    def put():
+        store.add(parcels(1, first=next(number)), target)
+        courier.account.create(1)
+        courier.account.store(1)
+        courier.expect(Route(target, {}))
+
+    def released(*args):
+        release(*args)
+        monkeypatch.undo()
+        put()
+
+    monkeypatch.setattr(store, "release", released)
+    put()
+    sink.wait_for(1)
+    assert courier.finish(5)
+    assert (["0", "1"], (2, 0, 0, 0)) == (arrived(sink), counts(courier.account))
+
+
+def test_a_locked_store_holds_the_end_up_for_once(courier, sink, parcels, store, tmp_path):
+    """However many loads are to be stored."""
+    store.add(parcels(1, first=99))
+    store.database.busy_seconds = 0.3
+    sink.hang()
+    for number in range(40):
+        courier.take(parcels(1, first=number))
+    with contextlib.closing(sqlite3.connect(store.database.path(), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        assert not courier.finish(1)
+        assert time.monotonic() - began < 8
+        other.execute("ROLLBACK")
+    assert (0, 0, 40, 0) == counts(courier.account)
+
+
+def test_what_is_taken_back_before_its_way_is_chosen_waits_for_its_endpoint(
+    courier, sink, parcels, store, target_of
+):
+    """Choosing may look at the network."""
+    target = target_of(sink.otlp_url)
+    chosen = threading.Event()
+
+    def choose():
+        if threading.current_thread().name == "lupis-courier":
+            chosen.wait(5)
+        return Route(target, {})
+
+    courier.account.create(1)
+    courier.put(Load(parcels(1), choose, 10))
+    courier.finish(0.3)
+    assert 1 == store.waiting(target)
+    chosen.set()
+
+
+def test_before_a_fork_a_slow_endpoint_is_not_waited_for(courier, sink, parcels):
+    """The thread goes on with its request; what it holds is left to the parent."""
+    sink.hang()
+    courier.take(parcels(1))
+    sink.wait_for(1, "requests")
+    began = time.monotonic()
+    courier.rest(10)
+    assert time.monotonic() - began < 5
+    courier.wake()
+
+
 def test_an_answer_that_comes_too_late_counts_no_more(courier, sink, parcels, store, target_of):
     """It was stored, and is sent again: at least once."""
     sink.slow(0.8)
@@ -375,9 +494,9 @@ def test_an_answer_that_comes_too_late_counts_no_more(courier, sink, parcels, st
     sink.wait_for(0, "requests")
     courier.finish(0.3)
     sink.wait_for(1)
-    courier.flush(2)
-    assert (0, 1, 0, 0) == counts(courier.account)
-    assert 1 == len(store.take(target_of(sink.otlp_url), most=9, most_bytes=1 << 20))
+    assert ((0, 1, 0, 0), 1) == (counts(courier.account), store.waiting(target_of(sink.otlp_url)))
+    assert courier.flush(5)
+    assert ((1, 0, 0, 0), ["0", "0"]) == (counts(courier.account), arrived(sink))
 
 
 def test_at_the_end_a_busy_collector_gets_another_chance(courier, sink, parcels):

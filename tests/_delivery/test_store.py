@@ -389,3 +389,49 @@ def test_spans_of_impossible_times_are_stored_beside_the_others(store, finished)
     spans = [finished(str(year), start=(year - 1970) * 31_557_600) for year in (1901, 2026, 2600)]
     store.add(Packer(spans[0].resource).spans(spans))
     assert len(spans) == count(store)
+
+
+def test_what_is_refused_at_once_does_not_wait(store, parcels, target_of):
+    """It is stored in one piece with what became of it."""
+    store.add(parcels(2), target_of(URL), refused=True)
+    assert 0 == store.waiting(target_of(URL))
+    store.reopen(target_of(URL))
+    assert 2 == store.waiting(target_of(URL))
+
+
+def test_what_is_stored_is_so_though_no_room_can_be_made(tmp_path, parcels, target_of, monkeypatch):
+    """Another process may be writing just then; the next addition makes room."""
+    store = Store(str(tmp_path), 1 << 18, Process("shop", "run", 1))
+    store.database.busy_seconds = 0.1
+    store.add(parcels(200, size=2000))
+    before, make_room = count(store), store._make_room
+    with closing(sqlite3.connect(store.database.path(), isolation_level=None)) as other:
+
+        def busy(db):
+            other.execute("BEGIN IMMEDIATE")
+            make_room(db)
+
+        monkeypatch.setattr(store, "_make_room", busy)
+        store.add(parcels(150, first=1000, size=2000), target_of(URL))
+        other.execute("ROLLBACK")
+    assert (150, before + 150) == (store.waiting(target_of(URL)), count(store))
+    monkeypatch.undo()
+    store.add(parcels(1))
+    assert count(store) < before + 150
+    store.database.close()
+
+
+def test_an_interrupted_addition_leaves_nothing_behind(store, parcels, target_of, monkeypatch):
+    """Rows that it made for others to refer to are gone with it."""
+    find = store._origin_id
+
+    def interrupted(*args):
+        find(*args)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(store, "_origin_id", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        store.add(parcels(1), target_of(URL))
+    monkeypatch.undo()
+    store.add(parcels(1, first=1), target_of(URL))
+    assert ["1"] == names(take(store, target_of(URL)))

@@ -2,13 +2,15 @@
 
 import gc
 import os
+import signal
 import sys
 import threading
 from contextlib import contextmanager, nullcontext
-from time import monotonic
+from time import monotonic, sleep
 
 import pytest
 
+from lupis_instrument._delivery.background import Background
 from lupis_instrument._delivery.worker import Worker
 
 
@@ -319,6 +321,70 @@ def test_it_knows_how_many_are_left(record):
     assert worker.wait_for(done, 5)
     worker.rest(5)
     assert 0 == worker.left
+
+
+def test_what_is_delivered_is_not_left(record):
+    """Not for a moment after a flush."""
+    recorder = record()
+    answer = recorder.worker._answer
+
+    def slowly(marker):
+        more = answer(marker)
+        sleep(0.2)
+        return more
+
+    recorder.worker._answer = slowly
+    for number in range(3):
+        recorder.worker.put(number)
+    assert recorder.worker.flush(5)
+    assert ([0, 1, 2], 0) == (recorder.items, recorder.worker.left)
+
+
+def test_halted_it_hands_over_what_it_has_and_prepares_no_more(record):
+    """Until it is woken."""
+    begun, go_on = threading.Event(), threading.Event()
+    recorder = record(prepare=lambda item: (begun.set(), go_on.wait(5)) and item)
+    worker = recorder.worker
+    for number in range(5):
+        worker.put(number)
+    worker.ask()
+    begun.wait(5)
+    threading.Timer(0.1, go_on.set).start()
+    worker.halt(5)
+    assert ([0], 4) == (recorder.items, worker.left)
+    worker.put(5)
+    assert not worker.flush(0.2)
+    assert [0] == recorder.items
+    worker.wake()
+    assert worker.flush(5)
+    assert list(range(6)) == recorder.items
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="POSIX only")
+def test_a_flush_in_a_handler_that_comes_in_when_the_thread_starts(record, monkeypatch):
+    """Signals are blocked while it does, so that those that wait come just then."""
+    recorder = record(delay=60)
+    start = Background.start
+    found = []
+
+    def handle(*_):
+        recorder.worker.put("b")
+        found.append(recorder.worker.flush(5, stop=True))
+        found.append(sorted(recorder.items))
+
+    def start_and_be_interrupted(thread):
+        start(thread)
+        monkeypatch.undo()
+        signal.raise_signal(signal.SIGUSR1)
+
+    monkeypatch.setattr(Background, "start", start_and_be_interrupted)
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        recorder.worker.put("a")
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert [True, ["a", "b"]] == found
+    assert 0 == recorder.worker.left
 
 
 def test_a_finalizer_may_put(record):

@@ -1,13 +1,15 @@
 """Nothing lost, nobody held up: whole programs against collectors that work, fail and hang."""
 
+import json
 import os
+import signal
 import socket
 import sqlite3
 import subprocess
 from contextlib import closing
 from pathlib import Path
 from textwrap import dedent
-from time import monotonic
+from time import monotonic, sleep
 
 import pytest
 from servers.program import Started
@@ -623,3 +625,204 @@ def test_forks_among_threads_that_call_lose_and_double_nothing(run, sink, llm):
     called += [f"thread {who} {n}" for who, count in enumerate(counts) for n in range(count)]
     assert (0, 0, "") == (done.returncode, status, done.stderr)
     assert sorted(called) == marks(sink)
+
+
+# windows at the end
+
+
+def account(run):
+    """What the process says became of its spans: created, delivered, stored, and lost by reason."""
+    with closing(sqlite3.connect(run.folder / "data" / "lupis" / FILE_NAME)) as store:
+        (row,) = store.execute("SELECT created, delivered, stored, dropped FROM process").fetchall()
+    return (*row[:3], json.loads(row[3]))
+
+
+def test_a_backlog_at_the_end_adds_up(play, sink):
+    """More than can be prepared in time: the rest is counted as lost."""
+    sink.hang()
+    env = {"LUPIS_SHUTDOWN_TIMEOUT": "1", "LUPIS_SUMMARY": "true"}
+    text = """
+        from lupislabs import LupisSDK
+        tracer = LupisSDK.get_instance().get_tracer()
+        attributes = {f"k{n}": f"some text, john@example.com {n}" * 8 for n in range(12)}
+        for n in range(20_000): tracer.start_span(str(n), attributes=attributes).end()
+    """
+    play(text, env=env, timeout=120)
+    created, delivered, stored, lost = account(play.run)
+    assert (20_000, 20_000) == (created, delivered + stored + sum(lost.values()))
+    assert [(WAITING, stored)] == states(play.run)
+    assert lost["not ready in time"]
+
+
+DURABLE = {"LUPIS_DURABLE": "true", "LUPIS_SUMMARY": "true"}
+
+
+@pytest.mark.parametrize("exporter", ["console", "otlp"])
+@pytest.mark.parametrize("data", ["data", "file/in/the/way"])
+def test_durable_or_not_a_call_counts_once(play, exporter, data, tmp_path, sink):
+    """Also where it cannot be stored at once."""
+    (tmp_path / "file").write_text("")
+    folder = str(tmp_path / data)
+    env = {**DURABLE, "LUPIS_EXPORTER": exporter, "LUPIS_DATA_DIR": folder}
+    done = play("for n in range(3): call(str(n))", env=env)
+    assert "lupis: 3 LLM calls, " in done.stderr
+    assert "3 conversations" in done.stderr
+    assert "fault" not in done.stderr
+    assert exporter == "console" or ["0", "1", "2"] == marks(sink)
+
+
+def test_durable_calls_of_many_threads_are_told_apart(play):
+    """Each is a conversation of its own, and the totals are exact."""
+    text = """
+        sys.setswitchinterval(1e-5)
+        def work():
+            for _ in range(25): call()
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        [thread.start() for thread in threads]; [thread.join() for thread in threads]
+    """
+    done = play(text, env={**DURABLE, "LUPIS_EXPORTER": "local"}, timeout=120)
+    with closing(sqlite3.connect(play.run.folder / "data" / "lupis" / FILE_NAME)) as store:
+        select = "SELECT count(*), count(DISTINCT chat), sum(input_tokens) FROM item"
+        calls, conversations, tokens = store.execute(select).fetchone()
+    assert (200, 200) == (calls, conversations)
+    assert f"lupis: 200 LLM calls, {tokens:,} tokens in" in done.stderr
+
+
+def test_a_durable_span_outlives_an_interrupt(play, sink):
+    """Which comes while the span is prepared, on the program's thread."""
+    text = """
+        import signal
+        from lupis_instrument import _runtime
+        call("a")
+        runtime = _runtime.get()
+        prepare = runtime._run_pipeline
+        def interrupted(record):
+            runtime._run_pipeline = prepare
+            signal.raise_signal(signal.SIGINT)
+        runtime._run_pipeline = interrupted
+        try:
+            call("b")
+        except KeyboardInterrupt:
+            print("interrupted")
+        call("c")
+    """
+    done = play(text, env=DURABLE)
+    assert ("interrupted\n", ["a", "b", "c"]) == (done.stdout, marks(sink))
+
+
+HUNG = """
+from lupislabs import LupisSDK
+import time
+call("a")
+LupisSDK.get_instance().flush(0.3)
+"""
+
+
+@pytest.mark.parametrize("name", ["true", "no-such-program"])
+def test_a_program_is_looked_for_without_waiting_anew(play, sink, run, name):
+    """`os.execvp` tries each folder of PATH."""
+    sink.hang()
+    text = f"""
+        os.environ["PATH"] = "/nowhere/1:/nowhere/2:/nowhere/3:/nowhere/4:" + os.environ["PATH"]
+        began = time.monotonic()
+        try:
+            os.execvp("{name}", ["{name}"])
+        except FileNotFoundError:
+            print(time.monotonic() - began)
+    """
+    began = monotonic()
+    play(HUNG + dedent(text), env={"LUPIS_SHUTDOWN_TIMEOUT": "1"})
+    assert monotonic() - began < 3 + MARGIN / 2  # four times the timeout would be too much
+    assert [(WAITING, 1)] == states(run)
+
+
+def test_who_shuts_down_does_not_wait_again_at_the_end(play, sink, run):
+    """For the same request."""
+    sink.hang()
+    text = "LupisSDK.get_instance().shutdown_sync(); print(time.monotonic())"
+    done = play(
+        HUNG + text + "; import atexit\n"
+        "atexit.register(lambda: print(time.monotonic()))\n"
+        "from lupis_instrument import _bootstrap\n"
+        "atexit.register(_bootstrap.finish)",
+        env={"LUPIS_SHUTDOWN_TIMEOUT": "3"},
+    )
+    first, second = map(float, done.stdout.split())
+    assert second - first < 2
+    assert [(WAITING, 1)] == states(run)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only")
+def test_a_second_signal_while_the_end_stores_loses_nothing(play, sink, run):
+    """It has to wait for what the first has in hand."""
+    sink.hang()
+    text = """
+        import signal
+        from lupis_instrument._delivery.store import Store
+        add = Store.add
+        def slowly(*args, **options):
+            print("storing", flush=True)
+            time.sleep(1)
+            return add(*args, **options)
+        Store.add = slowly
+        call("b")
+        os.kill(os.getpid(), signal.SIGTERM)
+    """
+    command = run.command(PRELUDE + HUNG + dedent(text), [play.llm.url])
+    env = run.environment({"LUPIS_SHUTDOWN_TIMEOUT": "0.5"})
+    with Started(command, env=env, cwd=run.folder, stdout=subprocess.PIPE) as program:
+        program.stdout.readline()
+        program.send_signal(signal.SIGHUP)
+        program.communicate(timeout=30)
+    assert program.returncode in (-signal.SIGTERM, -signal.SIGHUP)
+    assert [(WAITING, 2)] == states(run)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only")
+def test_a_signal_that_finds_the_program_writing(play, sink, run):
+    """To a full pipe: nobody else may write there meanwhile; the totals are told all the same."""
+    text = 'call("a"); print("go", flush=True)\nwhile True: print("x" * 5000)\n'
+    command = run.command(PRELUDE + text, [play.llm.url])
+    env = run.environment({"LUPIS_SUMMARY": "true"})
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
+    with Started(command, env=env, cwd=run.folder, **pipes) as program:
+        program.stdout.readline()
+        sleep(1)  # until the pipe is full
+        program.send_signal(signal.SIGTERM)
+        said = program.stderr.read()
+        program.communicate(timeout=30)
+    assert -signal.SIGTERM == program.returncode
+    assert "lupis: 1 LLM call" in said
+    assert ["a"] == marks(sink)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only")
+def test_forks_do_not_wait_for_a_slow_collector(play, sink):
+    """Each for a moment at most."""
+    sink.hang()
+    text = """
+        began = time.monotonic()
+        for _ in range(40):
+            pid = os.fork()
+            if not pid: os._exit(0)
+            os.waitpid(pid, 0)
+        print(time.monotonic() - began)
+    """
+    done = play(HUNG + dedent(text), env={"LUPIS_SHUTDOWN_TIMEOUT": "0.5"})
+    assert float(done.stdout) < 6  # 0.2 s each would be 8
+
+
+def test_what_was_made_before_a_late_init_is_flushed_too(play, sink):
+    """It goes the way of the settings that were in force."""
+    sink.slow(0.5)
+    text = """
+        import signal
+        from lupislabs import LupisConfig, LupisSDK
+        from lupis_instrument import _runtime
+        call("a")
+        _runtime.get().drain(5)
+        assert LupisSDK.init(LupisConfig(project_id="late")).flush(10)
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    play(text)
+    assert ["a"] == marks(sink)
