@@ -55,9 +55,8 @@ class _State:
     providers: Providers | None = None
     runtimes: list[Any] = []  # noqa: RUF012
     """The modules that deliver; kept, for `patch.dict(sys.modules)` and others drop modules."""
-    finishing: set[int] = set()  # noqa: RUF012
-    """The threads that are at it."""
-    afterwards: list[Callable[[], None]] = []  # noqa: RUF012
+    finishing: dict[int, list[Callable[[], None]]] = {}  # noqa: RUF012
+    """By thread that is at it: what is to be done afterwards."""
 
 
 def start(environ: Mapping[str, str] = os.environ, *, borrowed: bool = False) -> None:
@@ -303,21 +302,23 @@ def finish(then: Callable[[], None] | None = None) -> None:
     """Deliver, and say what is to be said; at the end of the process.
 
     Args:
-        then: called when that is done. In a signal's handler that comes in on a thread which is at
-            it already, what that has in hand would be lost if the process ended before.
+        then: ends the process when that is done. In a signal's handler, which may have come in on
+            a thread that is at it already: what that has in hand would be lost.
     """
     me = get_ident()
-    if then is not None:
-        _State.afterwards.append(then)
-    if me in _State.finishing:
+    under_way = _State.finishing.get(me)
+    if under_way is not None and then is not None:
+        under_way.append(then)
         return
-    _State.finishing.add(me)
+    afterwards = _State.finishing.setdefault(me, [])
     try:
         _finish()
     finally:
-        _State.finishing.discard(me)
-    while _State.afterwards:
-        _State.afterwards.pop(0)()
+        if under_way is None:
+            del _State.finishing[me]
+            for act in (*afterwards, then):
+                if act is not None:
+                    act()
 
 
 def _finish() -> None:

@@ -30,8 +30,9 @@ _LAST = -1_000_000
 def watch_signals(finish: Callable[[Callable[[], None]], None]) -> None:
     """Call `finish` before a signal that the program leaves to its default ends the process.
 
-    That is to call what it is given, which ends it. A handler that the program sets, before or
-    after, stays as it is. Only the main thread can set one; called on another, this does nothing.
+    That is to call what it is given, whatever happens, which ends it. A handler that the program
+    sets, before or after, stays as it is. Only the main thread can set one; called on another, this
+    does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         return

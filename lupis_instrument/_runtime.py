@@ -173,24 +173,36 @@ class Runtime:
         """Store a span before the program goes on; returns False if the worker has to see to it."""
         # Not waiting for ever: this may be called while garbage is collected, in a thread that has
         # what the worker waits for.
-        if not self._preparing.acquire(timeout=_PREPARING_SECONDS):
+        if not self._make_ready(record, _PREPARING_SECONDS):
             return False
-        try:
-            span = self._prepare(record)
-        finally:
-            self._preparing.release()
+        span = self._prepare(record)
         return span is None or self.delivery.store_now(span)
 
     def _prepare(self, record: Record) -> ReadableSpan | None:
-        """Return what leaves the process of a span, if anything does; once for each."""
-        with self._preparing:
+        """Return what leaves the process of a span, if anything does."""
+        self._make_ready(record)
+        assert record.prepared is not None
+        (span,) = record.prepared
+        return span
+
+    def _make_ready(self, record: Record, seconds: float = -1) -> bool:
+        """Have the pipeline run for a span, once, and for one at a time.
+
+        Returns:
+            Whether it has: it may wait no longer than so many seconds, if they are given.
+        """
+        if not self._preparing.acquire(timeout=seconds):
+            return False
+        try:
             fresh = record.prepared is None
             if record.prepared is None:
                 record.prepared = self._run_pipeline(record)
-        (span,) = record.prepared
+            (span,) = record.prepared
+        finally:
+            self._preparing.release()
         if fresh and span is not None and self.config.join_provider:
-            self._join(span)
-        return span
+            self._join(span)  # which calls the program's processors
+        return True
 
     def _run_pipeline(self, record: Record) -> tuple[ReadableSpan | None]:
         if record.readable is None:

@@ -142,3 +142,40 @@ def test_a_signal_that_comes_in_while_another_finishes_waits_for_that():
     ]
     assert ["begun\nended\n"] * 2 == [output for _, output in found]
     assert all(status in (-signal.SIGHUP, -signal.SIGTERM) for status, _ in found)
+
+
+def test_who_ends_the_process_himself_has_all_delivered_that_can_be():
+    """A handler of the program's own may do so while an exit handler of ours delivers."""
+    text = """
+        from lupis_instrument import _bootstrap
+        class Delivery:
+            def finish(self, times=[]):
+                times.append("")
+                print("begun", len(times), flush=True)
+                if len(times) == 1:
+                    os.kill(os.getpid(), signal.SIGUSR1)
+        _bootstrap.keep(Delivery())
+        _ending.watch_program(_bootstrap.finish, lambda: None)
+        def end(number, frame):
+            signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGUSR1)
+        signal.signal(signal.SIGUSR1, end)
+        _bootstrap.finish()
+    """
+    assert (-signal.SIGUSR1, "begun 1\nbegun 2\n") == play(text)
+
+
+def test_an_end_that_is_interrupted_is_one_all_the_same():
+    """By Ctrl-C, say, while it waits for a collector."""
+    text = """
+        from lupis_instrument import _bootstrap
+        class Delivery:
+            def finish(self):
+                print("begun", flush=True)
+                signal.raise_signal(signal.SIGINT)
+        _bootstrap.keep(Delivery())
+        _ending.watch_signals(_bootstrap.finish)
+        os.kill(os.getpid(), signal.SIGTERM)
+        print("on")
+    """
+    assert (-signal.SIGTERM, "begun\n") == play(text)

@@ -27,6 +27,7 @@ _PATIENCE = 1.0
 """Seconds without a sign of life after which others do the thread's work."""
 
 _GLANCE = 0.001
+"""Seconds between two looks at whether the thread is done."""
 
 TURN = 0.0002
 """Seconds that items may be prepared for while the program waits; one item may take longer."""
