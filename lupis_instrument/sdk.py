@@ -315,13 +315,13 @@ class LupisSDK:
     # Delivery
 
     def flush(self, timeout: float = 3.0) -> bool:
-        """Deliver what is pending now.
+        """Deliver what is pending now, and what waits for an endpoint that did not answer before.
 
         Args:
             timeout: seconds to wait at the most.
 
         Returns:
-            Whether that was done in time.
+            Whether all of it arrived in time.
         """
         runtime = self._runtime()
         if runtime is None:
