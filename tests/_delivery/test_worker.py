@@ -337,6 +337,7 @@ def test_what_is_delivered_is_not_left(record):
     for number in range(3):
         recorder.worker.put(number)
     assert recorder.worker.flush(5)
+    recorder.worker._answer = answer
     assert ([0, 1, 2], 0) == (recorder.items, recorder.worker.left)
 
 
