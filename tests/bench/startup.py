@@ -115,7 +115,8 @@ PEERS = {
         {"NEW_RELIC_DEVELOPER_MODE": "true", "NEW_RELIC_LOG_LEVEL": "critical"},
     ),
     "openlit": (
-        ["openlit"],
+        # Less a release of OpenTelemetry that came in part: pip would try what fits it for ever.
+        ["openlit", "opentelemetry-api!=1.45.2", "opentelemetry-sdk!=1.45.2"],
         ["openlit-instrument", "python"],
         {"OTEL_EXPORTER_OTLP_ENDPOINT": "{base}"},
     ),
