@@ -1,5 +1,5 @@
 # Everything runs in .venv, made here from PYTHON (3.8 or newer) when it is not there yet.
-# Tests share out to WORKERS processes, as many as there are cores.
+# Tests are shared out to WORKERS processes, as many as there are cores.
 
 PYTHON ?= python3
 WORKERS ?= auto

@@ -94,7 +94,7 @@ class Ancestry:
 
     def begin(self, span: trace.Span, parent_context: Context | None) -> Node:
         """Take note of a span that begins."""
-        node = self._add(span, parent_context)
+        node = self.add(span, parent_context)
         attributes = getattr(span, "attributes", None) or {}
         if is_llm(attributes):
             self._latest.set(ref(node))
@@ -116,11 +116,8 @@ class Ancestry:
         """Tell whether a span was made lately to tell the tokens of a response."""
         return response in self._told
 
-    def begin_call(self, span: trace.Span, parent_context: Context | None) -> Node:
-        """Take note of one that begins as that of an HTTP call."""
-        return self._add(span, parent_context)
-
-    def _add(self, span: trace.Span, parent_context: Context | None) -> Node:
+    def add(self, span: trace.Span, parent_context: Context | None) -> Node:
+        """Take note of one that begins and is no LLM library's, as that of an HTTP call."""
         parent = trace.get_current_span(parent_context).get_span_context()
         node = Node(span, self._open.get(parent.span_id) if parent.is_valid else None)
         if len(self._open) >= _MOST_OPEN:

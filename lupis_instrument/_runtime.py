@@ -173,36 +173,35 @@ class Runtime:
         """Store a span before the program goes on; returns False if the worker has to see to it."""
         # Not waiting for ever: this may be called while garbage is collected, in a thread that has
         # what the worker waits for.
-        if not self._make_ready(record, _PREPARING_SECONDS):
+        prepared = self._make_ready(record, _PREPARING_SECONDS)
+        if prepared is None:
             return False
-        span = self._prepare(record)
+        (span,) = prepared
         return span is None or self.delivery.store_now(span)
 
     def _prepare(self, record: Record) -> ReadableSpan | None:
         """Return what leaves the process of a span, if anything does."""
-        self._make_ready(record)
-        assert record.prepared is not None
-        (span,) = record.prepared
-        return span
+        prepared = self._make_ready(record)
+        return prepared[0] if prepared is not None else None
 
-    def _make_ready(self, record: Record, seconds: float = -1) -> bool:
+    def _make_ready(self, record: Record, seconds: float = -1) -> tuple[ReadableSpan | None] | None:
         """Have the pipeline run for a span, once, and for one at a time.
 
         Returns:
-            Whether it has: it may wait no longer than so many seconds, if they are given.
+            What came of it; None if others took longer than so many seconds, where they are given.
         """
         if not self._preparing.acquire(timeout=seconds):
-            return False
+            return None
         try:
             fresh = record.prepared is None
             if record.prepared is None:
                 record.prepared = self._run_pipeline(record)
-            (span,) = record.prepared
+            prepared = record.prepared
         finally:
             self._preparing.release()
-        if fresh and span is not None and self.config.join_provider:
-            self._join(span)  # which calls the program's processors
-        return True
+        if fresh and prepared[0] is not None and self.config.join_provider:
+            self._join(prepared[0])  # which calls the program's processors
+        return prepared
 
     def _run_pipeline(self, record: Record) -> tuple[ReadableSpan | None]:
         if record.readable is None:
@@ -246,7 +245,7 @@ class Runtime:
             Whether nothing is lost.
         """
         self.tracking.close()
-        self._wake()
+        self._resume()
         if not (self._delivery.made or (self.spans.idle and self.events.idle)):
             # What the workers load first is no waiting for others, and must not use up the time.
             # Not loaded here: a signal's handler may have interrupted this thread doing so.
@@ -262,12 +261,12 @@ class Runtime:
         self.account.note_lost("fault", self.spans.failed + self.events.failed)
         self.account.note_lost("not ready in time", self.spans.left + self.events.left)
         if not self.ending:
-            self._wake()
+            self._resume()
         return prepared and all(kept)
 
-    def _wake(self) -> None:
+    def _resume(self) -> None:
         for worker in (self.spans, self.events):
-            worker.wake()
+            worker.resume()
 
     @property
     def idle(self) -> bool:
@@ -314,7 +313,8 @@ class Runtime:
         """Go on."""
         for way in self._ways:
             way.after_fork_in_parent()
-        self._wake()
+        self.spans.wake()
+        self.events.wake()
 
     def after_fork_in_child(self) -> None:
         """Leave to the parent what is the parent's."""

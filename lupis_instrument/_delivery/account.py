@@ -56,9 +56,7 @@ class Account:
     def note_lost(self, reason: str, count: int) -> None:
         """Note how many items were lost, all told, before they came here."""
         with self._lock:
-            more = count - self.dropped.get(reason, 0)
-            self.created += more
-            self.dropped.pop(reason, None)
+            self.created += count - self.dropped.pop(reason, 0)
             if count:
                 self.dropped[reason] = count
 

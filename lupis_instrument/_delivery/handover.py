@@ -33,7 +33,7 @@ MOST_HELD_BYTES = 32 << 20
 _GATHERING = 0.5
 """Seconds that what was stored at once waits for company."""
 _ANOTHER_SENDS = 5.0
-_SETTLING_SECONDS = 2.0
+_SETTLING_SECONDS = 3.0
 _LEAST_SECONDS = 0.05
 
 

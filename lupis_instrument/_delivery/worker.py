@@ -117,7 +117,7 @@ class Worker(Generic[Item, Prepared]):
             return True
         try:
             self._starter = get_ident()
-            if self._thread is None and not self._resting:
+            if self._thread is None and not (self._resting or self._halted):
                 leave = partial(self.ask, stop=True)
                 # Noted first: a signal's handler that comes in when it starts has to find it.
                 self._thread = Background(self._run, self._name, leave)
@@ -190,14 +190,22 @@ class Worker(Generic[Item, Prepared]):
 
     def halt(self, seconds: float) -> None:
         """Prepare nothing more, and wait until what has been prepared is handed over."""
-        self._resting = self._halted = True
+        self._halted = True
         due = monotonic() + seconds
         while self._in_hand and monotonic() < due:
             sleep(_GLANCE)
 
     def wake(self) -> None:
-        """Go on after a rest, or when halted."""
-        self._resting = self._halted = False
+        """Go on after a rest."""
+        self._resting = False
+        self._go_on()
+
+    def resume(self) -> None:
+        """Go on when halted."""
+        self._halted = False
+        self._go_on()
+
+    def _go_on(self) -> None:
         if not self._queue.empty():
             self._start()
 
@@ -205,11 +213,6 @@ class Worker(Generic[Item, Prepared]):
     def idle(self) -> bool:
         """Whether nothing was put since the thread last ended."""
         return self._thread is None and self._queue.empty()
-
-    @property
-    def waiting(self) -> int:
-        """How many items wait to be prepared."""
-        return self._queue.qsize()
 
     @property
     def left(self) -> int:
@@ -295,8 +298,7 @@ class Worker(Generic[Item, Prepared]):
     def _end(self) -> None:
         self._thread = None
         # What came meanwhile found a thread; whoever waits for it must not wait in vain.
-        if not self._queue.empty():
-            self._start()
+        self._go_on()
 
     def _take(self, item: Item, batch: list[Prepared]) -> None:
         self._steps += 1

@@ -174,7 +174,7 @@ class Tracking(SpanProcessor):
     def _start(self, span: Span, parent_context: Context | None) -> None:
         record = Record(span, _context.current(), self._hand_on)
         url = record.url = _http_url(span)
-        begin = self.ancestry.begin if url is None else self.ancestry.begin_call
+        begin = self.ancestry.begin if url is None else self.ancestry.add
         record.node = guarded("noting a span", begin, span, parent_context)
         record.excluded = not span.get_span_context().trace_flags.sampled
         if url is not None:

@@ -565,28 +565,17 @@ def test_before_a_fork_the_thread_ends(courier, sink, parcels):
     sink.wait_for(2)
 
 
-def test_what_a_fault_keeps_from_being_noted_is_lost_and_counted(
-    courier, sink, parcels, monkeypatch, capsys
+@pytest.mark.parametrize(("where", "found"), [("deliver", (3, 0, 0, 0)), ("_note", (1, 0, 2, 0))])
+def test_after_a_fault_of_ours_the_thread_goes_on(
+    where, found, courier, sink, parcels, monkeypatch, capsys
 ):
-    """The rest of its load is stored, and the thread goes on."""
-    monkeypatch.setattr(Handover, "_note", lambda *_: 1 / 0)
+    """What that kept back is stored and sent, or lost and counted where its fate was being noted."""
+    monkeypatch.setattr(Handover, where, lambda *_: 1 / 0)
     courier.take(parcels(2))
     courier.flush(5)
     monkeypatch.undo()
     courier.take(parcels(1, first=2))
     assert courier.flush(5)
-    assert (1, 0, 2, 0) == counts(courier.account)
-    assert {"fault": 2} == courier.account.dropped
-    assert "ZeroDivisionError" in capsys.readouterr().err
-
-
-def test_a_fault_of_ours_stores_what_it_kept_back(courier, sink, parcels, monkeypatch, capsys):
-    """The thread goes on, and sends that too."""
-    monkeypatch.setattr(Handover, "deliver", lambda *_: 1 / 0)
-    courier.take(parcels(2))
-    courier.flush(5)
-    monkeypatch.undo()
-    courier.take(parcels(1, first=2))
-    assert courier.flush(5)
-    assert (3, 0, 0, 0) == counts(courier.account)
+    assert found == counts(courier.account)
+    assert found[2] == courier.account.dropped.get("fault", 0)
     assert "ZeroDivisionError" in capsys.readouterr().err

@@ -78,7 +78,7 @@ TOGETHER = (
     "_pipeline.processor:Record._hand_over",
     "_pipeline.propagation:SelectivePropagator._context_for",
     "_context:current",
-    "_ancestry:Ancestry.begin_call",
+    "_ancestry:Ancestry.add",
     "_ancestry:Ancestry.end",
     "_exchange:Exchange.__init__",
     "_exchange:Exchange.request",
