@@ -2,7 +2,7 @@
 
 The first line of the catalogue says where it comes from and lists units and providers; each line
 after that is one model, provider by provider, so that a reader parses those it needs and a diff
-shows which model changed. `lupis_instrument/_llm/catalog.py` reads it.
+shows which model changed. `lupis_instrument/_llm/pricing/catalog.py` reads it.
 
 usage: python .ci/catalog.py
 """
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Iterator
 
 SOURCE = "genai-prices"
-CATALOG = Path(__file__).parents[1] / "lupis_instrument" / "_llm" / "catalog.jsonl"
+CATALOG = Path(__file__).parents[1] / "lupis_instrument" / "_llm" / "pricing" / "catalog.jsonl"
 
 # genai-prices lists no prices for two kinds of model: those that cost nothing, and those whose
 # price it doesn't know. What tells them apart is a name or a comment, or else a row here.

@@ -10,7 +10,7 @@ import zipfile
 
 REQUIRED = (
     "lupis_instrument/__init__.py",
-    "lupis_instrument/_llm/catalog.jsonl",
+    "lupis_instrument/_llm/pricing/catalog.jsonl",
     "lupis_instrument/py.typed",
     "lupis_instrument/sitecustomize_template/sitecustomize.py",
     "lupislabs/__init__.py",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lupis_instrument._config import LupisConfig
+    from lupis_instrument._config.config import LupisConfig
     from lupis_instrument._version import __version__
     from lupis_instrument.exceptions import (
         LupisConfigError,
@@ -33,7 +33,7 @@ __all__ = [
 
 _HOMES = {
     "LupisBlockOptions": "sdk",
-    "LupisConfig": "_config",
+    "LupisConfig": "_config.config",
     "LupisConfigError": "exceptions",
     "LupisError": "exceptions",
     "LupisLaunchError": "exceptions",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from lupis_instrument._launcher import main
+from lupis_instrument._cli.run.launcher import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -11,9 +11,10 @@ from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Awaitable, Callable, Iterator, Mapping, TypeVar, overload
 
-from lupis_instrument import _bootstrap, _context
-from lupis_instrument._context import EMPTY, Conversation
 from lupis_instrument._diagnostics import guarded
+from lupis_instrument._runtime import bootstrap as _bootstrap
+from lupis_instrument._tracing import context as _context
+from lupis_instrument._tracing.context import EMPTY, Conversation
 from lupis_instrument.exceptions import LupisConfigError, LupisUsageError
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Span, Tracer
 
-    from lupis_instrument._config import LupisConfig
-    from lupis_instrument._runtime import Runtime
+    from lupis_instrument._config.config import LupisConfig
+    from lupis_instrument._runtime.runtime import Runtime
 
 Result = TypeVar("Result")
 
@@ -91,8 +92,8 @@ class LupisSDK:
             LupisConfigError: `config` is no `LupisConfig`.
         """
         _bootstrap.load_runtime()
-        from lupis_instrument import _runtime
-        from lupis_instrument._config import LupisConfig as Config
+        from lupis_instrument._config.config import LupisConfig as Config
+        from lupis_instrument._runtime import runtime as _runtime
 
         if not isinstance(config, Config):
             raise LupisConfigError(f"expected a LupisConfig, got {type(config).__name__}")
@@ -331,7 +332,7 @@ class LupisSDK:
     def shutdown_sync(self) -> None:
         """Deliver what is pending and stop; waits `shutdown_timeout` seconds at the most."""
         _bootstrap.load_runtime()
-        from lupis_instrument import _runtime
+        from lupis_instrument._runtime import runtime as _runtime
 
         runtime = _runtime.get()
         if runtime is not None:
@@ -346,7 +347,7 @@ class LupisSDK:
 def _loaded() -> ModuleType:
     """Return the runtime's module; loading it takes a while, asking again does not."""
     _bootstrap.load_runtime()
-    from lupis_instrument import _runtime
+    from lupis_instrument._runtime import runtime as _runtime
 
     return _runtime
 

@@ -22,15 +22,16 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, Sequence
 
-from lupis_instrument import _context, _names
-from lupis_instrument._config import LupisConfig
+from lupis_instrument import _semconv
+from lupis_instrument._config.config import LupisConfig
+from lupis_instrument._tracing import context as _context
 from lupis_instrument.exceptions import LupisUsageError
 from lupis_instrument.sdk import LupisSDK
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from lupis_instrument._runtime import Runtime
+    from lupis_instrument._runtime.runtime import Runtime
 
 __all__ = ["START", "Captured", "Record", "capture"]
 
@@ -74,7 +75,7 @@ class Captured:
         return [
             span
             for span in self.spans
-            if span["kind"] == "CLIENT" and _names.GEN_AI_OPERATION_NAME in span["attributes"]
+            if span["kind"] == "CLIENT" and _semconv.GEN_AI_OPERATION_NAME in span["attributes"]
         ]
 
     @property
@@ -126,7 +127,7 @@ def capture(config: LupisConfig | None = None) -> Iterator[Captured]:
     Raises:
         LupisUsageError: instrumentation is switched off, or another block is capturing.
     """
-    from lupis_instrument._delivery.delivery import Diverted
+    from lupis_instrument._export.exporters import Diverted
 
     if config is not None or LupisSDK.get_instance() is None:
         LupisSDK.init(config or LupisConfig(project_id="test", exporter="none"))
@@ -148,7 +149,7 @@ def capture(config: LupisConfig | None = None) -> Iterator[Captured]:
 
 
 def _running() -> Runtime:
-    from lupis_instrument import _runtime
+    from lupis_instrument._runtime import runtime as _runtime
 
     runtime = _runtime.start()
     if runtime is None:

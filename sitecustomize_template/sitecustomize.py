@@ -9,12 +9,12 @@ def _start(folder):
     borrowed = False
     try:
         try:
-            from lupis_instrument import _bootstrap
+            from lupis_instrument._runtime import bootstrap as _bootstrap
         except ImportError:
             borrowed = _borrow()
             if not borrowed:
                 return
-            from lupis_instrument import _bootstrap
+            from lupis_instrument._runtime import bootstrap as _bootstrap
         _bootstrap.leave_children_alone(folder, os.environ)
         _bootstrap.start(borrowed=borrowed)
     except Exception as fault:

@@ -12,8 +12,9 @@ import pytest
 from servers.program import link_packages
 
 import lupis_instrument
-from lupis_instrument import _names, _settings
-from lupis_instrument._launcher import locations
+from lupis_instrument import _semconv
+from lupis_instrument._cli.run import locations
+from lupis_instrument._config import settings as _settings
 
 yaml = pytest.importorskip("yaml")
 
@@ -54,7 +55,7 @@ def test_the_variables_are_ours_or_standard(variables):
     """Each LUPIS_* one is in the table of settings."""
     known = {name for row in _settings.SETTINGS for name in (row.variable, *row.aliases)}
     assert variables()
-    assert set() == set(variables()) - known - {_names.ENV_LAUNCHER_SITE} - STANDARD
+    assert set() == set(variables()) - known - {_semconv.ENV_LAUNCHER_SITE} - STANDARD
 
 
 @pytest.mark.parametrize("variables", [of_dockerfile, of_compose, of_kubernetes])

@@ -15,7 +15,7 @@ PROGRAMS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 @pytest.mark.parametrize(
     ("table", "module"),
-    [("settings", "_settings"), ("attributes", "_names"), ("rules", "_redaction")],
+    [("settings", "_config.settings"), ("attributes", "_semconv"), ("rules", "_redaction")],
 )
 def test_tables_are_the_codes(table, module):
     """Each table is the one that the code generates."""
@@ -56,7 +56,7 @@ def test_all_attributes_are_told(run, llm):
     places = [place for span in spans for place in (span, *span["events"])]
     keys = {key for place in places for key in place["attributes"]}
     keys |= {key for span in spans for key in span["resource"]}
-    table = README.partition("_names -->\n")[2].partition("<!-- attributes end")[0]
+    table = README.partition("_semconv -->\n")[2].partition("<!-- attributes end")[0]
     told = re.findall(r"^\| `([^`]+?)…?` \|", table, re.MULTILINE)
     carriers = tuple(name for name in told if name.endswith("."))
     assert set() == {key for key in keys if key not in told and not key.startswith(carriers)}

@@ -15,10 +15,10 @@ from lupis_instrument import (
     LupisMetadata,
     LupisSDK,
     LupisUsageError,
-    _context,
-    _runtime,
 )
-from lupis_instrument._context import EMPTY, Conversation, metadata_of
+from lupis_instrument._runtime import runtime as _runtime
+from lupis_instrument._tracing import context as _context
+from lupis_instrument._tracing.context import EMPTY, Conversation, metadata_of
 
 ADA = LupisMetadata(user_id="ada", organization_id="acme", session_id="s1", extra={"plan": "pro"})
 

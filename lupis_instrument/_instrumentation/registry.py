@@ -23,7 +23,7 @@ class Client:
     def __init__(self, name: str, module: str, adapter: str, distribution: str) -> None:
         self.name = name
         self.module = module
-        self.adapter = "lupis_instrument._instrumentation." + adapter
+        self.adapter = "lupis_instrument._instrumentation.clients." + adapter
         self.distribution = distribution
 
 

@@ -8,7 +8,7 @@ from lupis_instrument._diagnostics import diagnostics
 from lupis_instrument.exceptions import LupisError
 
 if TYPE_CHECKING:
-    from lupis_instrument._config import LupisConfig
+    from lupis_instrument._config.config import LupisConfig
     from lupis_instrument._instrumentation.registry import Client
 
 

@@ -12,7 +12,7 @@ import sys
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
-from lupis_instrument._context import LLM_ONLY
+from lupis_instrument._tracing.context import LLM_ONLY
 
 if TYPE_CHECKING:
     from typing import ContextManager
@@ -53,14 +53,14 @@ def objector(original: Callable[[Any], Any] = itself) -> int:
 def _in_llm_span(original: Callable[[Any], Any]) -> bool:
     from opentelemetry.trace import get_current_span
 
-    from lupis_instrument._ancestry import is_llm
+    from lupis_instrument._tracing.span_tree import is_llm
 
     return is_llm(getattr(original(get_current_span()), "attributes", None) or {})
 
 
 def lifted() -> ContextManager[None]:
     """Return a context manager inside which instrumentors further out have said nothing."""
-    from lupis_instrument._context import attached
+    from lupis_instrument._tracing.context import attached
 
     return attached(unsuppressed())
 
@@ -99,7 +99,7 @@ def _words() -> Words:
     from opentelemetry.context import Context, get_current
     from opentelemetry.instrumentation import utils
 
-    from lupis_instrument._context import attached
+    from lupis_instrument._tracing.context import attached
 
     with attached(Context()), utils.suppress_http_instrumentation():
         http = frozenset(get_current())

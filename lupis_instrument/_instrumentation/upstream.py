@@ -11,15 +11,15 @@ from importlib.util import find_spec
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Iterator
 
-from lupis_instrument import _names
+from lupis_instrument import _semconv
 from lupis_instrument._instrumentation import import_hook
-from lupis_instrument._instrumentation.doors import unhinged
+from lupis_instrument._instrumentation.wrapping import unhinged
 
 if TYPE_CHECKING:
     from types import ModuleType
     from typing import Sequence
 
-    from lupis_instrument._instrumentation.doors import Door
+    from lupis_instrument._instrumentation.wrapping import Door
 
 
 def switch_on(instrumentor: Any, provider: Any, doors: Sequence[Door] = (), **options: Any) -> None:
@@ -95,17 +95,17 @@ def stable_names() -> Iterator[None]:
     said is kept for all that follow. The program's own must find it as they would without us, so
     both are put back. A choice of the user's stands.
     """
-    if _names.ENV_SEMCONV_OPT_IN in os.environ:
+    if _semconv.ENV_SEMCONV_OPT_IN in os.environ:
         yield
         return
     with _State.lock:
-        os.environ[_names.ENV_SEMCONV_OPT_IN] = "http"
+        os.environ[_semconv.ENV_SEMCONV_OPT_IN] = "http"
         kept = _forget_choice()
         try:
             yield
         finally:
             if kept is not None:
-                del os.environ[_names.ENV_SEMCONV_OPT_IN]
+                del os.environ[_semconv.ENV_SEMCONV_OPT_IN]
                 _recall_choice(kept)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from .borders import cut, drop_cut_off
-from .engine import Redaction
-from .modes import MODES
-from .names import NAMES
-from .patterns import OwnPattern, PatternError, compile_pattern
-from .redactor import Redactor
-from .rules import RULES, Rule
+from lupis_instrument._redaction.engine import Redaction
+from lupis_instrument._redaction.modes import MODES
+from lupis_instrument._redaction.names import NAMES
+from lupis_instrument._redaction.patterns import OwnPattern, PatternError, compile_pattern
+from lupis_instrument._redaction.redactor import Redactor
+from lupis_instrument._redaction.rules import RULES, Rule
+from lupis_instrument._redaction.truncation import cut, drop_cut_off
 
 __all__ = [
     "MODES",

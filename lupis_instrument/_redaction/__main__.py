@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from . import NAMES, RULES
+from lupis_instrument._redaction import NAMES, RULES
 
 
 def rules_table() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Callable, Iterable, Iterator, NamedTuple, Protocol
 
-from .escapes import (
+from lupis_instrument._redaction.escapes import (
     View,
     decode,
     decode_with_places,
@@ -14,14 +14,14 @@ from .escapes import (
     has_letters,
     keep_escaped,
 )
-from .hits import Hit, merge
-from .modes import Mode, is_mark
-from .prefilter import SHAPE, Prefilter, card_places
-from .rules import RULES, Rule
-from .values import build_finders
+from lupis_instrument._redaction.hits import Hit, merge
+from lupis_instrument._redaction.modes import Mode, is_mark
+from lupis_instrument._redaction.prefilter import SHAPE, Prefilter, card_places
+from lupis_instrument._redaction.rules import RULES, Rule
+from lupis_instrument._redaction.values import build_finders
 
 if TYPE_CHECKING:
-    from .names import NameList
+    from lupis_instrument._redaction.names import NameList
 
 # Escapes within escapes (a URL in a URL in a JSON string) are undone this deep.
 _LEVELS = 5

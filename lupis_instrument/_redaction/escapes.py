@@ -68,7 +68,7 @@ class _Beyond(NamedTuple):
 @lru_cache(maxsize=None)
 def _beyond() -> _Beyond:
     # Made for the first text that needs them: all of Unicode is behind it.
-    from .lookalikes import ALWAYS, QUOTED, QUOTES, TWINS
+    from lupis_instrument._redaction.homoglyphs import ALWAYS, QUOTED, QUOTES, TWINS
 
     beginnings = "".join(map(re.escape, _BY_BEGINNING)) + ALWAYS + QUOTES
     rests = "|".join(f"(?<={re.escape(each)}){rest}" for each, rest in _BY_BEGINNING.items())
@@ -174,7 +174,7 @@ def _character(escape: str, *, apart: bool = False) -> str:
 
 def _unknown(escape: str) -> str:
     """What one that is no row of the table stands for: a number, a colour, a look-alike."""
-    from .lookalikes import read
+    from lupis_instrument._redaction.homoglyphs import read
 
     number = _NUMBER.match(escape)
     if number is None:
@@ -201,12 +201,12 @@ def _regex(text: str) -> re.Pattern[str]:
 
 
 def _has_lookalikes(text: str) -> bool:
-    from .lookalikes import has_lookalikes
+    from lupis_instrument._redaction.homoglyphs import has_lookalikes
 
     return has_lookalikes(text)
 
 
 def _has_twins(text: str) -> bool:
-    from .lookalikes import has_twins
+    from lupis_instrument._redaction.homoglyphs import has_twins
 
     return has_twins(text)

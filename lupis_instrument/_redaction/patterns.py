@@ -6,9 +6,15 @@ import re
 import warnings
 from typing import Iterator
 
-from .backtracking import WINDOW, UnsafePattern, can_be_empty, find_literal, refuse_backtracking
-from .hits import Hit
-from .names import split_words
+from lupis_instrument._redaction.backtracking import (
+    WINDOW,
+    UnsafePattern,
+    can_be_empty,
+    find_literal,
+    refuse_backtracking,
+)
+from lupis_instrument._redaction.hits import Hit
+from lupis_instrument._redaction.names import split_words
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_\-]*")
 # A search starts anew at every character, so its time grows with the square of the text. In windows

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any, Mapping, Sequence
 
-from .checks import is_generated
-from .engine import Engine, Redaction
-from .modes import MODES, REDACTED, Mode, is_mark
-from .names import CARRIERS, Name, NameList
-from .patterns import compile_pattern
+from lupis_instrument._redaction.checks import is_generated
+from lupis_instrument._redaction.engine import Engine, Redaction
+from lupis_instrument._redaction.modes import MODES, REDACTED, Mode, is_mark
+from lupis_instrument._redaction.names import CARRIERS, Name, NameList
+from lupis_instrument._redaction.patterns import compile_pattern
 
 TOO_DEEP = "[TOO DEEP]"
 CYCLE = "[CYCLE]"

@@ -5,10 +5,25 @@ from __future__ import annotations
 import re
 from typing import Iterator, NamedTuple
 
-from .harmless import COMPUTED, END, NO_VALUE, SCHEME, is_code, is_empty, is_no_secret
-from .hits import Hit
-from .leads import QUOTES, TAILS, has_options, leads_to_value, looks_drawn, must_look_drawn
-from .names import PLURAL, Name, NameList
+from lupis_instrument._redaction.allowlist import (
+    COMPUTED,
+    END,
+    NO_VALUE,
+    SCHEME,
+    is_code,
+    is_empty,
+    is_no_secret,
+)
+from lupis_instrument._redaction.assignments import (
+    QUOTES,
+    TAILS,
+    has_options,
+    leads_to_value,
+    looks_drawn,
+    must_look_drawn,
+)
+from lupis_instrument._redaction.hits import Hit
+from lupis_instrument._redaction.names import PLURAL, Name, NameList
 
 _NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-."
 _REACH = 64

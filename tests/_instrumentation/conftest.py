@@ -4,9 +4,9 @@ import pytest
 from servers import wire
 
 from lupis_instrument._diagnostics import diagnostics
-from lupis_instrument._exchange import Exchange
-from lupis_instrument._instrumentation.gate import Calls, Gate
-from lupis_instrument._llm.encodings import Chunked
+from lupis_instrument._instrumentation.activation import Calls, Gate
+from lupis_instrument._llm.body.encodings import Chunked
+from lupis_instrument._tracing.http_call import Exchange
 
 
 class Reader:

@@ -5,7 +5,7 @@ from importlib import import_module
 
 import pytest
 
-from lupis_instrument._config import resolve
+from lupis_instrument._config.config import resolve
 from lupis_instrument._instrumentation.registry import CLIENTS
 
 ROWS = [pytest.param(client, id=client.module) for client in CLIENTS]

@@ -6,9 +6,9 @@ import sys
 import pytest
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 
-from lupis_instrument._instrumentation.doors import hang
 from lupis_instrument._instrumentation.import_hook import ImportHook
 from lupis_instrument._instrumentation.upstream import load_without, switch_on
+from lupis_instrument._instrumentation.wrapping import hang
 
 BOTH = """
 import importlib

@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from lupis_instrument._llm.bodies import BodyReader
-from lupis_instrument._llm.digest import digest
-from lupis_instrument._llm.endpoints import identify
-from lupis_instrument._llm.requests import read_body
+from lupis_instrument._llm.api.endpoints import identify
+from lupis_instrument._llm.body.body_reader import BodyReader
+from lupis_instrument._llm.body.digest import digest
+from lupis_instrument._llm.body.requests import read_body
 
 OPENAI = "https://api.openai.com/v1/chat/completions"
 

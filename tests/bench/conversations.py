@@ -17,12 +17,12 @@ import random
 import statistics
 import time
 
-from lupis_instrument._exchange import Exchange
-from lupis_instrument._llm.conversations import Conversations
-from lupis_instrument._llm.endpoints import identify
-from lupis_instrument._llm.facts import Facts
-from lupis_instrument._llm.requests import read_body
-from lupis_instrument._llm.skimming import Skim
+from lupis_instrument._llm.api.endpoints import identify
+from lupis_instrument._llm.body.requests import read_body
+from lupis_instrument._llm.body.skimming import Skim
+from lupis_instrument._llm.conversation.conversations import Conversations
+from lupis_instrument._llm.usage.facts import Facts
+from lupis_instrument._tracing.http_call import Exchange
 
 SIZE = 100_000
 SHAPES = {"10 turns": 10, "50 turns": 50, "200 turns": 200, "one turn": 1}

@@ -83,7 +83,8 @@ def peer(url):
 
 def ours(url):
     """Our tracer, and what delivers."""
-    from lupis_instrument import LupisConfig, LupisSDK, _runtime
+    from lupis_instrument import LupisConfig, LupisSDK
+    from lupis_instrument._runtime import runtime as _runtime
 
     config = LupisConfig(project_id="bench", otlp_endpoint=url, data_dir=tempfile.mkdtemp())
     sdk = LupisSDK.init(config)
@@ -132,8 +133,8 @@ def measure_store(spans):
     """Prints how many spans a second the store takes, in batches of 512."""
     from opentelemetry.sdk.trace import TracerProvider
 
-    from lupis_instrument._delivery.parcels import Packer
-    from lupis_instrument._delivery.store import Process, Store
+    from lupis_instrument._export.otlp.encoded_items import Packer
+    from lupis_instrument._export.store.store import Process, Store
 
     provider = TracerProvider(shutdown_on_exit=False)
     tracer = provider.get_tracer("bench")

@@ -24,7 +24,7 @@ BEFORE = """
 import sys, time, tracemalloc
 from datetime import datetime, timezone
 AT = datetime(2026, 11, 23, tzinfo=timezone.utc)
-from lupis_instrument._llm.usage import Usage
+from lupis_instrument._llm.usage.usage import Usage
 USAGE = Usage(1200, 300, 1000)
 def report(first, call):
     keep = first()
@@ -36,7 +36,7 @@ def each(call):
     return (time.perf_counter() - started) / 200
 """
 OURS = """
-from lupis_instrument._llm.prices import price
+from lupis_instrument._llm.pricing.prices import price
 def call():
     return price(provider={provider!r}, api_url={url!r}, models=({model!r},), usage=USAGE, at=AT)
 """

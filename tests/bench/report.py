@@ -24,9 +24,9 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, TraceFlags
 
-from lupis_instrument._delivery.database import FILE_NAME
-from lupis_instrument._delivery.parcels import Packer
-from lupis_instrument._delivery.store import Process, Store
+from lupis_instrument._export.otlp.encoded_items import Packer
+from lupis_instrument._export.store.database import FILE_NAME
+from lupis_instrument._export.store.store import Process, Store
 
 BATCH = 512
 PROCESSES = 200
@@ -112,7 +112,7 @@ def build(folder: str, spans: int) -> tuple[float, float]:
 
 def run(folder: str, arguments: list[str]) -> tuple[float, float]:
     """Seconds that a command takes, and that it uses of the processor, its start included."""
-    command = [sys.executable, "-c", "from lupis_instrument._report import main; main()"]
+    command = [sys.executable, "-c", "from lupis_instrument._cli.lupis import main; main()"]
     environment = {**os.environ, "LUPIS_DATA_DIR": folder}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)

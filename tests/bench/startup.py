@@ -93,9 +93,9 @@ from opentelemetry.instrumentation.{module} import {name}
 AHEAD = """
 import threading
 def load():
-    from lupis_instrument import _bootstrap
+    from lupis_instrument._runtime import bootstrap as _bootstrap
     _bootstrap.load_runtime()
-    from lupis_instrument import _runtime
+    from lupis_instrument._runtime import runtime as _runtime
     _runtime.start()
     import opentelemetry.instrumentation.{module}
 threading.Thread(target=load, daemon=True).start()
@@ -178,7 +178,7 @@ def own_environment():
 
 def find_ways(base):
     """By name: bare Python, our bootstrap alone, our launcher, and OpenTelemetry's."""
-    from lupis_instrument._launcher.locations import find_bootstrap_folder
+    from lupis_instrument._cli.run.locations import find_bootstrap_folder
 
     scripts = Path(sys.executable).parent
     own = {**own_environment(), "BENCH_URL": base}

@@ -12,12 +12,12 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 import exchanges
 
-from lupis_instrument._llm.bodies import BodyReader
-from lupis_instrument._llm.digest import digest
-from lupis_instrument._llm.endpoints import identify
-from lupis_instrument._llm.facts import Facts
-from lupis_instrument._llm.requests import read_body
-from lupis_instrument._llm.usage import Usage
+from lupis_instrument._llm.api.endpoints import identify
+from lupis_instrument._llm.body.body_reader import BodyReader
+from lupis_instrument._llm.body.digest import digest
+from lupis_instrument._llm.body.requests import read_body
+from lupis_instrument._llm.usage.facts import Facts
+from lupis_instrument._llm.usage.usage import Usage
 
 CORPUS = exchanges.find()
 pytestmark = pytest.mark.skipif(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from servers import wire
 
-from lupis_instrument._launcher.locations import describe_site, find_bootstrap_folder
+from lupis_instrument._cli.run.locations import describe_site, find_bootstrap_folder
 
 FOLDER = find_bootstrap_folder()
 HOOKED = "any(type(each).__name__ == 'ImportHook' for each in sys.meta_path)"

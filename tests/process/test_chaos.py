@@ -17,11 +17,11 @@ import pytest
 from servers import otlp
 from servers.program import Started
 
-from lupis_instrument._delivery import outbox
-from lupis_instrument._delivery.database import FILE_NAME
-from lupis_instrument._delivery.routes import Route
-from lupis_instrument._delivery.sending import Sender
-from lupis_instrument._delivery.store import Process, Store
+from lupis_instrument._export.otlp.destinations import Route
+from lupis_instrument._export.otlp.sending import Sender
+from lupis_instrument._export.store import outbox
+from lupis_instrument._export.store.database import FILE_NAME
+from lupis_instrument._export.store.store import Process, Store
 
 PRELUDE = """
 import http.client, json, multiprocessing, os, signal, sys, time
@@ -279,7 +279,7 @@ def test_with_nothing_pending_the_end_is_quick(scene):
         calls()
         assert LupisSDK.get_instance().flush(10)
         import atexit
-        from lupis_instrument import _bootstrap
+        from lupis_instrument._runtime import bootstrap as _bootstrap
         began = time.perf_counter()
         _bootstrap.finish()
         print(time.perf_counter() - began, file=sys.stderr)
@@ -310,8 +310,8 @@ def test_an_outage_while_a_program_runs_loses_nothing(scene):
 WRITER = """
 import sys
 from opentelemetry.sdk.trace import TracerProvider
-from lupis_instrument._delivery.parcels import Packer
-from lupis_instrument._delivery.store import Process, Store, Target
+from lupis_instrument._export.otlp.encoded_items import Packer
+from lupis_instrument._export.store.store import Process, Store, Target
 
 folder, who = sys.argv[1:]
 store = Store(folder, 1 << 28, Process("p", None, int(who)))
@@ -355,10 +355,10 @@ def test_a_kill_in_the_middle_of_a_write_harms_no_file(tmp_path):
 SECONDS = 60 if os.environ.get("LUPIS_TEST_ALL") else 2
 FLUSHER = """
 import os, sys, time
-from lupis_instrument._delivery import outbox
-from lupis_instrument._delivery.routes import Route
-from lupis_instrument._delivery.sending import Sender
-from lupis_instrument._delivery.store import Process, Store, Target
+from lupis_instrument._export import outbox
+from lupis_instrument._export.otlp.destinations import Route
+from lupis_instrument._export.otlp.sending import Sender
+from lupis_instrument._export.store.store import Process, Store, Target
 
 folder, url = sys.argv[1:]
 store = Store(folder, 1 << 30, Process("p", None, 0))

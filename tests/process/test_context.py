@@ -17,7 +17,7 @@ def here():
     """What a span that starts here belongs to."""
     with sdk.create_span("here"):
         pass
-    from lupis_instrument._context import current
+    from lupis_instrument._tracing.context import current
     return current().chat_id
 '''
 

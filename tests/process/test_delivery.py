@@ -14,8 +14,8 @@ from time import monotonic, sleep
 import pytest
 from servers.program import Started
 
-from lupis_instrument._delivery.database import FILE_NAME
-from lupis_instrument._delivery.schema import KEPT, WAITING
+from lupis_instrument._export.store.database import FILE_NAME
+from lupis_instrument._export.store.schema import KEPT, WAITING
 
 # http.client asks for no proxy, so proxies in these tests are our own exporter's alone.
 PRELUDE = """
@@ -323,7 +323,7 @@ def test_a_body_that_is_never_read_is_delivered(play, sink):
 
 def test_an_idle_program_ends_at_once(play, sink):
     """Nothing is sent, nothing is waited for."""
-    done = play("print('lupis_instrument._runtime' in sys.modules)")
+    done = play("print('lupis_instrument._runtime.runtime' in sys.modules)")
     assert ("False\n", "", []) == (done.stdout, done.stderr, sink.requests)
 
 
@@ -364,7 +364,7 @@ def test_what_was_not_ready_in_time_is_said(play, sink):
         from lupislabs import LupisSDK
         call("a")
         assert LupisSDK.get_instance().flush(10)
-        from lupis_instrument import _runtime
+        from lupis_instrument._runtime import runtime as _runtime
         _runtime.get().spans._prepare = lambda _: threading.Event().wait(600)
         call("b")
         call("c")
@@ -544,7 +544,7 @@ def test_a_collector_that_comes_later_gets_what_comes_later(play, sink, run):
     """`auto` decides anew while the program runs; what was stored before stays there."""
     port = int(sink.url.rpartition(":")[2])
     text = """
-        from lupis_instrument._delivery import probe
+        from lupis_instrument._export import probe
         answers = iter([False, True])
         probe._listens = lambda url: next(answers, True)
         probe._KEPT = 0
@@ -556,7 +556,7 @@ def test_a_collector_that_comes_later_gets_what_comes_later(play, sink, run):
     site = run.folder / "site"
     site.mkdir()
     (site / "sitecustomize.py").write_text(
-        "from lupis_instrument import _settings\n"
+        "from lupis_instrument._config import settings as _settings\n"
         f"_settings.BY_NAME['otlp_endpoint'].default = 'http://127.0.0.1:{port}/api/traces'\n"
     )
     done = play(text, env={"LUPIS_OTLP_ENDPOINT": "", "PYTHONPATH": str(site)})
@@ -692,7 +692,7 @@ def test_a_durable_span_outlives_an_interrupt(play, sink):
     """Which comes while the span is prepared, on the program's thread."""
     text = """
         import signal
-        from lupis_instrument import _runtime
+        from lupis_instrument._runtime import runtime as _runtime
         call("a")
         runtime = _runtime.get()
         prepare = runtime._run_pipeline
@@ -743,7 +743,7 @@ def test_who_shuts_down_does_not_wait_again_at_the_end(play, sink, run):
     done = play(
         HUNG + text + "; import atexit\n"
         "atexit.register(lambda: print(time.monotonic()))\n"
-        "from lupis_instrument import _bootstrap\n"
+        "from lupis_instrument._runtime import bootstrap as _bootstrap\n"
         "atexit.register(_bootstrap.finish)",
         env={"LUPIS_SHUTDOWN_TIMEOUT": "3"},
     )
@@ -758,7 +758,7 @@ def test_a_second_signal_while_the_end_stores_loses_nothing(play, sink, run):
     sink.hang()
     text = """
         import signal
-        from lupis_instrument._delivery.store import Store
+        from lupis_instrument._export.store.store import Store
         add = Store.add
         def slowly(*args, **options):
             print("storing", flush=True)
@@ -818,7 +818,7 @@ def test_what_was_made_before_a_late_init_is_flushed_too(play, sink):
     text = """
         import signal
         from lupislabs import LupisConfig, LupisSDK
-        from lupis_instrument import _runtime
+        from lupis_instrument._runtime import runtime as _runtime
         call("a")
         _runtime.get().drain(5)
         assert LupisSDK.init(LupisConfig(project_id="late")).flush(10)

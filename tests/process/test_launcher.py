@@ -13,7 +13,7 @@ import pytest
 from servers.program import Started
 
 import lupis_instrument
-from lupis_instrument import _settings
+from lupis_instrument._config import settings as _settings
 from lupis_instrument._version import __version__
 
 ROOT = Path(lupis_instrument.__file__).parents[1]
@@ -52,7 +52,7 @@ class Launcher:
 
 STUB = (
     f"import sys; sys.path.insert(0, {str(ROOT)!r}); sys.argv[0] = 'lupis-run'\n"
-    "from lupis_instrument._launcher import main\n"
+    "from lupis_instrument._cli.run.launcher import main\n"
     "sys.exit(main())"
 )
 
@@ -489,16 +489,16 @@ def test_without_options_little_is_loaded(lupis_run, before):
         check=True,
     )
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "lupis_instrument._launcher.execution" in loaded
+    assert "lupis_instrument._cli.run.execution" in loaded
     heavy = {"click", "typing", "re", "signal", "subprocess", "pathlib"}
-    assert set() == loaded & {*heavy, "lupis_instrument._settings"}
+    assert set() == loaded & {*heavy, "lupis_instrument._config.settings"}
 
 
 def test_a_child_process_hands_its_status_through(lupis_run):
     """What Windows does in place of exec."""
     program = (
         f"import os, sys; sys.path.insert(0, {str(ROOT)!r})\n"
-        "from lupis_instrument._launcher import execution\n"
+        "from lupis_instrument._cli.run.launcher import execution\n"
         "words = [sys.executable, '-c', 'import os; raise SystemExit(int(os.environ[\"N\"]))']\n"
         "sys.exit(execution.await_child(sys.executable, words, {**os.environ, 'N': '5'}))"
     )

@@ -14,7 +14,7 @@ import pytest
 from servers import otlp, wire
 from servers.program import Runner, link_packages
 
-from lupis_instrument._launcher.locations import find_bootstrap_folder
+from lupis_instrument._cli.run.locations import find_bootstrap_folder
 
 CLIENTS = ("requests", "urllib3", "httpx", "httpx2", "aiohttp", "http.client", "urllib.request")
 HEAVY = ("opentelemetry", "asyncio", "http.client", *CLIENTS[:5])
@@ -77,7 +77,14 @@ def test_what_an_idle_program_loads_of_ours(loaded):
     """The hooks, the table of clients, what reports faults, and the lock to load under."""
     launched, bare = loaded("sys")
     mine = {module for module in launched - bare if is_of(module, "lupis_instrument")}
-    names = ("_bootstrap", "_diagnostics", "_instrumentation", "_loading")
+    names = (
+        "_diagnostics",
+        "_instrumentation",
+        "_process",
+        "_process.import_lock",
+        "_runtime",
+        "_runtime.bootstrap",
+    )
     hooks = ("_instrumentation.import_hook", "_instrumentation.registry")
     expected = {"lupis_instrument", *(f"lupis_instrument.{name}" for name in (*names, *hooks))}
     assert expected == mine

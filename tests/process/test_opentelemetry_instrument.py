@@ -126,7 +126,7 @@ def test_installed_only_it_changes_nothing(launch, sink):
 def test_each_stands_back_unless_it_is_selected(env, kinds):
     """Whichever upstream comes across first, without a name to choose by."""
     code = (
-        "import json; from lupis_instrument import _distro as d;"
+        "import json; from lupis_instrument._runtime import distro as d;"
         "print(json.dumps([type(d.distro()).__name__, type(d.configurator()).__name__]))"
     )
     own = {name: text for name, text in os.environ.items() if not name.startswith("OTEL_")}

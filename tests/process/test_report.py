@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 
-LUPIS = [sys.executable, "-c", "from lupis_instrument._report import main; main()"]
+LUPIS = [sys.executable, "-c", "from lupis_instrument._cli.lupis import main; main()"]
 PROGRAM = """
 import httpx, sys
 for model in ("gpt-4o", "gpt-4o", "gpt-4o-mini"):

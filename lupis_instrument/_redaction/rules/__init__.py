@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from .cloud import CLOUD_RULES
-from .commands import COMMAND_RULES
-from .development import CODE_RULES
-from .general import GENERAL_RULES
-from .llm import LLM_RULES
-from .observability import WATCH_RULES
-from .rule import Rule
-from .services import SERVICE_RULES
+from lupis_instrument._redaction.rules.cloud import CLOUD_RULES
+from lupis_instrument._redaction.rules.commands import COMMAND_RULES
+from lupis_instrument._redaction.rules.development import CODE_RULES
+from lupis_instrument._redaction.rules.general import GENERAL_RULES
+from lupis_instrument._redaction.rules.llm import LLM_RULES
+from lupis_instrument._redaction.rules.observability import WATCH_RULES
+from lupis_instrument._redaction.rules.rule import Rule
+from lupis_instrument._redaction.rules.services import SERVICE_RULES
 
 __all__ = ["RULES", "Rule"]
 

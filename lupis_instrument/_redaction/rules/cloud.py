@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from lupis_instrument._redaction.checks import is_generated
-
-from .rule import (
+from lupis_instrument._redaction.rules.rule import (
     ALNUM,
     BEFORE_NAME,
     CHAIN,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from lupis_instrument._redaction.checks import is_no_placeholder
-
-from .rule import Rule
+from lupis_instrument._redaction.rules.rule import Rule
 
 # In a query, a plus sign stands for the blank.
 _BLANK = r"[\s+]"

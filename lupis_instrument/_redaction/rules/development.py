@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from lupis_instrument._redaction.checks import has_digit
-
-from .rule import ALNUM, HEX, LOWER, PIECE, UPPER, UUID, UUID_FORM, Rule, key
+from lupis_instrument._redaction.rules.rule import (
+    ALNUM,
+    HEX,
+    LOWER,
+    PIECE,
+    UPPER,
+    UUID,
+    UUID_FORM,
+    Rule,
+    key,
+)
 
 CODE_RULES: tuple[Rule, ...] = (
     key(

@@ -10,8 +10,7 @@ from lupis_instrument._redaction.checks import (
     is_private_der,
     passes_luhn,
 )
-
-from .rule import ALNUM, BEFORE_NAME, HEX, UUID, Rule, begin, key
+from lupis_instrument._redaction.rules.rule import ALNUM, BEFORE_NAME, HEX, UUID, Rule, begin, key
 
 GENERAL_RULES: tuple[Rule, ...] = (
     Rule(

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from lupis_instrument._redaction.checks import is_random
-
-from .rule import ALNUM, BEFORE_NAME, CHAIN, HEX, PIECE, UPPER, URLSAFE, Rule, begin, key
+from lupis_instrument._redaction.rules.rule import (
+    ALNUM,
+    BEFORE_NAME,
+    CHAIN,
+    HEX,
+    PIECE,
+    UPPER,
+    URLSAFE,
+    Rule,
+    begin,
+    key,
+)
 
 LLM_RULES: tuple[Rule, ...] = (
     Rule(

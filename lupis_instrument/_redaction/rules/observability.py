@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .rule import ALNUM, HEX, UPPER, Rule, key
+from lupis_instrument._redaction.rules.rule import ALNUM, HEX, UPPER, Rule, key
 
 WATCH_RULES: tuple[Rule, ...] = (
     key(

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from lupis_instrument._redaction.checks import (
-    has_digit,
-    is_generated,
-    is_in_one_case,
-    is_mixed,
-)
-
-from .rule import (
+from lupis_instrument._redaction.checks import has_digit, is_generated, is_in_one_case, is_mixed
+from lupis_instrument._redaction.rules.rule import (
     ALNUM,
     BEFORE_NAME,
     CHAIN,

@@ -1,0 +1,1 @@
+"""The settings: their table, the types of their values, and `LupisConfig`."""

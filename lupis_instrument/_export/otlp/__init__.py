@@ -1,0 +1,1 @@
+"""Encodes spans and events as OTLP and sends them over HTTP."""

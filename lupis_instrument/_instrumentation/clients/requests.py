@@ -1,0 +1,44 @@
+"""requests: upstream's instrumentor around `Session.send`; its wire is http.client's."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from lupis_instrument._diagnostics import guarded
+from lupis_instrument._instrumentation.clients import redirects
+from lupis_instrument._instrumentation.wrapping import hang
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from lupis_instrument._instrumentation.activation import Gate
+
+
+def attach(module: ModuleType, gate: Gate) -> None:
+    """Open `gate` at the first `Session.send`, and see its redirects."""
+    hang(gate, module.Session, "send")
+    _attach_redirects(module.Session, gate)
+
+
+def _attach_redirects(session: Any, gate: Gate) -> None:
+    """Wrap what `Session.send` calls with each request that it is redirected to."""
+    owner = next(each for each in session.__mro__ if "rebuild_auth" in vars(each))
+    original = owner.rebuild_auth
+
+    @functools.wraps(original)
+    def rebuild_auth(self: Any, prepared_request: Any, response: Any) -> Any:
+        url, headers = prepared_request.url, prepared_request.headers
+        guarded("choosing trace headers", redirects.follow, gate.exchange(), url, headers)
+        return original(self, prepared_request, response)
+
+    owner.rebuild_auth = rebuild_auth
+
+
+def instrument(provider: Any, gate: Gate) -> None:
+    """Lay upstream's instrumentor around the client."""
+    from opentelemetry.instrumentation.requests import RequestsInstrumentor
+
+    from lupis_instrument._instrumentation.upstream import switch_on
+
+    switch_on(RequestsInstrumentor, provider, gate.doors)

@@ -1,0 +1,1 @@
+"""Which LLM API a request goes to, and how it words its answers."""

@@ -1,0 +1,1 @@
+"""Token usage and other facts that a response reports."""

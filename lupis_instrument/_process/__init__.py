@@ -1,0 +1,1 @@
+"""Living in another program's process: forks, signals, threads, imports, the data folder."""

@@ -1,0 +1,1 @@
+"""Starts and stops instrumentation in this process."""

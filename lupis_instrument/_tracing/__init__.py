@@ -1,0 +1,1 @@
+"""Spans from their start to their export."""

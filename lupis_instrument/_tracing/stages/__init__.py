@@ -1,0 +1,1 @@
+"""The stages that a finished span passes, in order."""

@@ -1,0 +1,48 @@
+"""Fourth stage: which conversation an LLM call belongs to where nobody has said so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lupis_instrument import _semconv
+from lupis_instrument._tracing.http_call import locate
+from lupis_instrument._tracing.stages.chat_id import stamp
+
+if TYPE_CHECKING:
+    from lupis_instrument._llm.conversation.conversations import Conversations
+    from lupis_instrument._tracing.draft import Draft
+
+_FIRST_ERROR_STATUS = 400
+
+
+class Derive:
+    """Names the conversations of LLM calls that have no chat id."""
+
+    def __init__(self, conversations: Conversations) -> None:
+        """Name by what `conversations` has seen."""
+        self._conversations = conversations
+
+    def __call__(self, draft: Draft) -> Draft:
+        """Return the draft with the chat id that its request tells."""
+        exchange = draft.record.exchange
+        facts = draft.facts
+        if exchange is None or exchange.endpoint is None or facts is None:
+            return draft
+        if _semconv.LUPIS_CHAT_ID in draft.attributes:
+            return draft
+        name = self._conversations.name(
+            exchange.endpoint,
+            locate(exchange.url).path,
+            draft.asked,
+            facts,
+            ok=_is_answered(draft),
+        )
+        if name is not None:
+            stamp(draft, name.chat_id, name.source)
+        return draft
+
+
+def _is_answered(draft: Draft) -> bool:
+    status = draft.attributes.get(_semconv.HTTP_RESPONSE_STATUS_CODE)
+    failed = _semconv.ERROR_TYPE in draft.attributes
+    return isinstance(status, int) and status < _FIRST_ERROR_STATUS and not failed

@@ -1,0 +1,175 @@
+"""`lupis prune`: deletes what is old, never what is still to be delivered."""
+
+import os
+import re
+import sqlite3
+import threading
+
+import pytest
+
+from lupis_instrument._export.store.schema import DELIVERED, REFUSED
+
+DAY = 86_400
+
+
+def names(store):
+    """Of what is left."""
+    assert store.sql("SELECT id FROM item ORDER BY id") == store.sql(
+        "SELECT id FROM body ORDER BY id"
+    )
+    return [name for (name,) in store.sql("SELECT name FROM item ORDER BY id")]
+
+
+def test_deletes_what_is_older_than_a_month(store, lupis):
+    """Unless told otherwise."""
+    store.span("old", ago=31 * DAY)
+    store.span("young", ago=29 * DAY)
+    done = lupis("prune")
+    assert (0, "1 span or event deleted") == (done.exit_code, done.stdout.splitlines()[0])
+    assert ["young"] == names(store)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "left"),
+    [
+        (["--older-than", "1h"], ["new"]),
+        (["--older-than", "1w"], ["old", "new"]),
+        (["--all"], []),
+    ],
+)
+def test_age_is_the_users(arguments, left, store, lupis):
+    """Or none."""
+    store.span("old", ago=2 * DAY)
+    store.span("new", ago=60)
+    assert 0 == lupis("prune", *arguments).exit_code
+    assert left == names(store)
+
+
+def test_undelivered_stay(store, lupis):
+    """Those that wait, and those that were refused; and that is said."""
+    for name in ("waits", "refused", "delivered"):
+        store.span(name, to=store.endpoint)
+    store.span("kept")
+    store.store.settle([2], REFUSED)
+    store.store.settle([3], DELIVERED)
+    done = lupis("prune", "--all")
+    assert ["waits", "refused"] == names(store)
+    assert "2 spans and events stay, for no endpoint has taken them yet" in done.stderr
+    assert 0 == lupis("prune", "--all", "--undelivered").exit_code
+    assert [] == names(store)
+
+
+def test_nothing_to_delete_is_told(store, lupis):
+    """Exit status 0."""
+    store.span()
+    done = lupis("prune")
+    assert (0, "") == (done.exit_code, done.stdout)
+    assert "No spans and events to delete" in done.stderr
+
+
+def test_gives_room_back(store, lupis):
+    """To the disk, not just for later spans."""
+    for _ in range(200):
+        store.span(text="x" * 5000)
+    store.store.database.close()
+    file = store.file
+    before = file.stat().st_size
+    assert "0.0 MiB" not in lupis("prune", "--all").stdout
+    assert file.stat().st_size < before / 10
+
+
+def test_ids_are_not_given_again(store, lupis):
+    """A sender that has an item in hand would take the new one for it."""
+    store.span()
+    store.span()
+    lupis("prune", "--all")
+    store.span()
+    assert [(3,)] == store.sql("SELECT id FROM item")
+
+
+def test_many_are_deleted(store, lupis):
+    """In steps."""
+    spans = [store.tracer.start_span("s", start_time=1) for _ in range(2500)]
+    for span in spans:
+        span.end(2)
+    store.store.add(store.packer.spans(spans))
+    store.span("new")
+    assert "2,500 spans and events deleted" in lupis("prune").stdout
+    assert ["new"] == names(store)
+
+
+def test_programs_go_on_storing(store, lupis):
+    """A process that has the store open does not notice."""
+    store.span("before", ago=90 * DAY)
+    lupis("prune")
+    store.span("after")
+    assert ["after"] == names(store)
+
+
+def test_a_locked_store_is_told(store, lupis):
+    """And left as it is."""
+    store.span(ago=90 * DAY)
+    writer = sqlite3.connect(str(store.file), isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    done = lupis("prune")
+    writer.execute("ROLLBACK")
+    writer.close()
+    assert 1 == done.exit_code
+    assert "locked; try again when no program writes" in done.stderr
+    assert ["work"] == names(store)
+
+
+def test_all_and_an_age_exclude_each_other(store, lupis):
+    """Exit status 2."""
+    assert 2 == lupis("prune", "--all", "--older-than", "1h").exit_code
+
+
+@pytest.fixture
+def keyboard():
+    """A terminal's two sides: what is written to the first is read from the other."""
+    pty = pytest.importorskip("pty", reason="a terminal needs Unix")
+    ends = pty.openpty()
+    yield ends
+    for end in ends:
+        os.close(end)
+
+
+@pytest.mark.parametrize(("answer", "left"), [(b"n\n", ["old"]), (b"y\n", [])])
+def test_asks_on_a_terminal(answer, left, keyboard, store, start):
+    """What is not confirmed is not deleted."""
+    store.span("old", ago=90 * DAY)
+    process = start("prune", stdin=keyboard[1])
+    os.write(keyboard[0], answer)
+    assert b"Delete 1 span or event from " in process.communicate()[1]
+    assert left == names(store)
+
+
+def test_does_not_ask_if_told_so(keyboard, store, start):
+    """Nor without a terminal, as the other tests show."""
+    store.span("old", ago=90 * DAY)
+    assert b"" == start("prune", "--yes", stdin=keyboard[1]).communicate()[1]
+    assert [] == names(store)
+
+
+def test_programs_store_meanwhile(store, lupis):
+    """Each span is deleted once, or still there."""
+    spans = [store.tracer.start_span("s") for _ in range(300)]
+    for span in spans:
+        span.end()
+
+    def write():
+        for span in spans:
+            store.store.add(store.packer.spans([span]))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    deleted = 0
+    while writer.is_alive():
+        done = lupis("prune", "--all")
+        deleted += sum(
+            int(count) for count in re.findall(r"^(\d+) span", done.stdout, re.MULTILINE)
+        )
+        assert 0 == lupis("report").exit_code
+    writer.join()
+    assert len(spans) == deleted + len(names(store))
+    assert [("ok",)] == store.sql("PRAGMA integrity_check")

@@ -1,0 +1,144 @@
+"""How what is to be sent becomes requests, and what is tried where one is not taken."""
+
+import json
+
+import pytest
+
+from lupis_instrument import LupisConfig
+from lupis_instrument._export.otlp import destinations as routes
+from lupis_instrument._export.otlp.encoded_items import Packer
+from lupis_instrument._export.otlp.sending import LATER, REFUSED, TAKEN, UNFIT, Answer, Sender
+from lupis_instrument._tracing.context import EMPTY, Conversation
+from lupis_instrument._tracing.events import make
+
+
+class Picky:
+    """A sender to an endpoint that takes no request with one of some names in it."""
+
+    def __init__(self, *bad, outcome=UNFIT):
+        self.bad = bad
+        self.outcome = outcome
+        self.requests = 0
+
+    def send(self, url, body, headers, **_):
+        self.requests += 1
+        found = any(b"*\x03" + name.encode() in body for name in self.bad)
+        return Answer(self.outcome if found else TAKEN)
+
+
+@pytest.fixture
+def route(target_of):
+    """A way that nobody goes in earnest."""
+    return routes.Route(target_of("http://127.0.0.1:1/v1/traces"), {})
+
+
+def fates(route, sender, items):
+    """Outcomes, with the names they are of."""
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+    return [
+        (answer.outcome, [Span.FromString(item.body).name for item in group])
+        for answer, group in route.post(sender, items)
+    ]
+
+
+def test_a_bad_span_does_not_take_its_request_along(route, parcels):
+    """Halves are tried until it is alone."""
+    found = fates(route, Picky("137"), parcels(100, first=100))
+    assert [["137"]] == [names for outcome, names in found if outcome == UNFIT]
+    assert 99 == sum(len(names) for outcome, names in found if outcome == TAKEN)
+    assert list(map(str, range(100, 200))) == [name for _, names in found for name in names]
+
+
+def test_an_endpoint_that_takes_nothing_is_not_asked_for_ever(route, parcels):
+    """However many spans there are."""
+    sender = Picky("1")
+    sender.send = lambda *_, **__: setattr(sender, "requests", sender.requests + 1) or Answer(UNFIT)
+    found = fates(route, sender, parcels(512))
+    assert 512 == sum(len(names) for _, names in found)
+    assert sender.requests < 100
+
+
+def test_what_is_refused_for_good_is_not_split(route, parcels):
+    """A wrong key is as wrong for a half."""
+    assert [(REFUSED, ["100", "101"])] == fates(
+        route, Picky("100", outcome=REFUSED), parcels(2, first=100)
+    )
+
+
+def test_the_rest_waits_where_one_has_to(route, parcels):
+    """Nothing more is sent after it."""
+    sender = Picky("100", outcome=LATER)
+    found = fates(route, sender, parcels(1200, first=100))
+    assert {LATER} == {outcome for outcome, _ in found}
+    assert (1, 1200) == (sender.requests, sum(len(names) for _, names in found))
+
+
+def test_requests_are_bounded_in_bytes(route, parcels):
+    """A big span goes alone."""
+    items = parcels(3, size=routes.MOST_BYTES // 2) + parcels(2, first=3)
+    found = fates(route, Picky(), items)
+    assert [["0"], ["1"], ["2", "3", "4"]] == [names for _, names in found]
+
+
+def config(**settings):
+    """Settings with these endpoints."""
+    return LupisConfig(project_id="shop", api_key="k", otlp_headers={"x-more": "1"}, **settings)
+
+
+def test_headers_say_whose_it_is(sink):
+    """Project, key, and what the user adds."""
+    route = routes.of_spans(config(otlp_endpoint=sink.otlp_url), str)
+    assert {"x-project-id": "shop", "x-api-key": "k", "x-more": "1"} == route.headers
+
+
+@pytest.mark.parametrize(
+    ("settings", "url", "form"),
+    [
+        ({"otlp_endpoint": "http://h/api/traces"}, "http://h/api/events", "events"),
+        ({"otlp_endpoint": "http://h/v1/traces"}, "http://h/v1/logs", "logs"),
+        ({"events_endpoint": "http://other/v1/logs/"}, "http://other/v1/logs/", "logs"),
+        ({"events_endpoint": "http://other/in"}, "http://other/in", "events"),
+    ],
+)
+def test_events_go_beside_spans(settings, url, form):
+    """As JSON, or as log records where the endpoint is a standard one."""
+    target = routes.of_events(config(**settings), str).target
+    assert (url, form) == (target.url, target.form)
+
+
+def test_events_may_have_nowhere_to_go():
+    """No rule says where beside such an endpoint."""
+    assert None is routes.of_events(config(otlp_endpoint="http://h/other"), str)
+
+
+EVENTS = [make("one", {"a": 1}, EMPTY), make("two", None, Conversation("c"))]
+
+
+def send_events(sink, resource, **settings):
+    """Sends two events."""
+    route = routes.of_events(config(**settings), str)
+    ((answer, _),) = route.post(Sender({}), Packer(resource).events(EVENTS))
+    assert TAKEN == answer.outcome
+
+
+def test_the_collector_gets_a_json_array(sink, finished):
+    """Not packed: it is asked for JSON."""
+    send_events(sink, finished().resource, otlp_endpoint=sink.traces_url)
+    (request,) = sink.requests
+    assert (EVENTS, EVENTS) == (sink.events, json.loads(request.raw))
+    assert "application/json" == request.headers["content-type"]
+
+
+def test_a_standard_endpoint_gets_log_records(sink, finished):
+    """With the event's name, properties and conversation as attributes."""
+    send_events(sink, finished().resource, otlp_endpoint=sink.otlp_url)
+    one, two = sink.logs
+    assert {"event.name": "one", "a": 1} == one["attributes"]
+    assert {
+        "event.name": "two",
+        "lupis.metadata.chat_id": "c",
+        "lupis.chat.id": "c",
+        "gen_ai.conversation.id": "c",
+    } == two["attributes"]
+    assert {"service.name": "s"} == one["resource"]

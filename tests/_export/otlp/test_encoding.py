@@ -1,0 +1,198 @@
+"""Our encoder of OTLP says what upstream's says."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceState
+
+from lupis_instrument._export.otlp.encoded_items import Packer
+from lupis_instrument._export.otlp.encoding import (
+    PartialSuccess,
+    compose,
+    encode_log_record,
+    encode_resource,
+    encode_scope,
+    encode_span,
+    read_response,
+)
+from lupis_instrument._export.otlp.protobuf import attributes, fields
+from lupis_instrument._tracing.context import EMPTY
+from lupis_instrument._tracing.events import make
+
+TEXT = st.text(st.characters(codec="utf-8"), max_size=300)
+PLAIN = st.one_of(TEXT, st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False))
+VALUES = st.one_of(PLAIN, st.lists(TEXT, max_size=3).map(tuple))
+ATTRIBUTES = st.dictionaries(TEXT.filter(bool), VALUES, max_size=8)
+IDS = st.integers(1, 2**64 - 1)
+TIMES = st.integers(1, 2**63 - 1)
+STATES = st.dictionaries(
+    st.from_regex(r"[a-z][a-z0-9]{0,8}", fullmatch=True),
+    st.from_regex(r"[a-zA-Z0-9]{1,9}", fullmatch=True),
+    max_size=2,
+).map(lambda pairs: TraceState(list(pairs.items())))
+CONTEXTS = st.builds(
+    SpanContext, st.integers(1, 2**128 - 1), IDS, st.booleans(), st.just(1), STATES
+)
+SCOPES = st.builds(InstrumentationScope, TEXT.filter(bool), TEXT, st.none() | TEXT, ATTRIBUTES)
+SPANS = st.builds(
+    ReadableSpan,
+    name=TEXT,
+    context=CONTEXTS,
+    parent=st.none() | CONTEXTS,
+    resource=st.builds(Resource, ATTRIBUTES, TEXT),
+    attributes=ATTRIBUTES,
+    events=st.lists(st.builds(Event, TEXT, ATTRIBUTES, TIMES), max_size=2),
+    links=st.lists(st.builds(Link, CONTEXTS, ATTRIBUTES), max_size=2),
+    kind=st.sampled_from(SpanKind),
+    status=st.one_of(
+        st.sampled_from(StatusCode).map(Status),
+        TEXT.map(lambda text: Status(StatusCode.ERROR, text)),
+    ),
+    start_time=TIMES,
+    end_time=TIMES,
+    instrumentation_scope=st.none() | SCOPES,
+)
+
+
+def request_of(spans):
+    """Our request for `spans`, read by protobuf."""
+    parcels = Packer(Resource({})).spans(spans)
+    return ExportTraceServiceRequest.FromString(
+        compose((parcel.origin, parcel.body) for parcel in parcels)
+    )
+
+
+def without_what_upstream_leaves_out(request):
+    """Some releases of upstream's encoder leave out a link's state, and most of a scope."""
+    for resource_spans in request.resource_spans:
+        for scope_spans in resource_spans.scope_spans:
+            scope_spans.schema_url = ""
+            del scope_spans.scope.attributes[:]
+            for span in scope_spans.spans:
+                for link in span.links:
+                    link.trace_state = ""
+    return request
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(SPANS, min_size=1, max_size=3))
+def test_every_span_is_encoded_as_upstream_encodes_it(spans):
+    """Names, times, attributes, events, links, status, resource and scope."""
+    ours = without_what_upstream_leaves_out(request_of(spans))
+    assert without_what_upstream_leaves_out(encode_spans(spans)) == ours
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("\ud800", AnyValue(string_value="?")),
+        (2**63, AnyValue(string_value=str(2**63))),
+        (None, AnyValue()),
+        (object(), AnyValue(string_value="[object]")),
+        (float("inf"), AnyValue(double_value=float("inf"))),
+        (-1, AnyValue(int_value=-1)),
+    ],
+)
+def test_what_otlp_cannot_hold_becomes_something_it_can(value, expected):
+    """No value keeps its span from being sent."""
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+    span = Span.FromString(b"".join(attributes(9, {"it": value})))
+    assert [("it", expected)] == [(pair.key, pair.value) for pair in span.attributes]
+
+
+def test_a_subclass_is_encoded_as_what_it_is(finished):
+    """An enumeration of texts is a text."""
+    from enum import Enum
+
+    class Colour(str, Enum):
+        RED = "red"
+
+    (attribute,) = attributes(1, {"c": Colour.RED})
+    assert attribute == next(attributes(1, {"c": "red"}))
+
+
+def test_a_scope_is_told_in_full(finished):
+    """Some releases of upstream's encoder leave out its attributes and schema."""
+    scope = InstrumentationScope("n", "1", "https://schema", {"a": 1})
+    span = ReadableSpan("s", finished().context, instrumentation_scope=scope)
+    (scope_spans,) = request_of([span]).resource_spans[0].scope_spans
+    told = scope_spans.scope
+    assert ("n", "1", "https://schema", [("a", 1)]) == (
+        told.name,
+        told.version,
+        scope_spans.schema_url,
+        [(pair.key, pair.value.int_value) for pair in told.attributes],
+    )
+
+
+def test_spans_of_one_origin_share_its_description(finished):
+    """Resource and scope stand in a request once."""
+    request = request_of([finished("a"), finished("b")])
+    assert [1, 1, 2] == [
+        len(request.resource_spans),
+        len(request.resource_spans[0].scope_spans),
+        len(request.resource_spans[0].scope_spans[0].spans),
+    ]
+
+
+def test_a_span_without_a_scope_can_be_encoded(finished):
+    """Scope and resource are parts of their own."""
+    assert encode_scope(None)
+    assert encode_span(finished())
+    assert encode_resource(Resource({}))
+
+
+def test_the_name_of_an_event_is_a_field_where_there_is_one():
+    """Since protocol 1.5; elsewhere the attribute says it."""
+    from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+
+    record = LogRecord.FromString(encode_log_record(make("bought", None, EMPTY)))
+    if "event_name" not in LogRecord.DESCRIPTOR.fields_by_name:
+        pytest.skip("an older protocol")
+    assert "bought" == record.event_name
+
+
+# answers
+
+
+def test_a_partial_success_is_read():
+    """How many were rejected, and why."""
+    answer = ExportTraceServiceResponse()
+    answer.partial_success.rejected_spans = 3
+    answer.partial_success.error_message = "too old"
+    assert PartialSuccess(3, "too old") == read_response(answer.SerializeToString())
+
+
+def test_an_empty_answer_rejects_nothing():
+    """It is the usual one."""
+    assert PartialSuccess() == read_response(b"")
+
+
+@settings(max_examples=300)
+@given(st.binary(max_size=60))
+def test_garbage_rejects_nothing_or_a_number(data):
+    """Whatever it is, it does not raise."""
+    found = read_response(data)
+    assert isinstance(found.rejected, int)
+    assert isinstance(found.reason, str)
+
+
+@settings(max_examples=300)
+@given(st.binary(max_size=60))
+def test_fields_end(data):
+    """With the data, or with an error."""
+    try:
+        found = list(fields(data))
+    except ValueError:
+        return
+    assert len(found) <= len(data)

@@ -1,0 +1,56 @@
+"""What waits in the store is sent once, by one process at a time."""
+
+import pytest
+from opentelemetry.sdk.resources import Resource
+
+from lupis_instrument._export.otlp.destinations import FORMS, Route
+from lupis_instrument._export.otlp.encoded_items import Packer
+from lupis_instrument._export.otlp.sending import TAKEN, Answer
+from lupis_instrument._export.store import outbox
+from lupis_instrument._export.store import store as store_module
+
+
+@pytest.fixture
+def target(store, target_of):
+    """Where events wait to be sent, of more than one request."""
+    target = target_of("http://127.0.0.1:1/api/events", "events")
+    event = {"timestamp": 1, "name": "e", "properties": {}, "metadata": {}}
+    store.add(Packer(Resource({})).events([event] * FORMS["events"].most * 3), target)
+    return target
+
+
+def test_a_lease_lasts_as_long_as_its_holder_sends(store, target, monkeypatch):
+    """However slow the endpoint is."""
+    now = [1000.0]
+    monkeypatch.setattr(store_module, "time", lambda: now[0])
+    others = []
+
+    class Slow:
+        def send(self, *_, **__):
+            now[0] += 40
+            others.append(store.lease(target, "another"))
+            return Answer(TAKEN)
+
+    outbox.drain(store, Route(target, {}), Slow(), "me")
+    assert [False] * 3 == others
+    assert store.lease(target, "another")
+
+
+def test_who_has_lost_the_lease_sends_no_more(store, target, monkeypatch):
+    """The machine may have slept meanwhile."""
+    now = [1000.0]
+    monkeypatch.setattr(store_module, "time", lambda: now[0])
+
+    class Asleep:
+        requests = 0
+
+        def send(self, *_, **__):
+            self.requests += 1
+            now[0] += 3600
+            assert store.lease(target, "another")
+            return Answer(TAKEN)
+
+    asleep = Asleep()
+    outbox.drain(store, Route(target, {}), asleep, "me")
+    assert 1 == asleep.requests
+    assert not store.lease(target, "me")

@@ -1,0 +1,459 @@
+"""The background thread: batches, waiting, faults, forks."""
+
+import gc
+import os
+import signal
+import sys
+import threading
+from contextlib import contextmanager, nullcontext
+from time import monotonic, sleep
+
+import pytest
+
+from lupis_instrument._export.batch_worker import Worker
+from lupis_instrument._process.background_thread import Background
+
+
+class Recorder:
+    """Keeps what is delivered; its worker ends with the test."""
+
+    def __init__(self, prepare=lambda item: item, deliver=None, **options):
+        self.batches = []
+        self.arrived = threading.Condition()
+        self.worker = Worker(
+            "test",
+            prepare,
+            deliver or self.keep,
+            options.pop("surroundings", nullcontext),
+            **options,
+        )
+
+    def keep(self, batch):
+        with self.arrived:
+            self.batches.append(list(batch))
+            self.arrived.notify_all()
+
+    def wait_for(self, count):
+        with self.arrived:
+            assert self.arrived.wait_for(lambda: len(self.items) >= count, 10), self.batches
+
+    @property
+    def items(self):
+        return [item for batch in self.batches for item in batch]
+
+
+@pytest.fixture
+def record():
+    """Makes recorders, and ends their threads."""
+    made = []
+
+    def make(**options):
+        made.append(Recorder(**options))
+        return made[-1]
+
+    yield make
+    for recorder in made:
+        recorder.worker.flush(5, stop=True)
+
+
+def test_what_is_put_is_delivered_in_order(record):
+    """One thread, one queue."""
+    recorder = record()
+    for number in range(100):
+        recorder.worker.put(number)
+    assert recorder.worker.flush(5)
+    assert list(range(100)) == recorder.items
+
+
+def test_a_full_batch_leaves_at_once(record):
+    """And holds no more than it may."""
+    recorder = record(batch=3, delay=60)
+    for number in range(7):
+        recorder.worker.put(number)
+    recorder.wait_for(6)
+    assert [[0, 1, 2], [3, 4, 5]] == recorder.batches
+
+
+def test_a_batch_leaves_after_its_delay(record):
+    """Counted from its first item."""
+    recorder = record(delay=0.05)
+    recorder.worker.put("a")
+    recorder.wait_for(1)
+    recorder.worker.put("b")
+    recorder.wait_for(2)
+    assert [["a"], ["b"]] == recorder.batches
+
+
+def test_items_wait_for_their_batch(record):
+    """Nothing leaves before the delay unless somebody asks."""
+    recorder = record(delay=60)
+    recorder.worker.put("a")
+    assert [] == recorder.batches
+    assert recorder.worker.flush(5)
+    assert [["a"]] == recorder.batches
+
+
+def test_no_thread_starts_before_the_first_item(record):
+    """Neither for a flush."""
+    recorder = record()
+    assert recorder.worker.flush(1)
+    assert recorder.worker.flush(1, stop=True)
+    assert "test" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_stopping_ends_the_thread(record):
+    """What was put before is delivered."""
+    recorder = record(delay=60)
+    recorder.worker.put("a")
+    thread = next(thread for thread in threading.enumerate() if thread.name == "test")
+    assert recorder.worker.flush(5, stop=True)
+    thread.join(5)
+    assert (["a"], False) == (recorder.items, thread.is_alive())
+
+
+def test_what_comes_after_the_stop_is_delivered_too(record):
+    """The next item starts another thread."""
+    recorder = record(delay=60)
+    for item in ("a", "b", "c"):
+        recorder.worker.put(item)
+        assert recorder.worker.flush(5, stop=True)
+    assert ["a", "b", "c"] == recorder.items
+
+
+def test_stopping_twice_at_once_waits_for_neither_in_vain(record):
+    """The second finds the first one's delivery under way."""
+    entered, released = threading.Event(), threading.Event()
+
+    def deliver(batch):
+        entered.set()
+        released.wait(5)
+
+    worker = record(deliver=deliver).worker
+    worker.put("a")
+    first = worker.ask(stop=True)
+    assert entered.wait(5)
+    second = worker.ask(stop=True)
+    released.set()
+    assert (True, True) == (first.wait(5), second.wait(5))
+
+
+def test_many_threads_stopping_and_putting_lose_nothing(record):
+    """Every item arrives once, and every wait comes to its end."""
+    recorder = record(most=100_000)
+
+    def work(start):
+        for number in range(start, start + 200):
+            recorder.worker.put(number)
+            if number % 20 == 0:
+                assert recorder.worker.flush(10, stop=True)
+
+    threads = [threading.Thread(target=work, args=(start * 200,)) for start in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert recorder.worker.flush(10)
+    assert list(range(1600)) == sorted(recorder.items)
+
+
+def test_no_item_is_lost_by_many_threads(record):
+    """Also when all come at once and no thread is there yet."""
+    recorder = record(most=100_000, batch=64)
+    ready = threading.Barrier(16)
+
+    def put(start):
+        ready.wait()
+        for number in range(start, start + 500):
+            recorder.worker.put(number)
+
+    threads = [threading.Thread(target=put, args=(start * 500,)) for start in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert recorder.worker.flush(10)
+    assert list(range(8000)) == sorted(recorder.items)
+
+
+def test_only_one_thread_starts(record):
+    """However many items come first at once."""
+    recorder = record(delay=60)
+    ready = threading.Barrier(16)
+
+    def put():
+        ready.wait()
+        recorder.worker.put(1)
+
+    threads = [threading.Thread(target=put) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert 1 == [thread.name for thread in threading.enumerate()].count("test")
+
+
+def test_too_many_waiting_items_are_dropped_and_counted(record):
+    """Memory is bounded while a delivery hangs."""
+    entered, released = threading.Event(), threading.Event()
+
+    def deliver(batch):
+        entered.set()
+        released.wait(10)
+
+    worker = record(deliver=deliver, batch=1, most=10).worker
+    worker.put("first")
+    assert entered.wait(5)
+    for number in range(15):
+        worker.put(number)
+    left = worker.left
+    released.set()
+    assert (11, 5) == (left, worker.dropped)  # one of them in hand
+
+
+def test_a_flush_waits_no_longer_than_it_may(record):
+    """Against a delivery that hangs."""
+    released = threading.Event()
+    worker = record(deliver=lambda batch: released.wait(10)).worker
+    worker.put("a")
+    began = monotonic()
+    done = worker.flush(0.2)
+    took = monotonic() - began
+    released.set()
+    assert not done
+    assert 0.1 < took < 2
+
+
+@pytest.mark.parametrize("slow", ["preparing", "delivering"])
+def test_a_flush_waits_for_what_a_slow_thread_has_in_hand(record, slow):
+    """It may be loading from a cold disk; nobody else can do that for it."""
+    begun = threading.Event()
+
+    def take_long():
+        begun.set()
+        threading.Event().wait(1.5)
+
+    def prepare(item):
+        if slow == "preparing":
+            take_long()
+        return item
+
+    def deliver(batch):
+        if slow == "delivering":
+            take_long()
+        recorder.keep(batch)
+
+    recorder = record(prepare=prepare, deliver=deliver, delay=0)
+    recorder.worker.put(1)
+    assert begun.wait(10)
+    assert recorder.worker.flush(10)
+    assert [[1]] == recorder.batches
+
+
+def test_a_delivery_that_raises_is_reported_once_and_the_next_is_made(record, capsys):
+    """The thread survives."""
+    arrived = []
+
+    def deliver(batch):
+        if "bad" in batch:
+            raise OSError("sk-secret")
+        arrived.extend(batch)
+
+    worker = record(deliver=deliver).worker
+    for item in ("bad", "good", "bad", "better"):
+        worker.put(item)
+        assert worker.flush(5)
+    said = capsys.readouterr().err
+    assert ["good", "better"] == arrived
+    assert 1 == said.count("delivering what test sends failed (OSError")
+    assert "sk-secret" not in said
+
+
+def test_an_item_that_cannot_be_prepared_does_not_take_its_batch_along(record, capsys):
+    """It alone is missing."""
+    recorder = record(prepare=lambda item: 10 // item)
+    for item in (1, 0, 5):
+        recorder.worker.put(item)
+    assert recorder.worker.flush(5)
+    assert [[10, 2]] == recorder.batches
+    assert "preparing what test sends failed (ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_what_is_prepared_to_none_is_not_delivered(record):
+    """An empty batch is none."""
+    recorder = record(prepare=lambda item: None)
+    recorder.worker.put("a")
+    assert recorder.worker.flush(5)
+    assert [] == recorder.batches
+
+
+def test_all_happens_in_the_surroundings(record):
+    """There our own traffic is not recorded."""
+    here = threading.local()
+    seen = []
+
+    @contextmanager
+    def surroundings():
+        here.quiet = True
+        yield
+        here.quiet = False
+
+    def note(item):
+        seen.append(getattr(here, "quiet", False))
+        return item
+
+    worker = record(prepare=note, deliver=note, surroundings=surroundings).worker
+    worker.put("a")
+    assert worker.flush(5)
+    assert [True, True] == seen
+
+
+def test_it_knows_how_many_are_left(record):
+    """Those in hand, too; a flush is none."""
+    begun, go_on = threading.Event(), threading.Event()
+    worker = record(prepare=lambda _: begun.set() or go_on.wait(5)).worker
+    assert 0 == worker.left
+    for number in range(3):
+        worker.put(number)
+    done = worker.ask()
+    begun.wait(5)
+    assert 3 == worker.left
+    go_on.set()
+    assert worker.wait_for(done, 5)
+    worker.rest(5)
+    assert 0 == worker.left
+
+
+def test_what_is_delivered_is_not_left(record):
+    """Not for a moment after a flush."""
+    recorder = record()
+    answer = recorder.worker._answer
+
+    def slowly(marker):
+        more = answer(marker)
+        sleep(0.2)
+        return more
+
+    recorder.worker._answer = slowly
+    for number in range(3):
+        recorder.worker.put(number)
+    assert recorder.worker.flush(5)
+    recorder.worker._answer = answer
+    assert ([0, 1, 2], 0) == (recorder.items, recorder.worker.left)
+
+
+def test_halted_it_hands_over_what_it_has_and_prepares_no_more(record):
+    """Until it is to go on; a fork meanwhile changes nothing about that."""
+    begun, go_on = threading.Event(), threading.Event()
+    recorder = record(prepare=lambda item: (begun.set(), go_on.wait(5)) and item)
+    worker = recorder.worker
+    for number in range(5):
+        worker.put(number)
+    worker.ask()
+    begun.wait(5)
+    threading.Timer(0.1, go_on.set).start()
+    worker.halt(5)
+    assert ([0], 4) == (recorder.items, worker.left)
+    worker.put(5)
+    worker.rest(5)
+    worker.wake()
+    assert not worker.flush(0.2)
+    assert [0] == recorder.items
+    worker.resume()
+    assert worker.flush(5)
+    assert list(range(6)) == recorder.items
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="POSIX only")
+def test_a_flush_in_a_handler_that_comes_in_when_the_thread_starts(record, monkeypatch):
+    """Signals are blocked while it does, so that those that wait come just then."""
+    recorder = record(delay=60)
+    start = Background.start
+    found = []
+
+    def handle(*_):
+        recorder.worker.put("b")
+        found.append(recorder.worker.flush(5, stop=True))
+        found.append(sorted(recorder.items))
+
+    def start_and_be_interrupted(thread):
+        start(thread)
+        monkeypatch.undo()
+        signal.raise_signal(signal.SIGUSR1)
+
+    monkeypatch.setattr(Background, "start", start_and_be_interrupted)
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        recorder.worker.put("a")
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert [True, ["a", "b"]] == found
+    assert 0 == recorder.worker.left
+
+
+def test_a_finalizer_may_put(record):
+    """While garbage is collected, at any allocation, in any thread."""
+    recorder = record(most=100_000)
+
+    class Body:
+        def __init__(self, number):
+            self.number, self.me = number, self
+
+        def __del__(self):
+            recorder.worker.put(self.number)
+
+    threshold = gc.get_threshold()
+    gc.set_threshold(10)
+    try:
+        for number in range(2000):
+            Body(number)
+            recorder.worker.put(number + 2000)
+    finally:
+        gc.set_threshold(*threshold)
+    gc.collect()
+    assert recorder.worker.flush(10)
+    assert list(range(4000)) == sorted(recorder.items)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_begins_anew(record):
+    """It delivers what is put there, and nothing of what waits in the parent."""
+    recorder = record(delay=60)
+    recorder.worker.put("parent's")
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            recorder.worker.forget()
+            recorder.worker.put("child's")
+            recorder.worker.flush(5)
+            os.write(writer, repr(recorder.items).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    with os.fdopen(reader, "rb") as pipe:
+        assert b'["child\'s"]' == pipe.read()
+    assert recorder.worker.flush(5)
+    assert ["parent's"] == recorder.items
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="earlier versions still start threads")
+def test_without_a_thread_a_flush_delivers_by_itself(run):
+    """From Python 3.12 on, none can be started while the interpreter ends."""
+    done = run(
+        """
+        import atexit
+        from contextlib import nullcontext
+        from lupis_instrument._export.batch_worker import Worker
+
+        def end():
+            worker.put("last")
+            print(worker.flush(5))
+
+        worker = Worker("test", str, print, nullcontext)
+        atexit.register(end)
+        """,
+        launched=False,
+    )
+    assert ("['last']\nTrue\n", "") == (done.stdout, done.stderr)

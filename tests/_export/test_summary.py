@@ -1,0 +1,104 @@
+"""Totals at the end of a program."""
+
+import json
+
+from lupis_instrument._export.accounting import Account
+from lupis_instrument._export.summary import Summary
+
+WHERE = "http://127.0.0.1:4318/v1/traces"
+STORE = "/data/store.db"
+
+
+def summary_of(*spans, delivered=None, stored=0, lost=0, events=0):
+    """The lines for these spans."""
+    summary, account = Summary(), Account()
+    for span in spans:
+        summary.add(span)
+    summary.events = events
+    account.create(len(spans) + events)
+    account.deliver(len(spans) + events if delivered is None else delivered)
+    account.store(stored)
+    account.drop(lost, "queue full")
+    return summary.lines(account, WHERE, STORE)
+
+
+def test_nothing_made_is_nothing_said():
+    """A program without calls ends as it would have."""
+    assert [] == summary_of()
+
+
+def test_calls_add_up(llm_call):
+    """By provider and model, and all together."""
+    lines = summary_of(
+        llm_call("gpt-4o", 1000, 200, cached=600, chat="a", seconds=0.5),
+        llm_call("gpt-4o", 500, 100, chat="b", seconds=1),
+        llm_call("gpt-4.1", 1, 2, chat="b", error="429", seconds=1),
+    )
+    assert [
+        "lupis: 3 LLM calls, 1 error, 1,501 tokens in (600 cached), 302 out, 2.50 s, 2 conversations",
+        "  openai gpt-4.1  1 LLM call, 1 error, 1 tokens in, 2 out, 1.00 s",
+        "  openai gpt-4o   2 LLM calls, 1,500 tokens in (600 cached), 300 out, 1.50 s",
+        f"  3 spans -> {WHERE}",
+    ] == lines
+
+
+def test_other_calls_count_as_spans_only(finished):
+    """Not every HTTP call is an LLM's."""
+    assert [
+        "lupis: 0 LLM calls, 0 tokens in, 0 out, 0.00 s",
+        f"  1 span -> {WHERE}",
+    ] == summary_of(finished("GET"))
+
+
+def test_what_did_not_arrive_is_said(finished):
+    """So that the numbers add up."""
+    spans = [finished() for _ in range(6)]
+    lines = summary_of(*spans, delivered=1, stored=2, lost=3)
+    assert f"  6 spans: 1 -> {WHERE}, 2 -> {STORE}, 3 dropped: queue full" == lines[-1]
+
+
+def test_what_is_all_in_the_store_is_there(finished):
+    """One place, no numbers."""
+    assert f"  1 span -> {STORE}" == summary_of(finished(), delivered=0, stored=1)[-1]
+
+
+def test_events_are_counted_too(finished):
+    """Beside the spans."""
+    assert f"  1 span, 2 events -> {WHERE}" == summary_of(finished(), events=2)[-1]
+
+
+def test_processes_of_a_launch_add_up(llm_call):
+    """As JSON, by way of the store."""
+    parts = []
+    for chat in ("a", "b"):
+        part = Summary()
+        part.add(llm_call(chat=chat))
+        part.add(llm_call(chat="common", error="429"))
+        parts.append(json.loads(json.dumps(part.to_json())))
+    together, alone = Summary(), Summary()
+    for part in parts:
+        together.merge(part)
+    for chat in ("a", "b", "common", "common"):
+        alone.add(llm_call(chat=chat, error="429" if chat == "common" else None))
+    assert alone.to_json() == together.to_json()
+
+
+def test_the_answering_model_stands_in_for_an_unknown_one(finished):
+    """Where the request's body could not be read."""
+    span = finished(
+        "chat",
+        {
+            "gen_ai.provider.name": "openai",
+            "gen_ai.operation.name": "chat",
+            "gen_ai.response.model": "gpt-4o-2024",
+        },
+    )
+    assert summary_of(span)[1].startswith("  openai gpt-4o-2024  1 LLM call")
+
+
+def test_a_forked_child_begins_at_nothing(llm_call):
+    """What was before is the parent's to tell."""
+    summary = Summary()
+    summary.add(llm_call())
+    summary.forget()
+    assert [] == summary.lines(Account(), WHERE, STORE)

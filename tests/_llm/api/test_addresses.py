@@ -1,0 +1,76 @@
+"""Which hosts are near, and who may receive trace headers."""
+
+import pytest
+
+from lupis_instrument._llm.api.addresses import is_loopback, is_private, may_receive
+
+LOOPBACK = ("localhost", "app.localhost", "127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1")
+PRIVATE = (
+    "10.0.0.1",
+    "172.16.0.9",
+    "192.168.1.1",
+    "169.254.169.254",
+    "fd00::1",
+    "fe80::1",
+    "::ffff:10.0.0.1",
+    "llm",
+    "vllm-gateway",
+    "printer.local",
+    "db.internal",
+    "api.team.svc",
+    "api.team.svc.cluster.local",
+)
+PUBLIC = (
+    "api.openai.com",
+    "8.8.8.8",
+    "172.32.0.1",
+    "2606:4700::1111",
+    "::ffff:8.8.8.8",
+    "134744072",
+    "0x8080808",
+    "internal.example.com",
+    "notlocalhost.com",
+)
+
+
+@pytest.mark.parametrize("host", LOOPBACK)
+def test_this_machine_is_known(host):
+    """By name, and by all of 127/8."""
+    assert is_loopback(host)
+    assert is_private(host)
+
+
+@pytest.mark.parametrize("host", PRIVATE)
+def test_private_hosts_are_known(host):
+    """Private addresses, single labels, and private suffixes; none is this machine."""
+    assert is_private(host)
+    assert not is_loopback(host)
+
+
+@pytest.mark.parametrize("host", PUBLIC)
+def test_public_hosts_are_not_private(host):
+    """An address written in an unusual form is no private one either."""
+    assert not is_private(host)
+
+
+def test_no_host_is_not_private():
+    """What cannot be told is treated as public."""
+    assert not is_private("")
+
+
+@pytest.mark.parametrize(
+    ("host", "allowed", "expected"),
+    [
+        ("10.0.0.1", ("private",), True),
+        ("api.openai.com", ("private",), False),
+        ("api.openai.com", ("*",), True),
+        ("api.openai.com", (), False),
+        ("localhost", (), False),
+        ("a.corp.example", ("*.corp.example",), True),
+        ("corp.example", ("*.corp.example",), False),
+        ("a.corp.example", ("private", "A.Corp.Example"), True),
+    ],
+)
+def test_allowed_hosts(host, allowed, expected):
+    """The word private, and globs in any case; nobody when the list is empty."""
+    assert expected is may_receive(host, allowed)

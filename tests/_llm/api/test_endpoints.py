@@ -1,0 +1,155 @@
+"""Which API a request goes to."""
+
+from __future__ import annotations
+
+import pytest
+
+from lupis_instrument._llm.api.endpoints import identify
+
+KNOWN = [
+    # host, path, provider, operation, api
+    ("api.openai.com", "/v1/chat/completions", "openai", "chat", "openai.chat"),
+    ("api.openai.com", "/v1/responses", "openai", "chat", "openai.responses"),
+    ("api-inference.together.ai", "/v1/chat/completions", "together", "chat", "openai.chat"),
+    ("api.openai.com", "/v1/embeddings", "openai", "embeddings", "openai.embeddings"),
+    ("api.openai.com", "/v1/completions", "openai", "text_completion", "openai.completions"),
+    ("api.openai.com", "/v1/threads/t/runs", "openai", "invoke_agent", "openai.assistants"),
+    ("eu.api.openai.com", "/v1/responses", "openai", "chat", "openai.responses"),
+    ("chatgpt.com", "/backend-api/codex/responses", "openai", "chat", "openai.responses"),
+    ("x.openai.azure.com", "/openai/deployments/d/chat/completions", "azure.ai.openai", "chat", "openai.chat"),
+    ("x.openai.azure.com", "/openai/deployments/d/embeddings", "azure.ai.openai", "embeddings", "openai.embeddings"),
+    ("x.services.ai.azure.com", "/models/chat/completions", "azure.ai.inference", "chat", "openai.chat"),
+    ("x.services.ai.azure.com", "/openai/v1/responses", "azure.ai.openai", "chat", "openai.responses"),
+    ("x.services.ai.azure.com", "/anthropic/v1/messages", "anthropic", "chat", "anthropic.messages"),
+    ("api.anthropic.com", "/v1/messages", "anthropic", "chat", "anthropic.messages"),
+    ("generativelanguage.googleapis.com", "/v1beta/models/gemini-2.5-pro:generateContent", "gcp.gemini", "generate_content", "gemini"),
+    ("generativelanguage.googleapis.com", "/v1beta/models/g:streamGenerateContent", "gcp.gemini", "generate_content", "gemini"),
+    ("generativelanguage.googleapis.com", "/v1beta/models/g:batchEmbedContents", "gcp.gemini", "embeddings", "gemini.embed"),
+    ("us-east5-aiplatform.googleapis.com", "/v1/projects/p/locations/l/publishers/google/models/g:generateContent", "gcp.vertex_ai", "generate_content", "gemini"),
+    ("aiplatform.googleapis.com", "/v1/projects/p/locations/l/publishers/anthropic/models/c@1:streamRawPredict", "gcp.vertex_ai", "chat", "anthropic.messages"),
+    ("aiplatform.googleapis.com", "/v1/publishers/google/models/text-embedding-004:predict", "gcp.vertex_ai", "embeddings", "vertex.predict"),
+    ("bedrock-runtime.us-east-1.amazonaws.com", "/model/anthropic.claude-v2/converse-stream", "aws.bedrock", "chat", "bedrock.converse"),
+    ("bedrock-runtime.us-east-1.amazonaws.com", "/model/arn%3Aaws%3Abedrock/invoke", "aws.bedrock", "chat", "bedrock.invoke"),
+    ("bedrock-runtime.us-east-1.amazonaws.com", "/model/amazon.titan-embed-text-v2:0/invoke", "aws.bedrock", "embeddings", "bedrock.invoke"),
+    ("vpce-1.bedrock-runtime.eu-west-1.vpce.amazonaws.com", "/model/m/converse", "aws.bedrock", "chat", "bedrock.converse"),
+    ("bedrock-mantle.us-east-1.api.aws", "/v1/responses", "aws.bedrock", "chat", "openai.responses"),
+    ("runtime.sagemaker.us-east-1.amazonaws.com", "/endpoints/e/invocations", "aws.sagemaker", "chat", "sagemaker"),
+    ("api.mistral.ai", "/v1/fim/completions", "mistral_ai", "text_completion", "openai.chat"),
+    ("api.cohere.com", "/v2/chat", "cohere", "chat", "cohere.chat"),
+    ("api.cohere.com", "/v2/embed", "cohere", "embeddings", "cohere.embed"),
+    ("api.groq.com", "/openai/v1/chat/completions", "groq", "chat", "openai.chat"),
+    ("api.x.ai", "/v1/responses", "x_ai", "chat", "openai.responses"),
+    ("api.deepseek.com", "/chat/completions", "deepseek", "chat", "openai.chat"),
+    ("api.perplexity.ai", "/chat/completions", "perplexity", "chat", "openai.chat"),
+    ("openrouter.ai", "/api/v1/chat/completions", "openrouter", "chat", "openai.chat"),
+    ("api.voyageai.com", "/v1/embeddings", "voyage", "embeddings", "openai.embeddings"),
+    ("api.replicate.com", "/v1/models/meta/llama/predictions", "replicate", "text_completion", "replicate"),
+    ("api-inference.huggingface.co", "/models/org/name", "hugging_face", "text_completion", "huggingface"),
+    ("us-south.ml.cloud.ibm.com", "/ml/v1/text/generation", "ibm.watsonx.ai", "text_completion", "watsonx"),
+    ("adb-1.1.azuredatabricks.net", "/serving-endpoints/chat/completions", "databricks", "chat", "openai.chat"),
+    ("a.snowflakecomputing.com", "/api/v2/cortex/inference:complete", "snowflake", "chat", "openai.chat"),
+    ("api.cloudflare.com", "/client/v4/accounts/a/ai/run/@cf/meta/llama", "cloudflare", "chat", "cloudflare"),
+    ("gateway.ai.cloudflare.com", "/v1/a/g/anthropic/v1/messages", "anthropic", "chat", "anthropic.messages"),
+    ("gateway.pydantic.dev", "/proxy/openai/responses", "openai", "chat", "openai.responses"),
+    # hosts that nobody knows
+    ("llm.corp.example", "/v1/chat/completions", "openai", "chat", "openai.chat"),
+    ("gw.corp.example", "/groq/openai/v1/chat/completions", "groq", "chat", "openai.chat"),
+    ("gw.corp.example", "/google/v1beta/models/g:generateContent", "gcp.gemini", "generate_content", "gemini"),
+    ("litellm.corp.example", "/v1/messages", "anthropic", "chat", "anthropic.messages"),
+    ("10.1.2.3", "/v1/responses", "openai", "chat", "openai.responses"),
+    ("::1", "/v1/messages", "anthropic", "chat", "anthropic.messages"),
+    ("vllm", "/v1/completions", "openai", "text_completion", "openai.completions"),
+    ("localhost", "/api/chat", "ollama", "chat", "ollama.chat"),
+    ("gateway.local", "/model/m/converse", "aws.bedrock", "chat", "bedrock.converse"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("host", "path", "provider", "operation", "api"), KNOWN)
+def test_llm_api_is_told_by_host_and_path(host, path, provider, operation, api):
+    """A POST to an LLM API is told, whoever stands in between."""
+    assert (provider, operation, api, True) == identify("POST", host, None, path)
+
+
+@pytest.mark.parametrize(
+    ("method", "host", "path"),
+    [
+        ("GET", "api.github.com", "/repos/o/r/issues"),
+        ("POST", "example.com", "/"),
+        ("POST", "example.com", "/v1/messages"),
+        ("POST", "example.com", "/v1/responses"),
+        ("POST", "example.com", "/api/chat"),
+        ("POST", "example.com", "/api/generate"),
+        ("POST", "example.com", "/v1/chat/completions/vote"),
+        ("POST", "graph.example.ai", "/v1/messages"),
+        ("GET", "example.com", "/v1/chat/completions"),
+        ("GET", "localhost", "/api/chat"),
+        ("POST", "storage.googleapis.com", "/upload/storage/v1/b/bucket/o"),
+        ("POST", "gmail.googleapis.com", "/gmail/v1/users/me/messages/send"),
+        ("POST", "bucket.s3.amazonaws.com", "/key"),
+        ("POST", "sqs.us-east-1.amazonaws.com", "/v1/messages"),
+        ("POST", "x.execute-api.us-east-1.amazonaws.com", "/v1/messages"),
+        ("POST", "api.cloudflare.com", "/client/v4/zones"),
+        ("POST", "notopenai.com", "/v1/messages"),
+        ("POST", "api.openai.com.evil.example", "/v1/files"),
+        ("POST", "a.snowflakecomputing.com", "/queries/v1/query-request"),
+        ("POST", "x.services.ai.azure.com", "/contentunderstanding/analyzers/a:analyze"),
+    ],
+)
+def test_other_request_is_no_llm_api(method, host, path):
+    """A path that could be anybody's tells an LLM API only on a host that makes it likely."""
+    assert identify(method, host, 443, path) is None
+
+
+@pytest.mark.parametrize(
+    ("method", "host", "path"),
+    [
+        ("GET", "api.openai.com", "/v1/responses/resp_1"),
+        ("GET", "api.openai.com", "/v1/responses/resp_1?stream=true"),
+        ("GET", "api.openai.com", "/v1/chat/completions"),
+        ("GET", "api.openai.com", "/v1/threads/t/runs/r"),
+        ("GET", "api.openai.com", "/v1/models"),
+        ("POST", "api.openai.com", "/v1/responses/input_tokens"),
+        ("POST", "api.openai.com", "/v1/responses/resp_1/cancel"),
+        ("POST", "api.openai.com", "/v1/files"),
+        ("POST", "api.openai.com", "/v1/batches"),
+        ("DELETE", "api.openai.com", "/v1/responses/resp_1"),
+        ("POST", "api.anthropic.com", "/v1/messages/count_tokens"),
+        ("POST", "api.anthropic.com", "/v1/messages/batches"),
+        ("GET", "api.anthropic.com", "/v1/messages/batches/b/results"),
+        ("POST", "generativelanguage.googleapis.com", "/v1beta/models/g:countTokens"),
+        ("POST", "generativelanguage.googleapis.com", "/v1beta/cachedContents"),
+        ("POST", "bedrock-runtime.us-east-1.amazonaws.com", "/model/m/count-tokens"),
+    ],
+)
+def test_call_without_use_does_not_count(method, host, path):
+    """Reading a stored result, counting tokens and housekeeping use no tokens."""
+    assert identify(method, host, 443, path).counts is False
+
+
+def test_query_and_case_make_no_difference():
+    """Host and method are told in any case, the path with its query."""
+    plain = identify("POST", "api.openai.com", 443, "/v1/responses")
+    assert plain == identify("post", "API.OpenAI.com.", 443, "/v1/responses?beta=true#x")
+
+
+@pytest.mark.parametrize("key", ["llm.corp.example:8443", "llm.corp.example"])
+def test_host_named_in_the_settings_belongs_to_its_provider(key):
+    """LUPIS_PROVIDER_HOSTS names private endpoints, by any word for the provider."""
+    endpoint = identify("POST", "llm.corp.example", 8443, "/x/responses", {key: "azure"})
+    assert ("azure.ai.openai", "chat", "openai.responses", True) == endpoint
+
+
+def test_host_named_for_another_port_is_not_told():
+    """A name with a port is for that port only."""
+    assert identify("POST", "h.example", 1, "/responses", {"h.example:2": "openai"}) is None
+
+
+def test_port_names_a_local_server():
+    """Ollama is known by its port, whichever API it is spoken to in."""
+    assert identify("POST", "localhost", 11434, "/v1/chat/completions").provider == "ollama"
+
+
+@pytest.mark.parametrize("wrong", [None, 7, b"x"])
+def test_never_raises(wrong):
+    """What is no text gives None."""
+    assert identify(wrong, wrong, wrong, wrong) is None

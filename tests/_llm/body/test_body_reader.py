@@ -1,0 +1,287 @@
+"""A body is watched without harm: any cut, any bytes, any size."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import tracemalloc
+import zlib
+
+import brotli
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from lupis_instrument._llm.api.endpoints import Endpoint, identify
+from lupis_instrument._llm.body.body_reader import BodyReader
+from lupis_instrument._llm.body.digest import digest
+from lupis_instrument._llm.body.requests import read_body
+from lupis_instrument._llm.usage.facts import Facts
+from lupis_instrument._llm.usage.usage import Usage
+
+CHAT = identify("POST", "api.openai.com", 443, "/v1/chat/completions")
+CLAUDE = identify("POST", "api.anthropic.com", 443, "/v1/messages")
+USAGE = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
+READ = Usage(5, 7, total_tokens=12)
+
+
+def event(text="a", usage=None, finish=None):
+    choice = {"index": 0, "delta": {"content": text}, "finish_reason": finish}
+    data = {"id": "c1", "model": "gpt-4o", "choices": [choice], "usage": usage}
+    return f"data: {json.dumps(data, ensure_ascii=False)}\r\n\r\n".encode()
+
+
+STREAM = (
+    b": hi\r\n\r\n" + event("né") * 9 + event(usage=USAGE, finish="stop") + b"data: [DONE]\r\n\r\n"
+)
+DOCUMENT = json.dumps(
+    {"id": "c1", "model": "gpt-4o", "usage": USAGE, "choices": []}, indent=2
+).encode()
+CODINGS = {None: bytes, "gzip": gzip.compress, "deflate": zlib.compress, "br": brotli.compress}
+
+
+def gather(pieces, content_encoding=None, endpoint=CHAT, status=200):
+    reader = BodyReader(endpoint, None, content_encoding)
+    for piece in pieces:
+        reader.feed(piece)
+    reader.finish()
+    return digest(endpoint, path="/", asked={}, status=status, headers={}, body=reader)
+
+
+def split(data, places):
+    ends = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
+    return [data[start:end] for start, end in zip(ends, ends[1:])]
+
+
+@given(
+    st.sampled_from([STREAM, DOCUMENT]),
+    st.sampled_from(sorted(CODINGS, key=str)),
+    st.lists(st.integers(0, 5000), max_size=40),
+)
+def test_cuts_make_no_difference(body, coding, places):
+    """The same bytes give the same facts, however they are cut and compressed."""
+    expected = Facts(
+        response_model="gpt-4o", response_id="c1", usage=READ, stream=body is STREAM,
+        finish_reasons=("stop",) if body is STREAM else (),
+        ending="complete" if body is STREAM else None,
+    )  # fmt: skip
+    assert expected == gather(split(CODINGS[coding](body), places), coding)
+
+
+@given(st.integers(0, len(STREAM)))
+def test_stream_cut_off_anywhere_gives_what_was_reported(end):
+    """Whatever arrived of a stream counts, and nothing is made up."""
+    facts = gather([STREAM[:end]])
+    assert all(seen in (None, whole) for seen, whole in zip(facts.usage or Usage(), READ))
+    assert facts.response_model in (None, "gpt-4o")
+
+
+@given(
+    st.lists(st.binary(max_size=200), max_size=8),
+    st.sampled_from([None, "", "gzip", "deflate", "br", "zstd", "gzip, br", "x-unknown", ",;"]),
+    st.sampled_from([None, "text/event-stream", "application/x-ndjson", "application/json", "?"]),
+    st.sampled_from(
+        [b"", b"{", b"[", b"data: ", b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b'{"usage":']
+    ),
+    st.sampled_from(["openai.chat", "bedrock.agent", "gemini", "other"]),
+)
+@example([b"\0" * 12], None, None, b"", "bedrock.agent")
+def test_garbage_never_raises(pieces, content_encoding, content_type, start, api):
+    """No bytes under any headers do harm."""
+    endpoint = Endpoint("openai", "chat", api, counts=True)
+    reader = BodyReader(endpoint, content_type, content_encoding)
+    for piece in (start, *pieces):
+        reader.feed(piece)
+    reader.finish()
+    facts = digest(
+        endpoint, path="/", asked=read_body(b"".join(pieces)), status=200, headers={}, body=reader
+    )
+    assert isinstance(facts, Facts)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(
+        st.sampled_from(
+            ["usage", "response", "message", "model", "id", "choices", "index", "finish_reason", "error",
+             "type", "code", "results", "tokenCount", "prompt_tokens", "iterations", "meta", "tokens",
+             "promptTokensDetails", "modality", "promptTokenCount", "input_tokens", "trace", "delta"],
+        ), inner, max_size=4),
+    max_leaves=20,
+)  # fmt: skip
+
+
+@given(json_values)
+def test_no_shape_of_json_raises(value):
+    """Members may hold anything instead of what they should."""
+    pieces = [json.dumps(value).encode()]
+    assert gather(pieces) == gather([pieces[0][:7], pieces[0][7:]])
+
+
+def test_feed_copies_what_the_program_may_overwrite():
+    """A buffer is often reused for the next piece."""
+    buffer = bytearray(DOCUMENT)
+    reader = BodyReader(CHAT, None, None)
+    reader.feed(memoryview(buffer)[:40])
+    reader.feed(buffer[40:])
+    buffer[:] = b"x" * len(buffer)
+    assert reader.finish().gathering.usage() == READ
+
+
+@pytest.mark.parametrize("wrong", [None, "text", 5, [b"x"]])
+def test_feed_of_what_is_no_bytes_is_passed_over(wrong):
+    """A client may hand over what it likes."""
+    assert gather([wrong, DOCUMENT]).usage == READ
+
+
+def chunked(body, size=9, end=b"0\r\n\r\n"):
+    parts = split(body, range(0, len(body), size))
+    return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts if part) + end
+
+
+@given(
+    st.sampled_from([STREAM, DOCUMENT]),
+    st.sampled_from(sorted(CODINGS, key=str)),
+    st.integers(1, 50),
+    st.lists(st.integers(0, 5000), max_size=40),
+)
+def test_chunked_bodies_are_read(body, coding, size, places):
+    """The transfer coding is undone first, wherever it is cut."""
+    reader = BodyReader(CHAT, None, coding, chunked=True)
+    for piece in split(chunked(CODINGS[coding](body), size), places):
+        reader.feed(piece)
+    assert (READ, "complete") == (reader.finish().gathering.usage(), reader.finish().ending)
+
+
+@pytest.mark.parametrize(
+    ("end", "ending"), [(b"0\r\n\r\n", "complete"), (b"oops\r\n", "error"), (b"", None)]
+)
+@pytest.mark.parametrize("body", [b"\x89PNG" * 30_000, b"[1,", DOCUMENT, b""])
+def test_chunked_bodies_tell_how_they_ended(body, end, ending):
+    """Also where nothing in them is of interest."""
+    reader = BodyReader(CHAT, None, "gzip", chunked=True)
+    for piece in split(chunked(body, 1000, end), range(0, len(body), 999)):
+        reader.feed(piece)
+    assert ending == reader.finish().ending
+
+
+@pytest.mark.parametrize(("count", "read"), [(0, READ), (70, None), (len(DOCUMENT) + 9, None)])
+def test_what_the_program_left_unread_is_taken_back(count, read):
+    """Of the last piece, as far as there is one."""
+    reader = BodyReader(CHAT, None, None)
+    reader.take_back(count)
+    reader.feed(b" " * 300_000)
+    reader.feed(b'{"usage": {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}')
+    reader.take_back(count)
+    assert read == reader.finish().gathering.usage()
+
+
+def test_finish_may_come_twice():
+    """The tap and the garbage collector may both end a body; pieces after the end are too late."""
+    reader = BodyReader(CHAT, None, None)
+    reader.feed(DOCUMENT)
+    reader.finish()
+    reader.finish()
+    reader.feed(b'{"usage": {"prompt_tokens": 99}}')
+    assert reader.finish().gathering.usage() == READ
+
+
+@pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b" \r\n\t", b"\n\n"])
+@pytest.mark.parametrize("body", [STREAM, DOCUMENT])
+def test_what_stands_before_the_text_is_passed_over(mark, body):
+    """A byte order mark and white space may come first."""
+    assert gather([mark + body]).usage == READ
+
+
+def test_stream_with_an_unusual_first_line_is_told_by_its_type():
+    """The header decides where the first bytes don't."""
+    reader = BodyReader(CHAT, "text/event-stream; charset=utf-8", None)
+    reader.feed(b"comment: x\n\n" + STREAM)
+    assert reader.finish().gathering.usage() == READ
+
+
+def test_json_under_the_type_of_a_stream_is_read():
+    """An error comes as JSON though a stream was announced."""
+    reader = BodyReader(CHAT, "text/event-stream", None)
+    reader.feed(b'{"error": {"code": "overloaded"}}')
+    assert reader.finish().gathering.error_type == "overloaded"
+
+
+@pytest.mark.parametrize(
+    "body", [b"ID3\x04audio" * 9999, b"\x89PNG" + b"{" * 99, b"<html>{}</html>"]
+)
+def test_what_is_no_text_form_reports_nothing(body):
+    """Sound, pictures and pages are dropped at once."""
+    assert Facts() == gather([body])
+
+
+def test_body_that_uses_no_tokens_is_read_only_for_errors():
+    """Of a downloaded file no more is looked at than an error takes."""
+    endpoint = identify("GET", "api.openai.com", 443, "/v1/files/f/content")
+    assert endpoint.counts is False
+    error = gather([b'{"error": {"code": "not_found"}}'], endpoint=endpoint, status=404)
+    late = gather(
+        [b'{"x": "' + b"y" * 300_000, b'", "error": {"code": "late"}}'], endpoint=endpoint
+    )
+    assert ("not_found", None) == (error.error_type, late.error_type)
+
+
+REPORT = json.dumps(USAGE)
+VECTOR = ",".join(["0.0123456"] * 5000)
+LOGPROB = '{"token": " a", "bytes": [32, 97], "top": [{"token": "\\""}]},'
+LARGE = {
+    "text": lambda: [
+        '{"choices": [{"text": "',
+        *['lorem \\" ipsum ' * 5000] * 100,
+        f'"}}], "usage": {REPORT}}}',
+    ],
+    "vectors": lambda: ['{"data": [[', *[f"{VECTOR}],["] * 100, f'0]], "usage": {REPORT}}}'],
+    "logprobs": lambda: [
+        '{"choices": [{"logprobs": [',
+        *[LOGPROB] * 50_000,
+        f'0]}}], "usage": {REPORT}}}',
+    ],
+    "events": lambda: [*[event().decode()] * 30_000, event(usage=USAGE).decode()],
+    "one event": lambda: [
+        'data: {"b64_json": "',
+        *["A" * 65536] * 80,
+        f'", "usage": {REPORT}}}\n\n',
+    ],
+    "lines": lambda: [
+        *['{"response": "a", "done": false}\n'] * 100_000,
+        f'{{"usage": {REPORT}}}\n',
+    ],
+    "array": lambda: ["[", *['{"text": "abc"},'] * 100_000, f'{{"usage": {REPORT}}}]'],
+}
+
+
+@pytest.mark.parametrize("kind", LARGE)
+def test_memory_is_bounded_and_usage_found(kind):
+    """However large a body is, no more than 4 MB are held, and its report is found."""
+    wire = [piece.encode() for piece in LARGE[kind]()]
+    reader = BodyReader(CHAT, None, None)
+    tracemalloc.start()
+    for piece in wire:
+        reader.feed(bytes(bytearray(piece)))  # the program drops its own reference
+    reader.finish()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert reader.finish().gathering.usage() == READ
+    assert peak < 4_000_000
+
+
+def test_nothing_of_the_text_stays():
+    """When a body has ended, the reader holds words and numbers only."""
+    reader = BodyReader(CLAUDE, None, None)
+    secret = "the-secret-text"
+    reader.feed(
+        json.dumps(
+            {"content": [{"text": secret}], "system": secret, "stop_reason": "end_turn"}
+        ).encode()
+    )
+    reader.finish()
+    facts = digest(
+        CLAUDE, path="/", asked=read_body(secret.encode()), status=200, headers={}, body=reader
+    )
+    assert secret not in repr(facts)

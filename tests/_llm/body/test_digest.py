@@ -1,0 +1,615 @@
+"""What is read out of the exchanges of each API, in the forms that their references publish."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from servers.event_stream import chunk, frame
+
+from lupis_instrument._llm.api.endpoints import Endpoint
+from lupis_instrument._llm.body.digest import digest
+from lupis_instrument._llm.usage.usage import Usage
+
+OPENAI = "https://api.openai.com/v1"
+ANTHROPIC = "https://api.anthropic.com/v1/messages"
+GEMINI = "https://generativelanguage.googleapis.com/v1beta/models/gemini-2.5-pro"
+VERTEX = "https://us-east5-aiplatform.googleapis.com/v1/projects/p/locations/l/publishers"
+BEDROCK = "https://bedrock-runtime.us-east-1.amazonaws.com/model"
+COHERE = "https://api.cohere.com"
+OLLAMA = "http://localhost:11434/api"
+
+
+def sse(*events, end="\n"):
+    return "".join(
+        f"data: {event if isinstance(event, str) else json.dumps(event)}{end}{end}"
+        for event in events
+    ).encode()
+
+
+CHAT_USAGE = {
+    "prompt_tokens": 100,
+    "completion_tokens": 50,
+    "total_tokens": 150,
+    "prompt_tokens_details": {"cached_tokens": 64, "audio_tokens": 3},
+    "completion_tokens_details": {"reasoning_tokens": 20, "audio_tokens": 2},
+}
+CHAT_READ = Usage(
+    100, 50, cache_read_tokens=64, reasoning_tokens=20, total_tokens=150,
+    input_audio_tokens=3, output_audio_tokens=2,
+)  # fmt: skip
+RESPONSE = {
+    "id": "resp_1",
+    "object": "response",
+    "status": "completed",
+    "model": "gpt-5-2025",
+    "service_tier": "default",
+    "output": [{"content": [{"text": '{"usage": {"input_tokens": 1}}'}]}],
+    "usage": {
+        "input_tokens": 70,
+        "input_tokens_details": {"cached_tokens": 10},
+        "output_tokens": 30,
+        "output_tokens_details": {"reasoning_tokens": 12},
+        "total_tokens": 100,
+    },
+}
+RESPONSE_READ = Usage(70, 30, cache_read_tokens=10, reasoning_tokens=12, total_tokens=100)
+MESSAGE = {
+    "id": "msg_1",
+    "type": "message",
+    "model": "claude-sonnet-4-5",
+    "content": [{"type": "tool_use", "input": {"usage": {"input_tokens": 9}, "model": "decoy"}}],
+    "stop_reason": "tool_use",
+    "usage": {
+        "input_tokens": 4,
+        "cache_creation_input_tokens": 30,
+        "cache_read_input_tokens": 1000,
+        "cache_creation": {"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 20},
+        "output_tokens": 5,
+        "service_tier": "standard",
+    },
+}
+MESSAGE_READ = Usage(
+    1034, 5, cache_read_tokens=1000, cache_write_tokens=30, cache_write_5m_tokens=10,
+    cache_write_1h_tokens=20,
+)  # fmt: skip
+MESSAGE_EVENTS = (
+    {"type": "message_start", "message": {**MESSAGE, "stop_reason": None,
+                                          "usage": {**MESSAGE["usage"], "output_tokens": 1}}},
+    {"type": "ping"},
+    {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "Hi"}},
+    {"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 5}},
+    {"type": "message_stop"},
+)  # fmt: skip
+GENERATED = {
+    "candidates": [
+        {
+            "content": {"parts": [{"text": '"usageMetadata": {}'}]},
+            "finishReason": "STOP",
+            "index": 0,
+        }
+    ],
+    "usageMetadata": {
+        "promptTokenCount": 40,
+        "candidatesTokenCount": 10,
+        "thoughtsTokenCount": 25,
+        "cachedContentTokenCount": 16,
+        "toolUsePromptTokenCount": 5,
+        "totalTokenCount": 80,
+        "promptTokensDetails": [
+            {"modality": "TEXT", "tokenCount": 30},
+            {"modality": "AUDIO", "tokenCount": 10},
+        ],
+    },
+    "modelVersion": "gemini-2.5-pro-002",
+    "responseId": "r1",
+}
+GENERATED_READ = Usage(
+    45, 35, cache_read_tokens=16, reasoning_tokens=25, total_tokens=80, input_audio_tokens=10
+)
+GENERATED_EVENTS = (
+    {
+        "candidates": [{"content": {"parts": [{"text": "a"}]}}],
+        "usageMetadata": {"promptTokenCount": 90, "totalTokenCount": 90},
+        "modelVersion": "gemini-2.5-pro-002",
+        "responseId": "r1",
+    },
+    GENERATED,
+)
+TITAN_METRICS = {"inputTokenCount": 7, "outputTokenCount": 9, "invocationLatency": 1}
+
+
+def chat(usage=None, **members):
+    choice = {"index": 0, "message": {"content": "Hi"}, "finish_reason": "stop"}
+    return {"id": "c1", "model": "gpt-4o", "choices": [choice], "usage": usage, **members}
+
+
+def delta(text=None, finish=None, **members):
+    choice = {"index": 0, "delta": {"content": text}, "finish_reason": finish}
+    return {"id": "c1", "model": "gpt-4o", "choices": [choice], **members}
+
+
+CASES = {
+    # name: (url, body, model, id, finish reasons, usage)
+    "openai chat": (
+        f"{OPENAI}/chat/completions", chat(CHAT_USAGE), "gpt-4o", "c1", ("stop",), CHAT_READ),
+    "openai chat stream": (
+        f"{OPENAI}/chat/completions",
+        sse(*(delta(str(i), usage=None) for i in range(40)), delta(finish="length", usage=None),
+            {"id": "c1", "model": "gpt-4o", "choices": [], "usage": CHAT_USAGE}, "[DONE]"),
+        "gpt-4o", "c1", ("length",), CHAT_READ),
+    "openai completions": (
+        f"{OPENAI}/completions",
+        {"id": "cmpl", "model": "davinci", "choices": [{"text": "x", "finish_reason": "length"}],
+         "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}},
+        "davinci", "cmpl", ("length",), Usage(1, 2, total_tokens=3)),
+    "openai responses": (
+        f"{OPENAI}/responses", RESPONSE, "gpt-5-2025", "resp_1", (), RESPONSE_READ),
+    "openai responses stream": (
+        f"{OPENAI}/responses",
+        sse({"type": "response.created", "response": {**RESPONSE, "usage": None}},
+            *({"type": "response.output_text.delta", "delta": "x"} for _ in range(9)),
+            {"type": "response.completed", "response": RESPONSE}),
+        "gpt-5-2025", "resp_1", (), RESPONSE_READ),
+    "openai responses cut short": (
+        f"{OPENAI}/responses",
+        {**RESPONSE, "status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}},
+        "gpt-5-2025", "resp_1", ("max_output_tokens",), RESPONSE_READ),
+    "openai embeddings": (
+        f"{OPENAI}/embeddings",
+        {"data": [{"embedding": [0.1, -2e-5]}], "model": "text-embedding-3-small",
+         "usage": {"prompt_tokens": 8, "total_tokens": 8}},
+        "text-embedding-3-small", None, (), Usage(8, total_tokens=8)),
+    "openai images": (
+        f"{OPENAI}/images/generations",
+        {"data": [{"b64_json": "AAAA"}],
+         "usage": {"input_tokens": 9, "output_tokens": 4, "total_tokens": 13,
+                   "input_tokens_details": {"text_tokens": 2, "image_tokens": 7}}},
+        None, None, (), Usage(9, 4, total_tokens=13, input_image_tokens=7)),
+    "openai transcription": (
+        f"{OPENAI}/audio/transcriptions",
+        {"text": "Hi", "usage": {"type": "tokens", "total_tokens": 31, "input_tokens": 26,
+                                 "input_token_details": {"audio_tokens": 21}, "output_tokens": 5}},
+        None, None, (), Usage(26, 5, total_tokens=31, input_audio_tokens=21)),
+    "openai assistants stream": (
+        f"{OPENAI}/threads/t/runs",
+        sse({"id": "run_1", "object": "thread.run", "model": "gpt-4o", "usage": None},
+            {"id": "s", "object": "thread.run.step",
+             "usage": {"prompt_tokens": 9, "completion_tokens": 9}},
+            {"id": "run_1", "object": "thread.run", "model": "gpt-4o",
+             "usage": {"prompt_tokens": 20, "completion_tokens": 3, "total_tokens": 23}}, "[DONE]"),
+        "gpt-4o", "run_1", (), Usage(20, 3, total_tokens=23)),
+    "anthropic": (
+        ANTHROPIC, MESSAGE, "claude-sonnet-4-5", "msg_1", ("tool_use",), MESSAGE_READ),
+    "anthropic stream": (
+        ANTHROPIC, sse(*MESSAGE_EVENTS), "claude-sonnet-4-5", "msg_1", ("tool_use",), MESSAGE_READ),
+    "anthropic compaction": (
+        ANTHROPIC,
+        {"model": "c", "usage": {
+            "input_tokens": 5, "output_tokens": 2, "cache_read_input_tokens": 0,
+            "iterations": [{"type": "compaction", "input_tokens": 100, "output_tokens": 40},
+                           {"type": "message", "input_tokens": 5, "output_tokens": 2}]}},
+        "c", None, (), Usage(105, 42, cache_read_tokens=0)),
+    "anthropic on vertex": (
+        f"{VERTEX}/anthropic/models/claude@1:rawPredict",
+        MESSAGE, "claude-sonnet-4-5", "msg_1", ("tool_use",), MESSAGE_READ),
+    "gemini": (
+        f"{GEMINI}:generateContent", GENERATED, "gemini-2.5-pro-002", "r1", ("STOP",), GENERATED_READ),
+    "gemini stream": (
+        f"{GEMINI}:streamGenerateContent?alt=sse",
+        sse(*GENERATED_EVENTS, end="\r\n"), "gemini-2.5-pro-002", "r1", ("STOP",), GENERATED_READ),
+    "gemini array": (
+        f"{VERTEX}/google/models/gemini-2.5-pro:streamGenerateContent",
+        json.dumps(GENERATED_EVENTS, indent=1).encode(),
+        "gemini-2.5-pro-002", "r1", ("STOP",), GENERATED_READ),
+    "gemini interactions": (
+        "https://generativelanguage.googleapis.com/v1beta/interactions",
+        {"id": "i", "model": "g", "usage": {
+            "total_input_tokens": 65, "total_output_tokens": 17, "total_thought_tokens": 47,
+            "total_cached_tokens": 0, "total_tool_use_tokens": 0, "total_tokens": 129}},
+        "g", "i", (), Usage(65, 64, cache_read_tokens=0, reasoning_tokens=47, total_tokens=129)),
+    "vertex predict": (
+        f"{VERTEX}/google/models/text-embedding-004:predict",
+        {"predictions": [{"embeddings": {"values": [0.1], "statistics": {"token_count": 4}}},
+                         {"embeddings": {"values": [0.1], "statistics": {"token_count": 6.0}}}]},
+        None, None, (), Usage(10)),
+    "bedrock converse": (
+        f"{BEDROCK}/us.anthropic.claude-v1:0/converse",
+        {"output": {}, "stopReason": "end_turn", "trace": {"guardrail": {"usage": {"inputTokens": 9}}},
+         "usage": {"inputTokens": 12, "outputTokens": 5, "totalTokens": 1060,
+                   "cacheReadInputTokens": 1000, "cacheWriteInputTokens": 43}},
+        None, None, ("end_turn",),
+        Usage(1055, 5, cache_read_tokens=1000, cache_write_tokens=43, total_tokens=1060)),
+    "bedrock converse stream": (
+        f"{BEDROCK}/us.amazon.nova-lite-v1:0/converse-stream",
+        b"".join((
+            frame({"role": "assistant"}, event_type="messageStart"),
+            *(frame({"delta": {"text": "a"}}, event_type="contentBlockDelta") for _ in range(9)),
+            frame({"stopReason": "max_tokens"}, event_type="messageStop"),
+            frame({"metrics": {"latencyMs": 5},
+                   "usage": {"inputTokens": 3, "outputTokens": 4, "totalTokens": 7}},
+                  event_type="metadata"))),
+        None, None, ("max_tokens",), Usage(3, 4, total_tokens=7)),
+    "bedrock invoke anthropic stream": (
+        f"{BEDROCK}/anthropic.claude-v1:0/invoke-with-response-stream",
+        b"".join(map(chunk, MESSAGE_EVENTS)),
+        "claude-sonnet-4-5", "msg_1", ("tool_use",), MESSAGE_READ),
+    "bedrock invoke titan stream": (
+        f"{BEDROCK}/amazon.titan-text-express-v1/invoke-with-response-stream",
+        chunk({"outputText": "Hi", "completionReason": "FINISH", "inputTextTokenCount": 7,
+               "totalOutputTextTokenCount": 9, "amazon-bedrock-invocationMetrics": TITAN_METRICS}),
+        None, None, ("FINISH",), Usage(7, 9)),
+    "bedrock invoke titan": (
+        f"{BEDROCK}/amazon.titan-text-express-v1/invoke",
+        {"inputTextTokenCount": 7, "results": [
+            {"tokenCount": 9, "outputText": "Hi", "completionReason": "LENGTH"}]},
+        None, None, ("LENGTH",), Usage(7, 9)),
+    "bedrock invoke with metrics only": (
+        f"{BEDROCK}/mistral.mistral-large/invoke-with-response-stream",
+        chunk({"outputs": [{"text": "Hi", "stop_reason": "stop"}],
+               "amazon-bedrock-invocationMetrics": TITAN_METRICS}),
+        None, None, ("stop",), Usage(7, 9)),
+    "bedrock invoke llama": (
+        f"{BEDROCK}/meta.llama3/invoke",
+        {"generation": "Hi", "prompt_token_count": 3, "generation_token_count": 5, "stop_reason": "length"},
+        None, None, ("length",), Usage(3, 5)),
+    "bedrock agent": (
+        "https://bedrock-agent-runtime.us-east-1.amazonaws.com/agents/a/agentAliases/b/sessions/s/text",
+        b"".join((
+            *(frame({"trace": {"orchestrationTrace": {"modelInvocationOutput": {"metadata": {
+                "usage": {"inputTokens": 10, "outputTokens": 2}}}}}}, event_type="trace")
+              for _ in range(3)),
+            chunk({"usage": {"inputTokens": 999}, "model": "decoy"}))),
+        None, None, (), Usage(30, 6)),
+    "cohere v2": (
+        f"{COHERE}/v2/chat",
+        {"id": "co", "finish_reason": "COMPLETE", "usage": {
+            "billed_units": {"input_tokens": 25, "output_tokens": 9},
+            "tokens": {"input_tokens": 91, "output_tokens": 11}, "cached_tokens": 64}},
+        None, "co", ("COMPLETE",), Usage(
+            91, 11, cache_read_tokens=64, billed_input_tokens=25, billed_output_tokens=9)),
+    "cohere v2 stream": (
+        f"{COHERE}/v2/chat",
+        sse({"type": "message-start", "id": "co"},
+            *({"type": "content-delta", "delta": {"message": {}}} for _ in range(9)),
+            {"type": "message-end", "delta": {"finish_reason": "MAX_TOKENS", "usage": {
+                "tokens": {"input_tokens": 91, "output_tokens": 11}}}}),
+        None, "co", ("MAX_TOKENS",), Usage(91, 11)),
+    "cohere v1 lines": (
+        f"{COHERE}/v1/chat",
+        b"".join(json.dumps(event).encode() + b"\n" for event in (
+            {"event_type": "stream-start", "generation_id": "g"},
+            *({"event_type": "text-generation", "text": "a"} for _ in range(9)),
+            {"event_type": "stream-end", "finish_reason": "COMPLETE", "response": {
+                "meta": {"billed_units": {"input_tokens": 5, "output_tokens": 6}}}})),
+        None, "g", ("COMPLETE",), Usage(5, 6, billed_input_tokens=5, billed_output_tokens=6)),
+    "cohere embeddings": (
+        f"{COHERE}/v2/embed",
+        {"id": "e", "embeddings": {"float": [[0.1]]}, "meta": {"billed_units": {"input_tokens": 4}}},
+        None, "e", (), Usage(4, billed_input_tokens=4)),
+    "ollama": (
+        f"{OLLAMA}/chat",
+        {"model": "llama3", "message": {"content": "Hi"}, "done": True, "done_reason": "stop",
+         "prompt_eval_count": 11, "eval_count": 12},
+        "llama3", None, ("stop",), Usage(11, 12)),
+    "ollama lines": (
+        f"{OLLAMA}/generate",
+        b"".join(json.dumps(event).encode() + b"\n" for event in (
+            *({"model": "llama3", "response": "a", "done": False} for _ in range(9)),
+            {"model": "llama3", "response": "", "done": True, "done_reason": "length",
+             "context": [1, 2], "prompt_eval_count": 11, "eval_count": 12})),
+        "llama3", None, ("length",), Usage(11, 12)),
+    "ollama with a cached prompt": (
+        f"{OLLAMA}/chat", {"model": "llama3", "eval_count": 12}, "llama3", None, (), Usage(None, 12)),
+    "mistral": (
+        "https://api.mistral.ai/v1/chat/completions",
+        chat({"prompt_tokens": 6, "completion_tokens": 2, "total_tokens": 8, "num_cached_tokens": 4},
+             model="mistral-large"),
+        "mistral-large", "c1", ("stop",), Usage(6, 2, cache_read_tokens=4, total_tokens=8)),
+    "mistral audio": (
+        "https://api.mistral.ai/v1/audio/transcriptions",
+        {"model": "voxtral", "usage": {"prompt_tokens": 3, "completion_tokens": 11, "total_tokens": 389,
+                                       "prompt_tokens_details": {"audio_tokens": 375}}},
+        "voxtral", None, (), Usage(378, 11, total_tokens=389, input_audio_tokens=375)),
+    "deepseek": (
+        "https://api.deepseek.com/chat/completions",
+        chat({"prompt_tokens": 60, "completion_tokens": 2, "total_tokens": 62,
+              "prompt_cache_hit_tokens": 50, "prompt_cache_miss_tokens": 10}),
+        "gpt-4o", "c1", ("stop",), Usage(60, 2, cache_read_tokens=50, total_tokens=62)),
+    "xai reasoning on top": (
+        "https://api.x.ai/v1/chat/completions",
+        chat({"prompt_tokens": 40, "completion_tokens": 8, "total_tokens": 80,
+              "completion_tokens_details": {"reasoning_tokens": 32}}),
+        "gpt-4o", "c1", ("stop",), Usage(40, 40, reasoning_tokens=32, total_tokens=80)),
+    "groq stream": (
+        "https://api.groq.com/openai/v1/chat/completions",
+        sse(*(delta("a") for _ in range(9)), delta(finish="stop", x_groq={"id": "r", "usage": {
+            "prompt_tokens": 5, "completion_tokens": 6, "total_tokens": 11}}), "[DONE]"),
+        "gpt-4o", "c1", ("stop",), Usage(5, 6, total_tokens=11)),
+    "perplexity cumulative": (
+        "https://api.perplexity.ai/chat/completions",
+        sse(*(delta("a", usage={"prompt_tokens": 5, "completion_tokens": count, "total_tokens": 5 + count})
+              for count in range(9))),
+        "gpt-4o", "c1", (), Usage(5, 8, total_tokens=13)),
+    "moonshot stream": (
+        "https://api.moonshot.ai/v1/chat/completions",
+        sse(*(delta("a") for _ in range(9)), {"id": "c1", "model": "kimi", "choices": [{
+            "index": 0, "delta": {}, "finish_reason": "stop", "usage": {
+                "prompt_tokens": 19, "completion_tokens": 13, "total_tokens": 32, "cached_tokens": 12}}]}),
+        "kimi", "c1", ("stop",), Usage(19, 13, cache_read_tokens=12, total_tokens=32)),
+    "cloudflare": (
+        "https://api.cloudflare.com/client/v4/accounts/a/ai/run/@cf/meta/llama",
+        {"result": {"response": "Hi", "usage": {
+            "prompt_tokens": 4, "completion_tokens": 5, "total_tokens": 9}}, "success": True},
+        None, None, (), Usage(4, 5, total_tokens=9)),
+    "databricks cache beside": (
+        "https://adb-1.1.azuredatabricks.net/serving-endpoints/claude/invocations",
+        chat({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 115,
+              "cache_read_input_tokens": 80, "cache_creation_input_tokens": 20}),
+        "gpt-4o", "c1", ("stop",),
+        Usage(110, 5, cache_read_tokens=80, cache_write_tokens=20, total_tokens=115)),
+    "voyage": (
+        "https://api.voyageai.com/v1/embeddings",
+        {"data": [], "model": "voyage-3", "usage": {"total_tokens": 18}},
+        "voyage-3", None, (), Usage(18, total_tokens=18)),
+    "hugging face": (
+        "https://api-inference.huggingface.co/models/org/name",
+        [{"generated_text": "Hi", "details": {"generated_tokens": 9, "finish_reason": "length"}}],
+        None, None, ("length",), Usage(None, 9)),
+    "replicate": (
+        "https://api.replicate.com/v1/models/meta/llama/predictions",
+        {"id": "p", "model": "meta/llama", "status": "succeeded",
+         "metrics": {"input_token_count": 8, "output_token_count": 9, "predict_time": 0.5}},
+        "meta/llama", "p", (), Usage(8, 9)),
+    "watsonx stream": (
+        "https://us-south.ml.cloud.ibm.com/ml/v1/text/generation_stream",
+        sse(*({"model_id": "ibm/granite", "results": [
+            {"generated_token_count": count, "input_token_count": 0 if count else 8,
+             "stop_reason": "not_finished"}]} for count in range(9))),
+        "ibm/granite", None, ("not_finished",), Usage(8, 8)),
+    "llama.cpp": (
+        "http://localhost:8080/completion",
+        {"content": "Hi", "model": "m.gguf", "tokens_evaluated": 4, "tokens_predicted": 6},
+        "m.gguf", None, (), Usage(4, 6)),
+    "aleph alpha": (
+        "https://api.aleph-alpha.com/complete",
+        {"completions": [{"completion": "Hi", "finish_reason": "maximum_tokens"}],
+         "num_tokens_prompt_total": 9, "num_tokens_generated": 10},
+        None, None, ("maximum_tokens",), Usage(9, 10)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("cut", [0, 1, 7], ids="cut {}".format)
+@pytest.mark.parametrize("name", CASES)
+def test_exchange_is_read(name, cut, read):
+    """Model, id, reasons and usage are what the provider reported, wherever the body is cut."""
+    url, body, model, response_id, reasons, usage = CASES[name]
+    facts = read(body, url=url, cut=cut)
+    assert (model, response_id, reasons, usage) == (
+        facts.response_model, facts.response_id, facts.finish_reasons, facts.usage
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "stream"),
+    [
+        ("openai chat", False),
+        ("openai chat stream", True),
+        ("gemini array", True),
+        ("ollama", False),
+        ("ollama lines", True),
+        ("bedrock converse", False),
+        ("bedrock converse stream", True),
+    ],
+)
+def test_stream_is_told_from_single_answer(name, stream, read):
+    """Whether the body is a stream is told by its form, or asked for by the path."""
+    url, body, *_ = CASES[name]
+    assert stream is read(body, url=url).stream
+
+
+def test_stream_that_was_asked_for_is_one(read):
+    """A stream that failed at once was still asked for."""
+    assert read({}, request={"model": "m", "stream": True}).stream is True
+
+
+@pytest.mark.parametrize(
+    ("body", "tier"),
+    [
+        ({"service_tier": "flex"}, "flex"),
+        ({"usage": {"service_tier": "batch"}}, "batch"),
+        ({"usageMetadata": {"serviceTier": "standard"}}, "standard"),
+        ({"response": {"service_tier": "priority"}}, "priority"),
+        ({"metadata": {"service_tier": "decoy"}}, None),
+    ],
+)
+def test_service_tier_is_read(body, tier, read):
+    """The tier decides the price; each API says it in a place of its own."""
+    assert tier == read(body).service_tier
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        ({"error": {"type": "invalid_request_error", "code": None, "message": "secret"}}, "invalid_request_error"),
+        ({"error": {"type": "tokens", "code": "rate_limit_exceeded"}}, "rate_limit_exceeded"),
+        ({"type": "error", "error": {"type": "overloaded_error", "message": "x"}}, "overloaded_error"),
+        ({"error": {"code": 404, "status": "NOT_FOUND", "message": "x"}}, "NOT_FOUND"),
+        ({"error": {"code": 500, "message": "the key is sk-123"}}, "error"),
+        ({"error": "model 'x' not found"}, "error"),
+        ({"__type": "com.amazon.coral#ThrottlingException", "message": "x"}, "ThrottlingException"),
+        ({"object": "error", "type": "invalid_model", "code": "1500", "message": "x"}, "invalid_model"),
+        ({"error_type": "TOO_MANY_TOKENS", "message": "x"}, "TOO_MANY_TOKENS"),
+        ({"detail": "Not Found"}, None),
+        (b"<html>", None),
+        (b"", None),
+    ],
+)  # fmt: skip
+def test_error_is_named_by_a_word_of_the_provider(body, word, read):
+    """An error's word is kept; its message, which may quote the prompt, never."""
+    facts = read(body, status=400)
+    assert (word, None) == (facts.error_type, facts.usage)
+
+
+def test_error_word_of_a_header_is_read(read):
+    """Bedrock names the error in a header and only words the message in the body."""
+    headers = {"x-amzn-errortype": "ValidationException:http://internal.amazon.com/coral/"}
+    facts = read({"message": "x"}, url=f"{BEDROCK}/m/converse", status=400, headers=headers)
+    assert facts.error_type == "ValidationException"
+
+
+def test_error_within_a_stream_keeps_what_was_reported(read):
+    """A stream that breaks off with an error has used what it said until then."""
+    body = sse(*MESSAGE_EVENTS[:3], {"type": "error", "error": {"type": "overloaded_error"}})
+    facts = read(body, url=ANTHROPIC)
+    assert ("overloaded_error", 1034, 1) == (
+        facts.error_type, facts.usage.input_tokens, facts.usage.output_tokens
+    )  # fmt: skip
+
+
+def test_exception_frame_of_an_event_stream_is_an_error(read):
+    """An AWS event stream ends with a frame that names the exception."""
+    body = frame({"message": "x"}, message_type="exception", exception_type="throttlingException")
+    assert read(body, url=f"{BEDROCK}/m/converse-stream").error_type == "throttlingException"
+
+
+def test_header_counts_are_read_where_the_body_has_none(read):
+    """Bedrock counts in headers for models whose body does not."""
+    headers = {"x-amzn-bedrock-input-token-count": "16", "x-amzn-bedrock-output-token-count": "82"}
+    body = {"completion": "Hi", "stop_reason": "stop_sequence"}
+    assert (
+        Usage(16, 82)
+        == read(body, url=f"{BEDROCK}/anthropic.claude-v2/invoke", headers=headers).usage
+    )
+
+
+def test_call_that_uses_no_tokens_reports_none(read):
+    """A stored result is named, but its tokens were counted when they were used."""
+    facts = read(RESPONSE, url=f"{OPENAI}/responses/resp_1", method="GET")
+    assert ("gpt-5-2025", None) == (facts.response_model, facts.usage)
+
+
+def test_housekeeping_names_no_model(read):
+    """A fine-tuning job or an assistant mentions models without calling one."""
+    facts = read({"id": "ft", "model": "gpt-4o"}, url=f"{OPENAI}/fine_tuning/jobs")
+    assert (None, None) == (facts.response_model, facts.usage)
+
+
+def test_several_answers_give_their_reasons_in_order(read):
+    """The index orders the reasons, whichever answer ends first."""
+    events = [
+        {"choices": [{"index": index, "delta": {}, "finish_reason": reason}]}
+        for index, reason in ((1, "length"), (0, None), (0, "stop"))
+    ]
+    assert ("stop", "length") == read(sse(*events)).finish_reasons
+
+
+def test_null_in_a_later_report_takes_nothing_away(read):
+    """The last report is laid over the first, member by member."""
+    first = {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6}
+    body = sse(
+        delta("a", usage=first), delta(usage={"prompt_tokens": None, "completion_tokens": 4})
+    )
+    assert (5, 4) == read(body).usage[:2]
+
+
+@pytest.mark.parametrize("value", [True, -1, 1.5, "7", [1], {"a": 1}, 2**70, None])
+def test_what_is_no_count_is_not_reported(value, read):
+    """Only whole numbers that are not negative are counts."""
+    assert read(chat({"prompt_tokens": value, "completion_tokens": 3})).usage == Usage(None, 3)
+
+
+def test_decoys_mean_nothing(read):
+    """Only the provider's own places count, not what a model or a caller wrote elsewhere."""
+    report = {"usage": CHAT_USAGE, "model": "decoy", "id": "decoy", "finish_reason": "decoy"}
+    body = {
+        "choices": [
+            {
+                "message": {
+                    "content": json.dumps(report),
+                    "tool_calls": [report],
+                    "usage": CHAT_USAGE,
+                }
+            }
+        ],
+        "metadata": report,
+        "metadata_": {"usage": CHAT_USAGE},
+        "data": [report],
+        "input": report,
+    }
+    facts = read({**body, "metadata": {"note": json.dumps(report)}})
+    assert (None, None, None, ()) == (
+        facts.usage, facts.response_model, facts.response_id, facts.finish_reasons
+    )  # fmt: skip
+
+
+def test_exchange_without_body_gives_the_request():
+    """A call that never got an answer still says what was asked for."""
+    endpoint = Endpoint("openai", "chat", "openai.chat", counts=True)
+    facts = digest(
+        endpoint, path="/v1/chat/completions", asked={"model": "m"}, status=None, headers={}, body=None
+    )  # fmt: skip
+    assert ("m", None) == (facts.request_model, facts.usage)
+
+
+TRANSCRIPTION = {"task": "transcribe", "text": "Hi.", "duration": 8.47, "segments": []}
+
+
+@pytest.mark.parametrize(
+    ("body", "seconds"),
+    [
+        (TRANSCRIPTION, 8.47),
+        ({**TRANSCRIPTION, "duration": "8.470000267028809"}, 8.470000267028809),
+        ({**TRANSCRIPTION, "usage": {"type": "duration", "seconds": 9}}, 9),
+        ({"text": "Hi.", "usage": {"type": "duration", "seconds": 9.5}}, 9.5),
+        ({**TRANSCRIPTION, "duration": "long"}, None),
+        ({**TRANSCRIPTION, "duration": -1}, None),
+        ({**TRANSCRIPTION, "duration": True}, None),
+        ({"text": "Hi."}, None),
+    ],
+)
+def test_length_of_what_was_transcribed_is_read(body, seconds, read):
+    """From the report, else from the answer; as a number or as text."""
+    usage = read(body, url=f"{OPENAI}/audio/transcriptions").usage or Usage()
+    assert Usage(audio_seconds=seconds) == usage
+
+
+def test_mistral_counts_audio_and_tokens(read):
+    """As docs.mistral.ai/capabilities/audio_transcription shows."""
+    report = {"prompt_audio_seconds": 203, "prompt_tokens": 4, "total_tokens": 3264,
+              "completion_tokens": 635}  # fmt: skip
+    facts = read(
+        {"text": "", "usage": report}, url="https://api.mistral.ai/v1/audio/transcriptions"
+    )
+    assert (203, 635) == (facts.usage.audio_seconds, facts.usage.output_tokens)
+
+
+def test_duration_of_anything_else_is_none_of_audio(read):
+    """A chat may say how long it took."""
+    assert None is read(chat({"prompt_tokens": 1}, duration=5)).usage.audio_seconds
+
+
+@pytest.mark.parametrize(("status", "length"), [(200, 13), (400, None)])
+def test_length_of_what_was_spoken_is_counted(status, length, read):
+    """In characters, of the request: the answer is sound."""
+    request = {"model": "tts-1", "input": "Grüße, Welt 🌍"}
+    facts = read(b"ID3", url=f"{OPENAI}/audio/speech", request=request, status=status)
+    assert length == (facts.usage or Usage()).input_characters
+
+
+@pytest.mark.parametrize("cut", [0, 7])
+def test_where_the_model_ran_is_read(cut, read):
+    """Anthropic's word, in the report of a whole answer and of a stream."""
+    there = {**MESSAGE, "usage": {**MESSAGE["usage"], "inference_geo": "us"}}
+    stream = sse({"type": "message_start", "message": there})
+    places = [read(body, url=ANTHROPIC, cut=cut).geography for body in (there, stream, MESSAGE)]
+    assert ["us", "us", None] == places
+
+
+@pytest.mark.parametrize("cut", [0, 7])
+def test_speed_is_read(cut, read):
+    """As docs.anthropic.com/en/build-with-claude/fast-mode shows."""
+    fast = {**MESSAGE, "usage": {**MESSAGE["usage"], "speed": "fast"}}
+    stream = sse({"type": "message_start", "message": fast}, *MESSAGE_EVENTS[1:])
+    speeds = [read(body, url=ANTHROPIC, cut=cut).speed for body in (fast, stream, MESSAGE)]
+    assert ["fast", "fast", None] == speeds

@@ -1,0 +1,130 @@
+"""Skimming keeps what is asked for and finds it as a full parse would."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lupis_instrument._llm.body.skimming import Skim
+
+WORDS = frozenset(("model", "choices", "reason", "usage", "index"))
+WHOLE = frozenset(("usage",))
+
+
+def skim(text, cut=1 << 30):
+    taken = []
+    reader = Skim(WORDS, WHOLE, taken.append)
+    for start in range(0, len(text), cut):
+        reader.feed(text[start : start + cut])
+    reader.close()
+    return taken
+
+
+def prune(value, *, whole=False):
+    """What a skim keeps of a parsed value."""
+    if isinstance(value, dict):
+        kept = {}
+        for name, member in value.items():
+            if whole or name in WORDS:
+                kept[name] = prune(member, whole=whole or name in WHOLE)
+        return kept
+    if isinstance(value, list):
+        return [
+            prune(element, whole=whole) for element in value if whole or isinstance(element, dict)
+        ]
+    return value
+
+
+names = st.sampled_from([*sorted(WORDS), "content", 'q"\\', "é", ""])
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=4),
+    max_leaves=30,
+)  # fmt: skip
+
+
+@given(
+    st.dictionaries(names, values, max_size=5),
+    st.integers(1, 20),
+    st.booleans(),
+    st.sampled_from([None, 1]),
+)
+def test_object_is_pruned_like_its_parse(value, cut, ascii_only, indent):
+    """Any object, cut anywhere, gives what parsing and pruning gives."""
+    text = json.dumps(value, ensure_ascii=ascii_only, indent=indent).encode()
+    assert [prune(value)] == skim(text, cut)
+
+
+@given(st.lists(st.dictionaries(names, values, max_size=3), max_size=4), st.integers(1, 20))
+def test_array_gives_its_elements(elements, cut):
+    """The elements of an outermost array come one by one."""
+    assert [prune(element) for element in elements] == skim(json.dumps(elements).encode(), cut)
+
+
+@given(st.binary(max_size=300), st.integers(1, 20))
+def test_garbage_never_raises(text, cut):
+    """What is no JSON is passed over."""
+    assert isinstance(skim(b'{"usage":' + text, cut), list)
+
+
+@pytest.mark.parametrize("end", range(40))
+def test_cut_off_text_gives_what_was_complete(end):
+    """A value that breaks off keeps its complete members."""
+    text = b'{"model":"m","usage":{"a":12,"b":34},"x":[1,{"c":"d'
+    taken = skim(text[: end + 12])
+    assert taken[0]["model"] == "m"
+
+
+@pytest.mark.parametrize("cut", [50, 1000, 65536])
+@pytest.mark.parametrize(
+    "large",
+    [
+        "[" * 3000 + "]" * 3000,
+        json.dumps([{"token": " a", "bytes": [32], "top": [{"t": '"'}]}] * 3000),
+        json.dumps(['\\"]}' * 50] * 300),
+        json.dumps("\\" * 20_000),
+        json.dumps('{"usage": {"a": 1}, "q": "\\""}' * 2000),
+        json.dumps("é" * 20_000),
+        json.dumps([0.25] * 20_000),
+    ],
+    ids=["brackets", "logprobs", "strings", "backslashes", "json", "unicode", "numbers"],
+)
+@pytest.mark.parametrize("name", ["skipped", "choices"])
+def test_large_member_is_passed_over(name, large, cut):
+    """However large and tricky a member is, what stands behind it is found."""
+    text = f'{{"{name}": {{"content": {large}}}, "model": "m", "usage": {{"a": 1}}}}'.encode()
+    kept = {} if name == "skipped" else {"choices": {}}
+    assert [{**kept, "model": "m", "usage": {"a": 1}}] == skim(text, cut)
+
+
+def test_long_text_is_not_kept():
+    """Names and words are short: a longer text becomes None, also where it is asked for."""
+    assert [{"model": None, "index": 1}] == skim(
+        json.dumps({"model": "x" * 600, "index": 1}).encode(), 100
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{{"choices": [{}], "model": "m"}}'.format(",".join(['{"index": 1}'] * 50_000)),
+        '{{"usage": {{{}}}, "model": "m"}}'.format(",".join(f'"k{n}": [{{"a": 1}}]' for n in range(50_000))),
+        '{{"choices": {}"x"{}, "model": "m"}}'.format('{"choices":' * 50_000, "}" * 50_000),
+        '{{"choices": {}1{}, "model": "m"}}'.format("[" * 50_000, "]" * 50_000),
+    ],
+    ids=["elements", "members", "depth of objects", "depth of arrays"],
+)  # fmt: skip
+def test_what_is_kept_is_bounded(text):
+    """No document makes a skim hold more than a few thousand values, or miss what follows."""
+    data = text.encode()
+    tracemalloc.start()
+    taken = skim(data, 65536)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert taken[0]["model"] == "m"
+    assert peak < 3_000_000

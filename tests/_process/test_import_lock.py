@@ -1,0 +1,129 @@
+"""Imports of ours: one thread at a time, and none while the program forks."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+import types
+
+import pytest
+
+from lupis_instrument._process import import_lock as _loading
+
+FORK = """
+import os, signal, sys, threading
+sys.path.insert(0, ".")
+from lupis_instrument._process import import_lock as _loading
+if os.environ["WATCHED"] == "yes":
+    _loading.watch_forks()
+begun = threading.Event()
+sys.begun = begun
+def load():
+    import slow
+thread = threading.Thread(target=_loading.alone, args=(load,))
+thread.start()
+begun.wait()
+child = os.fork()
+if not child:
+    signal.alarm(2)
+    import slow
+    os._exit(0)
+thread.join()
+print(os.waitpid(child, 0)[1])
+"""
+SLOW = "import sys, time\nsys.begun.set()\ntime.sleep(0.3)\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize(("watched", "status"), [("yes", 0), ("no", 14)])
+def test_a_fork_waits_for_an_import(tmp_path, watched, status):
+    """Else the module stays locked in the child: there, an alarm has to end the wait for it."""
+    (tmp_path / "slow.py").write_text(SLOW)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORK],
+        env={**os.environ, "WATCHED": watched},
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+    assert (f"{status}\n", "") == (done.stdout, done.stderr)
+
+
+def test_it_is_made_once():
+    """By whoever asks first, when it is asked for."""
+    made = []
+    later = _loading.Later(lambda: made.append(1) or object())
+    assert [] == made
+    assert later.get() is later.get()
+    assert [1] == made
+
+
+def test_one_thread_loads_at_a_time():
+    """Another one waits."""
+    inside, go, order = threading.Event(), threading.Event(), []
+
+    def first():
+        inside.set()
+        go.wait()
+        order.append("first")
+
+    threads = [threading.Thread(target=_loading.alone, args=(first,))]
+    threads[0].start()
+    inside.wait()
+    threads.append(threading.Thread(target=_loading.alone, args=(lambda: order.append("second"),)))
+    threads[1].start()
+    go.set()
+    for thread in threads:
+        thread.join()
+    assert ["first", "second"] == order
+
+
+def test_loading_may_load():
+    """In the same thread."""
+    assert 1 == _loading.alone(lambda: _loading.alone(lambda: 1))
+
+
+def test_a_fault_lets_the_next_one_load():
+    """Whoever asked gets to see it."""
+    with pytest.raises(ZeroDivisionError):
+        _loading.alone(lambda: 1 / 0)
+    thread = threading.Thread(target=_loading.alone, args=(lambda: None,))
+    thread.start()
+    thread.join(2)
+    assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_blockbuster_finds_no_event_loop_while_we_load(there, monkeypatch):
+    """It would have the first call's loading fail. Nobody else is kept from the loop."""
+    if there:
+        monkeypatch.setitem(sys.modules, "blockbuster", types.ModuleType("blockbuster"))
+
+    def load():
+        with pytest.raises(ZeroDivisionError):
+            _loading.alone(lambda: 1 / 0)
+        try:
+            return asyncio.get_running_loop()
+        except RuntimeError:
+            return None
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        assert (None if there else loop) is _loading.alone(load)
+        assert loop is asyncio.get_running_loop()
+
+    asyncio.run(main())
+
+
+def test_where_asyncio_does_not_hide_its_loop_we_load_all_the_same(monkeypatch):
+    """And whoever comes next finds the lock free."""
+    monkeypatch.setitem(sys.modules, "blockbuster", types.ModuleType("blockbuster"))
+    monkeypatch.delattr(asyncio, "_set_running_loop")
+    assert 1 == _loading.alone(lambda: 1)
+    other = threading.Thread(target=_loading.alone, args=(int,))
+    other.start()
+    other.join(2)
+    assert not other.is_alive()

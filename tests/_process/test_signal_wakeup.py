@@ -1,0 +1,153 @@
+"""A signal's handler runs in children of multiprocessing, whatever their main thread waits for."""
+
+import os
+import subprocess
+import sys
+from textwrap import dedent
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+
+PRELUDE = """
+import multiprocessing, multiprocessing.util, os, signal, sys, threading, time
+before_ours = []
+os.register_at_fork(after_in_child=lambda: [act() for act in before_ours])
+from lupis_instrument._process import shutdown_hooks as _ending; from lupis_instrument._process import signal_wakeup as _nudge
+
+def finish(then=lambda: None):
+    print("finished", flush=True)
+    then()
+
+_ending.follow_children(multiprocessing.util, finish, idle=lambda: False)
+_ending.watch_signals(finish)
+
+def elsewhere():
+    "Sends the signal to a thread that is not the main one."
+    time.sleep(0.1)
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+def wait_for_ever():
+    multiprocessing.get_context("fork").Semaphore(0).acquire()
+
+def run(child):
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    process.join(20)
+    print(process.exitcode)
+    process.kill()
+"""
+
+
+@pytest.fixture
+def play(tmp_path):
+    """Output of a program."""
+
+    def play(text):
+        file = tmp_path / "program.py"
+        file.write_text(PRELUDE + dedent(text))
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", str(file)],
+            capture_output=True,
+            encoding="utf-8",
+            timeout=60,
+            check=False,
+        )
+        assert "" == done.stderr
+        return done.stdout.split()
+
+    return play
+
+
+FORK = "if not os.fork():\n        os._exit(0)\n    os.wait()"
+
+
+@pytest.mark.parametrize("before", ["pass", FORK], ids=["at once", "after a fork of its own"])
+def test_a_main_thread_that_slept_through_a_signal_is_nudged(before, play):
+    """As a pool's worker that waits for its next task."""
+    text = f"""
+def child():
+    {before}
+    threading.Thread(target=elsewhere, daemon=True).start()
+    wait_for_ever()
+run(child)
+"""
+    assert ["finished", "-15"] == play(text)
+
+
+def test_a_child_of_a_child_is_nudged_too(play):
+    """By a thread of its own."""
+    text = """
+        def grandchild():
+            threading.Thread(target=elsewhere, daemon=True).start()
+            wait_for_ever()
+        run(lambda: run(grandchild))
+    """
+    assert ["finished", "-15", "finished", "0"] == play(text)
+
+
+def test_the_signal_of_a_child_is_not_the_parents(play):
+    """However early it comes."""
+    text = """
+        def child():
+            before_ours.append(lambda: os.kill(os.getpid(), signal.SIGTERM))
+            if not os.fork():
+                os._exit(0)
+            print(os.wait()[1], flush=True)
+            time.sleep(0.3)
+        run(child)
+    """
+    assert ["finished", "15", "finished", "0"] == play(text)
+
+
+def test_a_handler_of_the_programs_is_called_once(play):
+    """Its main thread is left alone."""
+    text = """
+        def child():
+            signal.signal(signal.SIGTERM, lambda *_: print("theirs", flush=True))
+            threading.Thread(target=elsewhere, daemon=True).start()
+            time.sleep(0.5)
+        run(child)
+    """
+    assert ["theirs", "finished", "0"] == play(text)
+
+
+def test_a_wakeup_file_of_the_programs_stays(play):
+    """It may be an event loop's."""
+    text = """
+        import socket
+        ours, theirs = socket.socketpair()
+        theirs.setblocking(False)
+        signal.set_wakeup_fd(theirs.fileno())
+        def child():
+            print(_nudge._State.nudge, signal.set_wakeup_fd(-1) == theirs.fileno(), flush=True)
+        run(child)
+    """
+    assert ["None", "True", "finished", "0"] == play(text)
+
+
+def test_a_wakeup_file_that_the_program_sets_later_finds_none(play):
+    """Event loops warn of one that they replace."""
+    text = """
+        import socket
+        def child():
+            ours, theirs = socket.socketpair()
+            theirs.setblocking(False)
+            print(_nudge._State.nudge is None, signal.set_wakeup_fd(theirs.fileno()))
+            print(signal.set_wakeup_fd(-1) == theirs.fileno(), _nudge._State.nudge, flush=True)
+        run(child)
+    """
+    assert ["False", "-1", "True", "None", "finished", "0"] == play(text)
+
+
+def test_a_child_may_close_all_files(play):
+    """As daemons do."""
+    text = """
+        def child():
+            os.closerange(3, 100)
+            if not os.fork():
+                os._exit(0)
+            os.wait()
+        run(child)
+    """
+    assert ["finished", "0"] == play(text)

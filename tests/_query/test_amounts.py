@@ -1,0 +1,109 @@
+"""Times, sums and names as people read them."""
+
+import pytest
+
+from lupis_instrument._query.amounts import cells, clean, count, dollars, duration, iso, local, pad
+
+SECOND = 1_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("shown", "number"),
+    [
+        ("0", 0),
+        ("999", 999),
+        ("9,999", 9_999),
+        ("12.3k", 12_345),
+        ("999k", 999_400),
+        ("1.23M", 1_234_567),
+        ("45.7M", 45_678_901),
+        ("2.50G", 2_500_000_000),
+    ],
+)
+def test_counts(shown, number):
+    """Three or four digits."""
+    assert shown == count(number)
+
+
+@pytest.mark.parametrize(
+    ("shown", "seconds"),
+    [
+        ("0 us", 0),
+        ("850 us", 0.00085),
+        ("1.0 ms", 0.0009996),
+        ("1.2 ms", 0.0012),
+        ("12 ms", 0.012),
+        ("999 ms", 0.9994),
+        ("1.00 s", 0.9996),
+        ("9.99 s", 9.99),
+        ("10.0 s", 9.996),
+        ("59.9 s", 59.9),
+        ("1m 00s", 59.96),
+        ("2m 05s", 125),
+        ("1h 00m", 3599.6),
+        ("3h 20m", 12_000),
+        ("1d 00h", 86_380),
+        ("4d 05h", 363_700),
+    ],
+)
+def test_durations(shown, seconds):
+    """Three digits, and never 1000 of a unit or 60 of one."""
+    assert shown == duration(seconds * SECOND)
+
+
+@pytest.mark.parametrize(
+    ("shown", "amount"),
+    [
+        ("-", None),
+        ("$0.00", 0.0),
+        ("$0.000018", 0.000018),
+        ("$0.0123", 0.0123),
+        ("$1.50", 1.5),
+        ("$12,345.68", 12_345.678),
+    ],
+)
+def test_dollars(shown, amount):
+    """Cheap calls are told apart; unknown is not 0."""
+    assert shown == dollars(amount)
+
+
+@pytest.mark.parametrize(
+    ("shown", "text"),
+    [
+        ("plain", "plain"),
+        ("caf\u00e9 \u6a21", "caf\u00e9 \u6a21"),
+        (r"\x1b[2J", "\x1b[2J"),
+        (r"a\nb", "a\nb"),
+        (r"\u202e", "\u202e"),
+        (r"\u200b", "\u200b"),
+        (r"\x9b", "\x9b"),
+        (r"\ud800", "\ud800"),
+        (r"\u2028", "\u2028"),
+        (r"\x7f", "\x7f"),
+    ],
+)
+def test_what_is_no_visible_character_is_spelled_out(shown, text):
+    """It would steer the terminal."""
+    assert shown == clean(text)
+
+
+def test_wide_characters_take_two_columns():
+    """And combining ones none."""
+    assert (3, 4, 1) == (cells("abc"), cells("\u6a21\u578b"), cells("e\u0301"))
+
+
+def test_pad_fills_or_cuts():
+    """To the column."""
+    assert ["ab  ", "  ab", "a...", "\u6a21... "] == [
+        pad("ab", 4),
+        pad("ab", 4, right=True),
+        pad("abcdef", 4),
+        pad("\u6a21\u578b\u6a21\u578b", 6),
+    ]
+
+
+@pytest.mark.parametrize("nanoseconds", [1 << 62, -(1 << 62), -(1 << 40), float("inf"), 1e30])
+def test_any_time_can_be_shown(nanoseconds):
+    """A program may have set one that no calendar has."""
+    assert isinstance(local(nanoseconds), str)
+    assert isinstance(iso(nanoseconds), (str, type(None)))

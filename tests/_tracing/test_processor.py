@@ -1,0 +1,288 @@
+"""From a span's start to its export: notes, held ends, spans of the same call."""
+
+import gc
+import threading
+import weakref
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind
+
+from lupis_instrument._tracing import context as _context
+from lupis_instrument._tracing import processor
+from lupis_instrument._tracing.context import Conversation
+
+OTHER = "https://other.example/v1/x"
+
+
+def test_an_ended_span_is_handed_over(tracked):
+    """Once, with the span as it ended."""
+    span = tracked.start(OTHER)
+    assert [] == tracked.put
+    span.end()
+    span.end()
+    (record,) = tracked.put
+    assert ("POST", OTHER) == (record.readable.name, record.url)
+
+
+def test_nothing_is_kept_of_spans_that_have_ended(tracked):
+    """Neither record nor span, once the worker is done with them."""
+    span = tracked.start()
+    tracked.answer(span)
+    span.end()
+    tracked.run(type("Nothing", (), {"run": lambda self, record: None})())
+    gone = weakref.ref(span)
+    tracked.put.clear()
+    del span
+    gc.collect()
+    assert (None, {}) == (gone(), tracked.tracking._open)
+
+
+def test_the_conversation_is_that_of_the_start(tracked):
+    """However it changes while the call is under way."""
+    with _context.work(Conversation("trip")):
+        span = tracked.start()
+    with _context.work(Conversation("later")):
+        span.end()
+    assert "trip" == tracked.put[0].conversation.chat_id
+
+
+def test_only_http_clients_have_an_exchange(tracked):
+    """Neither a server's span nor one that names no method stands for a call we can watch."""
+    server = tracked.start(kind=SpanKind.SERVER)
+    database = tracked.tracer.start_span("SELECT", kind=SpanKind.CLIENT)
+    assert [None, None] == [tracked.exchange(server), tracked.exchange(database)]
+
+
+def test_old_names_tell_a_call_too(tracked):
+    """Instrumentors set up before the stable names were asked for use them."""
+    attributes = {"http.method": "GET", "http.url": OTHER}
+    span = tracked.tracer.start_span("GET", kind=SpanKind.CLIENT, attributes=attributes)
+    assert OTHER == tracked.record(span).url
+    assert tracked.exchange(span) is not None
+
+
+def test_the_current_exchange_is_that_of_the_current_span(tracked):
+    """It is what the clients' wires ask for."""
+    assert None is tracked.tracking.current_exchange()
+    span = tracked.start()
+    with trace.use_span(span):
+        assert tracked.exchange(span) is tracked.tracking.current_exchange()
+
+
+def test_a_span_within_a_call_leads_to_the_call(tracked):
+    """With httpx over aiohttp, what aiohttp's wire shows belongs to httpx's span."""
+    outer = tracked.start()
+    inner = tracked.start(parent=outer)
+    innermost = tracked.start(parent=inner)
+    with trace.use_span(innermost):
+        assert tracked.exchange(outer) is tracked.tracking.current_exchange()
+    assert tracked.record(outer) is tracked.record(innermost).outermost
+
+
+@pytest.mark.parametrize(
+    ("url", "same"),
+    [
+        ("https://api.openai.com/v1/other?x=1", True),
+        ("https://api.openai.com:443/v1/chat/completions", True),
+        ("https://API.OpenAI.com/v1/chat/completions", True),
+        ("http://api.openai.com/v1/chat/completions", False),
+        ("https://api.openai.com:8443/v1/chat/completions", False),
+        ("https://auth.openai.com/v1/chat/completions", False),
+    ],
+)
+def test_a_call_within_a_call_is_the_same_if_it_goes_to_the_same_server(url, same, tracked):
+    """Scheme, host and port tell; a token fetched elsewhere on the way is a call of its own."""
+    outer = tracked.start()
+    inner = tracked.start(url, parent=outer)
+    assert same is (tracked.record(inner).outer is not None)
+
+
+def test_a_call_after_the_answer_is_another(tracked):
+    """Only while the outer waits for its answer can an inner one be it."""
+    outer = tracked.start()
+    tracked.answer(outer)
+    inner = tracked.start(parent=outer)
+    assert None is tracked.record(inner).outer
+
+
+def test_a_call_within_the_programs_own_span_is_no_repetition(tracked):
+    """That one stands for no call."""
+    own = tracked.tracer.start_span("work", attributes={"url.full": "https://api.openai.com"})
+    assert None is tracked.record(tracked.start(parent=own)).outer
+
+
+def test_the_end_waits_for_the_body(tracked):
+    """First the instrumentor ends the span, then the program has read to the end."""
+    span = tracked.start()
+    exchange = tracked.exchange(span)
+    exchange.request("POST", "https://api.openai.com/v1/chat/completions")
+    body = exchange.response(200, [("content-type", "application/json")], "1.1")
+    span.end()
+    assert (True, []) == (span.is_recording(), tracked.put)
+    body.end("complete")
+    assert [span] == [record.span for record in tracked.put]
+
+
+def test_a_body_that_ended_first_waits_for_the_end(tracked):
+    """A short body may be read before the instrumentor ends its span."""
+    span = tracked.start()
+    tracked.answer(span)
+    assert [] == tracked.put
+    span.end()
+    assert [span] == [record.span for record in tracked.put]
+
+
+def test_the_span_lasts_as_long_as_its_body(tracked, export):
+    """Not just until the headers came; its own end counts if that is later."""
+    span = tracked.start()
+    body = tracked.answer(span)
+    body.ended = tracked.exchange(span).started + 5_000_000_000
+    span.end(span.start_time + 1_000_000_000)
+    (exported,) = export()
+    assert 5_000_000_000 == exported.end_time - exported.start_time
+
+
+def test_ending_twice_keeps_the_first_end(tracked, export):
+    """As spans do."""
+    span = tracked.start()
+    body = tracked.answer(span)
+    body.ended = None
+    span.end(span.start_time + 7)
+    span.end(span.start_time + 9)
+    (exported,) = export()
+    assert 7 == exported.end_time - exported.start_time
+
+
+def test_body_and_span_may_end_in_two_threads_at_once(tracked):
+    """It is handed over once, whoever comes last."""
+    for _ in range(200):
+        tracked.put.clear()
+        span = tracked.start()
+        exchange = tracked.exchange(span)
+        exchange.request("POST", "https://api.openai.com/v1/chat/completions")
+        body = exchange.response(200, [], "1.1")
+        ready = threading.Barrier(2)
+
+        def end_body(body=body, ready=ready):
+            ready.wait()
+            body.end("complete")
+
+        thread = threading.Thread(target=end_body)
+        thread.start()
+        ready.wait()
+        span.end()
+        thread.join()
+        assert 1 == len(tracked.put)
+
+
+def test_a_redirected_call_waits_for_its_last_body(tracked):
+    """Bodies of earlier attempts don't end the span."""
+    span = tracked.start()
+    exchange = tracked.exchange(span)
+    bodies = []
+    for _ in range(2):
+        exchange.request("POST", "https://api.openai.com/v1/chat/completions")
+        bodies.append(exchange.response(200, [], "1.1"))
+    span.end()
+    bodies[0].end("closed")
+    assert [] == tracked.put
+    bodies[1].end("complete")
+    assert (1, 2) == (len(tracked.put), exchange.attempts)
+
+
+def test_other_calls_end_with_their_headers(tracked):
+    """Only LLM calls are watched."""
+    span = tracked.start(OTHER)
+    assert None is tracked.answer(span, url=OTHER)
+    span.end()
+    assert 1 == len(tracked.put)
+    assert not span.is_recording()
+
+
+def test_closing_ends_what_the_program_will_not_read(tracked, export):
+    """At exit, a body left unread is dropped."""
+    span = tracked.start()
+    exchange = tracked.exchange(span)
+    exchange.request("POST", "https://api.openai.com/v1/chat/completions")
+    exchange.response(200, [], "1.1")
+    span.end()
+    tracked.tracking.close()
+    (exported,) = export()
+    assert "dropped" == exported.attributes["lupis.response.outcome"]
+
+
+def test_closing_leaves_spans_alone_that_nobody_ended(tracked):
+    """They may still be under way, in another thread."""
+    span = tracked.start()
+    tracked.tracking.close()
+    assert span.is_recording()
+
+
+def test_a_forked_child_leaves_the_parents_spans_alone(tracked):
+    """Those it ends too, held or not, are delivered by the parent alone."""
+    plain, held = tracked.start(OTHER), tracked.start()
+    exchange = tracked.exchange(held)
+    exchange.request("POST", "https://api.openai.com/v1/chat/completions")
+    body = exchange.response(200, [], "1.1")
+    tracked.tracking.forget()
+    plain.end()
+    held.end()
+    body.end("complete")
+    assert [] == tracked.run(None)
+
+
+def test_spans_that_are_never_ended_are_not_kept_for_ever(tracked):
+    """The oldest go first."""
+    first = tracked.start(OTHER)
+    for _ in range(processor._MOST_OPEN):
+        tracked.tracer.start_span("never ended")
+    assert (None, processor._MOST_OPEN) == (tracked.record(first), len(tracked.tracking._open))
+
+
+@pytest.mark.parametrize("url", ["https://api.openai.com/health?x=1", "http://x.example/health?"])
+def test_excluded_urls_are_not_exported(url, tracked, export):
+    """Those that one of the patterns is found in, and what is nested in them."""
+    tracked.tracking.configure({}, [r"/health\b"])
+    outer = tracked.start(url)
+    inner = tracked.start(url, parent=outer)
+    kept = tracked.start(OTHER)
+    for span in (inner, outer, kept):
+        span.end()
+    assert [OTHER] == [span.attributes["url.full"] for span in export()]
+
+
+def test_a_block_without_capturing_is_not_exported(tracked, export):
+    """But the program's own spans in it are."""
+    with _context.work(Conversation(capture_http=False)):
+        tracked.start().end()
+        tracked.tracer.start_span("own").end()
+    assert ["own"] == [span.name for span in export()]
+
+
+def test_provider_hosts_are_llm_apis(tracked):
+    """LUPIS_PROVIDER_HOSTS: a gateway under a name of its own."""
+    tracked.tracking.configure({"llm.corp.example:8443": "openai"}, ())
+    url = "https://llm.corp.example:8443/v1/chat/completions"
+    span = tracked.start(url)
+    tracked.answer(span, url=url)
+    assert "openai" == tracked.exchange(span).endpoint.provider
+
+
+def test_what_is_not_sampled_is_noted_but_not_exported(unsampled, pipeline):
+    """Where a call goes must be known all the same, to keep trace headers from it."""
+    span = unsampled.start()
+    assert unsampled.record(span).url
+    assert not span.get_span_context().trace_flags.sampled
+    span.end()
+    assert [] == unsampled.run(pipeline())
+
+
+def test_what_is_no_call_is_left_to_the_sampler(unsampled):
+    """It costs nothing then."""
+    assert not unsampled.tracer.start_span("work").is_recording()
+
+
+def test_a_processor_needs_no_flush(tracked):
+    """Nothing waits in it."""
+    assert tracked.tracking.force_flush(0)

@@ -1,0 +1,134 @@
+"""A store to report on, filled as programs fill it, and the command."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+from click.testing import CliRunner
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import set_span_in_context
+from servers.program import Started
+
+from lupis_instrument._cli.lupis.commands import lupis as command
+from lupis_instrument._export.otlp.encoded_items import Packer
+from lupis_instrument._export.store.database import FILE_NAME
+from lupis_instrument._export.store.store import Process, Store, Target
+
+SECOND = 1_000_000_000
+MAIN = "from lupis_instrument._cli.lupis import main; main()"
+URL = "http://127.0.0.1:9/v1/traces"
+
+
+class Filler:
+    """Puts spans and events into the store of a folder, as one process."""
+
+    def __init__(self, folder, project="shop", run="a" * 32):
+        self.folder = folder
+        self.file = folder / FILE_NAME
+        self.now = time.time_ns()
+        self.endpoint = Target(URL, "traces", project, URL)
+        self.store = Store(str(folder), 1 << 28, Process(project, run, os.getpid()))
+        resource = Resource({"service.name": "agent", "lupis.run.id": run})
+        self.tracer = TracerProvider(resource=resource, shutdown_on_exit=False).get_tracer("tests")
+        self.packer = Packer(resource)
+
+    def span(self, name="work", *, ago=60, seconds=1.0, parent=None, to=None, **given):
+        """A finished span that began `ago` seconds before."""
+        start = self.now - int(ago * SECOND)
+        span = self.tracer.start_span(
+            name,
+            context=set_span_in_context(parent) if parent is not None else None,
+            start_time=start,
+            attributes={key.replace("__", "."): value for key, value in given.items()},
+        )
+        span.end(start + int(seconds * SECOND))
+        self.store.add(self.packer.spans([span]), to)
+        return span
+
+    def call(self, model="gpt-4o", provider="openai", *, read=10, written=5, **given):
+        """A finished LLM call."""
+        chat, cost, error, first, cached = (
+            given.pop(name, None) for name in ("chat", "cost", "error", "first", "cached")
+        )
+        status = given.pop("status", "unpriced" if cost is None else "priced")
+        attributes = {
+            "gen_ai.provider.name": provider,
+            "gen_ai.operation.name": "chat",
+            "gen_ai.request.model": model,
+            "gen_ai.usage.input_tokens": read,
+            "gen_ai.usage.output_tokens": written,
+            "gen_ai.usage.cache_read.input_tokens": cached,
+            "gen_ai.response.time_to_first_chunk": first,
+            "lupis.chat.id": chat,
+            "lupis.cost.total": cost,
+            "lupis.cost.status": status,
+            "error.type": error,
+        }
+        attributes = {name: value for name, value in attributes.items() if value is not None}
+        return self.span(f"chat {model}", **given, **attributes)
+
+    def event(self, name, chat=None, *, to=None, **properties):
+        """An event of now."""
+        metadata = {} if chat is None else {"chat_id": chat}
+        event = {
+            "name": name,
+            "timestamp": self.now // 1_000_000,
+            "properties": properties,
+            "metadata": metadata,
+        }
+        self.store.add(self.packer.events([event]), to)
+
+    def sql(self, statement, *values):
+        """What the store's file answers."""
+        return self.store.database.run(lambda db: db.execute(statement, values).fetchall())
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Fills the store that `lupis` reads."""
+    filler = Filler(tmp_path / "data")
+    yield filler
+    filler.store.database.close()
+
+
+@pytest.fixture
+def other(tmp_path):
+    """Fills it as another process, of another launch and project."""
+    filler = Filler(tmp_path / "data", "lab", "b" * 32)
+    yield filler
+    filler.store.database.close()
+
+
+@pytest.fixture
+def lupis(tmp_path):
+    """Runs the command in this process; returns click's result."""
+    try:
+        runner = CliRunner(mix_stderr=False)  # click before 8.2
+    except TypeError:
+        runner = CliRunner()
+    environment = {"LUPIS_DATA_DIR": str(tmp_path / "data"), "TZ": None}
+    return lambda *arguments, **env: runner.invoke(command, arguments, env={**environment, **env})
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts the command as a process of its own."""
+
+    def run(*arguments, env=(), **options):
+        foreign = ("LUPIS_", "OTEL_", "PYTHON", "NO_COLOR", "TERM", "COLUMNS", "LINES", "TZ")
+        own = {name: text for name, text in os.environ.items() if not name.startswith(foreign)}
+        return Started(
+            [sys.executable, "-c", MAIN, *arguments],
+            env={**own, "LUPIS_DATA_DIR": str(tmp_path / "data"), **dict(env)},
+            **{
+                "stdin": subprocess.DEVNULL,
+                "stdout": subprocess.PIPE,
+                "stderr": subprocess.PIPE,
+                **options,
+            },
+        )
+
+    return run
