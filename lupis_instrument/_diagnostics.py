@@ -98,6 +98,33 @@ def describe(where: str, fault: BaseException) -> str:
     return f"{where} failed ({type(fault).__name__}{place}); the program is not affected"
 
 
+class internal_errors:  # noqa: N801 - a context manager, named as it reads after `with`
+    """Keeps errors of this package inside a `with` block: reports them, and the program goes on.
+
+    Where the block sets a name that is used after it, give the name a default before the block.
+    """
+
+    __slots__ = ("_where",)
+
+    def __init__(self, where: str) -> None:
+        """Guard a block.
+
+        Args:
+            where: the words for the block in the report, such as "reading a body".
+        """
+        self._where = where
+
+    def __enter__(self) -> None:
+        """Enter the block."""
+
+    def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> bool:
+        """Report an error of the block; exits of the program, such as SystemExit, pass."""
+        if error is None or not isinstance(error, Exception):
+            return False
+        report_fault(self._where, error)
+        return True
+
+
 def guarded(
     where: str, function: Callable[..., Result], *args: Any, default: Any = None, **kwargs: Any
 ) -> Result | Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -12,6 +11,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Awaitable, Callable, Iterator, Mapping, TypeVar, overload
 
 from lupis_instrument._diagnostics import guarded
+from lupis_instrument._process.fork import on_fork
 from lupis_instrument._runtime import bootstrap as _bootstrap
 from lupis_instrument._tracing import context as _context
 from lupis_instrument._tracing.context import EMPTY, Conversation
@@ -414,5 +414,4 @@ def _text(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=LupisSDK._renew_lock)
+on_fork(after_in_child=LupisSDK._renew_lock)

@@ -127,7 +127,7 @@ def capture(config: LupisConfig | None = None) -> Iterator[Captured]:
     Raises:
         LupisUsageError: instrumentation is switched off, or another block is capturing.
     """
-    from lupis_instrument._export.exporters import Diverted
+    from lupis_instrument._export.exporters import CaptureExporter
 
     if config is not None or LupisSDK.get_instance() is None:
         LupisSDK.init(config or LupisConfig(project_id="test", exporter="none"))
@@ -135,7 +135,7 @@ def capture(config: LupisConfig | None = None) -> Iterator[Captured]:
     runtime.drain(_SECONDS)  # what came before is not of this block
     captured = Captured(runtime)
     before = _context.process.chat, _context.process.metadata
-    diverted = Diverted(captured.take_spans, captured.take_events)
+    diverted = CaptureExporter(captured.take_spans, captured.take_events)
     if not runtime.divert(diverted):
         raise LupisUsageError("another block is capturing: one at a time")
     try:

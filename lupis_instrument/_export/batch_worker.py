@@ -44,7 +44,7 @@ class _Flush:
         self.stop = stop
 
 
-class Worker(Generic[Item, Prepared]):
+class BatchWorker(Generic[Item, Prepared]):
     """Prepares items one by one and delivers what comes of them in batches.
 
     Attributes:

@@ -11,12 +11,12 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from lupis_instrument._diagnostics import warn
 from lupis_instrument._export.console import render
-from lupis_instrument._export.export_worker import Courier, Load
-from lupis_instrument._export.otlp import destinations as routes
-from lupis_instrument._export.otlp.encoded_items import Packer
+from lupis_instrument._export.export_worker import ExportBatch, ExportWorker
+from lupis_instrument._export.otlp import destinations
+from lupis_instrument._export.otlp.encoded_items import SpanEncoder
 from lupis_instrument._export.otlp.probe import Probe
 from lupis_instrument._export.otlp.sending import Sender
-from lupis_instrument._export.retry_manager import Handover
+from lupis_instrument._export.retry_manager import RetryManager
 from lupis_instrument._export.store.database import StoreUnavailable
 from lupis_instrument._export.store.store import Process, Store
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
     from lupis_instrument._config.config import LupisConfig
     from lupis_instrument._export.accounting import Account
-    from lupis_instrument._export.otlp.destinations import Route
-    from lupis_instrument._export.otlp.encoded_items import Parcel
+    from lupis_instrument._export.otlp.destinations import Destination
+    from lupis_instrument._export.otlp.encoded_items import EncodedItem
 
 _REST_SECONDS = 0.2
 
 
-class Way(Protocol):
+class Exporter(Protocol):
     """What takes finished spans and events; called on the workers' threads."""
 
     def spans(self, spans: Sequence[ReadableSpan]) -> None:
@@ -42,7 +42,7 @@ class Way(Protocol):
         """Take filtered events."""
 
 
-class Nowhere:
+class NoopExporter:
     """Takes everything and keeps nothing."""
 
     def spans(self, spans: Sequence[ReadableSpan]) -> None:
@@ -52,7 +52,7 @@ class Nowhere:
         """Do nothing."""
 
 
-class Console:
+class ConsoleExporter:
     """Writes to stderr: spans as trees, an event a line."""
 
     def __init__(self, account: Account) -> None:
@@ -78,20 +78,20 @@ class Console:
         self._account.deliver(count)
 
 
-class Posted:
+class OtlpExporter:
     """Gives spans and events to the courier, each kind with its way to go."""
 
     def __init__(
         self,
-        packer: Packer,
-        courier: Courier,
+        packer: SpanEncoder,
+        export_worker: ExportWorker,
         account: Account,
-        of_spans: Callable[[], Route | None],
-        of_events: Callable[[], Route | None],
+        of_spans: Callable[[], Destination | None],
+        of_events: Callable[[], Destination | None],
     ) -> None:
         """Ask `of_spans` and `of_events`, late, where to go; None is the store."""
         self._packer = packer
-        self._courier = courier
+        self._export_worker = export_worker
         self._account = account
         self._of_spans = of_spans
         self._of_events = of_events
@@ -104,12 +104,12 @@ class Posted:
         """Encode events and give them to the courier."""
         self._put(self._packer.events(events), self._of_events)
 
-    def _put(self, parcels: Sequence[Parcel], choose: Callable[[], Route | None]) -> None:
-        self._account.create(len(parcels))
-        self._courier.put(Load(parcels, choose, sum(len(each.body) for each in parcels)))
+    def _put(self, items: Sequence[EncodedItem], choose: Callable[[], Destination | None]) -> None:
+        self._account.create(len(items))
+        self._export_worker.put(ExportBatch(items, choose, sum(len(each.body) for each in items)))
 
 
-class Diverted(NamedTuple):
+class CaptureExporter(NamedTuple):
     """Functions that take spans and events instead of a way out."""
 
     spans: Callable[[Sequence[ReadableSpan]], None]
@@ -147,27 +147,29 @@ class Delivery:
         """
         self.account = account
         self.store = Store(config.data_dir, int(config.store_max_mb * (1 << 20)), process)
-        self._handover = Handover(self.store, self.account, Sender())
-        self._courier = Courier(self._handover, suppress_instrumentation)
+        self._retry_manager = RetryManager(self.store, self.account, Sender())
+        self._export_worker = ExportWorker(self._retry_manager, suppress_instrumentation)
         self._exporter = config.exporter if config.enabled else "none"
-        self._packer = Packer(resource)
+        self._packer = SpanEncoder(resource)
         self._probe = Probe(config.otlp_endpoint) if default_endpoint else None
-        self._span_route = routes.of_spans(config, shown)
-        self._event_route = routes.of_events(config, shown)
+        self._span_route = destinations.of_spans(config, shown)
+        self._event_route = destinations.of_events(config, shown)
         self._closed: dict[int, bool] = {}
         self.way = self._way()
 
-    def _way(self) -> Way:
+    def _way(self) -> Exporter:
         if self._exporter == "none":
-            return Nowhere()
+            return NoopExporter()
         if self._exporter == "console":
-            return Console(self.account)
-        return Posted(self._packer, self._courier, self.account, self._spans_go, self._events_go)
+            return ConsoleExporter(self.account)
+        return OtlpExporter(
+            self._packer, self._export_worker, self.account, self._spans_go, self._events_go
+        )
 
-    def _spans_go(self) -> Route | None:
+    def _spans_go(self) -> Destination | None:
         return self._span_route if self._goes_out() else None
 
-    def _events_go(self) -> Route | None:
+    def _events_go(self) -> Destination | None:
         if not self._goes_out():
             return None
         if self._event_route is None:
@@ -182,39 +184,41 @@ class Delivery:
 
     def store_now(self, span: ReadableSpan) -> bool:
         """Store a span before the program goes on; returns False where that cannot be done."""
-        if not isinstance(self.way, Posted):
+        if not isinstance(self.way, OtlpExporter):
             return False
-        route = self._spans_go()
+        destination = self._spans_go()
         try:
-            self.store.add(self._packer.spans([span]), route.target if route is not None else None)
+            self.store.add(
+                self._packer.spans([span]), destination.target if destination is not None else None
+            )
         except StoreUnavailable:
             return False
         self.account.create(1)
         self.account.store(1)
-        if route is not None:
-            self._courier.expect(route)
+        if destination is not None:
+            self._export_worker.expect(destination)
         return True
 
     def flush(self, seconds: float) -> bool:
         """Send what was given; returns whether all of it arrived, in time."""
-        return self._courier.flush(seconds)
+        return self._export_worker.flush(seconds)
 
     def finish(self, seconds: float) -> bool:
         """Send what was given, or store it; returns whether none of it is lost."""
         self.store.database.busy_seconds = min(self.store.database.busy_seconds, 0.3)
-        return self._courier.finish(seconds)
+        return self._export_worker.finish(seconds)
 
     # Forks
 
     def before_fork(self) -> None:
         """Come to rest, so that no lock of ours is held when the process is doubled."""
-        self._courier.rest(_REST_SECONDS)
+        self._export_worker.rest(_REST_SECONDS)
         self._closed[get_ident()] = self.store.database.before_fork()
 
     def after_fork_in_parent(self) -> None:
         """Go on."""
         self.store.database.after_fork(closed=self._closed.pop(get_ident(), False))
-        self._courier.wake()
+        self._export_worker.wake()
 
     def after_fork_in_child(self) -> None:
         """Leave the file to the parent, and so all that is on its way; this object ends here."""

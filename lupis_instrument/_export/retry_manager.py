@@ -21,8 +21,8 @@ from lupis_instrument._export.store.database import StoreUnavailable
 
 if TYPE_CHECKING:
     from lupis_instrument._export.accounting import Account
-    from lupis_instrument._export.otlp.destinations import Route
-    from lupis_instrument._export.otlp.encoded_items import Parcel
+    from lupis_instrument._export.otlp.destinations import Destination
+    from lupis_instrument._export.otlp.encoded_items import EncodedItem
     from lupis_instrument._export.otlp.sending import Sender
     from lupis_instrument._export.store.store import Store, Stored, Target
 
@@ -37,25 +37,25 @@ _SETTLING_SECONDS = 3.0
 _LEAST_SECONDS = 0.05
 
 
-class Visit(NamedTuple):
+class ScheduledRetry(NamedTuple):
     """When to see to what waits in the store for an endpoint.
 
     Attributes:
-        route: to the endpoint.
+        destination: to the endpoint.
         at: the time, by the clock.
         attempts: how many failed in a row.
         must: whether the process should not end before.
         reason: of the last failure.
     """
 
-    route: Route
+    destination: Destination
     at: float
     attempts: int = 0
     must: bool = False
     reason: str = ""
 
 
-class Handover:
+class RetryManager:
     """What becomes of parcels; its methods are called on one thread, but for those that say so.
 
     Attributes:
@@ -88,11 +88,11 @@ class Handover:
         """Begin anew; in a forked child all before is the parent's."""
         self._lock = RLock()
         self._settling = Lock()
-        self._held: list[tuple[Route | None, list[Parcel]]] = []
-        self._visits: dict[Target, Visit] = {}
+        self._held: list[tuple[Destination | None, list[EncodedItem]]] = []
+        self._visits: dict[Target, ScheduledRetry] = {}
         self._looked: set[Target] = set()
         self._draining: Target | None = None
-        self._under_way: Visit | None = None
+        self._under_way: ScheduledRetry | None = None
         self._holder = f"{os.getpid()}-{uuid4().hex}"
         self.due: float | None = None
         self.resting = False
@@ -101,44 +101,44 @@ class Handover:
 
     def deliver(
         self,
-        route: Route | None,
-        parcels: Sequence[Parcel],
-        claim: Callable[[Sequence[Parcel]], bool],
+        destination: Destination | None,
+        items: Sequence[EncodedItem],
+        claim: Callable[[Sequence[EncodedItem]], bool],
     ) -> None:
         """Send parcels, and store what cannot be sent.
 
         Args:
-            route: to the endpoint; None to the store.
-            parcels: those.
+            destination: to the endpoint; None to the store.
+            items: those.
             claim: asked before the fate of some is noted; False if they are not ours any more.
         """
-        if route is None or self._is_down(route):
-            self.settle(claim, parcels, partial(self.store_away, route))
+        if destination is None or self._is_down(destination):
+            self.settle(claim, items, partial(self.store_away, destination))
             return
         last = None
-        for answer, group in route.post(self._sender, parcels, self._seconds):
-            if not self.settle(claim, group, partial(self._note, route, answer)):
+        for answer, group in destination.post(self._sender, items, self._seconds):
+            if not self.settle(claim, group, partial(self._note, destination, answer)):
                 return
             last = answer
         if last is not None and last.outcome == LATER:
-            self._hold_off(route, last)
+            self._hold_off(destination, last)
         else:
-            self._look_once(route)
+            self._look_once(destination)
 
     def settle(
         self,
-        claim: Callable[[Sequence[Parcel]], bool],
-        parcels: Sequence[Parcel],
-        note: Callable[[Sequence[Parcel]], None],
+        claim: Callable[[Sequence[EncodedItem]], bool],
+        items: Sequence[EncodedItem],
+        note: Callable[[Sequence[EncodedItem]], None],
     ) -> bool:
         """Have `note` see to parcels if they are ours still; returns whether they were."""
         with self._settling:
-            if not claim(parcels):
+            if not claim(items):
                 return False
             try:
-                note(parcels)
+                note(items)
             except Exception:
-                self.lose(parcels, "fault")
+                self.lose(items, "fault")
                 raise
         return True
 
@@ -150,42 +150,46 @@ class Handover:
         if self._settling.acquire(timeout=_SETTLING_SECONDS):
             self._settling.release()
 
-    def _note(self, route: Route, answer: Answer, group: Sequence[Parcel]) -> None:
+    def _note(self, destination: Destination, answer: Answer, group: Sequence[EncodedItem]) -> None:
         """Note what became of parcels that were sent from memory."""
         if answer.outcome == TAKEN:
             self._account.deliver(len(group) - answer.rejected)
             self._account.drop(answer.rejected, _REJECTED)
-            _say_rejected(route, answer)
+            _say_rejected(destination, answer)
         elif answer.outcome == LATER:
-            self.store_away(route, group)
+            self.store_away(destination, group)
         else:
-            _say_refused(route, answer, len(group))
-            self.store_away(route, group, refused=True)
+            _say_refused(destination, answer, len(group))
+            self.store_away(destination, group, refused=True)
 
     def store_away(
-        self, route: Route | None, parcels: Sequence[Parcel], *, refused: bool = False
+        self,
+        destination: Destination | None,
+        items: Sequence[EncodedItem],
+        *,
+        refused: bool = False,
     ) -> None:
         """Store parcels, or hold on to them where that cannot be done; from any thread."""
-        target = route.target if route is not None else None
+        target = destination.target if destination is not None else None
         try:
-            self._store.add(parcels, target, refused=refused)
+            self._store.add(items, target, refused=refused)
         except StoreUnavailable as error:
             warn(f"cannot store spans and events: {error}")
-            self._hold(route, list(parcels))
+            self._hold(destination, list(items))
         else:
-            self._account.store(len(parcels))
+            self._account.store(len(items))
             self._store_held()
 
-    def _hold(self, route: Route | None, parcels: list[Parcel]) -> None:
+    def _hold(self, destination: Destination | None, items: list[EncodedItem]) -> None:
         with self._lock:
-            self._held.append((route, parcels))
+            self._held.append((destination, items))
             size = sum(len(each.body) for _, held in self._held for each in held)
             while size > MOST_HELD_BYTES:
                 _, lost = self._held.pop(0)
                 size -= sum(len(each.body) for each in lost)
                 self._account.drop(len(lost), _NO_STORE)
 
-    def _take_held(self) -> list[tuple[Route | None, list[Parcel]]]:
+    def _take_held(self) -> list[tuple[Destination | None, list[EncodedItem]]]:
         with self._lock:
             held, self._held = self._held, []
         return held
@@ -195,9 +199,9 @@ class Handover:
         held = self._take_held()
         try:
             while held:
-                route, parcels = held[0]
-                self._store.add(parcels, route.target if route is not None else None)
-                self._account.store(len(parcels))
+                destination, items = held[0]
+                self._store.add(items, destination.target if destination is not None else None)
+                self._account.store(len(items))
                 del held[0]
         except StoreUnavailable as error:
             warn(f"cannot store spans and events: {error}")
@@ -209,28 +213,28 @@ class Handover:
         """Try once more to store what is held; count the rest as lost; returns whether none is."""
         self._store_held()
         lost = self._take_held()
-        for _, parcels in lost:
-            self.lose(parcels, _NO_STORE)
+        for _, items in lost:
+            self.lose(items, _NO_STORE)
         return not lost
 
-    def lose(self, parcels: Sequence[Parcel], reason: str) -> None:
+    def lose(self, items: Sequence[EncodedItem], reason: str) -> None:
         """Count parcels as lost; from any thread."""
-        self._account.drop(len(parcels), reason)
+        self._account.drop(len(items), reason)
 
     # Visits
 
-    def expect(self, route: Route, *, must: bool = True) -> None:
-        """Send, soon, what was stored to wait for `route`; from any thread.
+    def expect(self, destination: Destination, *, must: bool = True) -> None:
+        """Send, soon, what was stored to wait for `destination`; from any thread.
 
         Args:
-            route: to its endpoint.
+            destination: to its endpoint.
             must: whether the process should not end before.
         """
         with self._lock:
-            visit = self._visits.get(route.target)
+            visit = self._visits.get(destination.target)
             if visit is None or visit is self._under_way:  # that one may be past it
                 at = self.clock() + _GATHERING
-                self._visits[route.target] = Visit(route, at, must=must)
+                self._visits[destination.target] = ScheduledRetry(destination, at, must=must)
 
     def hurry(self, *, all_of_them: bool = False) -> None:
         """Have visits made now, those that must be or all; from any thread.
@@ -282,21 +286,21 @@ class Handover:
             return
         self._under_way = found._replace(at=now + LONGEST_PAUSE, must=False)
         self._plan(self._under_way)  # should a fault end it
-        last = self._send_held(found.route)
+        last = self._send_held(found.destination)
         if last is None or last.outcome != LATER:
             done = self._drain(found)
             last = done.last if done is not None else last
             if done is not None and not done.leased:
-                self._plan(Visit(found.route, self.clock() + _ANOTHER_SENDS))
+                self._plan(ScheduledRetry(found.destination, self.clock() + _ANOTHER_SENDS))
                 return
         if last is not None and last.outcome == LATER:
-            self._hold_off(found.route, last, found.attempts)
+            self._hold_off(found.destination, last, found.attempts)
         elif self.resting:
             self._plan(found)
         else:
             with self._lock:
-                if self._visits.get(found.route.target) is self._under_way:
-                    del self._visits[found.route.target]
+                if self._visits.get(found.destination.target) is self._under_way:
+                    del self._visits[found.destination.target]
 
     def let_others_send(self) -> None:
         """Give back the lease of a visit that the end of the process cuts short; from any thread.
@@ -310,15 +314,15 @@ class Handover:
             except StoreUnavailable as error:
                 warn(f"cannot give back the store's lease, which ends by itself: {error}")
 
-    def _drain(self, visit: Visit) -> outbox.Drained | None:
-        self._draining = visit.route.target
+    def _drain(self, visit: ScheduledRetry) -> outbox.Drained | None:
+        self._draining = visit.destination.target
         try:
             return outbox.drain(
                 self._store,
-                visit.route,
+                visit.destination,
                 self._sender,
                 self._holder,
-                settled=lambda answer, group: self._note_stored(visit.route, answer, group),
+                settled=lambda answer, group: self._note_stored(visit.destination, answer, group),
                 goes_on=self._goes_on,
                 seconds=self._seconds,
             )
@@ -328,49 +332,51 @@ class Handover:
         finally:
             self._draining = None
 
-    def _send_held(self, route: Route) -> Answer | None:
+    def _send_held(self, destination: Destination) -> Answer | None:
         """Send what no store took; returns the last answer."""
         last = None
         with self._lock:
-            held = [parcels for its_route, parcels in self._held if its_route == route]
-        for parcels in held:
-            claim = partial(self._take_out, parcels)
-            for answer, group in route.post(self._sender, tuple(parcels), self._seconds):
+            held = [items for its_route, items in self._held if its_route == destination]
+        for items in held:
+            claim = partial(self._take_out, items)
+            for answer, group in destination.post(self._sender, tuple(items), self._seconds):
                 last = answer
                 if answer.outcome == LATER:
                     with self._settling:
                         self._store_held()
                     return last
-                if not self.settle(claim, group, partial(self._note, route, answer)):
+                if not self.settle(claim, group, partial(self._note, destination, answer)):
                     break
         return last
 
-    def _take_out(self, held: list[Parcel], group: Sequence[Parcel]) -> bool:
+    def _take_out(self, held: list[EncodedItem], group: Sequence[EncodedItem]) -> bool:
         """Take `group` out of what is held; returns False if it is not any more."""
         with self._lock:
-            if not any(parcels is held for _, parcels in self._held):
+            if not any(items is held for _, items in self._held):
                 return False
             del held[: len(group)]
             self._held = [each for each in self._held if each[1]]
             return True
 
-    def _note_stored(self, route: Route, answer: Answer, group: Sequence[Stored]) -> None:
+    def _note_stored(
+        self, destination: Destination, answer: Answer, group: Sequence[Stored]
+    ) -> None:
         """Note what became of items that were sent from the store."""
         own = sum(item.own for item in group)
         if answer.outcome != TAKEN:
-            _say_refused(route, answer, len(group))
+            _say_refused(destination, answer, len(group))
             return
-        _say_rejected(route, answer)
+        _say_rejected(destination, answer)
         rejected = min(answer.rejected, own)
         self._account.deliver(own - rejected, from_store=True)
         self._account.drop(rejected, _REJECTED, from_store=True)
 
-    def _is_down(self, route: Route) -> bool:
+    def _is_down(self, destination: Destination) -> bool:
         with self._lock:
-            visit = self._visits.get(route.target)
+            visit = self._visits.get(destination.target)
         return visit is not None and visit.attempts > 0
 
-    def _hold_off(self, route: Route, answer: Answer, attempts: int = 0) -> None:
+    def _hold_off(self, destination: Destination, answer: Answer, attempts: int = 0) -> None:
         """Leave an endpoint alone for a while."""
         seconds = answer.retry_after
         if seconds is None:
@@ -380,22 +386,22 @@ class Handover:
         at = self.clock() + seconds
         # At the end, one that is busy is given another chance as long as there is time.
         must = answer.status is not None and self.due is not None and at < self.due
-        visit = Visit(route, at, attempts + 1, must, answer.reason)
+        visit = ScheduledRetry(destination, at, attempts + 1, must, answer.reason)
         self._plan(visit)
         if answer.status is None or (attempts and not must):
             _say_waiting(visit)
 
-    def _look_once(self, route: Route) -> None:
+    def _look_once(self, destination: Destination) -> None:
         """Look, once, whether another process has left something for this endpoint."""
-        if route.target in self._looked or self.due is not None:
+        if destination.target in self._looked or self.due is not None:
             return
-        self._looked.add(route.target)
+        self._looked.add(destination.target)
         if self._store.database.exists():
-            self._plan(Visit(route, self.clock()))
+            self._plan(ScheduledRetry(destination, self.clock()))
 
-    def _plan(self, visit: Visit) -> None:
+    def _plan(self, visit: ScheduledRetry) -> None:
         with self._lock:
-            self._visits[visit.route.target] = visit
+            self._visits[visit.destination.target] = visit
 
     # Time
 
@@ -411,21 +417,21 @@ _NO_STORE = "no store"
 _REJECTED = "rejected by the endpoint"
 
 
-def _say_waiting(visit: Visit) -> None:
+def _say_waiting(visit: ScheduledRetry) -> None:
     warn(
-        f"cannot deliver to {visit.route.target.shown}: {visit.reason}; what is recorded waits in"
-        " the store until it answers"
+        f"cannot deliver to {visit.destination.target.shown}: {visit.reason};"
+        " what is recorded waits in the store until it answers"
     )
 
 
-def _say_rejected(route: Route, answer: Answer) -> None:
+def _say_rejected(destination: Destination, answer: Answer) -> None:
     if answer.rejected:
         reason = f": {answer.reason}" if answer.reason else ""
-        warn(f"{route.target.shown} rejected {answer.rejected} spans or events{reason}")
+        warn(f"{destination.target.shown} rejected {answer.rejected} spans or events{reason}")
 
 
-def _say_refused(route: Route, answer: Answer, count: int) -> None:
+def _say_refused(destination: Destination, answer: Answer, count: int) -> None:
     warn(
-        f"{route.target.shown} refused {count} spans or events ({answer.reason}); they are kept in"
-        " the store: `lupis flush` sends them again"
+        f"{destination.target.shown} refused {count} spans or events ({answer.reason});"
+        " they are kept in the store: `lupis flush` sends them again"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import nullcontext
 from threading import RLock
@@ -10,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Callable, ContextManager
 
 from lupis_instrument._diagnostics import guarded, report_fault
 from lupis_instrument._instrumentation.suppression import ALL, OUTER, itself, lifted, objector
+from lupis_instrument._process.fork import on_fork
 from lupis_instrument._tracing.context import BELOW, attached
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
 
-    from lupis_instrument._instrumentation.wrapping import Door
-    from lupis_instrument._tracing.http_call import Exchange
+    from lupis_instrument._instrumentation.wrapping import Wrapper
+    from lupis_instrument._tracing.http_call import HttpCall
 
 
 class Calls:
@@ -34,17 +34,17 @@ class Calls:
 
     def __init__(self) -> None:
         self.apart: Callable[[Context], Context | None] = _nowhere
-        self.current: Callable[[], Exchange | None] = _nothing
+        self.current: Callable[[], HttpCall | None] = _nothing
         self.original: Callable[[Any], Any] = itself
         self.underway: Callable[[], bool] = _never
 
 
-class Gate:
+class Activation:
     """Stands in the wire of one client.
 
     Attributes:
         dormant: whether no request has passed yet.
-        doors: the client's functions that requests come through.
+        wrappers: the client's functions that requests come through.
     """
 
     def __init__(self, activate: Callable[[], object], calls: Calls) -> None:
@@ -57,12 +57,11 @@ class Gate:
         """
         self._activate = activate
         self._calls = calls
-        self.doors: list[Door] = []
+        self.wrappers: list[Wrapper] = []
         self.dormant = True
         self._unlock()
-        if hasattr(os, "register_at_fork"):
-            # Another thread of the parent may be opening; in the child it isn't there to finish.
-            os.register_at_fork(after_in_child=self._unlock)
+        # Another thread of the parent may be opening; in the child it isn't there to finish.
+        on_fork(after_in_child=self._unlock)
 
     def _unlock(self) -> None:
         self._lock = RLock()
@@ -124,7 +123,7 @@ class Gate:
         inside = self.inside(before)
         return attached(inside) if inside is not None else nullcontext()
 
-    def exchange(self) -> Exchange | None:
+    def http_call(self) -> HttpCall | None:
         """Return the exchange of the request being made, if it is recorded."""
         try:
             return self._calls.current()
@@ -145,7 +144,7 @@ _ROOM = 300
 """Calls that loading may be deep."""
 
 
-def _nothing() -> Exchange | None:
+def _nothing() -> HttpCall | None:
     return None
 
 

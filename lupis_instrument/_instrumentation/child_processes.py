@@ -133,10 +133,10 @@ def _attach(process: Any) -> None:
 
     found = variables_in_force()
     if found and os.fsdecode(get_executable()) == executable:  # one that has this package, too
-        vars(process)[_ATTRIBUTE] = _Luggage(found)
+        vars(process)[_ATTRIBUTE] = _Stowaway(found)
 
 
-class _Luggage:
+class _Stowaway:
     """Variables that set themselves where they are unpickled."""
 
     def __init__(self, variables: dict[str, str]) -> None:

@@ -15,7 +15,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import SpanProcessor
 
 from lupis_instrument._diagnostics import guarded
-from lupis_instrument._tracing.span_tree import Ancestry
+from lupis_instrument._tracing.span_tree import SpanTree
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan, Span
 
 
-class Watch(SpanProcessor):
+class ProviderObserver(SpanProcessor):
     """Looks on at the spans of one provider of the program's.
 
     Attributes:
@@ -37,11 +37,11 @@ class Watch(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Take note of a span."""
-        guarded("noting a span", self._providers.ancestry.begin, span, parent_context)
+        guarded("noting a span", self._providers.span_tree.begin, span, parent_context)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Take note of its end."""
-        guarded("noting a span's end", self._providers.ancestry.end, span)
+        guarded("noting a span's end", self._providers.span_tree.end, span)
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:  # noqa: ARG002 - the SDK's
         """Hand over what of ours is to go the same way."""
@@ -58,19 +58,19 @@ class Providers:
     """The program's tracer providers.
 
     Attributes:
-        ancestry: knows the spans under way, theirs and ours.
+        span_tree: knows the spans under way, theirs and ours.
         hand_over: called when one of them is flushed or ended.
     """
 
     def __init__(self) -> None:
-        self.ancestry = Ancestry()
+        self.span_tree = SpanTree()
         self.hand_over: Callable[[], object] = _nothing
-        self._watches: WeakKeyDictionary[Any, Watch] = WeakKeyDictionary()
+        self._watches: WeakKeyDictionary[Any, ProviderObserver] = WeakKeyDictionary()
 
     def watch(self, provider: Any) -> None:
         """Follow a provider from now on, unless it is ours."""
         if provider not in self._watches and not getattr(provider, "is_ours", False):
-            watch = self._watches[provider] = Watch(self)
+            watch = self._watches[provider] = ProviderObserver(self)
             provider.add_span_processor(watch)
 
     def open(self) -> list[Any]:

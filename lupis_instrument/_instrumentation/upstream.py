@@ -14,16 +14,19 @@ from typing import TYPE_CHECKING, Any, Iterator
 from lupis_instrument import _semconv
 from lupis_instrument._instrumentation import import_hook
 from lupis_instrument._instrumentation.wrapping import unhinged
+from lupis_instrument._process.fork import on_fork
 
 if TYPE_CHECKING:
     from types import ModuleType
     from typing import Sequence
 
-    from lupis_instrument._instrumentation.wrapping import Door
+    from lupis_instrument._instrumentation.wrapping import Wrapper
 
 
-def switch_on(instrumentor: Any, provider: Any, doors: Sequence[Door] = (), **options: Any) -> None:
-    """Instrument with an instance of our own, behind `doors`.
+def switch_on(
+    instrumentor: Any, provider: Any, wrappers: Sequence[Wrapper] = (), **options: Any
+) -> None:
+    """Instrument with an instance of our own, behind `wrappers`.
 
     Instrumentor classes keep one instance each; were ours that one, the program's own
     `instrument()` would do nothing but warn, and its provider would get no spans.
@@ -34,7 +37,7 @@ def switch_on(instrumentor: Any, provider: Any, doors: Sequence[Door] = (), **op
     from opentelemetry.metrics import NoOpMeterProvider
 
     ours = object.__new__(instrumentor)
-    with unhinged(doors), stable_names():
+    with unhinged(wrappers), stable_names():
         ours.instrument(
             tracer_provider=provider,
             # The global one is the program's: its metrics must not count each call twice.
@@ -83,8 +86,7 @@ def _renew_lock() -> None:
     _State.lock = RLock()
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_renew_lock)
+on_fork(after_in_child=_renew_lock)
 
 
 @contextmanager

@@ -22,25 +22,25 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
 
-    from lupis_instrument._instrumentation.activation import Gate
+    from lupis_instrument._instrumentation.activation import Activation
 
 _RECORDING = "recording a call"
 
 
-class Door:
+class Wrapper:
     """Stands in a class in the place of one of its functions.
 
     Attributes:
-        gate: of the client.
+        activation: of the client.
         owner: the class.
         name: of the function.
         inside: the client's function, which notes that it was reached.
     """
 
-    __slots__ = ("_behind", "gate", "inside", "name", "owner")
+    __slots__ = ("_behind", "activation", "inside", "name", "owner")
 
-    def __init__(self, gate: Gate, owner: Any, name: str) -> None:
-        self.gate = gate
+    def __init__(self, activation: Activation, owner: Any, name: str) -> None:
+        self.activation = activation
         self.owner = owner
         self.name = name
 
@@ -58,7 +58,7 @@ class Door:
         return bound
 
 
-class Passage:
+class CallGuard:
     """One call through a door: keeps faults of the instrumentor behind it from the program.
 
     An instrumentor looks at what a program passes before the client does, and may trip over what
@@ -67,13 +67,20 @@ class Passage:
     """
 
     __slots__ = (
-        "_caller", "_context", "_door", "_error", "_outer", "_result", "_tripped", "reached",
+        "_caller",
+        "_context",
+        "_error",
+        "_outer",
+        "_result",
+        "_tripped",
+        "_wrapper",
+        "reached",
     )  # fmt: skip
 
-    def __init__(self, door: Door, context: Context | None) -> None:
-        self._door = door
+    def __init__(self, wrapper: Wrapper, context: Context | None) -> None:
+        self._wrapper = wrapper
         self._context = context
-        self._outer: Passage | None = None
+        self._outer: CallGuard | None = None
         self._caller: FrameType | None = None
         self._error: BaseException | None = None
         self._result: Any = None
@@ -81,14 +88,14 @@ class Passage:
         self.reached = False
 
     @staticmethod
-    def through(door: Door) -> Passage | None:
-        """Return the call under way through `door`, if it has not come to its inside yet."""
-        passage = _passing.get()
-        if passage is None or passage._door is not door or passage.reached:
+    def through(wrapper: Wrapper) -> CallGuard | None:
+        """Return the call under way through `wrapper`, if it has not come to its inside yet."""
+        guard = _passing.get()
+        if guard is None or guard._wrapper is not wrapper or guard.reached:
             return None
-        passage.reached = True
-        passage._caller = sys._getframe(2)
-        return passage
+        guard.reached = True
+        guard._caller = sys._getframe(2)
+        return guard
 
     def __enter__(self) -> None:
         self._outer = _passing.get()
@@ -125,7 +132,7 @@ class Passage:
 
     def apart(self) -> ContextManager[None]:
         """Return a context manager inside which the client's function is called."""
-        return self._door.gate.apart(self._context)
+        return self._wrapper.activation.apart(self._context)
 
     def returned(self, result: Any) -> Any:
         """Note and return what the client's function returned."""
@@ -152,115 +159,117 @@ class Passage:
             del error
 
 
-_passing: ContextVar[Passage | None] = ContextVar("lupis_passage", default=None)
+_passing: ContextVar[CallGuard | None] = ContextVar("lupis_passage", default=None)
 
 
-def hang(
-    gate: Gate,
+def wrap_method(
+    activation: Activation,
     owner: Any,
     name: str,
     inside: Callable[..., Any] | None = None,
     *,
     begins: bool = True,
 ) -> None:
-    """Put a door of `gate` in the place of `owner.name`; behind it lies `inside`, or what was.
+    """Replace `owner.name` by a wrapper; behind it lies `inside`, or what was there.
 
     Where a call `begins`, and nowhere else, the gate is opened.
     """
     original = getattr(owner, name)
     function = inside or original
-    door = Door(gate, owner, name)
+    wrapper = Wrapper(activation, owner, name)
 
     @functools.wraps(function)
     def reach(self: Any, *args: Any, **kwargs: Any) -> Any:
-        passage = Passage.through(door)
-        if passage is None:
+        guard = CallGuard.through(wrapper)
+        if guard is None:
             return function(self, *args, **kwargs)
         try:
-            with passage.apart():
-                return passage.returned(function(self, *args, **kwargs))
+            with guard.apart():
+                return guard.returned(function(self, *args, **kwargs))
         except BaseException as error:
-            passage.raised(error)
+            guard.raised(error)
             raise
 
     def go(self: Any, before: Context | None, args: Any, kwargs: Any) -> Any:
-        behind = door.to(self)
-        passage = Passage(door, gate.here() if before is None else before)
-        with passage:
+        behind = wrapper.to(self)
+        guard = CallGuard(wrapper, activation.here() if before is None else before)
+        with guard:
             return behind(*args, **kwargs)
-        if passage.reached:
-            return passage.end()
-        return passage.missed(function(self, *args, **kwargs))
+        if guard.reached:
+            return guard.end()
+        return guard.missed(function(self, *args, **kwargs))
 
     @functools.wraps(original)
     def enter(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if gate.dormant and not begins:
+        if activation.dormant and not begins:
             return function(self, *args, **kwargs)
-        before = gate.here()
-        if before is not None and gate.below(before):
+        before = activation.here()
+        if before is not None and activation.below(before):
             return function(self, *args, **kwargs)
-        if not gate.enter():
+        if not activation.enter():
             return go(self, before, args, kwargs)
-        with gate.lifted():
+        with activation.lifted():
             return go(self, before, args, kwargs)
 
-    _put(door, reach, enter)
+    _put(wrapper, reach, enter)
 
 
-def hang_async(gate: Gate, owner: Any, name: str, inside: Callable[..., Any]) -> None:
-    """Do what `hang` does for a coroutine function."""
-    door = Door(gate, owner, name)
+def wrap_async_method(
+    activation: Activation, owner: Any, name: str, inside: Callable[..., Any]
+) -> None:
+    """Do what `wrap_method` does for a coroutine function."""
+    wrapper = Wrapper(activation, owner, name)
 
     @functools.wraps(inside)
     async def reach(self: Any, *args: Any, **kwargs: Any) -> Any:
-        passage = Passage.through(door)
-        if passage is None:
+        guard = CallGuard.through(wrapper)
+        if guard is None:
             return await inside(self, *args, **kwargs)
         try:
-            with passage.apart():
-                return passage.returned(await inside(self, *args, **kwargs))
+            with guard.apart():
+                return guard.returned(await inside(self, *args, **kwargs))
         except BaseException as error:
-            passage.raised(error)
+            guard.raised(error)
             raise
 
     async def go(self: Any, before: Context | None, args: Any, kwargs: Any) -> Any:
-        behind = door.to(self)
-        passage = Passage(door, gate.here() if before is None else before)
-        with passage:
+        behind = wrapper.to(self)
+        guard = CallGuard(wrapper, activation.here() if before is None else before)
+        with guard:
             return await behind(*args, **kwargs)
-        if passage.reached:
-            return passage.end()
-        return passage.missed(await inside(self, *args, **kwargs))
+        if guard.reached:
+            return guard.end()
+        return guard.missed(await inside(self, *args, **kwargs))
 
     @functools.wraps(getattr(owner, name))
     async def enter(self: Any, *args: Any, **kwargs: Any) -> Any:
-        before = gate.here()
-        if before is not None and gate.below(before):
+        before = activation.here()
+        if before is not None and activation.below(before):
             return await inside(self, *args, **kwargs)
-        if not gate.enter():
+        if not activation.enter():
             return await go(self, before, args, kwargs)
-        with gate.lifted():
+        with activation.lifted():
             return await go(self, before, args, kwargs)
 
-    _put(door, reach, enter)
+    _put(wrapper, reach, enter)
 
 
-def _put(door: Door, reach: Callable[..., Any], enter: Callable[..., Any]) -> None:
-    door.close(reach)
-    door.gate.doors.append(door)
-    setattr(door.owner, door.name, enter)
+def _put(wrapper: Wrapper, reach: Callable[..., Any], enter: Callable[..., Any]) -> None:
+    wrapper.close(reach)
+    wrapper.activation.wrappers.append(wrapper)
+    setattr(wrapper.owner, wrapper.name, enter)
 
 
 @contextmanager
-def unhinged(doors: Sequence[Door]) -> Iterator[None]:
-    """Have what the block does to the functions of `doors` done behind them."""
-    outside = [vars(door.owner)[door.name] for door in doors]
-    for door in doors:
-        setattr(door.owner, door.name, door.inside)
+def unhinged(wrappers: Sequence[Wrapper]) -> Iterator[None]:
+    """Have what the block does to the functions of `wrappers` done behind them."""
+    outside = [vars(wrapper.owner)[wrapper.name] for wrapper in wrappers]
+    for wrapper in wrappers:
+        setattr(wrapper.owner, wrapper.name, wrapper.inside)
     try:
         yield
-        for door in doors:
-            door.lead_to(vars(door.owner)[door.name])
+        for wrapper in wrappers:
+            wrapper.lead_to(vars(wrapper.owner)[wrapper.name])
     finally:
-        for door, found in zip(doors, outside):
-            setattr(door.owner, door.name, found)
+        for wrapper, found in zip(wrappers, outside):
+            setattr(wrapper.owner, wrapper.name, found)

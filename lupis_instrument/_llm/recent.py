@@ -11,7 +11,7 @@ Value = TypeVar("Value")
 MOST = 10_000
 
 
-class Recent(Generic[Key, Value]):
+class RecentMap(Generic[Key, Value]):
     """A mapping that forgets what was not used for longest, beyond 10,000 entries."""
 
     __slots__ = ("_entries",)

@@ -1,14 +1,15 @@
-"""Waits until threads that have ended for a fork are gone: Python warns of those there are left.
+"""The handlers that this package runs around `os.fork`, and the wait for threads to be gone.
 
-From 3.12 on it asks the kernel, for which a thread is there for a moment after it has been joined.
+Python 3.12 and later warn of a fork in a process with several threads. They ask the kernel, which
+still lists a thread for a moment after it was joined.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from threading import active_count
-from time import monotonic, sleep
+
+from lupis_instrument._diagnostics import internal_errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,24 +17,62 @@ if TYPE_CHECKING:
 
 _TASKS = "/proc/self/task"
 _WARNS = sys.version_info >= (3, 12) and os.path.isdir(_TASKS)  # noqa: PTH112 - pathlib is slow to import
-_LONGEST = 0.01
-_PAUSE = 0.0001
+_MAX_WAIT_SECONDS = 0.01
+_POLL_SECONDS = 0.0001
+
+
+def on_fork(
+    *,
+    before: Callable[[], object] | None = None,
+    after_in_parent: Callable[[], object] | None = None,
+    after_in_child: Callable[[], object] | None = None,
+) -> None:
+    """Run these functions around each fork from now on; does nothing on Windows.
+
+    The only caller of `os.register_at_fork`. As there, functions to run before a fork run in the
+    reverse order of their registration. An error in one of them is reported and goes no further.
+    """
+    handlers = {
+        "before": before,
+        "after_in_parent": after_in_parent,
+        "after_in_child": after_in_child,
+    }
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(
+            **{when: _guard_handler(run) for when, run in handlers.items() if run is not None}
+        )
+
+
+def _guard_handler(run: Callable[[], object]) -> Callable[[], None]:
+    def run_guarded() -> None:
+        with internal_errors("preparing for a fork"):
+            run()
+
+    return run_guarded
 
 
 def count_threads() -> int:
-    """Return how many threads the kernel knows, 0 where nobody asks it."""
+    """Return the number of threads that the kernel lists; 0 where Python does not ask it."""
     return len(os.listdir(_TASKS)) if _WARNS else 0  # noqa: PTH208
 
 
-def wait_for_end(count: int) -> None:
-    """Wait, but not for long, until there are no more than `count` threads."""
-    due = monotonic() + _LONGEST
-    while count_threads() > count and monotonic() < due:
-        sleep(_PAUSE)
+def wait_until_gone(max_threads: int) -> None:
+    """Wait up to 10 ms until the kernel lists no more than `max_threads` threads."""
+    from time import monotonic, sleep
+
+    due = monotonic() + _MAX_WAIT_SECONDS
+    while count_threads() > max_threads and monotonic() < due:
+        sleep(_POLL_SECONDS)
 
 
-def rest(stop: Callable[[], None]) -> None:
-    """Call `stop`, which ends threads, and wait until those are gone."""
-    threads, left = count_threads(), active_count()
-    stop()
-    wait_for_end(threads - max(0, left - active_count()))
+def pause_threads(pause: Callable[[], None]) -> None:
+    """Call `pause`, which ends threads of this package, and wait until they are gone.
+
+    Args:
+        pause: ends the threads.
+    """
+    from threading import active_count
+
+    listed, running = count_threads(), active_count()
+    pause()
+    wait_until_gone(listed - max(0, running - active_count()))

@@ -8,8 +8,9 @@ importing while another forks stays locked in the child for ever. Imported at ev
 from __future__ import annotations
 
 import _thread
-import os
 import sys
+
+from lupis_instrument._process.fork import on_fork
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,8 +81,7 @@ class Later:
 
 def watch_forks() -> None:
     """Have forks wait until whoever is loading has done so; once a process."""
-    if hasattr(os, "register_at_fork"):  # not on Windows
-        os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_renew)
+    on_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_renew)
 
 
 def _before_fork() -> None:

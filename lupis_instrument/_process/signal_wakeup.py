@@ -17,7 +17,7 @@ from types import BuiltinFunctionType
 
 from lupis_instrument._diagnostics import guarded
 from lupis_instrument._process import shutdown_hooks as _ending
-from lupis_instrument._process.fork import count_threads, wait_for_end
+from lupis_instrument._process.fork import count_threads, on_fork, wait_until_gone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _REST = b"\0"
 _LONGEST_REST = 0.2
 
 
-class Nudge:
+class SignalWakeup:
     """The thread of one process that listens, and what it listens at."""
 
     def __init__(self, waits: Callable[[int], bool]) -> None:
@@ -66,7 +66,7 @@ class Nudge:
             self._ended.release()
 
     def _heed(self, number: int) -> bool:
-        """Nudge the main thread until it has run a handler of ours; returns whether it is one."""
+        """Wake the main thread until it has run a handler of ours; returns whether it is one."""
         if not self._waits(number):
             return False
         for _ in range(_MOST):
@@ -91,7 +91,7 @@ class Nudge:
         running = self._ended.locked()
         os.write(self._writer, _REST)
         self._rested = self._ended.acquire(timeout=_LONGEST_REST)
-        wait_for_end(threads - (running and self._rested))
+        wait_until_gone(threads - (running and self._rested))
 
     def _is_pipe(self, file: int) -> bool:
         try:
@@ -150,18 +150,18 @@ def _give_way() -> None:
 
 
 class _State:
-    nudge: Nudge | None = None
+    nudge: SignalWakeup | None = None
 
 
 def begin(waits: Callable[[int], bool]) -> None:
-    """Nudge the main thread, which this is, of this process from now on; `waits` as of `Nudge`.
+    """Wake the main thread, which this is, from now on; `waits` as of `SignalWakeup`.
 
     Not where gevent has made threads greenlets: one of those that reads would stop all others.
     """
     if not hasattr(signal, "pthread_kill") or not _is_native(_thread.start_new_thread):
         return
     if _State.nudge is None and _wakeup_fd() == -1:
-        _State.nudge = Nudge(waits)
+        _State.nudge = SignalWakeup(waits)
         _ending.precede(signal, "set_wakeup_fd", lambda *_, **__: _give_way())
 
 
@@ -180,9 +180,8 @@ def _drop() -> None:
         guarded("forking", nudge.drop)
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(
-        before=lambda: _at_fork("before_fork"),
-        after_in_parent=lambda: _at_fork("after_fork_in_parent"),
-        after_in_child=_drop,
-    )
+on_fork(
+    before=lambda: _at_fork("before_fork"),
+    after_in_parent=lambda: _at_fork("after_fork_in_parent"),
+    after_in_child=_drop,
+)

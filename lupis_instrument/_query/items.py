@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Item(NamedTuple):
-    """A span or event without its body; see `parcels.Facts` for what is not told here.
+    """A span or event without its body; see `items.Facts` for what is not told here.
 
     Attributes:
         id: in the store, in the order of storing.

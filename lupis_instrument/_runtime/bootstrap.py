@@ -21,13 +21,14 @@ from lupis_instrument._diagnostics import guarded, report_fault, warn
 from lupis_instrument._instrumentation.import_hook import ImportHook
 from lupis_instrument._instrumentation.registry import CLIENTS, SERVERS
 from lupis_instrument._process import import_lock as _loading
+from lupis_instrument._process.fork import on_fork
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any, Callable, Mapping
 
-    from lupis_instrument._instrumentation.activation import Calls, Gate
+    from lupis_instrument._instrumentation.activation import Activation, Calls
     from lupis_instrument._instrumentation.import_hook import Callback
     from lupis_instrument._instrumentation.provider_observer import Providers
     from lupis_instrument._instrumentation.registry import Client
@@ -107,8 +108,7 @@ def watch() -> None:
     # First registered, so called last: the program's own exit handlers may make calls.
     atexit.register(finish)
     _loading.watch_forks()
-    if hasattr(os, "register_at_fork"):  # not on Windows
-        os.register_at_fork(after_in_parent=_note_fork)
+    on_fork(after_in_parent=_note_fork)
     _mark_leader(os.environ)
     watched: dict[str, Callback] = {
         **{client.module: _importer(client) for client in CLIENTS},
@@ -164,17 +164,17 @@ def leave_children_alone(folder: str, environ: os._Environ[str] | dict[str, str]
 
 
 def _importer(client: Client) -> Callback:
-    attached: list[tuple[ModuleType, Gate]] = []
+    attached: list[tuple[ModuleType, Activation]] = []
 
     def imported(module: ModuleType) -> None:
         # Imported a second time it has other classes. Once the instrumentor is laid around the
         # first ones it knows no others; reloaded, it may have the same.
-        if any(module is known or not gate.dormant for known, gate in attached):
+        if any(module is known or not activation.dormant for known, activation in attached):
             return
         try:
-            gate = _attach(client, module)
-            if gate is not None:
-                attached.append((module, gate))
+            activation = _attach(client, module)
+            if activation is not None:
+                attached.append((module, activation))
         except Exception as fault:
             guarded("reporting a client", _report, client, fault)
 
@@ -200,12 +200,12 @@ def _watch_providers(module: ModuleType) -> None:
         _State.providers = attach(module)
 
 
-def _attach(client: Client, module: ModuleType) -> Gate | None:
+def _attach(client: Client, module: ModuleType) -> Activation | None:
     if _hidden():
         return None
     from importlib import import_module
 
-    from lupis_instrument._instrumentation.activation import Calls, Gate
+    from lupis_instrument._instrumentation.activation import Activation, Calls
     from lupis_instrument._process import shutdown_hooks as _ending
 
     guarded("watching for the end", _ending.watch_signals, finish)
@@ -219,15 +219,15 @@ def _attach(client: Client, module: ModuleType) -> Gate | None:
             return False
         from lupis_instrument._runtime import client_activation as _activation
 
-        return _activation.activate(client, gate, calls)
+        return _activation.activate(client, activation, calls)
 
-    gate = Gate(lambda: _loading.alone(activate), calls)
-    import_module(client.adapter).attach(module, gate)
-    return gate
+    activation = Activation(lambda: _loading.alone(activate), calls)
+    import_module(client.adapter).attach(module, activation)
+    return activation
 
 
 def _find_original(span: Any) -> Any:
-    return span if _State.providers is None else _State.providers.ancestry.original(span)
+    return span if _State.providers is None else _State.providers.span_tree.original(span)
 
 
 def _prepare_to_serve(_module: ModuleType) -> None:

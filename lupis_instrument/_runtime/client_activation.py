@@ -8,11 +8,11 @@ from lupis_instrument._instrumentation import selection
 from lupis_instrument._runtime import runtime as _runtime
 
 if TYPE_CHECKING:
-    from lupis_instrument._instrumentation.activation import Calls, Gate
+    from lupis_instrument._instrumentation.activation import Activation, Calls
     from lupis_instrument._instrumentation.registry import Client
 
 
-def activate(client: Client, gate: Gate, calls: Calls) -> bool:
+def activate(client: Client, activation: Activation, calls: Calls) -> bool:
     """Lay a client's instrumentor around it, and let the wires find the calls under way.
 
     Returns:
@@ -21,13 +21,13 @@ def activate(client: Client, gate: Gate, calls: Calls) -> bool:
     runtime = _runtime.start()
     if runtime is None or not selection.is_wanted(client, runtime.config):
         return False
-    calls.current = runtime.tracking.current_exchange
-    calls.underway = runtime.tracking.underway
-    calls.apart = runtime.tracking.apart
+    calls.current = runtime.processor.current_exchange
+    calls.underway = runtime.processor.underway
+    calls.apart = runtime.processor.apart
     from importlib import import_module
 
     try:
-        import_module(client.adapter).instrument(runtime.provider, gate)
+        import_module(client.adapter).instrument(runtime.provider, activation)
     except Exception as fault:
         selection.report(client, runtime.config, fault)
         return False

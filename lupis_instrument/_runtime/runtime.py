@@ -14,8 +14,8 @@ from lupis_instrument._diagnostics import LEVELS, diagnostics, guarded, warn
 from lupis_instrument._export import batching
 from lupis_instrument._instrumentation import child_processes as children
 from lupis_instrument._instrumentation import selection, threads
-from lupis_instrument._process import fork as _forking
 from lupis_instrument._process import shutdown_hooks as _ending
+from lupis_instrument._process.fork import on_fork, pause_threads
 from lupis_instrument._process.import_lock import Later
 from lupis_instrument._runtime import bootstrap as _bootstrap
 from lupis_instrument._runtime import parts as _parts
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
     from lupis_instrument._config.config import Resolved
-    from lupis_instrument._export.exporters import Delivery, Diverted
+    from lupis_instrument._export.exporters import CaptureExporter, Delivery
     from lupis_instrument._llm.conversation.conversations import Conversations
     from lupis_instrument._tracing.context import Conversation
     from lupis_instrument._tracing.pipeline import Pipeline
-    from lupis_instrument._tracing.processor import Record
+    from lupis_instrument._tracing.processor import SpanState
 
 
 class Runtime:
@@ -54,21 +54,21 @@ class Runtime:
         from opentelemetry.instrumentation.utils import suppress_instrumentation
 
         from lupis_instrument._export.accounting import Account
-        from lupis_instrument._export.batch_worker import Worker
+        from lupis_instrument._export.batch_worker import BatchWorker
         from lupis_instrument._export.summary import Summary
         from lupis_instrument._tracing import propagation
-        from lupis_instrument._tracing.processor import Tracking
+        from lupis_instrument._tracing.processor import CallSpanProcessor
         from lupis_instrument._tracing.provider import Provider
-        from lupis_instrument._tracing.span_forwarder import Join
+        from lupis_instrument._tracing.span_forwarder import SpanForwarder
 
-        self.spans: Worker[Record, ReadableSpan] = Worker(
+        self.spans: BatchWorker[SpanState, ReadableSpan] = BatchWorker(
             "lupis-spans",
             self._prepare,
             self._deliver_spans,
             suppress_instrumentation,
             **batching.read(os.environ),
         )
-        self.events: Worker[dict[str, Any], dict[str, Any]] = Worker(
+        self.events: BatchWorker[dict[str, Any], dict[str, Any]] = BatchWorker(
             "lupis-events",
             self._redact_event,
             self._deliver_events,
@@ -78,19 +78,19 @@ class Runtime:
         )
         self._preparing = RLock()
         self._metadata = events.Metadata()
-        self._diverted: Diverted | None = None
+        self._diverted: CaptureExporter | None = None
         self.summary = Summary()
         self._conversations = Later(self._make_conversations)
         self.account = Account()
         self.ending = False
         self._former: list[Delivery] = []
         providers = _bootstrap.providers()
-        self.tracking = Tracking(self._put, providers.ancestry)
-        self._join = Join(providers.open)
+        self.processor = CallSpanProcessor(self._put, providers.span_tree)
+        self._join = SpanForwarder(providers.open)
         providers.hand_over = self._hand_over
         self.apply(resolved)
-        self.provider = Provider(self.resource, self.tracking)
-        propagation.install(self.tracking, lambda: self.config.propagate_to)
+        self.provider = Provider(self.resource, self.processor)
+        propagation.install(self.processor, lambda: self.config.propagate_to)
 
     def apply(self, resolved: Resolved) -> None:
         """Work by these settings from now on."""
@@ -103,7 +103,7 @@ class Runtime:
         diagnostics.level = LEVELS[resolved.values["log_level"]]
         if config.filter_sensitive_data:
             diagnostics.redact = lambda line: redactor.get().text(line)
-        self.tracking.configure(config.provider_hosts, config.excluded_urls)
+        self.processor.configure(config.provider_hosts, config.excluded_urls)
         if hasattr(self, "_delivery"):
             self._former += self._delivery.made
         self._connect()
@@ -125,7 +125,7 @@ class Runtime:
             self.resource,
             _parts.own_prices(config),
             self._conversations.get(),
-            has_told=self.tracking.ancestry.has_told,
+            has_told=self.processor.span_tree.has_told,
         )
 
     def _make_conversations(self) -> Conversations:
@@ -168,7 +168,7 @@ class Runtime:
         """Queue an event."""
         self.events.put(events.make(name, properties, conversation, self._metadata))
 
-    def _put(self, record: Record) -> None:
+    def _put(self, record: SpanState) -> None:
         at_once = self._diverted is None and (self.config.durable or self.ending)
         stored = False
         try:
@@ -177,7 +177,7 @@ class Runtime:
             if not stored:
                 self.spans.put(record)
 
-    def _store_now(self, record: Record) -> bool:
+    def _store_now(self, record: SpanState) -> bool:
         """Store a span before the program goes on; returns False if the worker has to see to it."""
         # Not waiting for ever: this may be called while garbage is collected, in a thread that has
         # what the worker waits for.
@@ -187,12 +187,14 @@ class Runtime:
         (span,) = prepared
         return span is None or self.delivery.store_now(span)
 
-    def _prepare(self, record: Record) -> ReadableSpan | None:
+    def _prepare(self, record: SpanState) -> ReadableSpan | None:
         """Return what leaves the process of a span, if anything does."""
         prepared = self._make_ready(record)
         return prepared[0] if prepared is not None else None
 
-    def _make_ready(self, record: Record, seconds: float = -1) -> tuple[ReadableSpan | None] | None:
+    def _make_ready(
+        self, record: SpanState, seconds: float = -1
+    ) -> tuple[ReadableSpan | None] | None:
         """Have the pipeline run for a span, once, and for one at a time.
 
         Returns:
@@ -211,7 +213,7 @@ class Runtime:
             self._join(prepared[0])  # which calls the program's processors
         return prepared
 
-    def _run_pipeline(self, record: Record) -> tuple[ReadableSpan | None]:
+    def _run_pipeline(self, record: SpanState) -> tuple[ReadableSpan | None]:
         if record.readable is None:
             record.finish()
         span = self._pipeline.get().run(record) if record.readable is not None else None
@@ -252,7 +254,7 @@ class Runtime:
         Returns:
             Whether nothing is lost.
         """
-        self.tracking.close()
+        self.processor.close()
         self._resume()
         if not (self._delivery.made or (self.spans.idle and self.events.idle)):
             # What the workers load first is no waiting for others, and must not use up the time.
@@ -279,7 +281,7 @@ class Runtime:
     @property
     def idle(self) -> bool:
         """Whether nothing was done that is to be told."""
-        return not (self._ways or self.tracking.busy) and self.spans.idle and self.events.idle
+        return not (self._ways or self.processor.busy) and self.spans.idle and self.events.idle
 
     def begin_anew(self) -> None:
         """Forget what has been told."""
@@ -288,7 +290,7 @@ class Runtime:
         for worker in (self.spans, self.events):
             worker.dropped = worker.failed = 0
 
-    def divert(self, diverted: Diverted | None) -> bool:
+    def divert(self, diverted: CaptureExporter | None) -> bool:
         """Have spans and events go elsewhere, or out again; returns False if they do already."""
         if diverted is not None and self._diverted is not None:
             return False
@@ -301,7 +303,7 @@ class Runtime:
 
     def _drain(self, seconds: float, *, stop: bool) -> bool:
         due = monotonic() + seconds
-        self.tracking.release()
+        self.processor.release()
         events = self.events.ask(stop=stop)
         spans = self.spans.ask(stop=stop)
         return self.spans.wait_for(spans, seconds) and self.events.wait_for(
@@ -327,7 +329,7 @@ class Runtime:
     def after_fork_in_child(self) -> None:
         """Leave to the parent what is the parent's."""
         self._preparing = RLock()
-        self.tracking.forget()
+        self.processor.forget()
         self.spans.forget()
         self.events.forget()
         self.summary.forget()
@@ -420,26 +422,25 @@ def settings() -> Resolved:
 
 def _before_fork() -> None:
     if _State.runtime is not None:
-        guarded("coming to rest before a fork", _forking.rest, _State.runtime.before_fork)
+        pause_threads(_State.runtime.before_fork)
 
 
 def _after_fork_in_parent() -> None:
     if _State.runtime is not None:
-        guarded("going on after a fork", _State.runtime.after_fork_in_parent)
+        _State.runtime.after_fork_in_parent()
 
 
 def _after_fork_in_child() -> None:
     _State.lock = RLock()
     if _State.runtime is not None:
-        guarded("going on after a fork", _State.runtime.after_fork_in_child)
+        _State.runtime.after_fork_in_child()
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(
-        before=_before_fork,
-        after_in_parent=_after_fork_in_parent,
-        after_in_child=_after_fork_in_child,
-    )
+on_fork(
+    before=_before_fork,
+    after_in_parent=_after_fork_in_parent,
+    after_in_child=_after_fork_in_child,
+)
 
 
 def leave() -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Link, Status
 
     from lupis_instrument._llm.usage.facts import Facts
-    from lupis_instrument._tracing.processor import Record
+    from lupis_instrument._tracing.processor import SpanState
 
 
 class Draft:
@@ -40,7 +40,7 @@ class Draft:
         "status",
     )
 
-    def __init__(self, record: Record, resource: Resource) -> None:
+    def __init__(self, record: SpanState, resource: Resource) -> None:
         source = record.readable
         assert source is not None
         self.record = record

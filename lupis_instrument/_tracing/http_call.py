@@ -29,7 +29,7 @@ _RETRIED = frozenset((401, 407, 408, 409, 425, 429))
 _FIRST_REDIRECT, _FIRST_CLIENT_ERROR, _FIRST_SERVER_ERROR = 300, 400, 500
 
 
-class Place(NamedTuple):
+class ParsedUrl(NamedTuple):
     """Where a URL leads.
 
     Attributes:
@@ -49,15 +49,15 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @lru_cache(maxsize=256)
-def locate(url: str) -> Place:
+def parse_url(url: str) -> ParsedUrl:
     """Take `url` apart; what cannot be read is left empty."""
     try:
         parts = urlsplit(url)
         port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
         path = f"{parts.path}?{parts.query}" if parts.query else parts.path
-        return Place(parts.scheme, (parts.hostname or "").lower(), port, path)
+        return ParsedUrl(parts.scheme, (parts.hostname or "").lower(), port, path)
     except ValueError:
-        return Place("", "", None, "")
+        return ParsedUrl("", "", None, "")
 
 
 class Body:
@@ -72,10 +72,10 @@ class Body:
         ended: `perf_counter_ns` of the end.
     """
 
-    __slots__ = ("_exchange", "ended", "error_type", "first_chunk", "outcome", "pieces", "reader")
+    __slots__ = ("_http_call", "ended", "error_type", "first_chunk", "outcome", "pieces", "reader")
 
-    def __init__(self, exchange: Exchange, reader: BodyReader) -> None:
-        self._exchange = exchange
+    def __init__(self, http_call: HttpCall, reader: BodyReader) -> None:
+        self._http_call = http_call
         self.reader = reader
         self.pieces = 0
         self.first_chunk: int | None = None
@@ -110,12 +110,12 @@ class Body:
             self.outcome = outcome
             self.error_type = type(error).__qualname__ if error is not None else None
             self.ended = perf_counter_ns()
-            self._exchange.body_ended(self)
+            self._http_call.body_ended(self)
         except Exception as fault:
             report_fault("ending a body", fault)
 
 
-class Exchange:
+class HttpCall:
     """One logical call: the last attempt's request, response head and body.
 
     Redirects and retries inside one call of the client begin the exchange anew.
@@ -174,7 +174,7 @@ class Exchange:
         self.attempts = 0
         self.earlier: list[tuple[int, int | None]] = []
         self.body: Body | None = None
-        self._after: Exchange | None = None
+        self._after: HttpCall | None = None
         self._resends = 0
         self._forget()
 
@@ -199,7 +199,7 @@ class Exchange:
         self.attempts += 1
         self.method = method
         self.url = url
-        place = locate(url)
+        place = parse_url(url)
         self.endpoint = identify(method, place.host, place.port, place.path, self._hosts)
         if self.endpoint is not None and self.attempts == 1:
             before = _unanswered.get()
@@ -219,7 +219,7 @@ class Exchange:
             self._resends = before._resends + before.attempts
         return self._resends + max(0, self.attempts - 1)
 
-    def _repeats(self, before: Exchange) -> bool:
+    def _repeats(self, before: HttpCall) -> bool:
         if before.method != self.method:
             return False
         if before.status is not None and before.status < _FIRST_CLIENT_ERROR:
@@ -286,7 +286,7 @@ class Exchange:
 
 _MOST_EARLIER = 20
 
-_unanswered: ContextVar[Exchange | None] = ContextVar("lupis-unanswered", default=None)
+_unanswered: ContextVar[HttpCall | None] = ContextVar("lupis-unanswered", default=None)
 """The last call made in this thread or task, while it has had no answer to be content with."""
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lupis_instrument._llm.pricing.own_prices import OwnPrices
     from lupis_instrument._redaction import Redactor
     from lupis_instrument._tracing.draft import Draft
-    from lupis_instrument._tracing.processor import Record
+    from lupis_instrument._tracing.processor import SpanState
     from lupis_instrument._tracing.stages.redact import Redact
 
     Stage = Callable[[Draft], Optional[Draft]]
@@ -43,7 +43,7 @@ class Pipeline:
         self._resource = resource
         self._last = last
 
-    def run(self, record: Record) -> ReadableSpan | None:
+    def run(self, record: SpanState) -> ReadableSpan | None:
         """Return the span to export, or None if it is not to leave the process.
 
         A stage that fails is left out for that span; one that redaction fails on leaves without

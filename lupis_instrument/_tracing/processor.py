@@ -20,8 +20,8 @@ from lupis_instrument._diagnostics import guarded, report_fault
 from lupis_instrument._llm.api.endpoints import identify
 from lupis_instrument._llm.api.operations import OTHER_API
 from lupis_instrument._tracing import context as _context
-from lupis_instrument._tracing.http_call import Exchange, locate
-from lupis_instrument._tracing.span_tree import Ancestry, llm_above
+from lupis_instrument._tracing.http_call import HttpCall, parse_url
+from lupis_instrument._tracing.span_tree import SpanTree, llm_above
 
 if TYPE_CHECKING:
     from typing import Mapping, Sequence
@@ -29,27 +29,27 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
 
     from lupis_instrument._tracing.context import Conversation
-    from lupis_instrument._tracing.span_tree import Node
+    from lupis_instrument._tracing.span_tree import SpanNode
 
 _OLD_URL, _OLD_METHOD = "http.url", "http.method"
 _MOST_OPEN = 20_000
 """Spans that the program never ends must not be kept for ever."""
 
 
-class Record:
+class SpanState:
     """What is known of one span, from its start to its export.
 
     Attributes:
         span: the span the program holds.
         conversation: what was in force when it began.
-        exchange: the HTTP call it stands for, if it stands for one.
+        http_call: the HTTP call it stands for, if it stands for one.
         outer: the record of the span that already stands for the same call.
         excluded: whether the user, or the sampler, wants no span of it.
         url: where the call goes, for the spans of HTTP calls.
         inside: the contexts that it was last made in, the program's and the client's.
         readable: the span as it ended.
         prepared: what leaves the process of it, if anything does, once that is known.
-        node: the span's place among those under way.
+        span_node: the span's place among those under way.
         llm: the place of the span around it that an LLM library's instrumentor made.
     """
 
@@ -59,32 +59,32 @@ class Record:
         "conversation",
         "end_time",
         "ended",
-        "exchange",
         "excluded",
+        "http_call",
         "inside",
         "llm",
-        "node",
         "outer",
         "prepared",
         "readable",
         "span",
+        "span_node",
         "url",
     )
 
     def __init__(
-        self, span: Span, conversation: Conversation, put: Callable[[Record], None]
+        self, span: Span, conversation: Conversation, put: Callable[[SpanState], None]
     ) -> None:
         self.span = span
         self.conversation = conversation
-        self.exchange: Exchange | None = None
-        self.outer: Record | None = None
+        self.http_call: HttpCall | None = None
+        self.outer: SpanState | None = None
         self.excluded = False
         self.url: str | None = None
         self.inside: tuple[Context | None, Context | None] = (None, None)
         self.readable: ReadableSpan | None = None
         self.prepared: tuple[ReadableSpan | None] | None = None
-        self.node: Node | None = None
-        self.llm: Node | None = None
+        self.span_node: SpanNode | None = None
+        self.llm: SpanNode | None = None
         self.ended = False
         self.end_time: int | None = None
         self._put = put
@@ -99,7 +99,7 @@ class Record:
             if not self.ended:
                 self.end_time = end_time
             self.ended = True
-            if self.exchange is None or not self.exchange.pending:
+            if self.http_call is None or not self.http_call.pending:
                 self._hand_over()
         except Exception as fault:
             report_fault("ending a span", fault)
@@ -120,16 +120,16 @@ class Record:
 
     def finish(self) -> None:
         """Really end a span that was held; on the worker's thread."""
-        exchange = self.exchange
-        body = exchange.body if exchange is not None else None
+        http_call = self.http_call
+        body = http_call.body if http_call is not None else None
         end_time = self.end_time
-        if exchange is not None and body is not None and body.ended is not None:
+        if http_call is not None and body is not None and body.ended is not None:
             began = self.span.start_time or 0
-            end_time = max(end_time or 0, began + body.ended - exchange.started)
+            end_time = max(end_time or 0, began + body.ended - http_call.started)
         type(self.span).end(self.span, end_time)
 
     @property
-    def outermost(self) -> Record:
+    def outermost(self) -> SpanState:
         """The record of the span that stands for this call."""
         record = self
         while record.outer is not None:
@@ -137,24 +137,24 @@ class Record:
         return record
 
 
-class Tracking(SpanProcessor):
+class CallSpanProcessor(SpanProcessor):
     """Keeps a record of each span under way and hands it to the worker when the span ends.
 
     Attributes:
-        ancestry: knows the spans around the calls.
+        span_tree: knows the spans around the calls.
         before_call: called when the span of an HTTP call has started, before anything is sent.
     """
 
-    def __init__(self, put: Callable[[Record], None], ancestry: Ancestry | None = None) -> None:
+    def __init__(self, put: Callable[[SpanState], None], span_tree: SpanTree | None = None) -> None:
         """Begin.
 
         Args:
             put: hands a record whose span has ended to the worker; takes no lock.
-            ancestry: knows the spans of the program's own providers too.
+            span_tree: knows the spans of the program's own providers too.
         """
         self._put = put
-        self.ancestry = ancestry or Ancestry()
-        self._open: dict[int, Record] = {}
+        self.span_tree = span_tree or SpanTree()
+        self._open: dict[int, SpanState] = {}
         self.before_call: Callable[[], None] = _nothing
         self.configure({}, ())
 
@@ -173,10 +173,10 @@ class Tracking(SpanProcessor):
         guarded("noting a span's start", self._start, span, parent_context)
 
     def _start(self, span: Span, parent_context: Context | None) -> None:
-        record = Record(span, _context.current(), self._hand_on)
+        record = SpanState(span, _context.current(), self._hand_on)
         url = record.url = _http_url(span)
-        begin = self.ancestry.begin if url is None else self.ancestry.add
-        record.node = guarded("noting a span", begin, span, parent_context)
+        begin = self.span_tree.begin if url is None else self.span_tree.add
+        record.span_node = guarded("noting a span", begin, span, parent_context)
         record.excluded = not span.get_span_context().trace_flags.sampled
         if url is not None:
             guarded("choosing trace headers", self.before_call)
@@ -184,22 +184,26 @@ class Tracking(SpanProcessor):
             record.excluded = record.excluded or self._unwanted(url, record.conversation)
             if context.get_value(_context.LLM_ONLY, parent_context):
                 record.excluded = record.excluded or not self._is_llm_call(span, url)
-            if record.outer is None and record.node is not None:
-                self._place(record.node, span, url, parent_context)
+            if record.outer is None and record.span_node is not None:
+                self._place(record.span_node, span, url, parent_context)
             if record.outer is None and not record.excluded:
-                record.exchange = Exchange(self._hosts, record.hold, record.settle, span)
+                record.http_call = HttpCall(self._hosts, record.hold, record.settle, span)
         if len(self._open) >= _MOST_OPEN:
             self._open.pop(next(iter(self._open)), None)
         self._open[span.get_span_context().span_id] = record
 
-    def _place(self, node: Node, span: Span, url: str, parent_context: Context | None) -> None:
+    def _place(
+        self, span_node: SpanNode, span: Span, url: str, parent_context: Context | None
+    ) -> None:
         """Find the LLM library's span that a call of it belongs to, where it isn't current."""
-        llm = guarded("finding an LLM library's span", self.ancestry.beside, node, parent_context)
+        llm = guarded(
+            "finding an LLM library's span", self.span_tree.beside, span_node, parent_context
+        )
         if llm is not None and self._is_llm_call(span, url):
-            self.ancestry.place(node, llm)
+            self.span_tree.place(span_node, llm)
 
     def _is_llm_call(self, span: Span, url: str) -> bool:
-        attributes, place = span.attributes or {}, locate(url)
+        attributes, place = span.attributes or {}, parse_url(url)
         method = str(attributes.get(_semconv.HTTP_REQUEST_METHOD) or attributes.get(_OLD_METHOD))
         endpoint = identify(method, place.host, place.port, place.path, self._hosts)
         return endpoint is not None and endpoint.api != OTHER_API
@@ -209,42 +213,42 @@ class Tracking(SpanProcessor):
             pattern.search(url) for pattern in self._excluded
         )
 
-    def _same_call(self, url: str, parent_context: Context | None) -> Record | None:
+    def _same_call(self, url: str, parent_context: Context | None) -> SpanState | None:
         """Return the record of a call under way that a span for `url` would repeat."""
         record = self._call(parent_context)
         if record is None:
             return None
-        exchange = record.exchange
-        waiting = exchange is not None and exchange.status is None and not record.ended
-        if waiting and record.url is not None and locate(record.url)[:3] == locate(url)[:3]:
+        http_call = record.http_call
+        waiting = http_call is not None and http_call.status is None and not record.ended
+        if waiting and record.url is not None and parse_url(record.url)[:3] == parse_url(url)[:3]:
             return record
         return None
 
-    def _hand_on(self, record: Record) -> None:
+    def _hand_on(self, record: SpanState) -> None:
         """Hand a record to the worker once the span that may repeat its tokens has ended."""
-        exchange = record.exchange
-        if exchange is not None and exchange.endpoint is not None:
-            record.llm = guarded("finding an LLM library's span", llm_above, record.node)
+        http_call = record.http_call
+        if http_call is not None and http_call.endpoint is not None:
+            record.llm = guarded("finding an LLM library's span", llm_above, record.span_node)
         if record.llm is None or record.llm.ended:
             self._put(record)
         else:
-            self.ancestry.wait(record.llm, partial(self._put, record))
+            self.span_tree.wait(record.llm, partial(self._put, record))
 
-    def record_of(self, span: trace.Span) -> Record | None:
+    def record_of(self, span: trace.Span) -> SpanState | None:
         """Return the record of `span` while it is under way, if it is ours."""
         return self._open.get(span.get_span_context().span_id)
 
-    def current_exchange(self) -> Exchange | None:
+    def current_exchange(self) -> HttpCall | None:
         """Return the exchange of the call being made, if that is recorded."""
         record = self._call()
-        return record.exchange if record is not None else None
+        return record.http_call if record is not None else None
 
     def underway(self) -> bool:
         """Tell whether a span of ours stands for the call being made."""
         record = self._call()
         return record is not None and record.url is not None and not record.ended
 
-    def _call(self, here: Context | None = None) -> Record | None:
+    def _call(self, here: Context | None = None) -> SpanState | None:
         """Return the record of the call being made."""
         span = context.get_value(_context.CALL, here)
         record = self.record_of(span) if isinstance(span, trace.Span) else None
@@ -290,7 +294,7 @@ class Tracking(SpanProcessor):
             held = record.ended
             record.readable = span
             record.ended = True
-            guarded("noting a span's end", self.ancestry.end, span)
+            guarded("noting a span's end", self.span_tree.end, span)
             if not held:
                 self._hand_on(record)
         except Exception as fault:
@@ -304,20 +308,20 @@ class Tracking(SpanProcessor):
     def close(self) -> None:
         """End the spans whose bodies the program will not read any more."""
         for record in list(self._open.values()):
-            exchange = record.exchange
-            if record.ended and exchange is not None and exchange.body is not None:
-                exchange.body.end("dropped")
+            http_call = record.http_call
+            if record.ended and http_call is not None and http_call.body is not None:
+                http_call.body.end("dropped")
 
     def release(self) -> None:
         """Have no span wait for one around it any more."""
-        self.ancestry.release()
+        self.span_tree.release()
 
     def forget(self) -> None:
         """Drop what the parent process had under way; in a forked child."""
         for record in self._open.values():
             record.ended = True
         self._open.clear()
-        self.ancestry.forget()
+        self.span_tree.forget()
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:  # noqa: ARG002 - the SDK's
         """Nothing waits here."""

@@ -21,10 +21,10 @@ from opentelemetry.propagators.textmap import (
 from lupis_instrument import _semconv
 from lupis_instrument._diagnostics import guarded, report_fault
 from lupis_instrument._llm.api.addresses import may_receive
-from lupis_instrument._tracing.http_call import locate
+from lupis_instrument._tracing.http_call import parse_url
 
 if TYPE_CHECKING:
-    from lupis_instrument._tracing.processor import Tracking
+    from lupis_instrument._tracing.processor import CallSpanProcessor
 
 _MOST_TOLD = 256
 """Trace ids sent lately, by which a header is known that a redirect brings along."""
@@ -36,7 +36,7 @@ class SelectivePropagator(TextMapPropagator):
     def __init__(
         self,
         inner: TextMapPropagator,
-        tracking: Tracking,
+        tracking: CallSpanProcessor,
         allowed: Callable[[], Sequence[str]],
     ) -> None:
         """Hand on to `inner` what may go to the `allowed` hosts."""
@@ -86,9 +86,9 @@ class SelectivePropagator(TextMapPropagator):
         record = self._tracking.record_of(span)
         if record is None or record.url is None:
             return here  # no request of ours: none of our business
-        exchange = record.exchange
-        url = (exchange.url if exchange is not None else "") or record.url
-        if not may_receive(locate(url).host, self._allowed()):
+        http_call = record.http_call
+        url = (http_call.url if http_call is not None else "") or record.url
+        if not may_receive(parse_url(url).host, self._allowed()):
             return None
         self._told.append(trace.format_trace_id(span.get_span_context().trace_id))
         chat_id = record.conversation.chat_id
@@ -125,7 +125,7 @@ class SelectivePropagator(TextMapPropagator):
         return self._inner.fields
 
 
-def install(tracking: Tracking, allowed: Callable[[], Sequence[str]]) -> None:
+def install(tracking: CallSpanProcessor, allowed: Callable[[], Sequence[str]]) -> None:
     """Put ours in front of the global propagator, and again where the program has set another.
 
     That is seen to when the span of a call starts, for instrumentors ask for headers after that.

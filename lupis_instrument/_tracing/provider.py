@@ -22,7 +22,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from lupis_instrument import _semconv
 from lupis_instrument._diagnostics import guarded
 from lupis_instrument._tracing.context import leave
-from lupis_instrument._tracing.sampling import Noting
+from lupis_instrument._tracing.sampling import RecordOnlySampler
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Link
     from opentelemetry.util.types import Attributes
 
-    from lupis_instrument._tracing.processor import Tracking
+    from lupis_instrument._tracing.processor import CallSpanProcessor
 
 
 class Ids(IdGenerator):
@@ -61,9 +61,9 @@ class Provider(TracerProvider):
 
     is_ours = True
 
-    def __init__(self, resource: Resource, tracking: Tracking) -> None:
+    def __init__(self, resource: Resource, tracking: CallSpanProcessor) -> None:
         super().__init__(resource=resource, shutdown_on_exit=False, id_generator=Ids())
-        self.sampler = Noting(self.sampler)
+        self.sampler = RecordOnlySampler(self.sampler)
         self.add_span_processor(tracking)
         self._around = tracking.around
 

@@ -14,7 +14,7 @@ from lupis_instrument import _semconv
 from lupis_instrument._tracing.http_call import header
 
 if TYPE_CHECKING:
-    from lupis_instrument._tracing.http_call import Exchange
+    from lupis_instrument._tracing.http_call import HttpCall
 
 _HEADERS = (
     # openai, anthropic, groq and what else Stainless generates: 0 on the first attempt.
@@ -25,29 +25,29 @@ _HEADERS = (
 """Where libraries say which attempt a request is: header, form, and the first attempt's number."""
 
 
-def resends_of(exchange: Exchange) -> int:
+def resends_of(http_call: HttpCall) -> int:
     """Return which repetition of its request a call is; 0 for the first attempt."""
-    inferred = exchange.resends()
-    sent = exchange.sent_headers()
+    inferred = http_call.resends()
+    sent = http_call.sent_headers()
     for name, form, first in _HEADERS:
         found = form.match(header(sent, name) or "")
         if found:
-            return int(found[1]) - first + exchange.attempts - 1
+            return int(found[1]) - first + http_call.attempts - 1
     return inferred
 
 
-def earlier_attempts(exchange: Exchange, start: int) -> list[Event]:
+def earlier_attempts(http_call: HttpCall, start: int) -> list[Event]:
     """Return an event for each attempt that the client made before the last, with its status.
 
     Args:
-        exchange: the call.
+        http_call: the call.
         start: when its span began, in nanoseconds since the epoch.
     """
     return [
         Event(
             _semconv.EVENT_ATTEMPT,
             {} if status is None else {_semconv.HTTP_RESPONSE_STATUS_CODE: status},
-            start + at - exchange.started,
+            start + at - http_call.started,
         )
-        for at, status in exchange.earlier
+        for at, status in http_call.earlier
     ]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import Attributes
 
 
-class Noting(Sampler):
+class RecordOnlySampler(Sampler):
     """Decides as another sampler does, but has no CLIENT span dropped before it begins."""
 
     def __init__(self, inner: Sampler) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
 
 
-class Join:
+class SpanForwarder:
     """Feeds the span processors of other providers."""
 
     def __init__(self, providers: Callable[[], Iterable[Any]]) -> None:

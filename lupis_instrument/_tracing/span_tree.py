@@ -37,7 +37,7 @@ _WITHIN_LLM_CALL = "suppress_language_model_instrumentation"
 """
 
 
-class Node:
+class SpanNode:
     """One span under way.
 
     Attributes:
@@ -50,10 +50,10 @@ class Node:
 
     __slots__ = ("__weakref__", "_waiting", "ended", "inner", "outer", "span")
 
-    def __init__(self, span: Any, outer: Node | None) -> None:
+    def __init__(self, span: Any, outer: SpanNode | None) -> None:
         self.span = span
         self.outer = outer
-        self.inner: Node | None = None
+        self.inner: SpanNode | None = None
         self.ended = False
         self._waiting: deque[Callable[[], None]] = deque()
 
@@ -79,29 +79,31 @@ class Node:
         return bool(sampled) and any(attributes.get(name) is not None for name in names)
 
 
-class Ancestry:
+class SpanTree:
     """The spans under way in this process, and what each lies in."""
 
     def __init__(self) -> None:
-        self._latest: ContextVar[Callable[[], Node | None]] = ContextVar("lupis_latest_llm_span")
+        self._latest: ContextVar[Callable[[], SpanNode | None]] = ContextVar(
+            "lupis_latest_llm_span"
+        )
         self.forget()
 
     def forget(self) -> None:
         """Drop what is under way; in a forked child it is the parent's."""
-        self._open: dict[int, Node] = {}
+        self._open: dict[int, SpanNode] = {}
         self._told: dict[str, None] = {}
-        self._waited_for: deque[tuple[float, Node]] = deque()
+        self._waited_for: deque[tuple[float, SpanNode]] = deque()
 
-    def begin(self, span: trace.Span, parent_context: Context | None) -> Node:
+    def begin(self, span: trace.Span, parent_context: Context | None) -> SpanNode:
         """Take note of a span that begins."""
-        node = self.add(span, parent_context)
+        span_node = self.add(span, parent_context)
         attributes = getattr(span, "attributes", None) or {}
         if is_llm(attributes):
-            self._latest.set(ref(node))
+            self._latest.set(ref(span_node))
             response = attributes.get(_semconv.GEN_AI_RESPONSE_ID)
-            if isinstance(response, str) and node.says(_semconv.LLM_SPAN_TOKENS):
+            if isinstance(response, str) and span_node.says(_semconv.LLM_SPAN_TOKENS):
                 self._note_told(response)
-        return node
+        return span_node
 
     def _note_told(self, response: str) -> None:
         """Keep the id of a response that a span tells the tokens of from its start.
@@ -116,22 +118,22 @@ class Ancestry:
         """Tell whether a span was made lately to tell the tokens of a response."""
         return response in self._told
 
-    def add(self, span: trace.Span, parent_context: Context | None) -> Node:
+    def add(self, span: trace.Span, parent_context: Context | None) -> SpanNode:
         """Take note of one that begins and is no LLM library's, as that of an HTTP call."""
         parent = trace.get_current_span(parent_context).get_span_context()
-        node = Node(span, self._open.get(parent.span_id) if parent.is_valid else None)
+        span_node = SpanNode(span, self._open.get(parent.span_id) if parent.is_valid else None)
         if len(self._open) >= _MOST_OPEN:
             self._open.pop(next(iter(self._open)), None)
-        self._open[span.get_span_context().span_id] = node
-        return node
+        self._open[span.get_span_context().span_id] = span_node
+        return span_node
 
     def original(self, span: Any) -> Any:
         """Return the span under way that has the ids of `span`, which may stand in for it."""
-        node = self._open.get(span.get_span_context().span_id)
-        return span if node is None else node.span
+        span_node = self._open.get(span.get_span_context().span_id)
+        return span if span_node is None else span_node.span
 
-    def beside(self, node: Node, parent_context: Context | None) -> Node | None:
-        """Return the LLM library's span which that of `node`, an LLM call's, would lie below.
+    def beside(self, span_node: SpanNode, parent_context: Context | None) -> SpanNode | None:
+        """Return the LLM library's span which that of `span_node`, an LLM call's, would lie below.
 
         Some instrumentors begin a span and don't make it current, as Traceloop's. It was begun
         here, within a span that the call's is within too, and is under way. Where the context
@@ -139,30 +141,30 @@ class Ancestry:
         the span may stay open for as long as an answer is read, beside other calls.
         """
         llm = self._latest.get(lambda: None)()
-        if llm is None or llm.ended or not _is_within(node, llm.outer):
+        if llm is None or llm.ended or not _is_within(span_node, llm.outer):
             return None
         inner = llm.inner
         if inner is None or _has_failed(inner) or get_value(_WITHIN_LLM_CALL, parent_context):
             return llm
         return None
 
-    def place(self, node: Node, llm: Node) -> None:
-        """Have the span of `node` lie below that of `llm`."""
-        node.outer = llm
-        llm.inner = node
+    def place(self, span_node: SpanNode, llm: SpanNode) -> None:
+        """Have the span of `span_node` lie below that of `llm`."""
+        span_node.outer = llm
+        llm.inner = span_node
 
     def end(self, span: Any) -> None:
         """Take note of a span that has ended."""
-        node = self._open.pop(span.get_span_context().span_id, None)
-        if node is not None:
-            node.ended = True
-            node.release()
+        span_node = self._open.pop(span.get_span_context().span_id, None)
+        if span_node is not None:
+            span_node.ended = True
+            span_node.release()
 
-    def wait(self, node: Node, act: Callable[[], None]) -> None:
-        """Call `act` when the span of `node` has ended, or after a while."""
+    def wait(self, span_node: SpanNode, act: Callable[[], None]) -> None:
+        """Call `act` when the span of `span_node` has ended, or after a while."""
         now = monotonic()
-        node.then(act)
-        self._waited_for.append((now, node))
+        span_node.then(act)
+        self._waited_for.append((now, span_node))
         self.release(now - _PATIENCE)
 
     def release(self, before: float = float("inf")) -> None:
@@ -171,36 +173,38 @@ class Ancestry:
             try:
                 if self._waited_for[0][0] > before:
                     return
-                _, node = self._waited_for.popleft()
+                _, span_node = self._waited_for.popleft()
             except IndexError:
                 return  # another thread was quicker
-            node.release()
+            span_node.release()
 
 
-def _is_within(node: Node | None, outer: Node | None) -> bool:
-    """Tell whether the span of `node` lies in that of `outer`; all lie in none."""
+def _is_within(span_node: SpanNode | None, outer: SpanNode | None) -> bool:
+    """Tell whether the span of `span_node` lies in that of `outer`; all lie in none."""
     for _ in range(_MOST_STEPS):
-        node = node.outer if node is not None else None
-        if node is outer:
+        span_node = span_node.outer if span_node is not None else None
+        if span_node is outer:
             return True
     return False
 
 
-def _has_failed(node: Node) -> bool:
+def _has_failed(span_node: SpanNode) -> bool:
     """Tell whether the call of a span brought no answer that its library could use."""
-    attributes = getattr(node.span, "attributes", None) or {}
+    attributes = getattr(span_node.span, "attributes", None) or {}
     status = attributes.get(_semconv.HTTP_RESPONSE_STATUS_CODE)
-    return node.ended and (not isinstance(status, int) or status >= _FIRST_CLIENT_ERROR)
+    return span_node.ended and (not isinstance(status, int) or status >= _FIRST_CLIENT_ERROR)
 
 
-def llm_above(node: Node | None) -> Node | None:
-    """Return the nearest span around that of `node` that an LLM library's instrumentor made."""
+def llm_above(span_node: SpanNode | None) -> SpanNode | None:
+    """Return the nearest span above `span_node` that an LLM library's instrumentor made."""
     for _ in range(_MOST_STEPS):
-        node = node.outer if node is not None else None
-        if node is None:
+        span_node = span_node.outer if span_node is not None else None
+        if span_node is None:
             return None
-        if is_llm(getattr(node.span, "attributes", None) or {}) or _is_named_so(node.span):
-            return node
+        if is_llm(getattr(span_node.span, "attributes", None) or {}) or _is_named_so(
+            span_node.span
+        ):
+            return span_node
     return None
 
 

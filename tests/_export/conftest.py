@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Status, StatusCode, set_span_in_context
 
 from lupis_instrument._diagnostics import diagnostics
-from lupis_instrument._export.otlp.encoded_items import Packer
+from lupis_instrument._export.otlp.encoded_items import SpanEncoder
 from lupis_instrument._export.store.store import Process, Store, Target
 
 SECOND = 1_000_000_000
@@ -63,12 +63,12 @@ def llm_call(finished):
 
 
 @pytest.fixture
-def parcels(finished):
+def items(finished):
     """Makes parcels of spans, named 0, 1, 2 and so on."""
 
     def make(count, *, first=0, size=0):
         spans = [finished(str(n), {"filler": "x" * size}) for n in range(first, first + count)]
-        return Packer(spans[0].resource).spans(spans)
+        return SpanEncoder(spans[0].resource).spans(spans)
 
     return make
 

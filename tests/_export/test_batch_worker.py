@@ -10,7 +10,7 @@ from time import monotonic, sleep
 
 import pytest
 
-from lupis_instrument._export.batch_worker import Worker
+from lupis_instrument._export.batch_worker import BatchWorker
 from lupis_instrument._process.background_thread import Background
 
 
@@ -20,7 +20,7 @@ class Recorder:
     def __init__(self, prepare=lambda item: item, deliver=None, **options):
         self.batches = []
         self.arrived = threading.Condition()
-        self.worker = Worker(
+        self.worker = BatchWorker(
             "test",
             prepare,
             deliver or self.keep,

@@ -8,12 +8,12 @@ import time
 
 import pytest
 
-from lupis_instrument._export import retry_manager as handover_module
+from lupis_instrument._export import retry_manager
 from lupis_instrument._export.accounting import Account
-from lupis_instrument._export.export_worker import MOST_BYTES, Courier, Load
-from lupis_instrument._export.otlp.destinations import Route
+from lupis_instrument._export.export_worker import MOST_BYTES, ExportBatch, ExportWorker
+from lupis_instrument._export.otlp.destinations import Destination
 from lupis_instrument._export.otlp.sending import LATER, REFUSED, TAKEN, Answer, Sender
-from lupis_instrument._export.retry_manager import Handover
+from lupis_instrument._export.retry_manager import RetryManager
 from lupis_instrument._export.store.database import StoreUnavailable
 from lupis_instrument._export.store.store import Process, Store
 
@@ -61,22 +61,22 @@ class Scene:
         self.account = Account()
         self.endpoint = Endpoint()
         self.store = store
-        self.handover = Handover(store, self.account, self.endpoint, self.clock)
-        self.route = Route(target, {})
+        self.retry_manager = RetryManager(store, self.account, self.endpoint, self.clock)
+        self.destination = Destination(target, {})
 
-    def deliver(self, parcels, route="theirs"):
-        self.account.create(len(parcels))
-        self.handover.deliver(self.route if route else None, parcels, lambda _: True)
+    def deliver(self, items, destination="theirs"):
+        self.account.create(len(items))
+        self.retry_manager.deliver(self.destination if destination else None, items, lambda _: True)
 
     def pass_time(self, seconds):
         """Lets time go by, with every visit that falls into it."""
         end = self.clock.now + seconds
         while True:
-            left = self.handover.until_next()
+            left = self.retry_manager.until_next()
             if left is None or self.clock.now + left > end:
                 break
             self.clock.now += left
-            self.handover.visit()
+            self.retry_manager.visit()
         self.clock.now = end
 
     @property
@@ -86,7 +86,7 @@ class Scene:
         return account.delivered, account.stored, account.lost, account.pending
 
     def waiting(self):
-        return len(self.store.take(self.route.target, most=10**6, most_bytes=1 << 40))
+        return len(self.store.take(self.destination.target, most=10**6, most_bytes=1 << 40))
 
 
 @pytest.fixture
@@ -95,128 +95,128 @@ def scene(store, target_of):
     return Scene(store, target_of(URL))
 
 
-def test_what_an_endpoint_takes_is_delivered(scene, parcels):
+def test_what_an_endpoint_takes_is_delivered(scene, items):
     """And nothing is stored."""
-    scene.deliver(parcels(3))
+    scene.deliver(items(3))
     assert ((3, 0, 0, 0), ["0", "1", "2"]) == (scene.fates, scene.endpoint.taken)
     assert not scene.store.database.exists()
 
 
-def test_what_has_no_endpoint_is_stored(scene, parcels):
+def test_what_has_no_endpoint_is_stored(scene, items):
     """To stay."""
-    scene.deliver(parcels(3), None)
+    scene.deliver(items(3), None)
     assert ((0, 3, 0, 0), 0) == (scene.fates, scene.endpoint.requests)
 
 
-def test_while_an_endpoint_is_down_everything_is_stored(scene, parcels, capsys):
+def test_while_an_endpoint_is_down_everything_is_stored(scene, items, capsys):
     """It is not asked for each batch, and one line says so."""
     scene.endpoint.always = DOWN
     for first in range(0, 50, 10):
-        scene.deliver(parcels(10, first=first))
+        scene.deliver(items(10, first=first))
     assert ((0, 50, 0, 0), 1, 50) == (scene.fates, scene.endpoint.requests, scene.waiting())
     assert 1 == capsys.readouterr().err.count("\n")
 
 
-def test_when_it_is_up_again_all_is_sent(scene, parcels):
+def test_when_it_is_up_again_all_is_sent(scene, items):
     """Once, oldest first, by this process."""
     scene.endpoint.answers = [DOWN, DOWN]
-    scene.deliver(parcels(700))
-    scene.deliver(parcels(300, first=700))
+    scene.deliver(items(700))
+    scene.deliver(items(300, first=700))
     scene.pass_time(10)
-    scene.deliver(parcels(10, first=1000))
+    scene.deliver(items(10, first=1000))
     assert list(map(str, range(1010))) == scene.endpoint.taken
     assert ((1010, 0, 0, 0), 0) == (scene.fates, scene.waiting())
 
 
-def test_pauses_grow(scene, parcels):
+def test_pauses_grow(scene, items):
     """Up to a minute; each is shortened by chance, so that processes spread out."""
     scene.endpoint.always = DOWN
-    scene.deliver(parcels(1))
+    scene.deliver(items(1))
     times = []
     for _ in range(12):
-        times.append(scene.handover.until_next())
+        times.append(scene.retry_manager.until_next())
         scene.pass_time(times[-1])
     for number, seconds in enumerate(times):
-        longest = min(handover_module.LONGEST_PAUSE, 2.0**number)
+        longest = min(retry_manager.LONGEST_PAUSE, 2.0**number)
         assert longest / 2 <= seconds <= longest
 
 
-def test_an_endpoint_may_say_when_to_come_again(scene, parcels):
+def test_an_endpoint_may_say_when_to_come_again(scene, items):
     """Retry-After."""
     scene.endpoint.answers = [BUSY._replace(retry_after=30.0)]
-    scene.deliver(parcels(1))
+    scene.deliver(items(1))
     scene.pass_time(29)
     assert [] == scene.endpoint.taken
     scene.pass_time(1)
     assert ["0"] == scene.endpoint.taken
 
 
-def test_a_busy_moment_is_not_worth_a_line(scene, parcels, capsys):
+def test_a_busy_moment_is_not_worth_a_line(scene, items, capsys):
     """It passes."""
     scene.endpoint.answers = [BUSY]
-    scene.deliver(parcels(1))
+    scene.deliver(items(1))
     scene.pass_time(2)
     assert (["0"], "") == (scene.endpoint.taken, capsys.readouterr().err)
 
 
-def test_a_busy_time_is(scene, parcels, capsys):
+def test_a_busy_time_is(scene, items, capsys):
     """When it is busy still."""
     scene.endpoint.answers = [BUSY, BUSY]
-    scene.deliver(parcels(1))
+    scene.deliver(items(1))
     scene.pass_time(2)
     assert "status 503" in capsys.readouterr().err
 
 
-def test_ten_minutes_of_outage_lose_nothing(scene, parcels):
+def test_ten_minutes_of_outage_lose_nothing(scene, items):
     """50 spans a second; memory holds none of them."""
     scene.endpoint.always = DOWN
     for second in range(600):
-        scene.deliver(parcels(50, first=second * 50))
+        scene.deliver(items(50, first=second * 50))
         scene.pass_time(1)
     gc.collect()
-    assert [] == scene.handover._held
+    assert [] == scene.retry_manager._held
     scene.endpoint.always = Answer(TAKEN)
-    scene.pass_time(handover_module.LONGEST_PAUSE)
+    scene.pass_time(retry_manager.LONGEST_PAUSE)
     assert list(map(str, range(30_000))) == scene.endpoint.taken
     assert ((30_000, 0, 0, 0), 0) == (scene.fates, scene.waiting())
 
 
-def test_what_an_endpoint_refuses_is_kept_apart(scene, parcels, capsys):
+def test_what_an_endpoint_refuses_is_kept_apart(scene, items, capsys):
     """Not sent again by itself, and said."""
     scene.endpoint.answers = [Answer(REFUSED, "status 401", 401)]
-    scene.deliver(parcels(2))
+    scene.deliver(items(2))
     scene.pass_time(1000)
     assert ((0, 2, 0, 0), 1, 0) == (scene.fates, scene.endpoint.requests, scene.waiting())
     assert "lupis flush" in capsys.readouterr().err
 
 
-def test_what_was_rejected_of_a_request_is_counted(scene, parcels, capsys):
+def test_what_was_rejected_of_a_request_is_counted(scene, items, capsys):
     """With the endpoint's reason."""
     scene.endpoint.answers = [Answer(TAKEN, "too old", rejected=2)]
-    scene.deliver(parcels(5))
+    scene.deliver(items(5))
     assert ((3, 0, 2, 0), {"rejected by the endpoint": 2}) == (scene.fates, scene.account.dropped)
     assert "rejected 2 spans or events: too old" in capsys.readouterr().err
 
 
-def test_what_another_process_left_is_sent_too(scene, parcels, tmp_path):
+def test_what_another_process_left_is_sent_too(scene, items, tmp_path):
     """After the first that an endpoint takes; it is on the other's account."""
     other = Store(str(tmp_path / "data"), 1 << 24, Process("shop", "r", 1))
-    other.add(parcels(3, first=100), scene.route.target)
+    other.add(items(3, first=100), scene.destination.target)
     other.database.close()
-    scene.deliver(parcels(1))
+    scene.deliver(items(1))
     scene.pass_time(1)
     assert (["0", "100", "101", "102"], (1, 0, 0, 0)) == (scene.endpoint.taken, scene.fates)
 
 
-def test_while_another_sends_this_one_waits(scene, parcels):
+def test_while_another_sends_this_one_waits(scene, items):
     """One sender at a time; new loads go out all the same."""
     scene.endpoint.answers = [DOWN]
-    scene.deliver(parcels(1))
-    scene.store.lease(scene.route.target, "another")
+    scene.deliver(items(1))
+    scene.store.lease(scene.destination.target, "another")
     scene.pass_time(3)
-    scene.deliver(parcels(1, first=1))
+    scene.deliver(items(1, first=1))
     assert ["1"] == scene.endpoint.taken
-    scene.store.release(scene.route.target, "another")
+    scene.store.release(scene.destination.target, "another")
     scene.pass_time(10)
     assert ["1", "0"] == scene.endpoint.taken
 
@@ -233,29 +233,29 @@ def homeless(tmp_path, target_of):
     )
 
 
-def test_without_a_store_memory_holds_it(homeless, parcels):
+def test_without_a_store_memory_holds_it(homeless, items):
     """Until the endpoint answers."""
     homeless.endpoint.answers = [DOWN, DOWN]
-    homeless.deliver(parcels(3))
-    homeless.deliver(parcels(3, first=3))
+    homeless.deliver(items(3))
+    homeless.deliver(items(3, first=3))
     homeless.pass_time(10)
     assert ((6, 0, 0, 0), list("012345")) == (homeless.fates, homeless.endpoint.taken)
 
 
-def test_memory_is_bounded(homeless, parcels, monkeypatch):
+def test_memory_is_bounded(homeless, items, monkeypatch):
     """The oldest go first, and are counted."""
-    monkeypatch.setattr(handover_module, "MOST_HELD_BYTES", 10_000)
+    monkeypatch.setattr(retry_manager, "MOST_HELD_BYTES", 10_000)
     homeless.endpoint.always = DOWN
     for first in range(20):
-        homeless.deliver(parcels(1, first=first, size=1000))
+        homeless.deliver(items(1, first=first, size=1000))
     delivered, stored, lost, pending = homeless.fates
     assert (0, 0, 20) == (delivered, stored, lost + pending)
     assert 7 <= pending <= 10
-    assert not homeless.handover.give_up_held()
+    assert not homeless.retry_manager.give_up_held()
     assert {"no store": 20} == homeless.account.dropped
 
 
-def test_what_is_held_is_stored_as_soon_as_can_be(scene, parcels, monkeypatch):
+def test_what_is_held_is_stored_as_soon_as_can_be(scene, items, monkeypatch):
     """A locked file is free again some time."""
     real = scene.store.add
 
@@ -263,9 +263,9 @@ def test_what_is_held_is_stored_as_soon_as_can_be(scene, parcels, monkeypatch):
         raise StoreUnavailable("locked")
 
     monkeypatch.setattr(scene.store, "add", locked)
-    scene.deliver(parcels(2), None)
+    scene.deliver(items(2), None)
     monkeypatch.setattr(scene.store, "add", real)
-    scene.deliver(parcels(2, first=2), None)
+    scene.deliver(items(2, first=2), None)
     assert (0, 4, 0, 0) == scene.fates
 
 
@@ -273,21 +273,23 @@ def test_what_is_held_is_stored_as_soon_as_can_be(scene, parcels, monkeypatch):
 
 
 @pytest.fixture
-def courier(store, sink, target_of):
+def export_worker(store, sink, target_of):
     """A courier to the sink."""
     account = Account()
-    handover = Handover(store, account, Sender({}))
-    courier = Courier(handover, contextlib.nullcontext)
-    courier.account = account
-    route = Route(target_of(sink.otlp_url), {})
+    retry_manager = RetryManager(store, account, Sender({}))
+    export_worker = ExportWorker(retry_manager, contextlib.nullcontext)
+    export_worker.account = account
+    destination = Destination(target_of(sink.otlp_url), {})
 
-    def put(parcels):
-        account.create(len(parcels))
-        courier.put(Load(parcels, lambda: route, sum(len(each.body) for each in parcels)))
+    def put(items):
+        account.create(len(items))
+        export_worker.put(
+            ExportBatch(items, lambda: destination, sum(len(each.body) for each in items))
+        )
 
-    courier.take = put
-    yield courier
-    courier.finish(0.5)
+    export_worker.take = put
+    yield export_worker
+    export_worker.finish(0.5)
 
 
 def arrived(sink):
@@ -300,38 +302,40 @@ def counts(account):
     return account.delivered, account.stored, account.lost, account.pending
 
 
-def test_a_load_arrives(courier, sink, parcels):
+def test_a_load_arrives(export_worker, sink, items):
     """Soon, without anybody asking."""
-    courier.take(parcels(2))
+    export_worker.take(items(2))
     sink.wait_for(2)
-    assert courier.flush(5)
-    assert (2, 0, 0, 0) == counts(courier.account)
+    assert export_worker.flush(5)
+    assert (2, 0, 0, 0) == counts(export_worker.account)
 
 
-def test_many_threads_lose_nothing(courier, sink, parcels):
+def test_many_threads_lose_nothing(export_worker, sink, items):
     """Each load arrives once."""
-    loads = [parcels(5, first=n * 5) for n in range(40)]
-    threads = [threading.Thread(target=courier.take, args=(load,)) for load in loads]
+    loads = [items(5, first=n * 5) for n in range(40)]
+    threads = [threading.Thread(target=export_worker.take, args=(load,)) for load in loads]
     [thread.start() for thread in threads]
     [thread.join() for thread in threads]
-    assert courier.flush(10)
+    assert export_worker.flush(10)
     assert list(map(str, range(200))) == arrived(sink)
 
 
-def test_the_end_waits_no_longer_than_it_may(courier, sink, parcels):
+def test_the_end_waits_no_longer_than_it_may(export_worker, sink, items):
     """What a silent collector has not taken is in the store, once."""
     sink.hang()
-    courier.take(parcels(5))
+    export_worker.take(items(5))
     sink.wait_for(1, "requests")
-    courier.take(parcels(5, first=5))
+    export_worker.take(items(5, first=5))
     began = time.monotonic()
-    assert courier.finish(0.5)
+    assert export_worker.finish(0.5)
     assert time.monotonic() - began < 3
-    assert (0, 10, 0, 0) == counts(courier.account)
+    assert (0, 10, 0, 0) == counts(export_worker.account)
 
 
 @pytest.mark.parametrize("works", [True, False])
-def test_the_end_waits_for_what_the_thread_is_storing(courier, parcels, store, monkeypatch, works):
+def test_the_end_waits_for_what_the_thread_is_storing(
+    export_worker, items, store, monkeypatch, works
+):
     """A request that gives up when it is due may have its parcels settled just before the end."""
     began = threading.Event()
     add = store.add
@@ -345,14 +349,14 @@ def test_the_end_waits_for_what_the_thread_is_storing(courier, parcels, store, m
 
     monkeypatch.setattr(store, "add", slowly)
     monkeypatch.setattr(Sender, "send", lambda *_, **__: DOWN)
-    courier.take(parcels(3))
+    export_worker.take(items(3))
     assert began.wait(5)
-    assert works == courier.finish(0.3)
-    assert ((0, 3, 0, 0) if works else (0, 0, 3, 0)) == counts(courier.account)
+    assert works == export_worker.finish(0.3)
+    assert ((0, 3, 0, 0) if works else (0, 0, 3, 0)) == counts(export_worker.account)
 
 
 def test_without_a_store_the_end_counts_what_is_being_sent(
-    courier, sink, parcels, store, monkeypatch
+    export_worker, sink, items, store, monkeypatch
 ):
     """It is lost, as far as anybody can tell."""
 
@@ -361,62 +365,65 @@ def test_without_a_store_the_end_counts_what_is_being_sent(
 
     monkeypatch.setattr(store, "add", full)
     sink.fail(503, times=1, retry_after="0")
-    courier.take(parcels(3))
+    export_worker.take(items(3))
     sink.wait_for(1, "requests")
     sink.hang()
     sink.wait_for(2, "requests")
-    assert not courier.finish(0.3)
-    assert ((0, 0, 3, 0), {"no store": 3}) == (counts(courier.account), courier.account.dropped)
+    assert not export_worker.finish(0.3)
+    assert ((0, 0, 3, 0), {"no store": 3}) == (
+        counts(export_worker.account),
+        export_worker.account.dropped,
+    )
 
 
-def test_a_flush_does_not_wait_for_the_time_of_the_next_attempt(courier, sink, parcels):
+def test_a_flush_does_not_wait_for_the_time_of_the_next_attempt(export_worker, sink, items):
     """The endpoint may be up again; whether the thread has ended meanwhile or not."""
     sink.fail(503, times=1, retry_after="30")
-    courier.take(parcels(1))
-    courier.flush(5)  # whether the answer has come by then or not
-    assert courier.flush(5)
-    courier.finish(1)
+    export_worker.take(items(1))
+    export_worker.flush(5)  # whether the answer has come by then or not
+    assert export_worker.flush(5)
+    export_worker.finish(1)
     sink.fail(503, times=1, retry_after="30")
-    courier.take(parcels(1, first=1))
-    courier.finish(1)
-    assert courier.flush(5)
-    assert (["0", "1"], (2, 0, 0, 0)) == (arrived(sink), counts(courier.account))
+    export_worker.take(items(1, first=1))
+    export_worker.finish(1)
+    assert export_worker.flush(5)
+    assert (["0", "1"], (2, 0, 0, 0)) == (arrived(sink), counts(export_worker.account))
 
 
-def test_what_an_overload_had_stored_is_sent(courier, sink, parcels, monkeypatch):
+def test_what_an_overload_had_stored_is_sent(export_worker, sink, items, monkeypatch):
     """As soon as the endpoint is quicker."""
-    courier.take(parcels(1, first=6))
-    assert courier.flush(5)
+    export_worker.take(items(1, first=6))
+    assert export_worker.flush(5)
     quick = threading.Event()
     send = Sender.send
     monkeypatch.setattr(
         Sender, "send", lambda *args, **options: quick.wait(10) and send(*args, **options)
     )
     for number in range(6):
-        courier.take(parcels(1, first=number, size=MOST_BYTES // 3))
-    assert courier.account.stored >= 1
+        export_worker.take(items(1, first=number, size=MOST_BYTES // 3))
+    assert export_worker.account.stored >= 1
     quick.set()
-    assert courier.flush(10)
-    assert (7, 0, 0, 0) == counts(courier.account)
+    assert export_worker.flush(10)
+    assert (7, 0, 0, 0) == counts(export_worker.account)
 
 
-def test_what_was_taken_back_is_sent_if_the_program_goes_on(courier, sink, parcels):
+def test_what_was_taken_back_is_sent_if_the_program_goes_on(export_worker, sink, items):
     """With what comes next; and no end waits a second time for the request that hangs."""
     sink.hang(times=1)
-    courier.take(parcels(2))
+    export_worker.take(items(2))
     sink.wait_for(1, "requests")
-    courier.finish(0.3)
+    export_worker.finish(0.3)
     began = time.monotonic()
-    assert courier.finish(5)
+    assert export_worker.finish(5)
     assert time.monotonic() - began < 3
     sink.ended.set()
-    courier.take(parcels(1, first=2))
-    assert courier.flush(5)
-    assert (3, 0, 0, 0) == counts(courier.account)
+    export_worker.take(items(1, first=2))
+    assert export_worker.flush(5)
+    assert (3, 0, 0, 0) == counts(export_worker.account)
 
 
 def test_what_is_stored_while_a_visit_ends_is_sent_too(
-    courier, sink, parcels, store, target_of, monkeypatch
+    export_worker, sink, items, store, target_of, monkeypatch
 ):
     """The visit was past it."""
     target = target_of(sink.otlp_url)
@@ -424,10 +431,10 @@ def test_what_is_stored_while_a_visit_ends_is_sent_too(
     number = iter(range(2))
 
     def put():
-        store.add(parcels(1, first=next(number)), target)
-        courier.account.create(1)
-        courier.account.store(1)
-        courier.expect(Route(target, {}))
+        store.add(items(1, first=next(number)), target)
+        export_worker.account.create(1)
+        export_worker.account.store(1)
+        export_worker.expect(Destination(target, {}))
 
     def released(*args):
         release(*args)
@@ -437,28 +444,28 @@ def test_what_is_stored_while_a_visit_ends_is_sent_too(
     monkeypatch.setattr(store, "release", released)
     put()
     sink.wait_for(1)
-    assert courier.finish(5)
-    assert (["0", "1"], (2, 0, 0, 0)) == (arrived(sink), counts(courier.account))
+    assert export_worker.finish(5)
+    assert (["0", "1"], (2, 0, 0, 0)) == (arrived(sink), counts(export_worker.account))
 
 
-def test_a_locked_store_holds_the_end_up_for_once(courier, sink, parcels, store, tmp_path):
+def test_a_locked_store_holds_the_end_up_for_once(export_worker, sink, items, store, tmp_path):
     """However many loads are to be stored."""
-    store.add(parcels(1, first=99))
+    store.add(items(1, first=99))
     store.database.busy_seconds = 0.3
     sink.hang()
     for number in range(40):
-        courier.take(parcels(1, first=number))
+        export_worker.take(items(1, first=number))
     with contextlib.closing(sqlite3.connect(store.database.path(), isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         began = time.monotonic()
-        assert not courier.finish(1)
+        assert not export_worker.finish(1)
         assert time.monotonic() - began < 8
         other.execute("ROLLBACK")
-    assert (0, 0, 40, 0) == counts(courier.account)
+    assert (0, 0, 40, 0) == counts(export_worker.account)
 
 
 def test_what_is_taken_back_before_its_way_is_chosen_waits_for_its_endpoint(
-    courier, sink, parcels, store, target_of
+    export_worker, sink, items, store, target_of
 ):
     """Choosing may look at the network."""
     target = target_of(sink.otlp_url)
@@ -467,115 +474,118 @@ def test_what_is_taken_back_before_its_way_is_chosen_waits_for_its_endpoint(
     def choose():
         if threading.current_thread().name == "lupis-courier":
             chosen.wait(5)
-        return Route(target, {})
+        return Destination(target, {})
 
-    courier.account.create(1)
-    courier.put(Load(parcels(1), choose, 10))
-    courier.finish(0.3)
+    export_worker.account.create(1)
+    export_worker.put(ExportBatch(items(1), choose, 10))
+    export_worker.finish(0.3)
     assert 1 == store.waiting(target)
     chosen.set()
 
 
-def test_before_a_fork_a_slow_endpoint_is_not_waited_for(courier, sink, parcels):
+def test_before_a_fork_a_slow_endpoint_is_not_waited_for(export_worker, sink, items):
     """The thread goes on with its request; what it holds is left to the parent."""
     sink.hang()
-    courier.take(parcels(1))
+    export_worker.take(items(1))
     sink.wait_for(1, "requests")
     began = time.monotonic()
-    courier.rest(10)
+    export_worker.rest(10)
     assert time.monotonic() - began < 5
-    courier.wake()
+    export_worker.wake()
 
 
-def test_an_answer_that_comes_too_late_counts_no_more(courier, sink, parcels, store, target_of):
+def test_an_answer_that_comes_too_late_counts_no_more(export_worker, sink, items, store, target_of):
     """It was stored, and is sent again: at least once."""
     sink.slow(0.8)
-    courier.take(parcels(1))
+    export_worker.take(items(1))
     sink.wait_for(0, "requests")
-    courier.finish(0.3)
+    export_worker.finish(0.3)
     sink.wait_for(1)
-    assert ((0, 1, 0, 0), 1) == (counts(courier.account), store.waiting(target_of(sink.otlp_url)))
-    assert courier.flush(5)
-    assert ((1, 0, 0, 0), ["0", "0"]) == (counts(courier.account), arrived(sink))
+    assert ((0, 1, 0, 0), 1) == (
+        counts(export_worker.account),
+        store.waiting(target_of(sink.otlp_url)),
+    )
+    assert export_worker.flush(5)
+    assert ((1, 0, 0, 0), ["0", "0"]) == (counts(export_worker.account), arrived(sink))
 
 
-def test_at_the_end_a_busy_collector_gets_another_chance(courier, sink, parcels):
+def test_at_the_end_a_busy_collector_gets_another_chance(export_worker, sink, items):
     """As long as there is time."""
     sink.fail(503, times=2, retry_after="0")
-    courier.take(parcels(1))
-    assert courier.finish(5)
+    export_worker.take(items(1))
+    assert export_worker.finish(5)
     assert ([503, 503, 200], (1, 0, 0, 0)) == (
         [request.status for request in sink.requests],
-        counts(courier.account),
+        counts(export_worker.account),
     )
 
 
-def test_overload_goes_to_the_store(courier, sink, parcels, store):
+def test_overload_goes_to_the_store(export_worker, sink, items, store):
     """Whoever brings more than may wait stores it; nobody waits for the network."""
     sink.hang()
     big = MOST_BYTES // 3
     for number in range(6):
-        courier.take(parcels(1, first=number, size=big))
-    assert courier.account.stored >= 1
-    assert courier.finish(0.3)
-    assert 6 == courier.account.stored
+        export_worker.take(items(1, first=number, size=big))
+    assert export_worker.account.stored >= 1
+    assert export_worker.finish(0.3)
+    assert 6 == export_worker.account.stored
 
 
-def test_after_its_end_it_goes_on(courier, sink, parcels):
+def test_after_its_end_it_goes_on(export_worker, sink, items):
     """A program may make calls in its exit handlers."""
-    courier.take(parcels(1))
-    courier.finish(5)
-    courier.take(parcels(1, first=1))
-    assert courier.finish(5)
+    export_worker.take(items(1))
+    export_worker.finish(5)
+    export_worker.take(items(1, first=1))
+    assert export_worker.finish(5)
     assert ["0", "1"] == arrived(sink)
 
 
-def test_what_the_caller_stored_is_sent(courier, sink, parcels, store, target_of):
+def test_what_the_caller_stored_is_sent(export_worker, sink, items, store, target_of):
     """With the next visit, and at the end in any case."""
     target = target_of(sink.otlp_url)
-    store.add(parcels(3), target)
-    courier.account.create(3)
-    courier.account.store(3)
-    courier.expect(Route(target, {}))
-    assert courier.finish(5)
-    assert (["0", "1", "2"], (3, 0, 0, 0)) == (arrived(sink), counts(courier.account))
+    store.add(items(3), target)
+    export_worker.account.create(3)
+    export_worker.account.store(3)
+    export_worker.expect(Destination(target, {}))
+    assert export_worker.finish(5)
+    assert (["0", "1", "2"], (3, 0, 0, 0)) == (arrived(sink), counts(export_worker.account))
 
 
-def test_the_end_lets_others_send(courier, sink, parcels, store, target_of):
+def test_the_end_lets_others_send(export_worker, sink, items, store, target_of):
     """Though the thread is in the middle of sending what was stored."""
     target = target_of(sink.otlp_url)
-    store.add(parcels(1), target)
+    store.add(items(1), target)
     sink.hang()
-    courier.expect(Route(target, {}))
+    export_worker.expect(Destination(target, {}))
     sink.wait_for(1, "requests")
     assert not store.lease(target, "another")
-    courier.finish(0.3)
+    export_worker.finish(0.3)
     assert store.lease(target, "another")
 
 
-def test_before_a_fork_the_thread_ends(courier, sink, parcels):
+def test_before_a_fork_the_thread_ends(export_worker, sink, items):
     """And goes on with what came meanwhile."""
-    courier.take(parcels(1))
+    export_worker.take(items(1))
     sink.wait_for(1)
-    courier.rest(5)
+    export_worker.rest(5)
     assert "lupis-courier" not in {thread.name for thread in threading.enumerate()}
-    courier.take(parcels(1, first=1))
+    export_worker.take(items(1, first=1))
     assert ["0"] == arrived(sink)
-    courier.wake()
+    export_worker.wake()
     sink.wait_for(2)
 
 
 @pytest.mark.parametrize(("where", "found"), [("deliver", (3, 0, 0, 0)), ("_note", (1, 0, 2, 0))])
 def test_after_a_fault_of_ours_the_thread_goes_on(
-    where, found, courier, sink, parcels, monkeypatch, capsys
+    where, found, export_worker, sink, items, monkeypatch, capsys
 ):
     """What that kept back is stored and sent, or lost and counted where its fate was being noted."""
-    monkeypatch.setattr(Handover, where, lambda *_: 1 / 0)
-    courier.take(parcels(2))
-    courier.flush(5)
+    monkeypatch.setattr(RetryManager, where, lambda *_: 1 / 0)
+    export_worker.take(items(2))
+    export_worker.flush(5)
     monkeypatch.undo()
-    courier.take(parcels(1, first=2))
-    assert courier.flush(5)
-    assert found == counts(courier.account)
-    assert found[2] == courier.account.dropped.get("fault", 0)
+    export_worker.take(items(1, first=2))
+    assert export_worker.flush(5)
+    assert found == counts(export_worker.account)
+    assert found[2] == export_worker.account.dropped.get("fault", 0)
     assert "ZeroDivisionError" in capsys.readouterr().err

@@ -4,9 +4,9 @@ import pytest
 from servers import wire
 
 from lupis_instrument._diagnostics import diagnostics
-from lupis_instrument._instrumentation.activation import Calls, Gate
+from lupis_instrument._instrumentation.activation import Activation, Calls
 from lupis_instrument._llm.body.encodings import Chunked
-from lupis_instrument._tracing.http_call import Exchange
+from lupis_instrument._tracing.http_call import HttpCall
 
 
 class Reader:
@@ -36,7 +36,7 @@ class Reader:
         return "error" if framing.broken else "complete" if framing.ended else None
 
 
-class Noted(Exchange):
+class Noted(HttpCall):
     """An exchange whose body's bytes are kept."""
 
     __slots__ = ()
@@ -53,10 +53,10 @@ class Watched:
 
     def __init__(self):
         self.opened = 0
-        self.exchange = Noted({}, lambda: None, lambda: None)
+        self.http_call = Noted({}, lambda: None, lambda: None)
         self.calls = Calls()
-        self.calls.current = lambda: self.exchange
-        self.gate = Gate(self.open, self.calls)
+        self.calls.current = lambda: self.http_call
+        self.activation = Activation(self.open, self.calls)
 
     def open(self):
         self.opened += 1
@@ -64,7 +64,7 @@ class Watched:
     @property
     def body(self):
         """The body that is being watched."""
-        return self.exchange.body
+        return self.http_call.body
 
     @property
     def seen(self):

@@ -9,20 +9,20 @@ import types
 import pytest
 
 from lupis_instrument._diagnostics import diagnostics
-from lupis_instrument._instrumentation.activation import Calls, Gate
+from lupis_instrument._instrumentation.activation import Activation, Calls
 from lupis_instrument._instrumentation.suppression import ALL, NOBODY, objector
 
 
 def test_it_opens_once(watched):
     """However often requests pass."""
     for _ in range(3):
-        watched.gate.enter()
-    assert (1, False) == (watched.opened, watched.gate.dormant)
+        watched.activation.enter()
+    assert (1, False) == (watched.opened, watched.activation.dormant)
 
 
 def test_it_is_dormant_until_then(watched):
     """Nothing was loaded."""
-    assert (0, True) == (watched.opened, watched.gate.dormant)
+    assert (0, True) == (watched.opened, watched.activation.dormant)
 
 
 def test_threads_that_come_together_wait_for_the_first():
@@ -36,10 +36,10 @@ def test_threads_that_come_together_wait_for_the_first():
         assert go_on.wait(5)
         done.append("activated")
 
-    gate = Gate(activate, Calls())
+    activation = Activation(activate, Calls())
 
     def request():
-        gate.enter()
+        activation.enter()
         done.append("passed")
 
     threads = [threading.Thread(target=request) for _ in range(4)]
@@ -58,12 +58,12 @@ def test_a_request_made_while_it_opens_passes():
     passed = []
 
     def activate():
-        gate.enter()
-        passed.append(gate.dormant)
+        activation.enter()
+        passed.append(activation.dormant)
 
-    gate = Gate(activate, Calls())
-    gate.enter()
-    assert ([True], False) == (passed, gate.dormant)
+    activation = Activation(activate, Calls())
+    activation.enter()
+    assert ([True], False) == (passed, activation.dormant)
 
 
 def test_a_fault_is_reported_once_and_not_tried_again(capsys):
@@ -75,11 +75,11 @@ def test_a_fault_is_reported_once_and_not_tried_again(capsys):
         tries.append(1)
         raise ZeroDivisionError
 
-    gate = Gate(activate, Calls())
+    activation = Activation(activate, Calls())
     for _ in range(2):
-        if gate.dormant:
-            gate.enter()
-    assert (1, False) == (len(tries), gate.dormant)
+        if activation.dormant:
+            activation.enter()
+    assert (1, False) == (len(tries), activation.dormant)
     assert 1 == capsys.readouterr().err.count("switching on an instrumentation failed")
 
 
@@ -88,9 +88,9 @@ def test_it_stays_shut_for_what_is_suppressed(watched):
     from opentelemetry.instrumentation.utils import suppress_instrumentation
 
     with suppress_instrumentation():
-        watched.gate.enter()
-        assert (0, True, ALL) == (watched.opened, watched.gate.dormant, objector())
-    watched.gate.enter()
+        watched.activation.enter()
+        assert (0, True, ALL) == (watched.opened, watched.activation.dormant, objector())
+    watched.activation.enter()
     assert 1 == watched.opened
 
 
@@ -135,7 +135,7 @@ def test_a_request_waits_for_telemetry_that_another_thread_is_loading():
 
 def test_there_is_no_call_before_telemetry_is_loaded():
     """Calls are not recorded until then."""
-    assert None is Gate(lambda: None, Calls()).exchange()
+    assert None is Activation(lambda: None, Calls()).http_call()
 
 
 def test_a_fault_in_finding_who_records_a_call_lets_it_in(capsys):
@@ -146,7 +146,7 @@ def test_a_fault_in_finding_who_records_a_call_lets_it_in(capsys):
     calls = Calls()
     calls.underway = lambda: 1 / 0
     with suppress_http_instrumentation():
-        assert not Gate(print, calls).enter()
+        assert not Activation(print, calls).enter()
     assert "finding who records a call failed" in capsys.readouterr().err
 
 
@@ -155,13 +155,13 @@ def test_a_fault_in_finding_the_call_is_reported(capsys):
     diagnostics.reraise = False
     calls = Calls()
     calls.current = lambda: 1 / 0
-    assert None is Gate(lambda: None, calls).exchange()
+    assert None is Activation(lambda: None, calls).http_call()
     assert "finding the current call failed" in capsys.readouterr().err
 
 
 FORK = """
 import os, sys, threading
-from lupis_instrument._instrumentation.activation import Calls, Gate
+from lupis_instrument._instrumentation.activation import Activation, Calls
 entered, go_on = threading.Event(), threading.Event()
 def activate():
     opened.append(os.getpid())
@@ -169,13 +169,13 @@ def activate():
         entered.set()
         go_on.wait(20)
 opened, parent = [], os.getpid()
-gate = Gate(activate, Calls())
-thread = threading.Thread(target=gate.enter)
+activation = Activation(activate, Calls())
+thread = threading.Thread(target=activation.enter)
 thread.start()
 entered.wait()
 child = os.fork()
 if not child:
-    gate.enter()
+    activation.enter()
     os._exit(opened != [parent, os.getpid()])
 status = os.waitpid(child, 0)[1]
 go_on.set()

@@ -8,7 +8,7 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 
 from lupis_instrument._instrumentation.import_hook import ImportHook
 from lupis_instrument._instrumentation.upstream import load_without, switch_on
-from lupis_instrument._instrumentation.wrapping import hang
+from lupis_instrument._instrumentation.wrapping import wrap_method
 
 BOTH = """
 import importlib
@@ -76,11 +76,11 @@ def test_it_is_laid_behind_the_doors(instrumentor, watched):
     def instrument(self, **_):
         Client.send = lambda _: "ours"
 
-    hang(watched.gate, Client, "send")
-    door = Client.send
+    wrap_method(watched.activation, Client, "send")
+    wrapper = Client.send
     instrumentor._instrument = instrument
-    switch_on(instrumentor, "provider", watched.gate.doors)
-    assert (door, "ours") == (Client.send, Client().send())
+    switch_on(instrumentor, "provider", watched.activation.wrappers)
+    assert (wrapper, "ours") == (Client.send, Client().send())
 
 
 @pytest.fixture

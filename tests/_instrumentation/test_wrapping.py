@@ -9,7 +9,7 @@ import inspect
 import pytest
 
 from lupis_instrument._diagnostics import diagnostics
-from lupis_instrument._instrumentation.wrapping import hang, hang_async, unhinged
+from lupis_instrument._instrumentation.wrapping import unhinged, wrap_async_method, wrap_method
 
 
 @pytest.fixture
@@ -42,25 +42,29 @@ def wrap(owner, name, mark):
 
 def test_a_call_opens_the_gate(watched, client):
     """The first, and reaches what it did before."""
-    hang(watched.gate, client, "send")
+    wrap_method(watched.activation, client, "send")
     assert (["wire", 1], 1) == (client().send(1), watched.opened)
     assert (["wire", 2], 1) == (client().send(2), watched.opened)
 
 
 def test_a_function_that_begins_no_call_leaves_the_gate_shut(watched, client):
     """What is laid behind its door is reached once another has opened it."""
-    hang(watched.gate, client, "send", lambda _self, *words: ["tap", *words], begins=False)
+    wrap_method(
+        watched.activation, client, "send", lambda _self, *words: ["tap", *words], begins=False
+    )
     assert (["tap", 1], 0) == (client().send(1), watched.opened)
-    with unhinged(watched.gate.doors):
+    with unhinged(watched.activation.wrappers):
         wrap(client, "send", "ours")
-    watched.gate.enter()
+    watched.activation.enter()
     assert ["ours", "tap", 2] == client().send(2)
 
 
 def test_what_is_hung_inside_is_reached(watched, client):
     """In place of the client's function."""
     original = client.send
-    hang(watched.gate, client, "send", lambda self, *words: ["tap", *original(self, *words)])
+    wrap_method(
+        watched.activation, client, "send", lambda self, *words: ["tap", *original(self, *words)]
+    )
     assert ["tap", "wire"] == client().send()
 
 
@@ -71,25 +75,25 @@ def test_a_coroutine_function_stays_one(watched, client):
     async def tap(self, *words):
         return ["tap", *await original(self, *words)]
 
-    hang_async(watched.gate, client, "send_later", tap)
+    wrap_async_method(watched.activation, client, "send_later", tap)
     assert inspect.iscoroutinefunction(client.send_later)
     assert (["tap", "wire", 1], 1) == (asyncio.run(client().send_later(1)), watched.opened)
 
 
 def test_an_instrumentor_is_laid_behind(watched, client):
     """Before what was wrapped around the function already, which is called once."""
-    hang(watched.gate, client, "send")
+    wrap_method(watched.activation, client, "send")
     wrap(client, "send", "program")
-    with unhinged(watched.gate.doors):
+    with unhinged(watched.activation.wrappers):
         wrap(client, "send", "ours")
     assert ["program", "ours", "wire"] == client().send()
 
 
 def test_what_was_wrapped_around_can_be_taken_off(watched, client):
     """And ours stays."""
-    hang(watched.gate, client, "send")
+    wrap_method(watched.activation, client, "send")
     unwrap = wrap(client, "send", "program")
-    with unhinged(watched.gate.doors):
+    with unhinged(watched.activation.wrappers):
         wrap(client, "send", "ours")
     unwrap()
     assert ["ours", "wire"] == client().send()
@@ -99,29 +103,29 @@ def test_a_call_under_way_when_the_gate_opens_goes_through(watched, client):
     """The first call is instrumented too."""
 
     def activate():
-        with unhinged(watched.gate.doors):
+        with unhinged(watched.activation.wrappers):
             wrap(client, "send", "ours")
 
     watched.open = activate
-    watched.gate._activate = activate
-    hang(watched.gate, client, "send")
+    watched.activation._activate = activate
+    wrap_method(watched.activation, client, "send")
     wrap(client, "send", "program")
     assert ["program", "ours", "wire"] == client().send()
 
 
-def fail_halfway(doors, client):
+def fail_halfway(wrappers, client):
     """An instrumentor that fails when it has wrapped a function."""
-    with unhinged(doors):
+    with unhinged(wrappers):
         wrap(client, "send", "half")
         raise ZeroDivisionError
 
 
 def test_an_instrumentor_that_fails_leaves_nothing(watched, client):
     """The client is as it was."""
-    hang(watched.gate, client, "send")
+    wrap_method(watched.activation, client, "send")
     unwrap = wrap(client, "send", "program")
     with pytest.raises(ZeroDivisionError):
-        fail_halfway(watched.gate.doors, client)
+        fail_halfway(watched.activation.wrappers, client)
     assert ["program", "wire"] == client().send()
     unwrap()
     assert ["wire"] == client().send()
@@ -130,7 +134,7 @@ def test_an_instrumentor_that_fails_leaves_nothing(watched, client):
 def test_a_door_looks_like_the_function(watched, client):
     """By name, documentation and signature."""
     before = inspect.signature(client.send)
-    hang(watched.gate, client, "send")
+    wrap_method(watched.activation, client, "send")
     assert ("send", "Send words.", before) == (
         client.send.__name__,
         client.send.__doc__,
@@ -145,7 +149,7 @@ def test_a_subclass_comes_through(watched, client):
         def send(self, *words):
             return ["sub", *super().send(*words)]
 
-    hang(watched.gate, client, "send")
+    wrap_method(watched.activation, client, "send")
     assert (["sub", "wire"], 1) == (Sub().send(), watched.opened)
 
 
@@ -161,7 +165,7 @@ def _lenient():
 
 def instrumented(watched, owner, name, wrap):
     """The class, with `wrap` of a function behind its door."""
-    with unhinged(watched.gate.doors):
+    with unhinged(watched.activation.wrappers):
         setattr(owner, name, wrap(getattr(owner, name)))
     return owner()
 
@@ -220,7 +224,7 @@ def trips_later(trips):
 def test_a_fault_of_the_instrumentors_is_not_the_programs(trips, watched, client, capsys):
     """The client's function is called, once, and what it returns is returned."""
     seen = []
-    hang(watched.gate, client, "send", lambda self, word: seen.append(word) or "sent")
+    wrap_method(watched.activation, client, "send", lambda self, word: seen.append(word) or "sent")
     assert "sent" == instrumented(watched, client, "send", trips).send(1)
     assert [1] == seen
     assert "recording a call failed (TrippedError" in capsys.readouterr().err
@@ -235,7 +239,7 @@ def test_an_instrumentors_fault_leaves_the_clients_error(trips, watched, client)
     def refuse(self):
         raise error
 
-    hang(watched.gate, client, "send", refuse)
+    wrap_method(watched.activation, client, "send", refuse)
     with pytest.raises(KeyError) as raised:
         instrumented(watched, client, "send", trips).send()
     assert (error, None, None) == (raised.value, error.__context__, error.__cause__)
@@ -253,7 +257,7 @@ def test_the_same_goes_for_coroutine_functions(trips, watched, client):
             raise KeyError(word)
         return "sent"
 
-    hang_async(watched.gate, client, "send_later", send)
+    wrap_async_method(watched.activation, client, "send_later", send)
     each = instrumented(watched, client, "send_later", trips_later(trips))
     assert "sent" == asyncio.run(each.send_later(1))
     with pytest.raises(KeyError, match="refused"):
@@ -267,7 +271,7 @@ def test_an_error_of_the_clients_is_freed_with_its_last_reference(watched, clien
     def refuse(self):
         raise LookupError
 
-    hang(watched.gate, client, "send", refuse)
+    wrap_method(watched.activation, client, "send", refuse)
     each = instrumented(watched, client, "send", passes)
     gc.collect()
     gc.disable()
@@ -281,6 +285,8 @@ def test_an_error_of_the_clients_is_freed_with_its_last_reference(watched, clien
 
 def test_a_call_within_a_call_is_a_call_of_its_own(watched, client):
     """As a client makes it that follows a redirect."""
-    hang(watched.gate, client, "send", lambda self, deep: deep and [deep, self.send(deep - 1)])
+    wrap_method(
+        watched.activation, client, "send", lambda self, deep: deep and [deep, self.send(deep - 1)]
+    )
     each = instrumented(watched, client, "send", passes)
     assert [2, [1, 0]] == each.send(2)

@@ -20,7 +20,7 @@ for _ in range(200):
     threads = _forking.count_threads()
     release.set()
     thread.join()
-    _forking.wait_for_end(threads - 1)
+    _forking.wait_until_gone(threads - 1)
     child = os.fork()
     if not child:
         os._exit(0)
@@ -42,7 +42,7 @@ def test_one_that_stays_is_not_waited_for_long(monkeypatch):
 
     asked = []
     monkeypatch.setattr(_forking, "count_threads", lambda: asked.append(3) or 3)
-    _forking.wait_for_end(2)
+    _forking.wait_until_gone(2)
     assert len(asked) > 1
 
 
@@ -52,5 +52,5 @@ def test_one_that_has_gone_is_not_waited_for(monkeypatch):
 
     asked = []
     monkeypatch.setattr(_forking, "count_threads", lambda: asked.append(2) or 2)
-    _forking.wait_for_end(2)
+    _forking.wait_until_gone(2)
     assert [2] == asked

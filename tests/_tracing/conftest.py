@@ -13,8 +13,8 @@ from lupis_instrument import LupisConfig
 from lupis_instrument._redaction import Redactor
 from lupis_instrument._tracing import pipeline as _pipeline
 from lupis_instrument._tracing.http_call import _unanswered
-from lupis_instrument._tracing.processor import Tracking
-from lupis_instrument._tracing.sampling import Noting
+from lupis_instrument._tracing.processor import CallSpanProcessor
+from lupis_instrument._tracing.sampling import RecordOnlySampler
 
 OPENAI = "https://api.openai.com/v1/chat/completions"
 JSON = [("Content-Type", "application/json")]
@@ -40,11 +40,11 @@ class Tracked:
 
     def __init__(self, sampler=None):
         self.put = []
-        self.tracking = Tracking(self.put.append)
+        self.tracking = CallSpanProcessor(self.put.append)
         self.provider = TracerProvider(
             sampler=sampler, resource=Resource({}), shutdown_on_exit=False
         )
-        self.provider.sampler = Noting(self.provider.sampler)
+        self.provider.sampler = RecordOnlySampler(self.provider.sampler)
         self.provider.add_span_processor(self.tracking)
         self.tracer = self.provider.get_tracer("tests")
 
@@ -58,9 +58,9 @@ class Tracked:
         """What is known of a span that is under way."""
         return self.tracking.record_of(span)
 
-    def exchange(self, span):
+    def http_call(self, span):
         """The call that a span stands for."""
-        return self.record(span).exchange
+        return self.record(span).http_call
 
     def answer(
         self,
@@ -76,11 +76,11 @@ class Tracked:
         outcome="complete",
     ):
         """Has the wire show a whole exchange; returns its body."""
-        exchange = self.exchange(span)
-        exchange.request(method, url)
-        exchange.request_headers = list(request_headers)
-        exchange.sent(json.dumps(request or {"model": "gpt-4o"}).encode())
-        watched = exchange.response(status, list(headers), "1.1")
+        http_call = self.http_call(span)
+        http_call.request(method, url)
+        http_call.request_headers = list(request_headers)
+        http_call.sent(json.dumps(request or {"model": "gpt-4o"}).encode())
+        watched = http_call.response(status, list(headers), "1.1")
         if watched is not None:
             watched.feed(body if isinstance(body, bytes) else json.dumps(body).encode())
             watched.end(outcome)
@@ -121,7 +121,7 @@ def pipeline(tracked):
             redactor or Redactor(),
             Resource({"service.name": "s"}),
             conversations=conversations,
-            has_told=tracked.tracking.ancestry.has_told,
+            has_told=tracked.tracking.span_tree.has_told,
         )
 
     return make

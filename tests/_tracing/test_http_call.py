@@ -3,8 +3,15 @@
 import pytest
 
 from lupis_instrument._diagnostics import diagnostics
-from lupis_instrument._tracing import http_call as _exchange
-from lupis_instrument._tracing.http_call import Body, Exchange, Place, header, headers_of, locate
+from lupis_instrument._tracing import http_call as _http_call
+from lupis_instrument._tracing.http_call import (
+    Body,
+    HttpCall,
+    ParsedUrl,
+    header,
+    headers_of,
+    parse_url,
+)
 
 CHAT = "http://127.0.0.1:8000/v1/chat/completions"
 JSON = [("Content-Type", "application/json")]
@@ -30,139 +37,142 @@ def span():
 
 
 @pytest.fixture
-def exchange(span):
+def http_call(span):
     """An exchange without hosts of its own."""
-    return Exchange({}, span.hold, span.settle)
+    return HttpCall({}, span.hold, span.settle)
 
 
 @pytest.fixture
-def body(exchange):
+def body(http_call):
     """The body of an LLM call's response."""
-    exchange.request("POST", CHAT)
-    return exchange.response(200, JSON, "1.1")
+    http_call.request("POST", CHAT)
+    return http_call.response(200, JSON, "1.1")
 
 
 @pytest.mark.parametrize(
     ("url", "place"),
     [
-        ("https://Api.Example.com/v1/x?y=1", Place("https", "api.example.com", 443, "/v1/x?y=1")),
-        ("http://example.com:8080", Place("http", "example.com", 8080, "")),
-        ("http://user:pw@[::1]:9/a", Place("http", "::1", 9, "/a")),
-        ("http://example.com:99999/a", Place("", "", None, "")),
-        ("http://[::1/a", Place("", "", None, "")),
-        ("ws://example.com/a#b", Place("ws", "example.com", None, "/a")),
-        ("", Place("", "", None, "")),
+        (
+            "https://Api.Example.com/v1/x?y=1",
+            ParsedUrl("https", "api.example.com", 443, "/v1/x?y=1"),
+        ),
+        ("http://example.com:8080", ParsedUrl("http", "example.com", 8080, "")),
+        ("http://user:pw@[::1]:9/a", ParsedUrl("http", "::1", 9, "/a")),
+        ("http://example.com:99999/a", ParsedUrl("", "", None, "")),
+        ("http://[::1/a", ParsedUrl("", "", None, "")),
+        ("ws://example.com/a#b", ParsedUrl("ws", "example.com", None, "/a")),
+        ("", ParsedUrl("", "", None, "")),
     ],
 )
 def test_a_url_is_taken_apart(url, place):
     """What can't be read is left empty."""
-    assert place == locate(url)
+    assert place == parse_url(url)
 
 
 @pytest.mark.parametrize(
     ("url", "named"), [(CHAT, True), ("http://127.0.0.1:8000/data", False), ("nonsense", False)]
 )
-def test_a_request_is_known_by_its_url(exchange, url, named):
+def test_a_request_is_known_by_its_url(http_call, url, named):
     """Whether it goes to an LLM API."""
-    exchange.request("POST", url)
-    assert named == (exchange.endpoint is not None)
+    http_call.request("POST", url)
+    assert named == (http_call.endpoint is not None)
 
 
 def test_a_host_may_be_named(span):
     """By LUPIS_PROVIDER_HOSTS."""
-    exchange = Exchange({"llm.corp.example": "anthropic"}, span.hold, span.settle)
-    exchange.request("POST", "https://llm.corp.example/v1/messages")
-    assert "anthropic" == exchange.endpoint.provider
+    http_call = HttpCall({"llm.corp.example": "anthropic"}, span.hold, span.settle)
+    http_call.request("POST", "https://llm.corp.example/v1/messages")
+    assert "anthropic" == http_call.endpoint.provider
 
 
-def test_the_requests_body_is_kept_piece_by_piece(exchange):
+def test_the_requests_body_is_kept_piece_by_piece(http_call):
     """As bytes that the program can't change afterwards."""
     data = bytearray(b"two")
-    exchange.request("POST", CHAT)
-    exchange.sent(b"one")
-    exchange.sent(data)
+    http_call.request("POST", CHAT)
+    http_call.sent(b"one")
+    http_call.sent(data)
     data[:] = b"xxx"
-    assert [b"one", b"two"] == exchange.request_body
+    assert [b"one", b"two"] == http_call.request_body
 
 
 @pytest.mark.parametrize("data", ["text", None, object(), [b"a"]])
-def test_what_is_not_bytes_is_not_kept(exchange, data):
+def test_what_is_not_bytes_is_not_kept(http_call, data):
     """It couldn't be read."""
-    exchange.request("POST", CHAT)
-    exchange.sent(data)
-    assert [] == exchange.request_body
+    http_call.request("POST", CHAT)
+    http_call.sent(data)
+    assert [] == http_call.request_body
 
 
-def test_another_hosts_request_body_is_not_kept(exchange):
+def test_another_hosts_request_body_is_not_kept(http_call):
     """Nobody would read it."""
-    exchange.request("POST", "http://127.0.0.1/data")
-    exchange.sent(b"one")
-    assert [] == exchange.request_body
+    http_call.request("POST", "http://127.0.0.1/data")
+    http_call.sent(b"one")
+    assert [] == http_call.request_body
 
 
-def test_no_more_of_a_request_is_kept_than_is_read(exchange, monkeypatch):
+def test_no_more_of_a_request_is_kept_than_is_read(http_call, monkeypatch):
     """The piece that passes the bound is the last."""
-    monkeypatch.setattr(_exchange, "MOST_REQUEST_BYTES", 5)
-    exchange.request("POST", CHAT)
+    monkeypatch.setattr(_http_call, "MOST_REQUEST_BYTES", 5)
+    http_call.request("POST", CHAT)
     for _ in range(4):
-        exchange.sent(b"123")
-    assert [b"123", b"123"] == exchange.request_body
+        http_call.sent(b"123")
+    assert [b"123", b"123"] == http_call.request_body
 
 
-def test_a_response_of_an_llm_is_watched(exchange, span, body):
+def test_a_response_of_an_llm_is_watched(http_call, span, body):
     """And its span is held from then on."""
-    assert (body, 1, True) == (exchange.body, span.held, exchange.pending)
+    assert (body, 1, True) == (http_call.body, span.held, http_call.pending)
 
 
 @pytest.mark.parametrize("status", [300, 307, 399])
-def test_a_redirect_is_not_watched(exchange, span, status):
+def test_a_redirect_is_not_watched(http_call, span, status):
     """Its body says nothing of the call."""
-    exchange.request("POST", CHAT)
-    assert (None, 0) == (exchange.response(status, JSON, "1.1"), span.held)
+    http_call.request("POST", CHAT)
+    assert (None, 0) == (http_call.response(status, JSON, "1.1"), span.held)
 
 
 @pytest.mark.parametrize(
     ("method", "url"), [("POST", "http://127.0.0.1/data"), ("GET", CHAT), ("HEAD", CHAT)]
 )
-def test_other_responses_are_not_watched(exchange, span, method, url):
+def test_other_responses_are_not_watched(http_call, span, method, url):
     """Their spans end as upstream's do."""
-    exchange.request(method, url)
-    assert (None, 0) == (exchange.response(200, JSON, "1.1"), span.held)
+    http_call.request(method, url)
+    assert (None, 0) == (http_call.response(200, JSON, "1.1"), span.held)
 
 
-def test_the_responses_head_is_kept(exchange):
+def test_the_responses_head_is_kept(http_call):
     """Of any host."""
-    exchange.request("POST", "http://127.0.0.1/data")
-    exchange.response(404, JSON, "1.0")
-    assert (404, JSON, "1.0") == (exchange.status, exchange.response_headers, exchange.version)
+    http_call.request("POST", "http://127.0.0.1/data")
+    http_call.response(404, JSON, "1.0")
+    assert (404, JSON, "1.0") == (http_call.status, http_call.response_headers, http_call.version)
 
 
-def test_a_body_that_ended_settles_the_span(exchange, span, body):
+def test_a_body_that_ended_settles_the_span(http_call, span, body):
     """Once, however often it is said."""
     body.end("complete")
     body.end("closed")
-    assert (1, "complete", False) == (span.settled, body.outcome, exchange.pending)
+    assert (1, "complete", False) == (span.settled, body.outcome, http_call.pending)
 
 
-def test_an_earlier_attempts_body_settles_nothing(exchange, span, body):
+def test_an_earlier_attempts_body_settles_nothing(http_call, span, body):
     """The call goes on."""
-    exchange.request("POST", CHAT)
+    http_call.request("POST", CHAT)
     body.end("closed")
     assert 0 == span.settled
 
 
-def test_a_new_attempt_begins_anew(exchange, body):
+def test_a_new_attempt_begins_anew(http_call, body):
     """Nothing of the last one is left."""
-    exchange.sent(b"one")
-    exchange.head = b"POST"
-    exchange.request("POST", "http://127.0.0.1/data")
+    http_call.sent(b"one")
+    http_call.head = b"POST"
+    http_call.request("POST", "http://127.0.0.1/data")
     assert (2, None, None, None, [], []) == (
-        exchange.attempts,
-        exchange.body,
-        exchange.status,
-        exchange.head,
-        exchange.request_body,
-        exchange.response_headers,
+        http_call.attempts,
+        http_call.body,
+        http_call.status,
+        http_call.head,
+        http_call.request_body,
+        http_call.response_headers,
     )
 
 
@@ -180,11 +190,11 @@ def test_chunks_are_counted(body):
     assert (2, first) == (body.chunks, body.first_chunk)
 
 
-def test_a_body_ends_after_it_began(exchange, body):
+def test_a_body_ends_after_it_began(http_call, body):
     """All times are of one clock."""
     body.feed(b"one")
     body.end("complete")
-    assert exchange.started <= body.first_chunk <= body.ended
+    assert http_call.started <= body.first_chunk <= body.ended
 
 
 class Faulty:
@@ -225,9 +235,9 @@ def test_a_head_is_read():
     assert [("Host", "a:1"), ("X-Two", "b")] == headers_of(head)
 
 
-def test_headers_come_from_the_head_if_there_is_one(exchange):
+def test_headers_come_from_the_head_if_there_is_one(http_call):
     """Clients that hand their headers over have none."""
-    exchange.request_headers = [("a", "1")]
-    handed = exchange.sent_headers()
-    exchange.head = b"POST / HTTP/1.1\r\nb: 2\r\n\r\n"
-    assert ([("a", "1")], [("b", "2")]) == (handed, exchange.sent_headers())
+    http_call.request_headers = [("a", "1")]
+    handed = http_call.sent_headers()
+    http_call.head = b"POST / HTTP/1.1\r\nb: 2\r\n\r\n"
+    assert ([("a", "1")], [("b", "2")]) == (handed, http_call.sent_headers())

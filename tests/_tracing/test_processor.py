@@ -51,7 +51,7 @@ def test_only_http_clients_have_an_exchange(tracked):
     """Neither a server's span nor one that names no method stands for a call we can watch."""
     server = tracked.start(kind=SpanKind.SERVER)
     database = tracked.tracer.start_span("SELECT", kind=SpanKind.CLIENT)
-    assert [None, None] == [tracked.exchange(server), tracked.exchange(database)]
+    assert [None, None] == [tracked.http_call(server), tracked.http_call(database)]
 
 
 def test_old_names_tell_a_call_too(tracked):
@@ -59,7 +59,7 @@ def test_old_names_tell_a_call_too(tracked):
     attributes = {"http.method": "GET", "http.url": OTHER}
     span = tracked.tracer.start_span("GET", kind=SpanKind.CLIENT, attributes=attributes)
     assert OTHER == tracked.record(span).url
-    assert tracked.exchange(span) is not None
+    assert tracked.http_call(span) is not None
 
 
 def test_the_current_exchange_is_that_of_the_current_span(tracked):
@@ -67,7 +67,7 @@ def test_the_current_exchange_is_that_of_the_current_span(tracked):
     assert None is tracked.tracking.current_exchange()
     span = tracked.start()
     with trace.use_span(span):
-        assert tracked.exchange(span) is tracked.tracking.current_exchange()
+        assert tracked.http_call(span) is tracked.tracking.current_exchange()
 
 
 def test_a_span_within_a_call_leads_to_the_call(tracked):
@@ -76,7 +76,7 @@ def test_a_span_within_a_call_leads_to_the_call(tracked):
     inner = tracked.start(parent=outer)
     innermost = tracked.start(parent=inner)
     with trace.use_span(innermost):
-        assert tracked.exchange(outer) is tracked.tracking.current_exchange()
+        assert tracked.http_call(outer) is tracked.tracking.current_exchange()
     assert tracked.record(outer) is tracked.record(innermost).outermost
 
 
@@ -115,9 +115,9 @@ def test_a_call_within_the_programs_own_span_is_no_repetition(tracked):
 def test_the_end_waits_for_the_body(tracked):
     """First the instrumentor ends the span, then the program has read to the end."""
     span = tracked.start()
-    exchange = tracked.exchange(span)
-    exchange.request("POST", "https://api.openai.com/v1/chat/completions")
-    body = exchange.response(200, [("content-type", "application/json")], "1.1")
+    http_call = tracked.http_call(span)
+    http_call.request("POST", "https://api.openai.com/v1/chat/completions")
+    body = http_call.response(200, [("content-type", "application/json")], "1.1")
     span.end()
     assert (True, []) == (span.is_recording(), tracked.put)
     body.end("complete")
@@ -137,7 +137,7 @@ def test_the_span_lasts_as_long_as_its_body(tracked, export):
     """Not just until the headers came; its own end counts if that is later."""
     span = tracked.start()
     body = tracked.answer(span)
-    body.ended = tracked.exchange(span).started + 5_000_000_000
+    body.ended = tracked.http_call(span).started + 5_000_000_000
     span.end(span.start_time + 1_000_000_000)
     (exported,) = export()
     assert 5_000_000_000 == exported.end_time - exported.start_time
@@ -159,9 +159,9 @@ def test_body_and_span_may_end_in_two_threads_at_once(tracked):
     for _ in range(200):
         tracked.put.clear()
         span = tracked.start()
-        exchange = tracked.exchange(span)
-        exchange.request("POST", "https://api.openai.com/v1/chat/completions")
-        body = exchange.response(200, [], "1.1")
+        http_call = tracked.http_call(span)
+        http_call.request("POST", "https://api.openai.com/v1/chat/completions")
+        body = http_call.response(200, [], "1.1")
         ready = threading.Barrier(2)
 
         def end_body(body=body, ready=ready):
@@ -179,16 +179,16 @@ def test_body_and_span_may_end_in_two_threads_at_once(tracked):
 def test_a_redirected_call_waits_for_its_last_body(tracked):
     """Bodies of earlier attempts don't end the span."""
     span = tracked.start()
-    exchange = tracked.exchange(span)
+    http_call = tracked.http_call(span)
     bodies = []
     for _ in range(2):
-        exchange.request("POST", "https://api.openai.com/v1/chat/completions")
-        bodies.append(exchange.response(200, [], "1.1"))
+        http_call.request("POST", "https://api.openai.com/v1/chat/completions")
+        bodies.append(http_call.response(200, [], "1.1"))
     span.end()
     bodies[0].end("closed")
     assert [] == tracked.put
     bodies[1].end("complete")
-    assert (1, 2) == (len(tracked.put), exchange.attempts)
+    assert (1, 2) == (len(tracked.put), http_call.attempts)
 
 
 def test_other_calls_end_with_their_headers(tracked):
@@ -203,9 +203,9 @@ def test_other_calls_end_with_their_headers(tracked):
 def test_closing_ends_what_the_program_will_not_read(tracked, export):
     """At exit, a body left unread is dropped."""
     span = tracked.start()
-    exchange = tracked.exchange(span)
-    exchange.request("POST", "https://api.openai.com/v1/chat/completions")
-    exchange.response(200, [], "1.1")
+    http_call = tracked.http_call(span)
+    http_call.request("POST", "https://api.openai.com/v1/chat/completions")
+    http_call.response(200, [], "1.1")
     span.end()
     tracked.tracking.close()
     (exported,) = export()
@@ -222,9 +222,9 @@ def test_closing_leaves_spans_alone_that_nobody_ended(tracked):
 def test_a_forked_child_leaves_the_parents_spans_alone(tracked):
     """Those it ends too, held or not, are delivered by the parent alone."""
     plain, held = tracked.start(OTHER), tracked.start()
-    exchange = tracked.exchange(held)
-    exchange.request("POST", "https://api.openai.com/v1/chat/completions")
-    body = exchange.response(200, [], "1.1")
+    http_call = tracked.http_call(held)
+    http_call.request("POST", "https://api.openai.com/v1/chat/completions")
+    body = http_call.response(200, [], "1.1")
     tracked.tracking.forget()
     plain.end()
     held.end()
@@ -266,7 +266,7 @@ def test_provider_hosts_are_llm_apis(tracked):
     url = "https://llm.corp.example:8443/v1/chat/completions"
     span = tracked.start(url)
     tracked.answer(span, url=url)
-    assert "openai" == tracked.exchange(span).endpoint.provider
+    assert "openai" == tracked.http_call(span).endpoint.provider
 
 
 def test_what_is_not_sampled_is_noted_but_not_exported(unsampled, pipeline):

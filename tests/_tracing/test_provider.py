@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind
 
-from lupis_instrument._tracing.processor import Tracking
+from lupis_instrument._tracing.processor import CallSpanProcessor
 from lupis_instrument._tracing.provider import Provider
 
 
@@ -19,7 +19,7 @@ class Made:
 
     def __init__(self):
         self.ended = []
-        provider = Provider(Resource({}), Tracking(self.ended.append))
+        provider = Provider(Resource({}), CallSpanProcessor(self.ended.append))
         self.tracer = provider.get_tracer("tests")
 
     @property

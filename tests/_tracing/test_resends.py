@@ -2,7 +2,7 @@
 
 import pytest
 
-from lupis_instrument._tracing.http_call import Exchange
+from lupis_instrument._tracing.http_call import HttpCall
 from lupis_instrument._tracing.resends import earlier_attempts, resends_of
 
 URL = "https://api.openai.com/v1/chat/completions"
@@ -10,14 +10,14 @@ URL = "https://api.openai.com/v1/chat/completions"
 
 def call(*statuses, url=URL, body=b"{}", headers=(), answer=()):
     """A call whose client makes an attempt for each status; None is no answer."""
-    exchange = Exchange({}, lambda: None, lambda: None)
+    http_call = HttpCall({}, lambda: None, lambda: None)
     for status in statuses:
-        exchange.request("POST", url)
-        exchange.request_headers = list(headers)
-        exchange.sent(body)
+        http_call.request("POST", url)
+        http_call.request_headers = list(headers)
+        http_call.sent(body)
         if status is not None:
-            exchange.response(status, list(answer), "1.1")
-    return exchange
+            http_call.response(status, list(answer), "1.1")
+    return http_call
 
 
 def test_the_first_attempt_is_no_repetition():
@@ -64,9 +64,9 @@ def test_other_threads_have_calls_of_their_own():
 
 def test_attempts_inside_one_call_count():
     """As urllib3 makes them; what failed before is an event each."""
-    exchange = call(503, None, 200)
-    first, second = earlier_attempts(exchange, 10**18)
-    assert 2 == resends_of(exchange)
+    http_call = call(503, None, 200)
+    first, second = earlier_attempts(http_call, 10**18)
+    assert 2 == resends_of(http_call)
     assert [{"http.response.status_code": 503}, {}] == [first.attributes, second.attributes]
     assert 10**18 <= first.timestamp <= second.timestamp
 

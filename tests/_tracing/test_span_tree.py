@@ -8,14 +8,14 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import TracerProvider
 
-from lupis_instrument._tracing.span_tree import Ancestry, llm_above
+from lupis_instrument._tracing.span_tree import SpanTree, llm_above
 
 
 class Family:
     """Spans of a provider like the program's, noted as they begin."""
 
     def __init__(self):
-        self.ancestry = Ancestry()
+        self.span_tree = SpanTree()
         self.tracer = TracerProvider(shutdown_on_exit=False).get_tracer("theirs")
 
     def begin(self, parent=None, **attributes):
@@ -23,7 +23,7 @@ class Family:
         context = trace.set_span_in_context(parent) if parent is not None else None
         given = {name.replace("__", "."): value for name, value in attributes.items()}
         span = self.tracer.start_span("span", context=context, attributes=given)
-        return span, self.ancestry.begin(span, context)
+        return span, self.span_tree.begin(span, context)
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_the_span_of_an_llm_library_is_found(attributes, found, between, family)
 def test_a_span_that_says_nothing_yet_is_known_by_its_name(name, kind, found, family):
     """OpenLIT's of LiteLLM tell of the call when it is over."""
     span = family.tracer.start_span(name, kind=trace.SpanKind[kind])
-    wanted = family.ancestry.begin(span, None)
+    wanted = family.span_tree.begin(span, None)
     _, node = family.begin(span)
     assert (wanted if found else None) is llm_above(node)
 
@@ -85,11 +85,11 @@ def test_what_waits_is_called_once_when_the_span_ends(family):
     """And at once after that."""
     span, node = family.begin()
     called = []
-    family.ancestry.wait(node, lambda: called.append("waited"))
+    family.span_tree.wait(node, lambda: called.append("waited"))
     assert [] == called
-    family.ancestry.end(span)
-    family.ancestry.end(span)
-    family.ancestry.release()
+    family.span_tree.end(span)
+    family.span_tree.end(span)
+    family.span_tree.release()
     assert ["waited"] == called
     node.then(lambda: called.append("late"))
     assert ["waited", "late"] == called
@@ -99,8 +99,8 @@ def test_a_span_that_never_ends_holds_nobody_for_ever(family):
     """A flush lets go of what waits."""
     _, node = family.begin()
     called = []
-    family.ancestry.wait(node, lambda: called.append(1))
-    family.ancestry.release()
+    family.span_tree.wait(node, lambda: called.append(1))
+    family.span_tree.release()
     assert [1] == called
 
 
@@ -114,10 +114,10 @@ def test_who_waits_lets_no_other_out_of_sight(family):
             called.append("taken")
             return super().popleft()
 
-    family.ancestry._waited_for = Watched()
-    family.ancestry.wait(node, lambda: called.append("let go"))
+    family.span_tree._waited_for = Watched()
+    family.span_tree.wait(node, lambda: called.append("let go"))
     assert [] == called
-    family.ancestry.release()
+    family.span_tree.release()
     assert ["taken", "let go"] == called
 
 
@@ -126,14 +126,14 @@ def test_patience_has_an_end(family, monkeypatch):
     monkeypatch.setattr("lupis_instrument._tracing.span_tree._PATIENCE", -1)
     _, node = family.begin()
     called = []
-    family.ancestry.wait(node, lambda: called.append(1))
+    family.span_tree.wait(node, lambda: called.append(1))
     assert [1] == called
 
 
 def test_a_child_process_starts_with_none(family):
     """The spans under way are its parent's."""
     span, _ = family.begin(gen_ai__system="openai")
-    family.ancestry.forget()
+    family.span_tree.forget()
     _, node = family.begin(span)
     assert None is llm_above(node)
 
@@ -144,9 +144,9 @@ class TestBesideTheCall:
     @pytest.fixture(autouse=True)
     def _elsewhere(self, family):
         """What was begun in a test is begun there only."""
-        token = family.ancestry._latest.set(lambda: None)
+        token = family.span_tree._latest.set(lambda: None)
         yield
-        family.ancestry._latest.reset(token)
+        family.span_tree._latest.reset(token)
 
     @pytest.fixture
     def call(self, family):
@@ -156,13 +156,13 @@ class TestBesideTheCall:
             here = Context(context)
             here = here if parent is None else trace.set_span_in_context(parent, here)
             span = family.tracer.start_span("call", context=here)
-            node = family.ancestry.begin(span, here)
-            llm = family.ancestry.beside(node, here)
+            node = family.span_tree.begin(span, here)
+            llm = family.span_tree.beside(node, here)
             if llm is not None:
-                family.ancestry.place(node, llm)
+                family.span_tree.place(node, llm)
             if status is not None:
                 span.set_attribute("http.response.status_code", status)
-                family.ancestry.end(span)
+                family.span_tree.end(span)
             return llm_above(node)
 
         return call
@@ -201,7 +201,7 @@ class TestBesideTheCall:
     def test_one_that_has_ended_is_not_found(self, family, call):
         """The call comes after it."""
         span, _ = family.begin(gen_ai__operation__name="chat")
-        family.ancestry.end(span)
+        family.span_tree.end(span)
         assert None is call()
 
     def test_one_elsewhere_is_not_found(self, family, call):
@@ -223,5 +223,5 @@ def test_answers_that_were_told_of_are_not_kept_for_ever(family):
     """The latest are."""
     for number in range(1100):
         family.begin(gen_ai__response__id=f"r{number}", gen_ai__usage__input_tokens=1)
-    told = [number for number in range(1100) if family.ancestry.has_told(f"r{number}")]
+    told = [number for number in range(1100) if family.span_tree.has_told(f"r{number}")]
     assert [*range(76, 1100)] == told

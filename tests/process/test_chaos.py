@@ -17,7 +17,7 @@ import pytest
 from servers import otlp
 from servers.program import Started
 
-from lupis_instrument._export.otlp.destinations import Route
+from lupis_instrument._export.otlp.destinations import Destination
 from lupis_instrument._export.otlp.sending import Sender
 from lupis_instrument._export.store import outbox
 from lupis_instrument._export.store.database import FILE_NAME
@@ -188,10 +188,10 @@ class Scene:
         store = Store(str(self.folder), 1 << 28, Process("default", None, 0))
         for target, waiting, refused in store.targets() if store.database.exists() else ():
             url = target.url.replace("http://127.0.0.1:1/", f"{self.sink.url}/")
-            route, sender = Route(target, {}), Redirected(url)
+            destination, sender = Destination(target, {}), Redirected(url)
             due = monotonic() + 70
             while True:
-                drained = outbox.drain(store, route, sender, "flush", refused_too=True)
+                drained = outbox.drain(store, destination, sender, "flush", refused_too=True)
                 if drained.leased or monotonic() > due:
                     break
                 sleep(0.1)  # a pool's child that was killed while sending leaves a minute's lease
@@ -310,7 +310,7 @@ def test_an_outage_while_a_program_runs_loses_nothing(scene):
 WRITER = """
 import sys
 from opentelemetry.sdk.trace import TracerProvider
-from lupis_instrument._export.otlp.encoded_items import Packer
+from lupis_instrument._export.otlp.encoded_items import SpanEncoder
 from lupis_instrument._export.store.store import Process, Store, Target
 
 folder, who = sys.argv[1:]
@@ -318,7 +318,7 @@ store = Store(folder, 1 << 28, Process("p", None, int(who)))
 target = Target("http://127.0.0.1:1/v1/traces", "traces", "p", "http://127.0.0.1:1/v1/traces")
 provider = TracerProvider(shutdown_on_exit=False)
 tracer = provider.get_tracer("t")
-packer = Packer(provider.resource)
+packer = SpanEncoder(provider.resource)
 number = 0
 while True:
     spans = []
@@ -355,8 +355,8 @@ def test_a_kill_in_the_middle_of_a_write_harms_no_file(tmp_path):
 SECONDS = 60 if os.environ.get("LUPIS_TEST_ALL") else 2
 FLUSHER = """
 import os, sys, time
-from lupis_instrument._export import outbox
-from lupis_instrument._export.otlp.destinations import Route
+from lupis_instrument._export.store import outbox
+from lupis_instrument._export.otlp.destinations import Destination
 from lupis_instrument._export.otlp.sending import Sender
 from lupis_instrument._export.store.store import Process, Store, Target
 
@@ -368,7 +368,7 @@ class There(Sender):
         return super().send(url, body, headers, **options)
 parent = os.getppid()
 while os.getppid() == parent:
-    outbox.drain(store, Route(target, {}), There({}), sys.argv[0] + str(time.time()))
+    outbox.drain(store, Destination(target, {}), There({}), sys.argv[0] + str(time.time()))
     time.sleep(0.01)
 """
 

@@ -544,7 +544,7 @@ def test_a_collector_that_comes_later_gets_what_comes_later(play, sink, run):
     """`auto` decides anew while the program runs; what was stored before stays there."""
     port = int(sink.url.rpartition(":")[2])
     text = """
-        from lupis_instrument._export import probe
+        from lupis_instrument._export.otlp import probe
         answers = iter([False, True])
         probe._listens = lambda url: next(answers, True)
         probe._KEPT = 0

@@ -81,6 +81,7 @@ def test_what_an_idle_program_loads_of_ours(loaded):
         "_diagnostics",
         "_instrumentation",
         "_process",
+        "_process.fork",
         "_process.import_lock",
         "_runtime",
         "_runtime.bootstrap",

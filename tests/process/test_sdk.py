@@ -225,7 +225,7 @@ def test_events_come_from_anywhere(play, sink):
 
 
 def test_an_event_with_odd_properties_still_goes_out(play, sink):
-    """With markers in their places; see tests/_delivery/test_events.py for each kind."""
+    """With markers in their places; see tests/_tracing/test_events.py for each kind."""
     text = """
         class Hostile:
             def __repr__(self): raise RuntimeError

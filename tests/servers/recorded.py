@@ -13,7 +13,7 @@ from opentelemetry.trace import set_span_in_context
 from servers.program import Started
 
 from lupis_instrument._cli.lupis.commands import lupis as command
-from lupis_instrument._export.otlp.encoded_items import Packer
+from lupis_instrument._export.otlp.encoded_items import SpanEncoder
 from lupis_instrument._export.store.database import FILE_NAME
 from lupis_instrument._export.store.store import Process, Store, Target
 
@@ -33,7 +33,7 @@ class Filler:
         self.store = Store(str(folder), 1 << 28, Process(project, run, os.getpid()))
         resource = Resource({"service.name": "agent", "lupis.run.id": run})
         self.tracer = TracerProvider(resource=resource, shutdown_on_exit=False).get_tracer("tests")
-        self.packer = Packer(resource)
+        self.packer = SpanEncoder(resource)
 
     def span(self, name="work", *, ago=60, seconds=1.0, parent=None, to=None, **given):
         """A finished span that began `ago` seconds before."""

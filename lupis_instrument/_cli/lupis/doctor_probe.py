@@ -93,7 +93,7 @@ def _clients() -> Any:
 
 
 def _try(client: Any, runtime: Any) -> tuple[str, bool]:
-    from lupis_instrument._instrumentation.activation import Calls, Gate
+    from lupis_instrument._instrumentation.activation import Activation, Calls
 
     config = runtime.config
     if find_spec(client.module.split(".")[0]) is None:
@@ -104,9 +104,9 @@ def _try(client: Any, runtime: Any) -> tuple[str, bool]:
         return "not named by LUPIS_INSTRUMENT", False
     version = metadata.version(client.distribution) if client.distribution else "standard library"
     try:
-        adapter, gate = import_module(client.adapter), Gate(bool, Calls())
-        adapter.attach(import_module(client.module), gate)
-        adapter.instrument(runtime.provider, gate)
+        adapter, activation = import_module(client.adapter), Activation(bool, Calls())
+        adapter.attach(import_module(client.module), activation)
+        adapter.instrument(runtime.provider, activation)
     except Exception as fault:
         return f"{version}, not instrumented: {type(fault).__name__}: {fault}", True
     return f"{version}, instrumented at its first request", False

@@ -11,7 +11,12 @@ import click
 from lupis_instrument import _semconv
 from lupis_instrument._cli.lupis import tables
 from lupis_instrument._config.config import resolve
-from lupis_instrument._export.otlp.destinations import FORMS, Route, of_events, of_spans
+from lupis_instrument._export.otlp.destinations import (
+    WIRE_FORMATS,
+    Destination,
+    of_events,
+    of_spans,
+)
 from lupis_instrument._export.otlp.sending import LATER, REFUSED, Answer, Sender
 from lupis_instrument._export.store.database import StoreUnavailable
 from lupis_instrument._export.store.outbox import Drained, drain
@@ -53,24 +58,31 @@ def _flush_all(store: Store, config: LupisConfig) -> int:
     targets = [target for target, waiting, refused in store.targets() if waiting + refused]
     if not targets:
         tables.echo("Nothing waits.")
-    sender, routes = Sender(), list(_routes(config))
+    sender, destinations = Sender(), list(_routes(config))
     for target in targets:
-        found = next((route for route in routes if _key(route.target) == _key(target)), None)
+        found = next(
+            (
+                destination
+                for destination in destinations
+                if _key(destination.target) == _key(target)
+            ),
+            None,
+        )
         text = _flush(store, sender, target, found)
         tables.echo(f"{amounts.clean(target.shown)}  {text}")
     return sum(waiting + refused for _, waiting, refused in store.targets())
 
 
-def _flush(store: Store, sender: Sender, target: Target, known: Route | None) -> str:
+def _flush(store: Store, sender: Sender, target: Target, known: Destination | None) -> str:
     """Send what waits for a target; returns what became of it, in words."""
-    route = known
-    if route is None:
+    destination = known
+    if destination is None:
         refusal = _try_without_key(sender, target)
         if refusal is not None:
             return f"not sent: {refusal}"
-        route = Route(target, {_semconv.HEADER_PROJECT_ID: target.project})
+        destination = Destination(target, {_semconv.HEADER_PROJECT_ID: target.project})
     holder = f"flush {os.getpid()} {os.urandom(8).hex()}"
-    return _describe(drain(store, route, sender, holder, refused_too=True), store, target)
+    return _describe(drain(store, destination, sender, holder, refused_too=True), store, target)
 
 
 def _try_without_key(sender: Sender, target: Target) -> str | None:
@@ -82,7 +94,7 @@ def _try_without_key(sender: Sender, target: Target) -> str | None:
     settings = f"LUPIS_OTLP_ENDPOINT and LUPIS_PROJECT_ID={amounts.clean(target.project)}"
     if target.url is None:
         return f"its address has a secret; set {settings} as they were"
-    form = FORMS[target.form]
+    form = WIRE_FORMATS[target.form]
     headers = {_semconv.HEADER_PROJECT_ID: target.project, "content-type": form.content_type}
     answer: Answer = sender.send(target.url, form.compose([]), headers, packed=form.packed)
     if answer.outcome == LATER:
@@ -107,7 +119,7 @@ def _describe(done: Drained, store: Store, target: Target) -> str:
     return ", ".join(parts) + (f": {amounts.clean(reason)}" if reason else "")
 
 
-def _routes(config: LupisConfig) -> Iterator[Route]:
+def _routes(config: LupisConfig) -> Iterator[Destination]:
     """Yield the ways that the settings describe."""
     shown = Redactor("remove").text
     yield of_spans(config, shown)

@@ -37,7 +37,7 @@ class Item(Protocol):
         """A span in OTLP's encoding, or an event as JSON."""
 
 
-class Form(NamedTuple):
+class WireFormat(NamedTuple):
     """How requests look.
 
     Attributes:
@@ -65,14 +65,14 @@ def _json_array(items: Sequence[Item]) -> bytes:
     return b"[" + b",".join(item.body for item in items) + b"]"
 
 
-FORMS = {
-    "traces": Form("application/x-protobuf", _spans, 512),
-    "logs": Form("application/x-protobuf", _log_records, 50),
-    "events": Form("application/json", _json_array, 50, packed=False),
+WIRE_FORMATS = {
+    "traces": WireFormat("application/x-protobuf", _spans, 512),
+    "logs": WireFormat("application/x-protobuf", _log_records, 50),
+    "events": WireFormat("application/json", _json_array, 50, packed=False),
 }
 
 
-class Route(NamedTuple):
+class Destination(NamedTuple):
     """One way out.
 
     Attributes:
@@ -99,7 +99,7 @@ class Route(NamedTuple):
             items: in order.
             seconds: asked before each request how long it may take.
         """
-        form = FORMS[self.target.form]
+        form = WIRE_FORMATS[self.target.form]
         headers = {**self.headers, "content-type": form.content_type}
         splits = _MOST_SPLITS
         left = list(_cut(items, form.most))[::-1]
@@ -133,12 +133,12 @@ def _cut(items: Sequence[AnyItem], most: int) -> Iterator[list[AnyItem]]:
         yield group
 
 
-def of_spans(config: LupisConfig, shown: Callable[[str], str]) -> Route:
+def of_spans(config: LupisConfig, shown: Callable[[str], str]) -> Destination:
     """Return the way of spans; `shown` redacts."""
     return _route(config, config.otlp_endpoint, "traces", shown)
 
 
-def of_events(config: LupisConfig, shown: Callable[[str], str]) -> Route | None:
+def of_events(config: LupisConfig, shown: Callable[[str], str]) -> Destination | None:
     """Return the way of events; None where no rule says which it is."""
     url = config.events_url
     if url is None:
@@ -147,9 +147,9 @@ def of_events(config: LupisConfig, shown: Callable[[str], str]) -> Route | None:
     return _route(config, url, "logs" if logs else "events", shown)
 
 
-def _route(config: LupisConfig, url: str, form: str, shown: Callable[[str], str]) -> Route:
+def _route(config: LupisConfig, url: str, form: str, shown: Callable[[str], str]) -> Destination:
     headers = {_semconv.HEADER_PROJECT_ID: config.project_id}
     if config.api_key is not None:
         headers[_semconv.HEADER_API_KEY] = config.api_key
     target = Target(url, form, config.project_id, shown(url))
-    return Route(target, {**headers, **config.otlp_headers})
+    return Destination(target, {**headers, **config.otlp_headers})

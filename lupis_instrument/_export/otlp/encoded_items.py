@@ -25,7 +25,7 @@ SPAN, EVENT = 0, 1
 """Kinds of parcels."""
 
 
-class Parcel(NamedTuple):
+class EncodedItem(NamedTuple):
     """One span or event, filtered and encoded.
 
     Attributes:
@@ -160,7 +160,7 @@ def _text(value: str) -> str:
     return value if value.isascii() else value.encode("utf-8", "replace").decode()
 
 
-class Packer:
+class SpanEncoder:
     """Makes parcels of what leaves the pipeline; encodes each origin once."""
 
     def __init__(self, resource: Resource) -> None:
@@ -168,13 +168,15 @@ class Packer:
         self._origins: dict[tuple[int, int], tuple[Any, Any, Origin]] = {}
         self._events = Origin(encode_resource(resource), OWN_SCOPE)
 
-    def spans(self, spans: Sequence[ReadableSpan]) -> list[Parcel]:
+    def spans(self, spans: Sequence[ReadableSpan]) -> list[EncodedItem]:
         """Return `spans`, encoded."""
-        return [Parcel(SPAN, self._origin(span), encode_span(span), span) for span in spans]
+        return [EncodedItem(SPAN, self._origin(span), encode_span(span), span) for span in spans]
 
-    def events(self, events: Sequence[Mapping[str, Any]]) -> list[Parcel]:
+    def events(self, events: Sequence[Mapping[str, Any]]) -> list[EncodedItem]:
         """Return `events`, encoded."""
-        return [Parcel(EVENT, self._events, json.dumps(event).encode(), event) for event in events]
+        return [
+            EncodedItem(EVENT, self._events, json.dumps(event).encode(), event) for event in events
+        ]
 
     def _origin(self, span: ReadableSpan) -> Origin:
         """Return where a span comes from, from the last time if that was met before.

@@ -8,7 +8,7 @@ from lupis_instrument._export.otlp.sending import LATER, TAKEN, Answer
 from lupis_instrument._export.store.schema import DELIVERED, REFUSED
 
 if TYPE_CHECKING:
-    from lupis_instrument._export.otlp.destinations import Route
+    from lupis_instrument._export.otlp.destinations import Destination
     from lupis_instrument._export.otlp.sending import Sender
     from lupis_instrument._export.store.store import Store, Stored
 
@@ -41,7 +41,7 @@ class Drained(NamedTuple):
 
 def drain(
     store: Store,
-    route: Route,
+    destination: Destination,
     sender: Sender,
     holder: str,
     *,
@@ -54,7 +54,7 @@ def drain(
 
     Args:
         store: where it waits.
-        route: the target, and the headers of its requests.
+        destination: the target, and the headers of its requests.
         sender: sends them.
         holder: who holds the lease, a name of the caller's.
         settled: called when the fate of some items is known and noted in the store.
@@ -65,25 +65,25 @@ def drain(
     Raises:
         StoreUnavailable: the store cannot be used any more.
     """
-    if not store.lease(route.target, holder):
+    if not store.lease(destination.target, holder):
         return Drained(leased=False)
     done = Drained()
     if refused_too:
-        store.reopen(route.target)
+        store.reopen(destination.target)
     try:
         while not done.stuck and goes_on():
-            items = store.take(route.target, most=MOST_AT_ONCE, most_bytes=_MOST_BYTES)
+            items = store.take(destination.target, most=MOST_AT_ONCE, most_bytes=_MOST_BYTES)
             if not items:
                 break
-            for answer, group in route.post(sender, items, seconds):
+            for answer, group in destination.post(sender, items, seconds):
                 done = _note(store, answer, group, done)
                 if answer.outcome != LATER:
                     settled(answer, group)
                 # The next request may end when the lease would have.
-                if not store.lease(route.target, holder):
+                if not store.lease(destination.target, holder):
                     return done
     finally:
-        store.release(route.target, holder)
+        store.release(destination.target, holder)
     return done
 
 

@@ -20,7 +20,7 @@ from lupis_instrument._export.store.schema import DELIVERED, KEPT, REFUSED, WAIT
 
 if TYPE_CHECKING:
     from lupis_instrument._export.accounting import Account
-    from lupis_instrument._export.otlp.encoded_items import Parcel
+    from lupis_instrument._export.otlp.encoded_items import EncodedItem
 
 _FREED_FIRST = (DELIVERED, KEPT, REFUSED, WAITING)
 _FREED_AT_ONCE = 64
@@ -48,7 +48,7 @@ class Target(NamedTuple):
 
     Attributes:
         url: the endpoint; None where it is not known in full, for it holds a secret.
-        form: how requests to it are put together; a name of `routes.FORMS`.
+        form: how requests to it are put together; a name of `destinations.WIRE_FORMATS`.
         project: whose items; they are not sent with another project's key.
         shown: the endpoint as redaction leaves it.
     """
@@ -107,39 +107,43 @@ class Store:
     # Items
 
     def add(
-        self, parcels: Sequence[Parcel], target: Target | None = None, *, refused: bool = False
+        self, items: Sequence[EncodedItem], target: Target | None = None, *, refused: bool = False
     ) -> list[int]:
         """Store parcels; returns their ids.
 
         Args:
-            parcels: those.
+            items: those.
             target: what they wait for, or were `refused` by; None if they are to stay.
             refused: whether it will never take them.
         """
         state = KEPT if target is None else REFUSED if refused else WAITING
         try:
-            return self.database.run(lambda db: self._add(db, parcels, target, state))
+            return self.database.run(lambda db: self._add(db, items, target, state))
         except BaseException:
             self._forget_rows()  # those made for these parcels are not there
             raise
 
     def _add(
-        self, db: sqlite3.Connection, parcels: Sequence[Parcel], target: Target | None, state: int
+        self,
+        db: sqlite3.Connection,
+        items: Sequence[EncodedItem],
+        target: Target | None,
+        state: int,
     ) -> list[int]:
         with transaction(db):
             to = None if target is None else self._target_id(db, target)
             last = _one(db, "SELECT last FROM sequence")
-            db.execute("UPDATE sequence SET last = last + ?", (len(parcels),))
-            ids = list(range(last + 1, last + 1 + len(parcels)))
+            db.execute("UPDATE sequence SET last = last + ?", (len(items),))
+            ids = list(range(last + 1, last + 1 + len(items)))
             db.executemany(
                 _INSERT,
                 [
                     (id_, each.kind, state, to, self._origin_id(db, each.origin), *each.facts)
-                    for id_, each in zip(ids, parcels)
+                    for id_, each in zip(ids, items)
                 ],
             )
             db.executemany(
-                "INSERT INTO body VALUES (?, ?)", zip(ids, (each.body for each in parcels))
+                "INSERT INTO body VALUES (?, ?)", zip(ids, (each.body for each in items))
             )
         try:
             self._make_room(db)

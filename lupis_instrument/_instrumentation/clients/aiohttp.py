@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from lupis_instrument._diagnostics import guarded
 from lupis_instrument._instrumentation.clients.aiohttp_signals import find, listen, marker
-from lupis_instrument._instrumentation.wrapping import hang
+from lupis_instrument._instrumentation.wrapping import wrap_method
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from lupis_instrument._instrumentation.activation import Gate
-    from lupis_instrument._tracing.http_call import Body, Exchange
+    from lupis_instrument._instrumentation.activation import Activation
+    from lupis_instrument._tracing.http_call import Body, HttpCall
 
 
-def attach(module: ModuleType, gate: Gate) -> None:
-    """Wrap session and response of aiohttp and open `gate` at the first session."""
-    _attach_session(module, gate)
-    _attach_response(module, gate)
+def attach(module: ModuleType, activation: Activation) -> None:
+    """Wrap session and response of aiohttp and open `activation` at the first session."""
+    _attach_session(module, activation)
+    _attach_response(module, activation)
 
 
-def instrument(provider: Any, gate: Gate) -> None:
+def instrument(provider: Any, activation: Activation) -> None:
     """Lay upstream's instrumentor around the client."""
     import aiohttp
     from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrumentor
@@ -34,47 +34,47 @@ def instrument(provider: Any, gate: Gate) -> None:
     from lupis_instrument._instrumentation.upstream import switch_on
 
     options = {"trace_configs": [marker(aiohttp)]}
-    switch_on(AioHttpClientInstrumentor, provider, gate.doors, **options)
+    switch_on(AioHttpClientInstrumentor, provider, activation.wrappers, **options)
 
 
-def _attach_session(module: ModuleType, gate: Gate) -> None:
+def _attach_session(module: ModuleType, activation: Activation) -> None:
     original = module.ClientSession.__init__
 
     @functools.wraps(original)
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
-        guarded("following an aiohttp session", _follow, gate, kwargs.get("trace_configs"))
+        guarded("following an aiohttp session", _follow, activation, kwargs.get("trace_configs"))
         original(self, *args, **kwargs)
 
-    hang(gate, module.ClientSession, "__init__", init)
+    wrap_method(activation, module.ClientSession, "__init__", init)
 
 
-def _follow(gate: Gate, configs: Any) -> None:
+def _follow(activation: Activation, configs: Any) -> None:
     config = find(configs) if isinstance(configs, list) else None
     if config is not None:
-        listen(config, gate)
+        listen(config, activation)
 
 
-def _attach_response(module: ModuleType, gate: Gate) -> None:
+def _attach_response(module: ModuleType, activation: Activation) -> None:
     response = module.ClientResponse
     original = response.start
     tapped = _stream_reader(module)
 
     @functools.wraps(original)
     async def start(self: Any, *args: Any, **kwargs: Any) -> Any:
-        exchange = gate.exchange()
+        http_call = activation.http_call()
         result = await original(self, *args, **kwargs)
-        if exchange is not None:
-            guarded("watching an aiohttp response", _response, exchange, self, tapped)
+        if http_call is not None:
+            guarded("watching an aiohttp response", _response, http_call, self, tapped)
         return result
 
     response.start = start
 
 
-def _response(exchange: Exchange, response: Any, tapped: Any) -> None:
+def _response(http_call: HttpCall, response: Any, tapped: Any) -> None:
     version = f"{response.version.major}.{response.version.minor}" if response.version else None
     headers = list(response.headers.items())
     # aiohttp decodes below `content`; a session told not to is left with what the bytes tell.
-    body = exchange.response(response.status, headers, version, decoded=True)
+    body = http_call.response(response.status, headers, version, decoded=True)
     if body is None:
         return
     if response.content.at_eof():

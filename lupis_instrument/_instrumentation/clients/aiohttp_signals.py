@@ -16,8 +16,8 @@ from lupis_instrument._instrumentation.clients import redirects
 if TYPE_CHECKING:
     from opentelemetry.context import Context
 
-    from lupis_instrument._instrumentation.activation import Gate
-    from lupis_instrument._tracing.http_call import Exchange
+    from lupis_instrument._instrumentation.activation import Activation
+    from lupis_instrument._tracing.http_call import HttpCall
 
 _OURS = "_lupis"
 """The attribute that marks a trace config of ours."""
@@ -53,35 +53,35 @@ class Request:
     """One request of a session, which may have many hops.
 
     Attributes:
-        exchange: what is told, if it is recorded.
+        http_call: what is told, if it is recorded.
     """
 
-    __slots__ = ("_here", "_inside", "_outside", "_span", "exchange")
+    __slots__ = ("_here", "_inside", "_outside", "_span", "http_call")
 
     def __init__(self) -> None:
-        self.exchange: Exchange | None = None
+        self.http_call: HttpCall | None = None
         self._outside: Context | None = None
         self._inside: Context | None = None
         self._here: Context | None = None
         self._span: Any = None
 
-    def begin(self, gate: Gate) -> None:
+    def begin(self, activation: Activation) -> None:
         """Heed only instrumentors of ours; upstream's starts its span next."""
         from opentelemetry.context import attach, get_current
 
         from lupis_instrument._instrumentation.suppression import unsuppressed
 
         self._outside = get_current()
-        if gate.enter():
+        if activation.enter():
             attach(unsuppressed())
 
-    def begun(self, gate: Gate) -> None:
+    def begun(self, activation: Activation) -> None:
         """Take note of the span, and leave the program its own."""
         from opentelemetry.context import attach, get_current
         from opentelemetry.trace import get_current_span
 
-        self.exchange = gate.exchange()
-        inside = gate.inside(self._outside)
+        self.http_call = activation.http_call()
+        inside = activation.inside(self._outside)
         if inside is not None:
             self._span = get_current_span()
             attach(inside)
@@ -108,14 +108,14 @@ class Request:
 
     def head(self, params: Any) -> None:
         """Take the head of a hop's request."""
-        if self.exchange is not None:
-            self.exchange.request(params.method, str(params.url))
-            self.exchange.request_headers = list(params.headers.items())
+        if self.http_call is not None:
+            self.http_call.request(params.method, str(params.url))
+            self.http_call.request_headers = list(params.headers.items())
 
     def chunk(self, params: Any) -> None:
         """Take a piece of its body."""
-        if self.exchange is not None:
-            self.exchange.sent(params.chunk)
+        if self.http_call is not None:
+            self.http_call.sent(params.chunk)
 
     def redirected(self, params: Any) -> None:
         """Choose anew which trace headers go along to the next hop."""
@@ -123,22 +123,22 @@ class Request:
         place = headers.get("location") or headers.get("uri")
         if place:
             url = params.url.join(type(params.url)(place))
-            redirects.follow(self.exchange, str(url), params.headers)
+            redirects.follow(self.http_call, str(url), params.headers)
 
     def failed(self, params: Any) -> None:
         """Take note of a request that failed before it was sent."""
-        if self.exchange is not None and not self.exchange.attempts:
-            self.exchange.request(params.method, str(params.url))
+        if self.http_call is not None and not self.http_call.attempts:
+            self.http_call.request(params.method, str(params.url))
 
 
-def listen(config: Any, gate: Gate) -> None:
+def listen(config: Any, activation: Activation) -> None:
     """Have a tracing config tell us of requests, and leave the context as it found it."""
 
     def prepare(request: Request, _params: Any) -> None:
-        request.begin(gate)
+        request.begin(activation)
 
     def follow(request: Request, _params: Any) -> None:
-        request.begun(gate)
+        request.begun(activation)
 
     def part(request: Request, _params: Any) -> None:
         request.end()

@@ -7,7 +7,7 @@ from typing import Any, ContextManager
 from opentelemetry.trace import Span, SpanKind, Tracer
 
 from lupis_instrument import _semconv
-from lupis_instrument._tracing.http_call import locate
+from lupis_instrument._tracing.http_call import parse_url
 
 _METHODS = frozenset(
     ("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE")
@@ -27,7 +27,7 @@ def current(tracer: Tracer, method: str, url: str) -> ContextManager[Span]:
 
 
 def _describe(method: str, url: str) -> tuple[str, dict[str, Any]]:
-    place = locate(url)
+    place = parse_url(url)
     known = method.upper() if method.upper() in _METHODS else "_OTHER"
     attributes: dict[str, Any] = {
         _semconv.HTTP_REQUEST_METHOD: known,

@@ -12,13 +12,13 @@ from io import BufferedIOBase
 from typing import TYPE_CHECKING, Any
 
 from lupis_instrument._diagnostics import guarded
-from lupis_instrument._instrumentation.wrapping import hang
+from lupis_instrument._instrumentation.wrapping import wrap_method
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from lupis_instrument._instrumentation.activation import Gate
-    from lupis_instrument._tracing.http_call import Exchange
+    from lupis_instrument._instrumentation.activation import Activation
+    from lupis_instrument._tracing.http_call import HttpCall
 
 _WIRE = "_lupis_wire"
 """The attribute of a connection that holds the request under way on it."""
@@ -27,57 +27,57 @@ _WIRE = "_lupis_wire"
 class Wire:
     """The request under way on one connection."""
 
-    __slots__ = ("exchange", "head", "sending")
+    __slots__ = ("head", "http_call", "sending")
 
-    def __init__(self, exchange: Exchange) -> None:
-        self.exchange = exchange
+    def __init__(self, http_call: HttpCall) -> None:
+        self.http_call = http_call
         self.head: bytes | None = None
         self.sending = False
 
     def sent(self, connection: Any, data: Any) -> None:
         """Take what goes over the wire: first the head, then the body in pieces."""
         if self.head is not None:
-            self.exchange.sent(data)
+            self.http_call.sent(data)
         elif isinstance(data, bytes):
             self.head = data
             method, url = _request_line(connection, data)
-            self.exchange.request(method, url)
-            self.exchange.head = data
+            self.http_call.request(method, url)
+            self.http_call.head = data
 
 
-def attach(module: ModuleType, gate: Gate) -> None:
-    """Wrap the connection's methods and open `gate` at the first request made with them."""
+def attach(module: ModuleType, activation: Activation) -> None:
+    """Wrap the connection's methods and open `activation` at the first request made with them."""
     connection = module.HTTPConnection
-    hang(gate, connection, "putrequest")
-    hang(gate, connection, "close", begins=False)
-    _attach_endheaders(connection, gate)
+    wrap_method(activation, connection, "putrequest")
+    wrap_method(activation, connection, "close", begins=False)
+    _attach_endheaders(connection, activation)
     _attach_send(connection)
-    _attach_getresponse(connection, gate)
+    _attach_getresponse(connection, activation)
 
 
-def instrument(provider: Any, gate: Gate) -> None:
+def instrument(provider: Any, activation: Activation) -> None:
     """Lay our own instrumentor around the client; upstream has none for it."""
     from lupis_instrument._instrumentation.clients.http_client_spans import HTTPClientInstrumentor
     from lupis_instrument._instrumentation.upstream import switch_on
 
-    switch_on(HTTPClientInstrumentor, provider, gate.doors)
+    switch_on(HTTPClientInstrumentor, provider, activation.wrappers)
 
 
-def _attach_endheaders(connection: Any, gate: Gate) -> None:
+def _attach_endheaders(connection: Any, activation: Activation) -> None:
     original = connection.endheaders
 
     @functools.wraps(original)
     def endheaders(self: Any, *args: Any, **kwargs: Any) -> Any:
-        exchange = gate.exchange()
-        if exchange is not None:
-            guarded("reading a request", _begin, self, exchange)
+        http_call = activation.http_call()
+        if http_call is not None:
+            guarded("reading a request", _begin, self, http_call)
         return original(self, *args, **kwargs)
 
-    hang(gate, connection, "endheaders", endheaders, begins=False)
+    wrap_method(activation, connection, "endheaders", endheaders, begins=False)
 
 
-def _begin(connection: Any, exchange: Exchange) -> None:
-    setattr(connection, _WIRE, Wire(exchange))
+def _begin(connection: Any, http_call: HttpCall) -> None:
+    setattr(connection, _WIRE, Wire(http_call))
 
 
 def _attach_send(connection: Any) -> None:
@@ -99,7 +99,7 @@ def _attach_send(connection: Any) -> None:
     connection.send = send
 
 
-def _attach_getresponse(connection: Any, gate: Gate) -> None:
+def _attach_getresponse(connection: Any, activation: Activation) -> None:
     original = connection.getresponse
 
     @functools.wraps(original)
@@ -107,16 +107,16 @@ def _attach_getresponse(connection: Any, gate: Gate) -> None:
         wire = self.__dict__.pop(_WIRE, None)
         response = original(self, *args, **kwargs)
         if wire is not None:
-            guarded("watching a response", _watch, wire.exchange, response)
+            guarded("watching a response", _watch, wire.http_call, response)
         return response
 
-    hang(gate, connection, "getresponse", getresponse, begins=False)
+    wrap_method(activation, connection, "getresponse", getresponse, begins=False)
 
 
-def _watch(exchange: Exchange, response: Any) -> None:
+def _watch(http_call: HttpCall, response: Any) -> None:
     version = "1.0" if response.version == 10 else "1.1"  # noqa: PLR2004 - http.client's notation
     chunked = bool(response.chunked)
-    body = exchange.response(response.status, response.getheaders(), version, chunked=chunked)
+    body = http_call.response(response.status, response.getheaders(), version, chunked=chunked)
     if body is None:
         return
     if response.length == 0 or not isinstance(response.fp, BufferedIOBase):

@@ -10,20 +10,20 @@ import functools
 from typing import TYPE_CHECKING, Any, AsyncIterator, Iterator
 
 from lupis_instrument._diagnostics import guarded
-from lupis_instrument._instrumentation.wrapping import hang, hang_async
+from lupis_instrument._instrumentation.wrapping import wrap_async_method, wrap_method
 from lupis_instrument.exceptions import LupisError
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from lupis_instrument._instrumentation.activation import Gate
-    from lupis_instrument._tracing.http_call import Body, Exchange
+    from lupis_instrument._instrumentation.activation import Activation
+    from lupis_instrument._tracing.http_call import Body, HttpCall
 
 UPSTREAM = "opentelemetry.instrumentation.httpx"
 
 
-def attach(module: ModuleType, gate: Gate) -> None:
-    """Wrap both transports of httpx (or httpx2) and open `gate` at the first request.
+def attach(module: ModuleType, activation: Activation) -> None:
+    """Wrap both transports of httpx (or httpx2) and open `activation` at the first request.
 
     Raises:
         LupisError: this version of the library is built in another way, as httpx 1.0.dev is.
@@ -31,11 +31,11 @@ def attach(module: ModuleType, gate: Gate) -> None:
     for name in ("HTTPTransport", "AsyncHTTPTransport", "SyncByteStream", "AsyncByteStream"):
         if not hasattr(module, name):
             raise LupisError(f"this version has no {name}")
-    _attach_sync(module, gate)
-    _attach_async(module, gate)
+    _attach_sync(module, activation)
+    _attach_async(module, activation)
 
 
-def instrument(provider: Any, gate: Gate) -> None:
+def instrument(provider: Any, activation: Activation) -> None:
     """Lay upstream's instrumentor around the client.
 
     From 0.65b0 on its module is httpx2's too, and imports both.
@@ -43,81 +43,85 @@ def instrument(provider: Any, gate: Gate) -> None:
     from lupis_instrument._instrumentation.upstream import load_without, switch_on
 
     module = load_without("httpx2", UPSTREAM)
-    switch_on(module.HTTPXClientInstrumentor, provider, gate.doors)
+    switch_on(module.HTTPXClientInstrumentor, provider, activation.wrappers)
 
 
-def _attach_sync(module: ModuleType, gate: Gate) -> None:
+def _attach_sync(module: ModuleType, activation: Activation) -> None:
     transport = module.HTTPTransport
     original = transport.handle_request
     upload, tapped = _sync_upload(module), _sync_stream(module)
 
     @functools.wraps(original)
     def handle_request(self: Any, *args: Any, **kwargs: Any) -> Any:
-        exchange = gate.exchange()
-        if exchange is None:
+        http_call = activation.http_call()
+        if http_call is None:
             return original(self, *args, **kwargs)
-        sent = guarded("reading an httpx request", _request, module, exchange, args, kwargs, upload)
+        sent = guarded(
+            "reading an httpx request", _request, module, http_call, args, kwargs, upload
+        )
         try:
             response = original(self, *args, **kwargs)
         finally:
             if sent is not None:
                 sent.leave()
-        guarded("watching an httpx response", _response, exchange, response, tapped)
+        guarded("watching an httpx response", _response, http_call, response, tapped)
         return response
 
-    hang(gate, transport, "handle_request", handle_request)
+    wrap_method(activation, transport, "handle_request", handle_request)
 
 
-def _attach_async(module: ModuleType, gate: Gate) -> None:
+def _attach_async(module: ModuleType, activation: Activation) -> None:
     transport = module.AsyncHTTPTransport
     original = transport.handle_async_request
     upload, tapped = _async_upload(module), _async_stream(module)
 
     @functools.wraps(original)
     async def handle_async_request(self: Any, *args: Any, **kwargs: Any) -> Any:
-        exchange = gate.exchange()
-        if exchange is None:
+        http_call = activation.http_call()
+        if http_call is None:
             return await original(self, *args, **kwargs)
-        sent = guarded("reading an httpx request", _request, module, exchange, args, kwargs, upload)
+        sent = guarded(
+            "reading an httpx request", _request, module, http_call, args, kwargs, upload
+        )
         try:
             response = await original(self, *args, **kwargs)
         finally:
             if sent is not None:
                 sent.leave()
-        guarded("watching an httpx response", _response, exchange, response, tapped)
+        guarded("watching an httpx response", _response, http_call, response, tapped)
         return response
 
-    hang_async(gate, transport, "handle_async_request", handle_async_request)
+    wrap_async_method(activation, transport, "handle_async_request", handle_async_request)
 
 
-def _request(module: Any, exchange: Exchange, args: Any, kwargs: Any, upload: Any) -> Any:
+def _request(module: Any, http_call: HttpCall, args: Any, kwargs: Any, upload: Any) -> Any:
     """Read a request; returns what watches its body if that is made while it is sent."""
     request = args[0] if args else kwargs["request"]
-    exchange.request(request.method, str(request.url))
-    exchange.request_headers = request.headers.multi_items()
-    if exchange.endpoint is None:
+    http_call.request(request.method, str(request.url))
+    http_call.request_headers = request.headers.multi_items()
+    if http_call.endpoint is None:
         return None
     try:
-        exchange.sent(request.content)
+        http_call.sent(request.content)
     except module.RequestNotRead:  # reading it here might use it up
         # It is from bytes if the request was redirected.
         if not isinstance(request.stream, module.ByteStream):
-            return upload(request, exchange)
-        exchange.sent(b"".join(request.stream))
+            return upload(request, http_call)
+        http_call.sent(b"".join(request.stream))
     return None
 
 
 class _Upload:
     """The stream of a request that shows its bytes to us as the transport sends them."""
 
-    def __init__(self, request: Any, exchange: Exchange) -> None:
+    def __init__(self, request: Any, http_call: HttpCall) -> None:
         self._request = request
         self._stream = request.stream
-        self._exchange = exchange
+        self._http_call = http_call
         request.stream = self
 
     def _show(self, chunk: bytes) -> bytes:
-        guarded("reading an httpx request", self._exchange.sent, chunk)
+        guarded("reading an httpx request", self._http_call.sent, chunk)
         return chunk
 
     def leave(self) -> None:
@@ -152,9 +156,9 @@ def _async_upload(module: Any) -> Any:
     return TappedUpload
 
 
-def _response(exchange: Exchange, response: Any, tapped: Any) -> None:
+def _response(http_call: HttpCall, response: Any, tapped: Any) -> None:
     version = response.extensions.get("http_version", b"HTTP/1.1").decode("ascii", "replace")
-    body = exchange.response(
+    body = http_call.response(
         response.status_code, response.headers.multi_items(), version.replace("HTTP/", "")
     )
     if body is not None:

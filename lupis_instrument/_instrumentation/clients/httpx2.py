@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from lupis_instrument._instrumentation.clients.httpx import UPSTREAM, attach
 
 if TYPE_CHECKING:
-    from lupis_instrument._instrumentation.activation import Gate
+    from lupis_instrument._instrumentation.activation import Activation
 
 __all__ = ["attach", "instrument"]
 
 
-def instrument(provider: Any, gate: Gate) -> None:
+def instrument(provider: Any, activation: Activation) -> None:
     """Lay an instrumentor around the client.
 
     `opentelemetry-instrumentation-httpx` covers httpx2 from 0.65b0 on; releases before
@@ -26,4 +26,4 @@ def instrument(provider: Any, gate: Gate) -> None:
         from lupis_instrument._instrumentation.clients.httpx2_spans import HTTPX2ClientInstrumentor
 
         instrumentor = HTTPX2ClientInstrumentor
-    switch_on(instrumentor, provider, gate.doors)
+    switch_on(instrumentor, provider, activation.wrappers)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lupis_instrument._tracing.http_call import Exchange
+    from lupis_instrument._tracing.http_call import HttpCall
 
 
-def follow(exchange: Exchange | None, url: str, headers: Any) -> None:
+def follow(http_call: HttpCall | None, url: str, headers: Any) -> None:
     """Put into `headers`, those of the first request still, what the host of `url` may have."""
-    if exchange is not None and exchange.span is not None:
+    if http_call is not None and http_call.span is not None:
         from opentelemetry.propagate import inject
         from opentelemetry.trace import set_span_in_context
 
-        exchange.url = url
-        inject(headers, set_span_in_context(exchange.span))
+        http_call.url = url
+        inject(headers, set_span_in_context(http_call.span))

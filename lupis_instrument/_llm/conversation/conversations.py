@@ -10,9 +10,9 @@ import hmac
 from typing import TYPE_CHECKING, Any, Callable, Mapping, NamedTuple
 
 from lupis_instrument._llm.conversation.ids import read_ids
-from lupis_instrument._llm.conversation.matching import Growth
+from lupis_instrument._llm.conversation.matching import ConversationMatcher
 from lupis_instrument._llm.conversation.turns import CONVERSING, read_turns
-from lupis_instrument._llm.recent import Recent
+from lupis_instrument._llm.recent import RecentMap
 
 if TYPE_CHECKING:
     from lupis_instrument._llm.api.endpoints import Endpoint
@@ -46,10 +46,10 @@ class Conversations:
         """Remember nothing yet; `key`, asked for once when it is needed, keys what leaves."""
         self._ask_key = key
         self._key: bytes | None = None
-        self._growth: Growth[Name] = Growth()
-        self._answers: Recent[str, Name] = Recent()  # by the provider's id of an answer
-        self._kept: Recent[str, Name] = Recent()  # by the provider's id of a conversation
-        self._beginnings: Recent[int, tuple[str, int]] = Recent()
+        self._growth: ConversationMatcher[Name] = ConversationMatcher()
+        self._answers: RecentMap[str, Name] = RecentMap()  # by the provider's id of an answer
+        self._kept: RecentMap[str, Name] = RecentMap()  # by the provider's id of a conversation
+        self._beginnings: RecentMap[int, tuple[str, int]] = RecentMap()
 
     def name(
         self, endpoint: Endpoint, path: str, asked: Mapping[str, Any], facts: Facts, *, ok: bool

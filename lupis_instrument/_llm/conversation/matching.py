@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from lupis_instrument._llm.recent import Recent
+from lupis_instrument._llm.recent import RecentMap
 
 if TYPE_CHECKING:
     from typing import Iterator
@@ -23,12 +23,12 @@ _MOST_ALIKE = 250
 Name = TypeVar("Name")
 
 
-class Growth(Generic[Name]):
+class ConversationMatcher(Generic[Name]):
     """The lists seen, and the names of the conversations that they are of."""
 
     def __init__(self) -> None:
-        self._lengths: Recent[int, list[int]] = Recent()  # by beginning, sorted
-        self._stands: Recent[int, list[_Stand[Name]]] = Recent()  # by list
+        self._lengths: RecentMap[int, list[int]] = RecentMap()  # by beginning, sorted
+        self._stands: RecentMap[int, list[_Stand[Name]]] = RecentMap()  # by list
 
     def follow(self, turns: Turns) -> Name | None:
         """Return the name of the conversation that these turns go on with, or repeat."""

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lupis_instrument._llm.recent import Recent
+from lupis_instrument._llm.recent import RecentMap
 
 if TYPE_CHECKING:
     from lupis_instrument._llm.api.endpoints import Endpoint
     from lupis_instrument._llm.usage.facts import Facts
 
 
-class Pending:
+class BackgroundJobs:
     """The answers that this process has asked for and that have not come yet."""
 
     def __init__(self) -> None:
-        self._ids: Recent[tuple[str, str], bool] = Recent()
+        self._ids: RecentMap[tuple[str, str], bool] = RecentMap()
 
     def settle(self, endpoint: Endpoint, facts: Facts) -> Facts:
         """Return the facts of a call with the usage that counts for it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lupis_instrument import _semconv
-from lupis_instrument._tracing.http_call import locate
+from lupis_instrument._tracing.http_call import parse_url
 from lupis_instrument._tracing.stages.chat_id import stamp
 
 if TYPE_CHECKING:
@@ -24,15 +24,15 @@ class Derive:
 
     def __call__(self, draft: Draft) -> Draft:
         """Return the draft with the chat id that its request tells."""
-        exchange = draft.record.exchange
+        http_call = draft.record.http_call
         facts = draft.facts
-        if exchange is None or exchange.endpoint is None or facts is None:
+        if http_call is None or http_call.endpoint is None or facts is None:
             return draft
         if _semconv.LUPIS_CHAT_ID in draft.attributes:
             return draft
         name = self._conversations.name(
-            exchange.endpoint,
-            locate(exchange.url).path,
+            http_call.endpoint,
+            parse_url(http_call.url).path,
             draft.asked,
             facts,
             ok=_is_answered(draft),

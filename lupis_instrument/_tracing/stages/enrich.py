@@ -14,8 +14,8 @@ from lupis_instrument import _semconv
 from lupis_instrument._llm.body.digest import digest
 from lupis_instrument._llm.body.requests import read_body
 from lupis_instrument._llm.pricing.prices import price
-from lupis_instrument._llm.usage.background_jobs import Pending
-from lupis_instrument._tracing.http_call import locate
+from lupis_instrument._llm.usage.background_jobs import BackgroundJobs
+from lupis_instrument._tracing.http_call import parse_url
 from lupis_instrument._tracing.resends import earlier_attempts, resends_of
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lupis_instrument._llm.usage.facts import Facts
     from lupis_instrument._llm.usage.usage import Usage
     from lupis_instrument._tracing.draft import Draft
-    from lupis_instrument._tracing.http_call import Body, Exchange
+    from lupis_instrument._tracing.http_call import Body, HttpCall
 
 _FIRST_ERROR_STATUS = 400
 _BROKEN_FRAMING = "IncompleteRead"  # what http.client and urllib3 make of it
@@ -70,7 +70,7 @@ class Enrich:
         """Take from `config` which headers are wanted; price by `own_prices` first."""
         self._globs = [glob.lower() for glob in config.capture_headers]
         self._own_prices = own_prices
-        self._pending = Pending()
+        self._pending = BackgroundJobs()
         self._name_header = lru_cache(maxsize=1024)(self._find_header_name)
 
     def __call__(self, draft: Draft) -> Draft:
@@ -78,24 +78,24 @@ class Enrich:
         for old, stable in STABLE_NAMES.items():
             if old in draft.attributes:
                 draft.attributes.setdefault(stable, draft.attributes.pop(old))
-        exchange = draft.record.exchange
-        if exchange is not None and exchange.attempts:
-            self._add_http(draft, exchange)
-            if exchange.endpoint is not None:
-                facts = self._add_genai(draft, exchange, exchange.endpoint)
-                self._add_cost(draft, exchange, exchange.endpoint, facts)
+        http_call = draft.record.http_call
+        if http_call is not None and http_call.attempts:
+            self._add_http(draft, http_call)
+            if http_call.endpoint is not None:
+                facts = self._add_genai(draft, http_call, http_call.endpoint)
+                self._add_cost(draft, http_call, http_call.endpoint, facts)
         _add_error_type(draft)
         return draft
 
-    def _add_genai(self, draft: Draft, exchange: Exchange, endpoint: Endpoint) -> Facts:
-        draft.asked = read_body(b"".join(exchange.request_body))
+    def _add_genai(self, draft: Draft, http_call: HttpCall, endpoint: Endpoint) -> Facts:
+        draft.asked = read_body(b"".join(http_call.request_body))
         facts = digest(
             endpoint,
-            path=locate(exchange.url).path,
+            path=parse_url(http_call.url).path,
             asked=draft.asked,
-            status=exchange.status,
-            headers={name.lower(): value for name, value in exchange.response_headers},
-            body=exchange.body.reader if exchange.body is not None else None,
+            status=http_call.status,
+            headers={name.lower(): value for name, value in http_call.response_headers},
+            body=http_call.body.reader if http_call.body is not None else None,
         )
         facts = draft.facts = self._pending.settle(endpoint, facts)
         attributes = draft.attributes
@@ -104,24 +104,26 @@ class Enrich:
         model = facts.request_model or facts.response_model
         draft.name = f"{endpoint.operation} {model}" if model else endpoint.operation
         _add_facts(attributes, facts)
-        if exchange.body is not None:
-            _add_body(draft, exchange, exchange.body, ending=facts.ending)
+        if http_call.body is not None:
+            _add_body(draft, http_call, http_call.body, ending=facts.ending)
         if (
             facts.error_type
-            and exchange.status is not None
-            and exchange.status < _FIRST_ERROR_STATUS
+            and http_call.status is not None
+            and http_call.status < _FIRST_ERROR_STATUS
         ):
             # An error that a stream reports after its 200.
             attributes.setdefault(_semconv.ERROR_TYPE, facts.error_type)
             draft.status = Status(StatusCode.ERROR)
         return facts
 
-    def _add_cost(self, draft: Draft, exchange: Exchange, endpoint: Endpoint, facts: Facts) -> None:
-        if facts.usage is None and (facts.waiting or not _may_have_cost(exchange, endpoint)):
+    def _add_cost(
+        self, draft: Draft, http_call: HttpCall, endpoint: Endpoint, facts: Facts
+    ) -> None:
+        if facts.usage is None and (facts.waiting or not _may_have_cost(http_call, endpoint)):
             return
         cost = price(
             provider=endpoint.provider,
-            api_url=exchange.url,
+            api_url=http_call.url,
             models=(facts.response_model, facts.request_model),
             usage=facts.usage,
             at=datetime.fromtimestamp((draft.source.start_time or 0) / 1e9, tz=timezone.utc),
@@ -135,26 +137,26 @@ class Enrich:
             if value is not None:
                 draft.attributes[name] = float(value) if isinstance(value, Decimal) else value
 
-    def _add_http(self, draft: Draft, exchange: Exchange) -> None:
+    def _add_http(self, draft: Draft, http_call: HttpCall) -> None:
         attributes = draft.attributes
-        place = locate(str(attributes.get(_semconv.URL_FULL) or exchange.url))
+        place = parse_url(str(attributes.get(_semconv.URL_FULL) or http_call.url))
         attributes.setdefault(_semconv.SERVER_ADDRESS, place.host)
         if place.port is not None:
             attributes.setdefault(_semconv.SERVER_PORT, place.port)
-        if exchange.version is not None:
-            attributes[_semconv.NETWORK_PROTOCOL_VERSION] = exchange.version
-        if exchange.status is not None:
-            attributes.setdefault(_semconv.HTTP_RESPONSE_STATUS_CODE, exchange.status)
-        resends = resends_of(exchange)
+        if http_call.version is not None:
+            attributes[_semconv.NETWORK_PROTOCOL_VERSION] = http_call.version
+        if http_call.status is not None:
+            attributes.setdefault(_semconv.HTTP_RESPONSE_STATUS_CODE, http_call.status)
+        resends = resends_of(http_call)
         if resends:
             attributes[_semconv.HTTP_REQUEST_RESEND_COUNT] = resends
-        if exchange.earlier:
+        if http_call.earlier:
             draft.events = [
                 *draft.events,
-                *earlier_attempts(exchange, draft.source.start_time or 0),
+                *earlier_attempts(http_call, draft.source.start_time or 0),
             ]
-        self._add_headers(attributes, _semconv.HTTP_REQUEST_HEADER, exchange.sent_headers())
-        self._add_headers(attributes, _semconv.HTTP_RESPONSE_HEADER, exchange.response_headers)
+        self._add_headers(attributes, _semconv.HTTP_REQUEST_HEADER, http_call.sent_headers())
+        self._add_headers(attributes, _semconv.HTTP_RESPONSE_HEADER, http_call.response_headers)
 
     def _add_headers(
         self, attributes: dict[str, Any], prefix: str, headers: Iterable[tuple[str, str]]
@@ -173,9 +175,9 @@ class Enrich:
         return prefix + name if wanted else None
 
 
-def _may_have_cost(exchange: Exchange, endpoint: Endpoint) -> bool:
+def _may_have_cost(http_call: HttpCall, endpoint: Endpoint) -> bool:
     """Tell whether a call without reported usage still used tokens: one that did not fail."""
-    ok = exchange.status is not None and exchange.status < _FIRST_ERROR_STATUS
+    ok = http_call.status is not None and http_call.status < _FIRST_ERROR_STATUS
     return ok and endpoint.counts
 
 
@@ -201,7 +203,7 @@ def _add_usage(attributes: dict[str, Any], usage: Usage) -> None:
             attributes[_semconv.LUPIS_USAGE_SOURCE] = "reported"
 
 
-def _add_body(draft: Draft, exchange: Exchange, body: Body, *, ending: str | None) -> None:
+def _add_body(draft: Draft, http_call: HttpCall, body: Body, *, ending: str | None) -> None:
     attributes = draft.attributes
     # A program that closes behind the body's end has read all there was.
     outcome = ending if ending and body.outcome == "closed" else body.outcome
@@ -209,7 +211,7 @@ def _add_body(draft: Draft, exchange: Exchange, body: Body, *, ending: str | Non
     if outcome is not None:
         attributes[_semconv.LUPIS_RESPONSE_OUTCOME] = outcome
     if body.first_chunk is not None:
-        seconds = (body.first_chunk - exchange.started) / 1e9
+        seconds = (body.first_chunk - http_call.started) / 1e9
         attributes[_semconv.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK] = seconds
     if outcome == "error":
         error = body.error_type or _BROKEN_FRAMING

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from lupis_instrument import LupisConfig
-from lupis_instrument._export.otlp import destinations as routes
-from lupis_instrument._export.otlp.encoded_items import Packer
+from lupis_instrument._export.otlp import destinations
+from lupis_instrument._export.otlp.encoded_items import SpanEncoder
 from lupis_instrument._export.otlp.sending import LATER, REFUSED, TAKEN, UNFIT, Answer, Sender
 from lupis_instrument._tracing.context import EMPTY, Conversation
 from lupis_instrument._tracing.events import make
@@ -27,57 +27,57 @@ class Picky:
 
 
 @pytest.fixture
-def route(target_of):
+def destination(target_of):
     """A way that nobody goes in earnest."""
-    return routes.Route(target_of("http://127.0.0.1:1/v1/traces"), {})
+    return destinations.Destination(target_of("http://127.0.0.1:1/v1/traces"), {})
 
 
-def fates(route, sender, items):
+def fates(destination, sender, items):
     """Outcomes, with the names they are of."""
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
     return [
         (answer.outcome, [Span.FromString(item.body).name for item in group])
-        for answer, group in route.post(sender, items)
+        for answer, group in destination.post(sender, items)
     ]
 
 
-def test_a_bad_span_does_not_take_its_request_along(route, parcels):
+def test_a_bad_span_does_not_take_its_request_along(destination, items):
     """Halves are tried until it is alone."""
-    found = fates(route, Picky("137"), parcels(100, first=100))
+    found = fates(destination, Picky("137"), items(100, first=100))
     assert [["137"]] == [names for outcome, names in found if outcome == UNFIT]
     assert 99 == sum(len(names) for outcome, names in found if outcome == TAKEN)
     assert list(map(str, range(100, 200))) == [name for _, names in found for name in names]
 
 
-def test_an_endpoint_that_takes_nothing_is_not_asked_for_ever(route, parcels):
+def test_an_endpoint_that_takes_nothing_is_not_asked_for_ever(destination, items):
     """However many spans there are."""
     sender = Picky("1")
     sender.send = lambda *_, **__: setattr(sender, "requests", sender.requests + 1) or Answer(UNFIT)
-    found = fates(route, sender, parcels(512))
+    found = fates(destination, sender, items(512))
     assert 512 == sum(len(names) for _, names in found)
     assert sender.requests < 100
 
 
-def test_what_is_refused_for_good_is_not_split(route, parcels):
+def test_what_is_refused_for_good_is_not_split(destination, items):
     """A wrong key is as wrong for a half."""
     assert [(REFUSED, ["100", "101"])] == fates(
-        route, Picky("100", outcome=REFUSED), parcels(2, first=100)
+        destination, Picky("100", outcome=REFUSED), items(2, first=100)
     )
 
 
-def test_the_rest_waits_where_one_has_to(route, parcels):
+def test_the_rest_waits_where_one_has_to(destination, items):
     """Nothing more is sent after it."""
     sender = Picky("100", outcome=LATER)
-    found = fates(route, sender, parcels(1200, first=100))
+    found = fates(destination, sender, items(1200, first=100))
     assert {LATER} == {outcome for outcome, _ in found}
     assert (1, 1200) == (sender.requests, sum(len(names) for _, names in found))
 
 
-def test_requests_are_bounded_in_bytes(route, parcels):
+def test_requests_are_bounded_in_bytes(destination, items):
     """A big span goes alone."""
-    items = parcels(3, size=routes.MOST_BYTES // 2) + parcels(2, first=3)
-    found = fates(route, Picky(), items)
+    items = items(3, size=destinations.MOST_BYTES // 2) + items(2, first=3)
+    found = fates(destination, Picky(), items)
     assert [["0"], ["1"], ["2", "3", "4"]] == [names for _, names in found]
 
 
@@ -88,8 +88,8 @@ def config(**settings):
 
 def test_headers_say_whose_it_is(sink):
     """Project, key, and what the user adds."""
-    route = routes.of_spans(config(otlp_endpoint=sink.otlp_url), str)
-    assert {"x-project-id": "shop", "x-api-key": "k", "x-more": "1"} == route.headers
+    destination = destinations.of_spans(config(otlp_endpoint=sink.otlp_url), str)
+    assert {"x-project-id": "shop", "x-api-key": "k", "x-more": "1"} == destination.headers
 
 
 @pytest.mark.parametrize(
@@ -103,13 +103,13 @@ def test_headers_say_whose_it_is(sink):
 )
 def test_events_go_beside_spans(settings, url, form):
     """As JSON, or as log records where the endpoint is a standard one."""
-    target = routes.of_events(config(**settings), str).target
+    target = destinations.of_events(config(**settings), str).target
     assert (url, form) == (target.url, target.form)
 
 
 def test_events_may_have_nowhere_to_go():
     """No rule says where beside such an endpoint."""
-    assert None is routes.of_events(config(otlp_endpoint="http://h/other"), str)
+    assert None is destinations.of_events(config(otlp_endpoint="http://h/other"), str)
 
 
 EVENTS = [make("one", {"a": 1}, EMPTY), make("two", None, Conversation("c"))]
@@ -117,8 +117,8 @@ EVENTS = [make("one", {"a": 1}, EMPTY), make("two", None, Conversation("c"))]
 
 def send_events(sink, resource, **settings):
     """Sends two events."""
-    route = routes.of_events(config(**settings), str)
-    ((answer, _),) = route.post(Sender({}), Packer(resource).events(EVENTS))
+    destination = destinations.of_events(config(**settings), str)
+    ((answer, _),) = destination.post(Sender({}), SpanEncoder(resource).events(EVENTS))
     assert TAKEN == answer.outcome
 
 

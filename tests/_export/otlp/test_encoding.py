@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceState
 
-from lupis_instrument._export.otlp.encoded_items import Packer
+from lupis_instrument._export.otlp.encoded_items import SpanEncoder
 from lupis_instrument._export.otlp.encoding import (
     PartialSuccess,
     compose,
@@ -65,10 +65,8 @@ SPANS = st.builds(
 
 def request_of(spans):
     """Our request for `spans`, read by protobuf."""
-    parcels = Packer(Resource({})).spans(spans)
-    return ExportTraceServiceRequest.FromString(
-        compose((parcel.origin, parcel.body) for parcel in parcels)
-    )
+    items = SpanEncoder(Resource({})).spans(spans)
+    return ExportTraceServiceRequest.FromString(compose((item.origin, item.body) for item in items))
 
 
 def without_what_upstream_leaves_out(request):

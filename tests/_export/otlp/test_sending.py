@@ -171,11 +171,11 @@ def test_a_partial_success_in_another_form_is_not_looked_for(answering):
 )
 def test_requests_are_packed_as_the_standard_variables_say(environ, coding, sink, finished):
     """By default with gzip; what is of traces alone wins."""
-    from lupis_instrument._export.otlp.destinations import FORMS
-    from lupis_instrument._export.otlp.encoded_items import Packer
+    from lupis_instrument._export.otlp.destinations import WIRE_FORMATS
+    from lupis_instrument._export.otlp.encoded_items import SpanEncoder
 
     span = finished("one")
-    body = FORMS["traces"].compose(Packer(span.resource).spans([span]))
+    body = WIRE_FORMATS["traces"].compose(SpanEncoder(span.resource).spans([span]))
     assert TAKEN == send(sink.otlp_url, body, environ).outcome
     assert (["one"], coding) == (
         [each["name"] for each in sink.spans],

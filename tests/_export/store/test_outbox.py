@@ -3,8 +3,8 @@
 import pytest
 from opentelemetry.sdk.resources import Resource
 
-from lupis_instrument._export.otlp.destinations import FORMS, Route
-from lupis_instrument._export.otlp.encoded_items import Packer
+from lupis_instrument._export.otlp.destinations import WIRE_FORMATS, Destination
+from lupis_instrument._export.otlp.encoded_items import SpanEncoder
 from lupis_instrument._export.otlp.sending import TAKEN, Answer
 from lupis_instrument._export.store import outbox
 from lupis_instrument._export.store import store as store_module
@@ -15,7 +15,7 @@ def target(store, target_of):
     """Where events wait to be sent, of more than one request."""
     target = target_of("http://127.0.0.1:1/api/events", "events")
     event = {"timestamp": 1, "name": "e", "properties": {}, "metadata": {}}
-    store.add(Packer(Resource({})).events([event] * FORMS["events"].most * 3), target)
+    store.add(SpanEncoder(Resource({})).events([event] * WIRE_FORMATS["events"].most * 3), target)
     return target
 
 
@@ -31,7 +31,7 @@ def test_a_lease_lasts_as_long_as_its_holder_sends(store, target, monkeypatch):
             others.append(store.lease(target, "another"))
             return Answer(TAKEN)
 
-    outbox.drain(store, Route(target, {}), Slow(), "me")
+    outbox.drain(store, Destination(target, {}), Slow(), "me")
     assert [False] * 3 == others
     assert store.lease(target, "another")
 
@@ -51,6 +51,6 @@ def test_who_has_lost_the_lease_sends_no_more(store, target, monkeypatch):
             return Answer(TAKEN)
 
     asleep = Asleep()
-    outbox.drain(store, Route(target, {}), asleep, "me")
+    outbox.drain(store, Destination(target, {}), asleep, "me")
     assert 1 == asleep.requests
     assert not store.lease(target, "me")

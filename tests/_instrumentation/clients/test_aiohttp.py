@@ -22,7 +22,7 @@ def library(watched):
     copy = types.SimpleNamespace(**vars(aiohttp))
     copy.ClientResponse = type("ClientResponse", (aiohttp.ClientResponse,), {})
     copy.ClientSession = type("ClientSession", (), {"__init__": lambda _: None})
-    adapter.attach(copy, watched.gate)
+    adapter.attach(copy, watched.activation)
     return copy
 
 
@@ -35,7 +35,7 @@ def call(library, watched, server):
 
     async def run(read, url, method):
         signals = aiohttp.TraceConfig()
-        listen(signals, watched.gate)
+        listen(signals, watched.activation)
         options = {"response_class": library.ClientResponse, "trace_configs": [signals]}
         session = aiohttp.ClientSession(**options)
         async with session, session.request(method, url, data=b"{}") as answer:
@@ -109,20 +109,20 @@ def test_a_body_is_seen_whole(call, watched, way, path):
 def test_the_request_is_seen(call, watched, server):
     """Method, URL, headers and body."""
     call(read_all)
-    exchange = watched.exchange
+    http_call = watched.http_call
     assert ("POST", server.url + PATH, [b"{}"]) == (
-        exchange.method,
-        exchange.url,
-        exchange.request_body,
+        http_call.method,
+        http_call.url,
+        http_call.request_body,
     )
-    assert "host" in {name.lower() for name, _ in exchange.request_headers}
+    assert "host" in {name.lower() for name, _ in http_call.request_headers}
 
 
 def test_each_hop_of_a_redirect_begins_anew(call, watched, server):
     """The last counts."""
     call(read_all, f"{PATH}&redirect=1")
-    assert (2, "complete") == (watched.exchange.attempts, watched.body.outcome)
-    assert "redirected=1" in watched.exchange.url
+    assert (2, "complete") == (watched.http_call.attempts, watched.body.outcome)
+    assert "redirected=1" in watched.http_call.url
 
 
 def test_a_request_that_is_not_sent_is_known(watched):
@@ -131,16 +131,16 @@ def test_a_request_that_is_not_sent_is_known(watched):
 
     async def call():
         signals = aiohttp.TraceConfig()
-        listen(signals, watched.gate)
+        listen(signals, watched.activation)
         async with aiohttp.ClientSession(trace_configs=[signals]) as session:
             with pytest.raises(aiohttp.ClientConnectorError):
                 await session.post(url)
 
     asyncio.run(call())
     assert (url, 1, "chat") == (
-        watched.exchange.url,
-        watched.exchange.attempts,
-        watched.exchange.endpoint.operation,
+        watched.http_call.url,
+        watched.http_call.attempts,
+        watched.http_call.endpoint.operation,
     )
 
 

@@ -24,7 +24,7 @@ PATH = "/v1/chat/completions?case=unit"
 def connect(watched, server):
     """Makes connections that are watched; nobody else's are."""
     connection = type("HTTPConnection", (http.client.HTTPConnection,), {})
-    attach(types.SimpleNamespace(HTTPConnection=connection), watched.gate)
+    attach(types.SimpleNamespace(HTTPConnection=connection), watched.activation)
     made = []
 
     def connect():
@@ -69,13 +69,13 @@ def test_the_request_is_seen(connect, watched, server):
     connection.endheaders(b"ab")
     connection.send(b"cd")
     connection.getresponse().read()
-    exchange = watched.exchange
+    http_call = watched.http_call
     assert ("POST", server.url + PATH, b"abcd") == (
-        exchange.method,
-        exchange.url,
-        b"".join(exchange.request_body),
+        http_call.method,
+        http_call.url,
+        b"".join(http_call.request_body),
     )
-    assert ("X-One", "1") in exchange.sent_headers()
+    assert ("X-One", "1") in http_call.sent_headers()
 
 
 @pytest.mark.parametrize("status", [204, 200])
@@ -103,7 +103,7 @@ def test_a_connection_serves_one_call_after_the_other(connect, watched):
     for count in (1, 2, 3):
         connection.request("POST", PATH, b"{}")
         connection.getresponse().read()
-        assert (whole(), "complete", count) == (*watched.seen, watched.exchange.attempts)
+        assert (whole(), "complete", count) == (*watched.seen, watched.http_call.attempts)
 
 
 def test_a_call_that_is_not_recorded_is_left_alone(connect, watched):
@@ -112,7 +112,7 @@ def test_a_call_that_is_not_recorded_is_left_alone(connect, watched):
     connection = connect()
     connection.request("POST", PATH, b"{}")
     assert whole() == connection.getresponse().read()
-    assert 0 == watched.exchange.attempts
+    assert 0 == watched.http_call.attempts
 
 
 def connection_to(host, port=None, *, secure=False, tunnel=None):

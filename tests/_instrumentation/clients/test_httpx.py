@@ -29,7 +29,7 @@ def httpx(request):
 @pytest.fixture
 def client(httpx, watched):
     """A client whose transport is wrapped."""
-    attach(httpx, watched.gate)
+    attach(httpx, watched.activation)
     with httpx.Client(transport=httpx.HTTPTransport()) as each:
         yield each
 
@@ -58,26 +58,26 @@ def test_a_stream_is_seen_as_it_is_read(client, watched, server):
 def test_the_request_is_seen(client, watched, server):
     """Method, URL, headers and body."""
     client.post(server.url + PATH, content=b"{}", headers={"x-one": "1"})
-    exchange = watched.exchange
+    http_call = watched.http_call
     assert ("POST", server.url + PATH, [b"{}"]) == (
-        exchange.method,
-        exchange.url,
-        exchange.request_body,
+        http_call.method,
+        http_call.url,
+        http_call.request_body,
     )
-    assert ("x-one", "1") in exchange.request_headers
+    assert ("x-one", "1") in http_call.request_headers
 
 
 def test_a_redirected_requests_body_is_seen(client, watched, server):
     """It is sent again from its bytes."""
     url = f"{server.url}{PATH}&redirect=1"
     client.post(url, content=b"{}", follow_redirects=True)
-    assert (2, [b"{}"]) == (watched.exchange.attempts, watched.exchange.request_body)
+    assert (2, [b"{}"]) == (watched.http_call.attempts, watched.http_call.request_body)
 
 
 def test_an_upload_is_seen_as_it_is_sent(client, watched, server):
     """Once: reading it before would use it up."""
     client.post(server.url + PATH, content=iter([b"{", b"}"]))
-    assert ([b"{", b"}"], b"{}") == (watched.exchange.request_body, server.seen[0][3])
+    assert ([b"{", b"}"], b"{}") == (watched.http_call.request_body, server.seen[0][3])
 
 
 def test_a_form_with_a_file_is_seen(client, watched, server):
@@ -86,7 +86,7 @@ def test_a_form_with_a_file_is_seen(client, watched, server):
     request = client.build_request("POST", server.url + PATH, **form)
     stream = request.stream
     client.send(request)
-    body = b"".join(watched.exchange.request_body)
+    body = b"".join(watched.http_call.request_body)
     assert b"whisper-1" in body
     assert (body, stream) == (server.seen[0][3], request.stream)
 
@@ -100,7 +100,7 @@ def test_an_upload_that_breaks_is_the_programs(client, watched, server):
 
     with pytest.raises(KeyError):
         client.post(server.url + PATH, content=pieces())
-    assert [b"{"] == watched.exchange.request_body
+    assert [b"{"] == watched.http_call.request_body
 
 
 def test_an_asynchronous_upload_is_seen(httpx, watched, server):
@@ -111,26 +111,26 @@ def test_an_asynchronous_upload_is_seen(httpx, watched, server):
         yield b"}"
 
     async def upload():
-        attach(httpx, watched.gate)
+        attach(httpx, watched.activation)
         async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport()) as client:
             await client.post(server.url + PATH, content=pieces())
 
     asyncio.run(upload())
-    assert ([b"{", b"}"], b"{}") == (watched.exchange.request_body, server.seen[0][3])
+    assert ([b"{", b"}"], b"{}") == (watched.http_call.request_body, server.seen[0][3])
 
 
 def test_a_response_of_another_host_is_left_alone(httpx, client, watched, server):
     """Its stream is the client's own."""
     with client.stream("POST", server.url + "/data") as answer:
         answer.read()
-    assert (None, 200) == (watched.body, watched.exchange.status)
+    assert (None, 200) == (watched.body, watched.http_call.status)
 
 
 def test_a_call_that_is_not_recorded_is_left_alone(client, watched, server):
     """There is no exchange."""
     watched.calls.current = lambda: None
     assert 200 == client.post(server.url + PATH).status_code
-    assert 0 == watched.exchange.attempts
+    assert 0 == watched.http_call.attempts
 
 
 def test_a_body_that_is_cut_is_an_error(httpx, client, watched, server):
@@ -142,7 +142,7 @@ def test_a_body_that_is_cut_is_an_error(httpx, client, watched, server):
 
 def test_a_response_nobody_holds_is_dropped(httpx, watched, server):
     """Unread."""
-    attach(httpx, watched.gate)
+    attach(httpx, watched.activation)
     transport = httpx.HTTPTransport()
     request = httpx.Request("POST", server.url + PATH)
     response = transport.handle_request(request)
@@ -157,7 +157,7 @@ def test_a_response_nobody_holds_is_dropped(httpx, watched, server):
 
 def test_the_stream_is_of_the_clients_kind(httpx, watched, server):
     """And has what the client's own has."""
-    attach(httpx, watched.gate)
+    attach(httpx, watched.activation)
     with httpx.HTTPTransport() as transport:
         response = transport.handle_request(httpx.Request("POST", server.url + PATH))
         assert isinstance(response.stream, httpx.SyncByteStream)
@@ -173,14 +173,14 @@ async def post(httpx, url):
 
 def test_an_asynchronous_body_is_seen(httpx, watched, server):
     """To its end."""
-    attach(httpx, watched.gate)
+    attach(httpx, watched.activation)
     assert whole(form="stream") == asyncio.run(post(httpx, server.url + STREAM))
     assert (whole(form="stream"), "complete") == watched.seen
 
 
 def test_a_cancelled_read_is_closed(httpx, watched, server):
     """By the program: nothing went wrong with the call."""
-    attach(httpx, watched.gate)
+    attach(httpx, watched.activation)
 
     async def cancel():
         task = asyncio.ensure_future(post(httpx, f"{server.url}{STREAM}&hang=1"))
@@ -200,8 +200,8 @@ def test_a_library_of_another_build_is_refused(httpx, watched, name):
     before = httpx.HTTPTransport.handle_request if name != "HTTPTransport" else None
     delattr(httpx, name)
     with pytest.raises(LupisError, match=f"this version has no {name}"):
-        attach(httpx, watched.gate)
-    assert [] == watched.gate.doors
+        attach(httpx, watched.activation)
+    assert [] == watched.activation.wrappers
     assert before is None or before is httpx.HTTPTransport.handle_request
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from lupis_instrument._llm.api.endpoints import identify
 from lupis_instrument._llm.recent import MOST
-from lupis_instrument._llm.usage.background_jobs import Pending
+from lupis_instrument._llm.usage.background_jobs import BackgroundJobs
 from lupis_instrument._llm.usage.usage import Usage
 
 OPENAI = "https://api.openai.com/v1"
@@ -53,7 +53,7 @@ APIS = {
 @pytest.fixture
 def settle(read):
     """Has a call settled; gives the usage that counts for it, as input and output."""
-    pending = Pending()
+    pending = BackgroundJobs()
 
     def settle(url, body, method="GET"):
         host, _, path = url.partition("://")[2].partition("/")
@@ -121,7 +121,7 @@ def test_another_providers_ids_are_others(settle):
 
 def test_memory_is_bounded(read):
     """Nobody may ever ask for an answer."""
-    pending = Pending()
+    pending = BackgroundJobs()
     endpoint = identify("POST", "api.openai.com", None, "/v1/responses")
     facts = read({"id": "x", "status": "queued"}, url=f"{OPENAI}/responses")
     for number in range(MOST + 10):

@@ -115,10 +115,10 @@ def test_a_span_that_is_not_sampled_has_nothing(tracked, unsampled, export):
     outer = unsampled.tracer.start_span(
         "openai.chat", kind=trace.SpanKind.CLIENT, attributes={"gen_ai.system": "openai", **TOKENS}
     )
-    tracked.tracking.ancestry.begin(outer, None)
+    tracked.tracking.span_tree.begin(outer, None)
     span = tracked.start(parent=outer)
     tracked.answer(span)
     span.end()
-    tracked.tracking.ancestry.end(outer)
+    tracked.tracking.span_tree.end(outer)
     (ours,) = export()
     assert "self" == ours.attributes["lupis.dedup"]

@@ -331,9 +331,9 @@ def test_an_error_inside_a_stream_is_an_error(tracked, export):
 def test_a_body_that_breaks_off_is_an_error(tracked, export):
     """Named for what the program got."""
     span = tracked.start()
-    exchange = tracked.exchange(span)
-    exchange.request("POST", "https://api.openai.com/v1/chat/completions")
-    exchange.response(200, [], "1.1").end("error", ConnectionResetError("secret text"))
+    http_call = tracked.http_call(span)
+    http_call.request("POST", "https://api.openai.com/v1/chat/completions")
+    http_call.response(200, [], "1.1").end("error", ConnectionResetError("secret text"))
     span.end()
     exported = only(export())
     assert "ConnectionResetError" == exported.attributes["error.type"]
@@ -357,7 +357,7 @@ def test_a_body_left_early_is_no_error(outcome, tracked, export):
 def test_a_call_without_an_answer_has_its_exceptions_type(tracked, export):
     """Upstream records the exception; not all its releases name the type."""
     span = tracked.start()
-    tracked.exchange(span).request("POST", "https://api.openai.com/v1/chat/completions")
+    tracked.http_call(span).request("POST", "https://api.openai.com/v1/chat/completions")
     span.record_exception(TimeoutError())
     span.set_status(Status(StatusCode.ERROR))
     span.end()
