@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
-MOST = 10_000
+MAX_ENTRIES = 10_000
 
 
 class RecentMap(Generic[Key, Value]):
@@ -26,7 +26,7 @@ class RecentMap(Generic[Key, Value]):
         self._entries.move_to_end(key)
         return self._entries[key]
 
-    def take(self, key: Key) -> Value | None:
+    def pop(self, key: Key) -> Value | None:
         """Return what is there, and forget it."""
         return self._entries.pop(key, None)
 
@@ -34,5 +34,5 @@ class RecentMap(Generic[Key, Value]):
         """Keep `value`, and forget one if there are too many."""
         self._entries[key] = value
         self._entries.move_to_end(key)
-        if len(self._entries) > MOST:
+        if len(self._entries) > MAX_ENTRIES:
             self._entries.popitem(last=False)

@@ -80,7 +80,7 @@ def digest(
         error_type=error,
         ending=reading.ending,
         conversation=seen.conversation,
-        said=seen.said,
+        answer_hash=seen.answer_hash,
     )
 
 

@@ -79,7 +79,7 @@ class Conversations:
         if name is not None:
             self._note(name, carried, facts)
             if turns is not None:
-                self._growth.note(turns, name, answered=ok, said=facts.said)
+                self._growth.note(turns, name, answered=ok, answer_hash=facts.answer_hash)
         return name
 
     def _find(self, turns: Turns | None, carried: CarriedIds) -> Name | None:

@@ -41,7 +41,7 @@ class ConversationMatcher(Generic[Name]):
         for length, stands in self._before(turns):
             waiting = [stand for stand in stands if not stand.passed]
             if waiting:
-                likeliest = _choose(waiting, turns.mark_answer(length))
+                likeliest = _choose(waiting, turns.hash_answer(length))
                 likeliest.passed = True
                 return likeliest.name
             parted = parted or stands[-1]
@@ -57,14 +57,14 @@ class ConversationMatcher(Generic[Name]):
             if stands:
                 yield length, stands
 
-    def note(self, turns: Turns, name: Name, *, answered: bool, said: int | None) -> None:
+    def note(self, turns: Turns, name: Name, *, answered: bool, answer_hash: int | None) -> None:
         """Have the conversation `name` stand at these turns.
 
         Args:
             turns: all of them.
             name: whose they are.
             answered: whether there was an answer.
-            said: its fingerprint, if it is known.
+            answer_hash: its fingerprint, if it is known.
         """
         length = len(turns)
         beginning, whole = turns.mark(turns.said), turns.mark(length)
@@ -73,25 +73,25 @@ class ConversationMatcher(Generic[Name]):
             insort(lengths, length)
         self._lengths.put(beginning, lengths)
         stands = self._stands.get(whole) or []
-        self._stands.put(whole, [*stands[1 - _MOST_ALIKE :], _Stand(name, answered, said)])
+        self._stands.put(whole, [*stands[1 - _MOST_ALIKE :], _Stand(name, answered, answer_hash)])
 
 
 class _Stand(Generic[Name]):
     """A conversation at one state of its list: whether it was answered, and whether it went on."""
 
-    __slots__ = ("answered", "name", "passed", "said")
+    __slots__ = ("answer_hash", "answered", "name", "passed")
 
-    def __init__(self, name: Name, answered: bool, said: int | None) -> None:
+    def __init__(self, name: Name, answered: bool, answer_hash: int | None) -> None:
         self.name = name
         self.answered = answered
-        self.said = said
+        self.answer_hash = answer_hash
         self.passed = False
 
 
 def _choose(waiting: list[_Stand[Name]], heard: int | None) -> _Stand[Name]:
     """Return the first that was given the answer `heard`, else the first that may have been."""
-    for said in (heard, None):
-        fit = next((stand for stand in waiting if stand.said == said), None)
+    for answer_hash in (heard, None):
+        fit = next((stand for stand in waiting if stand.answer_hash == answer_hash), None)
         if fit is not None:
             return fit
     return waiting[0]

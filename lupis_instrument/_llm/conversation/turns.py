@@ -101,7 +101,7 @@ class Turns:
             self._marks[place] = mark
         return mark
 
-    def mark_answer(self, length: int) -> int | None:
+    def hash_answer(self, length: int) -> int | None:
         """Return a fingerprint of the answer that came after the first `length` turns."""
         return _mark_said(self._turns[length])
 
@@ -114,7 +114,7 @@ class Turns:
         return json.dumps(parts, sort_keys=True).encode()
 
 
-def mark_answer(body: Mapping[str, Any]) -> int | None:
+def hash_answer(body: Mapping[str, Any]) -> int | None:
     """Return a fingerprint of the answer in a response's body, as of the turn that repeats it."""
     for name in _ANSWER_LISTS:
         listed = body.get(name)

@@ -30,7 +30,7 @@ class BackgroundJobs:
         if endpoint.counts and facts.waiting:
             self._ids.put(key, True)
         elif endpoint.counts:
-            self._ids.take(key)  # it has come with a request that counts by itself
-        elif facts.stored is not None and not facts.waiting and self._ids.take(key):
+            self._ids.pop(key)  # it has come with a request that counts by itself
+        elif facts.stored is not None and not facts.waiting and self._ids.pop(key):
             return facts._replace(usage=facts.stored)
         return facts

@@ -12,7 +12,7 @@ from lupis_instrument._llm.api.response_fields import (
     ROOT_ERROR_WORDS,
     value_at,
 )
-from lupis_instrument._llm.conversation.turns import mark_answer
+from lupis_instrument._llm.conversation.turns import hash_answer
 from lupis_instrument._llm.usage.usage import Usage, read_root_counts, read_seconds, read_usage
 
 
@@ -42,7 +42,7 @@ class Facts(NamedTuple):
     its framing broke; a program that then closed it had read all there was."""
     conversation: str | None = None
     """The id by which the provider keeps the conversation that the answer belongs to."""
-    said: int | None = None
+    answer_hash: int | None = None
     """A fingerprint, of this process only, of an answer that came in one piece."""
 
 
@@ -59,8 +59,8 @@ class Gathering:
     """Facts of one response, the later value laid over the earlier."""
 
     __slots__ = (
-        "_finish", "_metrics", "_root", "_usage", "conversation", "duration", "error_type",
-        "geography", "id", "model", "said", "speed", "state", "tier",
+        "_finish", "_metrics", "_root", "_usage", "answer_hash", "conversation", "duration",
+        "error_type", "geography", "id", "model", "speed", "state", "tier",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class Gathering:
         self.duration: float | None = None
         """Seconds that the answer says something took: audio, where that was transcribed."""
         self.conversation: str | None = None
-        self.said: int | None = None
+        self.answer_hash: int | None = None
         self.error_type: str | None = None
         self._finish: dict[int, str] = {}
         self._usage: dict[str, Any] = {}
@@ -93,7 +93,7 @@ class Gathering:
             if name in FINISH_LISTS:
                 self._keep_choices(member, FINISH_LISTS[name])
         read_root_counts(value, self._root)
-        self.said = mark_answer(value)
+        self.answer_hash = hash_answer(value)
         self.error_type = find_root_error(value) or self.error_type
 
     def _keep_model(self, found: Any) -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from lupis_instrument._llm.api.endpoints import identify
 from lupis_instrument._llm.conversation.conversations import Conversations
-from lupis_instrument._llm.conversation.turns import mark_answer, read_turns
-from lupis_instrument._llm.recent import MOST
+from lupis_instrument._llm.conversation.turns import hash_answer, read_turns
+from lupis_instrument._llm.recent import MAX_ENTRIES
 from lupis_instrument._llm.usage.facts import Facts
 
 OPENAI = "https://api.openai.com"
@@ -135,7 +135,9 @@ def test_an_answer_tells_which_of_two_goes_on(process):
     ids = {
         text: process.name(
             asked,
-            said=mark_answer({"choices": [{"message": {"role": "assistant", "content": text}}]}),
+            answer_hash=hash_answer(
+                {"choices": [{"message": {"role": "assistant", "content": text}}]}
+            ),
         ).chat_id
         for text in answers
     }
@@ -161,13 +163,13 @@ def test_an_answer_is_known_again_as_a_turn(provider):
     """In each provider's form."""
     body, name = ANSWERS[provider]
     turns = read_turns({"messages": [{"role": "user", "content": "q"}, {"role": "x", name: "a"}]})
-    assert turns.mark_answer(1) == mark_answer(body)
+    assert turns.hash_answer(1) == hash_answer(body)
 
 
 @pytest.mark.parametrize("body", [{}, {"choices": []}, {"choices": [1]}, {"content": []}])
 def test_a_body_without_an_answer_has_no_mark(body):
     """An error, a part of a stream."""
-    assert mark_answer(body) is None
+    assert hash_answer(body) is None
 
 
 def test_examples_before_the_question_are_no_conversation(process):
@@ -221,11 +223,11 @@ def test_caching_marks_that_move_change_nothing(process):
 def test_what_is_remembered_is_bounded(process):
     """A process that makes calls for months."""
     first = process("s", "u", "a", "the first")
-    for number in range(MOST + 100):
+    for number in range(MAX_ENTRIES + 100):
         process("s", f"one-shot {number}")
     parts = process.conversations
     sizes = [len(recent._entries) for recent in (parts._beginnings, parts._growth._stands)]
-    assert [MOST, MOST] == sizes
+    assert [MAX_ENTRIES, MAX_ENTRIES] == sizes
     assert first == process("s", "u", "a", "the first", "b", "v")  # by its beginning
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from lupis_instrument._llm.api.endpoints import identify
-from lupis_instrument._llm.recent import MOST
+from lupis_instrument._llm.recent import MAX_ENTRIES
 from lupis_instrument._llm.usage.background_jobs import BackgroundJobs
 from lupis_instrument._llm.usage.usage import Usage
 
@@ -124,7 +124,7 @@ def test_memory_is_bounded(read):
     pending = BackgroundJobs()
     endpoint = identify("POST", "api.openai.com", None, "/v1/responses")
     facts = read({"id": "x", "status": "queued"}, url=f"{OPENAI}/responses")
-    for number in range(MOST + 10):
+    for number in range(MAX_ENTRIES + 10):
         pending.settle(endpoint, facts._replace(response_id=str(number)))
     later = identify("GET", "api.openai.com", None, "/v1/responses/0")
     there = facts._replace(waiting=False, stored=Usage(1))
