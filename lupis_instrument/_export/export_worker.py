@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Callable, NamedTuple, Sequence
 from lupis_instrument._diagnostics import report_fault, warn
 from lupis_instrument._export.otlp.sending import load
 from lupis_instrument._process.background_thread import Background
-from lupis_instrument._process.import_lock import alone
+from lupis_instrument._process.import_lock import import_alone
 
 if TYPE_CHECKING:
     from typing import ContextManager
@@ -203,7 +203,7 @@ class ExportWorker:
         if self._busy:
             return  # in a signal's handler, which broke in on this thread doing so
         try:
-            alone(load)
+            import_alone(load)
             with self._surroundings():
                 while self._has_work() and self._retry_manager.clock() < due and self._step():
                     self._busy = False
@@ -212,7 +212,7 @@ class ExportWorker:
 
     def _run(self) -> None:
         try:
-            alone(load)
+            import_alone(load)
             with self._surroundings():
                 while self._step():
                     pass

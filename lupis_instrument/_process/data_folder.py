@@ -1,4 +1,4 @@
-"""The folder that outlives the process: undelivered and local data, and the key of fingerprints."""
+"""The folder that outlives the process: the store, and the key of derived chat ids."""
 
 from __future__ import annotations
 
@@ -8,36 +8,39 @@ _APPLICATION = "lupis"
 _OWNER_ONLY = 0o700
 
 
-def locate(chosen: str | None) -> Path | None:
-    """Return the folder's path; None where the platform has none for this user.
+def find_folder(data_dir: str | None) -> Path | None:
+    """Return the path of the folder; None where the platform has none for this user.
 
     Args:
-        chosen: `LUPIS_DATA_DIR`.
+        data_dir: the value of `LUPIS_DATA_DIR`.
     """
-    if chosen is not None:
-        return Path(chosen).expanduser().absolute()
+    if data_dir is not None:
+        return Path(data_dir).expanduser().absolute()
     from platformdirs import user_data_path
 
     try:
         path = user_data_path(_APPLICATION, appauthor=False)
     except RuntimeError:
-        return None  # there is no home
-    # Older releases of platformdirs leave `~` as it is then: a folder of that name is no wish.
+        return None  # the user has no home
+    # Without a home, older releases of platformdirs return a path that begins with `~`.
     return path if path.is_absolute() else None
 
 
-def prepare(chosen: str | None) -> Path:
-    """Return the folder, made if it is not there, for its owner alone.
+def make_folder(data_dir: str | None) -> Path:
+    """Return the folder, made if it does not exist, readable only by its owner (mode 0700).
+
+    Args:
+        data_dir: the value of `LUPIS_DATA_DIR`.
 
     Raises:
         OSError: it cannot be made, or the platform has none.
     """
-    path = locate(chosen)
+    path = find_folder(data_dir)
     if path is None:
         raise FileNotFoundError("this user has no data folder; set LUPIS_DATA_DIR")
     if not path.is_dir():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.mkdir(mode=_OWNER_ONLY, exist_ok=True)
-        # The umask may have taken more than others' rights.
+        # The umask may have removed rights of the owner too.
         path.chmod(_OWNER_ONLY)
     return path

@@ -1,8 +1,9 @@
-"""Keeps imports of ours apart: from each other, and from the program's forks.
+"""Serializes this package's lazy imports: one thread at a time, and none while the program forks.
 
-Two threads that come to parts of the runtime from different ends would block each other, and the
-import system then lets one of them see a module half made. And a module that one thread is
-importing while another forks stays locked in the child for ever. Imported at every start.
+Two threads that import parts of the runtime in different orders can deadlock; the import system
+then breaks the deadlock by showing one of them a half-initialized module. And a module that one
+thread is importing while another forks stays locked in the child for ever. Imported at every start
+of Python, so it imports nothing that is not loaded already.
 """
 
 from __future__ import annotations
@@ -18,33 +19,43 @@ if TYPE_CHECKING:
 
     Result = TypeVar("Result")
 
-_LONGEST_WAIT = 5.0
-"""Seconds. Not for ever: whoever loads may wait for a module that the waiting thread imports."""
+_MAX_WAIT_SECONDS = 5.0
+"""A limit, because the thread that imports may itself wait for a module of the waiting thread."""
 
 
 class _State:
-    lock = _thread.RLock()
-    forking: dict[int, bool] = {}  # noqa: RUF012 - not a class to make instances of
-    """By thread that forks: whether it has the lock."""
+    """The lock.
+
+    Attributes:
+        lock: held while a module is imported; reentrant.
+        forking: for each thread that is forking, whether it holds the lock.
+    """
+
+    def __init__(self) -> None:
+        self.lock = _thread.RLock()
+        self.forking: dict[int, bool] = {}
 
 
-def alone(load: Callable[[], Result]) -> Result:
-    """Return what `load` does, which imports something, while no other thread loads or forks."""
-    lock = _State.lock
-    mine = lock.acquire(timeout=_LONGEST_WAIT)
+_state = _State()
+
+
+def import_alone(load: Callable[[], Result]) -> Result:
+    """Return the result of `load`, which imports modules, while no other thread loads or forks."""
+    lock = _state.lock
+    acquired = lock.acquire(timeout=_MAX_WAIT_SECONDS)
     try:
-        return _unwatched(load) if "blockbuster" in sys.modules else load()
+        return _load_past_blockbuster(load) if "blockbuster" in sys.modules else load()
     finally:
-        if mine:
+        if acquired:
             lock.release()
 
 
-def _unwatched(load: Callable[[], Result]) -> Result:
-    """Load past blockbuster, which forbids an event loop's thread to read files.
+def _load_past_blockbuster(load: Callable[[], Result]) -> Result:
+    """Load while blockbuster finds no event loop: it forbids the loop's thread to read files.
 
-    It asks asyncio for the loop that runs. Hiding it takes two low-level functions, which asyncio
-    offers to makers of event loops without documenting them; seen in 3.8 to 3.14. Where they are
-    missing, loading is forbidden like all else, and that is reported.
+    blockbuster asks asyncio for the running loop. Hiding the loop takes two low-level functions
+    that asyncio offers to authors of event loops without documenting them (seen in 3.8 to 3.14).
+    Where they are missing, blockbuster forbids the import, and that is reported.
     """
     try:
         from asyncio import _get_running_loop, _set_running_loop
@@ -58,11 +69,11 @@ def _unwatched(load: Callable[[], Result]) -> Result:
         _set_running_loop(loop)
 
 
-class Later:
-    """What is made, with the imports that this takes, only when it is first asked for.
+class Lazy:
+    """A value that is made, under the import lock, when it is first asked for.
 
     Attributes:
-        made: it, or nothing yet.
+        made: a tuple of the value; empty until it is made.
     """
 
     def __init__(self, make: Callable[[], Any]) -> None:
@@ -70,8 +81,8 @@ class Later:
         self.made: tuple[Any, ...] = ()
 
     def get(self) -> Any:
-        """Return it, made now if it is not there yet."""
-        return self.made[0] if self.made else alone(self._get)
+        """Return the value, made now if nobody has asked for it before."""
+        return self.made[0] if self.made else import_alone(self._get)
 
     def _get(self) -> Any:
         if not self.made:
@@ -80,19 +91,23 @@ class Later:
 
 
 def watch_forks() -> None:
-    """Have forks wait until whoever is loading has done so; once a process."""
-    on_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_renew)
+    """Make forks wait for imports under way; called once in a process."""
+    on_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )
 
 
 def _before_fork() -> None:
-    _State.forking[_thread.get_ident()] = _State.lock.acquire(timeout=_LONGEST_WAIT)
+    _state.forking[_thread.get_ident()] = _state.lock.acquire(timeout=_MAX_WAIT_SECONDS)
 
 
-def _after_fork() -> None:
-    if _State.forking.pop(_thread.get_ident(), False):
-        _State.lock.release()
+def _after_fork_in_parent() -> None:
+    if _state.forking.pop(_thread.get_ident(), False):
+        _state.lock.release()
 
 
-def _renew() -> None:
-    _State.lock = _thread.RLock()
-    _State.forking.clear()
+def _after_fork_in_child() -> None:
+    _state.lock = _thread.RLock()
+    _state.forking.clear()

@@ -1,8 +1,8 @@
-"""http.client and sockets as Python brings them along, whatever others have made of them.
+"""http.client and sockets as Python ships them, whatever other packages have changed in them.
 
-Tracers and test tools (vcrpy, httpretty, pytest-socket) lay functions of theirs into the classes
-that programs import, or others in their place. What we send is none of their business, and may
-carry the user's key.
+Tracers and test tools (vcrpy, httpretty, pytest-socket) patch the classes that programs import, or
+replace them. Telemetry must not pass through such patches: it is not part of the program's traffic,
+and it may carry the user's API key.
 """
 
 from __future__ import annotations
@@ -17,77 +17,78 @@ from importlib.util import module_from_spec
 from types import ModuleType
 from typing import Any
 
-_NAME = "http.client"
-_TOOLS = frozenset(("httpretty", "mocket", "pytest_socket"))
-"""Packages that put sockets of theirs in the place of Python's, for tests without a network.
+_HTTP_CLIENT = "http.client"
+_TEST_TOOLS = frozenset(("httpretty", "mocket", "pytest_socket"))
+"""Packages that replace Python's sockets, for tests without a network.
 
-Through those of gevent, eventlet or PySocks we go as the program does.
+Sockets of gevent, eventlet and PySocks stay in use: the program needs them too.
 """
-_REPLACED = ("socket", "create_connection", "getaddrinfo")
+_REPLACED_NAMES = ("socket", "create_connection", "getaddrinfo")
 
 
-def client() -> Any:
-    """Return a second copy of http.client, which nobody else can find.
+def load_http_client() -> Any:
+    """Return a second copy of `http.client` that no other package can find.
 
-    Where there is no file to load it from, as in a program frozen into one, it is the first.
+    Where there is no file to load it from, as in a frozen program, return the module itself.
     """
-    module = _copy()
-    if module is not _original():
-        module.socket = sockets()
+    module = _load_copy()
+    if module is not _load_original():
+        module.socket = find_sockets()
     return module
 
 
-def _original() -> Any:
-    return import_module(_NAME)
+def _load_original() -> Any:
+    return import_module(_HTTP_CLIENT)
 
 
 @lru_cache(maxsize=None)
-def _copy() -> Any:
-    # By the path alone: finders that others have put before it may not find the original.
-    spec = PathFinder.find_spec(_NAME, http.__path__)
+def _load_copy() -> Any:
+    # By the path alone: import hooks of other packages may not find the original file.
+    spec = PathFinder.find_spec(_HTTP_CLIENT, http.__path__)
     if spec is None or spec.loader is None:
-        return _original()
+        return _load_original()
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-def sockets() -> Any:
-    """Return the module `socket`, or one like it where a test tool has changed that."""
-    if not any(map(_is_tools, _REPLACED)):
+def find_sockets() -> Any:
+    """Return the module `socket`, or a stand-in where a test tool has changed it."""
+    if not any(map(_is_replaced, _REPLACED_NAMES)):
         return socket
-    kinds: list[Any] = _socket.socket.__subclasses__()
-    own = next((each for each in kinds if each.__module__ == "socket"), None)
-    return socket if own is None else _sockets_of(own)
+    classes: list[Any] = _socket.socket.__subclasses__()
+    original = next((cls for cls in classes if cls.__module__ == "socket"), None)
+    return socket if original is None else _make_socket_module(original)
 
 
-def _is_tools(name: str) -> bool:
+def _is_replaced(name: str) -> bool:
     module = getattr(getattr(socket, name), "__module__", None) or ""
-    return module.partition(".")[0] in _TOOLS
+    return module.partition(".")[0] in _TEST_TOOLS
 
 
 @lru_cache(maxsize=None)
-def _sockets_of(kind: Any) -> Any:
-    """Return a module like `socket` whose sockets are of Python's own class, `kind`."""
+def _make_socket_module(socket_class: Any) -> Any:
+    """Return a module like `socket` whose sockets are of Python's own class."""
 
     def create_connection(
         address: tuple[str, int], timeout: float | None = None, _source: Any = None
     ) -> Any:
         error: OSError = OSError("the host has no address")
-        for family, of_type, protocol, _, place in _socket.getaddrinfo(
+        for family, kind, protocol, _, peer in _socket.getaddrinfo(
             *address, 0, _socket.SOCK_STREAM
         ):
-            made = kind(family, of_type, protocol)
+            connection = socket_class(family, kind, protocol)
             try:
-                made.settimeout(timeout)
-                _socket.socket.connect(made, place)  # a tool may have put one into the class
+                connection.settimeout(timeout)
+                _socket.socket.connect(connection, peer)  # a tool may have patched the subclass
             except OSError as fault:
-                made.close()
+                connection.close()
                 error = fault
             else:
-                return made
+                return connection
         raise error
 
     module = ModuleType("socket")
-    vars(module).update({**vars(socket), "socket": kind, "create_connection": create_connection})
+    replaced = {"socket": socket_class, "create_connection": create_connection}
+    vars(module).update({**vars(socket), **replaced})
     return module

@@ -1,8 +1,9 @@
-"""Has what is pending delivered where a process ends without Python's exit handlers.
+"""Delivers pending telemetry where a process ends without Python's exit handlers.
 
-Signals whose default is to end the process, those that it sends to itself, another program that it
-becomes, and the children of multiprocessing, which leave by `os._exit`. Imported with the first
-HTTP client; nothing here loads anything.
+Python calls `atexit` handlers at the end of the main module only. This module covers four other
+ends: a signal whose default action ends the process, a signal that the process sends to itself,
+`os.exec*`, and a child of multiprocessing, which leaves by `os._exit`. It is imported with the
+first HTTP client and loads nothing more by itself.
 """
 
 from __future__ import annotations
@@ -10,241 +11,213 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from functools import update_wrapper, wraps
+from functools import wraps
 
-from lupis_instrument._diagnostics import guarded
+from lupis_instrument._diagnostics import internal_errors
+from lupis_instrument._process.preceding import call_before
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType, ModuleType
     from typing import Any, Callable
 
-_SIGNALS = ("SIGTERM", "SIGHUP")
-_OWN_SIGNALS = (*_SIGNALS, "SIGINT", "SIGQUIT", "SIGALRM", "SIGUSR1", "SIGUSR2")
-"""Those by which a process may end itself. Sent by others, the rest of these end it at once: a
-handler of ours would run no sooner than Python's own code does, and not where that has stopped."""
-_LAST = -1_000_000
-"""Priority of a finalizer that runs when all others have."""
+    Finish = Callable[[Callable[[], None]], None]
+    """Delivers pending telemetry, then calls its argument, which ends the process."""
+
+_HANDLED_SIGNALS = ("SIGTERM", "SIGHUP")
+_FATAL_SIGNALS = (*_HANDLED_SIGNALS, "SIGINT", "SIGQUIT", "SIGALRM", "SIGUSR1", "SIGUSR2")
+"""Signals that end the process by default and that a process may send to itself.
+
+Only the first two get a handler. The others, when another process sends them, end this one at
+once: a Python handler would run no sooner than the next bytecode, and never where the program is
+stuck in a C function.
+"""
+_AFTER_ALL_OTHERS = -1_000_000
+"""The priority of a finalizer that multiprocessing runs after all others."""
 
 
-def watch_signals(finish: Callable[[Callable[[], None]], None]) -> None:
+def watch_signals(finish: Finish) -> None:
     """Call `finish` before a signal that the program leaves to its default ends the process.
 
-    That is to call what it is given, whatever happens, which ends it. A handler that the program
-    sets, before or after, stays as it is. Only the main thread can set one; called on another, this
-    does nothing.
+    A handler that the program sets, before or after, stays as it is. Only the main thread can set
+    handlers; on another thread this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         return
     try:
-        for name in _SIGNALS:
-            number = _number(name)
-            if number is not None and _get(number) is signal.SIG_DFL:
-                _set(number, _Last(finish))
+        for name in _HANDLED_SIGNALS:
+            number = _signal_number(name)
+            if number is not None and _getsignal(number) is signal.SIG_DFL:
+                _set_handler(number, _FinalHandler(finish))
     except ValueError:
-        return  # in a sub-interpreter
-    _children.idle = False
+        return  # a sub-interpreter
+    _child.idle = False
     _show_default(finish)
-    if _children.inside:
-        _listen()
+    if _child.is_child:
+        _start_wakeup()
 
 
-_get, _set = signal.getsignal, signal.signal
+_getsignal, _set_handler = signal.getsignal, signal.signal
 
 
-def _show_default(finish: Callable[[Callable[[], None]], None]) -> None:
-    """Have a program find the default where a handler of ours stands for it.
+def _show_default(finish: Finish) -> None:
+    """Show `SIG_DFL` to a program that asks for a signal that has our handler.
 
-    It may set one of its own only where nobody has, and put back what it found.
+    Programs set a handler only where nobody else has, and restore the handler that they found.
     """
-    if signal.getsignal is not _get:
+    if signal.getsignal is not _getsignal:
         return
 
-    @wraps(_get)
+    @wraps(_getsignal)
     def getsignal(signalnum: int) -> Any:
-        return _seen(_get(signalnum))
+        return _visible_handler(_getsignal(signalnum))
 
-    @wraps(_set)
+    @wraps(_set_handler)
     def set_handler(signalnum: int, handler: Any) -> Any:
-        before = _set(signalnum, handler)
-        ours = signalnum in map(_number, _SIGNALS) and not _children.idle
-        if handler is signal.SIG_DFL and ours:
-            guarded("watching for the end", _set, signalnum, _Last(finish))
-        return _seen(before)
+        previous = _set_handler(signalnum, handler)
+        handled = signalnum in map(_signal_number, _HANDLED_SIGNALS) and not _child.idle
+        if handler is signal.SIG_DFL and handled:
+            with internal_errors("watching for signals"):
+                _set_handler(signalnum, _FinalHandler(finish))
+        return _visible_handler(previous)
 
     signal.getsignal, signal.signal = getsignal, set_handler
 
 
-def _number(name: str) -> int | None:
-    return getattr(signal, name, None)  # not all of them on Windows
+def _signal_number(name: str) -> int | None:
+    return getattr(signal, name, None)  # Windows lacks some
 
 
-def _seen(handler: Any) -> Any:
-    return signal.SIG_DFL if isinstance(handler, _Last) else handler
+def _visible_handler(handler: Any) -> Any:
+    return signal.SIG_DFL if isinstance(handler, _FinalHandler) else handler
 
 
-class _Last:
-    """A signal's handler that does one thing more before the default.
+class _FinalHandler:
+    """A signal handler that delivers pending telemetry, then lets the default action happen.
 
     Attributes:
-        finishing: whether it is at that.
-        sending: whether the signal is being sent once more, which is to end the process.
+        finishing: whether the handler is running.
+        sending: whether any handler is sending its signal again to end the process.
     """
 
     sending = False
 
-    def __init__(self, finish: Callable[[Callable[[], None]], None]) -> None:
+    def __init__(self, finish: Finish) -> None:
         self._finish = finish
         self.finishing = False
 
     def __call__(self, number: int, _: FrameType | None) -> None:
-        """Finish, and end the process as it would have ended."""
+        """Deliver, and end the process as the signal would have ended it."""
         if self.finishing:
-            return  # whoever sends it twice need not wait longer than who sends it once
+            return  # a second signal must not start the wait anew
         self.finishing = True
-        self._finish(lambda: self._end(number))
+        self._finish(lambda: self._end_process(number))
 
-    def _end(self, number: int) -> None:
+    def _end_process(self, number: int) -> None:
         try:
-            _set(number, signal.SIG_DFL)
-            _Last.sending = True
+            _set_handler(number, signal.SIG_DFL)
+            _FinalHandler.sending = True
             os.kill(os.getpid(), number)
-            # Still here: the kernel spares the first process of a container.
-            _set(number, self)
+            # Still alive: the kernel spares the first process of a container.
+            _set_handler(number, self)
         finally:
-            self.finishing = _Last.sending = False
+            self.finishing = _FinalHandler.sending = False
 
 
-def watch_program(finish: Callable[[], None], leave: Callable[[], None]) -> None:
-    """Deliver before the program ends the process in ways of its own.
+def watch_self_termination(finish: Callable[[], None], hand_off: Callable[[], None]) -> None:
+    """Deliver before the program ends its own process by a signal or by `os.exec*`.
 
     Args:
-        finish: called before a signal ends the process that it sends to itself, as handlers do
-            that put back the default and send the signal once more.
-        leave: called before the process becomes another program, or tries to.
+        finish: called before a signal that the process sends to itself and that ends it. Programs
+            do so in signal handlers that restore the default and send the signal again.
+        hand_off: called before the process becomes another program, or tries to.
     """
-    for name in ("execv", "execve"):  # the others in os call these
-        precede(os, name, lambda *_, **__: leave())
+    for name in ("execv", "execve"):  # the other functions of `os` call these
+        call_before(os, name, lambda *_, **__: hand_off())
 
-    def kill(pid: int, number: int) -> None:
+    def before_kill(pid: int, number: int) -> None:
         if pid in (os.getpid(), 0, -os.getpgrp()) and _is_fatal(number):
             finish()
 
-    def killpg(group: int, number: int) -> None:
+    def before_killpg(group: int, number: int) -> None:
         if group in (0, os.getpgrp()) and _is_fatal(number):
             finish()
 
-    def raise_signal(number: int) -> None:
+    def before_raise_signal(number: int) -> None:
         if _is_fatal(number):
             finish()
 
-    if os.name != "nt":  # where these mean something else
-        precede(os, "kill", kill)
-        precede(os, "killpg", killpg)
-        precede(signal, "raise_signal", raise_signal)
+    if os.name != "nt":  # on Windows these functions mean something else
+        call_before(os, "kill", before_kill)
+        call_before(os, "killpg", before_killpg)
+        call_before(signal, "raise_signal", before_raise_signal)
 
 
 def _is_fatal(number: int) -> bool:
-    """Tell whether a signal, sent now, would end the process unprepared."""
+    """Return whether the signal, sent now, would end the process without any handler."""
     return (
-        not _Last.sending
-        and any(number == getattr(signal, name, None) for name in _OWN_SIGNALS)
-        and _get(number) is signal.SIG_DFL
+        not _FinalHandler.sending
+        and any(number == getattr(signal, name, None) for name in _FATAL_SIGNALS)
+        and _getsignal(number) is signal.SIG_DFL
         and number not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
     )
 
 
-def precede(module: ModuleType, name: str, act: Callable[..., None]) -> None:
-    """Have `act` called, with the same arguments, before a function of `module`."""
-    original = getattr(module, name, None)
-    if original is None:
-        return
-
-    preceded = _Preceded(original, act)
-    if original in os.supports_fd:
-        os.supports_fd.add(preceded)
-    setattr(module, name, preceded)
-
-
-class _Preceded:
-    """A function before which another is called; no method where it stands in a class."""
-
-    def __init__(self, original: Callable[..., Any], act: Callable[..., None]) -> None:
-        update_wrapper(self, original)
-        self._original = original
-        self._act = act
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call both."""
-        guarded("delivering before the end", self._act, *args, **kwargs)
-        return self._original(*args, **kwargs)
-
-    def __repr__(self) -> str:
-        return repr(self._original)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # What another process gets is the function that it has there.
-        from copy import copy
-
-        return copy, (self._original,)
-
-    def __copy__(self) -> _Preceded:
-        return self
-
-    def __deepcopy__(self, _: object) -> _Preceded:
-        return self
-
-
-class _Children:
-    """What multiprocessing keeps as the reason for calling us after a fork.
+class _ChildState:
+    """The state of a child of multiprocessing, and the key of its after-fork function.
 
     Attributes:
-        inside: whether this process is one.
-        idle: whether it is one that has nothing to deliver yet, so that no signal is watched.
+        is_child: whether this process is such a child.
+        idle: whether the child has nothing to deliver yet, so that no signal is watched.
     """
 
-    inside = idle = False
+    is_child = idle = False
 
 
-_children = _Children()
+_child = _ChildState()
 
 
-def follow_children(util: ModuleType, finish: Callable[[], None], idle: Callable[[], bool]) -> None:
+def watch_children(
+    util: ModuleType, finish: Callable[[], None], is_idle: Callable[[], bool]
+) -> None:
     """Call `finish` when a child process of multiprocessing ends.
 
     Args:
-        util: `multiprocessing.util`, or the same of a package that is made after it (billiard).
-        finish: delivers.
-        idle: tells whether there is no client yet; when one comes, `watch_signals` is called.
+        util: `multiprocessing.util`, or the module of a package modelled on it (billiard).
+        finish: delivers pending telemetry.
+        is_idle: returns whether the process has no HTTP client yet; `watch_signals` is called
+            when it gets one.
     """
 
-    def begin(_: _Children) -> None:
-        _children.inside = True
-        _children.idle = idle()
-        util.Finalize(None, finish, exitpriority=_LAST)
-        if _children.idle:
-            _leave_signals()
+    def start_in_child(_: _ChildState) -> None:
+        _child.is_child = True
+        _child.idle = is_idle()
+        util.Finalize(None, finish, exitpriority=_AFTER_ALL_OTHERS)
+        if _child.idle:
+            _restore_defaults()
         else:
-            _listen()
+            _start_wakeup()
 
-    util.register_after_fork(_children, begin)
-
-
-def _leave_signals() -> None:
-    """Leave to their default those that we watch; in a forked child, on its main thread."""
-    for number in map(_number, _SIGNALS):
-        if number is not None and isinstance(_get(number), _Last):
-            _set(number, signal.SIG_DFL)
+    util.register_after_fork(_child, start_in_child)
 
 
-def _listen() -> None:
-    """Have our handlers run whatever the main thread of a child waits for: the rest of its pool."""
-    from lupis_instrument._process import signal_wakeup as _nudge
+def _restore_defaults() -> None:
+    """Remove our handlers in a forked child; runs on its main thread."""
+    for number in map(_signal_number, _HANDLED_SIGNALS):
+        if number is not None and isinstance(_getsignal(number), _FinalHandler):
+            _set_handler(number, signal.SIG_DFL)
 
-    if any(map(_waits, signal.Signals)):
-        guarded("listening for signals", _nudge.begin, _waits)
+
+def _start_wakeup() -> None:
+    """Make our handlers run in a child even while its main thread is blocked."""
+    from lupis_instrument._process import signal_wakeup
+
+    if any(map(_is_pending, signal.Signals)):
+        with internal_errors("listening for signals"):
+            signal_wakeup.start(_is_pending)
 
 
-def _waits(number: int) -> bool:
-    handler = _get(number)
-    return isinstance(handler, _Last) and not handler.finishing
+def _is_pending(number: int) -> bool:
+    """Return whether the signal has one of our handlers and it is not running."""
+    handler = _getsignal(number)
+    return isinstance(handler, _FinalHandler) and not handler.finishing

@@ -1,10 +1,14 @@
-"""Has a signal's handler run where the main thread would sleep through the signal.
+"""Makes our signal handlers run in a process whose main thread is blocked.
 
-A handler of Python's runs when the main thread next comes by, or when the signal breaks off what it
-waits for. Neither happens to one that came just before the wait began, or to another thread. Most
-waits end by themselves, but a worker of a pool waits for a lock, and its parent, which has sent the
-signal, waits for the worker. The interpreter tells of a signal at once through its wake-up file
-descriptor: a thread reads there, and if the handler has not run, sends the signal once more.
+Python runs a signal handler on the main thread, between two bytecodes; a signal also interrupts the
+system call in which the main thread waits. A signal that arrives just before the call, or on
+another thread, interrupts nothing, and the handler waits until the call returns. Most calls return
+by themselves. A worker of a multiprocessing pool does not: it waits for a lock, while its parent,
+which sent the signal, waits for the worker.
+
+The interpreter writes the number of each signal to its wake-up file descriptor at once
+(https://docs.python.org/3/library/signal.html#signal.set_wakeup_fd). A thread reads the other end
+of that pipe and sends the signal to the main thread again until the handler has run.
 """
 
 from __future__ import annotations
@@ -15,83 +19,91 @@ import signal
 from time import sleep
 from types import BuiltinFunctionType
 
-from lupis_instrument._diagnostics import guarded
-from lupis_instrument._process import shutdown_hooks as _ending
 from lupis_instrument._process.fork import count_threads, on_fork, wait_until_gone
+from lupis_instrument._process.preceding import call_before
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable
 
-_GRACE = 0.05
-"""Seconds that a handler has before the main thread is nudged, and between nudges."""
-_MOST = 200
-_REST = b"\0"
-"""No signal's number: have the thread end."""
-_LONGEST_REST = 0.2
+_RESEND_SECONDS = 0.05
+"""The time that a handler has before the signal is sent again."""
+_MAX_RESENDS = 200
+_STOP = b"\0"
+"""Written to the pipe to end the thread; no signal has this number."""
+_MAX_STOP_SECONDS = 0.2
 
 
 class SignalWakeup:
-    """The thread of one process that listens, and what it listens at."""
+    """The listening thread of one process, and its pipe."""
 
-    def __init__(self, waits: Callable[[int], bool]) -> None:
-        """Begin; on the main thread.
+    def __init__(self, is_pending: Callable[[int], bool]) -> None:
+        """Start listening; called on the main thread.
 
         Args:
-            waits: tells of a signal that has come whether its handler is ours and has not run yet.
+            is_pending: returns whether a signal that has arrived has one of our handlers that has
+                not run yet.
         """
-        self._waits = waits
+        self._is_pending = is_pending
         self._main = _thread.get_ident()
         self._ended = _thread.allocate_lock()
-        self._muted = self._rested = False
+        self._muted = self._paused = False
         self._reader, self._writer = os.pipe()
         self._pipe = os.fstat(self._reader)
         os.set_blocking(self._writer, False)
         self._wakeup = os.dup(self._writer)
         _set_wakeup_fd(self._wakeup, warn_on_full_buffer=False)
-        self._start()
+        self._start_thread()
 
-    def _start(self) -> None:
+    def _start_thread(self) -> None:
         self._ended.acquire()
-        _thread.start_new_thread(self._run, ())
+        _thread.start_new_thread(self._listen, ())
 
-    def _run(self) -> None:
+    def _listen(self) -> None:
         try:
-            heard = b""
-            while heard != _REST and not (heard and self._heed(heard[0])):
-                heard = os.read(self._reader, 1) or _REST
+            received = b""
+            while received != _STOP and not (received and self._resend(received[0])):
+                received = os.read(self._reader, 1) or _STOP
         except OSError:
-            pass  # the program has closed all files there are: we hear of no signal any more
+            pass  # the program has closed all files, this pipe included: no signal comes any more
         finally:
             self._ended.release()
 
-    def _heed(self, number: int) -> bool:
-        """Wake the main thread until it has run a handler of ours; returns whether it is one."""
-        if not self._waits(number):
+    def _resend(self, number: int) -> bool:
+        """Send a signal to the main thread until its handler has run.
+
+        Returns:
+            Whether the signal had one of our handlers.
+        """
+        if not self._is_pending(number):
             return False
-        for _ in range(_MOST):
-            sleep(_GRACE)
-            if not self._waits(number):
+        for _ in range(_MAX_RESENDS):
+            sleep(_RESEND_SECONDS)
+            if not self._is_pending(number):
                 break
             signal.pthread_kill(self._main, number)
         return True
 
-    # Forks: the thread rests, lest the child be forked beside it, and a signal that comes to the
-    # child before it has said where its own are told must not be told here.
+    # The thread pauses for a fork, so that the child is not forked beside it. The wake-up file is
+    # muted meanwhile: a signal that reaches the child before it has a pipe of its own must not be
+    # reported in the parent's.
 
     def before_fork(self) -> None:
-        """Rest, and hear nothing."""
-        self._muted = all(map(self._is_pipe, (self._reader, self._writer, self._wakeup)))
+        """Mute the wake-up file and end the thread."""
+        self._muted = self._owns_files()
         if not self._muted:
-            return  # the program has closed all files there were; these numbers may be others'
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self._wakeup, inheritable=False)
-        os.close(nowhere)
+            return  # the program has closed all files; these numbers may belong to others now
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, self._wakeup, inheritable=False)
+        os.close(devnull)
         threads = count_threads()
         running = self._ended.locked()
-        os.write(self._writer, _REST)
-        self._rested = self._ended.acquire(timeout=_LONGEST_REST)
-        wait_until_gone(threads - (running and self._rested))
+        os.write(self._writer, _STOP)
+        self._paused = self._ended.acquire(timeout=_MAX_STOP_SECONDS)
+        wait_until_gone(threads - (running and self._paused))
+
+    def _owns_files(self) -> bool:
+        return all(map(self._is_pipe, (self._reader, self._writer, self._wakeup)))
 
     def _is_pipe(self, file: int) -> bool:
         try:
@@ -100,34 +112,34 @@ class SignalWakeup:
             return False
 
     def after_fork_in_parent(self) -> None:
-        """Go on."""
+        """Connect the wake-up file again and restart the thread."""
         if not self._muted:
             return
         os.dup2(self._writer, self._wakeup, inheritable=False)
-        if self._rested:
+        if self._paused:
             self._ended.release()
-            self._start()
+            self._start_thread()
 
-    def drop(self) -> None:
-        """Leave all to the parent; in a forked child."""
-        self._hear_nothing()
+    def after_fork_in_child(self) -> None:
+        """Close the child's copies of the files; the thread exists in the parent only."""
+        self._clear_wakeup_fd()
         if self._muted:
-            self._close()
+            self._close_files()
 
-    def end(self) -> None:
-        """Leave signals to the program."""
-        self._hear_nothing()
-        if all(map(self._is_pipe, (self._reader, self._writer, self._wakeup))):
-            os.write(self._writer, _REST)
-            if self._ended.acquire(timeout=_LONGEST_REST):
-                self._close()
+    def stop(self) -> None:
+        """Leave signals to the program: end the thread and close the files."""
+        self._clear_wakeup_fd()
+        if self._owns_files():
+            os.write(self._writer, _STOP)
+            if self._ended.acquire(timeout=_MAX_STOP_SECONDS):
+                self._close_files()
 
-    def _hear_nothing(self) -> None:
-        found = _set_wakeup_fd(-1)
-        if found not in {-1, self._wakeup}:
-            _set_wakeup_fd(found)
+    def _clear_wakeup_fd(self) -> None:
+        current = _set_wakeup_fd(-1)
+        if current not in {-1, self._wakeup}:
+            _set_wakeup_fd(current)  # the program's
 
-    def _close(self) -> None:
+    def _close_files(self) -> None:
         for file in (self._reader, self._writer, self._wakeup):
             os.close(file)
 
@@ -135,53 +147,73 @@ class SignalWakeup:
 _set_wakeup_fd = signal.set_wakeup_fd
 
 
-def _wakeup_fd() -> int:
-    found = _set_wakeup_fd(-1)
-    if found != -1:
-        _set_wakeup_fd(found)
-    return found
-
-
-def _give_way() -> None:
-    """Leave the wake-up file descriptor to the program, which comes to set one of its own."""
-    nudge, _State.nudge = _State.nudge, None
-    if nudge is not None:
-        nudge.end()
+def _get_wakeup_fd() -> int:
+    current = _set_wakeup_fd(-1)  # the only way to read it is to replace it
+    if current != -1:
+        _set_wakeup_fd(current)
+    return current
 
 
 class _State:
-    nudge: SignalWakeup | None = None
+    """The one listener of this process."""
+
+    def __init__(self) -> None:
+        self.wakeup: SignalWakeup | None = None
+
+    def take(self) -> SignalWakeup | None:
+        """Return the listener and forget it."""
+        wakeup, self.wakeup = self.wakeup, None
+        return wakeup
 
 
-def begin(waits: Callable[[int], bool]) -> None:
-    """Wake the main thread, which this is, from now on; `waits` as of `SignalWakeup`.
+_state = _State()
 
-    Not where gevent has made threads greenlets: one of those that reads would stop all others.
+
+def start(is_pending: Callable[[int], bool]) -> None:
+    """Resend signals to the main thread, which this is, from now on.
+
+    Does nothing where gevent has replaced threads by greenlets (a greenlet that reads a file would
+    stop all others), and where the program uses the wake-up file descriptor itself.
+
+    Args:
+        is_pending: see `SignalWakeup`.
     """
     if not hasattr(signal, "pthread_kill") or not _is_native(_thread.start_new_thread):
         return
-    if _State.nudge is None and _wakeup_fd() == -1:
-        _State.nudge = SignalWakeup(waits)
-        _ending.precede(signal, "set_wakeup_fd", lambda *_, **__: _give_way())
+    if _state.wakeup is None and _get_wakeup_fd() == -1:
+        _state.wakeup = SignalWakeup(is_pending)
+        call_before(signal, "set_wakeup_fd", lambda *_, **__: _make_room())
+
+
+def _make_room() -> None:
+    """Give up the wake-up file descriptor to the program, which is about to set its own."""
+    wakeup = _state.take()
+    if wakeup is not None:
+        wakeup.stop()
 
 
 def _is_native(function: object) -> bool:
     return isinstance(function, BuiltinFunctionType)
 
 
-def _at_fork(name: str) -> None:
-    if _State.nudge is not None:
-        guarded("forking", getattr(_State.nudge, name))
+def _before_fork() -> None:
+    if _state.wakeup is not None:
+        _state.wakeup.before_fork()
 
 
-def _drop() -> None:
-    nudge, _State.nudge = _State.nudge, None
-    if nudge is not None:
-        guarded("forking", nudge.drop)
+def _after_fork_in_parent() -> None:
+    if _state.wakeup is not None:
+        _state.wakeup.after_fork_in_parent()
+
+
+def _after_fork_in_child() -> None:
+    wakeup = _state.take()
+    if wakeup is not None:
+        wakeup.after_fork_in_child()
 
 
 on_fork(
-    before=lambda: _at_fork("before_fork"),
-    after_in_parent=lambda: _at_fork("after_fork_in_parent"),
-    after_in_child=_drop,
+    before=_before_fork,
+    after_in_parent=_after_fork_in_parent,
+    after_in_child=_after_fork_in_child,
 )

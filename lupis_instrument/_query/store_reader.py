@@ -12,7 +12,7 @@ import click
 from lupis_instrument._config.config import resolve
 from lupis_instrument._export.store.database import FILE_NAME
 from lupis_instrument._export.store.schema import MIGRATIONS, migrate
-from lupis_instrument._process import data_folder as _data_dir
+from lupis_instrument._process import data_folder
 from lupis_instrument._query.amounts import clean
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def identify(path: Path) -> tuple[int, int] | None:
 def locate() -> Path | None:
     """Return where the store is, or would be."""
     config = resolve(os.environ, None, launched=True).config
-    folder = _data_dir.locate(config.data_dir)
+    folder = data_folder.find_folder(config.data_dir)
     return None if folder is None else folder / FILE_NAME
 
 

@@ -20,7 +20,7 @@ from _thread import get_ident
 from lupis_instrument._diagnostics import guarded, report_fault, warn
 from lupis_instrument._instrumentation.import_hook import ImportHook
 from lupis_instrument._instrumentation.registry import CLIENTS, SERVERS
-from lupis_instrument._process import import_lock as _loading
+from lupis_instrument._process import import_lock
 from lupis_instrument._process.fork import on_fork
 
 TYPE_CHECKING = False
@@ -107,7 +107,7 @@ def watch() -> None:
     _State.started = True
     # First registered, so called last: the program's own exit handlers may make calls.
     atexit.register(finish)
-    _loading.watch_forks()
+    import_lock.watch_forks()
     on_fork(after_in_parent=_note_fork)
     _mark_leader(os.environ)
     watched: dict[str, Callback] = {
@@ -134,7 +134,7 @@ def load_runtime() -> None:
     def load() -> None:
         import lupis_instrument._runtime.runtime  # noqa: F401
 
-    _loading.alone(load)
+    import_lock.import_alone(load)
 
 
 def _note_fork() -> None:
@@ -206,9 +206,9 @@ def _attach(client: Client, module: ModuleType) -> Activation | None:
     from importlib import import_module
 
     from lupis_instrument._instrumentation.activation import Activation, Calls
-    from lupis_instrument._process import shutdown_hooks as _ending
+    from lupis_instrument._process import shutdown_hooks
 
-    guarded("watching for the end", _ending.watch_signals, finish)
+    guarded("watching for the end", shutdown_hooks.watch_signals, finish)
     if _State.calls is None:
         _State.calls = Calls()
         _State.calls.original = _find_original
@@ -221,7 +221,7 @@ def _attach(client: Client, module: ModuleType) -> Activation | None:
 
         return _activation.activate(client, activation, calls)
 
-    activation = Activation(lambda: _loading.alone(activate), calls)
+    activation = Activation(lambda: import_lock.import_alone(activate), calls)
     import_module(client.adapter).attach(module, activation)
     return activation
 
@@ -272,12 +272,12 @@ def _report(client: Client, fault: Exception) -> None:
 
 
 def _follow_children(util: ModuleType) -> None:
-    from lupis_instrument._process import shutdown_hooks as _ending
+    from lupis_instrument._process import shutdown_hooks
 
-    guarded("following child processes", _ending.follow_children, util, finish, _is_idle)
+    guarded("following child processes", shutdown_hooks.watch_children, util, finish, _is_idle)
     # Before a server in a child sets handlers of its own, which it takes off when it ends: uvicorn
     # imports the application, and with it a client, only after that.
-    guarded("watching for the end", _ending.watch_signals, finish)
+    guarded("watching for the end", shutdown_hooks.watch_signals, finish)
 
 
 def _is_idle() -> bool:

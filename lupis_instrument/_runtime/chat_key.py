@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from lupis_instrument._diagnostics import diagnostics
-from lupis_instrument._process import data_folder as _data_dir
+from lupis_instrument._process import data_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ def read(hash_key: str | None, data_dir: str | None) -> bytes:
     if hash_key is not None:
         return hash_key.encode("utf-8", "surrogatepass")
     try:
-        return _kept(_data_dir.prepare(data_dir) / _FILE)
+        return _kept(data_folder.make_folder(data_dir) / _FILE)
     except OSError as error:
         diagnostics.say("info", f"chat ids are derived anew in each process: {error}")
         return _own()

@@ -14,9 +14,9 @@ from lupis_instrument._diagnostics import LEVELS, diagnostics, guarded, warn
 from lupis_instrument._export import batching
 from lupis_instrument._instrumentation import child_processes as children
 from lupis_instrument._instrumentation import selection, threads
-from lupis_instrument._process import shutdown_hooks as _ending
+from lupis_instrument._process import shutdown_hooks
 from lupis_instrument._process.fork import on_fork, pause_threads
-from lupis_instrument._process.import_lock import Later
+from lupis_instrument._process.import_lock import Lazy
 from lupis_instrument._runtime import bootstrap as _bootstrap
 from lupis_instrument._runtime import parts as _parts
 from lupis_instrument._tracing import context as _context
@@ -80,7 +80,7 @@ class Runtime:
         self._metadata = events.Metadata()
         self._diverted: CaptureExporter | None = None
         self.summary = Summary()
-        self._conversations = Later(self._make_conversations)
+        self._conversations = Lazy(self._make_conversations)
         self.account = Account()
         self.ending = False
         self._former: list[Delivery] = []
@@ -99,7 +99,7 @@ class Runtime:
         _context.process.set(environment=_parts.conversation(resolved.values))
         # It, the pipeline and the way out are made when the first span has ended, on the worker's
         # thread: the program does not wait for what they load.
-        redactor = self._redactor = Later(lambda: _parts.redactor(config))
+        redactor = self._redactor = Lazy(lambda: _parts.redactor(config))
         diagnostics.level = LEVELS[resolved.values["log_level"]]
         if config.filter_sensitive_data:
             diagnostics.redact = lambda line: redactor.get().text(line)
@@ -112,8 +112,8 @@ class Runtime:
         """Make what belongs to this process alone: its resource, and its ways out."""
         config = self.config
         self.resource = _resource.build(config)
-        self._pipeline = Later(self._make_pipeline)
-        self._delivery = Later(self._make_delivery)
+        self._pipeline = Lazy(self._make_pipeline)
+        self._delivery = Lazy(self._make_delivery)
 
     def _make_pipeline(self) -> Pipeline:
         from lupis_instrument._tracing import pipeline as _pipeline
@@ -395,8 +395,8 @@ def _make() -> Runtime | None:
     if _bootstrap.obstructed():
         return None
     threads.prepare_thread_pools()
-    guarded("watching for the end", _ending.watch_signals, _bootstrap.finish)
-    guarded("watching for the end", _ending.watch_program, _bootstrap.finish, leave)
+    guarded("watching for the end", shutdown_hooks.watch_signals, _bootstrap.finish)
+    guarded("watching for the end", shutdown_hooks.watch_self_termination, _bootstrap.finish, leave)
     runtime = Runtime(resolved)
     selection.look_for_missing(resolved.config)
     if resolved.values["instrument_children"]:

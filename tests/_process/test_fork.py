@@ -10,17 +10,17 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 
 PROGRAM = """
 import os, sys, threading, time, warnings
-from lupis_instrument._process import fork as _forking
+from lupis_instrument._process import fork
 
 warnings.simplefilter("always", DeprecationWarning)
 for _ in range(200):
     release = threading.Event()
     thread = threading.Thread(target=release.wait)
     thread.start()
-    threads = _forking.count_threads()
+    threads = fork.count_threads()
     release.set()
     thread.join()
-    _forking.wait_until_gone(threads - 1)
+    fork.wait_until_gone(threads - 1)
     child = os.fork()
     if not child:
         os._exit(0)
@@ -38,19 +38,19 @@ def test_python_warns_of_none():
 
 def test_one_that_stays_is_not_waited_for_long(monkeypatch):
     """It is the program's: it is asked for again and again, and is there still."""
-    from lupis_instrument._process import fork as _forking
+    from lupis_instrument._process import fork
 
     asked = []
-    monkeypatch.setattr(_forking, "count_threads", lambda: asked.append(3) or 3)
-    _forking.wait_until_gone(2)
+    monkeypatch.setattr(fork, "count_threads", lambda: asked.append(3) or 3)
+    fork.wait_until_gone(2)
     assert len(asked) > 1
 
 
 def test_one_that_has_gone_is_not_waited_for(monkeypatch):
     """It is asked for once."""
-    from lupis_instrument._process import fork as _forking
+    from lupis_instrument._process import fork
 
     asked = []
-    monkeypatch.setattr(_forking, "count_threads", lambda: asked.append(2) or 2)
-    _forking.wait_until_gone(2)
+    monkeypatch.setattr(fork, "count_threads", lambda: asked.append(2) or 2)
+    fork.wait_until_gone(2)
     assert [2] == asked

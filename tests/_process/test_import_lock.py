@@ -9,19 +9,19 @@ import types
 
 import pytest
 
-from lupis_instrument._process import import_lock as _loading
+from lupis_instrument._process import import_lock
 
 FORK = """
 import os, signal, sys, threading
 sys.path.insert(0, ".")
-from lupis_instrument._process import import_lock as _loading
+from lupis_instrument._process import import_lock
 if os.environ["WATCHED"] == "yes":
-    _loading.watch_forks()
+    import_lock.watch_forks()
 begun = threading.Event()
 sys.begun = begun
 def load():
     import slow
-thread = threading.Thread(target=_loading.alone, args=(load,))
+thread = threading.Thread(target=import_lock.import_alone, args=(load,))
 thread.start()
 begun.wait()
 child = os.fork()
@@ -55,7 +55,7 @@ def test_a_fork_waits_for_an_import(tmp_path, watched, status):
 def test_it_is_made_once():
     """By whoever asks first, when it is asked for."""
     made = []
-    later = _loading.Later(lambda: made.append(1) or object())
+    later = import_lock.Lazy(lambda: made.append(1) or object())
     assert [] == made
     assert later.get() is later.get()
     assert [1] == made
@@ -70,10 +70,12 @@ def test_one_thread_loads_at_a_time():
         go.wait()
         order.append("first")
 
-    threads = [threading.Thread(target=_loading.alone, args=(first,))]
+    threads = [threading.Thread(target=import_lock.import_alone, args=(first,))]
     threads[0].start()
     inside.wait()
-    threads.append(threading.Thread(target=_loading.alone, args=(lambda: order.append("second"),)))
+    threads.append(
+        threading.Thread(target=import_lock.import_alone, args=(lambda: order.append("second"),))
+    )
     threads[1].start()
     go.set()
     for thread in threads:
@@ -83,14 +85,14 @@ def test_one_thread_loads_at_a_time():
 
 def test_loading_may_load():
     """In the same thread."""
-    assert 1 == _loading.alone(lambda: _loading.alone(lambda: 1))
+    assert 1 == import_lock.import_alone(lambda: import_lock.import_alone(lambda: 1))
 
 
 def test_a_fault_lets_the_next_one_load():
     """Whoever asked gets to see it."""
     with pytest.raises(ZeroDivisionError):
-        _loading.alone(lambda: 1 / 0)
-    thread = threading.Thread(target=_loading.alone, args=(lambda: None,))
+        import_lock.import_alone(lambda: 1 / 0)
+    thread = threading.Thread(target=import_lock.import_alone, args=(lambda: None,))
     thread.start()
     thread.join(2)
     assert not thread.is_alive()
@@ -104,7 +106,7 @@ def test_blockbuster_finds_no_event_loop_while_we_load(there, monkeypatch):
 
     def load():
         with pytest.raises(ZeroDivisionError):
-            _loading.alone(lambda: 1 / 0)
+            import_lock.import_alone(lambda: 1 / 0)
         try:
             return asyncio.get_running_loop()
         except RuntimeError:
@@ -112,7 +114,7 @@ def test_blockbuster_finds_no_event_loop_while_we_load(there, monkeypatch):
 
     async def main():
         loop = asyncio.get_running_loop()
-        assert (None if there else loop) is _loading.alone(load)
+        assert (None if there else loop) is import_lock.import_alone(load)
         assert loop is asyncio.get_running_loop()
 
     asyncio.run(main())
@@ -122,8 +124,8 @@ def test_where_asyncio_does_not_hide_its_loop_we_load_all_the_same(monkeypatch):
     """And whoever comes next finds the lock free."""
     monkeypatch.setitem(sys.modules, "blockbuster", types.ModuleType("blockbuster"))
     monkeypatch.delattr(asyncio, "_set_running_loop")
-    assert 1 == _loading.alone(lambda: 1)
-    other = threading.Thread(target=_loading.alone, args=(int,))
+    assert 1 == import_lock.import_alone(lambda: 1)
+    other = threading.Thread(target=import_lock.import_alone, args=(int,))
     other.start()
     other.join(2)
     assert not other.is_alive()

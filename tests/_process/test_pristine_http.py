@@ -8,15 +8,15 @@ import pytest
 
 from lupis_instrument._export.otlp.probe import Probe
 from lupis_instrument._export.otlp.sending import LATER, TAKEN, Sender
-from lupis_instrument._process import pristine_http as untouched
+from lupis_instrument._process import pristine_http
 
 
 @pytest.fixture(autouse=True)
 def loaded_anew():
     """The copy is made in the test."""
-    untouched._copy.cache_clear()
+    pristine_http._load_copy.cache_clear()
     yield
-    untouched._copy.cache_clear()
+    pristine_http._load_copy.cache_clear()
 
 
 def fail(*_args, **_options):
@@ -45,7 +45,7 @@ def test_who_changes_the_client_does_not_see_it(owner, name, sink, monkeypatch):
 
 def test_the_copy_is_not_what_programs_import():
     """Nor is it found by its name."""
-    copy = untouched.client()
+    copy = pristine_http.load_http_client()
     assert copy is not http.client
     assert copy.HTTPConnection is not http.client.HTTPConnection
 
@@ -53,7 +53,7 @@ def test_the_copy_is_not_what_programs_import():
 def test_where_it_has_no_file_it_is_the_one_there_is(monkeypatch):
     """As in a program that is frozen into one file."""
     monkeypatch.setattr(importlib.machinery.PathFinder, "find_spec", lambda *_: None)
-    assert untouched.client() is http.client
+    assert pristine_http.load_http_client() is http.client
 
 
 def of(package, thing):

@@ -10,13 +10,13 @@ from textwrap import dedent
 
 import pytest
 
-from lupis_instrument._process import shutdown_hooks as _ending
+from lupis_instrument._process import shutdown_hooks
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them")
 
 WATCHED = """
 import os, signal, sys, threading
-from lupis_instrument._process import shutdown_hooks as _ending
+from lupis_instrument._process import shutdown_hooks
 def finish(then=lambda: None):
     print("finished", flush=True)
     then()
@@ -40,7 +40,9 @@ def play(text):
 def test_the_process_ends_by_the_signal_all_the_same(name):
     """What is pending has left before."""
     number = getattr(signal, name)
-    found = play(f"_ending.watch_signals(finish); os.kill(os.getpid(), signal.{name}); print('on')")
+    found = play(
+        f"shutdown_hooks.watch_signals(finish); os.kill(os.getpid(), signal.{name}); print('on')"
+    )
     assert (-number, "finished\n") == found
 
 
@@ -48,7 +50,7 @@ def test_a_handler_of_the_programs_own_stays():
     """Whatever it does, it is its business."""
     text = """
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
-        _ending.watch_signals(finish)
+        shutdown_hooks.watch_signals(finish)
         os.kill(os.getpid(), signal.SIGTERM)
     """
     assert (3, "") == play(text)
@@ -57,7 +59,7 @@ def test_a_handler_of_the_programs_own_stays():
 def test_a_handler_that_comes_later_may_put_back_what_was_before():
     """As programs do that add to what a signal does; it is the default again, ours with it."""
     text = """
-        _ending.watch_signals(finish)
+        shutdown_hooks.watch_signals(finish)
         before = signal.getsignal(signal.SIGTERM)
         def mine(number, frame):
             print("mine", flush=True)
@@ -73,7 +75,7 @@ def test_an_ignored_signal_stays_ignored():
     """As `nohup` has it."""
     text = """
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        _ending.watch_signals(finish)
+        shutdown_hooks.watch_signals(finish)
         os.kill(os.getpid(), signal.SIGHUP)
         print("on")
     """
@@ -88,7 +90,7 @@ def test_a_second_signal_does_not_begin_anew():
             os.kill(os.getpid(), signal.SIGTERM)
             print("ended", flush=True)
             then()
-        _ending.watch_signals(finish)
+        shutdown_hooks.watch_signals(finish)
         os.kill(os.getpid(), signal.SIGTERM)
     """
     assert (-signal.SIGTERM, "begun\nended\n") == play(text)
@@ -98,7 +100,7 @@ def test_where_the_kernel_spares_the_process_it_goes_on():
     """As it does with the first one of a container."""
     text = """
         real, os.kill = os.kill, lambda *_: print("spared", flush=True)
-        _ending.watch_signals(finish)
+        shutdown_hooks.watch_signals(finish)
         real(os.getpid(), signal.SIGTERM)
         print("on", flush=True)
         real(os.getpid(), signal.SIGTERM)
@@ -109,7 +111,7 @@ def test_where_the_kernel_spares_the_process_it_goes_on():
 def test_other_threads_set_no_handler():
     """Python does not let them."""
     before = signal.getsignal(signal.SIGTERM)
-    thread = threading.Thread(target=_ending.watch_signals, args=(print,))
+    thread = threading.Thread(target=shutdown_hooks.watch_signals, args=(print,))
     thread.start()
     thread.join()
     assert before == signal.getsignal(signal.SIGTERM)
@@ -130,7 +132,7 @@ def test_a_signal_that_comes_in_while_another_finishes_waits_for_that():
                 os.kill(os.getpid(), signal.{name})
                 print("ended", flush=True)
         _bootstrap.keep(Delivery())
-        _ending.watch_signals(_bootstrap.finish)
+        shutdown_hooks.watch_signals(_bootstrap.finish)
         {end}
     """
     found = [
@@ -155,7 +157,7 @@ def test_who_ends_the_process_himself_has_all_delivered_that_can_be():
                 if len(times) == 1:
                     os.kill(os.getpid(), signal.SIGUSR1)
         _bootstrap.keep(Delivery())
-        _ending.watch_program(_bootstrap.finish, lambda: None)
+        shutdown_hooks.watch_self_termination(_bootstrap.finish, lambda: None)
         def end(number, frame):
             signal.signal(signal.SIGUSR1, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGUSR1)
@@ -174,7 +176,7 @@ def test_an_end_that_is_interrupted_is_one_all_the_same():
                 print("begun", flush=True)
                 signal.raise_signal(signal.SIGINT)
         _bootstrap.keep(Delivery())
-        _ending.watch_signals(_bootstrap.finish)
+        shutdown_hooks.watch_signals(_bootstrap.finish)
         os.kill(os.getpid(), signal.SIGTERM)
         print("on")
     """

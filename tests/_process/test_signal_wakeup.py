@@ -13,14 +13,14 @@ PRELUDE = """
 import multiprocessing, multiprocessing.util, os, signal, sys, threading, time
 before_ours = []
 os.register_at_fork(after_in_child=lambda: [act() for act in before_ours])
-from lupis_instrument._process import shutdown_hooks as _ending; from lupis_instrument._process import signal_wakeup as _nudge
+from lupis_instrument._process import shutdown_hooks; from lupis_instrument._process import signal_wakeup
 
 def finish(then=lambda: None):
     print("finished", flush=True)
     then()
 
-_ending.follow_children(multiprocessing.util, finish, idle=lambda: False)
-_ending.watch_signals(finish)
+shutdown_hooks.watch_children(multiprocessing.util, finish, is_idle=lambda: False)
+shutdown_hooks.watch_signals(finish)
 
 def elsewhere():
     "Sends the signal to a thread that is not the main one."
@@ -120,7 +120,7 @@ def test_a_wakeup_file_of_the_programs_stays(play):
         theirs.setblocking(False)
         signal.set_wakeup_fd(theirs.fileno())
         def child():
-            print(_nudge._State.nudge, signal.set_wakeup_fd(-1) == theirs.fileno(), flush=True)
+            print(signal_wakeup._state.wakeup, signal.set_wakeup_fd(-1) == theirs.fileno(), flush=True)
         run(child)
     """
     assert ["None", "True", "finished", "0"] == play(text)
@@ -133,8 +133,8 @@ def test_a_wakeup_file_that_the_program_sets_later_finds_none(play):
         def child():
             ours, theirs = socket.socketpair()
             theirs.setblocking(False)
-            print(_nudge._State.nudge is None, signal.set_wakeup_fd(theirs.fileno()))
-            print(signal.set_wakeup_fd(-1) == theirs.fileno(), _nudge._State.nudge, flush=True)
+            print(signal_wakeup._state.wakeup is None, signal.set_wakeup_fd(theirs.fileno()))
+            print(signal.set_wakeup_fd(-1) == theirs.fileno(), signal_wakeup._state.wakeup, flush=True)
         run(child)
     """
     assert ["False", "-1", "True", "None", "finished", "0"] == play(text)

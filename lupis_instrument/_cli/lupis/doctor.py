@@ -20,7 +20,7 @@ from lupis_instrument._config.setting import DEFAULT, hide_password
 from lupis_instrument._config.settings import SETTINGS
 from lupis_instrument._export.store.database import StoreUnavailable
 from lupis_instrument._export.store.store import Process, Store
-from lupis_instrument._process import data_folder as _data_dir
+from lupis_instrument._process import data_folder
 from lupis_instrument._redaction import Redactor
 from lupis_instrument._version import __version__
 from lupis_instrument.exceptions import LupisLaunchError
@@ -232,7 +232,7 @@ def _span(trial: Trial) -> Iterator[Finding]:
 
 
 def _data_folder(config: LupisConfig) -> Iterator[Finding]:
-    folder = _data_dir.locate(config.data_dir)
+    folder = data_folder.find_folder(config.data_dir)
     topic, name = "Delivery", "data folder"
     if folder is None:
         yield Finding(topic, name, "this user has none; set LUPIS_DATA_DIR", wrong=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import monotonic
 from urllib.parse import urlsplit
 
-from lupis_instrument._process import pristine_http as untouched
+from lupis_instrument._process import pristine_http
 
 _SECONDS = 0.3
 _KEPT = 1.0
@@ -34,7 +34,7 @@ def _listens(url: str) -> bool:
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)
         place = parts.hostname or "", port
-        with untouched.sockets().create_connection(place, timeout=_SECONDS):
+        with pristine_http.find_sockets().create_connection(place, timeout=_SECONDS):
             return True
     except (OSError, ValueError):
         return False

@@ -2,7 +2,7 @@
 
 By the standard library, so that no HTTP client is loaded on the program's behalf, and not by
 upstream's exporter, which keeps to itself whether an endpoint refused, was busy, or took a part.
-By a copy of http.client that is ours alone: see `untouched`.
+It uses its own copy of http.client: see `pristine_http`.
 The variables OTEL_EXPORTER_OTLP_* mean what they mean to upstream's:
 https://opentelemetry.io/docs/specs/otel/protocol/exporter/
 """
@@ -19,8 +19,8 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from lupis_instrument._export.otlp.encoding import read_response
 from lupis_instrument._llm.api.addresses import is_loopback
-from lupis_instrument._process import pristine_http as untouched
-from lupis_instrument._process.import_lock import Later
+from lupis_instrument._process import pristine_http
+from lupis_instrument._process.import_lock import Lazy
 from lupis_instrument._version import __version__
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Sender:
         """Work by the variables of `environ`."""
         self.waiting = False
         self._environ = environ
-        self._tls = Later(self._make_tls)
+        self._tls = Lazy(self._make_tls)
 
     def send(
         self,
@@ -102,7 +102,7 @@ class Sender:
             packed: whether `body` may be compressed.
             seconds: the most that it may take, if less than OTEL_EXPORTER_OTLP_TIMEOUT.
         """
-        client = untouched.client()
+        client = pristine_http.load_http_client()
         try:
             parts, credentials = _take_out_credentials(url)
             data, coding = self._pack(body) if packed else (body, {})
@@ -164,7 +164,7 @@ class Sender:
         return connection, urlunsplit(("", "", parts.path or "/", parts.query, "")), {}
 
     def _connection(self, parts: SplitResult, scheme: str, timeout: float) -> Any:
-        client = untouched.client()
+        client = pristine_http.load_http_client()
         if scheme == "https":
             tls = self._tls.get()
             return client.HTTPSConnection(parts.hostname, parts.port, timeout=timeout, context=tls)
@@ -185,10 +185,10 @@ class Sender:
 
 
 def load() -> None:
-    """Import what sending takes, while nobody forks: see `_loading`."""
+    """Import the modules that sending needs, under the import lock."""
     for name in _MODULES:
         import_module(name)
-    untouched.client()
+    pristine_http.load_http_client()
 
 
 def _trust_certifi(context: Any) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator, Sequence, TypeVar
 
 from lupis_instrument._diagnostics import warn
 from lupis_instrument._export.store.schema import NewerStore, migrate
-from lupis_instrument._process import data_folder as _data_dir
+from lupis_instrument._process import data_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +56,7 @@ class Database:
 
     def path(self) -> Path | None:
         """Return where the file is, or would be."""
-        folder = _data_dir.locate(self._data_dir)
+        folder = data_folder.find_folder(self._data_dir)
         return folder / FILE_NAME if folder is not None else None
 
     def exists(self) -> bool:
@@ -128,7 +128,7 @@ class Database:
     def _open(self) -> sqlite3.Connection:
         if self._connection is not None:
             return self._connection
-        path = _data_dir.prepare(self._data_dir) / FILE_NAME
+        path = data_folder.make_folder(self._data_dir) / FILE_NAME
         # Made by us, for SQLite asks the umask alone what others may read.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, _OWNER_ONLY))
         db = sqlite3.connect(

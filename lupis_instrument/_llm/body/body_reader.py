@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lupis_instrument._process.import_lock import alone
+from lupis_instrument._process.import_lock import import_alone
 
 if TYPE_CHECKING:
     from lupis_instrument._llm.api.endpoints import Endpoint
@@ -65,7 +65,7 @@ class BodyReader:
 
     def _read(self) -> Reading:
         if self._reading is None:
-            self._reading = alone(self._make)
+            self._reading = import_alone(self._make)
         data = b"".join(self._chunks)
         self._chunks = []
         self._size = 0
