@@ -27,7 +27,7 @@ def hide_secrets(message: str) -> str:
     """A message about settings without the secrets that went into the wrong one."""
     from lupis_instrument._redaction import Redactor
 
-    return Redactor().text(message)
+    return Redactor().redact_text(message)
 
 
 ITEM_CHECKS: ItemChecks = {

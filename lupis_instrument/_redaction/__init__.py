@@ -8,7 +8,7 @@ from lupis_instrument._redaction.names import NAMES
 from lupis_instrument._redaction.patterns import OwnPattern, PatternError, compile_pattern
 from lupis_instrument._redaction.redactor import Redactor
 from lupis_instrument._redaction.rules import RULES, Rule
-from lupis_instrument._redaction.truncation import cut, drop_cut_off
+from lupis_instrument._redaction.truncation import drop_truncated_word, truncate_text
 
 __all__ = [
     "MODES",
@@ -20,6 +20,6 @@ __all__ = [
     "Redactor",
     "Rule",
     "compile_pattern",
-    "cut",
-    "drop_cut_off",
+    "drop_truncated_word",
+    "truncate_text",
 ]

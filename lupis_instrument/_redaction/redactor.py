@@ -60,40 +60,40 @@ class Redactor:
         self._known: dict[str, tuple[str, Name | None]] = {}
         self._clean: set[str] = set()
 
-    def text(self, value: str) -> str:
+    def redact_text(self, value: str) -> str:
         """The text without its secrets; the same object if it has none."""
         try:
             return self._engine.redact(value)
         except Exception:
             return REDACTED
 
-    def explain(self, text: str) -> list[Redaction]:
+    def explain_text(self, text: str) -> list[Redaction]:
         """Which rules hide which parts of a text."""
         try:
             return [Redaction(hit.rule, hit.start, hit.end) for hit in self._engine.hits(text)]
         except Exception:
             return [Redaction("failed", 0, len(text))]
 
-    def hides(self, name: str) -> str | None:
+    def explain_name(self, name: str) -> str | None:
         """The rule by which an attribute or property of this name hides its value, if one does."""
         row = (self._known.get(name) or self._learn(name))[1]
         return f"name:{row.words}" if row else None
 
-    def attribute(self, name: str, value: Any) -> Any:
+    def redact_attribute(self, name: str, value: Any) -> Any:
         """The value of one span attribute or property, as its name and its content allow."""
         try:
             return self._value(value, (self._known.get(name) or self._learn(name))[1], ())
         except Exception:
             return REDACTED
 
-    def attributes(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    def redact_attributes(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """All attributes of a span; empty if they can't be filtered."""
         try:
             return self._attributes(attributes)
         except Exception:
             return {}
 
-    def data(self, value: Any) -> Any:
+    def redact_data(self, value: Any) -> Any:
         """Nested data as JSON can hold it: keys and values, to a bounded depth."""
         try:
             return self._value(value, None, ())

@@ -10,12 +10,12 @@ _LONGEST_TAIL = 512
 _WORD = 16
 
 
-def cut(text: str, length: int) -> str:
+def truncate_text(text: str, length: int) -> str:
     """The first `length` characters, less what may be a piece of a key that this cuts in two."""
-    return text if len(text) <= length else drop_cut_off(text[:length])
+    return text if len(text) <= length else drop_truncated_word(text[:length])
 
 
-def drop_cut_off(text: str) -> str:
+def drop_truncated_word(text: str) -> str:
     """The text without its last word, if that may be a piece of a key.
 
     Rules know whole keys. Of one that was cut no rule is sure, though all but a character is there.

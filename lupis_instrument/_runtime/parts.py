@@ -59,4 +59,4 @@ def without_secrets(line: str) -> str:
     """Filter a line that is said before the settings' own filter is there."""
     from lupis_instrument._redaction import Redactor
 
-    return Redactor("remove").text(line)
+    return Redactor("remove").redact_text(line)

@@ -102,7 +102,7 @@ class Runtime:
         redactor = self._redactor = Lazy(lambda: _parts.redactor(config))
         diagnostics.level = LEVELS[resolved.values["log_level"]]
         if config.filter_sensitive_data:
-            diagnostics.redact = lambda line: redactor.get().text(line)
+            diagnostics.redact = lambda line: redactor.get().redact_text(line)
         self.processor.configure(config.provider_hosts, config.excluded_urls)
         if hasattr(self, "_delivery"):
             self._former += self._delivery.made
@@ -236,7 +236,7 @@ class Runtime:
         if self._diverted is None:
             self.summary.events += 1
         redactor = self._redactor.get()
-        redacted = redactor.data(event) if redactor is not None else event
+        redacted = redactor.redact_data(event) if redactor is not None else event
         return redacted if isinstance(redacted, dict) else {**event, **_WITHHELD}
 
     def flush(self, seconds: float) -> bool:

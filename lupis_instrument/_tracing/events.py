@@ -176,6 +176,6 @@ class _Copy:
 
 def _cut(text: str, length: int) -> str:
     # Few events are cut; the others don't wait until the rules are loaded.
-    from lupis_instrument._redaction import cut
+    from lupis_instrument._redaction import truncate_text
 
-    return cut(text, length)
+    return truncate_text(text, length)

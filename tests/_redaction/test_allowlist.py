@@ -202,7 +202,7 @@ def test_there_are_enough():
 @pytest.mark.parametrize("value", HARMLESS)
 def test_text_is_the_same_object(value):
     """A harmless text comes back as the object it was."""
-    assert REDACTOR.text(value) is value
+    assert REDACTOR.redact_text(value) is value
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -210,7 +210,7 @@ def test_attributes_are_the_same_objects(mode):
     """A span of harmless attributes keeps each of its texts."""
     attributes = {f"attribute.{n}": value for n, value in enumerate(HARMLESS)}
     attributes["list"] = HARMLESS
-    filtered = Redactor(mode).attributes(attributes)
+    filtered = Redactor(mode).redact_attributes(attributes)
     assert attributes == filtered
     assert [n for n, v in attributes.items() if n != "list" and filtered[n] is not v] == []
 
@@ -230,11 +230,11 @@ def test_names_that_are_defined_stay(source, least, mode):
     texts = sorted(set(source()))
     redactor = Redactor(mode)
     assert least <= len(texts)
-    assert [] == [text for text in texts if redactor.text(text) is not text]
-    assert {"note": texts} == redactor.attributes({"note": texts})
+    assert [] == [text for text in texts if redactor.redact_text(text) is not text]
+    assert {"note": texts} == redactor.redact_attributes({"note": texts})
 
 
 def test_defined_names_hide_nothing():
     """No attribute that the conventions or we define hides its value for its name."""
     names = {name for name in (*semantic_conventions(), *own_names()) if "." in name}
-    assert [] == sorted(name for name in names if REDACTOR.hides(name))
+    assert [] == sorted(name for name in names if REDACTOR.explain_name(name))

@@ -49,16 +49,16 @@ HARMLESS = [
 @pytest.mark.parametrize("notation", NOTATIONS)
 def test_value_is_hidden(notation, mode):
     """Whatever leads from the name to it, nothing of a value is shown."""
-    shown = REDACTORS[mode].text(notation.format(SECRET))
+    shown = REDACTORS[mode].redact_text(notation.format(SECRET))
     assert SECRET not in shown
     assert "unter2" not in shown
-    assert REDACTORS[mode].text(shown) == shown
+    assert REDACTORS[mode].redact_text(shown) == shown
 
 
 @pytest.mark.parametrize("text", HARMLESS)
 def test_what_is_no_value_stays(text):
     """Code, placeholders and sentences come back as the object they were."""
-    assert REDACTORS["mask"].text(text) is text
+    assert REDACTORS["mask"].redact_text(text) is text
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\\n", "\\r\\n", "%0A", "%0D%0A", "&#10;"])
@@ -66,6 +66,6 @@ def test_private_key_over_lines(line_end):
     """A private key goes with all its lines, however these end."""
     body = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC"
     lines = ["-----BEGIN PRIVATE KEY-----", body, body[::-1], "-----END PRIVATE KEY-----"]
-    shown = REDACTORS["remove"].text(f"key is {line_end.join(lines)} and so on")
+    shown = REDACTORS["remove"].redact_text(f"key is {line_end.join(lines)} and so on")
     assert body[8:24] not in shown
     assert body[::-1][8:24] not in shown

@@ -34,12 +34,12 @@ KEY = "sk-1234567890abcdef1234567890abcdef12345678"
 )
 def test_table(mode, text, shown):
     """Each cell of the table, and what follows from its rules."""
-    assert shown == Redactor(mode).text(text)
+    assert shown == Redactor(mode).redact_text(text)
 
 
 def test_bearer_hash():
     """A hashed bearer token is a hash of eight hex digits."""
-    shown = Redactor("hash").text(f"Bearer {KEY}")
+    shown = Redactor("hash").redact_text(f"Bearer {KEY}")
     assert shown.startswith("[HASH:")
     assert is_mark(shown)
 
@@ -47,22 +47,22 @@ def test_bearer_hash():
 def test_keyed_hash():
     """With a key the hash is a truncated HMAC-SHA-256, the key a text or bytes."""
     digest = hmac.new(b"k", KEY.encode(), hashlib.sha256).hexdigest()[:8]
-    assert f"[HASH:{digest}]" == Redactor("hash", hash_key="k").text(KEY)
-    assert f"[HASH:{digest}]" == Redactor("hash", hash_key=b"k").text(KEY)
+    assert f"[HASH:{digest}]" == Redactor("hash", hash_key="k").redact_text(KEY)
+    assert f"[HASH:{digest}]" == Redactor("hash", hash_key=b"k").redact_text(KEY)
 
 
 def test_short_value_masks_to_stars():
     """A matched value of 8 characters or fewer shows nothing."""
-    assert Redactor(patterns=[r"CU-\d{5}"]).text("id CU-12345!") == "id ***!"
-    assert Redactor(patterns=[r"CU-\d{6}"]).text("id CU-123456!") == "id CU-1***3456!"
+    assert Redactor(patterns=[r"CU-\d{5}"]).redact_text("id CU-12345!") == "id ***!"
+    assert Redactor(patterns=[r"CU-\d{6}"]).redact_text("id CU-123456!") == "id CU-1***3456!"
 
 
 def test_hidden_header_shows_what_a_value_rule_shows():
     """A header hidden for its name is shown as the value rule that matches all of it."""
     redactor = Redactor()
     name = "http.request.header.authorization"
-    assert redactor.attribute(name, [f"Bearer {KEY}"]) == ["Bear***5678"]
-    assert redactor.attribute("cookie", f"a=1; key={KEY}") == "***"
+    assert redactor.redact_attribute(name, [f"Bearer {KEY}"]) == ["Bear***5678"]
+    assert redactor.redact_attribute("cookie", f"a=1; key={KEY}") == "***"
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -73,8 +73,8 @@ def test_marks_are_left_alone(mode, mark):
     """What any mode wrote is no secret any more, whatever its name."""
     redactor = Redactor(mode)
     for text in (mark, f"password: {mark}", f'"token": "{mark}"', f"?token={mark}&a=1"):
-        assert redactor.text(text) is text
-    assert redactor.attribute("password", mark) is mark
+        assert redactor.redact_text(text) is text
+    assert redactor.redact_attribute("password", mark) is mark
 
 
 def test_unknown_mode():

@@ -231,13 +231,13 @@ def redactor():
 @pytest.mark.parametrize("name", HIDDEN)
 def test_hidden_attribute(redactor, name):
     """A value under such a name is hidden."""
-    assert redactor.attribute(name, SECRET) == "***"
+    assert redactor.redact_attribute(name, SECRET) == "***"
 
 
 @pytest.mark.parametrize("name", LEFT + CONVENTIONS)
 def test_left_attribute(redactor, name):
     """A value under such a name stays."""
-    assert redactor.attribute(name, SECRET) is SECRET
+    assert redactor.redact_attribute(name, SECRET) is SECRET
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ def test_left_attribute(redactor, name):
 )
 def test_hidden_in_text(redactor, name, form):
     """The same names hide their values inside a text."""
-    assert "hunter2x" not in redactor.text(form.format(name, "hunter2x"))
+    assert "hunter2x" not in redactor.redact_text(form.format(name, "hunter2x"))
 
 
 @pytest.mark.parametrize("form", ["{}={}", "{}: {}", '"{}": "{}"', "https://x/?a=1&{}={}&b=2"])
@@ -267,7 +267,7 @@ def test_hidden_in_text(redactor, name, form):
 def test_left_in_text(redactor, name, form):
     """The same names leave their values inside a text."""
     text = form.format(name, "hunter2x")
-    assert redactor.text(text) is text
+    assert redactor.redact_text(text) is text
 
 
 @pytest.mark.parametrize(
@@ -277,13 +277,13 @@ def test_left_in_text(redactor, name, form):
 @pytest.mark.parametrize("side", ["request", "response"])
 def test_header_attributes_go_by_the_header(redactor, side, header):
     """``http.request.header.<name>`` is hidden if <name> is."""
-    assert redactor.attribute(f"http.{side}.header.{header}", [SECRET]) == ["***"]
+    assert redactor.redact_attribute(f"http.{side}.header.{header}", [SECRET]) == ["***"]
 
 
 def test_extra_metadata_goes_by_its_own_name(redactor):
     """``lupis.metadata.<extra>`` is hidden if <extra> is."""
-    assert redactor.attribute("lupis.metadata.api_key", SECRET) == "***"
-    assert redactor.attribute("lupis.metadata.plan", SECRET) is SECRET
+    assert redactor.redact_attribute("lupis.metadata.api_key", SECRET) == "***"
+    assert redactor.redact_attribute("lupis.metadata.plan", SECRET) is SECRET
 
 
 @pytest.mark.parametrize(
@@ -301,23 +301,26 @@ def test_extra_metadata_goes_by_its_own_name(redactor):
 )
 def test_counts_flags_and_nothing_stay(redactor, name, value):
     """A number named like a token count is none, and neither is a flag."""
-    assert redactor.attribute(name, value) is value
+    assert redactor.redact_attribute(name, value) is value
 
 
 @pytest.mark.parametrize("name", ["ssn", "cvv", "card_number", "password", "access_token"])
 def test_numbers_that_are_secrets(redactor, name):
     """A number under any other such name is hidden."""
-    assert redactor.attribute(name, 123456789) == "***"
+    assert redactor.redact_attribute(name, 123456789) == "***"
 
 
 def test_own_name_works_like_a_built_in_one():
     """A plain name given as a pattern hides attributes, data and values in texts."""
     own = Redactor(patterns=["my_employee_no", "email"])
-    assert own.attribute("myEmployeeNo", "E-1") == "***"
-    assert own.attribute("user.email", "a@b.example") == "***"
-    assert own.text("my-employee-no: E-1, email=a@b.example") == "my-employee-no: ***, email=***"
-    assert own.data({"email": "a"}) == {"email": "***"}
-    assert own.text("emails: 12") == "emails: 12"
+    assert own.redact_attribute("myEmployeeNo", "E-1") == "***"
+    assert own.redact_attribute("user.email", "a@b.example") == "***"
+    assert (
+        own.redact_text("my-employee-no: E-1, email=a@b.example")
+        == "my-employee-no: ***, email=***"
+    )
+    assert own.redact_data({"email": "a"}) == {"email": "***"}
+    assert own.redact_text("emails: 12") == "emails: 12"
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_usable_pattern_is_taken(pattern):
 )
 def test_any_character_of_a_pattern_is_looked_for(pattern, text):
     """Whatever the literals of our own rules are written with means nothing in a pattern."""
-    assert "[REDACTED]" in Redactor("remove", patterns=[pattern]).text(text)
+    assert "[REDACTED]" in Redactor("remove", patterns=[pattern]).redact_text(text)
 
 
 def test_name_without_a_word_is_refused():
@@ -91,7 +91,9 @@ def test_redactor_refuses_too():
 def test_pattern_adds_to_the_built_in_rules():
     """Own patterns hide what they match; the built-in rules still apply."""
     redactor = Redactor("remove", patterns=[r"acct_\w+", r"\d{3}/\d{3}"])
-    assert redactor.text("acct_one 123/456 token=x") == "[REDACTED] [REDACTED] token=[REDACTED]"
+    assert (
+        redactor.redact_text("acct_one 123/456 token=x") == "[REDACTED] [REDACTED] token=[REDACTED]"
+    )
 
 
 @pytest.mark.parametrize("before", [0, 100, 1500, 2040, 2048, 4000, 10_000])
@@ -99,13 +101,15 @@ def test_pattern_adds_to_the_built_in_rules():
 def test_long_matches_in_long_texts(before, size):
     """Texts are searched in windows, but a match is found whole wherever it lies."""
     text = "x " * before + "acct_" + "a" * size + " end"
-    assert "x " * before + "[REDACTED] end" == Redactor("remove", patterns=[r"acct_a+"]).text(text)
-    assert "x " * before + "[REDACTED] end" == Redactor("remove", patterns=["[b-c]?acct_a+"]).text(
-        text
-    )
+    assert "x " * before + "[REDACTED] end" == Redactor(
+        "remove", patterns=[r"acct_a+"]
+    ).redact_text(text)
+    assert "x " * before + "[REDACTED] end" == Redactor(
+        "remove", patterns=["[b-c]?acct_a+"]
+    ).redact_text(text)
 
 
 def test_explain_names_the_pattern():
     """An explanation tells which pattern matched, and where."""
-    (found,) = Redactor(patterns=[r"EMP\d{6}"]).explain("see EMP123456")
+    (found,) = Redactor(patterns=[r"EMP\d{6}"]).explain_text("see EMP123456")
     assert (r"pattern:EMP\d{6}", 4, 13) == found

@@ -43,23 +43,23 @@ PLACES = [
 @given(texts, modes)
 def test_filtering_twice_is_filtering_once(text, mode):
     """What was filtered is left alone."""
-    once = REDACTORS[mode].text(text)
-    assert REDACTORS[mode].text(once) == once
+    once = REDACTORS[mode].redact_text(text)
+    assert REDACTORS[mode].redact_text(once) == once
 
 
 @settings(deadline=None, max_examples=200)
 @given(texts, st.sampled_from(["password", "token", "http.request.header.cookie", "note"]), modes)
 def test_attributes_twice_is_once(text, name, mode):
     """The same for attributes, whose names hide."""
-    once = REDACTORS[mode].attributes({name: text, "list": [text, text]})
-    assert REDACTORS[mode].attributes(once) == once
+    once = REDACTORS[mode].redact_attributes({name: text, "list": [text, text]})
+    assert REDACTORS[mode].redact_attributes(once) == once
 
 
 @settings(deadline=None, max_examples=200)
 @given(st.text())
 def test_any_text_is_taken(text):
     """No text makes it fail, and one that is left is the same object."""
-    shown = REDACTOR.text(text)
+    shown = REDACTOR.redact_text(text)
     assert shown is text or shown != text
 
 
@@ -73,7 +73,7 @@ def test_any_text_is_taken(text):
 )
 def test_any_data_is_taken(data):
     """Whatever JSON can hold is filtered without an error."""
-    assert REDACTOR.data({"x": data}) != "[REDACTED]"
+    assert REDACTOR.redact_data({"x": data}) != "[REDACTED]"
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -82,7 +82,7 @@ def test_any_data_is_taken(data):
 def test_planted_password_is_gone(place, password, mode):
     """A password stands in no output, wherever it was."""
     assume(password not in place)
-    shown = REDACTORS[mode].text(place.format(password))
+    shown = REDACTORS[mode].redact_text(place.format(password))
     assert password not in shown
 
 
@@ -94,13 +94,13 @@ def test_planted_password_is_gone(place, password, mode):
 )
 def test_planted_key_is_gone(example, frame, mode):
     """A rule's example stands in no output, whatever stands around it."""
-    assert example not in REDACTORS[mode].text(frame.format(example))
+    assert example not in REDACTORS[mode].redact_text(frame.format(example))
 
 
 @given(st.text(string.ascii_lowercase + " .", max_size=60))
 def test_words_come_back_as_the_same_object(text):
     """Plain words are no secrets."""
-    assert REDACTOR.text(text) is text
+    assert REDACTOR.redact_text(text) is text
 
 
 @pytest.mark.parametrize("key", [KEY, "password=s3cr3t&x=1"])
@@ -108,9 +108,9 @@ def test_percent_encoded(key):
     """A secret is found though parts of it are percent-encoded, once or twice."""
     once = quote(key, safe="")
     hidden = "s3cr3t" if "s3cr3t" in key else KEY[8:-8]
-    assert hidden not in REDACTORS["remove"].text(f"https://h/?u={once}")
-    assert hidden not in REDACTORS["remove"].text(f"https://h/?u={quote(once)}")
-    assert hidden not in REDACTORS["remove"].text(f"https://h/?u={key.replace('-', '%2D')}")
+    assert hidden not in REDACTORS["remove"].redact_text(f"https://h/?u={once}")
+    assert hidden not in REDACTORS["remove"].redact_text(f"https://h/?u={quote(once)}")
+    assert hidden not in REDACTORS["remove"].redact_text(f"https://h/?u={key.replace('-', '%2D')}")
 
 
 @pytest.mark.parametrize(
@@ -141,13 +141,13 @@ def test_percent_encoded(key):
 )
 def test_escape_before_a_key(before):
     """An escape whose last character is a letter or digit doesn't hide where a key begins."""
-    assert KEY not in REDACTORS["remove"].text(f"key is{before}{KEY}")
+    assert KEY not in REDACTORS["remove"].redact_text(f"key is{before}{KEY}")
 
 
 def test_key_cut_by_what_no_one_sees():
     """A key goes with both halves, though something unseen stands between them."""
     for unseen in ("\u200b", "\u200e", "\u2063", "\ufe0f", "\x00"):
-        shown = REDACTORS["remove"].text(f"key {KEY[:20]}{unseen}{KEY[20:]}")
+        shown = REDACTORS["remove"].redact_text(f"key {KEY[:20]}{unseen}{KEY[20:]}")
         assert "key [REDACTED]" == shown
 
 
@@ -158,22 +158,24 @@ def test_private_key_in_several_literals():
         "MHcCAQEEIIrYSSNQFaA2",
         "-----END EC PRIVATE KEY-----",
     ]
-    shown = REDACTORS["remove"].text("pem = " + " \\\n + ".join(f'"{line}"' for line in lines))
+    shown = REDACTORS["remove"].redact_text(
+        "pem = " + " \\\n + ".join(f'"{line}"' for line in lines)
+    )
     assert "IrYSSNQFaA2" not in shown
 
 
 def test_json_inside_json():
     """JSON as a string in JSON keeps its syntax and loses its secrets."""
     text = json.dumps({"body": json.dumps({"password": 'a"b\\c', "n": 1}), "ok": True})
-    shown = json.loads(REDACTOR.text(text))
+    shown = json.loads(REDACTOR.redact_text(text))
     assert {"password": "***", "n": 1} == json.loads(shown["body"])
 
 
 def test_attribute_lists():
     """Lists and tuples of strings are filtered item by item and keep their type."""
-    assert REDACTOR.attribute("note", ["a", KEY]) == ["a", "sk-1***cdef"]
-    assert REDACTOR.attribute("note", ("a", KEY)) == ("a", "sk-1***cdef")
-    assert REDACTOR.attribute("cookie", ("a=1", "b=2")) == ("***", "***")
+    assert REDACTOR.redact_attribute("note", ["a", KEY]) == ["a", "sk-1***cdef"]
+    assert REDACTOR.redact_attribute("note", ("a", KEY)) == ("a", "sk-1***cdef")
+    assert REDACTOR.redact_attribute("cookie", ("a=1", "b=2")) == ("***", "***")
 
 
 @pytest.mark.parametrize(
@@ -189,15 +191,17 @@ def test_attribute_lists():
 )
 def test_arguments_of_a_command(arguments, shown):
     """In a list of arguments, the value of an option is the next one."""
-    once = REDACTOR.attributes({"process.command_args": arguments})["process.command_args"]
-    assert (shown, shown) == (once, REDACTOR.attribute("process.command_args", once))
+    once = REDACTOR.redact_attributes({"process.command_args": arguments})["process.command_args"]
+    assert (shown, shown) == (once, REDACTOR.redact_attribute("process.command_args", once))
     assert type(arguments) is type(once)
 
 
 @pytest.mark.parametrize("header", ["x-auth", "x-csrf", "x-jwt", "x-twilio-signature"])
 def test_words_that_hide_in_headers_only(header):
     """In other places they are mostly said of something else."""
-    shown = REDACTOR.attributes({f"http.request.header.{header}": ["hunter2"], header: "hunter2"})
+    shown = REDACTOR.redact_attributes(
+        {f"http.request.header.{header}": ["hunter2"], header: "hunter2"}
+    )
     assert {f"http.request.header.{header}": ["***"], header: "hunter2"} == shown
 
 
@@ -208,7 +212,7 @@ def test_attributes_all_at_once():
         "gen_ai.usage.input_tokens": 12, "http.request.header.authorization": (f"Bearer {KEY}",), "url.full": f"https://h/?k={KEY}",
         "finish": left, "flag": True, "cost": 0.1, "card": 4111111111111111, "none": None,
     }  # fmt: skip
-    shown = REDACTOR.attributes(given_)
+    shown = REDACTOR.redact_attributes(given_)
     assert shown["finish"] is left
     assert {
         **given_,
@@ -224,7 +228,7 @@ def test_attributes_all_at_once():
 )
 def test_mixed_values_are_filtered_too(value):
     """Attributes that no span should have are filtered like any other."""
-    assert KEY not in repr(REDACTOR.attributes({"note": value, "ok": "yes"}))
+    assert KEY not in repr(REDACTOR.redact_attributes({"note": value, "ok": "yes"}))
 
 
 @pytest.mark.parametrize("text", sorted({text for rule in RULES for text in rule.examples}))
@@ -232,21 +236,23 @@ def test_attributes_find_what_a_text_shows(text):
     """Looking at many values at once finds what looking at each finds; so does an own pattern."""
     own = Redactor("remove", patterns=[r"EMP\d{6}", "[Xx]-[0-9]{3}"])
     given_ = {"a": "plain", "b": text, "c": ["x", text], "d": "EMP123456", "e": "x-123"}
-    assert {name: own.attribute(name, value) for name, value in given_.items()} == own.attributes(
-        given_
-    )
-    assert own.attributes(given_)["d"] == own.attributes(given_)["e"] == "[REDACTED]"
+    assert {
+        name: own.redact_attribute(name, value) for name, value in given_.items()
+    } == own.redact_attributes(given_)
+    assert own.redact_attributes(given_)["d"] == own.redact_attributes(given_)["e"] == "[REDACTED]"
 
 
 def test_attribute_names_are_texts_too():
     """A secret in an attribute's name is hidden."""
-    assert {"note sk-1***cdef": 1} == REDACTOR.attributes({f"note {KEY}": 1})
+    assert {"note sk-1***cdef": 1} == REDACTOR.redact_attributes({f"note {KEY}": 1})
 
 
 def test_carried_names_are_texts_of_their_own():
     """A key that must stand for itself is found where a prefix of ours precedes it."""
     key = "7hQ2mZx9Kp4LwR.atlasv1." + "a1" * 30
-    assert {"lupis.metadata.7hQ2***a1a1": 1} == REDACTOR.attributes({f"lupis.metadata.{key}": 1})
+    assert {"lupis.metadata.7hQ2***a1a1": 1} == REDACTOR.redact_attributes(
+        {f"lupis.metadata.{key}": 1}
+    )
 
 
 @pytest.mark.parametrize(
@@ -255,27 +261,27 @@ def test_carried_names_are_texts_of_their_own():
 def test_key_as_the_name_of_a_header(key):
     """Spans have headers' names in lower case; what looks drawn at random in one is hidden."""
     name = f"http.request.header.x-{key.lower()}"
-    assert key.lower()[4:-4] not in repr(REDACTOR.attributes({name: ["1"]}))
+    assert key.lower()[4:-4] not in repr(REDACTOR.redact_attributes({name: ["1"]}))
     digest = "http.request.header.x-amz-server-side-encryption-customer-key-md5"
-    assert {digest: ["1"]} == REDACTOR.attributes({digest: ["1"]})
+    assert {digest: ["1"]} == REDACTOR.redact_attributes({digest: ["1"]})
 
 
 def test_names_that_hide_are_told():
     """By the rule, or not at all."""
-    assert "name:api key" == REDACTOR.hides("http.request.header.x-api-key")
-    assert REDACTOR.hides("gen_ai.usage.input_tokens") is None
+    assert "name:api key" == REDACTOR.explain_name("http.request.header.x-api-key")
+    assert REDACTOR.explain_name("gen_ai.usage.input_tokens") is None
 
 
 def test_clean_values_stay_known_only_while_they_are_clean():
     """A value seen before without harm is looked at anew where its name hides it."""
     redactor = Redactor()
-    assert redactor.attributes({"note": "hunter2"}) == {"note": "hunter2"}
-    assert redactor.attributes({"password": "hunter2"}) == {"password": "***"}
+    assert redactor.redact_attributes({"note": "hunter2"}) == {"note": "hunter2"}
+    assert redactor.redact_attributes({"password": "hunter2"}) == {"password": "***"}
 
 
 def test_nested_data():
     """Keys and values of nested data are filtered; a hidden name hides all below it."""
-    shown = REDACTOR.data(
+    shown = REDACTOR.redact_data(
         {
             "a": [{"password": "x", "n": 1}, ("t", KEY)],
             f"k {KEY}": {"token": {"b": ["c", 5]}},
@@ -294,7 +300,7 @@ def test_deep_data():
     data: list[object] = [KEY]
     for _ in range(10_000):
         data = [data]
-    shown = repr(REDACTOR.data(data))
+    shown = repr(REDACTOR.redact_data(data))
     assert "[TOO DEEP]" in shown
     assert KEY not in shown
 
@@ -303,14 +309,14 @@ def test_cyclic_data():
     """What contains itself becomes a marker."""
     data: dict[str, object] = {"a": 1}
     data["self"] = data
-    assert {"a": 1, "self": "[CYCLE]"} == REDACTOR.data(data)
+    assert {"a": 1, "self": "[CYCLE]"} == REDACTOR.redact_data(data)
 
 
 def test_bytes_and_objects():
     """Bytes are filtered as text; other objects are shown as text, filtered."""
-    assert REDACTOR.data(b"plain") == b"plain"
-    assert REDACTOR.data(KEY.encode()) == "sk-1***cdef"
-    assert REDACTOR.data({"e": ValueError(f"key {KEY}")}) == {"e": "key sk-1***cdef"}
+    assert REDACTOR.redact_data(b"plain") == b"plain"
+    assert REDACTOR.redact_data(KEY.encode()) == "sk-1***cdef"
+    assert REDACTOR.redact_data({"e": ValueError(f"key {KEY}")}) == {"e": "key sk-1***cdef"}
 
 
 class Broken:
@@ -324,11 +330,11 @@ class Broken:
 
 def test_fails_closed():
     """What can't be filtered is dropped, never passed on, and nothing is raised."""
-    assert REDACTOR.data(Broken()) == "[REDACTED]"
-    assert REDACTOR.attribute("note", Broken()) == "[REDACTED]"
-    assert REDACTOR.text(Broken()) == "[REDACTED]"
-    assert REDACTOR.attributes(Broken()) == {}
-    assert REDACTOR.attributes({"note": Broken(), "ok": "yes"}) == {
+    assert REDACTOR.redact_data(Broken()) == "[REDACTED]"
+    assert REDACTOR.redact_attribute("note", Broken()) == "[REDACTED]"
+    assert REDACTOR.redact_text(Broken()) == "[REDACTED]"
+    assert REDACTOR.redact_attributes(Broken()) == {}
+    assert REDACTOR.redact_attributes({"note": Broken(), "ok": "yes"}) == {
         "note": "[REDACTED]",
         "ok": "yes",
     }
@@ -339,19 +345,19 @@ def test_explain():
     assert [
         Redaction("name:pass", 9, 10),
         Redaction("sk-key", 11, 11 + len(KEY)),
-    ] == REDACTOR.explain(f"password=x {KEY}")
-    assert REDACTOR.explain("nothing here") == []
+    ] == REDACTOR.explain_text(f"password=x {KEY}")
+    assert REDACTOR.explain_text("nothing here") == []
 
 
 def test_key_of_fifteen_characters_before_a_sign():
     """The run that a Salesforce session id begins with is shorter than most keys."""
     session = "00D" + "q7bJe9NlaI57" + "!" + "a1" * 20
-    assert "session 00Dq***a1a1" == REDACTOR.text(f"session {session}")
+    assert "session 00Dq***a1a1" == REDACTOR.redact_text(f"session {session}")
 
 
 def test_list_element_assigned():
     """As PHP and form fields write it."""
-    assert "apikey[]='***'" == REDACTOR.text("apikey[]='hunter2'")
+    assert "apikey[]='***'" == REDACTOR.redact_text("apikey[]='hunter2'")
 
 
 HOSTILE = [
@@ -420,7 +426,7 @@ def test_time_grows_with_the_text_only(part):
 
     def seconds(text: str) -> float:
         start = time.process_time()
-        REDACTOR.text(text)
+        REDACTOR.redact_text(text)
         return time.process_time() - start
 
     short, long = part * (4_000 // len(part)), part * (64_000 // len(part))

@@ -31,7 +31,7 @@ def test_row_is_complete(rule):
     """Each row has literals, a regex for all or each of them, a reason, examples and near-misses."""
     assert rule.literals
     assert len(rule.regexes) in {1, len(rule.literals)}
-    assert rule.reason.endswith((".", "prefix")) or "http" in rule.reason
+    assert rule.description.endswith((".", "prefix")) or "http" in rule.reason
     assert rule.examples
     assert rule.near_misses
 
@@ -42,14 +42,14 @@ def test_example_is_hidden(rule, text, mode):
     """What a rule finds in its example is gone from the redacted text."""
     secrets = found_by(rule, text)
     assert secrets
-    redacted = REDACTORS[mode].text(text)
+    redacted = REDACTORS[mode].redact_text(text)
     assert [secret for secret in secrets if secret in redacted] == []
 
 
 @pytest.mark.parametrize(("rule", "text"), EXAMPLES)
 def test_literals_call_for_the_rule(rule, text):
     """The rule's own literals are enough for it to be asked about its example."""
-    hidden = [(r.start, r.end) for r in REDACTORS["mask"].explain(text)]
+    hidden = [(r.start, r.end) for r in REDACTORS["mask"].explain_text(text)]
     for secret in found_by(rule, text):
         start = text.index(secret)
         assert any(a <= start and start + len(secret) <= b for a, b in hidden)
@@ -68,4 +68,4 @@ def test_example_inside_a_sentence_and_a_json_string(rule, text):
     if rule.concealed or rule.fold or "(?P<secret>" in rule.regexes[0]:
         return  # what surrounds these is part of the rule
     for frame in ("tried {} and failed", '{{"note": "{}"}}', "first\\n{}", "<{}>", "({})"):
-        assert secret not in REDACTORS["remove"].text(frame.format(secret))
+        assert secret not in REDACTORS["remove"].redact_text(frame.format(secret))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lupis_instrument._redaction import cut, drop_cut_off
+from lupis_instrument._redaction import drop_truncated_word, truncate_text
 
 
 @pytest.mark.parametrize(
@@ -22,10 +22,10 @@ from lupis_instrument._redaction import cut, drop_cut_off
 )
 def test_last_word(cut, left):
     """A last word that may be a piece of a key; not the end of a sentence, or of one long word."""
-    assert left == drop_cut_off(cut)
+    assert left == drop_truncated_word(cut)
 
 
 @pytest.mark.parametrize(("length", "kept"), [(99, "code E4217"), (10, "code E4217"), (9, "code ")])
 def test_only_a_text_that_is_cut_loses_its_last_word(length, kept):
     """Of one that is whole all stays, be its end like a key's beginning."""
-    assert kept == cut("code E4217", length)
+    assert kept == truncate_text("code E4217", length)

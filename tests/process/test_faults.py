@@ -60,7 +60,7 @@ ALONE = {
     "_export.export_worker:ExportWorker.finish": URLLIB,
     "_export.summary:Summary.lines": URLLIB,
     # Where another fault is reported.
-    "_redaction:Redactor.text": URLLIB,
+    "_redaction:Redactor.redact_text": URLLIB,
     # In calls of the API that wait.
     "_runtime.runtime:Runtime.flush": ("urllib", "flush"),
 }
@@ -124,7 +124,7 @@ TOGETHER = (
     "_tracing.stages.redact:Redact.__call__",
     "_tracing.stages.redact:Redact._filter",
     "_tracing.pipeline:Pipeline.run",
-    "_redaction:Redactor.attributes",
+    "_redaction:Redactor.redact_attributes",
     "_export.batch_worker:BatchWorker.put",
     "_export.summary:Summary.add",
     "_export.otlp.encoded_items:SpanEncoder.spans",

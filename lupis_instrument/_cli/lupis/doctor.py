@@ -95,7 +95,7 @@ def examine(command: Sequence[str] = ()) -> list[Finding]:
     findings += _data_folder(config)
     redactor = Redactor("remove")
     return [
-        each._replace(name=redactor.text(each.name), text=redactor.text(each.text))
+        each._replace(name=redactor.redact_text(each.name), text=redactor.redact_text(each.text))
         for each in findings
     ]
 

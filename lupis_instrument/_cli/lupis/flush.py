@@ -121,7 +121,7 @@ def _describe(done: Drained, store: Store, target: Target) -> str:
 
 def _routes(config: LupisConfig) -> Iterator[Destination]:
     """Yield the ways that the settings describe."""
-    shown = Redactor("remove").text
+    shown = Redactor("remove").redact_text
     yield of_spans(config, shown)
     events = of_events(config, shown)
     if events is not None:

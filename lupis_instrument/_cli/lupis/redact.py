@@ -13,7 +13,7 @@ import click
 from lupis_instrument._config.config import resolve
 from lupis_instrument._redaction import MODES, RULES, PatternError, Redactor
 
-REASONS = {rule.id: rule.reason for rule in RULES}
+REASONS = {rule.id: rule.description for rule in RULES}
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
 
 
@@ -57,8 +57,8 @@ def filter_text(text: str, redactor: Redactor) -> str:
     """Return `text` without its secrets; JSON by the names in it, and laid out anew."""
     data = _parse(text)
     if data is None:
-        return redactor.text(text)
-    return json.dumps(redactor.data(data), indent=2, ensure_ascii=False) + "\n"
+        return redactor.redact_text(text)
+    return json.dumps(redactor.redact_data(data), indent=2, ensure_ascii=False) + "\n"
 
 
 def find(text: str, redactor: Redactor) -> Iterator[Finding]:
@@ -72,18 +72,18 @@ def find(text: str, redactor: Redactor) -> Iterator[Finding]:
 
 
 def _in_text(text: str, redactor: Redactor) -> Iterator[tuple[str, int, int]]:
-    yield from redactor.explain(text)
+    yield from redactor.explain_text(text)
 
 
 def _in_json(text: str, redactor: Redactor) -> Iterator[tuple[str, int, int]]:
     for start, end, names in _scalars(text):
         value = json.loads(text[start:end])
-        name = next((name for name in names if redactor.hides(name)), None)
+        name = next((name for name in names if redactor.explain_name(name)), None)
         if name is not None:
-            if redactor.attribute(name, value) != value:
-                yield redactor.hides(name) or "", start, end
-        elif redactor.data(value) != value:
-            for rule, first, last in redactor.explain(str(value)):
+            if redactor.redact_attribute(name, value) != value:
+                yield redactor.explain_name(name) or "", start, end
+        elif redactor.redact_data(value) != value:
+            for rule, first, last in redactor.explain_text(str(value)):
                 plain = len(str(value)) + 2 == end - start
                 yield (rule, start + 1 + first, start + 1 + last) if plain else (rule, start, end)
 
@@ -127,7 +127,7 @@ def _redactor(mode: str | None, patterns: tuple[str, ...]) -> Redactor:
     except PatternError as error:
         raise click.BadParameter(str(error), param_hint="--pattern") from None
     for problem in resolved.problems:
-        click.echo(redactor.text(f"lupis: {problem.severity}: {problem}"), err=True)
+        click.echo(redactor.redact_text(f"lupis: {problem.severity}: {problem}"), err=True)
     if not config.filter_sensitive_data:
         click.echo("LUPIS_FILTER_SENSITIVE_DATA=false: programs send it all unfiltered", err=True)
     return redactor

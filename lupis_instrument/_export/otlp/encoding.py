@@ -180,9 +180,10 @@ def read_response(body: bytes) -> PartialSuccess:
                 if inner == 1:
                     rejected = int(value)
                 elif inner == 2:  # noqa: PLR2004 - the field error_message
-                    from lupis_instrument._redaction import cut  # few collectors give a reason
+                    # Imported here because few collectors give a reason.
+                    from lupis_instrument._redaction import truncate_text
 
-                    reason = cut(value.decode("utf-8", "replace"), MOST_REASON)
+                    reason = truncate_text(value.decode("utf-8", "replace"), MOST_REASON)
     except (ValueError, TypeError, AttributeError):
         return PartialSuccess()
     return PartialSuccess(rejected, reason)

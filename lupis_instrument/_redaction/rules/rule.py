@@ -19,7 +19,7 @@ class Rule(NamedTuple):
             there is one, else all that matches, and before it the group ``head`` of a look-behind.
             Those that begin with plain characters are searched for quickest. Every repeat is
             bounded, or ends where it must, so that the time is linear in the text.
-        reason: Why it is a secret, and where its form is documented if not by its owner.
+        description: Why it is a secret, and where its form is documented if not by its owner.
         examples: Texts with a match.
         near_misses: Texts that resemble one and must stay as they are.
         check: A second look at what matched.
@@ -30,7 +30,7 @@ class Rule(NamedTuple):
     id: str
     literals: tuple[str, ...]
     regexes: tuple[str, ...]
-    reason: str
+    description: str
     examples: tuple[str, ...]
     near_misses: tuple[str, ...] = ()
     check: Callable[[str], bool] | None = None

@@ -40,29 +40,30 @@ class Redact:
 
     def text(self, text: str) -> str:
         """Return any text that leaves beside the spans, filtered."""
-        return text if self._redactor is None else self._redactor.text(text)
+        return text if self._redactor is None else self._redactor.redact_text(text)
 
     def resource(self, resource: Resource) -> Resource:
         """Return what all spans say about where they come from, filtered."""
         if self._redactor is None:
             return resource
-        schema = self._redactor.text(resource.schema_url) if resource.schema_url else ""
-        return Resource(self._redactor.attributes(resource.attributes), schema)
+        schema = self._redactor.redact_text(resource.schema_url) if resource.schema_url else ""
+        return Resource(self._redactor.redact_attributes(resource.attributes), schema)
 
     def _filter(self, draft: Draft, redactor: Redactor) -> None:
-        draft.name = redactor.text(draft.name)
-        draft.attributes = redactor.attributes(self._whole(draft.attributes))
+        draft.name = redactor.redact_text(draft.name)
+        draft.attributes = redactor.redact_attributes(self._whole(draft.attributes))
         draft.events = [
             Event(
-                redactor.text(event.name),
-                redactor.attributes(self._whole(event.attributes)),
+                redactor.redact_text(event.name),
+                redactor.redact_attributes(self._whole(event.attributes)),
                 event.timestamp,
             )
             for event in draft.events
         ]
         draft.links = [
             Link(
-                _context(link.context, redactor), redactor.attributes(self._whole(link.attributes))
+                _context(link.context, redactor),
+                redactor.redact_attributes(self._whole(link.attributes)),
             )
             for link in draft.links
         ]
@@ -72,7 +73,7 @@ class Redact:
         if context is not None and (context.trace_state or shown is not scope):
             draft.source = _rebuild(draft.source, _context(context, redactor), shown)
         if draft.status.description:
-            description = redactor.text(draft.status.description)
+            description = redactor.redact_text(draft.status.description)
             draft.status = Status(draft.status.status_code, description)
         resource = draft.resource
         draft.resource = self._remember(resource, lambda: self.resource(resource))
@@ -84,10 +85,10 @@ class Redact:
         return {name: self._uncut(value) for name, value in attributes.items()}
 
     def _uncut(self, value: Any) -> Any:
-        from lupis_instrument._redaction import drop_cut_off
+        from lupis_instrument._redaction import drop_truncated_word
 
         if isinstance(value, str):
-            return drop_cut_off(value) if len(value) in self._cut_at else value
+            return drop_truncated_word(value) if len(value) in self._cut_at else value
         return tuple(map(self._uncut, value)) if isinstance(value, tuple) else value
 
     def _remember(self, each: Any, shown: Callable[[], Any]) -> Any:
@@ -117,7 +118,7 @@ def _scope(scope: InstrumentationScope | None, redactor: Redactor) -> Instrument
         return None
     told = {"name": scope.name, "version": scope.version or "", "schema": scope.schema_url or ""}
     attributes = dict(getattr(scope, "attributes", None) or {})  # not before SDK 1.30
-    shown, rest = redactor.attributes(told), redactor.attributes(attributes)
+    shown, rest = redactor.redact_attributes(told), redactor.redact_attributes(attributes)
     if shown == told and rest == attributes:
         return scope
     more = {"attributes": rest} if attributes else {}
@@ -128,7 +129,7 @@ def _context(context: SpanContext, redactor: Redactor) -> SpanContext:
     """Filter the state that vendors hand on in `tracestate`: https://www.w3.org/TR/trace-context."""
     if not context.trace_state:
         return context
-    state = redactor.attributes(context.trace_state)
+    state = redactor.redact_attributes(context.trace_state)
     if state == dict(context.trace_state):
         return context
     return _with_state(context, TraceState([(key, str(text)) for key, text in state.items()]))

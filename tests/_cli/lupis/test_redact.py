@@ -76,7 +76,7 @@ def test_mode_and_patterns_are_options():
 def test_hash_key_is_the_variables():
     """So that hashes are those that leave the process."""
     env = {"LUPIS_REDACTION_MODE": "hash", "LUPIS_HASH_KEY": "k"}
-    assert Redactor("hash", hash_key="k").text(KEY) == run(given=KEY, env=env).output
+    assert Redactor("hash", hash_key="k").redact_text(KEY) == run(given=KEY, env=env).output
 
 
 def test_wrong_pattern_is_refused():
@@ -116,7 +116,7 @@ def test_explanation_of_nothing():
 def test_explanation_never_shows_the_secret(rule, text):
     """Of no rule; and there is one for each."""
     done = run("--explain", given=text)
-    hidden = [text[hit.start : hit.end] for hit in REDACTOR.explain(text)]
+    hidden = [text[hit.start : hit.end] for hit in REDACTOR.explain_text(text)]
     assert hidden
     assert [] == [secret for secret in hidden if secret in done.output]
 

@@ -78,7 +78,7 @@ def name_one(row: Name) -> tuple[str, str]:
 def names_a_header(canary: Canary) -> bool:
     """Whether a text can be a header's name, which spans have in lower case, and be known there."""
     name = f"http.request.header.{canary.text.lower()}"
-    known = name not in Redactor().attributes({name: ""})
+    known = name not in Redactor().redact_attributes({name: ""})
     return bool(re.fullmatch(r"[\w.\-]+", canary.text) and known)
 
 
