@@ -31,7 +31,7 @@ def test_row_is_complete(rule):
     """Each row has literals, a regex for all or each of them, a reason, examples and near-misses."""
     assert rule.literals
     assert len(rule.regexes) in {1, len(rule.literals)}
-    assert rule.description.endswith((".", "prefix")) or "http" in rule.reason
+    assert rule.description.endswith((".", "prefix")) or "http" in rule.description
     assert rule.examples
     assert rule.near_misses
 
