@@ -154,9 +154,9 @@ class LupisSDK:
         runtime = self._runtime()
         if runtime is None:
             return
-        conversation = _context.current()
+        conversation = _context.current_conversation()
         if metadata is not None:
-            conversation = _conversation(metadata).over(conversation)
+            conversation = _conversation(metadata).with_defaults(conversation)
         runtime.track(name, properties, conversation)
 
     # Conversations and metadata
@@ -164,11 +164,11 @@ class LupisSDK:
     def set_chat_id(self, chat_id: str) -> None:
         """Set the chat id of all later spans and events of this process and of its children."""
         self._runtime()  # so that processes started from now on take it along
-        _context.process.set(chat=Conversation(chat_id=_text(chat_id)))
+        _context.process_values.set_layers(chat=Conversation(chat_id=_text(chat_id)))
 
     def clear_chat_id(self) -> None:
         """Undo `set_chat_id`."""
-        _context.process.set(chat=EMPTY)
+        _context.process_values.set_layers(chat=EMPTY)
 
     def set_metadata(self, metadata: LupisMetadata) -> None:
         """Set the user context of all later spans and events of this process.
@@ -176,11 +176,11 @@ class LupisSDK:
         Processes that it starts from now on have the ids, too, but not `extra`.
         """
         self._runtime()
-        _context.process.set(metadata=_conversation(metadata))
+        _context.process_values.set_layers(metadata=_conversation(metadata))
 
     def get_metadata(self) -> LupisMetadata:
         """Return what `set_metadata` set."""
-        found = _context.process.metadata
+        found = _context.process_values.metadata
         return LupisMetadata(
             found.user_id,
             found.organization_id,
@@ -191,7 +191,7 @@ class LupisSDK:
 
     def clear_metadata(self) -> None:
         """Undo `set_metadata`."""
-        _context.process.set(metadata=EMPTY)
+        _context.process_values.set_layers(metadata=EMPTY)
 
     @contextmanager
     def conversation(
@@ -212,7 +212,7 @@ class LupisSDK:
         """
         options = LupisBlockOptions(chat_id, name, metadata, capture_http)
         self._runtime()  # so that threads and processes started inside take it along
-        with _context.work(_narrower(options)):
+        with _context.use_conversation(_narrower(options)):
             if name is None:
                 yield
             else:
@@ -304,7 +304,7 @@ class LupisSDK:
             name, attributes=dict(attributes) if attributes else None
         )
         try:
-            with _context.attached(set_span_in_context(span)):
+            with _context.use_context(set_span_in_context(span)):
                 yield span
         except Exception as error:
             span.record_exception(error)

@@ -134,7 +134,7 @@ def capture(config: LupisConfig | None = None) -> Iterator[Captured]:
     runtime = _running()
     runtime.drain(_SECONDS)  # what came before is not of this block
     captured = Captured(runtime)
-    before = _context.process.chat, _context.process.metadata
+    before = _context.process_values.chat, _context.process_values.metadata
     diverted = CaptureExporter(captured.take_spans, captured.take_events)
     if not runtime.divert(diverted):
         raise LupisUsageError("another block is capturing: one at a time")
@@ -145,7 +145,7 @@ def capture(config: LupisConfig | None = None) -> Iterator[Captured]:
             captured._end()
         finally:
             runtime.divert(None)
-            _context.process.set(chat=before[0], metadata=before[1])
+            _context.process_values.set_layers(chat=before[0], metadata=before[1])
 
 
 def _running() -> Runtime:

@@ -18,7 +18,7 @@ from lupis_instrument import (
 )
 from lupis_instrument._runtime import runtime as _runtime
 from lupis_instrument._tracing import context as _context
-from lupis_instrument._tracing.context import EMPTY, Conversation, metadata_of
+from lupis_instrument._tracing.context import EMPTY, Conversation, collect_metadata
 
 ADA = LupisMetadata(user_id="ada", organization_id="acme", session_id="s1", extra={"plan": "pro"})
 
@@ -29,12 +29,12 @@ def sdk():
     before, _runtime._State.off = _runtime._State.off, True
     yield object.__new__(LupisSDK)
     _runtime._State.off = before
-    _context.process.set(environment=EMPTY, chat=EMPTY, metadata=EMPTY)
+    _context.process_values.set_layers(environment=EMPTY, chat=EMPTY, metadata=EMPTY)
 
 
 def chat():
     """The chat id in force."""
-    return _context.current().chat_id
+    return _context.current_conversation().chat_id
 
 
 async def chat_later():
@@ -98,7 +98,7 @@ def test_ids_of_other_types_become_text(sdk):
     name = uuid.uuid4()
     sdk.set_chat_id(name)
     sdk.set_metadata(LupisMetadata(user_id=42))
-    assert (str(name), "42") == _context.current()[:2]
+    assert (str(name), "42") == _context.current_conversation()[:2]
 
 
 def test_metadata_is_set_read_and_cleared(sdk):
@@ -149,7 +149,7 @@ def test_data_is_frozen(value):
 
 def test_the_narrower_wins(sdk):
     """A block, then metadata, then `set_chat_id`, then LUPIS_CHAT_ID."""
-    _context.process.set(environment=Conversation(chat_id="variable"))
+    _context.process_values.set_layers(environment=Conversation(chat_id="variable"))
     seen = [chat()]
     sdk.set_chat_id("set")
     seen.append(chat())
@@ -190,21 +190,21 @@ def test_a_conversation_has_metadata_over_the_process(sdk):
             "chat_id": "trip",
             "plan": "pro",
             "seat": 1,
-        } == metadata_of(_context.current())
-    assert "ada" == _context.current().user_id
+        } == collect_metadata(_context.current_conversation())
+    assert "ada" == _context.current_conversation().user_id
 
 
 def test_a_conversation_without_an_id_keeps_the_outer_one(sdk):
     """It may be there for its metadata alone."""
     with sdk.conversation("outer"), sdk.conversation(None, ADA):
-        assert ("outer", "ada") == _context.current()[:2]
+        assert ("outer", "ada") == _context.current_conversation()[:2]
 
 
 def test_a_block_can_be_left_unrecorded(sdk):
     """With all that is nested in it."""
     with sdk.conversation("trip", capture_http=False), sdk.conversation("inner"):
-        assert not _context.current().capture_http
-    assert _context.current().capture_http
+        assert not _context.current_conversation().capture_http
+    assert _context.current_conversation().capture_http
 
 
 # run
@@ -281,11 +281,11 @@ def test_nested_runs_restore_the_outer(sdk):
     """With metadata of their own over the outer's."""
 
     async def inner():
-        return _context.current()[:2]
+        return _context.current_conversation()[:2]
 
     async def outer():
         seen = [await sdk.run(inner, LupisBlockOptions(chat_id="inner"))]
-        return [*seen, _context.current()[:2]]
+        return [*seen, _context.current_conversation()[:2]]
 
     options = LupisBlockOptions(chat_id="outer", metadata=ADA)
     assert [("inner", "ada"), ("outer", "ada")] == asyncio.run(sdk.run(outer, options))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, ContextManager
 from lupis_instrument._diagnostics import guarded, report_fault
 from lupis_instrument._instrumentation.suppression import ALL, OUTER, itself, lifted, objector
 from lupis_instrument._process.fork import on_fork
-from lupis_instrument._tracing.context import BELOW, attached
+from lupis_instrument._tracing.context import OUTER_CALL_KEY, use_context
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -111,7 +111,7 @@ class Activation:
 
     def below(self, here: Context) -> bool:
         """Tell whether a call is a part of one under way, whose instrumentor sees to both."""
-        call = here.get(BELOW)
+        call = here.get(OUTER_CALL_KEY)
         return call is not None and not call.ended  # type: ignore[attr-defined]
 
     def inside(self, before: Context | None) -> Context | None:
@@ -121,7 +121,7 @@ class Activation:
     def apart(self, before: Context | None) -> ContextManager[None]:
         """Return a context manager for that work."""
         inside = self.inside(before)
-        return attached(inside) if inside is not None else nullcontext()
+        return use_context(inside) if inside is not None else nullcontext()
 
     def http_call(self) -> HttpCall | None:
         """Return the exchange of the request being made, if it is recorded."""

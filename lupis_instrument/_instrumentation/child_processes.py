@@ -40,7 +40,7 @@ def follow() -> None:
 
 def variables_in_force() -> dict[str, str]:
     """Return those variables of a child that have to differ from this process's."""
-    conversation = _context.current()
+    conversation = _context.current_conversation()
     found = {}
     for name in _IDS:
         variable = _settings.BY_NAME[name].variable
@@ -148,11 +148,11 @@ class _Stowaway:
 
 def unpack(variables: dict[str, str]) -> None:
     """Set what the parent handed over; in a child that has not begun its work."""
-    guarded("taking over a chat id", _set, variables, _context.process)
+    guarded("taking over a chat id", _set, variables, _context.process_values)
 
 
 def _set(variables: dict[str, str], process: ProcessValues) -> None:
     os.environ.update(variables)
     named = {name: variables.get(_settings.BY_NAME[name].variable) for name in _IDS}
     narrower = Conversation(**named, source="environment")  # type: ignore[arg-type]
-    process.set(environment=narrower.over(process.environment))
+    process.set_layers(environment=narrower.with_defaults(process.environment))

@@ -37,11 +37,11 @@ class ProviderObserver(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Take note of a span."""
-        guarded("noting a span", self._providers.span_tree.begin, span, parent_context)
+        guarded("noting a span", self._providers.span_tree.begin_span, span, parent_context)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Take note of its end."""
-        guarded("noting a span's end", self._providers.span_tree.end, span)
+        guarded("noting a span's end", self._providers.span_tree.end_span, span)
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:  # noqa: ARG002 - the SDK's
         """Hand over what of ours is to go the same way."""
@@ -69,7 +69,7 @@ class Providers:
 
     def watch(self, provider: Any) -> None:
         """Follow a provider from now on, unless it is ours."""
-        if provider not in self._watches and not getattr(provider, "is_ours", False):
+        if provider not in self._watches and not getattr(provider, "is_lupis_provider", False):
             watch = self._watches[provider] = ProviderObserver(self)
             provider.add_span_processor(watch)
 

@@ -12,7 +12,7 @@ import sys
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
-from lupis_instrument._tracing.context import LLM_ONLY
+from lupis_instrument._tracing.context import LLM_ONLY_KEY
 
 if TYPE_CHECKING:
     from typing import ContextManager
@@ -53,16 +53,16 @@ def objector(original: Callable[[Any], Any] = itself) -> int:
 def _in_llm_span(original: Callable[[Any], Any]) -> bool:
     from opentelemetry.trace import get_current_span
 
-    from lupis_instrument._tracing.span_tree import is_llm
+    from lupis_instrument._tracing.span_tree import is_llm_call
 
-    return is_llm(getattr(original(get_current_span()), "attributes", None) or {})
+    return is_llm_call(getattr(original(get_current_span()), "attributes", None) or {})
 
 
 def lifted() -> ContextManager[None]:
     """Return a context manager inside which instrumentors further out have said nothing."""
-    from lupis_instrument._tracing.context import attached
+    from lupis_instrument._tracing.context import use_context
 
-    return attached(unsuppressed())
+    return use_context(unsuppressed())
 
 
 def unsuppressed() -> Context:
@@ -74,7 +74,7 @@ def unsuppressed() -> Context:
     kept = {key: value for key, value in here.items() if key not in words.http}
     if any(here.get(word) for word in words.unconditional):
         kept = {key: value for key, value in kept.items() if key not in words.all}
-        kept[LLM_ONLY] = True
+        kept[LLM_ONLY_KEY] = True
     return Context(kept)
 
 
@@ -99,10 +99,10 @@ def _words() -> Words:
     from opentelemetry.context import Context, get_current
     from opentelemetry.instrumentation import utils
 
-    from lupis_instrument._tracing.context import attached
+    from lupis_instrument._tracing.context import use_context
 
-    with attached(Context()), utils.suppress_http_instrumentation():
+    with use_context(Context()), utils.suppress_http_instrumentation():
         http = frozenset(get_current())
-    with attached(Context()), utils.suppress_instrumentation():
+    with use_context(Context()), utils.suppress_instrumentation():
         unconditional = frozenset(get_current()) - http
     return Words(get_current, http, unconditional, http | unconditional)

@@ -227,7 +227,7 @@ def _attach(client: Client, module: ModuleType) -> Activation | None:
 
 
 def _find_original(span: Any) -> Any:
-    return span if _State.providers is None else _State.providers.span_tree.original(span)
+    return span if _State.providers is None else _State.providers.span_tree.resolve_span(span)
 
 
 def _prepare_to_serve(_module: ModuleType) -> None:

@@ -21,9 +21,9 @@ def activate(client: Client, activation: Activation, calls: Calls) -> bool:
     runtime = _runtime.start()
     if runtime is None or not selection.is_wanted(client, runtime.config):
         return False
-    calls.current = runtime.processor.current_exchange
-    calls.underway = runtime.processor.underway
-    calls.apart = runtime.processor.apart
+    calls.current = runtime.processor.current_http_call
+    calls.underway = runtime.processor.has_open_call
+    calls.apart = runtime.processor.client_context
     from importlib import import_module
 
     try:

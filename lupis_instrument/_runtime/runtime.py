@@ -58,7 +58,7 @@ class Runtime:
         from lupis_instrument._export.summary import Summary
         from lupis_instrument._tracing import propagation
         from lupis_instrument._tracing.processor import CallSpanProcessor
-        from lupis_instrument._tracing.provider import Provider
+        from lupis_instrument._tracing.provider import LupisTracerProvider
         from lupis_instrument._tracing.span_forwarder import SpanForwarder
 
         self.spans: BatchWorker[SpanState, ReadableSpan] = BatchWorker(
@@ -77,7 +77,7 @@ class Runtime:
             most=1_000_000,
         )
         self._preparing = RLock()
-        self._metadata = events.Metadata()
+        self._metadata = events.MetadataCache()
         self._diverted: CaptureExporter | None = None
         self.summary = Summary()
         self._conversations = Lazy(self._make_conversations)
@@ -89,14 +89,14 @@ class Runtime:
         self._join = SpanForwarder(providers.open)
         providers.hand_over = self._hand_over
         self.apply(resolved)
-        self.provider = Provider(self.resource, self.processor)
+        self.provider = LupisTracerProvider(self.resource, self.processor)
         propagation.install(self.processor, lambda: self.config.propagate_to)
 
     def apply(self, resolved: Resolved) -> None:
         """Work by these settings from now on."""
         self.resolved = resolved
         config = self.config = resolved.config
-        _context.process.set(environment=_parts.conversation(resolved.values))
+        _context.process_values.set_layers(environment=_parts.conversation(resolved.values))
         # It, the pipeline and the way out are made when the first span has ended, on the worker's
         # thread: the program does not wait for what they load.
         redactor = self._redactor = Lazy(lambda: _parts.redactor(config))
@@ -111,7 +111,7 @@ class Runtime:
     def _connect(self) -> None:
         """Make what belongs to this process alone: its resource, and its ways out."""
         config = self.config
-        self.resource = _resource.build(config)
+        self.resource = _resource.build_resource(config)
         self._pipeline = Lazy(self._make_pipeline)
         self._delivery = Lazy(self._make_delivery)
 
@@ -119,13 +119,13 @@ class Runtime:
         from lupis_instrument._tracing import pipeline as _pipeline
 
         config = self.config
-        return _pipeline.build(
+        return _pipeline.build_pipeline(
             config,
             self._redactor.get(),
             self.resource,
             _parts.own_prices(config),
             self._conversations.get(),
-            has_told=self.processor.span_tree.has_told,
+            tokens_reported=self.processor.span_tree.tokens_reported,
         )
 
     def _make_conversations(self) -> Conversations:
@@ -166,7 +166,7 @@ class Runtime:
         self, name: str, properties: Mapping[str, Any] | None, conversation: Conversation
     ) -> None:
         """Queue an event."""
-        self.events.put(events.make(name, properties, conversation, self._metadata))
+        self.events.put(events.make_event(name, properties, conversation, self._metadata))
 
     def _put(self, record: SpanState) -> None:
         at_once = self._diverted is None and (self.config.durable or self.ending)
@@ -215,7 +215,7 @@ class Runtime:
 
     def _run_pipeline(self, record: SpanState) -> tuple[ReadableSpan | None]:
         if record.readable is None:
-            record.finish()
+            record.end_sdk_span()
         span = self._pipeline.get().run(record) if record.readable is not None else None
         if span is not None and self._diverted is None:
             self.summary.add(span)
@@ -254,7 +254,7 @@ class Runtime:
         Returns:
             Whether nothing is lost.
         """
-        self.processor.close()
+        self.processor.end_open_bodies()
         self._resume()
         if not (self._delivery.made or (self.spans.idle and self.events.idle)):
             # What the workers load first is no waiting for others, and must not use up the time.
@@ -281,7 +281,11 @@ class Runtime:
     @property
     def idle(self) -> bool:
         """Whether nothing was done that is to be told."""
-        return not (self._ways or self.processor.busy) and self.spans.idle and self.events.idle
+        return (
+            not (self._ways or self.processor.has_open_spans)
+            and self.spans.idle
+            and self.events.idle
+        )
 
     def begin_anew(self) -> None:
         """Forget what has been told."""
@@ -303,7 +307,7 @@ class Runtime:
 
     def _drain(self, seconds: float, *, stop: bool) -> bool:
         due = monotonic() + seconds
-        self.processor.release()
+        self.processor.release_waiting()
         events = self.events.ask(stop=stop)
         spans = self.spans.ask(stop=stop)
         return self.spans.wait_for(spans, seconds) and self.events.wait_for(
@@ -329,7 +333,7 @@ class Runtime:
     def after_fork_in_child(self) -> None:
         """Leave to the parent what is the parent's."""
         self._preparing = RLock()
-        self.processor.forget()
+        self.processor.reset()
         self.spans.forget()
         self.events.forget()
         self.summary.forget()

@@ -43,7 +43,7 @@ class Conversation(NamedTuple):
     capture_http: bool = True
     source: str | None = None
 
-    def over(self, wider: Conversation) -> Conversation:
+    def with_defaults(self, wider: Conversation) -> Conversation:
         """Return this conversation with what it leaves open taken from `wider`."""
         if wider is EMPTY:
             return self
@@ -63,11 +63,11 @@ EMPTY = Conversation()
 _KEY = "lupis-conversation"
 _MOST_INCOMING = 256
 """Characters; who calls a service of the program's may be anybody."""
-LLM_ONLY = "lupis-llm-only"
+LLM_ONLY_KEY = "lupis-llm-only"
 """Where OpenTelemetry's context says that only calls to LLM APIs are wanted inside."""
-CALL = "lupis-call"
+CALL_SPAN_KEY = "lupis-call"
 """Where it has the span of the call being made, whatever span is current."""
-BELOW = "lupis-below"
+OUTER_CALL_KEY = "lupis-below"
 """Where it has the record of the call whose instrumentor wants ours below it to keep quiet."""
 
 
@@ -85,11 +85,11 @@ class ProcessValues:
     def __init__(self) -> None:
         self.environment = self.chat = self.metadata = self._merged = EMPTY
 
-    def set(self, **layers: Conversation) -> None:
+    def set_layers(self, **layers: Conversation) -> None:
         """Replace the named layers."""
         for name, value in layers.items():
             setattr(self, name, value)
-        self._merged = self.metadata.over(self.chat).over(self.environment)
+        self._merged = self.metadata.with_defaults(self.chat).with_defaults(self.environment)
 
     @property
     def merged(self) -> Conversation:
@@ -97,13 +97,13 @@ class ProcessValues:
         return self._merged
 
 
-process = ProcessValues()
+process_values = ProcessValues()
 
 
-def current() -> Conversation:
+def current_conversation() -> Conversation:
     """Return what is in force for the work that calls."""
-    inner = _working().over(_incoming())
-    return process.merged if inner is EMPTY else inner.over(process.merged)
+    inner = _working().with_defaults(_incoming())
+    return process_values.merged if inner is EMPTY else inner.with_defaults(process_values.merged)
 
 
 def _working() -> Conversation:
@@ -127,15 +127,15 @@ def _incoming() -> Conversation:
 
 
 @contextmanager
-def work(narrower: Conversation) -> Iterator[None]:
+def use_conversation(narrower: Conversation) -> Iterator[None]:
     """Have `narrower` in force inside the `with` block, over what is in force outside it."""
     from opentelemetry.context import set_value
 
-    with attached(set_value(_KEY, narrower.over(_working()))):
+    with use_context(set_value(_KEY, narrower.with_defaults(_working()))):
         yield
 
 
-class attached:  # noqa: N801 - read as a function
+class use_context:  # noqa: N801 - read as a function
     """Have a context be OpenTelemetry's current one inside the `with` block."""
 
     __slots__ = ("_context", "_token")
@@ -167,7 +167,7 @@ def leave(token: Any) -> None:
         pass
 
 
-def metadata_of(conversation: Conversation) -> dict[str, Any]:
+def collect_metadata(conversation: Conversation) -> dict[str, Any]:
     """Return the metadata of an event: the four ids that are set, then the extras."""
     named = {
         "user_id": conversation.user_id,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from time import time
 from typing import TYPE_CHECKING, Any, Dict
 
-from lupis_instrument._tracing.context import metadata_of
+from lupis_instrument._tracing.context import collect_metadata
 
 if TYPE_CHECKING:
     from lupis_instrument._tracing.context import Conversation
@@ -36,7 +36,7 @@ _PLAIN = re.compile(r"[ !#-\[\]-~]*\Z").match
 """Finds the texts that JSON holds as they are."""
 
 
-class Metadata:
+class MetadataCache:
     """The metadata that was copied last: one event after the other has the same."""
 
     __slots__ = ("_last",)
@@ -49,24 +49,24 @@ class Metadata:
         of, made, size = self._last
         if of is not conversation:
             before = copy.left
-            made = copy.members(metadata_of(conversation))
+            made = copy.members(collect_metadata(conversation))
             self._last = (conversation, made, before - copy.left)
         else:
             copy.left -= size
         return made
 
 
-def make(
+def make_event(
     name: str,
     properties: Mapping[str, Any] | None,
     conversation: Conversation,
-    metadata: Metadata | None = None,
+    metadata: MetadataCache | None = None,
 ) -> Event:
     """Return an event as it is sent; the program may change `properties` afterwards."""
     copy = _Copy()
     named = properties if isinstance(properties, Mapping) else {"value": properties}
     # In this order: a big event loses properties, not whose it is.
-    title, whose = copy.text(name), (metadata or Metadata()).of(conversation, copy)
+    title, whose = copy.text(name), (metadata or MetadataCache()).of(conversation, copy)
     return {
         "name": title,
         "timestamp": int(time() * 1000),

@@ -60,7 +60,7 @@ def parse_url(url: str) -> ParsedUrl:
         return ParsedUrl("", "", None, "")
 
 
-class Body:
+class ResponseBody:
     """The body of one response, watched while the program reads it.
 
     Attributes:
@@ -110,7 +110,7 @@ class Body:
             self.outcome = outcome
             self.error_type = type(error).__qualname__ if error is not None else None
             self.ended = perf_counter_ns()
-            self._http_call.body_ended(self)
+            self._http_call.on_body_end(self)
         except Exception as fault:
             report_fault("ending a body", fault)
 
@@ -139,9 +139,9 @@ class HttpCall:
         "body",
         "earlier",
         "endpoint",
-        "head",
         "method",
         "request_body",
+        "request_head",
         "request_headers",
         "response_headers",
         "span",
@@ -173,7 +173,7 @@ class HttpCall:
         self.started = perf_counter_ns()
         self.attempts = 0
         self.earlier: list[tuple[int, int | None]] = []
-        self.body: Body | None = None
+        self.body: ResponseBody | None = None
         self._after: HttpCall | None = None
         self._resends = 0
         self._forget()
@@ -182,7 +182,7 @@ class HttpCall:
         self.endpoint: Endpoint | None = None
         self.method = ""
         self.url = ""
-        self.head: bytes | None = None
+        self.request_head: bytes | None = None
         self.request_headers: Headers = []
         self.request_body: list[bytes] = []
         self._sent = 0
@@ -190,7 +190,7 @@ class HttpCall:
         self.response_headers: Headers = []
         self.version: str | None = None
 
-    def request(self, method: str, url: str) -> None:
+    def begin_attempt(self, method: str, url: str) -> None:
         """Begin an attempt."""
         if self.attempts and len(self.earlier) < _MOST_EARLIER:
             self.earlier.append((perf_counter_ns(), self.status))
@@ -204,11 +204,11 @@ class HttpCall:
         if self.endpoint is not None and self.attempts == 1:
             before = _unanswered.get()
             if before is not None and before is not self:
-                before.resends()  # so that it lets go of the one before it
+                before.count_resends()  # so that it lets go of the one before it
                 self._after = before
             _unanswered.set(self)
 
-    def resends(self) -> int:
+    def count_resends(self) -> int:
         """Return which repetition this is of one request that was made here before it: 0 for none.
 
         A client that tries again makes the same request, in the same thread or task, when the one
@@ -223,11 +223,11 @@ class HttpCall:
         if before.method != self.method:
             return False
         if before.status is not None and before.status < _FIRST_CLIENT_ERROR:
-            location = header(before.response_headers, "location")
+            location = join_header(before.response_headers, "location")
             return location is not None and urljoin(before.url, location) == self.url
         return before.url == self.url and before.request_body == self.request_body
 
-    def sent(self, data: Any) -> None:
+    def add_request_data(self, data: Any) -> None:
         """Keep a piece of the request's body, if it is text of ours to read."""
         if (
             self.endpoint is not None
@@ -237,7 +237,7 @@ class HttpCall:
             self._sent += len(data)
             self.request_body.append(bytes(data))
 
-    def response(
+    def begin_response(
         self,
         status: int,
         headers: Headers,
@@ -245,7 +245,7 @@ class HttpCall:
         *,
         decoded: bool = False,
         chunked: bool = False,
-    ) -> Body | None:
+    ) -> ResponseBody | None:
         """Take the response's head; returns what watches the body if it is to be watched.
 
         Args:
@@ -263,23 +263,29 @@ class HttpCall:
         redirect = _FIRST_REDIRECT <= status < _FIRST_CLIENT_ERROR
         if redirect or self.endpoint is None or self.endpoint.api == OTHER_API:
             return None
-        coding = None if decoded else header(headers, "content-encoding")
-        reader = BodyReader(self.endpoint, header(headers, "content-type"), coding, chunked=chunked)
-        self.body = Body(self, reader)
+        coding = None if decoded else join_header(headers, "content-encoding")
+        reader = BodyReader(
+            self.endpoint, join_header(headers, "content-type"), coding, chunked=chunked
+        )
+        self.body = ResponseBody(self, reader)
         self._hold()
         return self.body
 
-    def body_ended(self, body: Body) -> None:
+    def on_body_end(self, body: ResponseBody) -> None:
         """Let the call's span end, unless `body` was an earlier attempt's."""
         if body is self.body:
             self._settle()
 
-    def sent_headers(self) -> Headers:
+    def read_request_headers(self) -> Headers:
         """Return the request's header lines, from its head where only that was kept."""
-        return headers_of(self.head) if self.head is not None else self.request_headers
+        return (
+            parse_headers(self.request_head)
+            if self.request_head is not None
+            else self.request_headers
+        )
 
     @property
-    def pending(self) -> bool:
+    def has_open_body(self) -> bool:
         """Whether a body is being watched that has not ended."""
         return self.body is not None and self.body.outcome is None
 
@@ -296,13 +302,13 @@ def _is_retried(status: int) -> bool:
     return redirect or status >= _FIRST_SERVER_ERROR or status in _RETRIED
 
 
-def header(headers: Headers, name: str) -> str | None:
+def join_header(headers: Headers, name: str) -> str | None:
     """Return the values of `name` (lower case), comma-joined as RFC 9110 section 5.2 allows."""
     values = [value for key, value in headers if key.lower() == name]
     return ", ".join(values) if values else None
 
 
-def headers_of(head: bytes) -> Headers:
+def parse_headers(head: bytes) -> Headers:
     """Return the header lines of a request's head, names as they were sent."""
     lines = head.decode("latin-1").split("\r\n")[1:]
     pairs = (line.partition(":") for line in lines if line and line[0] not in " \t")

@@ -70,14 +70,14 @@ def _never(_response: str | None) -> bool:
     return False
 
 
-def build(
+def build_pipeline(
     config: LupisConfig,
     redactor: Redactor | None,
     resource: Resource,
     own_prices: OwnPrices | None = None,
     conversations: Conversations | None = None,
     *,
-    has_told: Callable[[str | None], bool] = _never,
+    tokens_reported: Callable[[str | None], bool] = _never,
 ) -> Pipeline:
     """Return the pipeline that `config` asks for.
 
@@ -87,14 +87,14 @@ def build(
         resource: what all spans carry.
         own_prices: the user's.
         conversations: those seen so far; outlive the pipeline.
-        has_told: see `CountOnce`.
+        tokens_reported: see `CountOnce`.
     """
     from lupis_instrument._tracing.stages.chat_id import chat_id
     from lupis_instrument._tracing.stages.dedup import CountOnce, dedup
     from lupis_instrument._tracing.stages.enrich import Enrich
     from lupis_instrument._tracing.stages.redact import Redact, read_limits
 
-    stages: list[Stage] = [dedup, chat_id, Enrich(config, own_prices), CountOnce(has_told)]
+    stages: list[Stage] = [dedup, chat_id, Enrich(config, own_prices), CountOnce(tokens_reported)]
     if config.auto_chat_id and conversations is not None:
         from lupis_instrument._tracing.stages.derive import Derive
 

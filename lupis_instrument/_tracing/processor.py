@@ -21,7 +21,7 @@ from lupis_instrument._llm.api.endpoints import identify
 from lupis_instrument._llm.api.operations import OTHER_API
 from lupis_instrument._tracing import context as _context
 from lupis_instrument._tracing.http_call import HttpCall, parse_url
-from lupis_instrument._tracing.span_tree import SpanTree, llm_above
+from lupis_instrument._tracing.span_tree import SpanTree, find_llm_ancestor
 
 if TYPE_CHECKING:
     from typing import Mapping, Sequence
@@ -90,7 +90,7 @@ class SpanState:
         self._put = put
         self._lock = [None]
 
-    def hold(self) -> None:
+    def keep_open(self) -> None:
         """Keep the span open when its instrumentor ends it."""
         self.span.end = self._end_asked  # type: ignore[method-assign]
 
@@ -99,17 +99,17 @@ class SpanState:
             if not self.ended:
                 self.end_time = end_time
             self.ended = True
-            if self.http_call is None or not self.http_call.pending:
-                self._hand_over()
+            if self.http_call is None or not self.http_call.has_open_body:
+                self._queue_once()
         except Exception as fault:
             report_fault("ending a span", fault)
 
-    def settle(self) -> None:
+    def end_span(self) -> None:
         """Let the span end if its instrumentor has ended it; called when the body has ended."""
         if self.ended:
-            self._hand_over()
+            self._queue_once()
 
-    def _hand_over(self) -> None:
+    def _queue_once(self) -> None:
         # Instrumentor and body may end in two threads at once; popping is atomic, and unlike a
         # lock safe where the garbage collector calls.
         try:
@@ -118,7 +118,7 @@ class SpanState:
             return
         self._put(self)
 
-    def finish(self) -> None:
+    def end_sdk_span(self) -> None:
         """Really end a span that was held; on the worker's thread."""
         http_call = self.http_call
         body = http_call.body if http_call is not None else None
@@ -170,24 +170,24 @@ class CallSpanProcessor(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Take note of a span."""
-        guarded("noting a span's start", self._start, span, parent_context)
+        guarded("noting a span's start", self._track_start, span, parent_context)
 
-    def _start(self, span: Span, parent_context: Context | None) -> None:
-        record = SpanState(span, _context.current(), self._hand_on)
+    def _track_start(self, span: Span, parent_context: Context | None) -> None:
+        record = SpanState(span, _context.current_conversation(), self._queue_state)
         url = record.url = _http_url(span)
-        begin = self.span_tree.begin if url is None else self.span_tree.add
+        begin = self.span_tree.begin_span if url is None else self.span_tree.add_span
         record.span_node = guarded("noting a span", begin, span, parent_context)
         record.excluded = not span.get_span_context().trace_flags.sampled
         if url is not None:
             guarded("choosing trace headers", self.before_call)
-            record.outer = self._same_call(url, parent_context)
+            record.outer = self._find_outer_state(url, parent_context)
             record.excluded = record.excluded or self._unwanted(url, record.conversation)
-            if context.get_value(_context.LLM_ONLY, parent_context):
+            if context.get_value(_context.LLM_ONLY_KEY, parent_context):
                 record.excluded = record.excluded or not self._is_llm_call(span, url)
             if record.outer is None and record.span_node is not None:
                 self._place(record.span_node, span, url, parent_context)
             if record.outer is None and not record.excluded:
-                record.http_call = HttpCall(self._hosts, record.hold, record.settle, span)
+                record.http_call = HttpCall(self._hosts, record.keep_open, record.end_span, span)
         if len(self._open) >= _MOST_OPEN:
             self._open.pop(next(iter(self._open)), None)
         self._open[span.get_span_context().span_id] = record
@@ -197,10 +197,13 @@ class CallSpanProcessor(SpanProcessor):
     ) -> None:
         """Find the LLM library's span that a call of it belongs to, where it isn't current."""
         llm = guarded(
-            "finding an LLM library's span", self.span_tree.beside, span_node, parent_context
+            "finding an LLM library's span",
+            self.span_tree.find_llm_beside,
+            span_node,
+            parent_context,
         )
         if llm is not None and self._is_llm_call(span, url):
-            self.span_tree.place(span_node, llm)
+            self.span_tree.attach_below(span_node, llm)
 
     def _is_llm_call(self, span: Span, url: str) -> bool:
         attributes, place = span.attributes or {}, parse_url(url)
@@ -213,7 +216,7 @@ class CallSpanProcessor(SpanProcessor):
             pattern.search(url) for pattern in self._excluded
         )
 
-    def _same_call(self, url: str, parent_context: Context | None) -> SpanState | None:
+    def _find_outer_state(self, url: str, parent_context: Context | None) -> SpanState | None:
         """Return the record of a call under way that a span for `url` would repeat."""
         record = self._call(parent_context)
         if record is None:
@@ -224,47 +227,49 @@ class CallSpanProcessor(SpanProcessor):
             return record
         return None
 
-    def _hand_on(self, record: SpanState) -> None:
+    def _queue_state(self, record: SpanState) -> None:
         """Hand a record to the worker once the span that may repeat its tokens has ended."""
         http_call = record.http_call
         if http_call is not None and http_call.endpoint is not None:
-            record.llm = guarded("finding an LLM library's span", llm_above, record.span_node)
+            record.llm = guarded(
+                "finding an LLM library's span", find_llm_ancestor, record.span_node
+            )
         if record.llm is None or record.llm.ended:
             self._put(record)
         else:
-            self.span_tree.wait(record.llm, partial(self._put, record))
+            self.span_tree.wait_for_end(record.llm, partial(self._put, record))
 
-    def record_of(self, span: trace.Span) -> SpanState | None:
+    def find_state(self, span: trace.Span) -> SpanState | None:
         """Return the record of `span` while it is under way, if it is ours."""
         return self._open.get(span.get_span_context().span_id)
 
-    def current_exchange(self) -> HttpCall | None:
+    def current_http_call(self) -> HttpCall | None:
         """Return the exchange of the call being made, if that is recorded."""
         record = self._call()
         return record.http_call if record is not None else None
 
-    def underway(self) -> bool:
+    def has_open_call(self) -> bool:
         """Tell whether a span of ours stands for the call being made."""
         record = self._call()
         return record is not None and record.url is not None and not record.ended
 
     def _call(self, here: Context | None = None) -> SpanState | None:
         """Return the record of the call being made."""
-        span = context.get_value(_context.CALL, here)
-        record = self.record_of(span) if isinstance(span, trace.Span) else None
+        span = context.get_value(_context.CALL_SPAN_KEY, here)
+        record = self.find_state(span) if isinstance(span, trace.Span) else None
         if record is None:  # none, or one that is over: what outlives a call may make another
-            record = self.record_of(trace.get_current_span(here))
+            record = self.find_state(trace.get_current_span(here))
         return record.outermost if record is not None else None
 
-    def around(self, span: trace.Span) -> Context:
+    def context_with_span(self, span: trace.Span) -> Context:
         """Return the current context with `span` for what is done inside it."""
         inside = trace.set_span_in_context(span)
-        record = guarded("finding a span's record", self.record_of, span)
+        record = guarded("finding a span's record", self.find_state, span)
         if record is None or record.url is None:
             return inside
-        return context.set_value(_context.CALL, span, inside)
+        return context.set_value(_context.CALL_SPAN_KEY, span, inside)
 
-    def apart(self, before: Context) -> Context | None:
+    def client_context(self, before: Context) -> Context | None:
         """Return the context for the client's own work on the call whose span is current.
 
         It is the one that the program makes the call in, `before`, but for what ours have to know.
@@ -273,13 +278,13 @@ class CallSpanProcessor(SpanProcessor):
         """
         here = context.get_current()
         span = trace.get_current_span(here)
-        record = self.record_of(span)
+        record = self.find_state(span)
         if record is None or record.url is None:
             return None
         if record.inside[0] is not before:
-            inside = context.set_value(_context.CALL, span, before)
+            inside = context.set_value(_context.CALL_SPAN_KEY, span, before)
             if not is_http_instrumentation_enabled():
-                inside = context.set_value(_context.BELOW, record.outermost, inside)
+                inside = context.set_value(_context.OUTER_CALL_KEY, record.outermost, inside)
             record.inside = before, inside
         return record.inside[1]
 
@@ -294,34 +299,34 @@ class CallSpanProcessor(SpanProcessor):
             held = record.ended
             record.readable = span
             record.ended = True
-            guarded("noting a span's end", self.span_tree.end, span)
+            guarded("noting a span's end", self.span_tree.end_span, span)
             if not held:
-                self._hand_on(record)
+                self._queue_state(record)
         except Exception as fault:
             report_fault("noting a span's end", fault)
 
     @property
-    def busy(self) -> bool:
+    def has_open_spans(self) -> bool:
         """Whether a span is under way."""
         return bool(self._open)
 
-    def close(self) -> None:
+    def end_open_bodies(self) -> None:
         """End the spans whose bodies the program will not read any more."""
         for record in list(self._open.values()):
             http_call = record.http_call
             if record.ended and http_call is not None and http_call.body is not None:
                 http_call.body.end("dropped")
 
-    def release(self) -> None:
+    def release_waiting(self) -> None:
         """Have no span wait for one around it any more."""
-        self.span_tree.release()
+        self.span_tree.release_waiting()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Drop what the parent process had under way; in a forked child."""
         for record in self._open.values():
             record.ended = True
         self._open.clear()
-        self.span_tree.forget()
+        self.span_tree.reset()
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:  # noqa: ARG002 - the SDK's
         """Nothing waits here."""

@@ -55,22 +55,22 @@ class SelectivePropagator(TextMapPropagator):
         """Add headers to `carrier` if the request may carry them."""
         try:
             here = context if context is not None else get_current()
-            wanted = self._context_for(here)
+            wanted = self._allowed_context(here)
             if wanted is None:
                 self._withdraw(carrier)
         except Exception as fault:
             report_fault("choosing trace headers", fault)
             return
         if wanted is not None:
-            kept = guarded("keeping trace headers", self._keep_theirs, carrier, wanted)
+            kept = guarded("keeping trace headers", self._keep_outer_headers, carrier, wanted)
             self._inject(carrier, kept or wanted, setter)
 
-    def _keep_theirs(self, carrier: Any, here: Context) -> Context | None:
+    def _keep_outer_headers(self, carrier: Any, here: Context) -> Context | None:
         """Return what keeps the headers of the program's own instrumentor further out, if any.
 
         The program's backend knows that one's span; it would look for ours in vain.
         """
-        record = self._tracking.record_of(trace.get_current_span(here))
+        record = self._tracking.find_state(trace.get_current_span(here))
         parent = record.span.parent if record is not None else None
         if parent is None or parent.is_remote:
             return None
@@ -80,10 +80,10 @@ class SelectivePropagator(TextMapPropagator):
             return None
         return trace.set_span_in_context(trace.NonRecordingSpan(parent), here)
 
-    def _context_for(self, here: Context) -> Context | None:
+    def _allowed_context(self, here: Context) -> Context | None:
         """Return the context whose headers may go out, None for none at all."""
         span = trace.get_current_span(here)
-        record = self._tracking.record_of(span)
+        record = self._tracking.find_state(span)
         if record is None or record.url is None:
             return here  # no request of ours: none of our business
         http_call = record.http_call

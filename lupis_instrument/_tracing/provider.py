@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from lupis_instrument._tracing.processor import CallSpanProcessor
 
 
-class Ids(IdGenerator):
+class SystemIdGenerator(IdGenerator):
     """Draws ids from the system: those of `random` are the program's, which may have seeded it."""
 
     def __init__(self) -> None:
@@ -52,27 +52,29 @@ class Ids(IdGenerator):
         return True
 
 
-class Provider(TracerProvider):
+class LupisTracerProvider(TracerProvider):
     """Makes tracers whose spans `tracking` follows; never the global one.
 
     Attributes:
-        is_ours: tells it from the program's.
+        is_lupis_provider: tells it from the program's.
     """
 
-    is_ours = True
+    is_lupis_provider = True
 
     def __init__(self, resource: Resource, tracking: CallSpanProcessor) -> None:
-        super().__init__(resource=resource, shutdown_on_exit=False, id_generator=Ids())
+        super().__init__(
+            resource=resource, shutdown_on_exit=False, id_generator=SystemIdGenerator()
+        )
         self.sampler = RecordOnlySampler(self.sampler)
         self.add_span_processor(tracking)
-        self._around = tracking.around
+        self._around = tracking.context_with_span
 
     def get_tracer(self, *args: Any, **kwargs: Any) -> trace.Tracer:
         """Return a tracer for the scope that the arguments name."""
-        return Tracer(super().get_tracer(*args, **kwargs), self._around)
+        return LupisTracer(super().get_tracer(*args, **kwargs), self._around)
 
 
-class Tracer(trace.Tracer):
+class LupisTracer(trace.Tracer):
     """Makes the spans that another tracer makes."""
 
     def __init__(self, inner: trace.Tracer, around: Callable[[trace.Span], Context]) -> None:
@@ -95,7 +97,7 @@ class Tracer(trace.Tracer):
         record_exception: bool = True,
         set_status_on_exception: bool = True,
         end_on_exit: bool = True,
-    ) -> Current:
+    ) -> CurrentSpanBlock:
         """Return what starts a span and has it current in its `with` block, or in a function."""
         start = functools.partial(
             self.start_span,
@@ -108,7 +110,7 @@ class Tracer(trace.Tracer):
             record_exception=record_exception,
             set_status_on_exception=set_status_on_exception,
         )
-        return Current(
+        return CurrentSpanBlock(
             self,
             start,
             record_exception=record_exception,
@@ -117,17 +119,19 @@ class Tracer(trace.Tracer):
         )
 
 
-class Current(ContextDecorator):
+class CurrentSpanBlock(ContextDecorator):
     """A span that is current inside a `with` block, or while the function it decorates runs."""
 
-    def __init__(self, tracer: Tracer, start: Callable[[], trace.Span], **options: bool) -> None:
+    def __init__(
+        self, tracer: LupisTracer, start: Callable[[], trace.Span], **options: bool
+    ) -> None:
         self._tracer = tracer
         self._start = start
         self._options = options
 
-    def _recreate_cm(self) -> Current:
+    def _recreate_cm(self) -> CurrentSpanBlock:
         # A function that is decorated starts a span a call: contextlib asks for it by this name.
-        return Current(self._tracer, self._start, **self._options)
+        return CurrentSpanBlock(self._tracer, self._start, **self._options)
 
     def __call__(self, function: Any) -> Any:
         """Decorate a function, or a coroutine function."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from opentelemetry.sdk.trace import Event
 
 from lupis_instrument import _semconv
-from lupis_instrument._tracing.http_call import header
+from lupis_instrument._tracing.http_call import join_header
 
 if TYPE_CHECKING:
     from lupis_instrument._tracing.http_call import HttpCall
@@ -27,10 +27,10 @@ _HEADERS = (
 
 def resends_of(http_call: HttpCall) -> int:
     """Return which repetition of its request a call is; 0 for the first attempt."""
-    inferred = http_call.resends()
-    sent = http_call.sent_headers()
+    inferred = http_call.count_resends()
+    sent = http_call.read_request_headers()
     for name, form, first in _HEADERS:
-        found = form.match(header(sent, name) or "")
+        found = form.match(join_header(sent, name) or "")
         if found:
             return int(found[1]) - first + http_call.attempts - 1
     return inferred

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lupis_instrument._config.config import LupisConfig
 
 
-def build(config: LupisConfig) -> Resource:
+def build_resource(config: LupisConfig) -> Resource:
     """Return the resource that `config` and the standard variables describe."""
     # Not Resource.create: it looks through the entry points of everything installed.
     from opentelemetry.sdk.resources import OTELResourceDetector, Resource

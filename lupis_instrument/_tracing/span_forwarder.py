@@ -8,7 +8,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan
 
 from lupis_instrument._diagnostics import guarded, warn
-from lupis_instrument._tracing.context import BELOW, attached
+from lupis_instrument._tracing.context import OUTER_CALL_KEY, use_context
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
@@ -36,7 +36,7 @@ def _feed(provider: Any, span: ReadableSpan) -> None:
         return
     # Some leave out what ends where instrumentation is suppressed, as Logfire's do, and as it is on
     # the worker's thread. Calls that they make themselves are no more recorded here than there.
-    with attached(Context({BELOW: _Joining})):
+    with use_context(Context({OUTER_CALL_KEY: _Joining})):
         processor.on_end(_of(span, provider.resource))
 
 

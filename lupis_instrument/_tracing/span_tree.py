@@ -57,13 +57,13 @@ class SpanNode:
         self.ended = False
         self._waiting: deque[Callable[[], None]] = deque()
 
-    def then(self, act: Callable[[], None]) -> None:
+    def call_when_ended(self, act: Callable[[], None]) -> None:
         """Call `act` when the span has ended, or is waited for no longer; takes no lock."""
         self._waiting.append(act)
         if self.ended:
-            self.release()
+            self.release_waiting()
 
-    def release(self) -> None:
+    def release_waiting(self) -> None:
         """Have nothing wait for the span any more."""
         while True:
             try:
@@ -72,7 +72,7 @@ class SpanNode:
                 return
             act()
 
-    def says(self, names: Any) -> bool:
+    def has_any(self, names: Any) -> bool:
         """Tell whether the span has one of these attributes, and will leave the process."""
         attributes = getattr(self.span, "attributes", None) or {}
         sampled = self.span.get_span_context().trace_flags.sampled
@@ -86,22 +86,22 @@ class SpanTree:
         self._latest: ContextVar[Callable[[], SpanNode | None]] = ContextVar(
             "lupis_latest_llm_span"
         )
-        self.forget()
+        self.reset()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Drop what is under way; in a forked child it is the parent's."""
         self._open: dict[int, SpanNode] = {}
         self._told: dict[str, None] = {}
         self._waited_for: deque[tuple[float, SpanNode]] = deque()
 
-    def begin(self, span: trace.Span, parent_context: Context | None) -> SpanNode:
+    def begin_span(self, span: trace.Span, parent_context: Context | None) -> SpanNode:
         """Take note of a span that begins."""
-        span_node = self.add(span, parent_context)
+        span_node = self.add_span(span, parent_context)
         attributes = getattr(span, "attributes", None) or {}
-        if is_llm(attributes):
+        if is_llm_call(attributes):
             self._latest.set(ref(span_node))
             response = attributes.get(_semconv.GEN_AI_RESPONSE_ID)
-            if isinstance(response, str) and span_node.says(_semconv.LLM_SPAN_TOKENS):
+            if isinstance(response, str) and span_node.has_any(_semconv.LLM_SPAN_TOKENS):
                 self._note_told(response)
         return span_node
 
@@ -114,11 +114,11 @@ class SpanTree:
             self._told.pop(next(iter(self._told)), None)
         self._told[response] = None
 
-    def has_told(self, response: str | None) -> bool:
+    def tokens_reported(self, response: str | None) -> bool:
         """Tell whether a span was made lately to tell the tokens of a response."""
         return response in self._told
 
-    def add(self, span: trace.Span, parent_context: Context | None) -> SpanNode:
+    def add_span(self, span: trace.Span, parent_context: Context | None) -> SpanNode:
         """Take note of one that begins and is no LLM library's, as that of an HTTP call."""
         parent = trace.get_current_span(parent_context).get_span_context()
         span_node = SpanNode(span, self._open.get(parent.span_id) if parent.is_valid else None)
@@ -127,12 +127,14 @@ class SpanTree:
         self._open[span.get_span_context().span_id] = span_node
         return span_node
 
-    def original(self, span: Any) -> Any:
+    def resolve_span(self, span: Any) -> Any:
         """Return the span under way that has the ids of `span`, which may stand in for it."""
         span_node = self._open.get(span.get_span_context().span_id)
         return span if span_node is None else span_node.span
 
-    def beside(self, span_node: SpanNode, parent_context: Context | None) -> SpanNode | None:
+    def find_llm_beside(
+        self, span_node: SpanNode, parent_context: Context | None
+    ) -> SpanNode | None:
         """Return the LLM library's span which that of `span_node`, an LLM call's, would lie below.
 
         Some instrumentors begin a span and don't make it current, as Traceloop's. It was begun
@@ -148,26 +150,26 @@ class SpanTree:
             return llm
         return None
 
-    def place(self, span_node: SpanNode, llm: SpanNode) -> None:
+    def attach_below(self, span_node: SpanNode, llm: SpanNode) -> None:
         """Have the span of `span_node` lie below that of `llm`."""
         span_node.outer = llm
         llm.inner = span_node
 
-    def end(self, span: Any) -> None:
+    def end_span(self, span: Any) -> None:
         """Take note of a span that has ended."""
         span_node = self._open.pop(span.get_span_context().span_id, None)
         if span_node is not None:
             span_node.ended = True
-            span_node.release()
+            span_node.release_waiting()
 
-    def wait(self, span_node: SpanNode, act: Callable[[], None]) -> None:
+    def wait_for_end(self, span_node: SpanNode, act: Callable[[], None]) -> None:
         """Call `act` when the span of `span_node` has ended, or after a while."""
         now = monotonic()
-        span_node.then(act)
+        span_node.call_when_ended(act)
         self._waited_for.append((now, span_node))
-        self.release(now - _PATIENCE)
+        self.release_waiting(now - _PATIENCE)
 
-    def release(self, before: float = float("inf")) -> None:
+    def release_waiting(self, before: float = float("inf")) -> None:
         """Have nothing wait any more that has waited since `before`."""
         while self._waited_for:
             try:
@@ -176,7 +178,7 @@ class SpanTree:
                 _, span_node = self._waited_for.popleft()
             except IndexError:
                 return  # another thread was quicker
-            span_node.release()
+            span_node.release_waiting()
 
 
 def _is_within(span_node: SpanNode | None, outer: SpanNode | None) -> bool:
@@ -195,13 +197,13 @@ def _has_failed(span_node: SpanNode) -> bool:
     return span_node.ended and (not isinstance(status, int) or status >= _FIRST_CLIENT_ERROR)
 
 
-def llm_above(span_node: SpanNode | None) -> SpanNode | None:
+def find_llm_ancestor(span_node: SpanNode | None) -> SpanNode | None:
     """Return the nearest span above `span_node` that an LLM library's instrumentor made."""
     for _ in range(_MOST_STEPS):
         span_node = span_node.outer if span_node is not None else None
         if span_node is None:
             return None
-        if is_llm(getattr(span_node.span, "attributes", None) or {}) or _is_named_so(
+        if is_llm_call(getattr(span_node.span, "attributes", None) or {}) or _is_named_so(
             span_node.span
         ):
             return span_node
@@ -216,7 +218,7 @@ def _is_named_so(span: Any) -> bool:
     )
 
 
-def is_llm(attributes: Any) -> bool:
+def is_llm_call(attributes: Any) -> bool:
     """Tell whether attributes are those of a single LLM call, not of an agent or a workflow."""
     operation = attributes.get(_semconv.GEN_AI_OPERATION_NAME)
     if operation is not None:

@@ -41,8 +41,8 @@ class Noted(HttpCall):
 
     __slots__ = ()
 
-    def response(self, *head, **how):
-        body = super().response(*head, **how)
+    def begin_response(self, *head, **how):
+        body = super().begin_response(*head, **how)
         if body is not None:
             body.reader = Reader(body.reader.chunked)
         return body

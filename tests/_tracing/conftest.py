@@ -56,7 +56,7 @@ class Tracked:
 
     def record(self, span):
         """What is known of a span that is under way."""
-        return self.tracking.record_of(span)
+        return self.tracking.find_state(span)
 
     def http_call(self, span):
         """The call that a span stands for."""
@@ -77,10 +77,10 @@ class Tracked:
     ):
         """Has the wire show a whole exchange; returns its body."""
         http_call = self.http_call(span)
-        http_call.request(method, url)
+        http_call.begin_attempt(method, url)
         http_call.request_headers = list(request_headers)
-        http_call.sent(json.dumps(request or {"model": "gpt-4o"}).encode())
-        watched = http_call.response(status, list(headers), "1.1")
+        http_call.add_request_data(json.dumps(request or {"model": "gpt-4o"}).encode())
+        watched = http_call.begin_response(status, list(headers), "1.1")
         if watched is not None:
             watched.feed(body if isinstance(body, bytes) else json.dumps(body).encode())
             watched.end(outcome)
@@ -91,7 +91,7 @@ class Tracked:
         prepared = []
         for record in self.put:
             if record.readable is None:
-                record.finish()
+                record.end_sdk_span()
             span = pipeline.run(record) if record.readable is not None else None
             if span is not None:
                 prepared.append(span)
@@ -116,12 +116,12 @@ def pipeline(tracked):
 
     def make(redactor=None, conversations=None, **settings):
         config = LupisConfig(project_id="p", **settings)
-        return _pipeline.build(
+        return _pipeline.build_pipeline(
             config,
             redactor or Redactor(),
             Resource({"service.name": "s"}),
             conversations=conversations,
-            has_told=tracked.tracking.span_tree.has_told,
+            tokens_reported=tracked.tracking.span_tree.tokens_reported,
         )
 
     return make

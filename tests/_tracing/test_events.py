@@ -16,8 +16,8 @@ from lupis_instrument._tracing.events import (
     MOST_ITEMS,
     MOST_SIZE,
     MOST_TEXT,
-    Metadata,
-    make,
+    MetadataCache,
+    make_event,
 )
 
 
@@ -48,13 +48,13 @@ class HostileText(str):
 
 def plain(value):
     """What becomes of a property's value."""
-    return make("e", {"it": value}, EMPTY)["properties"]["it"]
+    return make_event("e", {"it": value}, EMPTY)["properties"]["it"]
 
 
 def test_an_event_has_its_four_parts():
     """Name, milliseconds since the epoch, properties, metadata."""
     before = time.time() * 1000
-    event = make("bought", {"items": 2}, Conversation("c", "ada", extra={"plan": "pro"}))
+    event = make_event("bought", {"items": 2}, Conversation("c", "ada", extra={"plan": "pro"}))
     assert before - 1 <= event.pop("timestamp") <= time.time() * 1000
     assert {
         "name": "bought",
@@ -140,7 +140,7 @@ def test_long_lists_and_dicts_are_cut():
 def test_a_huge_event_is_bounded():
     """Also when each of its parts is in bounds."""
     part = ["y" * MOST_TEXT] * MOST_ITEMS
-    event = make("e", {"a": [part] * 100, "b": {str(n): part for n in range(100)}}, EMPTY)
+    event = make_event("e", {"a": [part] * 100, "b": {str(n): part for n in range(100)}}, EMPTY)
     assert MOST_SIZE >= len(json.dumps(event)) > MOST_SIZE // 2
 
 
@@ -161,15 +161,15 @@ BIG = {
 def test_an_event_is_64_kb_of_json_at_most(value):
     """Whatever fills it; whose it is stays whole."""
     whose = Conversation("trip", "ada", extra={"plan": "pro"})
-    event = make("e", {f"key {number}": value for number in range(MOST_ITEMS)}, whose)
+    event = make_event("e", {f"key {number}": value for number in range(MOST_ITEMS)}, whose)
     assert len(json.dumps(event)) <= MOST_SIZE == 64 * 1024
     assert {"chat_id": "trip", "user_id": "ada", "plan": "pro"} == event["metadata"]
 
 
 def test_the_metadata_of_one_conversation_is_copied_once():
     """And is that of the conversation in force all the same."""
-    memory, one, other = Metadata(), Conversation("one"), Conversation("other")
-    made = [make("e", None, each, memory)["metadata"] for each in (one, one, other, one)]
+    memory, one, other = MetadataCache(), Conversation("one"), Conversation("other")
+    made = [make_event("e", None, each, memory)["metadata"] for each in (one, one, other, one)]
     assert [{"chat_id": each} for each in ("one", "one", "other", "one")] == made
     assert made[0] is made[1]
 
@@ -183,20 +183,20 @@ def test_a_text_that_utf8_cannot_hold_is_made_to_fit(text):
 
 def test_keys_of_any_kind_become_text():
     """Also those that refuse to."""
-    assert {"1": "a", "None": "b", "[HostileKey]": "c"} == make(
+    assert {"1": "a", "None": "b", "[HostileKey]": "c"} == make_event(
         "e", {1: "a", None: "b", HostileKey(): "c"}, EMPTY
     )["properties"]
 
 
 def test_properties_that_are_no_mapping_are_kept_as_a_value():
     """The event still goes out."""
-    assert {"value": ["a", "b"]} == make("e", ["a", "b"], EMPTY)["properties"]
+    assert {"value": ["a", "b"]} == make_event("e", ["a", "b"], EMPTY)["properties"]
 
 
 def test_later_changes_are_not_seen():
     """The event is a copy."""
     properties = {"list": [1]}
-    event = make("e", properties, EMPTY)
+    event = make_event("e", properties, EMPTY)
     properties["list"].append(2)
     assert {"list": [1]} == event["properties"]
 
@@ -218,7 +218,7 @@ ANYTHING = st.recursive(
 @given(st.dictionaries(st.text(), ANYTHING))
 def test_every_event_is_json(properties):
     """Whatever the properties are."""
-    event = make("e", properties, EMPTY)
+    event = make_event("e", properties, EMPTY)
     assert event == json.loads(json.dumps(event, allow_nan=False))
 
 
@@ -228,7 +228,7 @@ def test_every_event_is_a_log_record(properties):
     """Whatever the properties are."""
     from servers.otlp import read_logs
 
-    event = make("e", properties, EMPTY)
+    event = make_event("e", properties, EMPTY)
     body = compose([(Origin(b"", b""), encode_log_record(event))])
     (log,) = read_logs(body)
     assert "e" == log["attributes"]["event.name"]

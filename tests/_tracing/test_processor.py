@@ -40,9 +40,9 @@ def test_nothing_is_kept_of_spans_that_have_ended(tracked):
 
 def test_the_conversation_is_that_of_the_start(tracked):
     """However it changes while the call is under way."""
-    with _context.work(Conversation("trip")):
+    with _context.use_conversation(Conversation("trip")):
         span = tracked.start()
-    with _context.work(Conversation("later")):
+    with _context.use_conversation(Conversation("later")):
         span.end()
     assert "trip" == tracked.put[0].conversation.chat_id
 
@@ -64,10 +64,10 @@ def test_old_names_tell_a_call_too(tracked):
 
 def test_the_current_exchange_is_that_of_the_current_span(tracked):
     """It is what the clients' wires ask for."""
-    assert None is tracked.tracking.current_exchange()
+    assert None is tracked.tracking.current_http_call()
     span = tracked.start()
     with trace.use_span(span):
-        assert tracked.http_call(span) is tracked.tracking.current_exchange()
+        assert tracked.http_call(span) is tracked.tracking.current_http_call()
 
 
 def test_a_span_within_a_call_leads_to_the_call(tracked):
@@ -76,7 +76,7 @@ def test_a_span_within_a_call_leads_to_the_call(tracked):
     inner = tracked.start(parent=outer)
     innermost = tracked.start(parent=inner)
     with trace.use_span(innermost):
-        assert tracked.http_call(outer) is tracked.tracking.current_exchange()
+        assert tracked.http_call(outer) is tracked.tracking.current_http_call()
     assert tracked.record(outer) is tracked.record(innermost).outermost
 
 
@@ -116,8 +116,8 @@ def test_the_end_waits_for_the_body(tracked):
     """First the instrumentor ends the span, then the program has read to the end."""
     span = tracked.start()
     http_call = tracked.http_call(span)
-    http_call.request("POST", "https://api.openai.com/v1/chat/completions")
-    body = http_call.response(200, [("content-type", "application/json")], "1.1")
+    http_call.begin_attempt("POST", "https://api.openai.com/v1/chat/completions")
+    body = http_call.begin_response(200, [("content-type", "application/json")], "1.1")
     span.end()
     assert (True, []) == (span.is_recording(), tracked.put)
     body.end("complete")
@@ -160,8 +160,8 @@ def test_body_and_span_may_end_in_two_threads_at_once(tracked):
         tracked.put.clear()
         span = tracked.start()
         http_call = tracked.http_call(span)
-        http_call.request("POST", "https://api.openai.com/v1/chat/completions")
-        body = http_call.response(200, [], "1.1")
+        http_call.begin_attempt("POST", "https://api.openai.com/v1/chat/completions")
+        body = http_call.begin_response(200, [], "1.1")
         ready = threading.Barrier(2)
 
         def end_body(body=body, ready=ready):
@@ -182,8 +182,8 @@ def test_a_redirected_call_waits_for_its_last_body(tracked):
     http_call = tracked.http_call(span)
     bodies = []
     for _ in range(2):
-        http_call.request("POST", "https://api.openai.com/v1/chat/completions")
-        bodies.append(http_call.response(200, [], "1.1"))
+        http_call.begin_attempt("POST", "https://api.openai.com/v1/chat/completions")
+        bodies.append(http_call.begin_response(200, [], "1.1"))
     span.end()
     bodies[0].end("closed")
     assert [] == tracked.put
@@ -204,10 +204,10 @@ def test_closing_ends_what_the_program_will_not_read(tracked, export):
     """At exit, a body left unread is dropped."""
     span = tracked.start()
     http_call = tracked.http_call(span)
-    http_call.request("POST", "https://api.openai.com/v1/chat/completions")
-    http_call.response(200, [], "1.1")
+    http_call.begin_attempt("POST", "https://api.openai.com/v1/chat/completions")
+    http_call.begin_response(200, [], "1.1")
     span.end()
-    tracked.tracking.close()
+    tracked.tracking.end_open_bodies()
     (exported,) = export()
     assert "dropped" == exported.attributes["lupis.response.outcome"]
 
@@ -215,7 +215,7 @@ def test_closing_ends_what_the_program_will_not_read(tracked, export):
 def test_closing_leaves_spans_alone_that_nobody_ended(tracked):
     """They may still be under way, in another thread."""
     span = tracked.start()
-    tracked.tracking.close()
+    tracked.tracking.end_open_bodies()
     assert span.is_recording()
 
 
@@ -223,9 +223,9 @@ def test_a_forked_child_leaves_the_parents_spans_alone(tracked):
     """Those it ends too, held or not, are delivered by the parent alone."""
     plain, held = tracked.start(OTHER), tracked.start()
     http_call = tracked.http_call(held)
-    http_call.request("POST", "https://api.openai.com/v1/chat/completions")
-    body = http_call.response(200, [], "1.1")
-    tracked.tracking.forget()
+    http_call.begin_attempt("POST", "https://api.openai.com/v1/chat/completions")
+    body = http_call.begin_response(200, [], "1.1")
+    tracked.tracking.reset()
     plain.end()
     held.end()
     body.end("complete")
@@ -254,7 +254,7 @@ def test_excluded_urls_are_not_exported(url, tracked, export):
 
 def test_a_block_without_capturing_is_not_exported(tracked, export):
     """But the program's own spans in it are."""
-    with _context.work(Conversation(capture_http=False)):
+    with _context.use_conversation(Conversation(capture_http=False)):
         tracked.start().end()
         tracked.tracer.start_span("own").end()
     assert ["own"] == [span.name for span in export()]

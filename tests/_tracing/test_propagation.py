@@ -37,14 +37,14 @@ def headers(tracked):
 @pytest.mark.parametrize("explicit", [True, False])
 def test_a_public_host_receives_nothing(explicit, headers):
     """An LLM API learns neither trace ids nor chat ids."""
-    with _context.work(Conversation("trip")):
+    with _context.use_conversation(Conversation("trip")):
         assert {} == headers(PUBLIC, explicit=explicit)
 
 
 @pytest.mark.parametrize("explicit", [True, False])
 def test_a_private_host_receives_both(explicit, headers):
     """So that a service behind it continues the trace and the conversation."""
-    with _context.work(Conversation("trip 7")):
+    with _context.use_conversation(Conversation("trip 7")):
         found = headers(PRIVATE, explicit=explicit)
     assert {"traceparent", "baggage"} == set(found)
     assert "lupis.chat.id=trip+7" == found["baggage"]
@@ -115,7 +115,7 @@ def test_what_a_redirect_brings_along_is_withdrawn(tracked):
     """From a host that may have it to one that may not; the program's own headers stay."""
     carrier = {"x-own": "1"}
     propagator = SelectivePropagator(INNER, tracked.tracking, lambda: ("private",))
-    with _context.work(Conversation("trip")):
+    with _context.use_conversation(Conversation("trip")):
         for url in (PRIVATE, PUBLIC):
             with trace.use_span(tracked.start(url)):
                 propagator.inject(carrier)
@@ -213,7 +213,7 @@ def test_the_headers_of_the_programs_own_span_stay(tracked):
     around = trace.set_span_in_context(theirs)
     INNER.inject(carrier, around)
     propagator = SelectivePropagator(INNER, tracked.tracking, lambda: ("private",))
-    with _context.work(Conversation("trip")):
+    with _context.use_conversation(Conversation("trip")):
         span = tracked.start(PRIVATE, parent=theirs)
         propagator.inject(carrier, trace.set_span_in_context(span))
     assert format(theirs.get_span_context().span_id, "016x") == carrier["traceparent"].split("-")[2]

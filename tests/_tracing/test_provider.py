@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind
 
 from lupis_instrument._tracing.processor import CallSpanProcessor
-from lupis_instrument._tracing.provider import Provider
+from lupis_instrument._tracing.provider import LupisTracerProvider
 
 
 class Made:
@@ -19,7 +19,7 @@ class Made:
 
     def __init__(self):
         self.ended = []
-        provider = Provider(Resource({}), CallSpanProcessor(self.ended.append))
+        provider = LupisTracerProvider(Resource({}), CallSpanProcessor(self.ended.append))
         self.tracer = provider.get_tracer("tests")
 
     @property

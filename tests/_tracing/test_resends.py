@@ -12,11 +12,11 @@ def call(*statuses, url=URL, body=b"{}", headers=(), answer=()):
     """A call whose client makes an attempt for each status; None is no answer."""
     http_call = HttpCall({}, lambda: None, lambda: None)
     for status in statuses:
-        http_call.request("POST", url)
+        http_call.begin_attempt("POST", url)
         http_call.request_headers = list(headers)
-        http_call.sent(body)
+        http_call.add_request_data(body)
         if status is not None:
-            http_call.response(status, list(answer), "1.1")
+            http_call.begin_response(status, list(answer), "1.1")
     return http_call
 
 

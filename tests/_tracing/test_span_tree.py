@@ -8,7 +8,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import TracerProvider
 
-from lupis_instrument._tracing.span_tree import SpanTree, llm_above
+from lupis_instrument._tracing.span_tree import SpanTree, find_llm_ancestor
 
 
 class Family:
@@ -23,7 +23,7 @@ class Family:
         context = trace.set_span_in_context(parent) if parent is not None else None
         given = {name.replace("__", "."): value for name, value in attributes.items()}
         span = self.tracer.start_span("span", context=context, attributes=given)
-        return span, self.span_tree.begin(span, context)
+        return span, self.span_tree.begin_span(span, context)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_the_span_of_an_llm_library_is_found(attributes, found, between, family)
     for _ in range(between):
         span, _node = family.begin(span)
     _, node = family.begin(span)
-    assert (wanted if found else None) is llm_above(node)
+    assert (wanted if found else None) is find_llm_ancestor(node)
 
 
 @pytest.mark.parametrize(
@@ -70,28 +70,28 @@ def test_the_span_of_an_llm_library_is_found(attributes, found, between, family)
 def test_a_span_that_says_nothing_yet_is_known_by_its_name(name, kind, found, family):
     """OpenLIT's of LiteLLM tell of the call when it is over."""
     span = family.tracer.start_span(name, kind=trace.SpanKind[kind])
-    wanted = family.span_tree.begin(span, None)
+    wanted = family.span_tree.begin_span(span, None)
     _, node = family.begin(span)
-    assert (wanted if found else None) is llm_above(node)
+    assert (wanted if found else None) is find_llm_ancestor(node)
 
 
 def test_a_span_does_not_lie_above_itself(family):
     """It may be of an LLM library."""
     _, node = family.begin(gen_ai__system="openai")
-    assert None is llm_above(node)
+    assert None is find_llm_ancestor(node)
 
 
 def test_what_waits_is_called_once_when_the_span_ends(family):
     """And at once after that."""
     span, node = family.begin()
     called = []
-    family.span_tree.wait(node, lambda: called.append("waited"))
+    family.span_tree.wait_for_end(node, lambda: called.append("waited"))
     assert [] == called
-    family.span_tree.end(span)
-    family.span_tree.end(span)
-    family.span_tree.release()
+    family.span_tree.end_span(span)
+    family.span_tree.end_span(span)
+    family.span_tree.release_waiting()
     assert ["waited"] == called
-    node.then(lambda: called.append("late"))
+    node.call_when_ended(lambda: called.append("late"))
     assert ["waited", "late"] == called
 
 
@@ -99,8 +99,8 @@ def test_a_span_that_never_ends_holds_nobody_for_ever(family):
     """A flush lets go of what waits."""
     _, node = family.begin()
     called = []
-    family.span_tree.wait(node, lambda: called.append(1))
-    family.span_tree.release()
+    family.span_tree.wait_for_end(node, lambda: called.append(1))
+    family.span_tree.release_waiting()
     assert [1] == called
 
 
@@ -115,9 +115,9 @@ def test_who_waits_lets_no_other_out_of_sight(family):
             return super().popleft()
 
     family.span_tree._waited_for = Watched()
-    family.span_tree.wait(node, lambda: called.append("let go"))
+    family.span_tree.wait_for_end(node, lambda: called.append("let go"))
     assert [] == called
-    family.span_tree.release()
+    family.span_tree.release_waiting()
     assert ["taken", "let go"] == called
 
 
@@ -126,16 +126,16 @@ def test_patience_has_an_end(family, monkeypatch):
     monkeypatch.setattr("lupis_instrument._tracing.span_tree._PATIENCE", -1)
     _, node = family.begin()
     called = []
-    family.span_tree.wait(node, lambda: called.append(1))
+    family.span_tree.wait_for_end(node, lambda: called.append(1))
     assert [1] == called
 
 
 def test_a_child_process_starts_with_none(family):
     """The spans under way are its parent's."""
     span, _ = family.begin(gen_ai__system="openai")
-    family.span_tree.forget()
+    family.span_tree.reset()
     _, node = family.begin(span)
-    assert None is llm_above(node)
+    assert None is find_llm_ancestor(node)
 
 
 class TestBesideTheCall:
@@ -156,14 +156,14 @@ class TestBesideTheCall:
             here = Context(context)
             here = here if parent is None else trace.set_span_in_context(parent, here)
             span = family.tracer.start_span("call", context=here)
-            node = family.span_tree.begin(span, here)
-            llm = family.span_tree.beside(node, here)
+            node = family.span_tree.begin_span(span, here)
+            llm = family.span_tree.find_llm_beside(node, here)
             if llm is not None:
-                family.span_tree.place(node, llm)
+                family.span_tree.attach_below(node, llm)
             if status is not None:
                 span.set_attribute("http.response.status_code", status)
-                family.span_tree.end(span)
-            return llm_above(node)
+                family.span_tree.end_span(span)
+            return find_llm_ancestor(node)
 
         return call
 
@@ -201,7 +201,7 @@ class TestBesideTheCall:
     def test_one_that_has_ended_is_not_found(self, family, call):
         """The call comes after it."""
         span, _ = family.begin(gen_ai__operation__name="chat")
-        family.span_tree.end(span)
+        family.span_tree.end_span(span)
         assert None is call()
 
     def test_one_elsewhere_is_not_found(self, family, call):
@@ -223,5 +223,5 @@ def test_answers_that_were_told_of_are_not_kept_for_ever(family):
     """The latest are."""
     for number in range(1100):
         family.begin(gen_ai__response__id=f"r{number}", gen_ai__usage__input_tokens=1)
-    told = [number for number in range(1100) if family.span_tree.has_told(f"r{number}")]
+    told = [number for number in range(1100) if family.span_tree.tokens_reported(f"r{number}")]
     assert [*range(76, 1100)] == told

@@ -22,7 +22,7 @@ from lupis_instrument._llm.body.requests import read_body
 from lupis_instrument._llm.body.skimming import Skim
 from lupis_instrument._llm.conversation.conversations import Conversations
 from lupis_instrument._llm.usage.facts import Facts
-from lupis_instrument._tracing.http_call import Exchange
+from lupis_instrument._tracing.http_call import HttpCall
 
 SIZE = 100_000
 SHAPES = {"10 turns": 10, "50 turns": 50, "200 turns": 200, "one turn": 1}
@@ -94,9 +94,9 @@ def skim(body: bytes) -> None:
 
 def keep(body: bytes) -> None:
     """What the program's thread does with a body."""
-    exchange = Exchange({}, lambda: None, lambda: None)
-    exchange.request("POST", URL)
-    exchange.sent(body)
+    exchange = HttpCall({}, lambda: None, lambda: None)
+    exchange.begin_attempt("POST", URL)
+    exchange.add_request_data(body)
 
 
 def run(bodies: list[bytes], found: dict[str, list[float]]) -> None:

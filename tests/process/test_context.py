@@ -17,8 +17,8 @@ def here():
     """What a span that starts here belongs to."""
     with sdk.create_span("here"):
         pass
-    from lupis_instrument._tracing.context import current
-    return current().chat_id
+    from lupis_instrument._tracing.context import current_conversation
+    return current_conversation().chat_id
 '''
 
 

@@ -36,15 +36,15 @@ ALONE = {
     "_runtime.runtime:start": REQUESTS,
     "_runtime.runtime:settings": REQUESTS,
     "_runtime.client_activation:activate": REQUESTS,
-    "_tracing.resource:build": REQUESTS,
+    "_tracing.resource:build_resource": REQUESTS,
     "_instrumentation.selection:look_for_missing": REQUESTS,
     "_runtime.runtime:Runtime.__init__": REQUESTS,
     "_export.exporters:Delivery.__init__": REQUESTS,
     "_process.shutdown_hooks:watch_signals": ALL,
-    "_tracing.processor:CallSpanProcessor.current_exchange": ALL,
-    "_tracing.processor:CallSpanProcessor.around": REQUESTS,
-    "_tracing.processor:CallSpanProcessor.apart": REQUESTS,
-    "_tracing.pipeline:build": REQUESTS,
+    "_tracing.processor:CallSpanProcessor.current_http_call": ALL,
+    "_tracing.processor:CallSpanProcessor.context_with_span": REQUESTS,
+    "_tracing.processor:CallSpanProcessor.client_context": REQUESTS,
+    "_tracing.pipeline:build_pipeline": REQUESTS,
     "_export.batch_worker:BatchWorker._start": URLLIB,
     "_export.batch_worker:BatchWorker._take": URLLIB,
     "_export.batch_worker:BatchWorker._hand_over": URLLIB,
@@ -56,7 +56,7 @@ ALONE = {
     "_runtime.runtime:finish": URLLIB,
     "_runtime.runtime:Runtime.shutdown": URLLIB,
     "_runtime.process_tree:report": URLLIB,
-    "_tracing.processor:CallSpanProcessor.close": URLLIB,
+    "_tracing.processor:CallSpanProcessor.end_open_bodies": URLLIB,
     "_export.export_worker:ExportWorker.finish": URLLIB,
     "_export.summary:Summary.lines": URLLIB,
     # Where another fault is reported.
@@ -67,26 +67,26 @@ ALONE = {
 """What fails from the start of a program to its end, and the clients that it calls with."""
 TOGETHER = (
     # In each request.
-    "_tracing.processor:CallSpanProcessor._start",
-    "_tracing.processor:CallSpanProcessor._same_call",
-    "_tracing.processor:CallSpanProcessor.record_of",
-    "_tracing.processor:CallSpanProcessor._hand_on",
-    "_tracing.processor:llm_above",
-    "_tracing.propagation:SelectivePropagator._keep_theirs",
-    "_tracing.processor:SpanState.hold",
-    "_tracing.processor:SpanState.settle",
-    "_tracing.processor:SpanState._hand_over",
-    "_tracing.propagation:SelectivePropagator._context_for",
-    "_tracing.context:current",
-    "_tracing.span_tree:SpanTree.add",
-    "_tracing.span_tree:SpanTree.end",
+    "_tracing.processor:CallSpanProcessor._track_start",
+    "_tracing.processor:CallSpanProcessor._find_outer_state",
+    "_tracing.processor:CallSpanProcessor.find_state",
+    "_tracing.processor:CallSpanProcessor._queue_state",
+    "_tracing.processor:find_llm_ancestor",
+    "_tracing.propagation:SelectivePropagator._keep_outer_headers",
+    "_tracing.processor:SpanState.keep_open",
+    "_tracing.processor:SpanState.end_span",
+    "_tracing.processor:SpanState._queue_once",
+    "_tracing.propagation:SelectivePropagator._allowed_context",
+    "_tracing.context:current_conversation",
+    "_tracing.span_tree:SpanTree.add_span",
+    "_tracing.span_tree:SpanTree.end_span",
     "_tracing.http_call:HttpCall.__init__",
-    "_tracing.http_call:HttpCall.request",
-    "_tracing.http_call:HttpCall.sent",
-    "_tracing.http_call:HttpCall.response",
-    "_tracing.http_call:HttpCall.body_ended",
-    "_tracing.http_call:HttpCall.pending",
-    "_tracing.http_call:Body.__init__",
+    "_tracing.http_call:HttpCall.begin_attempt",
+    "_tracing.http_call:HttpCall.add_request_data",
+    "_tracing.http_call:HttpCall.begin_response",
+    "_tracing.http_call:HttpCall.on_body_end",
+    "_tracing.http_call:HttpCall.has_open_body",
+    "_tracing.http_call:ResponseBody.__init__",
     "_tracing.http_call:identify",
     "_tracing.http_call:parse_url",
     "_tracing.http_call:BodyReader.__init__",
@@ -116,7 +116,7 @@ TOGETHER = (
     "_instrumentation.clients.aiohttp:_response",
     # On our own threads.
     "_llm.body.body_reader:BodyReader.finish",
-    "_tracing.processor:SpanState.finish",
+    "_tracing.processor:SpanState.end_sdk_span",
     "_tracing.draft:Draft.__init__",
     "_tracing.draft:Draft.span",
     "_tracing.stages.enrich:Enrich.__call__",
@@ -133,7 +133,7 @@ TOGETHER = (
     "_export.retry_manager:RetryManager._note",
     # Of the API.
     "sdk:LupisSDK._track_event",
-    "_tracing.events:make",
+    "_tracing.events:make_event",
     "_export.exporters:OtlpExporter.events",
 )
 """What fails for a while, each in its turn, in one program that calls with all clients."""
@@ -259,7 +259,7 @@ def test_a_bad_collector_is_not_the_programs_trouble(run, server, bare, how):
 
 @pytest.mark.skipif(os.name == "nt", reason="closes file descriptor 2")
 @pytest.mark.parametrize(
-    "target", ["_tracing.http_call:HttpCall.request", "_runtime.runtime:Runtime.__init__"]
+    "target", ["_tracing.http_call:HttpCall.begin_attempt", "_runtime.runtime:Runtime.__init__"]
 )
 def test_a_closed_stderr_is_no_trouble(run, server, bare, target):
     """There is nowhere to say so then."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from lupis_instrument._instrumentation.activation import Activation
-    from lupis_instrument._tracing.http_call import Body, HttpCall
+    from lupis_instrument._tracing.http_call import HttpCall, ResponseBody
 
 
 def attach(module: ModuleType, activation: Activation) -> None:
@@ -74,7 +74,7 @@ def _response(http_call: HttpCall, response: Any, tapped: Any) -> None:
     version = f"{response.version.major}.{response.version.minor}" if response.version else None
     headers = list(response.headers.items())
     # aiohttp decodes below `content`; a session told not to is left with what the bytes tell.
-    body = http_call.response(response.status, headers, version, decoded=True)
+    body = http_call.begin_response(response.status, headers, version, decoded=True)
     if body is None:
         return
     if response.content.at_eof():
@@ -99,7 +99,7 @@ def _stream_reader(module: Any) -> Any:  # noqa: C901 - one class, whose methods
 
         __slots__ = ("_lupis_body", "_lupis_reader")
 
-        def __init__(self, reader: Any, body: Body) -> None:
+        def __init__(self, reader: Any, body: ResponseBody) -> None:
             self._lupis_reader = reader
             self._lupis_body = body
 
@@ -168,7 +168,7 @@ def _read_later(name: str) -> Callable[..., Any]:
     return read
 
 
-def _seen(reader: Any, body: Body, data: bytes) -> None:
+def _seen(reader: Any, body: ResponseBody, data: bytes) -> None:
     if data:
         body.feed(data)
     if reader.at_eof():

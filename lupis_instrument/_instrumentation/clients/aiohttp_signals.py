@@ -109,13 +109,13 @@ class Request:
     def head(self, params: Any) -> None:
         """Take the head of a hop's request."""
         if self.http_call is not None:
-            self.http_call.request(params.method, str(params.url))
+            self.http_call.begin_attempt(params.method, str(params.url))
             self.http_call.request_headers = list(params.headers.items())
 
     def chunk(self, params: Any) -> None:
         """Take a piece of its body."""
         if self.http_call is not None:
-            self.http_call.sent(params.chunk)
+            self.http_call.add_request_data(params.chunk)
 
     def redirected(self, params: Any) -> None:
         """Choose anew which trace headers go along to the next hop."""
@@ -128,7 +128,7 @@ class Request:
     def failed(self, params: Any) -> None:
         """Take note of a request that failed before it was sent."""
         if self.http_call is not None and not self.http_call.attempts:
-            self.http_call.request(params.method, str(params.url))
+            self.http_call.begin_attempt(params.method, str(params.url))
 
 
 def listen(config: Any, activation: Activation) -> None:

@@ -37,12 +37,12 @@ class Wire:
     def sent(self, connection: Any, data: Any) -> None:
         """Take what goes over the wire: first the head, then the body in pieces."""
         if self.head is not None:
-            self.http_call.sent(data)
+            self.http_call.add_request_data(data)
         elif isinstance(data, bytes):
             self.head = data
             method, url = _request_line(connection, data)
-            self.http_call.request(method, url)
-            self.http_call.head = data
+            self.http_call.begin_attempt(method, url)
+            self.http_call.request_head = data
 
 
 def attach(module: ModuleType, activation: Activation) -> None:
@@ -116,7 +116,9 @@ def _attach_getresponse(connection: Any, activation: Activation) -> None:
 def _watch(http_call: HttpCall, response: Any) -> None:
     version = "1.0" if response.version == 10 else "1.1"  # noqa: PLR2004 - http.client's notation
     chunked = bool(response.chunked)
-    body = http_call.response(response.status, response.getheaders(), version, chunked=chunked)
+    body = http_call.begin_response(
+        response.status, response.getheaders(), version, chunked=chunked
+    )
     if body is None:
         return
     if response.length == 0 or not isinstance(response.fp, BufferedIOBase):

@@ -22,7 +22,7 @@ from lupis_instrument._diagnostics import guarded
 from lupis_instrument._instrumentation.clients import client_span
 from lupis_instrument._instrumentation.clients.http_client import base_url
 from lupis_instrument._semconv import ERROR_TYPE, HTTP_RESPONSE_STATUS_CODE, SCOPE
-from lupis_instrument._tracing.context import CALL
+from lupis_instrument._tracing.context import CALL_SPAN_KEY
 from lupis_instrument._version import __version__
 
 _FIRST_ERROR_STATUS = 400
@@ -149,7 +149,7 @@ class _Spans:
 
 def _running(span: Span | None) -> bool:
     """Tell whether `span` is that of the call made: a step of its own closes the connection."""
-    return span is not None and get_value(CALL) is span
+    return span is not None and get_value(CALL_SPAN_KEY) is span
 
 
 def _add_trace_headers(connection: HTTPConnection, span: Span) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from lupis_instrument._instrumentation.activation import Activation
-    from lupis_instrument._tracing.http_call import Body, HttpCall
+    from lupis_instrument._tracing.http_call import HttpCall, ResponseBody
 
 UPSTREAM = "opentelemetry.instrumentation.httpx"
 
@@ -97,17 +97,17 @@ def _attach_async(module: ModuleType, activation: Activation) -> None:
 def _request(module: Any, http_call: HttpCall, args: Any, kwargs: Any, upload: Any) -> Any:
     """Read a request; returns what watches its body if that is made while it is sent."""
     request = args[0] if args else kwargs["request"]
-    http_call.request(request.method, str(request.url))
+    http_call.begin_attempt(request.method, str(request.url))
     http_call.request_headers = request.headers.multi_items()
     if http_call.endpoint is None:
         return None
     try:
-        http_call.sent(request.content)
+        http_call.add_request_data(request.content)
     except module.RequestNotRead:  # reading it here might use it up
         # It is from bytes if the request was redirected.
         if not isinstance(request.stream, module.ByteStream):
             return upload(request, http_call)
-        http_call.sent(b"".join(request.stream))
+        http_call.add_request_data(b"".join(request.stream))
     return None
 
 
@@ -121,7 +121,7 @@ class _Upload:
         request.stream = self
 
     def _show(self, chunk: bytes) -> bytes:
-        guarded("reading an httpx request", self._http_call.sent, chunk)
+        guarded("reading an httpx request", self._http_call.add_request_data, chunk)
         return chunk
 
     def leave(self) -> None:
@@ -158,7 +158,7 @@ def _async_upload(module: Any) -> Any:
 
 def _response(http_call: HttpCall, response: Any, tapped: Any) -> None:
     version = response.extensions.get("http_version", b"HTTP/1.1").decode("ascii", "replace")
-    body = http_call.response(
+    body = http_call.begin_response(
         response.status_code, response.headers.multi_items(), version.replace("HTTP/", "")
     )
     if body is not None:
@@ -169,7 +169,7 @@ def _sync_stream(module: Any) -> Any:
     class TappedStream(module.SyncByteStream):  # type: ignore[misc]
         """A response's stream that shows its bytes to us as they pass."""
 
-        def __init__(self, stream: Any, body: Body) -> None:
+        def __init__(self, stream: Any, body: ResponseBody) -> None:
             self._stream = stream
             self._body = body
 
@@ -207,7 +207,7 @@ def _async_stream(module: Any) -> Any:
     class TappedStream(module.AsyncByteStream):  # type: ignore[misc]
         """A response's stream that shows its bytes to us as they pass."""
 
-        def __init__(self, stream: Any, body: Body) -> None:
+        def __init__(self, stream: Any, body: ResponseBody) -> None:
             self._stream = stream
             self._body = body
 

@@ -12,7 +12,7 @@ from lupis_instrument._diagnostics import guarded, report_fault
 if TYPE_CHECKING:
     from types import FrameType
 
-    from lupis_instrument._tracing.http_call import Body
+    from lupis_instrument._tracing.http_call import ResponseBody
 
 _MOST = 256 * 1024  # bytes read at one go, so that a large read needs little memory of ours
 
@@ -25,7 +25,7 @@ class TappedFile(BufferedReader):
     included.
     """
 
-    def __init__(self, file: Any, body: Body, length: int | None) -> None:
+    def __init__(self, file: Any, body: ResponseBody, length: int | None) -> None:
         super().__init__(Tap(file, body, length))
 
     def close(self) -> None:
@@ -60,7 +60,7 @@ class Tap(RawIOBase):
 
     closed = False
 
-    def __init__(self, file: Any, body: Body, length: int | None) -> None:
+    def __init__(self, file: Any, body: ResponseBody, length: int | None) -> None:
         self.body = body
         self.shut = False
         self._file = file

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lupis_instrument import _semconv
-from lupis_instrument._tracing.context import EMPTY, metadata_of
+from lupis_instrument._tracing.context import EMPTY, collect_metadata
 
 if TYPE_CHECKING:
     from lupis_instrument._tracing.draft import Draft
@@ -26,7 +26,7 @@ def chat_id(draft: Draft) -> Draft:
         attributes.setdefault(_semconv.USER_ID, conversation.user_id)
     if conversation.session_id is not None:
         attributes.setdefault(_semconv.SESSION_ID, conversation.session_id)
-    for name, value in metadata_of(conversation).items():
+    for name, value in collect_metadata(conversation).items():
         if name != "chat_id":
             attributes[f"{_semconv.LUPIS_METADATA}{name}"] = _plain(value)
     return draft

@@ -25,9 +25,9 @@ class CountOnce:
     nobody adds up the attributes of both.
     """
 
-    def __init__(self, has_told: Callable[[str | None], bool]) -> None:
-        """Ask `has_told` whether a span was made afterwards to tell the tokens of a response."""
-        self._has_told = has_told
+    def __init__(self, tokens_reported: Callable[[str | None], bool]) -> None:
+        """Ask `tokens_reported` whether another span reports the tokens of a response."""
+        self._has_told = tokens_reported
 
     def __call__(self, draft: Draft) -> Draft:
         """Say which of the two has them, and keep those that the other has by other names."""
@@ -37,7 +37,7 @@ class CountOnce:
         attributes = draft.attributes
         counted = _semconv.LUPIS_USAGE_SOURCE in attributes
         response = attributes.get(_semconv.GEN_AI_RESPONSE_ID)
-        repeated = above.says(_semconv.LLM_SPAN_TOKENS) or self._has_told(response)
+        repeated = above.has_any(_semconv.LLM_SPAN_TOKENS) or self._has_told(response)
         if counted:
             attributes[_semconv.LUPIS_DEDUP] = "parent" if repeated else "self"
         if counted and repeated:

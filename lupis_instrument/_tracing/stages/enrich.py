@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lupis_instrument._llm.usage.facts import Facts
     from lupis_instrument._llm.usage.usage import Usage
     from lupis_instrument._tracing.draft import Draft
-    from lupis_instrument._tracing.http_call import Body, HttpCall
+    from lupis_instrument._tracing.http_call import HttpCall, ResponseBody
 
 _FIRST_ERROR_STATUS = 400
 _BROKEN_FRAMING = "IncompleteRead"  # what http.client and urllib3 make of it
@@ -155,7 +155,9 @@ class Enrich:
                 *draft.events,
                 *earlier_attempts(http_call, draft.source.start_time or 0),
             ]
-        self._add_headers(attributes, _semconv.HTTP_REQUEST_HEADER, http_call.sent_headers())
+        self._add_headers(
+            attributes, _semconv.HTTP_REQUEST_HEADER, http_call.read_request_headers()
+        )
         self._add_headers(attributes, _semconv.HTTP_RESPONSE_HEADER, http_call.response_headers)
 
     def _add_headers(
@@ -203,7 +205,7 @@ def _add_usage(attributes: dict[str, Any], usage: Usage) -> None:
             attributes[_semconv.LUPIS_USAGE_SOURCE] = "reported"
 
 
-def _add_body(draft: Draft, http_call: HttpCall, body: Body, *, ending: str | None) -> None:
+def _add_body(draft: Draft, http_call: HttpCall, body: ResponseBody, *, ending: str | None) -> None:
     attributes = draft.attributes
     # A program that closes behind the body's end has read all there was.
     outcome = ending if ending and body.outcome == "closed" else body.outcome

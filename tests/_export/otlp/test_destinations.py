@@ -9,7 +9,7 @@ from lupis_instrument._export.otlp import destinations
 from lupis_instrument._export.otlp.encoded_items import SpanEncoder
 from lupis_instrument._export.otlp.sending import LATER, REFUSED, TAKEN, UNFIT, Answer, Sender
 from lupis_instrument._tracing.context import EMPTY, Conversation
-from lupis_instrument._tracing.events import make
+from lupis_instrument._tracing.events import make_event
 
 
 class Picky:
@@ -112,7 +112,7 @@ def test_events_may_have_nowhere_to_go():
     assert None is destinations.of_events(config(otlp_endpoint="http://h/other"), str)
 
 
-EVENTS = [make("one", {"a": 1}, EMPTY), make("two", None, Conversation("c"))]
+EVENTS = [make_event("one", {"a": 1}, EMPTY), make_event("two", None, Conversation("c"))]
 
 
 def send_events(sink, resource, **settings):

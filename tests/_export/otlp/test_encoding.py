@@ -26,7 +26,7 @@ from lupis_instrument._export.otlp.encoding import (
 )
 from lupis_instrument._export.otlp.protobuf import attributes, fields
 from lupis_instrument._tracing.context import EMPTY
-from lupis_instrument._tracing.events import make
+from lupis_instrument._tracing.events import make_event
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=300)
 PLAIN = st.one_of(TEXT, st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False))
@@ -154,7 +154,7 @@ def test_the_name_of_an_event_is_a_field_where_there_is_one():
     """Since protocol 1.5; elsewhere the attribute says it."""
     from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
-    record = LogRecord.FromString(encode_log_record(make("bought", None, EMPTY)))
+    record = LogRecord.FromString(encode_log_record(make_event("bought", None, EMPTY)))
     if "event_name" not in LogRecord.DESCRIPTOR.fields_by_name:
         pytest.skip("an older protocol")
     assert "bought" == record.event_name

@@ -75,7 +75,7 @@ def test_the_request_is_seen(connect, watched, server):
         http_call.url,
         b"".join(http_call.request_body),
     )
-    assert ("X-One", "1") in http_call.sent_headers()
+    assert ("X-One", "1") in http_call.read_request_headers()
 
 
 @pytest.mark.parametrize("status", [204, 200])

@@ -50,8 +50,8 @@ def tap(watched):
     """Taps a file; the body is what is watched."""
 
     def tap(file, length=None):
-        watched.http_call.request("POST", CHAT)
-        body = watched.http_call.response(200, [], "1.1")
+        watched.http_call.begin_attempt("POST", CHAT)
+        body = watched.http_call.begin_response(200, [], "1.1")
         return TappedFile(file, body, length)
 
     return tap
@@ -211,9 +211,9 @@ def responses(head, data, watched):
         response = HTTPResponse(Connection(head + b"\r\n" + data), method="POST")
         response.begin()
         if tapped:
-            watched.http_call.request("POST", CHAT)
+            watched.http_call.begin_attempt("POST", CHAT)
             chunked = bool(response.chunked)
-            body = watched.http_call.response(200, [], "1.1", chunked=chunked)
+            body = watched.http_call.begin_response(200, [], "1.1", chunked=chunked)
             response.fp = TappedFile(response.fp, body, response.length)
         both.append(response)
     return both
@@ -367,8 +367,8 @@ def respond(watched, data):
     response = HTTPResponse(ours)
     ours.close()
     response.begin()
-    watched.http_call.request("POST", CHAT)
-    body = watched.http_call.response(200, [], "1.1")
+    watched.http_call.begin_attempt("POST", CHAT)
+    body = watched.http_call.begin_response(200, [], "1.1")
     response.fp = TappedFile(response.fp, body, response.length)
     return response, theirs, body
 

@@ -32,7 +32,7 @@ def cost_of(tracked):
     """Returns what the span of one answered call says of its cost."""
 
     def run(body, own=None, **answer):
-        pipeline = _pipeline.build(LupisConfig("tests"), None, Resource({}), own)
+        pipeline = _pipeline.build_pipeline(LupisConfig("tests"), None, Resource({}), own)
         span = tracked.start()
         tracked.answer(span, body=body, **answer)
         span.end()
@@ -81,7 +81,7 @@ def test_an_answer_that_comes_later_costs_once(tracked):
         one = {"url": f"{url}/resp_1", "method": "GET"} if number else {"url": url}
         tracked.answer(span, body=body, **one)
         span.end()
-    done = tracked.run(_pipeline.build(LupisConfig("tests"), None, Resource({})))
+    done = tracked.run(_pipeline.build_pipeline(LupisConfig("tests"), None, Resource({})))
     told = [
         (each.attributes.get("gen_ai.usage.input_tokens"), each.attributes.get("lupis.cost.status"))
         for each in done

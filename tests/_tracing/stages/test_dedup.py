@@ -22,7 +22,7 @@ def nested(tracked, export):
         if ends:
             outer.end()
         else:
-            tracked.tracking.release()
+            tracked.tracking.release_waiting()
         if afterwards is not None:
             tracked.tracer.start_span("stream", attributes=afterwards).end()
         spans = {each.name: each for each in export()}
@@ -115,10 +115,10 @@ def test_a_span_that_is_not_sampled_has_nothing(tracked, unsampled, export):
     outer = unsampled.tracer.start_span(
         "openai.chat", kind=trace.SpanKind.CLIENT, attributes={"gen_ai.system": "openai", **TOKENS}
     )
-    tracked.tracking.span_tree.begin(outer, None)
+    tracked.tracking.span_tree.begin_span(outer, None)
     span = tracked.start(parent=outer)
     tracked.answer(span)
     span.end()
-    tracked.tracking.span_tree.end(outer)
+    tracked.tracking.span_tree.end_span(outer)
     (ours,) = export()
     assert "self" == ours.attributes["lupis.dedup"]

@@ -34,7 +34,7 @@ def draft(tracked):
     """Makes the draft of an ended span."""
 
     def make(conversation=EMPTY, **attributes):
-        with _context.work(conversation):
+        with _context.use_conversation(conversation):
             span = tracked.start(OTHER, **attributes)
         span.end()
         return Draft(tracked.put.pop(), RESOURCE)
@@ -332,8 +332,8 @@ def test_a_body_that_breaks_off_is_an_error(tracked, export):
     """Named for what the program got."""
     span = tracked.start()
     http_call = tracked.http_call(span)
-    http_call.request("POST", "https://api.openai.com/v1/chat/completions")
-    http_call.response(200, [], "1.1").end("error", ConnectionResetError("secret text"))
+    http_call.begin_attempt("POST", "https://api.openai.com/v1/chat/completions")
+    http_call.begin_response(200, [], "1.1").end("error", ConnectionResetError("secret text"))
     span.end()
     exported = only(export())
     assert "ConnectionResetError" == exported.attributes["error.type"]
@@ -357,7 +357,7 @@ def test_a_body_left_early_is_no_error(outcome, tracked, export):
 def test_a_call_without_an_answer_has_its_exceptions_type(tracked, export):
     """Upstream records the exception; not all its releases name the type."""
     span = tracked.start()
-    tracked.http_call(span).request("POST", "https://api.openai.com/v1/chat/completions")
+    tracked.http_call(span).begin_attempt("POST", "https://api.openai.com/v1/chat/completions")
     span.record_exception(TimeoutError())
     span.set_status(Status(StatusCode.ERROR))
     span.end()
@@ -516,7 +516,7 @@ def test_scopes_are_filtered(tracked, export, attributes):
 
 def test_redaction_sees_what_the_other_stages_add(tracked, export):
     """A chat id may hold a secret, and so may a model's name."""
-    with _context.work(Conversation(f"chat {KEY}", extra={"token": "abcdefghijkl"})):
+    with _context.use_conversation(Conversation(f"chat {KEY}", extra={"token": "abcdefghijkl"})):
         span = tracked.start()
     tracked.answer(span, request={"model": KEY}, body={"id": KEY, "model": KEY, "choices": []})
     span.end()
@@ -595,7 +595,7 @@ def test_calls_of_a_growing_list_share_a_derived_id(chat_ids):
 
 def test_a_chat_id_in_force_wins(chat_ids):
     """The program knows better."""
-    with _context.work(Conversation("trip")):
+    with _context.use_conversation(Conversation("trip")):
         assert [("trip", "code")] == chat_ids({**said("hi"), "conversation": "conv_1"})
 
 
