@@ -471,10 +471,10 @@ class Failing:
         self.left -= 1
         return value
 
-    def text(self, value):
+    def redact_text(self, value):
         return self._use(value)
 
-    def attributes(self, value):
+    def redact_attributes(self, value):
         return self._use(dict(value))
 
 
