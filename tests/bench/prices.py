@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-CATALOG = ROOT / "lupis_instrument" / "_llm" / "catalog.jsonl"
+CATALOG = ROOT / "lupis_instrument" / "_llm" / "pricing" / "catalog.jsonl"
 
 BEFORE = """
 import sys, time, tracemalloc
@@ -36,9 +36,9 @@ def each(call):
     return (time.perf_counter() - started) / 200
 """
 OURS = """
-from lupis_instrument._llm.pricing.prices import price
+from lupis_instrument._llm.pricing.prices import price_call
 def call():
-    return price(provider={provider!r}, api_url={url!r}, models=({model!r},), usage=USAGE, at=AT)
+    return price_call(provider={provider!r}, api_url={url!r}, models=({model!r},), usage=USAGE, at=AT)
 """
 THEIRS = """
 from genai_prices import Usage as Counts, calc_price

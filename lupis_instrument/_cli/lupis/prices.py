@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Iterator, Mapping, NamedTuple
 
 from lupis_instrument._config.config import resolve
 from lupis_instrument._llm.api.providers import ALIASES
-from lupis_instrument._llm.pricing.catalog import FREE, Catalog, Found, load
-from lupis_instrument._llm.pricing.price_lists import SELLERS
+from lupis_instrument._llm.pricing.catalog import FREE, ModelMatch, PriceCatalog, load_catalog
+from lupis_instrument._llm.pricing.price_lists import PRICE_LISTS
 
 if TYPE_CHECKING:
-    from lupis_instrument._llm.pricing.catalog import Seller
+    from lupis_instrument._llm.pricing.catalog import PriceList
     from lupis_instrument._llm.pricing.own_prices import OwnPrices
     from lupis_instrument._llm.pricing.tariff import Prices, Rate
 
@@ -50,10 +50,10 @@ class Missing(LookupError):  # noqa: N818 - it says what it is, and its message 
 
 def list_providers() -> list[Row]:
     """List the sellers, each with how many models it lists."""
-    catalog = load()
+    catalog = load_catalog()
     return [
-        Row(seller.id, f"{len(catalog.listings(seller))} models", "", {})
-        for seller in catalog.sellers.values()
+        Row(seller.id, f"{len(catalog.list_models(seller))} models", "", {})
+        for seller in catalog.price_lists.values()
     ]
 
 
@@ -63,12 +63,12 @@ def list_models(provider: str) -> list[Row]:
     Raises:
         Missing: the catalogue has no prices of that provider.
     """
-    catalog = load()
+    catalog = load_catalog()
     seller = _find_seller(catalog, provider)
     return [
         row
-        for listing in catalog.listings(seller)
-        for row in _describe(Found(seller, listing, own=True))
+        for listing in catalog.list_models(seller)
+        for row in _describe(ModelMatch(seller, listing, is_own=True))
     ]
 
 
@@ -78,26 +78,28 @@ def find_prices(model: str, provider: str | None = None) -> list[Row]:
     Raises:
         Missing: the catalogue doesn't know the model or the provider.
     """
-    catalog = load()
+    catalog = load_catalog()
     rows = list(_find_own(model, provider))
     try:
-        sellers = [_find_seller(catalog, provider)] if provider else list(catalog.sellers.values())
+        price_lists = (
+            [_find_seller(catalog, provider)] if provider else list(catalog.price_lists.values())
+        )
     except Missing:
         if not rows:
             raise
         return rows  # those of a provider that the catalogue doesn't know
-    found = [each for each in (catalog.find_listing(one, model) for one in sellers) if each]
-    first = catalog.find_seller_of(model.lower())
-    for each in sorted(found, key=lambda one: (one.seller != first, not one.own)):
+    found = [each for each in (catalog.match_model(one, model) for one in price_lists) if each]
+    first = catalog.find_list_by_model(model.lower())
+    for each in sorted(found, key=lambda one: (one.price_list != first, not one.is_own)):
         rows += _describe(each)
     if not rows:
-        raise Missing(_suggest(model, "model", [id_ for one in sellers for id_ in _ids(one)]))
+        raise Missing(_suggest(model, "model", [id_ for one in price_lists for id_ in _ids(one)]))
     return rows
 
 
 def show_table(rows: list[Row]) -> str:
     """Lay the rows out as text, with the catalogue's version and day above them."""
-    catalog = load()
+    catalog = load_catalog()
     lines = [f"{catalog} of {catalog.day}; USD per million tokens", ""]
     priced = any(row.prices or row.when for row in rows)
     heads = ("provider", "model", "when", *_COLUMNS.values(), "other")
@@ -111,17 +113,17 @@ def show_json(rows: list[Row]) -> str:
     """Write the rows as JSON."""
     import json
 
-    catalog = load()
+    catalog = load_catalog()
     head = {"source": catalog.source, "version": catalog.version, "date": str(catalog.day)}
     return json.dumps({"catalog": head, "prices": [row._asdict() for row in rows]}, indent=2)
 
 
-def _find_seller(catalog: Catalog, provider: str) -> Seller:
+def _find_seller(catalog: PriceCatalog, provider: str) -> PriceList:
     name = provider.lower()
     name = ALIASES.get(name, name)
-    seller = catalog.find_seller(SELLERS.get(name, name))
+    seller = catalog.find_price_list(PRICE_LISTS.get(name, name))
     if seller is None:
-        raise Missing(_suggest(provider, "provider", [*catalog.sellers, *SELLERS]))
+        raise Missing(_suggest(provider, "provider", [*catalog.price_lists, *PRICE_LISTS]))
     return seller
 
 
@@ -133,14 +135,14 @@ def _find_own(model: str, provider: str | None) -> Iterator[Row]:
 
     own: OwnPrices = _prices_file.read(path)
     name = (provider or "").lower()
-    anyones = own.find("", (model,))
-    for each in [ALIASES.get(name, name)] if name else ["", *own.providers()]:
-        prices = own.find(each, (model,))
+    anyones = own.find_prices("", (model,))
+    for each in [ALIASES.get(name, name)] if name else ["", *own.list_providers()]:
+        prices = own.find_prices(each, (model,))
         if prices is not None and (each == "" or name or prices is not anyones):
             yield Row(OWN, model, each and f"at {each}", _spell(prices))
 
 
-def _describe(found: Found) -> Iterator[Row]:
+def _describe(found: ModelMatch) -> Iterator[Row]:
     seller, listing, own = found
     standard = listing.prices if isinstance(listing.prices, list) else [(None, listing.prices)]
     for limit, prices in standard:
@@ -192,8 +194,8 @@ def _show(price: Any) -> str:
     return ", ".join((f"{price['base']:.10g}", *steps))
 
 
-def _ids(seller: Seller) -> list[str]:
-    return [listing.id for listing in load().listings(seller)]
+def _ids(seller: PriceList) -> list[str]:
+    return [listing.id for listing in load_catalog().list_models(seller)]
 
 
 def _suggest(name: str, kind: str, known: list[str]) -> str:

@@ -1,7 +1,7 @@
-"""The catalogue of prices: who sells which model at which prices, read as far as is needed.
+"""The price catalogue: price lists by provider, with the prices of each model.
 
-`catalog.jsonl` is made from genai-prices (`make catalog`). Who sells a model, and which of the
-models listed a name means, is decided by the rules of that library.
+`make catalog` writes `catalog.jsonl` from genai-prices. This module follows the rules of that
+library to choose a provider's price list and to match a model's name with an entry of the list.
 """
 
 from __future__ import annotations
@@ -10,270 +10,229 @@ import json
 import re
 from datetime import date, timezone
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Callable, List, Mapping, NamedTuple, Union
+from typing import TYPE_CHECKING, Any, Mapping, NamedTuple
 
+from lupis_instrument._llm.pricing.name_rules import hyphenate_dates, matches_rule
 from lupis_instrument._llm.pricing.tariff import Tariff
 
 if TYPE_CHECKING:
     from datetime import datetime
-    from typing import Iterator, Match, Sequence
+    from typing import Iterator, Sequence
 
-    from lupis_instrument._llm.pricing.tariff import Charge, Number, Prices
+    from lupis_instrument._llm.pricing.name_rules import NameRule
+    from lupis_instrument._llm.pricing.tariff import Number, Prices
 
 FREE = "free"
-"""Stands for the prices of what costs nothing."""
+"""Stands in the place of prices if a model costs nothing."""
 
-Rule = Union[str, List[Any], Mapping[str, Any]]
-"""Which names are meant: one to equal, a list of rules of which one fits, or kind -> operand."""
-
-_COMPACT_DATE = re.compile(r"-(20\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?=-|:|$)")
+_NO_NAMES: NameRule = []
 # console.groq.com/docs/speech-to-text: "Minimum Billed Length: 10 seconds"
-_LEAST_SECONDS = {("groq", "whisper-large-v3"): 10, ("groq", "whisper-large-v3-turbo"): 10}
+_MIN_SECONDS = {("groq", "whisper-large-v3"): 10, ("groq", "whisper-large-v3-turbo"): 10}
 _SECONDS = ("audio_seconds", "input_audio_seconds")
 
 
-class Listing(NamedTuple):
-    """One model of one seller's price list."""
+class ModelPrices(NamedTuple):
+    """One line of the catalogue: the prices of one model at one provider.
+
+    Attributes:
+        id: the model's id.
+        name_rule: the names that mean this model.
+        prices: the standard prices, FREE, or a list of (constraint, prices) pairs, in which the
+            last pair with a satisfied constraint counts.
+        variants: different prices for some calls, as (context, constraint, prices); a variant is
+            for calls whose context includes its context, and replaces single prices.
+    """
 
     id: str
-    rule: Rule
+    name_rule: NameRule
     prices: Any
-    """Prices, FREE, or pairs of a constraint and prices of which the last that holds counts."""
     variants: Sequence[Any] = ()
-    """Changes for some calls: what the context has to say, constraint, prices that differ."""
 
-    def resolve(self, at: datetime, context: Mapping[str, str]) -> Prices | str:
-        """The prices at a time (UTC, where it doesn't say) in a context; FREE for none."""
+    def prices_at(self, at: datetime, context: Mapping[str, str]) -> Prices | str:
+        """Return the prices of a call, or FREE.
+
+        Args:
+            at: the time of the call; a naive time is in UTC.
+            context: the properties that make a call cheaper or dearer, such as ``service_tier``.
+        """
         standard = self.prices
         if not isinstance(standard, list) and not (context and self.variants):
             return standard  # type: ignore[no-any-return]
-        when = _spell(at)
+        moment = _format_moment(at)
         if isinstance(standard, list):
-            held = (prices for limit, prices in reversed(standard) if _holds(limit, when))
-            standard = next(held, standard[0][1])
+            valid = (prices for limit, prices in reversed(standard) if _is_satisfied(limit, moment))
+            standard = next(valid, standard[0][1])
         changes: Prices = {}
-        for prices in self._fitting(when, context):
+        for prices in self._matching_variants(moment, context):
             for name, rate in prices.items():
                 changes.setdefault(name, rate)
         return {**(standard if standard != FREE else {}), **changes} if changes else standard
 
-    def knows(self, at: datetime, context: Mapping[str, str]) -> bool:
-        """Whether the seller says what calls of that context cost."""
-        return any(True for _ in self._fitting(_spell(at), context))
+    def has_variant(self, at: datetime, context: Mapping[str, str]) -> bool:
+        """Return whether the catalogue has prices for calls with this context."""
+        return any(True for _ in self._matching_variants(_format_moment(at), context))
 
-    def _fitting(self, when: tuple[str, str], context: Mapping[str, str]) -> Iterator[Prices]:
-        for asked, limit, prices in self.variants if context else ():
-            if _holds(limit, when) and asked.items() <= context.items():
+    def _matching_variants(
+        self, moment: tuple[str, str], context: Mapping[str, str]
+    ) -> Iterator[Prices]:
+        for required, limit, prices in self.variants if context else ():
+            if _is_satisfied(limit, moment) and required.items() <= context.items():
                 yield prices
 
 
-class Seller(NamedTuple):
-    """A price list: a provider's, or that of one of its ways in."""
+class PriceList(NamedTuple):
+    """The head of a provider's price list; some providers have one list for each of their APIs.
+
+    Attributes:
+        id: the list's id in genai-prices.
+        name: the provider's name.
+        url: a regular expression that matches the URLs of the provider's API.
+        alias_rule: other names of the provider.
+        model_rule: model names that identify the provider if nothing else does.
+        fallbacks: ids of price lists whose models the provider also sells, at the same prices.
+        lines: the position of the list's models in the catalogue, in bytes after the header line.
+    """
 
     id: str
     name: str
     url: str
-    """A pattern that matches its API's URLs."""
-    ids: Rule
-    """Other names that people have for it."""
-    models: Rule
-    """Names of models by which it is known where nothing else tells."""
+    alias_rule: NameRule
+    model_rule: NameRule
     fallbacks: tuple[str, ...]
-    """Sellers whose models it has too, at their prices."""
-    place: slice
-    """Where its listings stand in the catalogue."""
+    lines: slice
 
 
-class Found(NamedTuple):
-    """What a name was found to mean."""
+class ModelMatch(NamedTuple):
+    """A model's name, resolved to an entry of the catalogue.
 
-    seller: Seller
-    listing: Listing
-    own: bool
-    """Whether the listing is the seller's own, not one of its fallbacks'."""
+    Attributes:
+        price_list: the price list of the provider that was called.
+        model: the model's entry.
+        is_own: whether the entry is in `price_list` itself, and not in one of its fallbacks.
+    """
 
-    def resolve(self, at: datetime, context: Mapping[str, str]) -> Prices | str:
-        """The prices at a time in a context; variants are for the seller's own calls only."""
-        return self.listing.resolve(at, context if self.own else {})
+    price_list: PriceList
+    model: ModelPrices
+    is_own: bool
 
-    def bill(self, counts: Mapping[str, Number]) -> Mapping[str, Number]:
-        """What is billed where `counts` was used."""
-        least = _LEAST_SECONDS.get((self.seller.id, self.listing.id))
-        return counts if least is None else _raise_seconds(counts, least)
+    def prices_at(self, at: datetime, context: Mapping[str, str]) -> Prices | str:
+        """Return the prices of a call; variants of a fallback list do not apply."""
+        return self.model.prices_at(at, context if self.is_own else {})
+
+    def apply_minimum(self, counts: Mapping[str, Number]) -> Mapping[str, Number]:
+        """Return the counts that the provider bills for the reported `counts`."""
+        seconds = _MIN_SECONDS.get((self.price_list.id, self.model.id))
+        return counts if seconds is None else _raise_seconds(counts, seconds)
 
 
-class Catalog:
-    """The catalogue, of which each seller's listings are parsed when they are first asked for."""
+class PriceCatalog:
+    """The whole catalogue. It parses the models of a price list when they are first needed.
 
-    def __init__(self, text: bytes) -> None:
-        """Take the content of the file."""
-        head, _, self._text = text.partition(b"\n")
+    Attributes:
+        source: the name of the library that the prices come from.
+        version: the version of that library.
+        day: the day on which the catalogue was made.
+        tariff: the units and the arithmetic of the prices.
+        price_lists: the price lists by id.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        """Read the header line of `content`, which is the content of `catalog.jsonl`."""
+        head, _, self._lines = content.partition(b"\n")
         header = json.loads(head)
         self.source: str = header["source"]
         self.version: str = header["version"]
         self.day = date(*map(int, header["date"].split("-")))
         self.tariff = Tariff(header["units"])
-        self.sellers: dict[str, Seller] = {}
+        self.price_lists: dict[str, PriceList] = {}
         start = 0
         for row in header["providers"]:
-            place = slice(start, start + row["bytes"])
-            self.sellers[row["id"]] = _read_seller(row, place)
-            start = place.stop
-        self._listings: dict[str, list[Listing]] = {}
+            lines = slice(start, start + row["bytes"])
+            self.price_lists[row["id"]] = _read_price_list(row, lines)
+            start = lines.stop
+        self._models: dict[str, list[ModelPrices]] = {}
 
-    def listings(self, seller: Seller) -> list[Listing]:
-        """All models of a seller."""
-        if seller.id not in self._listings:
-            lines = self._text[seller.place].strip().replace(b"\n", b",")
-            self._listings[seller.id] = [Listing(*row) for row in json.loads(b"[%s]" % lines)]
-        return self._listings[seller.id]
+    def list_models(self, price_list: PriceList) -> list[ModelPrices]:
+        """Return all models of a price list, in the order of the catalogue."""
+        if price_list.id not in self._models:
+            lines = self._lines[price_list.lines].strip().replace(b"\n", b",")
+            self._models[price_list.id] = [ModelPrices(*row) for row in json.loads(b"[%s]" % lines)]
+        return self._models[price_list.id]
 
-    def find(
-        self, model: str, seller_id: str | None = None, url: str | None = None
-    ) -> Found | None:
-        """Find who sells a model, and as what; None where the catalogue doesn't say.
+    def find_price_list(self, provider: str) -> PriceList | None:
+        """Return the price list with this id, or the first with this alias."""
+        name = provider.lower().strip()
+        aliased = (row for row in self.price_lists.values() if matches_rule(row.alias_rule, name))
+        return self.price_lists.get(name) or next(aliased, None)
 
-        Args:
-            model: its name, in any case, as in a request or response.
-            seller_id: whose prices are asked for, under any name; `litellm` for whoever the
-                model's name begins with.
-            url: the URL called, which tells the seller where `seller_id` is left out. Without
-                either the model's name has to.
-        """
-        model = model.lower()
-        if seller_id and seller_id.lower() == _LITELLM and "/" in model:
-            first, _, rest = model.partition("/")
-            if first and self.find_seller(first):
-                seller_id, model = first, rest
-        seller = self._locate(model, seller_id, url)
-        return self.find_listing(seller, model) if seller else None
+    def find_list_by_url(self, url: str) -> PriceList | None:
+        """Return the price list of the API with this URL."""
+        return next((row for row in self.price_lists.values() if re.match(row.url, url)), None)
 
-    def _locate(self, model: str, seller_id: str | None, url: str | None) -> Seller | None:
-        if seller_id is not None:
-            seller = self.find_seller(seller_id)
-            if seller or seller_id.lower() != _LITELLM:
-                return seller
-        return self.find_seller_at(url) if url is not None else self.find_seller_of(model)
-
-    def find_seller(self, name: str) -> Seller | None:
-        """Find a seller by its id or another name that people have for it."""
-        name = name.lower().strip()
-        named = (seller for seller in self.sellers.values() if _fits(seller.ids, name))
-        return self.sellers.get(name) or next(named, None)
-
-    def find_seller_at(self, url: str) -> Seller | None:
-        """Find the seller whose API has that URL."""
-        return next((seller for seller in self.sellers.values() if re.match(seller.url, url)), None)
-
-    def find_seller_of(self, model: str) -> Seller | None:
-        """Find the seller that a model's name, in lower case, is known by."""
-        known = (seller for seller in self.sellers.values() if _fits(seller.models, model))
+    def find_list_by_model(self, model: str) -> PriceList | None:
+        """Return the price list that a model's name, in lower case, identifies."""
+        known = (row for row in self.price_lists.values() if matches_rule(row.model_rule, model))
         return next(known, None) if model else None
 
-    def find_listing(self, seller: Seller, model: str) -> Found | None:
-        """Find what a model's name means to a seller; dates in it may lack their hyphens."""
+    def match_model(self, price_list: PriceList, model: str) -> ModelMatch | None:
+        """Find a model's name in a price list; a date in the name may lack its hyphens."""
         model = model.lower()
-        found = self._match(seller, model)
-        if found is None:
-            dashed = _COMPACT_DATE.sub(_dash, model)
-            found = self._match(seller, dashed) if dashed != model else None
-        return found
+        match = self._match_name(price_list, model)
+        if match is None:
+            hyphenated = hyphenate_dates(model)
+            match = self._match_name(price_list, hyphenated) if hyphenated != model else None
+        return match
 
-    def _match(self, seller: Seller, model: str) -> Found | None:
-        lenders = (self.sellers[name] for name in seller.fallbacks if name in self.sellers)
-        for lender in (seller, *lenders):
-            for listing in self.listings(lender):
-                if _fits(listing.rule, model):
-                    return Found(seller, listing, own=lender is seller)
+    def _match_name(self, price_list: PriceList, name: str) -> ModelMatch | None:
+        lists = self.price_lists
+        fallbacks = (lists[list_id] for list_id in price_list.fallbacks if list_id in lists)
+        for candidate in (price_list, *fallbacks):
+            for model in self.list_models(candidate):
+                if matches_rule(model.name_rule, name):
+                    return ModelMatch(price_list, model, is_own=candidate is price_list)
         return None
-
-    def charge(
-        self, found: Found, counts: Mapping[str, Number], at: datetime, context: Mapping[str, str]
-    ) -> Charge:
-        """Charge what a call used, counted by unit.
-
-        Args:
-            found: whose call it was, to which model.
-            counts: what it used.
-            at: when it was made; UTC, where it doesn't say.
-            context: what tells calls of different prices apart, such as ``service_tier``.
-
-        Raises:
-            UncountedError: a count is missing that the others imply.
-            InconsistentError: a part is larger than its whole.
-        """
-        prices = found.resolve(at, context)
-        return self.tariff.charge(prices if isinstance(prices, dict) else {}, found.bill(counts))
 
     def __str__(self) -> str:
         return f"{self.source} {self.version}"
 
 
 @lru_cache(maxsize=1)
-def load() -> Catalog:
-    """The catalogue that is shipped with this package."""
-    # The loader, and not a file, for the package may lie in an archive; importlib.resources and
-    # pkgutil would take longer to import than all the rest takes.
+def load_catalog() -> PriceCatalog:
+    """Return the catalogue that this package ships."""
+    # The loader also reads from a zip archive, which open() does not. importlib.resources and
+    # pkgutil do too, but their import takes longer than everything else here.
     loader: Any = __spec__.loader
-    return Catalog(loader.get_data(__file__.rpartition("catalog.")[0] + "catalog.jsonl"))
+    return PriceCatalog(loader.get_data(__file__.rpartition("catalog.")[0] + "catalog.jsonl"))
 
 
-_LITELLM = "litellm"
-_NOTHING: Rule = []
-
-
-def _read_seller(row: Mapping[str, Any], place: slice) -> Seller:
-    return Seller(
+def _read_price_list(row: Mapping[str, Any], lines: slice) -> PriceList:
+    return PriceList(
         row["id"],
         row["name"],
         row["url"],
-        row.get("ids", _NOTHING),
-        row.get("models", _NOTHING),
+        row.get("ids", _NO_NAMES),
+        row.get("models", _NO_NAMES),
         tuple(row.get("fallbacks", ())),
-        place,
+        lines,
     )
 
 
-def _fits(rule: Rule, name: str) -> bool:
-    if isinstance(rule, str):
-        return rule == name
-    if isinstance(rule, list):
-        return any(_fits(each, name) for each in rule)
-    ((kind, operand),) = rule.items()
-    fits: bool = _KINDS[kind](operand, name)
-    return fits
-
-
-_KINDS: dict[str, Callable[[Any, str], bool]] = {
-    "starts_with": lambda operand, name: name.startswith(operand),
-    "ends_with": lambda operand, name: name.endswith(operand),
-    "contains": lambda operand, name: operand in name,
-    "regex": lambda operand, name: re.search(operand, name) is not None,
-    "and": lambda operand, name: all(_fits(rule, name) for rule in operand),
-}
-
-
-def _dash(found: Match[str]) -> str:
-    year, month, day = found.groups()
-    try:
-        date(int(year), int(month), int(day))
-    except ValueError:
-        return found.group()
-    return f"-{year}-{month}-{day}"
-
-
-def _spell(at: datetime) -> tuple[str, str]:
-    """Day and time of day, UTC, as texts of which the later is the greater."""
+def _format_moment(at: datetime) -> tuple[str, str]:
+    """Return the day and the time of day, in UTC, as strings that sort in order of time."""
     if at.tzinfo is not None:
         at = at.astimezone(timezone.utc)
     return at.date().isoformat(), at.time().isoformat()
 
 
-def _holds(limit: Any, when: tuple[str, str]) -> bool:
-    """Whether prices hold: from a day on, or daily from one time of day until another."""
+def _is_satisfied(limit: Any, moment: tuple[str, str]) -> bool:
+    """Return whether a constraint admits a moment.
+
+    A constraint is None (always), the first day of the prices, or two times of day between which
+    the prices hold every day; the first may be before midnight and the second after it.
+    """
     if limit is None:
         return True
-    day, time = when
+    day, time = moment
     if isinstance(limit, str):
         return day >= limit
     start: str
@@ -282,11 +241,12 @@ def _holds(limit: Any, when: tuple[str, str]) -> bool:
     return time >= start or time < end if end < start else start <= time < end
 
 
-def _raise_seconds(counts: Mapping[str, Number], least: int) -> Mapping[str, Number]:
+def _raise_seconds(counts: Mapping[str, Number], minimum: int) -> Mapping[str, Number]:
+    """Return the counts with at least `minimum` seconds of audio, if there is any audio."""
     reported = next((counts[name] for name in _SECONDS if counts.get(name)), None)
     if reported is None:
         reported = counts.get(_SECONDS[1])
     if reported is None:
         return counts
-    billed = max(reported, least) if reported > 0 else 0
+    billed = max(reported, minimum) if reported > 0 else 0
     return {**counts, **dict.fromkeys(_SECONDS, billed)}

@@ -1,4 +1,4 @@
-"""Which of the catalogue's price lists a call is charged by, and by what name of its model."""
+"""Chooses the price list and the model entry by which a call is charged."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from lupis_instrument._llm.api.addresses import is_private
 from lupis_instrument._llm.api.providers import GATEWAYS, find_provider
 
 if TYPE_CHECKING:
-    from lupis_instrument._llm.pricing.catalog import Catalog, Found, Seller
+    from lupis_instrument._llm.pricing.catalog import ModelMatch, PriceCatalog, PriceList
 
-SELLERS: dict[str, str] = {
+PRICE_LISTS: dict[str, str] = {
     "anthropic": "anthropic",
     "avian": "avian",
     "aws.bedrock": "aws",
@@ -43,7 +43,7 @@ SELLERS: dict[str, str] = {
     "x_ai": "x-ai",
     "zai": "zai",
 }
-"""Provider -> the seller in the catalogue whose prices it has."""
+"""Price list by gen_ai.provider.name; the lists are named by their ids in the catalogue."""
 
 UNLISTED = frozenset(
     (
@@ -56,110 +56,127 @@ UNLISTED = frozenset(
         "volcengine", "writer",
     )
 )  # fmt: skip
-"""Providers without a price list of their own; `find` says which of them go by another's."""
+"""Providers without their own price list; for some, `find_match` uses another provider's."""
 
 SELF_HOSTED = frozenset(("ollama", "llama_cpp", "vllm", "lm_studio", "lmstudio"))
-"""Names of servers that people run themselves."""
+"""Provider names of servers that users run themselves."""
 
-_BY_URL = {"zai": "zhipuai"}
-"""Providers whose other way in has prices of its own."""
+_LISTS_BY_URL = {"zai": "zhipuai"}
+"""A second price list of a provider, for the calls whose URL matches that list."""
 _ROUTER = "hugging_face"
 _RESELLERS = GATEWAYS | {"vercel"}
-# Whoever hands a call on to these pays their prices; others' models may run anywhere.
+# A gateway charges the prices of these companies for their models. Models of others may run
+# on anybody's servers, at any price.
 _MAKERS = frozenset(("anthropic", "google", "openai", "x-ai"))
 _HOSTS = _MAKERS | {"aws", "azure"}
+# Models of `_MAKERS` that anybody may run, because their weights are public.
 _OPEN_WEIGHTS = re.compile(r"(?:^|/)(?:gpt-oss|gemma|whisper)")
 # Bedrock's inference profiles other than `global.` have the prices of the region.
 _REGION = re.compile(r"^(?:us|us-gov|eu|apac|jp|au|ca|in|sa|me|af|il|uk|mx)\.(?=[a-z0-9]+\.)")
+# Only the request names the inference profile (Bedrock) or the route (Hugging Face).
 _REQUEST_FIRST = frozenset(("aws.bedrock", _ROUTER))
-# A request names a deployment, which may be called after any model; the response names the model.
+# A request to Azure names a deployment, which users may name after any model. The response names
+# the model itself.
 _RESPONSE_ONLY = frozenset(("azure.ai.openai", "azure.ai.inference"))
 _FREE_SUFFIX = ":free"
 
 
 def order_names(provider: str, models: tuple[str, ...]) -> tuple[str, ...]:
-    """Order a model's names, the response's and the request's, by what each tells of prices.
+    """Order a model's names so that the name that determines the price comes first.
 
-    The response's name is the more exact one, save where only the request says by which profile
-    or which free way in the model was called.
+    The response's name is usually more exact than the request's. For some providers only the
+    request tells the inference profile, the route or the free variant of the model.
+
+    Args:
+        provider: gen_ai.provider.name.
+        models: the model's name in the response, then its name in the request.
     """
     if provider in _RESPONSE_ONLY:
         return models[:1]
     free = [name for name in models if name.endswith(_FREE_SUFFIX)]
-    rest = models[::-1] if provider in _REQUEST_FIRST else models
-    return tuple(dict.fromkeys((*free, *rest)))
+    ordered = models[::-1] if provider in _REQUEST_FIRST else models
+    return tuple(dict.fromkeys((*free, *ordered)))
 
 
-def find(catalog: Catalog, provider: str, url: str, models: tuple[str, ...]) -> Found | str:
-    """Find the listing of a call's model.
+def find_match(
+    catalog: PriceCatalog, provider: str, url: str, models: tuple[str, ...]
+) -> ModelMatch | str:
+    """Find the catalogue's entry for the model of a call.
 
     Args:
-        catalog: where to look.
+        catalog: the catalogue to search.
         provider: gen_ai.provider.name.
-        url: the URL called.
-        models: the model's names, the best first.
+        url: the called URL.
+        models: the model's name in the response, then its name in the request.
 
     Returns:
-        The listing, or in a few words why there is none.
+        The match, or the reason that there is none, in a few words.
     """
     host = (urlsplit(url).hostname or "").lower()
-    foreign = find_provider(host) is None
-    known = False
+    is_foreign = find_provider(host) is None
+    has_price_list = False
     for model in order_names(provider, models):
-        for seller, name in _propose(catalog, provider, url, model, foreign=foreign):
-            known = True
-            found = catalog.find_listing(seller, name)
-            if found and not (foreign and _may_be_anyones(found, name)):
-                return found
+        for price_list, name in _propose_names(catalog, provider, url, model, foreign=is_foreign):
+            has_price_list = True
+            match = catalog.match_model(price_list, name)
+            if match and not (is_foreign and _has_open_weights(match, name)):
+                return match
     if provider in SELF_HOSTED or is_private(host):
         return "self-hosted"
     if not models:
         return "no model"
-    return "unknown model" if known else "unknown provider"
+    return "unknown model" if has_price_list else "unknown provider"
 
 
-def _propose(
-    catalog: Catalog, provider: str, url: str, model: str, *, foreign: bool
-) -> Iterator[tuple[Seller, str]]:
-    """Sellers that may be meant, and what each may call the model."""
-    seller = _find_seller(catalog, provider, url)
-    if seller is not None:
-        for name in _spellings(provider, model):
-            yield seller, name
+def _propose_names(
+    catalog: PriceCatalog, provider: str, url: str, model: str, *, foreign: bool
+) -> Iterator[tuple[PriceList, str]]:
+    """Yield the price lists that may apply, each with a name that it may have for the model.
+
+    `foreign` says that the host of the URL is not a known provider's.
+    """
+    price_list = _find_price_list(catalog, provider, url)
+    if price_list is not None:
+        for name in _list_spellings(provider, model):
+            yield price_list, name
     if provider == _ROUTER and ":" in model:
-        name, _, behind = model.rpartition(":")
-        routed = catalog.sellers.get(f"huggingface_{behind}")
+        name, _, route = model.rpartition(":")
+        routed = catalog.price_lists.get(f"huggingface_{route}")
         if routed is not None:
             yield routed, name
     if provider in _RESELLERS or (provider == "openai" and foreign):
         yield from _propose_makers(catalog, model)
 
 
-def _find_seller(catalog: Catalog, provider: str, url: str) -> Seller | None:
-    if provider in SELLERS:
-        other = catalog.sellers.get(_BY_URL.get(provider, ""))
-        if other is not None and re.match(other.url, url):
-            return other
-        return catalog.sellers.get(SELLERS[provider])
+def _find_price_list(catalog: PriceCatalog, provider: str, url: str) -> PriceList | None:
+    if provider in PRICE_LISTS:
+        second = catalog.price_lists.get(_LISTS_BY_URL.get(provider, ""))
+        if second is not None and re.match(second.url, url):
+            return second
+        return catalog.price_lists.get(PRICE_LISTS[provider])
     if provider == _ROUTER:
-        return catalog.find_seller_at(url)
+        return catalog.find_list_by_url(url)
     if provider in UNLISTED:
         return None
-    return catalog.find_seller(provider) or catalog.find_seller_at(url)
+    return catalog.find_price_list(provider) or catalog.find_list_by_url(url)
 
 
-def _propose_makers(catalog: Catalog, model: str) -> Iterator[tuple[Seller, str]]:
-    """Who a gateway hands the call on to, told by the model's name alone."""
-    first, slash, rest = model.lower().partition("/")
-    named = catalog.find_seller(first) if slash else None
+def _propose_makers(catalog: PriceCatalog, model: str) -> Iterator[tuple[PriceList, str]]:
+    """Yield the price lists of the companies to which a gateway may forward calls of a model.
+
+    A prefix names the company (`anthropic/claude-sonnet-4`), or the model's name alone tells it.
+    """
+    prefix, slash, name = model.lower().partition("/")
+    named = catalog.find_price_list(prefix) if slash else None
     if named is not None and named.id in _HOSTS:
-        yield named, rest
-    known = catalog.find_seller_of(model.lower())
+        yield named, name
+    known = catalog.find_list_by_model(model.lower())
     if known is not None and known.id in _MAKERS:
         yield known, model
 
 
-def _spellings(provider: str, model: str) -> list[str]:
+def _list_spellings(provider: str, model: str) -> list[str]:
+    """Return the names by which the catalogue may list a model, without prefixes."""
     names = [model]
     if provider in ("aws.bedrock", "gcp.gemini", "gcp.vertex_ai"):
         names.append(model.rpartition("/")[2])  # of an ARN, or of models/… and publishers/…
@@ -168,5 +185,5 @@ def _spellings(provider: str, model: str) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _may_be_anyones(found: Found, name: str) -> bool:
-    return found.seller.id in _MAKERS and _OPEN_WEIGHTS.search(name.lower()) is not None
+def _has_open_weights(match: ModelMatch, name: str) -> bool:
+    return match.price_list.id in _MAKERS and _OPEN_WEIGHTS.search(name.lower()) is not None

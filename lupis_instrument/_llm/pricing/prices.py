@@ -1,4 +1,4 @@
-"""What one LLM call costs, by the user's own prices or else the catalogue's."""
+"""The cost of one LLM call, by the user's own prices or the catalogue."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Iterable, Mapping, NamedTuple
 
-from lupis_instrument._llm.pricing import catalog as _catalog
-from lupis_instrument._llm.pricing import price_lists
+from lupis_instrument._llm.pricing.catalog import FREE, load_catalog
+from lupis_instrument._llm.pricing.price_lists import find_match, order_names
 from lupis_instrument._llm.pricing.tariff import InconsistentError, UncountedError, read_amount
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from lupis_instrument._llm.pricing.catalog import Found
+    from lupis_instrument._llm.pricing.catalog import ModelMatch
     from lupis_instrument._llm.pricing.own_prices import OwnPrices
     from lupis_instrument._llm.pricing.tariff import Charge, Number, Prices, Rate
     from lupis_instrument._llm.usage.usage import Usage
@@ -21,34 +21,38 @@ if TYPE_CHECKING:
 PRICED = "priced"
 PARTIAL = "partial"
 UNPRICED = "unpriced"
-FREE = "free"
-OWN = "LUPIS_PRICES_FILE"
-"""The catalogue named by what was priced by the user's own prices."""
+OWN_CATALOG = "LUPIS_PRICES_FILE"
+"""The name of the catalogue in a `Price` that the user's own prices gave."""
 
 
 class Price(NamedTuple):
-    """What a call costs, in USD; None is unknown, never 0.
+    """The cost of a call, in USD. None means unknown, never 0.
 
-    The parts add up to the total. Units that are neither input nor output (requests, searches,
-    hours of audio) count as input; audio and images count as what they are, input or output.
-    Cached tokens that have no price of their own cost what other input does, and count as input.
+    `input`, `output` and `cache` add up to `total`. Units that are neither input nor output
+    (requests, searches, hours of audio) count as input. Audio and images count as input or
+    output. Cached tokens without a price of their own cost as much as other input, and count as
+    input.
+
+    Attributes:
+        status: `PRICED`, `PARTIAL` (a part is unknown or uncertain), `UNPRICED` or `FREE`.
+        reason: why the call is not priced, or not completely, in a few words.
+        input: the cost of input outside the cache.
+        output: the cost of output.
+        cache: the cost of reading from the cache and writing to it.
+        total: the sum of the known parts.
+        catalog: the source of the prices, with its version.
     """
 
     status: str
-    """`PRICED`, `PARTIAL` (some part is not known for certain), `UNPRICED` or `FREE`."""
     reason: str | None = None
-    """In a few words why it is not priced, or not wholly."""
     input: Decimal | None = None
-    """Input that is not from or for the cache."""
     output: Decimal | None = None
     cache: Decimal | None = None
-    """What was read from and written to the cache."""
     total: Decimal | None = None
     catalog: str | None = None
-    """Where the prices are from, with its version."""
 
 
-COUNTS: dict[str, str] = {
+COUNT_UNITS: dict[str, str] = {
     "input_tokens": "input_tokens",
     "output_tokens": "output_tokens",
     "cache_read_tokens": "cache_read_tokens",
@@ -65,44 +69,45 @@ COUNTS: dict[str, str] = {
     "audio_seconds": "audio_seconds",
     "input_characters": "input_characters",
 }
-"""Field of `Usage` -> unit of the catalogue; a field that `Usage` lacks is never counted."""
-BILLED: dict[str, str] = {
+"""The catalogue's unit by field of `Usage`; a unit without a field is never counted."""
+BILLED_UNITS: dict[str, str] = {
     "billed_input_tokens": "input_tokens",
     "billed_output_tokens": "output_tokens",
 }
-"""Fields that come before those above; of what is billed none is told to be from a cache."""
+"""Fields that take precedence over `COUNT_UNITS`; none of these tokens is billed as cached."""
 
-# Words of providers for calls at the standard prices.
+# The providers' words for calls at the standard prices.
 _STANDARD_TIERS = frozenset(("default", "standard", "auto", "on_demand", "standard_only"))
 _ZERO = Decimal(0)
 _BATCH = "batch"
 # Vertex AI's words: cloud.google.com/vertex-ai/generative-ai/docs/flex-paygo, ../priority-paygo
-_GOOGLES = "on_demand_"
-# How what was paid for beforehand is called by Vertex AI, OpenAI and Amazon.
+_GOOGLE_PREFIX = "on_demand_"
+# Capacity that the user paid for in advance, in the words of Vertex AI, OpenAI and Amazon.
 _PREPAID = frozenset(("provisioned_throughput", "scale", "reserved"))
 _SPEED_STANDARD = "standard"
-# platform.claude.com/docs/en/manage-claude/data-residency: for others prices are higher, by 1.1 in
-# 2026, which the catalogue does not have.
+# platform.claude.com/docs/en/manage-claude/data-residency: other values cost more (by a factor of
+# 1.1 in 2026), and the catalogue does not have these prices.
 _ANYWHERE = frozenset(("global", "not_available"))
-# Kinds of token whose price is far from that of text: (unit, its price, what to call it).
-_APART = (
+# Tokens whose price differs much from the price of text: (unit, its price, name in messages).
+_AUDIO_TOKENS = (
     ("input_audio_tokens", "input_audio_mtok", "audio input"),
     ("output_audio_tokens", "output_audio_mtok", "audio output"),
 )
 _DIRECTIONS = (("input_tokens", "input_mtok", "input"), ("output_tokens", "output_mtok", "output"))
 _CACHED = (("cache_read_tokens", "cache_read_mtok"), ("cache_write_tokens", "cache_write_mtok"))
-# ai.google.dev/gemini-api/docs/pricing: audio is listed apart wherever it has a price of its own.
-_SAME_FOR_ALL_KINDS = frozenset(("google",))
+# ai.google.dev/gemini-api/docs/pricing lists audio wherever its price differs from the price of
+# text. So a missing price for audio means the price of text.
+_TEXT_PRICE_FOR_AUDIO = frozenset(("google",))
 # protobuf.dev/programming-guides/json: a count of 0 is left out.
 _OMIT_ZEROS = frozenset(("google",))
-# docs.cohere.com/reference/chat: `billed_units` beside `tokens`, which are all that the model saw.
-# Whoever else serves these models bills as for all others.
+# docs.cohere.com/reference/chat: `billed_units` beside `tokens`, which count all that the model
+# saw. Other providers of Cohere's models bill as they bill other models.
 _BILLED_APART = frozenset(("cohere",))
-# What Gemini's API gives away is billed by the hour on Vertex AI.
+# Vertex AI bills by the hour for models that Gemini's API offers for free.
 _NOTHING_FREE = frozenset(("gcp.vertex_ai",))
 
 
-def price(
+def price_call(
     *,
     provider: str,
     api_url: str,
@@ -112,77 +117,81 @@ def price(
     service_tier: str | None = None,
     speed: str | None = None,
     geography: str | None = None,
-    own: OwnPrices | None = None,
+    own_prices: OwnPrices | None = None,
 ) -> Price:
-    """Price one call.
+    """Return the cost of one call.
 
     Args:
         provider: gen_ai.provider.name.
-        api_url: the URL called.
-        models: the model's names: the response's, then the request's; None for one not known.
-        usage: what the provider reported.
-        at: when the call was made; UTC, where it doesn't say.
-        service_tier: the provider's word for how the call was served, such as ``flex``; ``batch``
+        api_url: the called URL.
+        models: the model's name in the response, then its name in the request; None if unknown.
+        usage: the usage that the provider reported.
+        at: the time of the call; a naive time is in UTC.
+        service_tier: the provider's word for the tier of the call, such as ``flex``; ``batch``
             for calls of a batch API.
-        speed: Anthropic's word for that, such as ``fast``.
-        geography: its word for where the model ran, such as ``us``, which is dearer.
-        own: the user's own prices.
+        speed: Anthropic's word for a faster, dearer mode, such as ``fast``.
+        geography: Anthropic's word for a dearer choice of location, such as ``us``.
+        own_prices: the user's own prices.
     """
     names = tuple(name for name in models if name)
-    given = own.find(provider, price_lists.order_names(provider, names)) if own else None
-    used = _count(usage, apart=provider in _BILLED_APART)
-    if given is not None:
-        return _assess(given, used, [], OWN)
-    found = _find(provider, api_url.partition("?")[0], names)
-    version = str(_catalog.load())
-    if isinstance(found, str):
-        return Price(UNPRICED, found, catalog=version)
-    context = _describe_service(service_tier, speed, geography)
-    notes = [] if _is_priced(found, at, context) else [f"no price for {_name(context)}"]
-    if notes and (context.get("processing") == _BATCH or context.get("service_tier") in _PREPAID):
-        return Price(UNPRICED, notes[0], catalog=version)
-    prices = found.resolve(at, context)
+    own = own_prices.find_prices(provider, order_names(provider, names)) if own_prices else None
+    counts = _count_units(usage, billed_apart=provider in _BILLED_APART)
+    if own is not None:
+        return _assess_price(own, counts, [], OWN_CATALOG)
+    match = _find_match(provider, api_url.partition("?")[0], names)
+    version = str(load_catalog())
+    if isinstance(match, str):
+        return Price(UNPRICED, match, catalog=version)
+    context = _describe_context(service_tier, speed, geography)
+    problem = "" if _has_prices(match, at, context) else f"no price for {_name_context(context)}"
+    if problem and (context.get("processing") == _BATCH or context.get("service_tier") in _PREPAID):
+        return Price(UNPRICED, problem, catalog=version)
+    prices = match.prices_at(at, context)
     if prices == FREE and provider in _NOTHING_FREE:
         prices = {}
-    counts = found.bill(used)
-    if counts and found.seller.id in _OMIT_ZEROS:
+    counts = match.apply_minimum(counts)
+    problems = [problem] if problem else []
+    if counts and match.price_list.id in _OMIT_ZEROS:
         counts = {"output_tokens": 0, **counts}
-    if found.seller.id not in _SAME_FOR_ALL_KINDS and prices != FREE:
-        notes += [f"no price for {kind}" for kind in _find_unpriced(prices, counts, _APART)]
-    return _assess(prices, counts, notes, version)
+    if match.price_list.id not in _TEXT_PRICE_FOR_AUDIO and prices != FREE:
+        problems += [f"no price for {kind}" for kind in _find_unpriced_audio(prices, counts)]
+    return _assess_price(prices, counts, problems, version)
 
 
 @lru_cache(maxsize=512)
-def _find(provider: str, url: str, names: tuple[str, ...]) -> Found | str:
-    return price_lists.find(_catalog.load(), provider, url, names)
+def _find_match(provider: str, url: str, names: tuple[str, ...]) -> ModelMatch | str:
+    return find_match(load_catalog(), provider, url, names)
 
 
-def _count(usage: Usage | None, *, apart: bool) -> dict[str, Number]:
-    """Return what was used, by unit; what is billed `apart` counts where it is reported."""
+def _count_units(usage: Usage | None, *, billed_apart: bool) -> Mapping[str, Number]:
+    """Return the reported counts by unit.
+
+    If `billed_apart`, counts of billed tokens replace the counts of used tokens.
+    """
     if usage is None:
         return {}
-    counts = _counts_of(usage, COUNTS)
-    billed = _counts_of(usage, BILLED) if apart else {}
+    counts = _read_fields(usage, COUNT_UNITS)
+    billed = _read_fields(usage, BILLED_UNITS) if billed_apart else {}
     if billed:
         for unit, _ in _CACHED:
             counts.pop(unit, None)
         counts.update(billed)
     if "audio_seconds" in counts:
-        counts["input_audio_seconds"] = counts["audio_seconds"]  # all that is counted was sent
+        counts["input_audio_seconds"] = counts["audio_seconds"]  # providers count only sent audio
     return counts
 
 
-def _counts_of(usage: Usage, units: Mapping[str, str]) -> dict[str, Number]:
-    found = ((unit, getattr(usage, field)) for field, unit in units.items())
-    return {unit: count for unit, count in found if count is not None}
+def _read_fields(usage: Usage, units: Mapping[str, str]) -> dict[str, Number]:
+    counts = ((unit, getattr(usage, field)) for field, unit in units.items())
+    return {unit: count for unit, count in counts if count is not None}
 
 
-def _describe_service(tier: str | None, speed: str | None, geography: str | None) -> dict[str, str]:
-    """The call's context, in genai-prices' words; empty for one at the standard prices."""
+def _describe_context(tier: str | None, speed: str | None, geography: str | None) -> dict[str, str]:
+    """Return the call's context in the words of genai-prices; empty at the standard prices."""
     context = {}
     tier = (tier or "").lower()
-    if tier.startswith(_GOOGLES):
-        tier = tier[len(_GOOGLES) :]
+    if tier.startswith(_GOOGLE_PREFIX):
+        tier = tier[len(_GOOGLE_PREFIX) :]
     if tier == _BATCH:
         context["processing"] = _BATCH
     elif tier and tier not in _STANDARD_TIERS:
@@ -194,29 +203,38 @@ def _describe_service(tier: str | None, speed: str | None, geography: str | None
     return context
 
 
-def _is_priced(found: Found, at: datetime, context: Mapping[str, str]) -> bool:
+def _has_prices(match: ModelMatch, at: datetime, context: Mapping[str, str]) -> bool:
+    """Return whether the price list has prices for each property of the context."""
     return not context or (
-        found.own and all(found.listing.knows(at, {name: word}) for name, word in context.items())
+        match.is_own
+        and all(match.model.has_variant(at, {name: word}) for name, word in context.items())
     )
 
 
-def _name(context: Mapping[str, str]) -> str:
-    kinds = (
-        ("" if key == "processing" else key.replace("_", " "), context[key]) for key in context
+def _name_context(context: Mapping[str, str]) -> str:
+    """Return the context in words, such as ``batch and speed fast``."""
+    properties = (
+        word if name == "processing" else f"{name.replace('_', ' ')} {word}"
+        for name, word in context.items()
     )
-    return " and ".join(" ".join(filter(None, kind)) for kind in kinds)
+    return " and ".join(properties)
 
 
-def _find_unpriced(
-    prices: Iterable[str], counts: Mapping[str, Number], rows: Iterable[tuple[str, str, str]]
-) -> list[str]:
-    return [kind for unit, name, kind in rows if counts.get(unit) and name not in prices]
+def _find_unpriced_audio(prices: Iterable[str], counts: Mapping[str, Number]) -> list[str]:
+    return [kind for unit, name, kind in _AUDIO_TOKENS if counts.get(unit) and name not in prices]
 
 
-def _assess(
-    prices: Prices | str, counts: Mapping[str, Number], notes: list[str], version: str
+def _assess_price(
+    prices: Prices | str, counts: Mapping[str, Number], problems: list[str], version: str
 ) -> Price:
-    """Charge the counts, and say how sure that is."""
+    """Charge the counts, and set the status by the completeness of prices and counts.
+
+    Args:
+        prices: the model's prices, or FREE.
+        counts: the billed counts by unit.
+        problems: known reasons why the result is uncertain.
+        version: the source of the prices.
+    """
     if not isinstance(prices, dict) or (prices and not any(map(_is_paid, prices.values()))):
         return Price(FREE, None, _ZERO, _ZERO, _ZERO, _ZERO, version)
     if not prices or not counts:
@@ -225,49 +243,52 @@ def _assess(
     if unknown and not any(counts.get(unit) for unit, name, _ in _DIRECTIONS if name in prices):
         return Price(UNPRICED, next(iter(unknown.values())), catalog=version)
     try:
-        charge, uncounted = _charge(prices, counts)
+        charge, uncounted = _charge_counts(prices, counts)
     except InconsistentError:
         return Price(UNPRICED, "inconsistent usage", catalog=version)
-    reason = ", ".join([*notes, *unknown.values(), *uncounted])
-    cached = any(counts.get(unit) and name not in prices for unit, name in _CACHED)
+    reason = ", ".join([*problems, *unknown.values(), *uncounted])
+    cache_is_unknown = any(counts.get(unit) and name not in prices for unit, name in _CACHED)
     return Price(
         PARTIAL if reason else PRICED,
         reason or None,
-        charge.rest if "input" not in unknown else None,
+        charge.uncached if "input" not in unknown else None,
         charge.output if "output" not in unknown else None,
-        charge.cache if not cached else None,
+        charge.cache if not cache_is_unknown else None,
         charge.total,
         version,
     )
 
 
 def _find_unknown(prices: Prices, counts: Mapping[str, Number]) -> dict[str, str]:
-    """Directions whose cost is not known, with the reason: used without a price, or not counted."""
+    """Return the directions (input, output) whose cost is unknown, each with the reason.
+
+    A direction is unknown if it was used and has no price, or has a price and was not counted.
+    """
     unknown: dict[str, str] = {}
-    units = _catalog.load().tariff.by_price
+    units = load_catalog().tariff.by_price
     if not any(name in prices for _, name, _ in _DIRECTIONS) and any(
         counts.get(units[name].name) for name in prices
     ):
-        return unknown  # paid by what is neither, an hour of audio for example
-    for unit, name, kind in _DIRECTIONS:
+        return unknown  # the model is paid by another unit, such as hours of audio
+    for unit, name, direction in _DIRECTIONS:
         if name not in prices and counts.get(unit):
-            unknown[kind] = f"no price for {kind}"
+            unknown[direction] = f"no price for {direction}"
         elif unit not in counts and _is_paid(prices.get(name, "0")):
-            unknown[kind] = f"no count of {kind}"
+            unknown[direction] = f"no count of {direction}"
     return unknown
 
 
 def _is_paid(rate: Rate) -> bool:
-    steps = [rate] if isinstance(rate, str) else [rate[0], *(amount for _, amount in rate[1:])]
-    return any(map(read_amount, steps))
+    amounts = [rate] if isinstance(rate, str) else [rate[0], *(amount for _, amount in rate[1:])]
+    return any(map(read_amount, amounts))
 
 
-def _charge(prices: Prices, counts: Mapping[str, Number]) -> tuple[Charge, list[str]]:
-    """Charge the counts; one that is missing is taken to be 0, and named."""
-    tariff = _catalog.load().tariff
+def _charge_counts(prices: Prices, counts: Mapping[str, Number]) -> tuple[Charge, list[str]]:
+    """Return the charge, and the problems in it: a missing count is named and charged as 0."""
+    tariff = load_catalog().tariff
     try:
-        return tariff.charge(prices, counts), []
+        return tariff.charge_counts(prices, counts), []
     except UncountedError as missing:
         zeros: dict[str, Number] = {tariff.by_price[name].name: 0 for name in prices}
-        note = f"no count of {missing.unit.replace('_', ' ')}"
-        return tariff.charge(prices, {**zeros, **counts}), [note]
+        problem = f"no count of {missing.unit.replace('_', ' ')}"
+        return tariff.charge_counts(prices, {**zeros, **counts}), [problem]

@@ -1,7 +1,7 @@
-"""What counted units cost by a list of prices: units, tiers and exact decimal arithmetic.
+"""The price of counted units: which units contain which, tiers, and exact decimal arithmetic.
 
-The rules are those of genai-prices (https://github.com/pydantic/genai-prices), to whose results
-ours are equal: the tests compare the two over its whole data.
+The rules are those of genai-prices (https://github.com/pydantic/genai-prices). The tests compare
+the results with that library over all of its data.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
     from typing import Sequence
 
 Number = Union[int, float, Decimal]
-"""A count; tokens are whole, seconds of audio need not be. Never negative."""
+"""A count: whole for tokens, maybe fractional for seconds of audio. Never negative."""
 Rate = Union[str, List[Any]]
-"""USD per unit as decimal text, or that and, for each tier, ``[begins above, USD]``."""
+"""USD per unit as decimal text, or a list of that and one ``[threshold, USD]`` for each tier."""
 Prices = Dict[str, Rate]
-"""Name of a price, such as ``input_mtok`` -> its rate."""
+"""Rate by name of the price, such as ``input_mtok``."""
 
 INPUT = "input"
 OUTPUT = "output"
 CACHE = "cache"
 OTHER = "other"
-"""Neither direction: requests, searches, hours of audio."""
+"""Neither input nor output: requests, searches, hours of audio."""
 
-_WHOLE_INPUT = "input_tokens"
+_ALL_INPUT = "input_tokens"
 _REQUESTS = "requests"
-# What Python starts with; the program's own context must not change what a call costs.
+# Python's default context. The program may have changed its own, which must not change a cost.
 _MONEY = Context(prec=28, rounding=ROUND_HALF_EVEN)
 _EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
@@ -48,10 +48,10 @@ Traits = FrozenSet[Tuple[str, str]]
 
 
 class UncountedError(ValueError):
-    """A unit has a price of its own, and was used by all appearances, but was not counted.
+    """A unit with its own price was apparently used, but there is no count of it.
 
     Attributes:
-        unit: its name.
+        unit: the unit's name.
     """
 
     def __init__(self, unit: str) -> None:
@@ -64,100 +64,125 @@ class InconsistentError(ValueError):
 
 
 class Unit(NamedTuple):
-    """Something counted and paid for, such as tokens read from the cache."""
+    """Something that providers count and charge, such as tokens read from the cache.
+
+    Attributes:
+        name: the unit's name, such as ``cache_read_tokens``.
+        price: the name of its price, such as ``cache_read_mtok``.
+        per: the number of units that the price is for.
+        traits: the unit's properties; a unit whose traits are a subset of another's contains it.
+        category: the figure that includes its cost: `INPUT`, `OUTPUT`, `CACHE` or `OTHER`.
+    """
 
     name: str
     price: str
-    """The name of its price."""
     per: int
-    """How many units the price is for."""
     traits: Traits
-    """What makes it what it is; a unit with fewer of the same traits contains it."""
-    part: str
-    """Where its cost is reported: `INPUT`, `OUTPUT`, `CACHE` or `OTHER`."""
+    category: str
 
 
 class Charge(NamedTuple):
-    """What was used costs, in USD."""
+    """The cost of a call, in USD.
+
+    Attributes:
+        input: all input, including cached input.
+        output: all output.
+        cache: the part of `input` that was charged at a price for cached input.
+        uncached: everything except output and cache, requests and searches included.
+        total: the sum of all costs.
+    """
 
     input: Decimal
-    """All input, cached input with it."""
     output: Decimal
     cache: Decimal
-    """The part of `input` that has a price for cached input of its own."""
-    rest: Decimal
-    """What is neither output nor cache."""
+    uncached: Decimal
     total: Decimal
 
 
 class Tariff:
-    """The units there are, and how counts of them are charged."""
+    """All units, and the rules by which counts of them are charged.
+
+    Attributes:
+        units: the units by name.
+        by_price: the units by the name of their price.
+    """
 
     def __init__(self, rows: Mapping[str, Sequence[Any]]) -> None:
-        """Take the units: name -> name of the price, units per price, traits."""
+        """Read the units from `rows`: name -> (name of the price, units per price, traits)."""
         self.units = {
-            name: Unit(name, price, per, frozenset(traits.items()), _find_part(traits))
+            name: Unit(name, price, per, frozenset(traits.items()), _find_category(traits))
             for name, (price, per, traits) in rows.items()
         }
         self.by_price = {unit.price: unit for unit in self.units.values()}
-        self._plan = lru_cache(maxsize=256)(self._arrange)
+        self._order_cached = lru_cache(maxsize=256)(self._order_units)
 
-    def charge(self, prices: Mapping[str, Rate], counts: Mapping[str, Number]) -> Charge:
-        """Charge `counts`, by unit, at `prices`; a unit without a price costs what contains it.
+    def charge_counts(self, prices: Mapping[str, Rate], counts: Mapping[str, Number]) -> Charge:
+        """Return the cost of `counts`, by unit, at `prices`.
+
+        A unit without its own price costs as much as the unit that contains it.
 
         Raises:
-            UncountedError: a count is missing that the others imply.
+            UncountedError: a count is missing that other counts imply.
             InconsistentError: a part is larger than its whole.
         """
         used = [self.units[name].traits for name in counts if counts[name] and name in self.units]
-        leaves = self._split(tuple(prices), counts, used)
+        disjoint = self._split_counts(tuple(prices), counts, used)
         tiered = any(isinstance(rate, list) for rate in prices.values())
-        size = _count(self.units[_WHOLE_INPUT], counts, used) if tiered else 0
+        size = _count_unit(self.units[_ALL_INPUT], counts, used) if tiered else 0
         sums = dict.fromkeys((INPUT, OUTPUT, CACHE, OTHER), Decimal(0))
-        everything = total = Decimal(0)
+        all_input = total = Decimal(0)
         with localcontext(_MONEY):
             for name, rate in prices.items():
                 unit = self.by_price[name]
-                if not leaves[unit.name]:
+                if not disjoint[unit.name]:
                     continue
-                cost = _pick(rate, size) * _exactly(leaves[unit.name]) / unit.per
-                sums[unit.part] += cost
+                cost = _select_rate(rate, size) * _to_decimal(disjoint[unit.name]) / unit.per
+                sums[unit.category] += cost
                 total += cost
-                everything += cost if unit.part in (INPUT, CACHE) else 0
-            rest = sums[INPUT] + sums[OTHER]
-        return Charge(everything, sums[OUTPUT], sums[CACHE], rest, total)
+                all_input += cost if unit.category in (INPUT, CACHE) else 0
+            uncached = sums[INPUT] + sums[OTHER]
+        return Charge(all_input, sums[OUTPUT], sums[CACHE], uncached, total)
 
-    def find_gaps(self, prices: Iterable[str]) -> list[str]:
-        """Name the prices that are needed beside these for their units to be told apart."""
+    def find_missing_prices(self, prices: Iterable[str]) -> list[str]:
+        """Return the names of further prices without which `prices` would be ambiguous.
+
+        Two examples: a price for cached input needs one for input, which contains it; prices for
+        cached input and for images need one for cached images, which belong to both.
+        """
         units = [self.by_price[name] for name in prices]
-        traits = {unit.traits for unit in units}
-        joint = {
+        priced = {unit.traits for unit in units}
+        overlaps = {
             first.traits | second.traits
             for first in units
             for second in units
-            if _are_compatible(first, second)
+            if _can_overlap(first, second)
         }
         return [
             unit.price
             for unit in self.units.values()
-            if unit.traits not in traits
-            and (unit.traits in joint or any(unit.traits < each for each in traits))
+            if unit.traits not in priced
+            and (unit.traits in overlaps or any(unit.traits < traits for traits in priced))
         ]
 
-    def _split(
+    def _split_counts(
         self, prices: tuple[str, ...], counts: Mapping[str, Number], used: list[Traits]
     ) -> dict[str, Number]:
-        """The counts without what of them has a price of its own."""
-        leaves: dict[str, Number] = {_REQUESTS: 1}
-        for unit, parts in self._plan(prices):
-            rest = _subtract(_count(unit, counts, used), [leaves[part] for part in parts])
-            if rest < 0:
-                raise InconsistentError(f"the parts of {unit.name} exceed it")
-            leaves[unit.name] = rest
-        return leaves
+        """Split overlapping counts into disjoint ones, by unit.
 
-    def _arrange(self, prices: tuple[str, ...]) -> list[tuple[Unit, tuple[str, ...]]]:
-        """Sort the units priced, the most special first, each with those that it contains."""
+        From each count, subtract the parts that have a price of their own: input tokens, for
+        example, without the tokens read from the cache. Nothing is then charged twice.
+        """
+        disjoint: dict[str, Number] = {_REQUESTS: 1}
+        for unit, parts in self._order_cached(prices):
+            whole = _count_unit(unit, counts, used)
+            remainder = _subtract_parts(whole, [disjoint[part] for part in parts])
+            if remainder < 0:
+                raise InconsistentError(f"the parts of {unit.name} exceed it")
+            disjoint[unit.name] = remainder
+        return disjoint
+
+    def _order_units(self, prices: tuple[str, ...]) -> list[tuple[Unit, tuple[str, ...]]]:
+        """Return the priced units, the most specific first, each with the units it contains."""
         units = [self.by_price[name] for name in prices if self.by_price[name].name != _REQUESTS]
         units.sort(key=lambda unit: (-len(unit.traits), unit.name))
         return [
@@ -166,8 +191,12 @@ class Tariff:
         ]
 
 
-def _count(unit: Unit, counts: Mapping[str, Number], used: list[Traits]) -> Number:
-    """The count of `unit`: as reported, or 0 where nothing that was used tells of it."""
+def _count_unit(unit: Unit, counts: Mapping[str, Number], used: list[Traits]) -> Number:
+    """Return the reported count of `unit`, or 0 if no other count implies that it was used.
+
+    A used unit implies every unit that contains it. Two used units imply the unit of their
+    intersection: cached tokens and audio tokens, for example, imply cached audio tokens.
+    """
     count = counts.get(unit.name)
     if count is not None:
         return count
@@ -182,39 +211,49 @@ def _count(unit: Unit, counts: Mapping[str, Number], used: list[Traits]) -> Numb
     return 0
 
 
-def _find_part(traits: Mapping[str, str]) -> str:
+def _find_category(traits: Mapping[str, str]) -> str:
     if traits.get("token_type", "").startswith("cache_"):
         return CACHE
     return traits.get("direction", OTHER)
 
 
-def _are_compatible(first: Unit, second: Unit) -> bool:
+def _can_overlap(first: Unit, second: Unit) -> bool:
+    """Return whether no trait of one unit contradicts a trait of the other."""
     return len(dict(first.traits | second.traits)) == len(first.traits | second.traits)
 
 
-def _pick(rate: Rate, size: Number) -> Decimal:
-    """The rate for that many input tokens: the highest tier begun holds for all of them."""
+def _select_rate(rate: Rate, size: Number) -> Decimal:
+    """Return the rate for a call with `size` input tokens.
+
+    The highest tier whose threshold `size` exceeds is the rate of all tokens of the call.
+    """
     if isinstance(rate, str):
         return read_amount(rate)
-    for start, amount in reversed(rate[1:]):
-        if size > start:
+    for threshold, amount in reversed(rate[1:]):
+        if size > threshold:
             return read_amount(amount)
     return read_amount(rate[0])
 
 
 read_amount = lru_cache(maxsize=4096)(Decimal)
-"""An amount in USD, of which a price list has few that differ."""
+"""Read an amount in USD. The cache pays because price lists repeat a few amounts."""
 
 
-def _exactly(number: Number) -> Decimal:
+def _to_decimal(number: Number) -> Decimal:
+    """Return the decimal digits that Python prints for `number`, and not its binary value."""
     return Decimal(repr(number)) if isinstance(number, float) else Decimal(number)
 
 
-def _subtract(whole: Number, parts: list[Number]) -> Number:
+def _subtract_parts(whole: Number, parts: list[Number]) -> Number:
+    """Return `whole` minus all `parts`, without rounding.
+
+    The result is an int if all numbers are; a Decimal if one of them is; otherwise a float.
+    """
     if not parts:
         return whole
     if isinstance(whole, int) and all(isinstance(part, int) for part in parts):
         return whole - sum(parts)
     with localcontext(_EXACT):
-        rest = _exactly(whole) - sum(map(_exactly, parts))
-    return rest if any(isinstance(number, Decimal) for number in (whole, *parts)) else float(rest)
+        remainder = _to_decimal(whole) - sum(map(_to_decimal, parts))
+    has_decimal = any(isinstance(number, Decimal) for number in (whole, *parts))
+    return remainder if has_decimal else float(remainder)

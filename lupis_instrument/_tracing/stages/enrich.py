@@ -13,7 +13,7 @@ from opentelemetry.trace import Status, StatusCode
 from lupis_instrument import _semconv
 from lupis_instrument._llm.body.digest import digest
 from lupis_instrument._llm.body.requests import read_body
-from lupis_instrument._llm.pricing.prices import price
+from lupis_instrument._llm.pricing.prices import price_call
 from lupis_instrument._llm.usage.background_jobs import BackgroundJobs
 from lupis_instrument._tracing.http_call import parse_url
 from lupis_instrument._tracing.resends import earlier_attempts, resends_of
@@ -121,7 +121,7 @@ class Enrich:
     ) -> None:
         if facts.usage is None and (facts.waiting or not _may_have_cost(http_call, endpoint)):
             return
-        cost = price(
+        cost = price_call(
             provider=endpoint.provider,
             api_url=http_call.url,
             models=(facts.response_model, facts.request_model),
@@ -130,7 +130,7 @@ class Enrich:
             service_tier=facts.service_tier,
             speed=facts.speed,
             geography=facts.geography,
-            own=self._own_prices,
+            own_prices=self._own_prices,
         )
         for field, name in COST_NAMES:
             value = getattr(cost, field)

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from lupis_instrument._cli.lupis.commands import lupis
-from lupis_instrument._llm.pricing.catalog import load
+from lupis_instrument._llm.pricing.catalog import load_catalog
 
 UNSET = {"LUPIS_PRICES_FILE": None}
 
@@ -34,7 +34,7 @@ def read_rows(ask, *arguments, **environ):
 def test_names_the_catalogue(ask):
     """Its version and day stand above the table."""
     _, output = ask("gpt-4o", "--provider", "openai")
-    first = f"{load()} of {load().day}; USD per million tokens"
+    first = f"{load_catalog()} of {load_catalog().day}; USD per million tokens"
     assert first == output.splitlines()[0]
 
 
@@ -81,13 +81,13 @@ def test_times_of_day_are_told(ask):
 
 def test_without_a_model_lists_providers(ask):
     """All of them."""
-    assert list(load().sellers) == [row["provider"] for row in read_rows(ask)]
+    assert list(load_catalog().price_lists) == [row["provider"] for row in read_rows(ask)]
 
 
 def test_provider_alone_lists_its_models(ask):
     """All of them, the free and those without a price too."""
     rows = read_rows(ask, "--provider", "cerebras")
-    listings = load().listings(load().sellers["cerebras"])
+    listings = load_catalog().list_models(load_catalog().price_lists["cerebras"])
     assert [listing.id for listing in listings] == list(dict.fromkeys(row["model"] for row in rows))
     assert "no price known" in ask("--provider", "cerebras")[1]
 

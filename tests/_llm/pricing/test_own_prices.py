@@ -13,7 +13,7 @@ DEAR = {"input_mtok": 9}
 
 
 def find(document, provider, *models):
-    return OwnPrices(document).find(provider, models)
+    return OwnPrices(document).find_prices(provider, models)
 
 
 def test_exact_names_come_before_globs():

@@ -15,10 +15,16 @@ from lupis_instrument._llm.api.providers import (
     PATH_WORDS,
     PROVIDERS,
 )
-from lupis_instrument._llm.pricing.catalog import load
+from lupis_instrument._llm.pricing.catalog import load_catalog
 from lupis_instrument._llm.pricing.own_prices import OwnPrices
-from lupis_instrument._llm.pricing.price_lists import SELF_HOSTED, SELLERS, UNLISTED
-from lupis_instrument._llm.pricing.prices import BILLED, COUNTS, OWN, Price, price
+from lupis_instrument._llm.pricing.price_lists import PRICE_LISTS, SELF_HOSTED, UNLISTED
+from lupis_instrument._llm.pricing.prices import (
+    BILLED_UNITS,
+    COUNT_UNITS,
+    OWN_CATALOG,
+    Price,
+    price_call,
+)
 from lupis_instrument._llm.usage.usage import Usage, read_usage
 
 AT = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
@@ -41,7 +47,7 @@ LOCAL = "http://127.0.0.1:8000/v1/chat/completions"
 def charge(provider, *models, usage=USED, url=None, **more):
     """The price of a call to a provider at its usual URL."""
     url = url or URLS.get(provider, "https://api.example/v1/chat/completions")
-    return price(provider=provider, api_url=url, models=models, usage=usage, at=AT, **more)
+    return price_call(provider=provider, api_url=url, models=models, usage=usage, at=AT, **more)
 
 
 def found(provider, *models, **more):
@@ -52,7 +58,7 @@ def found(provider, *models, **more):
 def test_parts_have_their_own_prices():
     """Input without what came from the cache, output, and the cache: gpt-4o at 2.5, 10, 1.25."""
     parts = (Decimal("0.00225"), Decimal("0.002"), Decimal("0.000125"), Decimal("0.004375"))
-    assert Price("priced", None, *parts, str(load())) == charge("openai", "gpt-4o")
+    assert Price("priced", None, *parts, str(load_catalog())) == charge("openai", "gpt-4o")
 
 
 def test_searches_are_charged_as_input():
@@ -84,8 +90,8 @@ def test_cache_writes_belong_to_the_cache():
 @pytest.mark.parametrize("provider", ["openai", "perplexity", "anthropic", "gcp.gemini"])
 def test_parts_add_up_to_the_total(provider):
     """Whatever else a price list has, such as a price a request."""
-    seller = load().sellers[SELLERS[provider]]
-    for listing in load().listings(seller):
+    seller = load_catalog().price_lists[PRICE_LISTS[provider]]
+    for listing in load_catalog().list_models(seller):
         cost = charge(provider, listing.id, usage=Usage(12345, 678, 1000, 500))
         if cost.total is not None and None not in cost[2:5]:
             assert cost.total == cost.input + cost.output + cost.cache, listing.id
@@ -184,7 +190,7 @@ def test_listed_without_a_price_is_not_free():
 )
 def test_unknown_is_said_and_is_not_0(provider, model, reason):
     """Nothing is priced, and every figure is absent."""
-    assert Price("unpriced", reason, catalog=str(load())) == charge(provider, model)
+    assert Price("unpriced", reason, catalog=str(load_catalog())) == charge(provider, model)
 
 
 @pytest.mark.parametrize("model", ["meta-llama/Llama-3-8b", "openai/gpt-oss-20b", "gpt-oss-20b"])
@@ -301,7 +307,7 @@ def test_speed_has_its_price():
     """Anthropic's fast mode, where it has one."""
     (fast,) = [
         listing.id
-        for listing in load().listings(load().sellers["anthropic"])
+        for listing in load_catalog().list_models(load_catalog().price_lists["anthropic"])
         if any(asked == {"speed": "fast"} for asked, *_ in listing.variants)
     ][:1]
     standard = charge("anthropic", fast)
@@ -322,15 +328,15 @@ def test_context_of_the_program_changes_nothing():
 def test_own_prices_come_first():
     """For the model's name as it is, whoever is asked, and for what the catalogue doesn't know."""
     own = OwnPrices({"models": {"gpt-4o": {"input_mtok": 1}, "llama*": {"input_mtok": 2}}})
-    assert (Decimal("0.001"), OWN) == charge("openai", "gpt-4o", own=own)[5:]
-    assert Decimal("0.002") == charge("ollama", "llama3:8b", own=own).total
-    assert ("unpriced", "self-hosted") == found("ollama", "qwen3", own=own)
+    assert (Decimal("0.001"), OWN_CATALOG) == charge("openai", "gpt-4o", own_prices=own)[5:]
+    assert Decimal("0.002") == charge("ollama", "llama3:8b", own_prices=own).total
+    assert ("unpriced", "self-hosted") == found("ollama", "qwen3", own_prices=own)
 
 
 def test_own_price_of_0_is_free():
     """The user says so."""
     own = OwnPrices({"providers": {"ollama": {"models": {"*": {"input_mtok": 0}}}}})
-    assert ("free", None) == found("ollama", "llama3", own=own)
+    assert ("free", None) == found("ollama", "llama3", own_prices=own)
 
 
 EMITTED = sorted(
@@ -343,19 +349,21 @@ EMITTED = sorted(
 @pytest.mark.parametrize("provider", EMITTED)
 def test_every_provider_has_prices_or_none(provider):
     """Each name that spans may carry is mapped to a price list, or listed as having none."""
-    assert 1 == (provider in SELLERS) + (provider in UNLISTED)
+    assert 1 == (provider in PRICE_LISTS) + (provider in UNLISTED)
 
 
-@pytest.mark.parametrize("seller", sorted(set(SELLERS.values())))
+@pytest.mark.parametrize("seller", sorted(set(PRICE_LISTS.values())))
 def test_every_price_list_is_there(seller):
     """What providers are mapped to is in the catalogue."""
-    assert load().listings(load().sellers[seller])
+    assert load_catalog().list_models(load_catalog().price_lists[seller])
 
 
 def test_every_count_is_a_units():
     """Fields of the usage are mapped to units of the catalogue."""
-    assert set() == {*COUNTS.values(), *BILLED.values()} - set(load().tariff.units)
-    assert {"total_tokens"} == set(Usage._fields) - {*COUNTS, *BILLED}
+    assert set() == {*COUNT_UNITS.values(), *BILLED_UNITS.values()} - set(
+        load_catalog().tariff.units
+    )
+    assert {"total_tokens"} == set(Usage._fields) - {*COUNT_UNITS, *BILLED_UNITS}
 
 
 COHERES = {
@@ -369,7 +377,7 @@ def test_cohere_charges_what_it_bills():
     """Command R7B at 0.0375 and 0.15: not what it has added to the prompt, from a cache or not."""
     cost = charge("cohere", "command-r7b-12-2024", usage=read_usage(COHERES))
     parts = (Decimal("0.0000015375"), Decimal("0.00000375"), Decimal(0), Decimal("0.0000052875"))
-    assert Price("priced", None, *parts, str(load())) == cost
+    assert Price("priced", None, *parts, str(load_catalog())) == cost
 
 
 def test_others_charge_all_tokens_of_its_models():
@@ -394,7 +402,7 @@ def test_what_is_not_billed_apart_is_charged_as_it_was_used():
 
 def test_self_hosted_servers_have_no_prices():
     """None of their names is also a seller's."""
-    assert set() == SELF_HOSTED & set(SELLERS)
+    assert set() == SELF_HOSTED & set(PRICE_LISTS)
 
 
 TRANSCRIPTIONS = "https://api.openai.com/v1/audio/transcriptions"
