@@ -94,9 +94,9 @@ def skim(body: bytes) -> None:
 
 def keep(body: bytes) -> None:
     """What the program's thread does with a body."""
-    exchange = HttpCall({}, lambda: None, lambda: None)
-    exchange.begin_attempt("POST", URL)
-    exchange.add_request_data(body)
+    http_call = HttpCall({}, lambda: None, lambda: None)
+    http_call.begin_attempt("POST", URL)
+    http_call.add_request_data(body)
 
 
 def run(bodies: list[bytes], found: dict[str, list[float]]) -> None:
@@ -110,7 +110,7 @@ def run(bodies: list[bytes], found: dict[str, list[float]]) -> None:
         found["skim"].append(measure(skim, body))
         asked = read_body(body)
         began = time.perf_counter()
-        name = conversations.name(endpoint, PATH, asked, Facts(), ok=True)
+        name = conversations.identify_call(endpoint, PATH, asked, Facts(), answered=True)
         taken = (time.perf_counter() - began) * 1e6
         found["derive" if number else "first"].append(taken)
         names.add(name)

@@ -1,1 +1,1 @@
-"""Which conversation a call belongs to."""
+"""Which conversation an LLM call belongs to."""

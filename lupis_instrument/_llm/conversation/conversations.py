@@ -1,35 +1,39 @@
-"""Tells which calls belong to one conversation where nobody has said so.
+"""Finds the conversation of each call, for programs that set no chat id.
 
-By ids that the calls carry themselves, else by what the conversation begins with. Of those that
-begin alike each is followed as it grows. What is kept of them is fingerprints, a bounded number.
+The ids in a call identify its conversation. Without ids, its message list does: chat APIs are
+stateless, so each call repeats all earlier messages of the conversation and adds new ones. Only
+hashes and fingerprints of messages are kept, and a limited number of them.
 """
 
 from __future__ import annotations
 
 import hmac
+from bisect import bisect_left, insort
 from typing import TYPE_CHECKING, Any, Callable, Mapping, NamedTuple
 
 from lupis_instrument._llm.conversation.ids import read_ids
-from lupis_instrument._llm.conversation.matching import ConversationMatcher
-from lupis_instrument._llm.conversation.turns import CONVERSING, read_turns
+from lupis_instrument._llm.conversation.turns import CHAT_OPERATIONS, read_turns
 from lupis_instrument._llm.recent import RecentMap
 
 if TYPE_CHECKING:
+    from typing import Iterator
+
     from lupis_instrument._llm.api.endpoints import Endpoint
-    from lupis_instrument._llm.conversation.ids import CarriedIds
+    from lupis_instrument._llm.conversation.ids import RequestIds
     from lupis_instrument._llm.conversation.turns import Turns
     from lupis_instrument._llm.usage.facts import Facts
 
 API, DERIVED = "api", "derived"
-_DIGITS = 20
+_FINGERPRINT_DIGITS = 20
+_MAX_CALLS_PER_LIST = 250
 
 
-class Name(NamedTuple):
-    """What a conversation is called.
+class Conversation(NamedTuple):
+    """The id of a conversation.
 
     Attributes:
-        chat_id: its id.
-        source: `api` if the API's own ids told it, `derived` if it was told by its beginning.
+        chat_id: the id.
+        source: `api` if ids in the call identified the conversation, `derived` if its messages did.
     """
 
     chat_id: str
@@ -37,89 +41,221 @@ class Name(NamedTuple):
 
 
 class Conversations:
-    """The conversations that this process has seen, as far as it remembers.
+    """The conversations of this process, as far as it remembers them.
 
-    Not for several threads at once.
+    Not safe for use by several threads at once.
     """
 
-    def __init__(self, key: Callable[[], bytes]) -> None:
-        """Remember nothing yet; `key`, asked for once when it is needed, keys what leaves."""
-        self._ask_key = key
-        self._key: bytes | None = None
-        self._growth: ConversationMatcher[Name] = ConversationMatcher()
-        self._answers: RecentMap[str, Name] = RecentMap()  # by the provider's id of an answer
-        self._kept: RecentMap[str, Name] = RecentMap()  # by the provider's id of a conversation
-        self._beginnings: RecentMap[int, tuple[str, int]] = RecentMap()
-
-    def name(
-        self, endpoint: Endpoint, path: str, asked: Mapping[str, Any], facts: Facts, *, ok: bool
-    ) -> Name | None:
-        """Return the name of the conversation that a call belongs to; None if it is part of none.
+    def __init__(self, get_key: Callable[[], bytes]) -> None:
+        """Start without any conversation.
 
         Args:
-            endpoint: what was called.
-            path: of the request, with its query.
-            asked: the members of the request's body.
-            facts: what the exchange showed.
-            ok: whether the call was answered; if it was not, the same list will be sent again.
+            get_key: returns the secret key of the fingerprints; called once, when first needed.
+        """
+        self._get_key = get_key
+        self._key: bytes | None = None
+        self._matcher = ConversationMatcher()
+        self._by_answer_id: RecentMap[str, Conversation] = RecentMap()
+        self._by_provider_id: RecentMap[str, Conversation] = RecentMap()
+        # Hash of an opening -> the chat id derived from it, and the number of conversations
+        # with this opening.
+        self._openings: RecentMap[int, tuple[str, int]] = RecentMap()
+
+    def identify_call(
+        self,
+        endpoint: Endpoint,
+        path: str,
+        request: Mapping[str, Any],
+        facts: Facts,
+        *,
+        answered: bool,
+    ) -> Conversation | None:
+        """Return the conversation of a call, or None if the call is not part of one.
+
+        Args:
+            endpoint: the called endpoint.
+            path: the request's path, with its query.
+            request: the members of the request's body.
+            facts: the facts of the call.
+            answered: whether the call succeeded. The program may repeat a failed call, and the
+                repetition belongs to the same conversation.
         """
         try:
-            return self._name(endpoint, path, asked, facts, ok=ok)
-        except RecursionError:  # nested more deeply than any turn is
+            return self._identify_call(endpoint, path, request, facts, answered=answered)
+        except RecursionError:  # the body is nested more deeply than messages are
             return None
 
-    def _name(
-        self, endpoint: Endpoint, path: str, asked: Mapping[str, Any], facts: Facts, *, ok: bool
-    ) -> Name | None:
-        carried = read_ids(path, asked)
-        # With an id of the provider's, the turns sent are those that are new, not the whole list.
-        whole = endpoint.counts and carried.kept is None and carried.previous is None
-        turns = read_turns(asked) if whole and endpoint.operation in CONVERSING else None
-        name = self._find(turns, carried) or self._begin(turns, carried, facts)
-        if name is not None:
-            self._note(name, carried, facts)
+    def _identify_call(
+        self,
+        endpoint: Endpoint,
+        path: str,
+        request: Mapping[str, Any],
+        facts: Facts,
+        *,
+        answered: bool,
+    ) -> Conversation | None:
+        ids = read_ids(path, request)
+        # A call with one of the provider's ids sends only new messages, not the whole list.
+        sends_all = endpoint.counts and ids.conversation is None and ids.previous_answer is None
+        turns = None
+        if sends_all and endpoint.operation in CHAT_OPERATIONS:
+            turns = read_turns(request)
+        conversation = self._find_known(turns, ids) or self._start_new(turns, ids, facts)
+        if conversation is not None:
+            self._remember_ids(conversation, ids, facts)
             if turns is not None:
-                self._growth.note(turns, name, answered=ok, answer_hash=facts.answer_hash)
-        return name
+                self._matcher.add_call(
+                    turns, conversation, answered=answered, answer_hash=facts.answer_hash
+                )
+        return conversation
 
-    def _find(self, turns: Turns | None, carried: CarriedIds) -> Name | None:
-        """Return the name of a conversation that was met before, or that the provider names."""
-        if carried.kept is not None:
-            return self._kept.get(carried.kept) or Name(carried.kept, API)
-        if carried.previous is not None:
-            known = self._answers.get(carried.previous)
-            return Name(known.chat_id, API) if known is not None else None
-        return self._growth.follow(turns) if turns is not None else None
+    def _find_known(self, turns: Turns | None, ids: RequestIds) -> Conversation | None:
+        """Return the conversation of an earlier call, or the one that the request names."""
+        if ids.conversation is not None:
+            known = self._by_provider_id.get(ids.conversation)
+            return known or Conversation(ids.conversation, API)
+        if ids.previous_answer is not None:
+            known = self._by_answer_id.get(ids.previous_answer)
+            return Conversation(known.chat_id, API) if known is not None else None
+        return self._matcher.find_conversation(turns) if turns is not None else None
 
-    def _begin(self, turns: Turns | None, carried: CarriedIds, facts: Facts) -> Name | None:
-        """Return the name of a conversation that was not met before."""
+    def _start_new(self, turns: Turns | None, ids: RequestIds, facts: Facts) -> Conversation | None:
+        """Return a conversation that starts with this call."""
         if facts.conversation is not None:
-            return self._kept.get(facts.conversation) or Name(facts.conversation, API)
-        if carried.worded is not None:
-            text = carried.worded.encode("utf-8", "surrogatepass")
-            return Name(self._fingerprint(b"id", text), API)
-        if carried.previous is not None:
-            return Name(carried.previous, API)
-        return Name(self._derive(turns), DERIVED) if turns is not None else None
+            known = self._by_provider_id.get(facts.conversation)
+            return known or Conversation(facts.conversation, API)
+        if ids.caller is not None:
+            text = ids.caller.encode("utf-8", "surrogatepass")
+            return Conversation(self._fingerprint_text(b"id", text), API)
+        if ids.previous_answer is not None:
+            return Conversation(ids.previous_answer, API)
+        return Conversation(self._derive_id(turns), DERIVED) if turns is not None else None
 
-    def _derive(self, turns: Turns) -> str:
-        """Return an id made of the beginning, and a number from the second on that has it."""
-        beginning = turns.mark(turns.said)
-        known = self._beginnings.get(beginning)
-        chat_id, count = known or (self._fingerprint(b"turns", turns.opening()), 0)
-        self._beginnings.put(beginning, (chat_id, count + 1))
+    def _derive_id(self, turns: Turns) -> str:
+        """Return an id made of the opening, with a number for all but the first with this opening.
+
+        The same opening gives the same id in every process that has the same key.
+        """
+        opening = turns.hash_turns(turns.opening_length)
+        known = self._openings.get(opening)
+        chat_id, count = known or (self._fingerprint_text(b"turns", turns.write_opening()), 0)
+        self._openings.put(opening, (chat_id, count + 1))
         return f"{chat_id}-{count + 1}" if count else chat_id
 
-    def _fingerprint(self, kind: bytes, text: bytes) -> str:
+    def _fingerprint_text(self, kind: bytes, text: bytes) -> str:
+        """Return a keyed hash, from which nobody without the key can guess the text."""
         if self._key is None:
-            self._key = self._ask_key()
+            self._key = self._get_key()
         digest = hmac.digest(self._key, b"lupis chat id\0" + kind + b"\0" + text, "sha256")
-        return f"auto-{digest.hex()[:_DIGITS]}"
+        return f"auto-{digest.hex()[:_FINGERPRINT_DIGITS]}"
 
-    def _note(self, name: Name, carried: CarriedIds, facts: Facts) -> None:
-        """Remember the ids that later calls may be known again by."""
+    def _remember_ids(self, conversation: Conversation, ids: RequestIds, facts: Facts) -> None:
+        """Remember the provider's ids, by which later calls refer to this conversation."""
         if facts.response_id is not None:
-            self._answers.put(facts.response_id, name)
-        for kept in (carried.kept, facts.conversation):
-            if kept is not None:
-                self._kept.put(kept, name)
+            self._by_answer_id.put(facts.response_id, conversation)
+        for provider_id in (ids.conversation, facts.conversation):
+            if provider_id is not None:
+                self._by_provider_id.put(provider_id, conversation)
+
+
+class _SeenCall:
+    """An earlier call.
+
+    Attributes:
+        conversation: the conversation that the call belongs to.
+        answered: whether the call succeeded.
+        answer_hash: the hash of its answer, if it is known.
+        continued: whether a later call continues this call.
+    """
+
+    __slots__ = ("answer_hash", "answered", "continued", "conversation")
+
+    def __init__(self, conversation: Conversation, answered: bool, answer_hash: int | None) -> None:
+        self.conversation = conversation
+        self.answered = answered
+        self.answer_hash = answer_hash
+        self.continued = False
+
+
+class ConversationMatcher:
+    """Matches a call with the earlier call that it continues, by hashes of their message lists.
+
+    A call continues an earlier call if its list begins with the whole list of the earlier call.
+    Several conversations may have sent the same list. Then the answer, which follows that list in
+    the new call, shows which of them continues. If the answer is not known (it was streamed) or
+    is the same for all, the conversations continue in the order in which they came.
+    """
+
+    def __init__(self) -> None:
+        """Start without any call."""
+        # Hash of an opening -> the lengths of the lists with this opening, sorted. It limits the
+        # prefixes of a list that have to be hashed and looked up.
+        self._lengths: RecentMap[int, list[int]] = RecentMap()
+        self._calls: RecentMap[int, list[_SeenCall]] = RecentMap()  # by the hash of their list
+
+    def find_conversation(self, turns: Turns) -> Conversation | None:
+        """Return the conversation that a call with these turns continues or repeats."""
+        repeated = self._calls.get(turns.hash_turns(len(turns))) or []
+        failed = next((call for call in repeated if not call.answered), None)
+        if failed is not None:  # a retry
+            repeated.remove(failed)
+            return failed.conversation
+        branched = None
+        for length, calls in self._find_prefixes(turns):
+            open_calls = [call for call in calls if not call.continued]
+            if open_calls:
+                previous = _choose_call(open_calls, turns.hash_answer(length))
+                previous.continued = True
+                return previous.conversation
+            branched = branched or calls[-1]
+        if repeated and not turns.is_opening:  # the last answer is made again
+            return repeated[-1].conversation
+        # Otherwise the last question may have been worded anew: an earlier point of the
+        # conversation continues a second time.
+        return branched.conversation if branched is not None else None
+
+    def _find_prefixes(self, turns: Turns) -> Iterator[tuple[int, list[_SeenCall]]]:
+        """Yield the length and the calls of each earlier list that `turns` begins with.
+
+        The longest list comes first.
+        """
+        lengths = self._lengths.get(turns.hash_turns(turns.opening_length)) or []
+        for length in reversed(lengths[: bisect_left(lengths, len(turns))]):
+            calls = self._calls.get(turns.hash_turns(length))
+            if calls:
+                yield length, calls
+
+    def add_call(
+        self,
+        turns: Turns,
+        conversation: Conversation,
+        *,
+        answered: bool,
+        answer_hash: int | None,
+    ) -> None:
+        """Remember a call.
+
+        Args:
+            turns: all turns of the call.
+            conversation: the conversation of the call.
+            answered: whether the call succeeded.
+            answer_hash: the hash of its answer, if it is known.
+        """
+        length = len(turns)
+        opening, whole = turns.hash_turns(turns.opening_length), turns.hash_turns(length)
+        lengths = self._lengths.get(opening) or []
+        if length not in lengths:
+            insort(lengths, length)
+        self._lengths.put(opening, lengths)
+        calls = self._calls.get(whole) or []
+        call = _SeenCall(conversation, answered, answer_hash)
+        self._calls.put(whole, [*calls[1 - _MAX_CALLS_PER_LIST :], call])
+
+
+def _choose_call(calls: list[_SeenCall], answer_hash: int | None) -> _SeenCall:
+    """Return the first call with this answer, else the first whose answer is not known."""
+    for wanted in (answer_hash, None):
+        call = next((call for call in calls if call.answer_hash == wanted), None)
+        if call is not None:
+            return call
+    return calls[0]

@@ -1,4 +1,4 @@
-"""The ids of conversations that requests to LLM APIs carry themselves: one row a place."""
+"""The conversation ids in requests to LLM APIs. Each table has one row for each location."""
 
 from __future__ import annotations
 
@@ -6,15 +6,11 @@ import re
 from typing import TYPE_CHECKING, Any, Mapping, NamedTuple
 from urllib.parse import unquote
 
-from lupis_instrument._llm.api.response_fields import value_at
-
 if TYPE_CHECKING:
-    from typing import Sequence
-
     from lupis_instrument._llm.api.dialects import Path
 
-# Members by which a provider keeps a conversation, made by it.
-_KEPT: tuple[Path, ...] = (
+# Members with the id of a conversation that the provider stores.
+_CONVERSATION_MEMBERS: tuple[Path, ...] = (
     ("conversation",),  # OpenAI Responses, the id alone
     ("conversation", "id"),
     ("thread_id",),  # OpenAI assistants
@@ -22,7 +18,7 @@ _KEPT: tuple[Path, ...] = (
     ("container", "id"),
     ("sessionId",),  # Bedrock agents and knowledge bases
 )
-_KEPT_IN_PATHS = tuple(
+_CONVERSATION_PATHS = tuple(
     re.compile(pattern)
     for pattern in (
         r"/threads/([^/?]+)/",  # OpenAI assistants
@@ -30,54 +26,57 @@ _KEPT_IN_PATHS = tuple(
         r"/agentAliases/[^/?]+/sessions/([^/?]+)/text",  # Bedrock agents
     )
 )
-# Members that hold the id of the answer that this call goes on from.
-_CHAINED: tuple[Path, ...] = (
+# Members with the id of the answer that this call continues.
+_ANSWER_MEMBERS: tuple[Path, ...] = (
     ("previous_response_id",),  # OpenAI Responses
     ("previous_interaction_id",),  # Gemini interactions
 )
-# Members that the caller words as it likes, an address or a name maybe.
-_WORDED: tuple[Path, ...] = (
+# Members that the caller fills freely, maybe with a name or an e-mail address.
+_CALLER_MEMBERS: tuple[Path, ...] = (
     ("conversation_id",),  # Cohere v1
     ("session_id",),  # OpenRouter
 )
-_MOST_TEXT = 256
+_MAX_ID_LENGTH = 256
 
 
-class CarriedIds(NamedTuple):
-    """What a request says of the conversation it belongs to.
+class RequestIds(NamedTuple):
+    """The ids in a request that identify its conversation.
 
     Attributes:
-        kept: the provider's id of it.
-        previous: the provider's id of the answer before.
-        worded: what the caller calls it; such a text does not leave as it is.
+        conversation: the id under which the provider stores the conversation.
+        previous_answer: the provider's id of the answer that this call continues.
+        caller: the caller's own id of the conversation. It may hold personal data, so only a
+            fingerprint of it may leave the process.
     """
 
-    kept: str | None = None
-    previous: str | None = None
-    worded: str | None = None
+    conversation: str | None = None
+    previous_answer: str | None = None
+    caller: str | None = None
 
 
-def read_ids(path: str, asked: Mapping[str, Any]) -> CarriedIds:
-    """Find the ids in a request's path and in the members of its body."""
-    return CarriedIds(
-        _find(asked, _KEPT) or _find_in_path(path),
-        _find(asked, _CHAINED),
-        _find(asked, _WORDED),
+def read_ids(path: str, request: Mapping[str, Any]) -> RequestIds:
+    """Return the ids in a request's path and in the members of its body."""
+    return RequestIds(
+        _find_member(request, _CONVERSATION_MEMBERS) or _find_in_path(path),
+        _find_member(request, _ANSWER_MEMBERS),
+        _find_member(request, _CALLER_MEMBERS),
     )
 
 
-def _find(asked: Mapping[str, Any], places: Sequence[Path]) -> str | None:
-    found = (value_at(asked, path) for path in places)
-    return next((text for text in found if _is_id(text)), None)
-
-
-def _find_in_path(path: str) -> str | None:
-    for pattern in _KEPT_IN_PATHS:
-        match = pattern.search(path)
-        if match:
-            return unquote(match.group(1))[:_MOST_TEXT]
+def _find_member(request: Mapping[str, Any], members: tuple[Path, ...]) -> str | None:
+    """Return the first of the members that is an id: a string that is not too long."""
+    for path in members:
+        value: Any = request
+        for name in path:
+            value = value.get(name) if isinstance(value, dict) else None
+        if isinstance(value, str) and 0 < len(value) <= _MAX_ID_LENGTH:
+            return value
     return None
 
 
-def _is_id(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= _MOST_TEXT
+def _find_in_path(path: str) -> str | None:
+    for pattern in _CONVERSATION_PATHS:
+        match = pattern.search(path)
+        if match:
+            return unquote(match.group(1))[:_MAX_ID_LENGTH]
+    return None

@@ -1,7 +1,7 @@
-"""The turns of a conversation as a request repeats them, and fingerprints of how they go on.
+"""The turns of a conversation in a request, and hashes by which they are recognised later.
 
-Every chat API sends all that was said so far with each call. What the APIs name differently is
-brought to one form here, so that a call is known again by what it begins with.
+Chat APIs are stateless: each call repeats all earlier turns. The APIs name the same things
+differently, so this module reads them in one common form.
 """
 
 from __future__ import annotations
@@ -9,24 +9,22 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Mapping
 
-from lupis_instrument._llm.api.response_fields import value_at
-
 if TYPE_CHECKING:
     from lupis_instrument._llm.api.dialects import Path
 
-CONVERSING = frozenset(("chat", "text_completion", "generate_content", "invoke_agent"))
-"""Operations that say something in a conversation; one embeds, ranks, draws or counts outside."""
+CHAT_OPERATIONS = frozenset(("chat", "text_completion", "generate_content", "invoke_agent"))
+"""Operations that are part of a conversation, unlike embeddings, rankings, images and counts."""
 
-# Where the text stands that the program gives the model before anybody speaks.
+# Members with the system prompt.
 _SYSTEM: tuple[Path, ...] = (
     ("system",),  # Anthropic, Bedrock Converse, Ollama
     ("instructions",),  # OpenAI Responses, Mistral conversations
-    ("systemInstruction",),  # Gemini, as the API spells it
-    ("system_instruction",),  # and as its libraries do
+    ("systemInstruction",),  # Gemini, in the API's spelling
+    ("system_instruction",),  # Gemini, in the spelling of its libraries
     ("preamble",),  # Cohere v1
     ("input", "system_prompt"),  # Replicate
 )
-# Where the turns stand; a row of two paths is a list of earlier turns, and the one that is new.
+# Members with the turns. A row of two paths has the list of earlier turns and the new turn.
 _TURNS: tuple[tuple[Path, ...], ...] = (
     (("messages",),),  # OpenAI, Anthropic, Bedrock Converse, Mistral, Cohere v2, Ollama
     (("contents",),),  # Gemini
@@ -39,137 +37,161 @@ _TURNS: tuple[tuple[Path, ...], ...] = (
     (("prompt",),),  # completions, Bedrock's Llama and Mistral
     (("inputText",),),  # Bedrock's Titan
 )
+# The member of a turn that holds its content; the first that is there counts.
 _CONTENT = ("content", "parts", "message", "text")
-# Where an answer stands that the next call repeats as a turn; of several the first.
+# Members of a response with the answer, which the next call repeats as a turn.
 _ANSWERS: tuple[Path, ...] = (
     ("message",),  # Ollama, Cohere v2, and an element of `choices`
     ("content",),  # Anthropic, and an element of `candidates`
     ("output", "message"),  # Bedrock Converse
 )
 _ANSWER_LISTS = ("choices", "candidates")  # OpenAI, Gemini
-_NO_USER = frozenset(("system", "developer", "assistant", "model", "chatbot"))
-# What a program moves about or leaves out between calls that go on with the same conversation:
-# marks of what to cache, and what says no more than its absence.
-_UNTOLD = frozenset(("cache_control", "cachePoint"))
+_OTHER_ROLES = frozenset(("system", "developer", "assistant", "model", "chatbot"))
+# Programs move or drop these members between calls of one conversation, so hashes ignore them:
+# markers for the provider's prompt cache, and members with their default value.
+_CACHE_MARKERS = frozenset(("cache_control", "cachePoint"))
 _DEFAULTS = {"type": "message"}
-_TEXT_BLOCKS = (None, "text", "input_text", "output_text")
-_PLAIN_TURN = 2  # members: a role, and what is said
-_ENDS = 8
-"""Turns of each end of a list that tell it from others."""
+_TEXT_TYPES = (None, "text", "input_text", "output_text")
+_SIMPLE_TURN = 2  # members of a turn that has only a role and a content
+_MAX_END = 8
+"""Turns at each end of a long list that its hash covers."""
 
 
 class Turns:
-    """How the conversation of one request goes.
+    """The turns of one request.
 
     Attributes:
-        said: how many turns there are up to the first that is the user's.
+        opening_length: the number of turns up to the user's first turn, which is included.
     """
 
-    __slots__ = ("_marks", "_system", "_turns", "said")
+    __slots__ = ("_hashes", "_system", "_turns", "opening_length")
 
     def __init__(self, system: Any, turns: list[Any]) -> None:
-        """Take what the program's system says, and what was said; neither is to be kept."""
+        """Hold the system prompt and the turns of a request.
+
+        They contain message text, so nothing may keep this object after the call.
+        """
         self._system = system
         self._turns = turns
-        self._marks: list[int | None] = [None] * (len(turns) + 1)
-        users = (place for place, turn in enumerate(turns, 1) if _is_users(turn))
-        self.said = next(users, len(turns))
+        self._hashes: list[int | None] = [None] * (len(turns) + 1)
+        user_turns = (number for number, turn in enumerate(turns, 1) if _is_user_turn(turn))
+        self.opening_length = next(user_turns, len(turns))
 
     def __len__(self) -> int:
         return len(self._turns)
 
     @property
-    def is_fresh(self) -> bool:
-        """Whether nothing was answered yet."""
-        return len(self) == self.said
+    def is_opening(self) -> bool:
+        """Whether the list ends with the user's first turn: the model has not answered yet."""
+        return len(self) == self.opening_length
 
-    def mark(self, length: int) -> int:
-        """Return a fingerprint, of this process only, of the first `length` turns.
+    def hash_turns(self, length: int) -> int:
+        """Return a hash of the system prompt and the first `length` turns.
 
-        Of a long list the turns at both ends count, and how many are between them.
+        For a long list it covers the length and the turns at both ends. They are enough to tell
+        lists apart, and hashing all turns would slow down long conversations.
         """
-        if length <= 2 * _ENDS:
-            return hash(tuple(map(self._mark, range(length + 1))))
-        ends = (*range(_ENDS + 1), *range(length + 1 - _ENDS, length + 1))
-        return hash((length, *map(self._mark, ends)))
+        if length <= 2 * _MAX_END:
+            return hash(tuple(map(self._hash_turn, range(length + 1))))
+        ends = (*range(_MAX_END + 1), *range(length + 1 - _MAX_END, length + 1))
+        return hash((length, *map(self._hash_turn, ends)))
 
-    def _mark(self, place: int) -> int:
-        """Return a fingerprint of the turn at `place`, counted from 1; at 0 is the system's."""
-        mark = self._marks[place]
-        if mark is None:
-            mark = _mark_turn(self._turns[place - 1]) if place else hash(_fold(self._system))
-            self._marks[place] = mark
-        return mark
+    def _hash_turn(self, number: int) -> int:
+        """Return a hash of a turn, counted from 1; number 0 is the system prompt."""
+        turn_hash = self._hashes[number]
+        if turn_hash is None:
+            if number:
+                turn_hash = _hash_turn(self._turns[number - 1])
+            else:
+                turn_hash = hash(_freeze_value(self._system))
+            self._hashes[number] = turn_hash
+        return turn_hash
 
     def hash_answer(self, length: int) -> int | None:
-        """Return a fingerprint of the answer that came after the first `length` turns."""
-        return _mark_said(self._turns[length])
+        """Return a hash of the answer to the first `length` turns: the turn that follows them."""
+        return _hash_content(self._turns[length])
 
-    def opening(self) -> bytes:
-        """Return the system's text and the first thing that the user says, in one form for all.
+    def write_opening(self) -> bytes:
+        """Return the system prompt and the turns of the opening, in the same form for all APIs.
 
-        It is what a lasting fingerprint is made of.
+        The chat ids of derived conversations are fingerprints of it, so its form must not change.
         """
-        parts = [_plain(self._system), *map(_plain_turn, self._turns[: self.said])]
+        parts = [_normalize_value(self._system)]
+        parts += map(_normalize_turn, self._turns[: self.opening_length])
         return json.dumps(parts, sort_keys=True).encode()
 
 
 def hash_answer(body: Mapping[str, Any]) -> int | None:
-    """Return a fingerprint of the answer in a response's body, as of the turn that repeats it."""
+    """Return a hash of the answer in a response's body; None if there is no whole answer.
+
+    It equals the hash of the turn that repeats the answer in the next call: `Turns.hash_answer`.
+    """
     for name in _ANSWER_LISTS:
-        listed = body.get(name)
-        if isinstance(listed, list) and listed and isinstance(listed[0], dict):
-            body = listed[0]
-    found = (value_at(body, path) for path in _ANSWERS)
-    return next((_mark_said(answer) for answer in found if answer), None)
+        answers = body.get(name)
+        if isinstance(answers, list) and answers and isinstance(answers[0], dict):
+            body = answers[0]
+    return _hash_content(_find_value(body, _ANSWERS))
 
 
-def _mark_said(answer: Any) -> int | None:
+def _hash_content(answer: Any) -> int | None:
     if isinstance(answer, dict):
         name = _find_content(answer) or "tool_calls"
         answer = answer.get(name)
-    return hash(_fold(answer)) if answer else None
+    return hash(_freeze_value(answer)) if answer else None
 
 
-def read_turns(asked: Mapping[str, Any]) -> Turns | None:
-    """Return the turns that a request's members tell; None where they tell none."""
-    turns = next(filter(None, (_collect(asked, row) for row in _TURNS)), None)
-    system = next(filter(None, (value_at(asked, path) for path in _SYSTEM)), None)
-    return Turns(system, turns) if turns is not None else None
+def read_turns(request: Mapping[str, Any]) -> Turns | None:
+    """Return the turns in the members of a request's body, or None if there are none."""
+    for row in _TURNS:
+        turns = _collect_turns(request, row) if row[-1][0] in request else None
+        if turns:
+            return Turns(_find_value(request, _SYSTEM), turns)
+    return None
 
 
-def _collect(asked: Mapping[str, Any], row: tuple[Path, ...]) -> list[Any]:
-    """Return the turns at the paths of `row`, the last of which there has to be."""
-    found = [value_at(asked, path) for path in row]
-    if not found[-1]:
+def _collect_turns(request: Mapping[str, Any], row: tuple[Path, ...]) -> list[Any]:
+    """Return the turns at the paths of `row`; none if the last path has no value."""
+    values = [_find_value(request, (path,)) for path in row]
+    if not values[-1]:
         return []
-    lists = [value if isinstance(value, list) else [value] for value in found if value]
+    lists = [value if isinstance(value, list) else [value] for value in values if value]
     return lists[0] if len(lists) == 1 else [turn for turns in lists for turn in turns]
 
 
-def _is_users(turn: Any) -> bool:
+def _find_value(body: Mapping[str, Any], paths: tuple[Path, ...]) -> Any:
+    """Return the first value at one of the paths that is not empty; None if there is none."""
+    for path in paths:
+        value: Any = body
+        for name in path:
+            value = value.get(name) if isinstance(value, dict) else None
+        if value:
+            return value
+    return None
+
+
+def _is_user_turn(turn: Any) -> bool:
     role = turn.get("role") if isinstance(turn, dict) else None
-    return not isinstance(role, str) or role.lower() not in _NO_USER
+    return not isinstance(role, str) or role.lower() not in _OTHER_ROLES
 
 
-# Python's own hash of text is keyed anew in each process, fast, and good enough to tell lists
-# apart that nobody makes up to collide; what leaves the process is made of `Turns.opening`.
+# Hashes of turns stay in this process, so Python's own hash serves: it is fast, and keyed anew in
+# each process. Chat ids leave the process: they are made from `Turns.write_opening` with HMAC.
 
 
-def _mark_turn(turn: Any) -> int:
+def _hash_turn(turn: Any) -> int:
     if isinstance(turn, str):
         return hash(("user", turn))
     if not isinstance(turn, dict):
-        return hash(_fold(turn))
-    if len(turn) == _PLAIN_TURN:
-        role, text = turn.get("role"), _find_text(turn.get("content") or turn.get("parts"))
+        return hash(_freeze_value(turn))
+    if len(turn) == _SIMPLE_TURN:  # a shortcut for most turns
+        role, text = turn.get("role"), _read_simple_text(turn.get("content") or turn.get("parts"))
         if text is not None and type(role) is str:
             return hash((role, text))
-    return _mark_any_turn(turn)
+    return _hash_complex_turn(turn)
 
 
-def _find_text(content: Any) -> str | None:
-    """Return the text that is all of `content`, where that is seen at a glance."""
+def _read_simple_text(content: Any) -> str | None:
+    """Return `content` if it is a string, or the text of its only block; else None."""
     if type(content) is list and len(content) == 1:
         block = content[0]
         if type(block) is dict and len(block) - (block.get("type") == "text") == 1:
@@ -177,69 +199,78 @@ def _find_text(content: Any) -> str | None:
     return content if type(content) is str else None
 
 
-def _mark_any_turn(turn: Mapping[str, Any]) -> int:
+def _hash_complex_turn(turn: Mapping[str, Any]) -> int:
     name = _find_content(turn)
     role = turn.get("role")
     if name == "message" and isinstance(role, str):
-        role = role.lower()  # Cohere v1 writes them in capitals, and the newest turn without any
-    more = [
-        (key, _fold(value))
+        role = role.lower()  # Cohere v1 has roles in capitals, and none in the newest turn
+    others = [
+        (key, _freeze_value(value))
         for key, value in sorted(turn.items())
         if value is not None
         and key not in (name, "role")
-        and key not in _UNTOLD
+        and key not in _CACHE_MARKERS
         and _DEFAULTS.get(key) != value
     ]
-    said = turn.get(name) if name is not None else None
-    return hash((_fold(role), _fold(said), *more))
+    content = turn.get(name) if name is not None else None
+    return hash((_freeze_value(role), _freeze_value(content), *others))
 
 
 def _find_content(turn: Mapping[str, Any]) -> str | None:
+    """Return the name of the member with the content of a turn."""
     return next((name for name in _CONTENT if turn.get(name)), None)
 
 
-def _fold(value: Any) -> Any:
-    """Return JSON's `value` as what can be hashed; a text is as good as a list of that text."""
+def _freeze_value(value: Any) -> Any:
+    """Return a JSON value in a form that can be hashed.
+
+    A text equals a block of that text, and a list of one element equals the element: programs
+    and libraries write the same turn in either form.
+    """
     if type(value) is list:
-        folded = [_fold(item) for item in value if not _is_untold(item)]
-        return folded[0] if len(folded) == 1 else tuple(folded)
+        items = [_freeze_value(item) for item in value if not _is_cache_marker(item)]
+        return items[0] if len(items) == 1 else tuple(items)
     if type(value) is not dict:
         return value
-    text = _only_text(value)
+    text = _read_text_block(value)
     if text is not None:
         return text
-    return tuple((key, _fold(value[key])) for key in sorted(value) if key not in _UNTOLD)
+    return tuple(
+        (key, _freeze_value(value[key])) for key in sorted(value) if key not in _CACHE_MARKERS
+    )
 
 
-def _is_untold(item: Any) -> bool:
-    return type(item) is dict and len(item) == 1 and not _UNTOLD.isdisjoint(item)
+def _is_cache_marker(item: Any) -> bool:
+    return type(item) is dict and len(item) == 1 and not _CACHE_MARKERS.isdisjoint(item)
 
 
-def _only_text(block: dict[str, Any]) -> str | None:
-    """Return the text of a block that has nothing else to it."""
+def _read_text_block(block: dict[str, Any]) -> str | None:
+    """Return the text of a block that has only a text; else None."""
     text = block.get("text")
-    if type(text) is not str or block.get("type") not in _TEXT_BLOCKS:
+    if type(text) is not str or block.get("type") not in _TEXT_TYPES:
         return None
-    others = (key for key in block if key not in ("text", "type") and key not in _UNTOLD)
+    others = (key for key in block if key not in ("text", "type") and key not in _CACHE_MARKERS)
     return text if next(others, None) is None else None
 
 
-def _plain_turn(turn: Any) -> Any:
-    return ["user", turn] if isinstance(turn, str) else _plain(turn)
+def _normalize_turn(turn: Any) -> Any:
+    return ["user", turn] if isinstance(turn, str) else _normalize_value(turn)
 
 
-def _plain(value: Any) -> Any:
-    """Return `value` in the form that all providers' are brought to."""
+def _normalize_value(value: Any) -> Any:
+    """Return a JSON value in the form that is the same for all APIs."""
     if isinstance(value, list):
-        items = [_plain(item) for item in value if not _is_untold(item)]
+        items = [_normalize_value(item) for item in value if not _is_cache_marker(item)]
         return items[0] if len(items) == 1 else items
     if not isinstance(value, dict):
         return value
-    text = _only_text(value)
+    text = _read_text_block(value)
     if text is not None:
         return text
     name = _find_content(value)
     role = value.get("role")
     if isinstance(role, str) and name is not None:
-        return [role.lower(), _plain(value[name])]
-    return {key: _plain(member) for key, member in value.items() if key not in _UNTOLD}
+        return [role.lower(), _normalize_value(value[name])]
+    return {
+        key: _normalize_value(member) for key, member in value.items() if key not in _CACHE_MARKERS
+    }

@@ -30,15 +30,15 @@ class Derive:
             return draft
         if _semconv.LUPIS_CHAT_ID in draft.attributes:
             return draft
-        name = self._conversations.name(
+        conversation = self._conversations.identify_call(
             http_call.endpoint,
             parse_url(http_call.url).path,
             draft.asked,
             facts,
-            ok=_is_answered(draft),
+            answered=_is_answered(draft),
         )
-        if name is not None:
-            stamp(draft, name.chat_id, name.source)
+        if conversation is not None:
+            stamp(draft, conversation.chat_id, conversation.source)
         return draft
 
 

@@ -29,7 +29,9 @@ class Process:
         """The whole name of the conversation that a call belongs to."""
         parts = urlsplit(url)
         endpoint = identify("POST", parts.hostname, parts.port or 443, parts.path)
-        return self.conversations.name(endpoint, parts.path, asked, Facts(**facts), ok=ok)
+        return self.conversations.identify_call(
+            endpoint, parts.path, asked, Facts(**facts), answered=ok
+        )
 
     def __call__(self, *turns, ok=True, **more):
         """The id of a chat whose turns are user's and assistant's by turns."""
@@ -226,7 +228,7 @@ def test_what_is_remembered_is_bounded(process):
     for number in range(MAX_ENTRIES + 100):
         process("s", f"one-shot {number}")
     parts = process.conversations
-    sizes = [len(recent._entries) for recent in (parts._beginnings, parts._growth._stands)]
+    sizes = [len(recent._entries) for recent in (parts._openings, parts._matcher._calls)]
     assert [MAX_ENTRIES, MAX_ENTRIES] == sizes
     assert first == process("s", "u", "a", "the first", "b", "v")  # by its beginning
 
