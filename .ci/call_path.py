@@ -7,7 +7,7 @@ thread with `sys.setprofile`, until its span is delivered. A move is a call from
 file to a function of another; functions of other packages in between do not count.
 """
 
-# A script, which prints:
+# A script that prints:
 # ruff: noqa: INP001, T201
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ FLUSH_SECONDS = 10.0
 
 
 class CallRecorder:
-    """Notes each call of a function of the package while `active` is set.
+    """Records each call of a function of the package while `active` is set.
 
     Attributes:
-        active: whether calls are noted.
+        active: whether calls are recorded.
         files: the entered files, in the order of their first call.
-        functions: how often each function was called, by file and name.
-        moves: how often a call led from one file to another.
+        functions: the number of calls of each function, by file and name.
+        moves: the number of calls from one file to another.
     """
 
     def __init__(self) -> None:
@@ -96,7 +96,7 @@ def follow_call() -> CallRecorder:
 
 
 def main() -> None:
-    """Print the figures, and the lists that are asked for."""
+    """Print the figures and the chosen lists."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--files", action="store_true", help="list the files in order")
     parser.add_argument("--moves", action="store_true", help="list the moves between files")

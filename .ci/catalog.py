@@ -1,13 +1,13 @@
-"""Turns the prices of the installed genai-prices into the catalogue that the package ships.
+"""Writes the price catalogue that the package ships, from the installed genai-prices.
 
-The first line of the catalogue says where it comes from and lists units and providers; each line
-after that is one model, provider by provider, so that a reader parses those it needs and a diff
-shows which model changed. `lupis_instrument/_llm/pricing/catalog.py` reads it.
+The header line of the catalogue has its source, the units and the providers. Each further line is
+one model, provider by provider. A reader can parse only the lines that it needs, and a diff shows
+which models changed. `lupis_instrument/_llm/pricing/catalog.py` reads the file.
 
 usage: python .ci/catalog.py
 """
 
-# A script, which prints:
+# A script that prints:
 # ruff: noqa: INP001, T201
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from typing import Any, Iterator
 SOURCE = "genai-prices"
 CATALOG = Path(__file__).parents[1] / "lupis_instrument" / "_llm" / "pricing" / "catalog.jsonl"
 
-# genai-prices lists no prices for two kinds of model: those that cost nothing, and those whose
-# price it doesn't know. What tells them apart is a name or a comment, or else a row here.
+# genai-prices lists two kinds of models without prices: free models, and models whose price it
+# does not know. A model is free if its id or a comment says so, or if it has a row here.
 _FREE_NAME = re.compile(r":free$|-exp(?:-[0-9-]+)?$")
 _FREE_COMMENT = re.compile(r"free of charge|zero token cost", re.IGNORECASE)
 _FREE = {
@@ -33,28 +33,30 @@ _FREE = {
 }
 
 
-def build(day: str) -> str:
-    """Return the text of the catalogue; the same for the same genai-prices and day."""
+def build_catalog(day: str) -> str:
+    """Return the text of the catalogue; it depends only on genai-prices and on `day`."""
     from genai_prices.data import providers
     from genai_prices.data_units import unit_data
 
     blocks = [
-        "".join(_model(provider, model) for model in provider.models) for provider in providers
+        "".join(_format_model(provider, model) for model in provider.models)
+        for provider in providers
     ]
     header = {
         "source": SOURCE,
         "version": metadata.version(SOURCE),
         "date": day,
-        "units": {name: _unit(name, row) for name, row in unit_data.items()},
+        "units": {name: _list_unit_columns(name, row) for name, row in unit_data.items()},
         "providers": [
-            _provider(provider, len(block.encode())) for provider, block in zip(providers, blocks)
+            _describe_provider(provider, len(block.encode()))
+            for provider, block in zip(providers, blocks)
         ],
     }
-    return _line(header) + "".join(blocks)
+    return _format_line(header) + "".join(blocks)
 
 
 def read_header() -> dict[str, Any]:
-    """Return the first line of the catalogue that is there; nothing if there is none."""
+    """Return the header of the existing catalogue; empty if there is no catalogue."""
     if not CATALOG.exists():
         return {}
     with CATALOG.open(encoding="utf-8") as lines:
@@ -62,31 +64,36 @@ def read_header() -> dict[str, Any]:
     return header
 
 
-def _unit(name: str, row: dict[str, Any]) -> list[Any]:
+def _list_unit_columns(name: str, row: dict[str, Any]) -> list[Any]:
     return [row.get("price_key", name), row["per"], row.get("dimensions", {})]
 
 
-def _provider(provider: Any, size: int) -> dict[str, Any]:
-    found = {
+def _describe_provider(provider: Any, size: int) -> dict[str, Any]:
+    """Return a provider's row in the header; its models take `size` bytes."""
+    members = {
         "id": provider.id,
         "name": provider.name,
         "bytes": size,
         "url": provider.api_pattern,
-        "ids": provider.provider_match and _clause(provider.provider_match),
-        "models": provider.model_match and _clause(provider.model_match),
+        "ids": provider.provider_match and _convert_rule(provider.provider_match),
+        "models": provider.model_match and _convert_rule(provider.model_match),
         "fallbacks": provider.fallback_model_providers,
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in members.items() if value is not None}
 
 
-def _model(provider: Any, model: Any) -> str:
-    prices = _price_list(model.prices, free=_is_free(provider.id, model))
-    columns = [model.id, _clause(model.match), prices]
+def _format_model(provider: Any, model: Any) -> str:
+    prices = _convert_price_list(model.prices, free=_is_free(provider.id, model))
+    columns = [model.id, _convert_rule(model.match), prices]
     variants = [
-        [variant.when, _constraint(variant.constraint), _prices(variant.prices, free=False)]
+        [
+            variant.when,
+            _convert_constraint(variant.constraint),
+            _convert_prices(variant.prices, free=False),
+        ]
         for variant in model.price_variants or ()
     ]
-    return _line([*columns, variants] if variants else columns)
+    return _format_line([*columns, variants] if variants else columns)
 
 
 def _is_free(provider: str, model: Any) -> bool:
@@ -97,66 +104,73 @@ def _is_free(provider: str, model: Any) -> bool:
     )
 
 
-def _clause(clause: Any) -> Any:
-    """Return a matching rule: a text to equal, a list of which one matches, or kind and operand."""
+def _convert_rule(clause: Any) -> Any:
+    """Return a rule for names in the form of `lupis_instrument._llm.pricing.name_rules`."""
     ((kind, operand),) = vars(clause).items()
     if kind == "or_":
-        return [_clause(each) for each in operand]
+        return [_convert_rule(option) for option in operand]
     if kind == "and_":
-        return {"and": [_clause(each) for each in operand]}
+        return {"and": [_convert_rule(condition) for condition in operand]}
     if kind == "equals":
         return operand.lower()
     return {kind: operand if kind == "regex" else operand.lower()}
 
 
-def _price_list(prices: Any, *, free: bool) -> Any:
-    """Return the one set of prices, or several with the constraint of each."""
+def _convert_price_list(prices: Any, *, free: bool) -> Any:
+    """Return the prices of a model, or a list of (constraint, prices) if they change."""
     if not isinstance(prices, list):
-        return _prices(prices, free=free)
-    return [[_constraint(row.constraint), _prices(row.prices, free=free)] for row in prices]
+        return _convert_prices(prices, free=free)
+    return [
+        [_convert_constraint(row.constraint), _convert_prices(row.prices, free=free)]
+        for row in prices
+    ]
 
 
-def _prices(prices: Any, *, free: bool) -> Any:
-    found = {name: _price(price) for name, price in _given(prices)}
-    return "free" if free and not found else found
+def _convert_prices(prices: Any, *, free: bool) -> Any:
+    rates = {name: _format_rate(price) for name, price in _iterate_prices(prices)}
+    return "free" if free and not rates else rates
 
 
-def _given(prices: Any) -> Iterator[tuple[str, Any]]:
+def _iterate_prices(prices: Any) -> Iterator[tuple[str, Any]]:
     return ((name, price) for name, price in vars(prices).items() if price is not None)
 
 
-def _price(price: Any) -> Any:
-    """Return USD as text, digit for digit; tiers follow as [the number one begins above, USD]."""
+def _format_rate(price: Any) -> Any:
+    """Return USD as text with all digits, or a list of that and one [threshold, USD] a tier."""
     if hasattr(price, "tiers"):
         return [f"{price.base:f}", *([tier.start, f"{tier.price:f}"] for tier in price.tiers)]
     return f"{price:f}"
 
 
-def _constraint(constraint: Any) -> Any:
-    """Return None, the day (UTC) prices start on, or the times of day (UTC) they hold between."""
+def _convert_constraint(constraint: Any) -> Any:
+    """Return None, the first day of the prices, or the two times of day between which they hold.
+
+    All are in UTC.
+    """
     if constraint is None:
         return None
     if hasattr(constraint, "start_date"):
         return constraint.start_date.isoformat()
-    return [_utc(constraint.start_time), _utc(constraint.end_time)]
+    return [_format_time(constraint.start_time), _format_time(constraint.end_time)]
 
 
-def _utc(time: Any) -> str:
+def _format_time(time: Any) -> str:
+    """Return a time of day in UTC."""
     if time.tzinfo is not None:
         time = datetime.combine(date(1970, 1, 1), time).astimezone(timezone.utc).time()
     return str(time.isoformat())
 
 
-def _line(value: Any) -> str:
+def _format_line(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
 def main() -> None:
-    """Write the catalogue; its day is that on which this version's was first written."""
+    """Write the catalogue; its date stays the same until the version of genai-prices changes."""
     header = read_header()
-    known = header.get("version") == metadata.version(SOURCE)
-    day = header["date"] if known else datetime.now(timezone.utc).date().isoformat()
-    text = build(day)
+    is_same_version = header.get("version") == metadata.version(SOURCE)
+    day = header["date"] if is_same_version else datetime.now(timezone.utc).date().isoformat()
+    text = build_catalog(day)
     CATALOG.write_text(text, encoding="utf-8")
     print(f"{CATALOG}: {SOURCE} {metadata.version(SOURCE)}, {text.count(chr(10)) - 1} models")
 

@@ -1,10 +1,10 @@
-"""Checks that a wheel can be installed by a pip that comes with Pythons people have.
+"""Checks that a pip which comes with common Pythons can install a wheel.
 
-pip before 25.1 gives up where a newer one finds releases that go together, as it happens when
-OpenTelemetry has published some of its packages and not yet the others.
+pip before 25.1 may give up on requirements that a newer pip resolves. This happens when
+OpenTelemetry has published only some of the packages of a release.
 """
 
-# A script, which starts others:
+# A script that starts other programs:
 # ruff: noqa: INP001, S603
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import tempfile
 import venv
 from pathlib import Path
 
-OLD_PIP = "24.0"  # of Python 3.12, Ubuntu 24.04 and, the last, Python 3.8
+OLD_PIP = "24.0"  # of Python 3.12 and Ubuntu 24.04, and the last of Python 3.8
 
 
 def main() -> None:
-    """Have the old pip resolve what the wheel named on the command line needs."""
+    """Resolve the requirements of the wheel on the command line with the old pip."""
     (wheel,) = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
         venv.create(folder, with_pip=True)

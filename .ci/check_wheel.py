@@ -1,6 +1,6 @@
-"""Checks that a wheel has all that the package needs, and nothing that is not its own."""
+"""Checks that a wheel has every file that the package needs, and no other files."""
 
-# A script, which prints:
+# A script that prints:
 # ruff: noqa: INP001, T201
 
 from __future__ import annotations
@@ -16,26 +16,30 @@ REQUIRED = (
     "lupislabs/__init__.py",
     "lupislabs/py.typed",
 )
-OWN = ("lupis_instrument/", "lupislabs/", "lupis_instrument-")
+OWN_FOLDERS = ("lupis_instrument/", "lupislabs/", "lupis_instrument-")
 
 
-def find_faults(names: list[str]) -> list[str]:
-    """Return what is wrong with the files in a wheel, one sentence each."""
+def find_problems(names: list[str]) -> list[str]:
+    """Return the problems with the files in a wheel, one sentence each."""
     missing = [f"{name} is missing" for name in REQUIRED if name not in names]
-    foreign = [f"{name} does not belong there" for name in names if not name.startswith(OWN)]
+    foreign = [
+        f"{name} does not belong to this package"
+        for name in names
+        if not name.startswith(OWN_FOLDERS)
+    ]
     compiled = [f"{name} is compiled" for name in names if name.endswith(".pyc")]
     return missing + foreign + compiled
 
 
 def main() -> None:
-    """Check the wheel named on the command line."""
+    """Check the wheel that the command line names."""
     (wheel,) = sys.argv[1:]
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
-    faults = find_faults(names)
-    if faults:
-        sys.exit("\n".join([f"{wheel}:", *faults]))
-    print(f"{wheel}: {len(names)} files, all that is needed among them")
+    problems = find_problems(names)
+    if problems:
+        sys.exit("\n".join([f"{wheel}:", *problems]))
+    print(f"{wheel}: {len(names)} files, all required files included")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""Runs the tests on each Python that is there, with the oldest and the newest OpenTelemetry.
+"""Runs the tests on each installed Python, with the oldest and the newest OpenTelemetry.
 
-Each combination has an environment of its own under .venvs, kept for the next time. Interpreters
-are looked for as python3.X on the PATH and among pyenv's versions; those missing are skipped.
+Each combination has its own environment under .venvs, which later runs use again. The script looks
+for python3.X on the PATH and in pyenv's versions, and skips a Python that is not installed.
 
     python3 .ci/matrix.py [--python 3.8 ...] [--opentelemetry oldest|newest] [-- PYTEST ARGUMENTS]
 """
 
-# A script, which prints and starts others:
+# A script that prints and starts other programs:
 # ruff: noqa: INP001, S603, T201
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
-# The oldest releases that pyproject.toml admits: one number for the stable packages, another for
-# the rest, released together.
+# The oldest releases that pyproject.toml allows. OpenTelemetry releases its stable packages and
+# its beta packages together, with two version numbers.
 OLDEST = {
     "1.29.0": ("api", "sdk", "proto", "exporter-otlp-proto-common", "exporter-otlp-proto-http"),
     "0.50b0": (
@@ -49,7 +49,8 @@ CORE = (
     "tests",
     "--ignore=tests/bench",
     "--ignore=tests/corpus",
-    # Clients of other releases quote what is planted in URLs in other ways; with the newest only.
+    # Its canaries in URLs are quoted differently by other releases of the clients; it runs with
+    # the newest releases only.
     "--ignore=tests/process/test_canaries.py",
 )
 
@@ -59,66 +60,66 @@ def find_python(version: str) -> str | None:
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     on_path = shutil.which(f"python{version}")
     candidates = [on_path, *sorted(map(str, pyenv.glob(f"{version}.*/bin/python")), reverse=True)]
-    return next((path for path in candidates if path and says(path, version)), None)
+    return next((path for path in candidates if path and has_version(path, version)), None)
 
 
-def says(path: str, version: str) -> bool:
-    """Whether an interpreter runs and is of this version; pyenv's stand-ins may do neither."""
+def has_version(path: str, version: str) -> bool:
+    """Return whether an interpreter runs and has this version; a pyenv shim may do neither."""
     show = "import sys; print('%d.%d' % sys.version_info[:2])"
-    asked = subprocess.run([path, "-c", show], capture_output=True, text=True, check=False)
-    return asked.stdout.strip() == version
+    process = subprocess.run([path, "-c", show], capture_output=True, text=True, check=False)
+    return process.stdout.strip() == version
 
 
-def install(python: str, folder: Path, constraints: str) -> str:
-    """Make an environment, or bring it up to date, and return its interpreter."""
+def install_environment(python: str, folder: Path, constraints: str) -> str:
+    """Make an environment, unless an up-to-date one exists, and return its interpreter."""
     own = str(folder / "bin" / "python")
-    wanted = (ROOT / "pyproject.toml").read_text(encoding="utf-8") + constraints
+    expected = (ROOT / "pyproject.toml").read_text(encoding="utf-8") + constraints
     stamp = folder / "installed.txt"
-    if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
+    if stamp.exists() and stamp.read_text(encoding="utf-8") == expected:
         return own
-    call(python, "-m", "venv", "--clear", str(folder))
+    run_command(python, "-m", "venv", "--clear", str(folder))
     (folder / "constraints.txt").write_text(constraints, encoding="utf-8")
-    call(own, "-m", "pip", "install", "-qq", "--upgrade", "pip", "dependency-groups")
-    call(own, "-m", "dependency_groups", "--output", str(folder / "test.txt"), "test")
+    run_command(own, "-m", "pip", "install", "-qq", "--upgrade", "pip", "dependency-groups")
+    run_command(own, "-m", "dependency_groups", "--output", str(folder / "test.txt"), "test")
     files = ["-c", str(folder / "constraints.txt"), "-r", str(folder / "test.txt")]
-    call(own, "-m", "pip", "install", "-qq", *files, "--editable", ".[async]")
-    stamp.write_text(wanted, encoding="utf-8")
+    run_command(own, "-m", "pip", "install", "-qq", *files, "--editable", ".[async]")
+    stamp.write_text(expected, encoding="utf-8")
     return own
 
 
-def call(*command: str) -> None:
-    """Run a command in the root folder, or raise CalledProcessError."""
+def run_command(*command: str) -> None:
+    """Run a command in the root folder of the repository; raise CalledProcessError if it fails."""
     subprocess.run(command, cwd=ROOT, check=True)
 
 
-def run(version: str, opentelemetry: str, arguments: list[str]) -> str:
-    """Run the tests in one combination, and return how it went."""
+def run_tests(version: str, opentelemetry: str, arguments: list[str]) -> str:
+    """Run the tests in one combination, and return the result in words."""
     python = find_python(version)
     if python is None:
         return f"skipped: no python{version} here"
     folder = ROOT / ".venvs" / f"{version}-{opentelemetry}"
     start = time.monotonic()
     try:
-        own = install(python, folder, CONSTRAINTS[opentelemetry])
-        call(own, "-m", "pytest", "-q", "--numprocesses", "auto", *(arguments or CORE))
+        own = install_environment(python, folder, CONSTRAINTS[opentelemetry])
+        run_command(own, "-m", "pytest", "-q", "--numprocesses", "auto", *(arguments or CORE))
     except subprocess.CalledProcessError as error:
         return f"FAILED: {' '.join(error.cmd[1:4])} ended with {error.returncode}"
     return f"passed in {time.monotonic() - start:.0f} s"
 
 
 def main() -> None:
-    """Run all combinations asked for; exit 1 if one fails."""
+    """Run the chosen combinations; exit 1 if one fails."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--python", nargs="+", choices=PYTHONS, default=PYTHONS)
     parser.add_argument("--opentelemetry", nargs="+", choices=CONSTRAINTS, default=CONSTRAINTS)
     parser.add_argument("arguments", nargs="*", help="for pytest, after --")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     results = {}
-    for version in asked.python:
-        for opentelemetry in asked.opentelemetry:
+    for version in options.python:
+        for opentelemetry in options.opentelemetry:
             name = f"Python {version}, {opentelemetry} OpenTelemetry"
             print(f"== {name}", flush=True)
-            results[name] = run(version, opentelemetry, asked.arguments)
+            results[name] = run_tests(version, opentelemetry, options.arguments)
     print(*(f"{name}: {result}" for name, result in results.items()), sep="\n")
     sys.exit(any(result.startswith("FAILED") for result in results.values()))
 

@@ -35,7 +35,7 @@ def test_is_what_the_installed_library_gives():
     spec = importlib.util.spec_from_file_location("catalog_script", script)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert module.build(load_catalog().day.isoformat()) == FILE.read_text(encoding="utf-8")
+    assert module.build_catalog(load_catalog().day.isoformat()) == FILE.read_text(encoding="utf-8")
 
 
 def test_says_where_it_is_from():
