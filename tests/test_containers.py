@@ -14,7 +14,8 @@ from servers.program import link_packages
 import lupis_instrument
 from lupis_instrument import _semconv
 from lupis_instrument._cli.run import locations
-from lupis_instrument._config import settings as _settings
+from lupis_instrument._config.environment import read_environment
+from lupis_instrument._config.settings import SETTINGS
 
 yaml = pytest.importorskip("yaml")
 
@@ -53,7 +54,7 @@ def agent():
 @pytest.mark.parametrize("variables", [of_dockerfile, of_compose, of_kubernetes])
 def test_the_variables_are_ours_or_standard(variables):
     """Each LUPIS_* one is in the table of settings."""
-    known = {name for row in _settings.SETTINGS for name in (row.variable, *row.aliases)}
+    known = {name for row in SETTINGS for name in (row.variable, *row.aliases)}
     assert variables()
     assert set() == set(variables()) - known - {_semconv.ENV_LAUNCHER_SITE} - STANDARD
 
@@ -61,7 +62,7 @@ def test_the_variables_are_ours_or_standard(variables):
 @pytest.mark.parametrize("variables", [of_dockerfile, of_compose, of_kubernetes])
 def test_the_values_are_valid(variables):
     """As lupis-run would check them."""
-    assert [] == _settings.read(variables(), lenient=False).problems
+    assert [] == read_environment(variables(), lenient=False).problems
 
 
 def test_the_collector_is_where_the_agent_sends_to():

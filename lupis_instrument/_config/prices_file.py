@@ -1,4 +1,4 @@
-"""Reads the file that LUPIS_PRICES_FILE names."""
+"""Reads the file with the user's own prices, which LUPIS_PRICES_FILE names."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from pathlib import Path
 from lupis_instrument._llm.pricing.own_prices import OwnPrices
 
 
-def read(path: str) -> OwnPrices:
-    """Read the user's own prices, whose form `OwnPrices` describes.
+def read_prices(path: str) -> OwnPrices:
+    """Read the user's own prices; `OwnPrices` describes the file's format.
+
+    Args:
+        path: the path of a JSON file.
 
     Raises:
-        ValueError: the file can't be read, or isn't of that form; the message says in one line
-            what is wrong.
+        ValueError: the file cannot be read or has another format; the message is one line.
     """
     try:
+        # Editors on Windows put a byte order mark first, which the encoding "utf-8-sig" skips.
         text = Path(path).read_text(encoding="utf-8-sig")
         return OwnPrices(json.loads(text, parse_float=Decimal))
     except json.JSONDecodeError as error:

@@ -1,61 +1,220 @@
-"""The one table of all settings, and the reading of an environment by it.
+"""The table of all settings; each setting is written once, as one row of `SETTINGS`.
 
-`lupis-run --help`, `--print-env`, the README's table (`python -m
-lupis_instrument._config.settings`) and
-`LupisConfig` come from SETTINGS too. Imported at every interpreter start: nothing that is not
-already loaded there may be imported at the top.
+The rows make the options and texts of `lupis-run --help`, the variables of `--print-env`, the
+fields' defaults and documentation of `LupisConfig`, the checks of values, and the documentation's
+table, which `python -m lupis_instrument._config.settings` prints.
+
+Imported when `lupis-run` checks settings, before it becomes the program: modules that the
+interpreter has not loaded already are imported inside functions.
 """
 
 from __future__ import annotations
 
 from lupis_instrument import _semconv
-from lupis_instrument._config.setting import PREFIX, Reader, Reading, Setting
-from lupis_instrument._config.value_lists import (
-    Globs,
-    Lines,
-    Names,
-    NamesOrAll,
-    Pairs,
-    ProviderHosts,
-    Regexes,
-)
 from lupis_instrument._config.value_types import (
     Choice,
     File,
     Flag,
-    Kind,
+    Globs,
+    InvalidValueError,
+    Lines,
     Megabytes,
+    Names,
+    NamesOrAll,
     OptionalFlag,
+    Pairs,
+    ProviderHosts,
+    Regexes,
     Seconds,
+    Text,
     Token,
     Url,
+    ValueType,
+    check_items,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Mapping
+    from typing import Any, Callable, Tuple
 
-    from lupis_instrument._config.setting import ItemChecks
+    OtelSource = Tuple[str, Callable[[str], str]]
+    """An OTEL_* variable, and a function that translates its text; "" where it says nothing."""
+
+PREFIX = "LUPIS_"
+"""The prefix of all variables of this package."""
+_MAX_SHOWN = 120
+"""Characters of a wrong value that a message shows."""
+_UNSET = "not set"
 
 
-def _same(text: str) -> str:
+class Setting:
+    """One setting, a row of the table.
+
+    Attributes:
+        variable: the environment variable.
+        option: the option of `lupis-run`.
+        name: the field of `LupisConfig`, or the key in `Reading.values` if it has none.
+        value_type: reads, checks and formats the setting's values.
+        default: the value if nobody sets one.
+        description: one or two sentences for users, with the unit.
+        group: the heading above the option in `lupis-run --help`.
+        aliases: further variables with the same meaning; `variable` takes precedence.
+        otel_sources: the OTEL_* variables that set the same, in order of precedence.
+        secret: whether values are hidden everywhere but in the output of `--print-env`.
+        in_config: whether `LupisConfig` has the setting as a field.
+        fallback: the value that a program runs on with after a wrong one of which no part is
+            valid: the one that exports least.
+        default_text: the default as users see it.
+        caution: a value that deserves a warning, and the warning.
+        check_item: checks a value, or each item of a list; raises ValueError.
+    """
+
+    __slots__ = (
+        "aliases",
+        "caution",
+        "check_item",
+        "default",
+        "default_text",
+        "description",
+        "fallback",
+        "group",
+        "in_config",
+        "name",
+        "option",
+        "otel_sources",
+        "secret",
+        "value_type",
+        "variable",
+    )
+
+    def __init__(
+        self,
+        variable: str,
+        value_type: ValueType,
+        default: Any,
+        description: str,
+        group: str,
+        *,
+        aliases: tuple[str, ...] = (),
+        otel_sources: tuple[OtelSource, ...] = (),
+        secret: bool = False,
+        in_config: bool = True,
+        fallback: Any = None,
+        default_text: str = "",
+        caution: tuple[Any, str] | None = None,
+        check_item: Callable[[str], object] | None = None,
+    ) -> None:
+        self.variable = variable
+        self.name = variable[len(PREFIX) :].lower()
+        self.option = "--" + self.name.replace("_", "-")
+        self.value_type = value_type
+        self.default = default
+        self.description = description
+        self.group = group
+        self.aliases = aliases
+        self.otel_sources = otel_sources
+        self.secret = secret
+        self.in_config = in_config
+        self.fallback = default if fallback is None else fallback
+        self.default_text = default_text or (
+            value_type.format_value(default) if default else _UNSET
+        )
+        self.caution = caution
+        self.check_item = check_item
+
+    def read_value(self, value: Any) -> Any:
+        """Return `value`, a text or a value given in code, in its stored form.
+
+        Raises:
+            InvalidValueError: it is not valid; the message never shows a secret.
+        """
+        parsed = self.value_type.parse_text(value) if isinstance(value, str) else value
+        checked = self.value_type.check_value(parsed)
+        if self.check_item is None:
+            return checked
+        if isinstance(checked, tuple):
+            return check_items(checked, self.check_item)
+        check_items((checked,), self.check_item)
+        return checked
+
+    def describe_error(self, label: str, value: Any, error: InvalidValueError) -> str:
+        """Return one line that says what is wrong with `value`.
+
+        Args:
+            label: the variable, option or field that was set.
+            value: the value, which the line shows unless the setting is a secret.
+            error: the reason.
+        """
+        if self.secret:
+            return f"{label}='***': {error}"
+        text = hide_password(value) if isinstance(value, str) else repr(value)
+        if len(text) > _MAX_SHOWN:
+            text = text[:_MAX_SHOWN] + "…"
+        shown = repr(text) if isinstance(value, str) else text
+        return f"{label}={shown}: {error}"
+
+    def show_value(self, value: Any) -> str:
+        """Return `value` as anyone may see it: without a secret, or a password in a URL."""
+        if value == self.default:
+            return self.default_text
+        return "***" if self.secret else hide_password(self.value_type.format_value(value))
+
+
+def hide_password(text: str) -> str:
+    """Return `text` with the user and password of a URL (RFC 3986, section 3.2.1) as `***`."""
+    scheme, separator, remainder = text.partition("://")
+    authority, slash, path = remainder.partition("/")
+    user_info, at_sign, host = authority.rpartition("@")
+    return scheme + separator + ("***" if user_info else "") + at_sign + host + slash + path
+
+
+def hide_secrets(text: str) -> str:
+    """Return `text` with secrets masked; a wrong value may be a key given to a wrong setting."""
+    from lupis_instrument._redaction import Redactor
+
+    return Redactor().redact_text(text)
+
+
+# OTEL_* variables: each function translates the text of one to the text of a LUPIS_* variable.
+
+
+def _keep_text(text: str) -> str:
     return text
 
 
-def _off_when_true(text: str) -> str:
+def _negate_flag(text: str) -> str:
+    """Translate OTEL_SDK_DISABLED, of which only `true`, in any case, has a meaning."""
     return "false" if text.lower() == "true" else ""
 
 
-def _traces_under(text: str) -> str:
+def _append_traces_path(text: str) -> str:
+    """Translate OTEL_EXPORTER_OTLP_ENDPOINT, a base URL (OTLP exporter, Endpoint URLs)."""
     return text.rstrip("/") + "/v1/traces" if text else ""
 
 
 def _resource_attribute(name: str) -> Callable[[str], str]:
-    def find(text: str) -> str:
-        pairs = Pairs().parse(text)
+    """Return a function that takes the value of `name` out of OTEL_RESOURCE_ATTRIBUTES."""
+
+    def find_value(text: str) -> str:
+        pairs = Pairs().parse_text(text)
         return next((value for key, value in pairs if key == name and value), "")
 
-    return find
+    return find_value
+
+
+# Checks of values that other parts of the package know.
+
+
+def _check_pattern(pattern: str) -> None:
+    from lupis_instrument._redaction import compile_pattern
+
+    compile_pattern(pattern)
+
+
+def _check_prices_file(path: str) -> None:
+    from lupis_instrument._config.prices_file import read_prices
+
+    read_prices(path)
 
 
 _CLIENTS = ("requests", "urllib3", "http.client", "httpx", "aiohttp")
@@ -67,7 +226,7 @@ _INSTRUMENTATION = "Instrumentation"
 _COST = "Cost"
 _PROCESS = "Process"
 
-_TEXT = Kind()
+_TEXT = Text()
 _TOKEN = Token()
 _FLAG = Flag()
 _URL = Url()
@@ -79,7 +238,7 @@ SETTINGS: tuple[Setting, ...] = (
         "LUPIS_PROJECT_ID",
         _TOKEN,
         "default",
-        "The project the telemetry belongs to: resource attribute lupis.project.id and header"
+        "Project that the telemetry belongs to: resource attribute lupis.project.id and header"
         " x-project-id.",
         _PROJECT,
     ),
@@ -87,7 +246,7 @@ SETTINGS: tuple[Setting, ...] = (
         "LUPIS_API_KEY",
         _TOKEN,
         None,
-        "Sent as header x-api-key.",
+        "Key for the endpoint, sent as header x-api-key.",
         _PROJECT,
         secret=True,
     ),
@@ -95,19 +254,20 @@ SETTINGS: tuple[Setting, ...] = (
         "LUPIS_ENABLED",
         _FLAG,
         True,
-        "If false, nothing is patched and nothing is sent.",
+        "Whether to record anything. If false, nothing is instrumented and nothing is sent.",
         _PROJECT,
         aliases=("LUPIS_SDK_ENABLED",),
-        standards=(("OTEL_SDK_DISABLED", _off_when_true),),
+        otel_sources=(("OTEL_SDK_DISABLED", _negate_flag),),
     ),
     Setting(
         "LUPIS_SERVICE_NAME",
         _TEXT,
         "lupis-sdk",
-        "Resource attribute service.name; else that of OTEL_SERVICE_NAME.",
+        "Name of your service: resource attribute service.name. If not set, OTEL_SERVICE_NAME"
+        " applies.",
         _PROJECT,
-        standards=(
-            ("OTEL_SERVICE_NAME", _same),
+        otel_sources=(
+            ("OTEL_SERVICE_NAME", _keep_text),
             ("OTEL_RESOURCE_ATTRIBUTES", _resource_attribute(_semconv.SERVICE_NAME)),
         ),
     ),
@@ -115,51 +275,51 @@ SETTINGS: tuple[Setting, ...] = (
         "LUPIS_SERVICE_VERSION",
         _TEXT,
         "1.0.0",
-        "Resource attribute service.version.",
+        "Version of your service: resource attribute service.version.",
         _PROJECT,
-        standards=(("OTEL_RESOURCE_ATTRIBUTES", _resource_attribute(_semconv.SERVICE_VERSION)),),
+        otel_sources=(("OTEL_RESOURCE_ATTRIBUTES", _resource_attribute(_semconv.SERVICE_VERSION)),),
     ),
     Setting(
         "LUPIS_EXPORTER",
         Choice("auto", "otlp", "local", "console", "none"),
         "auto",
-        "Where spans and events go: to the OTLP endpoint, to the local store, to stderr, or"
-        " nowhere; auto: to the endpoint if one is set or the Lupis desktop collector runs, else to"
-        " the store.",
+        "Destination of spans and events: otlp (the endpoint), local (the store on disk), console"
+        " (stderr) or none. auto means the endpoint if you set one or the Lupis desktop app is"
+        " running, else the store.",
         _DELIVERY,
-        safe="local",
+        fallback="local",
     ),
     Setting(
         "LUPIS_OTLP_ENDPOINT",
         _URL,
         "http://127.0.0.1:9009/api/traces",
-        "Full URL for spans; else that of OTEL_EXPORTER_OTLP_TRACES_ENDPOINT or"
-        " OTEL_EXPORTER_OTLP_ENDPOINT.",
+        "Full URL for spans. If not set, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT or"
+        " OTEL_EXPORTER_OTLP_ENDPOINT applies.",
         _DELIVERY,
-        standards=(
-            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", _same),
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", _traces_under),
+        otel_sources=(
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", _keep_text),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", _append_traces_path),
         ),
     ),
     Setting(
         "LUPIS_EVENTS_ENDPOINT",
         _URL,
         None,
-        "Full URL for events; by default …/api/events for …/api/traces, and OTLP logs at"
-        " …/v1/logs for …/v1/traces.",
+        "Full URL for events. If not set, …/api/events where spans go to …/api/traces, and OTLP"
+        " logs at …/v1/logs where they go to …/v1/traces.",
         _DELIVERY,
-        default_shown="derived from the endpoint for spans",
+        default_text="derived from the endpoint for spans",
     ),
     Setting(
         "LUPIS_OTLP_HEADERS",
         Pairs(),
         {},
-        "Headers added to every request, k=v,k=v with percent-encoded values; else those of"
-        " OTEL_EXPORTER_OTLP_HEADERS.",
+        "Headers of every request to the endpoints, as k=v,k=v with percent-encoded values. If not"
+        " set, OTEL_EXPORTER_OTLP_HEADERS applies.",
         _DELIVERY,
-        standards=(
-            ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", _same),
-            ("OTEL_EXPORTER_OTLP_HEADERS", _same),
+        otel_sources=(
+            ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", _keep_text),
+            ("OTEL_EXPORTER_OTLP_HEADERS", _keep_text),
         ),
         secret=True,
     ),
@@ -167,7 +327,7 @@ SETTINGS: tuple[Setting, ...] = (
         "LUPIS_FILTER_SENSITIVE_DATA",
         _FLAG,
         True,
-        "Redact secrets in everything that leaves the process.",
+        "Whether to redact secrets in everything that leaves the process.",
         _PRIVACY,
         caution=(False, "secrets in telemetry are not filtered"),
     ),
@@ -175,23 +335,26 @@ SETTINGS: tuple[Setting, ...] = (
         "LUPIS_SENSITIVE_DATA_PATTERNS",
         Lines(),
         (),
-        "Names and regular expressions, a JSON array or one a line, added to the built-in rules.",
+        "Names and regular expressions of further secrets, as a JSON array or one a line. They add"
+        " to the built-in rules.",
         _PRIVACY,
+        check_item=_check_pattern,
     ),
     Setting(
         "LUPIS_REDACTION_MODE",
         Choice("mask", "remove", "hash"),
         "mask",
-        "What stands in a secret's place: a mask that keeps its ends, nothing of it, or its hash.",
+        "Replacement for a secret: a mask that keeps the ends of long keys (mask), a fixed text"
+        " (remove), or a hash (hash).",
         _PRIVACY,
-        safe="remove",
+        fallback="remove",
     ),
     Setting(
         "LUPIS_HASH_KEY",
         _TEXT,
         None,
-        "Makes the hash of redaction mode hash a keyed one, HMAC-SHA-256; derived chat ids are made"
-        " with it, too.",
+        "Key that makes the hashes of redaction mode hash HMAC-SHA-256. Derived chat ids use it"
+        " too.",
         _PRIVACY,
         secret=True,
     ),
@@ -199,25 +362,25 @@ SETTINGS: tuple[Setting, ...] = (
         "LUPIS_CAPTURE_HEADERS",
         _GLOBS,
         ("*",),
-        "The HTTP headers that spans carry: all, none, or names and globs.",
+        "HTTP headers that spans record: all, none, or a list of names and globs.",
         _PRIVACY,
-        safe=(),
+        fallback=(),
     ),
     Setting(
         "LUPIS_PROPAGATE_TO",
         _GLOBS,
         ("private",),
-        "Who receives traceparent and the chat id as baggage: private (loopback, private"
-        " addresses, single-label names, .internal .local .svc .cluster.local), none, all, or"
-        " host globs.",
+        "Hosts that receive traceparent and, as baggage, the chat id: private, none, all, or a list"
+        " of globs. private means loopback and private addresses, single-label names, and names in"
+        " .internal, .local, .svc and .cluster.local.",
         _PRIVACY,
-        safe=(),
+        fallback=(),
     ),
     Setting(
         "LUPIS_CHAT_ID",
         _TEXT,
         None,
-        "The chat id that is in force at the start.",
+        "Chat id of all spans and events, unless your code sets another.",
         _CONVERSATION,
         in_config=False,
     ),
@@ -225,14 +388,14 @@ SETTINGS: tuple[Setting, ...] = (
         "LUPIS_AUTO_CHAT_ID",
         _FLAG,
         True,
-        "Derive a chat id for LLM calls when none is in force.",
+        "Whether to derive a chat id for LLM calls that have none.",
         _CONVERSATION,
     ),
     Setting(
         "LUPIS_USER_ID",
         _TEXT,
         None,
-        "The user id that is in force at the start.",
+        "User id of all spans and events, unless your code sets another.",
         _CONVERSATION,
         in_config=False,
     ),
@@ -240,7 +403,7 @@ SETTINGS: tuple[Setting, ...] = (
         "LUPIS_ORGANIZATION_ID",
         _TEXT,
         None,
-        "The organization id that is in force at the start.",
+        "Organization id of all spans and events, unless your code sets another.",
         _CONVERSATION,
         in_config=False,
     ),
@@ -248,7 +411,7 @@ SETTINGS: tuple[Setting, ...] = (
         "LUPIS_SESSION_ID",
         _TEXT,
         None,
-        "The session id that is in force at the start.",
+        "Session id of all spans and events, unless your code sets another.",
         _CONVERSATION,
         in_config=False,
     ),
@@ -259,35 +422,34 @@ SETTINGS: tuple[Setting, ...] = (
         "The HTTP clients to instrument, of requests, urllib3, http.client, httpx and aiohttp; one"
         " named here that can't be instrumented is an error.",
         _INSTRUMENTATION,
-        default_shown="all",
+        default_text="all",
     ),
     Setting(
         "LUPIS_DISABLED_INSTRUMENTATIONS",
         Names(*_CLIENTS),
         (),
-        "The HTTP clients not to instrument, by the same names.",
+        "HTTP clients not to instrument, by the names that LUPIS_INSTRUMENT takes.",
         _INSTRUMENTATION,
     ),
     Setting(
         "LUPIS_EXCLUDED_URLS",
         Regexes(),
         (),
-        "Regular expressions with commas between them: a call whose URL one of them finds gets no"
-        " span.",
+        "Regular expressions, separated by commas. A call whose URL contains a match gets no span.",
         _INSTRUMENTATION,
     ),
     Setting(
         "LUPIS_JOIN_PROVIDER",
         _FLAG,
         False,
-        "Feed the TracerProvider that the program sets up, too.",
+        "Whether the TracerProvider that your program sets up receives the spans too.",
         _INSTRUMENTATION,
     ),
     Setting(
         "LUPIS_PROVIDER_HOSTS",
         ProviderHosts(),
         {},
-        "Gateways, private endpoints and test servers, with the provider whose API they speak:"
+        "Gateways, private endpoints and test servers, each with the provider whose API it speaks:"
         " llm.corp.example:8443=openai,…",
         _INSTRUMENTATION,
     ),
@@ -295,15 +457,16 @@ SETTINGS: tuple[Setting, ...] = (
         "LUPIS_PRICES_FILE",
         File(),
         None,
-        "A JSON file of prices of your own, in USD per million tokens, that come before the"
-        " catalogue's.",
+        "Path of a JSON file with your own prices, in USD per million tokens. They take precedence"
+        " over the built-in catalog.",
         _COST,
+        check_item=_check_prices_file,
     ),
     Setting(
         "LUPIS_INSTRUMENT_CHILDREN",
         _FLAG,
         True,
-        "Instrument Python child processes too.",
+        "Whether to instrument Python child processes too.",
         _PROCESS,
         in_config=False,
     ),
@@ -311,101 +474,63 @@ SETTINGS: tuple[Setting, ...] = (
         "LUPIS_SUMMARY",
         OptionalFlag(),
         None,
-        "Totals on stderr when the program ends; auto: when stderr is a terminal.",
+        "Whether to print totals on stderr when your program ends. auto prints them if stderr is a"
+        " terminal.",
         _PROCESS,
-        default_shown="auto",
+        default_text="auto",
     ),
     Setting(
         "LUPIS_DATA_DIR",
         File(),
         None,
-        "The folder that undelivered and local data lies in, and the key of derived chat ids.",
+        "Folder for the local store, for undelivered data, and for the key of derived chat ids.",
         _PROCESS,
-        default_shown="the platform's folder for user data",
+        default_text="the platform's folder for user data",
     ),
     Setting(
         "LUPIS_STORE_MAX_MB",
         Megabytes(),
         256.0,
-        "What the local store may take up, in MiB; beyond it the oldest data goes first.",
+        "Maximum size of the local store in MiB. Beyond it, the oldest data is deleted first.",
         _PROCESS,
     ),
     Setting(
         "LUPIS_DURABLE",
         _FLAG,
         False,
-        "Store each span as it ends, so that not even SIGKILL loses one.",
+        "Whether to store each span on disk as it ends, so that not even SIGKILL loses one.",
         _PROCESS,
     ),
     Setting(
         "LUPIS_SHUTDOWN_TIMEOUT",
         Seconds(),
         3.0,
-        "The most that the end of the program may wait for delivery, in seconds.",
+        "Maximum time that the end of your program waits for delivery, in seconds.",
         _PROCESS,
     ),
     Setting(
         "LUPIS_LOG_LEVEL",
         Choice("debug", "info", "warning", "error", "critical"),
         "warning",
-        "The least severe line of our own that is written to stderr.",
+        "Lowest severity of the messages that Lupis Instrument itself writes to stderr.",
         _PROCESS,
         in_config=False,
     ),
 )
 
 BY_NAME = {row.name: row for row in SETTINGS}
-
-_NOT_SETTINGS = frozenset({_semconv.ENV_RUN_ID, _semconv.ENV_LAUNCHER_SITE, _semconv.ENV_LEADER})
-
-
-def read(
-    environ: Mapping[str, str],
-    *,
-    lenient: bool,
-    item_checks: ItemChecks | None = None,
-    labels: Mapping[str, str] | None = None,
-) -> Reading:
-    """What `environ` says of every setting; a variable that is empty is not set.
-
-    Args:
-        environ: the variables.
-        lenient: whether the program runs on in spite of a wrong value; the message then says
-            with what.
-        item_checks: checks of list items that this floor of the package can't know.
-        labels: by variable, what to call it where an option has set it.
-    """
-    reader = Reader(environ, lenient, item_checks or {}, labels or {})
-    for row in SETTINGS:
-        reader.read(row)
-    for variable in environ:
-        if variable.startswith(PREFIX) and variable not in _NOT_SETTINGS:
-            reader.warn_if_unknown(variable, SETTINGS)
-    return reader.reading
+"""The rows by field name."""
 
 
-def derive_events_endpoint(otlp_endpoint: str) -> str | None:
-    """Where events go when spans go to `otlp_endpoint`; None where no rule says so.
-
-    `…/api/traces`, the Lupis collector, takes events at `…/api/events`; an OTLP endpoint,
-    `…/v1/traces`, takes them as log records at `…/v1/logs` (OTLP/HTTP, default paths).
-    """
-    path, mark, query = otlp_endpoint.partition("?")
-    path = path.rstrip("/")
-    for of_spans, of_events in (("/api/traces", "/api/events"), ("/v1/traces", "/v1/logs")):
-        if path.endswith(of_spans):
-            return path[: -len(of_spans)] + of_events + mark + query
-    return None
-
-
-def settings_table() -> str:
-    """The README's table, in Markdown."""
+def format_settings_table() -> str:
+    """Return the documentation's table of settings, in Markdown."""
     lines = ["| variable | option | `LupisConfig` | default | meaning |", "|---|---|---|---|---|"]
     for row in SETTINGS:
         variables = " or ".join(f"`{name}`" for name in (row.variable, *row.aliases))
         field = f"`{row.name}`" if row.in_config else ""
-        default = row.default_shown if " " in row.default_shown else f"`{row.default_shown}`"
-        cells = (variables, f"`{row.option}`", field, default, row.meaning.replace("|", "\\|"))
+        default = row.default_text if " " in row.default_text else f"`{row.default_text}`"
+        description = row.description.replace("|", "\\|")
+        cells = (variables, f"`{row.option}`", field, default, description)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -413,4 +538,4 @@ def settings_table() -> str:
 if __name__ == "__main__":
     import sys
 
-    sys.stdout.write(settings_table())
+    sys.stdout.write(format_settings_table())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Iterator, NamedTuple
 
 import click
 
-from lupis_instrument._config.config import resolve
+from lupis_instrument._config.config import resolve_settings
 from lupis_instrument._export.store.database import FILE_NAME
 from lupis_instrument._export.store.schema import MIGRATIONS, migrate
 from lupis_instrument._process import data_folder
@@ -54,7 +54,7 @@ def identify(path: Path) -> tuple[int, int] | None:
 
 def locate() -> Path | None:
     """Return where the store is, or would be."""
-    config = resolve(os.environ, None, launched=True).config
+    config = resolve_settings(os.environ, None, launched=True).config
     folder = data_folder.find_folder(config.data_dir)
     return None if folder is None else folder / FILE_NAME
 

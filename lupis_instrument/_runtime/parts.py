@@ -28,9 +28,9 @@ def own_prices(config: LupisConfig) -> OwnPrices | None:
     """Return the user's own prices, if there are any."""
     if config.prices_file is None:
         return None
-    from lupis_instrument._config import prices_file as _prices_file
+    from lupis_instrument._config.prices_file import read_prices
 
-    return _prices_file.read(config.prices_file)
+    return read_prices(config.prices_file)
 
 
 def conversation(values: Mapping[str, Any]) -> Conversation:

@@ -50,9 +50,9 @@ def leave(summary: Summary, account: Account, store: Store, config: LupisConfig)
 
 def report_children() -> None:
     """Say what other processes have done, in a leader that has done nothing itself."""
-    from lupis_instrument._config.config import resolve
+    from lupis_instrument._config.config import resolve_settings
 
-    config = resolve(os.environ, None, launched=True).config
+    config = resolve_settings(os.environ, None, launched=True).config
     process = Process(config.project_id, None, os.getpid(), leader())
     store = Store(config.data_dir, int(config.store_max_mb * (1 << 20)), process)
     if leads() and config.enabled and store.database.exists():

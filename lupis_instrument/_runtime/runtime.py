@@ -9,7 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Mapping
 
 from lupis_instrument import _semconv
-from lupis_instrument._config.config import LupisConfig, resolve
+from lupis_instrument._config.config import LupisConfig, resolve_settings
 from lupis_instrument._diagnostics import LEVELS, diagnostics, guarded, warn
 from lupis_instrument._export import batching
 from lupis_instrument._instrumentation import child_processes as children
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.trace import Tracer
 
-    from lupis_instrument._config.config import Resolved
+    from lupis_instrument._config.config import ResolvedSettings
     from lupis_instrument._export.exporters import CaptureExporter, Delivery
     from lupis_instrument._llm.conversation.conversations import Conversations
     from lupis_instrument._tracing.context import Conversation
@@ -50,7 +50,7 @@ class Runtime:
         ending: whether the process is: threads that go on may be stopped at any time.
     """
 
-    def __init__(self, resolved: Resolved) -> None:
+    def __init__(self, resolved: ResolvedSettings) -> None:
         from opentelemetry.instrumentation.utils import suppress_instrumentation
 
         from lupis_instrument._export.accounting import Account
@@ -92,7 +92,7 @@ class Runtime:
         self.provider = LupisTracerProvider(self.resource, self.processor)
         propagation.install(self.processor, lambda: self.config.propagate_to)
 
-    def apply(self, resolved: Resolved) -> None:
+    def apply(self, resolved: ResolvedSettings) -> None:
         """Work by these settings from now on."""
         self.resolved = resolved
         config = self.config = resolved.config
@@ -411,11 +411,11 @@ def _make() -> Runtime | None:
 _UNDECIDED = {"LUPIS_ENABLED": "", "LUPIS_SDK_ENABLED": ""}
 
 
-def settings() -> Resolved:
+def settings() -> ResolvedSettings:
     """Return the settings in force, and say what is wrong with them."""
     launched = _bootstrap.launched()
     environ = {**_bootstrap.environ_at_start(), **os.environ}
-    resolved = resolve(environ, _State.program, launched=launched)
+    resolved = resolve_settings(environ, _State.program, launched=launched)
     if _semconv.ENV_RUN_ID not in os.environ:  # else lupis-run has said so
         for problem in resolved.problems:
             diagnostics.say(problem.severity, _parts.without_secrets(str(problem)))

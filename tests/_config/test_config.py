@@ -1,4 +1,4 @@
-"""`LupisConfig`, and who wins where several say something."""
+"""`LupisConfig`: its fields, the checks of its values, and its precedence over variables."""
 
 from __future__ import annotations
 
@@ -11,36 +11,68 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lupis_instrument._config import settings as _settings
-from lupis_instrument._config.config import LupisConfig, resolve
+from lupis_instrument._config.config import LupisConfig, derive_events_endpoint, resolve_settings
+from lupis_instrument._config.settings import SETTINGS
+from lupis_instrument._config.value_types import (
+    Choice,
+    Flag,
+    Items,
+    Number,
+    OptionalFlag,
+    Pairs,
+    Text,
+)
 from lupis_instrument.exceptions import LupisConfigError
 
 SECRET = "s3cr3t-value"
 FIELDS = [field.name for field in dataclasses.fields(LupisConfig)]
 
 
-def test_it_has_the_fields_of_the_table():
-    """Each row that says so is a field, and no other is."""
-    assert {row.name for row in _settings.SETTINGS if row.in_config} == set(FIELDS)
+ROWS = [row for row in SETTINGS if row.in_config]
+ANNOTATIONS = {
+    Flag: "bool",
+    OptionalFlag: "bool",
+    Number: "float",
+    Items: "Sequence[str]",
+    Pairs: "Mapping[str, str]",
+    Choice: "str",
+    Text: "str",
+}
+"""By value type, the type of a field; the first that fits counts."""
 
 
-def test_its_defaults_are_those_of_the_table():
-    """Left out in code means what left out in the environment means."""
+def test_fields_are_those_of_the_table():
+    """Each row of the table that asks for a field has one, in the table's order."""
+    assert [row.name for row in ROWS] == FIELDS
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_annotations_agree_with_the_table(row):
+    """A field's annotation is the type of its row's values; None is added for a default of None."""
+    kinds = [text for kind, text in ANNOTATIONS.items() if isinstance(row.value_type, kind)]
+    optional = " | None" if row.default is None else ""
+    assert LupisConfig.__annotations__[row.name] == kinds[0] + optional
+
+
+def test_defaults_are_those_of_the_table():
+    """A field that is left out has the default of its row; the project id has to be given."""
     config = LupisConfig("p")
-    assert {row.name: row.default for row in _settings.SETTINGS if row.in_config} == {
+    assert {row.name: row.default for row in ROWS} == {
         **{name: getattr(config, name) for name in FIELDS},
         "project_id": "default",
     }
 
 
-@pytest.mark.parametrize("name", FIELDS)
-def test_its_docstring_tells_every_field(name):
-    """The class's help is where a reader looks."""
-    assert f"\n    {name}: " in inspect.getdoc(LupisConfig)
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_documentation_describes_every_field(row):
+    """The class's docstring has the description and the default of each row."""
+    text = inspect.getdoc(LupisConfig)
+    assert f"\n    {row.name}: {row.description}" in text
+    assert row.name == "project_id" or f" Default: {row.default_text}.\n" in f"{text}\n"
 
 
-def test_the_project_is_required():
-    """Code has to say which project it is."""
+def test_project_id_is_required():
+    """A configuration in code has to name its project."""
     with pytest.raises(TypeError):
         LupisConfig()
     with pytest.raises(LupisConfigError, match="project_id"):
@@ -49,8 +81,8 @@ def test_the_project_is_required():
         LupisConfig(project_id=" ")
 
 
-def test_it_is_frozen():
-    """A configuration in use doesn't change."""
+def test_config_is_frozen():
+    """No field can be set after construction."""
     with pytest.raises(dataclasses.FrozenInstanceError):
         LupisConfig("p").enabled = False
 
@@ -70,21 +102,21 @@ def test_it_is_frozen():
         ("instrument", 3, "instrument=3: expected a list of texts"),
     ],
 )
-def test_a_wrong_value_is_refused(field, value, message):
-    """`LupisConfigError`, a ValueError, names the field, the value and what is valid."""
+def test_invalid_value_is_refused(field, value, message):
+    """The error names the field, the value and the valid values."""
     with pytest.raises(LupisConfigError) as caught:
         LupisConfig("p", **{field: value})
     assert message in str(caught.value)
 
 
-def test_a_broken_pattern_is_refused():
-    """The redaction's own check of patterns is asked."""
+def test_invalid_pattern_is_refused():
+    """A pattern that the redaction cannot compile is refused."""
     with pytest.raises(LupisConfigError, match="sensitive_data_patterns"):
         LupisConfig("p", sensitive_data_patterns=["("])
 
 
-def test_a_secret_is_not_in_the_error():
-    """A wrong API key is not echoed."""
+def test_error_shows_no_secret():
+    """The error about a wrong API key does not hold the key."""
     with pytest.raises(LupisConfigError) as caught:
         LupisConfig("p", api_key=f"{SECRET}\n{SECRET}")
     assert "api_key" in str(caught.value)
@@ -106,12 +138,12 @@ def test_a_secret_is_not_in_the_error():
     ],
 )
 def test_values_are_stored_in_one_form(field, given_value, stored):
-    """Whatever way a value is given, those who read it find one form."""
+    """A value given as text, a list or another type is stored in the form of its value type."""
     assert stored == getattr(LupisConfig("p", **{field: given_value}), field)
 
 
-def test_it_knows_what_was_given():
-    """A value equal to its default counts as given; None doesn't."""
+def test_given_has_the_fields_that_were_set():
+    """A field given as its default counts as given; a field given as None does not."""
     config = LupisConfig("p", service_name="lupis-sdk", api_key=None)
     assert {"project_id", "service_name"} == config.given
 
@@ -119,15 +151,15 @@ def test_it_knows_what_was_given():
 @pytest.mark.parametrize(
     "duplicate", [copy.copy, copy.deepcopy, lambda c: pickle.loads(pickle.dumps(c))]
 )
-def test_a_copy_is_equal_and_knows_the_same(duplicate):
-    """Copies and pickles keep values and what was given."""
+def test_copy_is_equal(duplicate):
+    """Copies and pickles keep the values and the names of the given fields."""
     config = LupisConfig("p", otlp_headers={"a": "b"})
-    again = duplicate(config)
-    assert (config, config.given) == (again, again.given)
+    copied = duplicate(config)
+    assert (config, config.given) == (copied, copied.given)
 
 
-def test_its_headers_are_its_own():
-    """A dict that the program changes later doesn't change the configuration."""
+def test_headers_are_copied():
+    """A dict that the program changes later does not change the configuration."""
     headers = {"a": "b"}
     config = LupisConfig("p", otlp_headers=headers)
     headers["c"] = "d"
@@ -135,15 +167,15 @@ def test_its_headers_are_its_own():
     assert LupisConfig("p").otlp_headers is not LupisConfig("p").otlp_headers
 
 
-def test_it_can_be_hashed():
-    """Headers, a dict, are left out of the hash."""
+def test_config_can_be_hashed():
+    """The hash leaves out headers, which are a dict."""
     assert 1 == len(
         {LupisConfig("p", otlp_headers={"a": "b"}), LupisConfig("p", otlp_headers={"a": "b"})}
     )
 
 
-def test_its_repr_has_no_secret():
-    """What is given is shown, but for secrets and passwords in URLs."""
+def test_repr_shows_no_secret():
+    """The repr has the given fields, with secrets and passwords in URLs as `***`."""
     config = LupisConfig(
         "p",
         api_key=SECRET,
@@ -166,25 +198,39 @@ def test_its_repr_has_no_secret():
         ({"otlp_endpoint": "http://c/"}, None),
     ],
 )
-def test_events_go_where_they_are_told_or_beside_the_spans(fields, url):
-    """`events_endpoint` wins over what `otlp_endpoint` implies."""
+def test_events_url(fields, url):
+    """`events_endpoint` takes precedence over the URL that belongs to `otlp_endpoint`."""
     assert url == LupisConfig("p", **fields).events_url
 
 
-def test_it_comes_from_variables():
-    """`from_env` reads LUPIS_* and OTEL_*; the project is `default` if none says more."""
+@pytest.mark.parametrize(
+    ("spans", "events"),
+    [
+        ("http://127.0.0.1:9009/api/traces", "http://127.0.0.1:9009/api/events"),
+        ("https://c/otel/v1/traces/", "https://c/otel/v1/logs"),
+        ("https://c/v1/traces?k=v", "https://c/v1/logs?k=v"),
+        ("https://c/spans", None),
+    ],
+)
+def test_events_endpoint_is_derived(spans, events):
+    """The two known paths for spans have one for events; another path has none."""
+    assert events == derive_events_endpoint(spans)
+
+
+def test_from_env_reads_variables():
+    """`from_env` reads LUPIS_* and OTEL_* variables; a project that is not set is `default`."""
     config = LupisConfig.from_env({"LUPIS_ENABLED": "0", "OTEL_SERVICE_NAME": "a"})
     assert ("default", False, "a") == (config.project_id, config.enabled, config.service_name)
 
 
-def test_it_comes_from_this_process_if_not_told_otherwise(monkeypatch):
-    """`from_env()` reads os.environ."""
+def test_from_env_reads_this_process(monkeypatch):
+    """Without an argument, `from_env` reads `os.environ`."""
     monkeypatch.setenv("LUPIS_PROJECT_ID", "shop")
     assert "shop" == LupisConfig.from_env().project_id
 
 
-def test_wrong_variables_are_refused_all_at_once():
-    """One error names each of them."""
+def test_from_env_refuses_invalid_variables():
+    """One error names every variable that is not valid."""
     with pytest.raises(LupisConfigError) as caught:
         LupisConfig.from_env({"LUPIS_ENABLED": "x", "LUPIS_EXPORTER": "y"})
     assert [
@@ -193,8 +239,8 @@ def test_wrong_variables_are_refused_all_at_once():
     ] == [line.partition("=")[0] for line in str(caught.value).splitlines()]
 
 
-def test_defaults_that_nobody_gave_are_no_variables():
-    """`to_env` says no more than was said."""
+def test_to_env_leaves_out_defaults():
+    """`to_env` has a default only if the program gave it."""
     assert {
         "LUPIS_PROJECT_ID": "p",
         "LUPIS_REDACTION_MODE": "mask",
@@ -233,14 +279,14 @@ CONFIGS = st.builds(
 
 
 @given(CONFIGS)
-def test_variables_bring_it_back(config):
-    """What `to_env` writes, `from_env` reads as the same configuration."""
+def test_from_env_reads_what_to_env_writes(config):
+    """The variables of `to_env` give the same configuration."""
     assert config == LupisConfig.from_env(config.to_env())
 
 
-def test_in_code_the_program_decides():
-    """Not launched: config, then LUPIS_*, then OTEL_*, then the default."""
-    resolved = resolve(
+def test_precedence_without_launcher():
+    """Without `lupis-run`: the configuration, then LUPIS_*, then OTEL_*, then the default."""
+    resolved = resolve_settings(
         {
             "LUPIS_SERVICE_NAME": "variable",
             "LUPIS_EXPORTER": "none",
@@ -263,9 +309,9 @@ def test_in_code_the_program_decides():
     assert [] == resolved.ignored
 
 
-def test_under_the_launcher_the_operator_decides():
-    """Launched: LUPIS_*, then config, then OTEL_*; what is ignored is said, once a field."""
-    resolved = resolve(
+def test_precedence_under_the_launcher():
+    """Under `lupis-run`: LUPIS_*, then the configuration, whose ignored fields are listed."""
+    resolved = resolve_settings(
         {"LUPIS_SERVICE_NAME": "variable", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://otel"},
         LupisConfig("code", service_name="code", otlp_endpoint="http://code/x"),
         launched=True,
@@ -283,17 +329,19 @@ def test_under_the_launcher_the_operator_decides():
     ] == resolved.ignored
 
 
-def test_the_same_value_twice_is_not_ignored():
-    """Where operator and program agree there is nothing to say."""
-    resolved = resolve(
+def test_equal_values_are_not_ignored():
+    """A field that equals its variable is not listed as ignored."""
+    resolved = resolve_settings(
         {"LUPIS_REDACTION_MODE": "hash"}, LupisConfig("p", redaction_mode="hash"), launched=True
     )
     assert [] == resolved.ignored
 
 
-def test_an_ignored_secret_is_not_shown():
-    """The sentence on an API key that lost has neither key."""
-    resolved = resolve({"LUPIS_API_KEY": "other"}, LupisConfig("p", api_key=SECRET), launched=True)
+def test_ignored_secret_is_not_shown():
+    """The sentence about an ignored API key shows neither of the two keys."""
+    resolved = resolve_settings(
+        {"LUPIS_API_KEY": "other"}, LupisConfig("p", api_key=SECRET), launched=True
+    )
     assert "other" == resolved.config.api_key
     assert 1 == len(resolved.ignored)
     assert SECRET not in resolved.ignored[0]
@@ -301,9 +349,11 @@ def test_an_ignored_secret_is_not_shown():
 
 
 @pytest.mark.parametrize("launched", [True, False])
-def test_without_a_configuration_the_variables_decide(launched):
-    """As for a program that knows nothing of us; settings that config lacks are there too."""
-    resolved = resolve({"LUPIS_CHAT_ID": "c", "LUPIS_PROJECT_ID": "p"}, None, launched=launched)
+def test_variables_apply_without_a_configuration(launched):
+    """Variables set fields of the configuration, and settings that `LupisConfig` lacks."""
+    resolved = resolve_settings(
+        {"LUPIS_CHAT_ID": "c", "LUPIS_PROJECT_ID": "p"}, None, launched=launched
+    )
     assert ("p", "c", "warning") == (
         resolved.config.project_id,
         resolved.values["chat_id"],
@@ -311,17 +361,19 @@ def test_without_a_configuration_the_variables_decide(launched):
     )
 
 
-def test_wrong_variables_are_problems_not_errors():
-    """The program runs on: the safe value, and a problem to report."""
-    resolved = resolve(
+def test_invalid_variable_is_a_problem():
+    """The program runs on with a safe value, and the problem is returned for a report."""
+    resolved = resolve_settings(
         {"LUPIS_REDACTION_MODE": "masked"}, LupisConfig("p", redaction_mode="hash"), launched=True
     )
     assert "remove" == resolved.config.redaction_mode
     assert ["LUPIS_REDACTION_MODE"] == [problem.variable for problem in resolved.problems]
 
 
-def test_a_broken_pattern_keeps_the_others():
-    """One that doesn't compile is a problem; the good one is in force."""
-    resolved = resolve({"LUPIS_SENSITIVE_DATA_PATTERNS": "my_key\n("}, None, launched=False)
+def test_invalid_pattern_is_a_problem():
+    """A pattern that does not compile is a problem, and the valid one applies."""
+    resolved = resolve_settings(
+        {"LUPIS_SENSITIVE_DATA_PATTERNS": "my_key\n("}, None, launched=False
+    )
     assert ("my_key",) == resolved.config.sensitive_data_patterns
     assert ["LUPIS_SENSITIVE_DATA_PATTERNS"] == [problem.variable for problem in resolved.problems]

@@ -1,4 +1,4 @@
-"""LUPIS_PRICES_FILE: the file, and what becomes of a wrong one."""
+"""The file of LUPIS_PRICES_FILE, and the messages about one that is not valid."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from decimal import Decimal
 import pytest
 
 from lupis_instrument import LupisConfig, LupisConfigError
-from lupis_instrument._config import prices_file as _prices_file
-from lupis_instrument._config.config import resolve
+from lupis_instrument._config.config import resolve_settings
+from lupis_instrument._config.prices_file import read_prices
 
 GOOD = '{"models": {"m": {"input_mtok": 0.10}}}'
 
 
 @pytest.fixture
-def file(tmp_path):
-    """Writes a file of prices and returns its path as text."""
+def write_prices(tmp_path):
+    """A function that writes a prices file and returns its path as text."""
 
     def write(text):
         path = tmp_path / "prices.json"
@@ -27,15 +27,15 @@ def file(tmp_path):
     return write
 
 
-def test_is_read(file):
-    """Prices as they are written."""
-    prices = _prices_file.read(file(GOOD)).find("openai", ["m"])
+def test_prices_are_read(write_prices):
+    """A price keeps all its digits."""
+    prices = read_prices(write_prices(GOOD)).find_prices("openai", ["m"])
     assert Decimal("0.10") == Decimal(prices["input_mtok"])
 
 
-def test_may_begin_with_a_byte_order_mark(file):
-    """Windows' editors write one."""
-    assert _prices_file.read(file("\ufeff" + GOOD)).find("openai", ["m"])
+def test_byte_order_mark_is_skipped(write_prices):
+    """Editors on Windows begin a file with a byte order mark."""
+    assert read_prices(write_prices("\ufeff" + GOOD)).find_prices("openai", ["m"])
 
 
 @pytest.mark.parametrize(
@@ -45,22 +45,22 @@ def test_may_begin_with_a_byte_order_mark(file):
         ("[]", "the document: expected a JSON object, not []"),
     ],
 )
-def test_broken_file_is_described(file, text, message):
-    """In one line."""
+def test_invalid_file_is_described(write_prices, text, message):
+    """The message is one line that says what is wrong."""
     with pytest.raises(ValueError) as caught:
-        _prices_file.read(file(text))
+        read_prices(write_prices(text))
     assert message == str(caught.value)
 
 
 def test_missing_file_is_described(tmp_path):
-    """As the system does."""
+    """The message has the system's words."""
     with pytest.raises(ValueError, match="can't be read: No such file or directory"):
-        _prices_file.read(str(tmp_path / "none.json"))
+        read_prices(str(tmp_path / "none.json"))
 
 
-def test_configuration_takes_a_path(file, tmp_path):
-    """Text or a `Path`."""
-    path = file(GOOD)
+def test_configuration_accepts_a_path(write_prices, tmp_path):
+    """A `Path` is stored as text, and `to_env` writes it."""
+    path = write_prices(GOOD)
     config = LupisConfig("p", prices_file=tmp_path / "prices.json")
     assert (path, {"LUPIS_PRICES_FILE": path, "LUPIS_PROJECT_ID": "p"}) == (
         config.prices_file,
@@ -69,23 +69,23 @@ def test_configuration_takes_a_path(file, tmp_path):
 
 
 def test_configuration_refuses_a_missing_file():
-    """At once, with its name."""
+    """The error names the field and the file."""
     with pytest.raises(LupisConfigError, match=r"prices_file='none\.json': can't be read"):
         LupisConfig("p", prices_file="none.json")
 
 
-def test_program_runs_on_without():
-    """A wrong variable is one problem, and no prices of one's own."""
-    resolved = resolve({"LUPIS_PRICES_FILE": "none.json"}, None, launched=True)
+def test_program_runs_on_without_the_file():
+    """A missing file is one problem, and the program runs on without own prices."""
+    resolved = resolve_settings({"LUPIS_PRICES_FILE": "none.json"}, None, launched=True)
     assert None is resolved.config.prices_file
     message = "LUPIS_PRICES_FILE='none.json': can't be read: No such file or directory"
-    assert [f"{message}; going on with not set"] == [str(each) for each in resolved.problems]
+    assert [f"{message}; going on with not set"] == [str(problem) for problem in resolved.problems]
 
 
-def test_launcher_ends_with_2():
-    """Before the program starts, in one line."""
+def test_launcher_exits_with_status_2():
+    """`lupis-run` reports a missing file in one line and does not start the program."""
     command = [sys.executable, "-m", "lupis_instrument", "--prices-file", "none.json", "true"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (2, "") == (done.returncode, done.stdout)
-    assert "--prices-file='none.json': can't be read" in done.stderr
-    assert 1 == len(done.stderr.splitlines())
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (2, "") == (result.returncode, result.stdout)
+    assert "--prices-file='none.json': can't be read" in result.stderr
+    assert 1 == len(result.stderr.splitlines())

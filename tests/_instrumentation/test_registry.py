@@ -5,7 +5,7 @@ from importlib import import_module
 
 import pytest
 
-from lupis_instrument._config.config import resolve
+from lupis_instrument._config.config import resolve_settings
 from lupis_instrument._instrumentation.registry import CLIENTS
 
 ROWS = [pytest.param(client, id=client.module) for client in CLIENTS]
@@ -31,6 +31,6 @@ def test_each_module_is_watched_once():
 @pytest.mark.parametrize("client", ROWS)
 def test_the_settings_know_each_client(variable, client):
     """By its name."""
-    config = resolve({variable: client.name}, None, launched=True).config
+    config = resolve_settings({variable: client.name}, None, launched=True).config
     named = (*config.instrument, *config.disabled_instrumentations)
     assert (client.name,) == named

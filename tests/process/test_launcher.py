@@ -13,7 +13,7 @@ import pytest
 from servers.program import Started
 
 import lupis_instrument
-from lupis_instrument._config import settings as _settings
+from lupis_instrument._config.settings import SETTINGS
 from lupis_instrument._version import __version__
 
 ROOT = Path(lupis_instrument.__file__).parents[1]
@@ -429,9 +429,9 @@ def test_help_has_every_setting(lupis_run, option):
     done = lupis_run(option, environ={"COLUMNS": "200"})
     text = " ".join(done.stdout.split())
     assert (0, "") == (done.returncode, done.stderr)
-    for row in _settings.SETTINGS:
+    for row in SETTINGS:
         assert f"{row.option} " in text
-        assert f"[{row.variable}; default: {row.default_shown}]" in text
+        assert f"[{row.variable}; default: {row.default_text}]" in text
         assert f"\n{row.group}:\n" in done.stdout
 
 
@@ -498,7 +498,7 @@ def test_a_child_process_hands_its_status_through(lupis_run):
     """What Windows does in place of exec."""
     program = (
         f"import os, sys; sys.path.insert(0, {str(ROOT)!r})\n"
-        "from lupis_instrument._cli.run.launcher import execution\n"
+        "from lupis_instrument._cli.run import execution\n"
         "words = [sys.executable, '-c', 'import os; raise SystemExit(int(os.environ[\"N\"]))']\n"
         "sys.exit(execution.await_child(sys.executable, words, {**os.environ, 'N': '5'}))"
     )

@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 
 from lupis_instrument._cli.lupis import target
 from lupis_instrument._cli.lupis.target import Target
-from lupis_instrument._cli.run import launcher as _launcher
-from lupis_instrument._config.config import resolve
-from lupis_instrument._config.setting import DEFAULT, hide_password
-from lupis_instrument._config.settings import SETTINGS
+from lupis_instrument._cli.run import start
+from lupis_instrument._config.config import resolve_settings
+from lupis_instrument._config.environment import DEFAULT_SOURCE
+from lupis_instrument._config.settings import SETTINGS, hide_password
 from lupis_instrument._export.store.database import StoreUnavailable
 from lupis_instrument._export.store.store import Process, Store
 from lupis_instrument._process import data_folder
@@ -26,7 +26,7 @@ from lupis_instrument._version import __version__
 from lupis_instrument.exceptions import LupisLaunchError
 
 if TYPE_CHECKING:
-    from lupis_instrument._config.config import LupisConfig, Resolved
+    from lupis_instrument._config.config import LupisConfig, ResolvedSettings
 
 _PROBE_SECONDS = 1.0
 _LONGEST_RUN = 60.0
@@ -82,7 +82,7 @@ def examine(command: Sequence[str] = ()) -> list[Finding]:
     Args:
         command: what is to be run; it is not. By default any program of this interpreter.
     """
-    resolved = resolve(os.environ, None, launched=True)
+    resolved = resolve_settings(os.environ, None, launched=True)
     config = resolved.config
     findings, found = _command(command) if command else ([], _THIS)
     endpoint, sends = _endpoint(resolved)
@@ -129,7 +129,7 @@ def _try(python: str, folder: str | None, *, send: bool) -> Trial:
     # Of its own, so that a test span that does not arrive won't wait there with the others.
     with tempfile.TemporaryDirectory() as data:
         environ = {**os.environ, "LUPIS_SUMMARY": "false", "LUPIS_DATA_DIR": data}
-        done = _run(python, source, *arguments, environ=_launcher.prepare(environ))
+        done = _run(python, source, *arguments, environ=start.prepare_environment(environ))
     try:
         found = json.loads(done.stdout.splitlines()[-1])
     except (IndexError, ValueError):
@@ -187,12 +187,12 @@ def _clients(trial: Trial) -> Iterator[Finding]:
         yield Finding("HTTP clients", name, text, wrong)
 
 
-def _settings(resolved: Resolved) -> Iterator[Finding]:
+def _settings(resolved: ResolvedSettings) -> Iterator[Finding]:
     problems = {problem.variable: problem for problem in resolved.problems}
     for row in SETTINGS:
         problem = problems.pop(row.variable, None)
         source = resolved.sources[row.name]
-        value = row.show(resolved.values[row.name])
+        value = row.show_value(resolved.values[row.name])
         said = f" - {problem}" if problem is not None else ""
         wrong = problem is not None and problem.severity == "error"
         yield Finding("Settings", row.variable, f"{value} ({source}){said}", wrong=wrong)
@@ -200,7 +200,7 @@ def _settings(resolved: Resolved) -> Iterator[Finding]:
         yield Finding("Settings", problem.variable, str(problem), wrong=problem.severity == "error")
 
 
-def _endpoint(resolved: Resolved) -> tuple[Finding, bool]:
+def _endpoint(resolved: ResolvedSettings) -> tuple[Finding, bool]:
     """Return what is at the endpoint, and whether spans are to go there now."""
     config = resolved.config
     topic, name = "Delivery", "spans"
@@ -214,7 +214,7 @@ def _endpoint(resolved: Resolved) -> tuple[Finding, bool]:
             return Finding(topic, name, f"{shown} answers"), True
     except OSError as error:
         reason = error.strerror or type(error).__name__
-    if config.exporter == "auto" and resolved.sources["otlp_endpoint"] == DEFAULT:
+    if config.exporter == "auto" and resolved.sources["otlp_endpoint"] == DEFAULT_SOURCE:
         text = f"to the local store, for no Lupis desktop app is at {shown}: {reason}"
         return Finding(topic, name, text), False
     return Finding(topic, name, f"{shown}: {reason}", wrong=True), False

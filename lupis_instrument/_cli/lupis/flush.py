@@ -10,7 +10,7 @@ import click
 
 from lupis_instrument import _semconv
 from lupis_instrument._cli.lupis import tables
-from lupis_instrument._config.config import resolve
+from lupis_instrument._config.config import resolve_settings
 from lupis_instrument._export.otlp.destinations import (
     WIRE_FORMATS,
     Destination,
@@ -41,7 +41,7 @@ def flush() -> None:
         if not opened.there:
             click.echo(explain_nothing(opened, "spans and events to send"), err=True)
             return
-    config = resolve(os.environ, None, launched=True).config
+    config = resolve_settings(os.environ, None, launched=True).config
     process = Process(config.project_id, None, os.getpid())
     store = Store(config.data_dir, int(config.store_max_mb * (1 << 20)), process)
     try:

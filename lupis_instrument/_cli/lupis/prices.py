@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Iterator, Mapping, NamedTuple
 
-from lupis_instrument._config.config import resolve
+from lupis_instrument._config.config import resolve_settings
 from lupis_instrument._llm.api.providers import ALIASES
 from lupis_instrument._llm.pricing.catalog import FREE, ModelMatch, PriceCatalog, load_catalog
 from lupis_instrument._llm.pricing.price_lists import PRICE_LISTS
@@ -128,12 +128,12 @@ def _find_seller(catalog: PriceCatalog, provider: str) -> PriceList:
 
 
 def _find_own(model: str, provider: str | None) -> Iterator[Row]:
-    path = resolve(os.environ, None, launched=True).config.prices_file
+    path = resolve_settings(os.environ, None, launched=True).config.prices_file
     if path is None:
         return
-    from lupis_instrument._config import prices_file as _prices_file
+    from lupis_instrument._config.prices_file import read_prices
 
-    own: OwnPrices = _prices_file.read(path)
+    own: OwnPrices = read_prices(path)
     name = (provider or "").lower()
     anyones = own.find_prices("", (model,))
     for each in [ALIASES.get(name, name)] if name else ["", *own.list_providers()]:

@@ -10,7 +10,7 @@ from typing import Any, Callable, Iterator, NamedTuple
 
 import click
 
-from lupis_instrument._config.config import resolve
+from lupis_instrument._config.config import resolve_settings
 from lupis_instrument._redaction import MODES, RULES, PatternError, Redactor
 
 REASONS = {rule.id: rule.description for rule in RULES}
@@ -119,7 +119,7 @@ def _parse(text: str) -> Any:
 
 def _redactor(mode: str | None, patterns: tuple[str, ...]) -> Redactor:
     """Return the redactor of the settings in force, as the options change them."""
-    resolved = resolve(os.environ, None, launched=True)
+    resolved = resolve_settings(os.environ, None, launched=True)
     config = resolved.config
     wanted = [*config.sensitive_data_patterns, *patterns]
     try:

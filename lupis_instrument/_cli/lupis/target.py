@@ -64,7 +64,7 @@ def find(command: Sequence[str], environ: Mapping[str, str], levels: int = _MOST
 
 def _first_folder(arguments: Sequence[str]) -> str | None:
     """What `sys.path` begins with in the program that Python's `arguments` name."""
-    options, script = lookup.read_options(arguments)
+    options, script = lookup.read_python_options(arguments)
     if "P" in options:
         return None
     path = Path(script).resolve() if script else Path.cwd()

@@ -1,4 +1,4 @@
-"""The variables that instrument a program: variables in, variables out."""
+"""The environment variables that instrument a program."""
 
 from __future__ import annotations
 
@@ -12,41 +12,46 @@ if TYPE_CHECKING:
 
 _PYTHONPATH = "PYTHONPATH"
 _COERCED_LOCALES = frozenset({"C.UTF-8", "C.utf8", "UTF-8"})
+"""The values of LC_CTYPE that Python itself sets in the C locale (PEP 538)."""
 
 
 def add_bootstrap(environ: Mapping[str, str], folder: str, site: str) -> dict[str, str]:
-    """`environ` with the bootstrap's `folder` first in PYTHONPATH, and the launcher's `site`.
+    """Return `environ` with the bootstrap added; adding it twice changes nothing.
 
-    The rest of PYTHONPATH stays as it is, empty entries (the current folder) included; doing
-    this twice gives what doing it once gives.
+    Args:
+        environ: the environment variables.
+        folder: the folder of the bootstrap, which comes first in PYTHONPATH. The other entries
+            stay the same, empty ones (the current folder) included.
+        site: the launcher's packages, as `describe_site` returns them.
     """
     path = environ.get(_PYTHONPATH, "")
-    rest = [entry for entry in path.split(os.pathsep) if entry != folder] if path else []
+    entries = [entry for entry in path.split(os.pathsep) if entry != folder] if path else []
     return {
         **environ,
-        _PYTHONPATH: os.pathsep.join([folder, *rest]),
+        _PYTHONPATH: os.pathsep.join([folder, *entries]),
         _semconv.ENV_LAUNCHER_SITE: site,
     }
 
 
 def add_run_id(environ: Mapping[str, str]) -> dict[str, str]:
-    """`environ` with an id for this launch, unless it already belongs to one."""
+    """Return `environ` with an id for this launch, unless an outer launch has set one."""
     run_id = environ.get(_semconv.ENV_RUN_ID) or os.urandom(16).hex()
     return {**environ, _semconv.ENV_RUN_ID: run_id}
 
 
 def is_locale_coerced(environ: Mapping[str, str]) -> bool:
-    """Whether LC_CTYPE may be this interpreter's own doing in the C locale (PEP 538)."""
+    """Return whether this interpreter may have set LC_CTYPE itself in the C locale (PEP 538)."""
     locale = environ.get("LC_ALL") or environ.get("LANG") or "C"
     return environ.get("LC_CTYPE") in _COERCED_LOCALES and locale in {"C", "POSIX"}
 
 
 def undo_coercion(environ: Mapping[str, str], at_start: bytes) -> dict[str, str]:
-    """`environ` without the LC_CTYPE that was not among the variables this process began with.
+    """Return `environ` without an LC_CTYPE that this process did not start with.
 
     Args:
-        environ: the variables now.
-        at_start: those at the start, each ended by a zero byte, as /proc/self/environ has them.
+        environ: the environment variables now.
+        at_start: the variables at the start of the process, each ended by a zero byte, as
+            /proc/self/environ has them.
     """
     restored = dict(environ)
     if not any(entry.startswith(b"LC_CTYPE=") for entry in at_start.split(b"\0")):

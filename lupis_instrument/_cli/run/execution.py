@@ -1,4 +1,4 @@
-"""The one place where the launcher becomes the command, or, on Windows, starts and awaits it."""
+"""Runs the command: the launcher's process becomes it, or, on Windows, waits for it."""
 
 # ruff: noqa: PTH123 - pathlib is slow to import
 
@@ -18,16 +18,22 @@ if TYPE_CHECKING:
 
 _SHELL = "/bin/sh"
 _IGNORED_BY_PYTHON = ("SIGPIPE", "SIGXFSZ")
+"""The signals that the interpreter ignores from its start on."""
 
 
-def execute(path: str, command: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Run the program at `path` as `command` would be run without us.
+def execute_command(path: str, command: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run the program at `path` as a shell would run `command`.
+
+    Args:
+        path: the program's file.
+        command: the command and its arguments.
+        environ: the environment variables of the program.
 
     Returns:
-        Its exit status, on Windows; elsewhere it takes this process's place.
+        The program's exit status on Windows; on other systems the program replaces this process.
 
     Raises:
-        LupisLaunchError: the system refuses to start it.
+        LupisLaunchError: the system refuses to start the program.
     """
     try:
         if os.name == "nt":
@@ -41,21 +47,21 @@ def execute(path: str, command: Sequence[str], environ: Mapping[str, str]) -> in
 
 
 def replace_process(path: str, command: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
-    """Become the program: same PID, terminal, streams and signals."""
+    """Become the program, which keeps this process's PID, terminal, streams and signals."""
     _restore_signals()
     variables = _restore_locale(environ)
     try:
-        os.execvpe(path, list(command), variables)  # noqa: S606 - starting it is what we are for
+        os.execvpe(path, list(command), variables)  # noqa: S606 - the launcher's purpose
     except OSError as error:
         if error.errno != errno.ENOEXEC:
             raise
-    # A script without a #! line, which execvp(3) and every shell hand to sh.
+    # A script without a #! line: execvp(3) and every shell run it with sh.
     os.execvpe(_SHELL, [_SHELL, path, *command[1:]], variables)  # noqa: S606
 
 
 def _restore_signals() -> None:
-    """Undo what the interpreter did at its start: signals that are ignored stay so over an exec."""
-    signals: Any = sys.modules.get("_signal")  # importing `signal` loads enum, 5 ms
+    """Reset the signals that the interpreter ignores: an exec would hand this to the program."""
+    signals: Any = sys.modules.get("_signal")  # importing `signal` loads enum, which takes 5 ms
     if signals is None:
         import signal
 
@@ -66,20 +72,22 @@ def _restore_signals() -> None:
 
 
 def _restore_locale(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """Return `environ` without an LC_CTYPE that the interpreter has set for itself."""
     if not environment.is_locale_coerced(environ):
         return environ
     try:
         with open("/proc/self/environ", "rb") as variables:
             return environment.undo_coercion(environ, variables.read())
-    except OSError:  # not Linux: the program sees a C.UTF-8 it would see under any Python
+    except OSError:  # not Linux: the program gets the C.UTF-8 that any Python would hand to it
         return environ
 
 
 def await_child(path: str, command: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Run the program as a child; for Windows, where `exec` would make the caller go on too early.
+    """Run the program as a child process and wait for it.
 
-    Ctrl+C and Ctrl+Break reach the child by the console they share; here they only must not end
-    the launcher first.
+    For Windows, where an exec starts a new process and the caller would go on at once. The child
+    receives Ctrl+C and Ctrl+Break from the console it shares with the launcher; the launcher
+    ignores them so that it does not end first.
 
     Returns:
         The child's exit status.

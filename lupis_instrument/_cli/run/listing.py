@@ -1,7 +1,4 @@
-"""Variables as a shell, a Dockerfile, a Kubernetes manifest or a program reads them.
-
-These are the formats of `lupis-run --print-env`.
-"""
+"""The formats of `lupis-run --print-env`: a shell, a Dockerfile, a Kubernetes manifest, JSON."""
 
 from __future__ import annotations
 
@@ -13,21 +10,24 @@ if TYPE_CHECKING:
     from typing import Callable, Mapping
 
 
-def _write_shell(variables: Mapping[str, str]) -> str:
+def _format_shell(variables: Mapping[str, str]) -> str:
     return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
 
 
-def _write_docker(variables: Mapping[str, str]) -> str:
-    """ENV lines (https://docs.docker.com/reference/dockerfile/#env)."""
-    return "".join(f'ENV {name}="{_escape(value)}"\n' for name, value in variables.items())
+def _format_docker(variables: Mapping[str, str]) -> str:
+    """Return ENV lines (https://docs.docker.com/reference/dockerfile/#env)."""
+    return "".join(f'ENV {name}="{_escape_docker(value)}"\n' for name, value in variables.items())
 
 
-def _escape(value: str) -> str:
-    return "".join("\\" + mark if mark in '\\"$' else mark for mark in value)
+def _escape_docker(value: str) -> str:
+    return "".join("\\" + char if char in '\\"$' else char for char in value)
 
 
-def _write_k8s(variables: Mapping[str, str]) -> str:
-    """The `env` list of a container; `$(NAME)` would be replaced there, `$$(NAME)` is not."""
+def _format_k8s(variables: Mapping[str, str]) -> str:
+    """Return the `env` list of a container.
+
+    Kubernetes replaces `$(NAME)` with a variable's value; `$$(NAME)` stays as `$(NAME)`.
+    """
     lines = ["env:"]
     for name, value in variables.items():
         quoted = json.dumps(value.replace("$(", "$$("), ensure_ascii=False)
@@ -35,14 +35,14 @@ def _write_k8s(variables: Mapping[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _write_json(variables: Mapping[str, str]) -> str:
+def _format_json(variables: Mapping[str, str]) -> str:
     return json.dumps(dict(variables), indent=2, ensure_ascii=False) + "\n"
 
 
 FORMATS: dict[str, Callable[[Mapping[str, str]], str]] = {
-    "shell": _write_shell,
-    "docker": _write_docker,
-    "k8s": _write_k8s,
-    "json": _write_json,
+    "shell": _format_shell,
+    "docker": _format_docker,
+    "k8s": _format_k8s,
+    "json": _format_json,
 }
-"""By name, what makes one text of the variables."""
+"""By the value of `--format`, the function that writes variables as one text."""

@@ -1,4 +1,4 @@
-"""Where this installation keeps the bootstrap, itself and what it depends on."""
+"""The folders of this installation: the bootstrap, the package, and its dependencies."""
 
 # ruff: noqa: PTH100, PTH112, PTH113, PTH117, PTH118, PTH120 - pathlib is slow to import
 
@@ -13,9 +13,9 @@ _DEPENDENCY = os.path.join("opentelemetry", "sdk")
 
 
 def find_bootstrap_folder() -> str | None:
-    """The folder with the bootstrap's sitecustomize.py.
+    """Return the folder with the bootstrap's sitecustomize.py; None if it is missing.
 
-    A wheel has it inside the package, an editable install beside the package.
+    A wheel has the folder inside the package, an editable install beside the package.
     """
     for parent in (_PACKAGE, os.path.dirname(_PACKAGE)):
         folder = os.path.join(parent, _BOOTSTRAP)
@@ -25,20 +25,21 @@ def find_bootstrap_folder() -> str | None:
 
 
 def describe_site() -> str:
-    """This interpreter's kind and version, a colon, and the folders to import the package from.
+    """Return this interpreter's kind and version, a colon, and the folders of its packages.
 
-    For example `cpython-3.11:/opt/tools/lib/python3.11/site-packages`; several folders, those of
-    an editable install and of its dependencies, are separated as in PATH.
+    An interpreter of the same kind and version can import this package from these folders, for
+    example `cpython-3.11:/opt/tools/lib/python3.11/site-packages`. An editable install and its
+    dependencies are in several folders, separated as in PATH.
     """
     major, minor = sys.version_info[:2]
-    folders = [os.path.dirname(_PACKAGE), *filter(_has_dependency, _list_path())]
+    folders = [os.path.dirname(_PACKAGE), *filter(_has_dependency, _list_import_folders())]
     return f"{sys.implementation.name}-{major}.{minor}:{os.pathsep.join(dict.fromkeys(folders))}"
 
 
-def _list_path() -> list[str]:
+def _list_import_folders() -> list[str]:
     try:
         return [os.path.abspath(folder) for folder in sys.path]
-    except OSError:  # the current folder is gone
+    except OSError:  # the current folder has been deleted
         return [folder for folder in sys.path if os.path.isabs(folder)]
 
 

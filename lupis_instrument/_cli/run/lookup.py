@@ -1,4 +1,4 @@
-"""Which file a command is, and whether its command line shuts the bootstrap out."""
+"""Finds the file of a command, and options of Python that keep the bootstrap from running."""
 
 # ruff: noqa: PTH110, PTH112, PTH113, PTH118, PTH119, PTH120 - pathlib is slow to import
 
@@ -14,39 +14,43 @@ if TYPE_CHECKING:
 
 NOT_EXECUTABLE = 126
 NOT_FOUND = 127
-"""Exit statuses as shells use them (POSIX, Shell Command Language, 2.8.2)."""
+"""The exit statuses of shells (POSIX, Shell Command Language, 2.8.2)."""
 
 _PYTHONS = frozenset({"python", "pythonw", "pypy"})
-_ISOLATING = {
+_ISOLATING_OPTIONS = {
     "I": "python -I ignores PYTHONPATH",
     "E": "python -E ignores PYTHONPATH",
     "S": "python -S runs no sitecustomize",
 }
 _LAST_OPTIONS = "cm"
+"""Python's options that end the list of options: `-c code` and `-m module`."""
 _OPTIONS_WITH_VALUE = "WX"
 _LONG_OPTION_WITH_VALUE = "--check-hash-based-pycs"
-_CLEARING = frozenset({"-", "-i", "--ignore-environment"})
+_CLEARING_OPTIONS = frozenset({"-", "-i", "--ignore-environment"})
+"""The options of env(1) that remove all variables."""
 
 
 def find_command(command: str, environ: Mapping[str, str]) -> str:
-    """The path of the program that `command` starts.
+    """Return the path of the program that `command` starts.
+
+    Args:
+        command: a path, or a name to search for in PATH.
+        environ: the environment variables.
 
     Raises:
-        LupisLaunchError: there is none, or it may not be executed.
+        LupisLaunchError: there is no such program, or it is not executable.
     """
     candidates = _list_candidates(command, environ)
     for path in candidates:
         if os.path.isfile(path) and os.access(path, os.X_OK):
             return path
-    named = [path for path in candidates if os.path.exists(path)]
-    if os.path.dirname(command):
-        here = named
-    else:
-        here = [path for path in named if not os.path.isdir(path)]
-    if here:
-        reason = "is a directory" if os.path.isdir(here[0]) else "is not executable"
-        raise LupisLaunchError(f"{command}: {reason}{_suggest(command)}", NOT_EXECUTABLE)
-    raise LupisLaunchError(f"{command}: command not found{_suggest(command)}", NOT_FOUND)
+    existing = [path for path in candidates if os.path.exists(path)]
+    if not os.path.dirname(command):  # a folder of that name in PATH is not the command
+        existing = [path for path in existing if not os.path.isdir(path)]
+    if existing:
+        reason = "is a directory" if os.path.isdir(existing[0]) else "is not executable"
+        raise LupisLaunchError(f"{command}: {reason}{_suggest_python(command)}", NOT_EXECUTABLE)
+    raise LupisLaunchError(f"{command}: command not found{_suggest_python(command)}", NOT_FOUND)
 
 
 def _list_candidates(command: str, environ: Mapping[str, str]) -> list[str]:
@@ -55,15 +59,16 @@ def _list_candidates(command: str, environ: Mapping[str, str]) -> list[str]:
     if os.name == "nt":
         import shutil
 
-        found = shutil.which(command, path=environ.get("PATH"))
-        return [found] if found else []
+        path = shutil.which(command, path=environ.get("PATH"))
+        return [path] if path else []
     if os.path.dirname(command):
         return [command]
     folders = environ.get("PATH", os.defpath).split(os.pathsep)
     return [os.path.join(folder, command) for folder in folders]
 
 
-def _suggest(command: str) -> str:
+def _suggest_python(command: str) -> str:
+    """Return a hint for users who have left out `python`."""
     if not command.endswith(".py"):
         return ""
     import shlex
@@ -72,58 +77,70 @@ def _suggest(command: str) -> str:
 
 
 def find_obstacle(command: Sequence[str]) -> str | None:
-    """What in the command line keeps the bootstrap from being run, if anything visible does."""
-    program, options = _name_program(command[0]), command[1:]
+    """Return the option in a command that keeps the bootstrap from running, as a sentence.
+
+    Returns:
+        None if the command shows none; a script may still start an isolated interpreter.
+    """
+    program, arguments = _name_program(command[0]), command[1:]
     if program == "env":
-        return "env -i clears the environment" if _is_clearing(options) else None
-    return _find_isolation(options) if program in _PYTHONS else None
+        return "env -i clears the environment" if _clears_environment(arguments) else None
+    return _find_isolating_option(arguments) if program in _PYTHONS else None
 
 
 def _name_program(command: str) -> str:
-    """`python` for /usr/bin/python3.13t."""
+    """Return a program's name without folder and version: `python` for /usr/bin/python3.13t."""
     name = os.path.basename(command).lower()
     if name.endswith(".exe"):
         name = name[: -len(".exe")]
     return name.rstrip("td").rstrip("0123456789.") or name
 
 
-def _is_clearing(options: Sequence[str]) -> bool:
-    for option in options:
-        if not option.startswith("-"):
+def _clears_environment(arguments: Sequence[str]) -> bool:
+    for argument in arguments:
+        if not argument.startswith("-"):
             return False
-        if option in _CLEARING:
+        if argument in _CLEARING_OPTIONS:
             return True
     return False
 
 
-def _find_isolation(options: Sequence[str]) -> str | None:
-    letters, _ = read_options(options)
-    return next((_ISOLATING[letter] for letter in letters if letter in _ISOLATING), None)
+def _find_isolating_option(arguments: Sequence[str]) -> str | None:
+    letters, _ = read_python_options(arguments)
+    reasons = (_ISOLATING_OPTIONS[letter] for letter in letters if letter in _ISOLATING_OPTIONS)
+    return next(reasons, None)
 
 
-def read_options(arguments: Sequence[str]) -> tuple[str, str | None]:
-    """The letters of Python's options, and the script that they stand before, if it is a file."""
-    found = ""
+def read_python_options(arguments: Sequence[str]) -> tuple[str, str | None]:
+    """Return the letters of Python's options, and the script file after them, if there is one.
+
+    Follows the interpreter's own rules: letters can be joined (`-Es`), `-W` and `-X` take a value
+    that may be joined too, and `-c`, `-m`, `-` and `--` end the options.
+
+    Args:
+        arguments: the arguments after `python`.
+    """
+    letters = ""
     remaining = iter(arguments)
-    for option in remaining:
-        if option == _LONG_OPTION_WITH_VALUE:
+    for argument in remaining:
+        if argument == _LONG_OPTION_WITH_VALUE:
             next(remaining, None)
-        elif option in {"-", "--"}:
+        elif argument in {"-", "--"}:
             break
-        elif not option.startswith("-"):
-            return found, option
-        elif not option.startswith("--"):
-            letters, last = _split_options(option[1:])
-            found += letters
-            if last in _LAST_OPTIONS:
+        elif not argument.startswith("-"):
+            return letters, argument
+        elif not argument.startswith("--"):
+            flags, option_with_value = _split_options(argument[1:])
+            letters += flags
+            if option_with_value in _LAST_OPTIONS:
                 break
-            if option.endswith(last):
-                next(remaining, None)
-    return found, None
+            if argument.endswith(option_with_value):
+                next(remaining, None)  # the value is the next argument
+    return letters, None
 
 
 def _split_options(letters: str) -> tuple[str, str]:
-    """The letters that are options, and the one of them that takes the rest as its value."""
+    """Return the letters before an option that takes a value, and that option, else a space."""
     for position, letter in enumerate(letters):
         if letter in _LAST_OPTIONS + _OPTIONS_WITH_VALUE:
             return letters[:position], letter

@@ -8,10 +8,10 @@ from typing import Any, NoReturn, Sequence
 
 import click
 
-from lupis_instrument._cli.run import launcher as _launcher
+from lupis_instrument._cli.run import start
 from lupis_instrument._cli.run.listing import FORMATS
-from lupis_instrument._config import checks as _setting_checks
-from lupis_instrument._config import settings as _settings
+from lupis_instrument._cli.run.messages import report_problem
+from lupis_instrument._config.settings import SETTINGS, hide_secrets
 from lupis_instrument._semconv import ENV_LAUNCHER_SITE
 from lupis_instrument._version import __version__
 from lupis_instrument.exceptions import LupisConfigError
@@ -20,13 +20,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Mapping
 
-    from lupis_instrument._config.setting import Setting
+    from lupis_instrument._config.settings import Setting
 
-_HELP = """Run COMMAND, any program that starts Python somewhere, and show what its LLM calls did.
+_HELP = """Run COMMAND and record the LLM calls of the Python programs that it starts.
 
-COMMAND and its environment are passed on as they are, but for variables that instrument the
-Python processes among them. An option wins over its variable, a variable over what the program
-configures itself.
+COMMAND is any command that runs Python. Its arguments and its environment stay the same, except
+for the variables that instrument Python processes. An option takes precedence over its variable,
+and a variable over the configuration in your code.
 
 \b
   lupis-run python my_agent.py
@@ -36,45 +36,50 @@ configures itself.
 
 
 class SettingOption(click.Option):
-    """The option of one setting."""
+    """The option of one setting.
+
+    Attributes:
+        row: the setting's row of the table.
+    """
 
     def __init__(self, row: Setting) -> None:
-        negation = f"/--no-{row.option[2:]}" if row.kind.is_flag else ""
-        many = row.kind.repeatable
+        value_type = row.value_type
+        negation = f"/--no-{row.option[2:]}" if value_type.is_flag else ""
         super().__init__(
             [row.option + negation, row.name],
             default=None,
-            multiple=many,
-            is_flag=row.kind.is_flag,
-            metavar=None if row.kind.is_flag else row.kind.metavar,
-            help=f"{row.meaning} [{row.variable}; default: {row.default_shown}]",
+            multiple=value_type.repeatable,
+            is_flag=value_type.is_flag,
+            metavar=None if value_type.is_flag else value_type.metavar,
+            help=f"{row.description} [{row.variable}; default: {row.default_text}]",
         )
         self.row = row
 
-    def read(self, context: click.Context) -> str | None:
-        """The text that its variable shall have; None where the option is not given."""
+    def read_text(self, context: click.Context) -> str | None:
+        """Return the text for the setting's variable; None if the option is not given."""
         source = context.get_parameter_source(self.row.name)
         if source is not click.core.ParameterSource.COMMANDLINE:
             return None
         value = context.params[self.row.name]
-        if self.row.kind.is_flag:
+        value_type = self.row.value_type
+        if value_type.is_flag:
             return "true" if value else "false"
-        return self.row.kind.join(value) if self.row.kind.repeatable else str(value)
+        return value_type.join_texts(value) if value_type.repeatable else str(value)
 
 
 class GroupedCommand(click.Command):
     """A command whose help lists the settings' options under the headings of their groups."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the options; what is said of a wrong one holds no secret."""
+        """Read the options; the message about a wrong one holds no secret."""
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:
-            message = _setting_checks.hide_secrets(error.format_message())
+            message = hide_secrets(error.format_message())
             raise click.UsageError(message, error.ctx or ctx) from None
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write one section a group; the options that are no settings come first."""
+        """Write one section for each group, after the options that set no setting."""
         sections: dict[str, list[tuple[str, str]]] = {"Options": []}
         for option in self.get_params(ctx):
             group = option.row.group if isinstance(option, SettingOption) else "Options"
@@ -86,75 +91,86 @@ class GroupedCommand(click.Command):
                 formatter.write_dl(records)
 
 
-def main(arguments: Sequence[str]) -> NoReturn:
-    """Do what `arguments` say, and end with the exit status."""
+def run_with_options(arguments: Sequence[str]) -> NoReturn:
+    """Read the options, start the command or print, and exit with the status."""
     _COMMAND.main(list(arguments), prog_name="lupis-run")
 
 
-def _run(
-    module: bool, print_env: bool, format_name: str, command: tuple[str, ...], **_options: Any
+def _run_command(
+    module: bool, print_env: bool, format_name: str, command: tuple[str, ...], **_settings: Any
 ) -> None:
     context = click.get_current_context()
-    variables, labels = _read_options(context)
+    variables, labels = _read_setting_options(context)
     environ = {**os.environ, **variables}
     if print_env and command:
         raise click.UsageError("--print-env takes no COMMAND.", context)
     if print_env:
-        context.exit(_print_env(environ, labels, format_name))
+        context.exit(_print_variables(environ, labels, format_name))
     if not command:
         raise click.UsageError("Missing COMMAND.", context)
-    words = _launcher.name_module_command(command) if module else list(command)
-    context.exit(_launcher.launch(words, environ, labels))
+    words = start.build_module_command(command) if module else list(command)
+    context.exit(start.start_command(words, environ, labels))
 
 
-def _read_options(context: click.Context) -> tuple[dict[str, str], dict[str, str]]:
-    """By variable: the texts that options give them, and the options."""
+def _read_setting_options(context: click.Context) -> tuple[dict[str, str], dict[str, str]]:
+    """Return, by variable, the texts that options set, and the names of these options."""
     variables, labels = {}, {}
     for option in context.command.params:
-        text = option.read(context) if isinstance(option, SettingOption) else None
+        text = option.read_text(context) if isinstance(option, SettingOption) else None
         if text is not None and isinstance(option, SettingOption):
             variables[option.row.variable] = text
-            if not option.row.kind.is_flag:  # `--x=false` is not how a flag is written
+            if not option.row.value_type.is_flag:  # nobody writes a flag as `--x=false`
                 labels[option.row.variable] = option.row.option
     return variables, labels
 
 
-def _print_env(environ: Mapping[str, str], labels: Mapping[str, str], format_name: str) -> int:
+def _print_variables(
+    environ: Mapping[str, str], labels: Mapping[str, str], format_name: str
+) -> int:
+    """Print the variables for `--print-env` and return the exit status."""
     try:
         variables = list_variables(environ, labels)
     except LupisConfigError as error:
-        _launcher.complain(error)
-        return _launcher.WRONG_USE
+        report_problem(error)
+        return start.WRONG_USE
     sys.stdout.flush()
+    # Bytes, for a variable may hold some that are not text in this locale.
     sys.stdout.buffer.write(os.fsencode(FORMATS[format_name](variables)))
     sys.stdout.buffer.flush()
     return 0
 
 
 def list_variables(environ: Mapping[str, str], labels: Mapping[str, str]) -> dict[str, str]:
-    """What has to be set for a program to be instrumented without the launcher.
+    """Return the variables that instrument a program without the launcher.
 
-    Settings are spelt in one line each. The run id is left out: it belongs to one launch.
+    Each setting is one line of text. The run id is left out: it belongs to one launch.
+
+    Args:
+        environ: the environment variables, with the variables that options set.
+        labels: by variable, the option that set it.
+
+    Raises:
+        LupisConfigError: a value is not valid.
     """
-    reading = _launcher.read_settings(environ, labels)
-    prepared = _launcher.prepare(environ)
+    reading = start.read_settings(environ, labels)
+    prepared = start.prepare_environment(environ)
     names = [name for name in ("PYTHONPATH", ENV_LAUNCHER_SITE) if name in prepared]
-    rows = [row for row in _settings.SETTINGS if row.name in reading.given]
+    rows = [row for row in SETTINGS if row.name in reading.given]
     return {
         **{name: prepared[name] for name in names},
-        **{row.variable: row.kind.spell(reading.values[row.name]) for row in rows},
+        **{row.variable: row.value_type.format_value(reading.values[row.name]) for row in rows},
     }
 
 
-def _print_version(context: click.Context, _option: click.Parameter, asked: bool) -> None:
-    if asked:
+def _print_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    if wanted:
         click.echo(f"lupis-run {__version__}")
         context.exit()
 
 
 _COMMAND = GroupedCommand(
     "lupis-run",
-    callback=_run,
+    callback=_run_command,
     help=_HELP,
     context_settings={
         "allow_interspersed_args": False,
@@ -165,30 +181,30 @@ _COMMAND = GroupedCommand(
         click.Option(
             ["-m", "module"],
             is_flag=True,
-            help="COMMAND is a module, which this interpreter runs: short for python -m COMMAND.",
+            help="Run the module COMMAND with this interpreter, as python -m COMMAND does.",
         ),
         click.Option(
             ["--print-env"],
             is_flag=True,
             help="Print the variables that instrument a program without lupis-run, secrets"
-            " included, and end.",
+            " included, and exit.",
         ),
         click.Option(
             ["--format", "format_name"],
             type=click.Choice(list(FORMATS)),
             default="shell",
             show_default=True,
-            help="How --print-env writes them: export lines, ENV lines of a Dockerfile, the env"
-            " list of a container, or an object.",
+            help="Format of --print-env: export lines of a shell, ENV lines of a Dockerfile, the"
+            " env list of a Kubernetes container, or a JSON object.",
         ),
-        *map(SettingOption, _settings.SETTINGS),
+        *map(SettingOption, SETTINGS),
         click.Option(
             ["--version"],
             is_flag=True,
             is_eager=True,
             expose_value=False,
             callback=_print_version,
-            help="Print the version and end.",
+            help="Print the version and exit.",
         ),
         click.Argument(["command"], nargs=-1, type=click.UNPROCESSED, metavar="COMMAND [ARGS]..."),
     ],
