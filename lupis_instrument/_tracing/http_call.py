@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Callable, List, Mapping, NamedTuple, Tupl
 from urllib.parse import urljoin, urlsplit
 
 from lupis_instrument._diagnostics import report_fault
-from lupis_instrument._llm.api.endpoints import Endpoint, identify
+from lupis_instrument._llm.api.endpoints import Endpoint, identify_endpoint
 from lupis_instrument._llm.api.operations import OTHER_API
 from lupis_instrument._llm.body.body_reader import BodyReader
 
@@ -96,8 +96,8 @@ class ResponseBody:
     @property
     def chunks(self) -> int:
         """How many pieces the body came in, as the wire or else the client cut it."""
-        framing = self.reader.finish().framing
-        return self.pieces if framing is None else framing.count
+        decoder = self.reader.finish().chunked_decoder
+        return self.pieces if decoder is None else decoder.count
 
     def end(self, outcome: str, error: BaseException | None = None) -> None:
         """Say that no more will come; only the first call counts.
@@ -200,7 +200,7 @@ class HttpCall:
         self.method = method
         self.url = url
         place = parse_url(url)
-        self.endpoint = identify(method, place.host, place.port, place.path, self._hosts)
+        self.endpoint = identify_endpoint(method, place.host, place.port, place.path, self._hosts)
         if self.endpoint is not None and self.attempts == 1:
             before = _unanswered.get()
             if before is not None and before is not self:

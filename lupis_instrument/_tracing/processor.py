@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 from lupis_instrument import _semconv
 from lupis_instrument._diagnostics import guarded, report_fault
-from lupis_instrument._llm.api.endpoints import identify
+from lupis_instrument._llm.api.endpoints import identify_endpoint
 from lupis_instrument._llm.api.operations import OTHER_API
 from lupis_instrument._tracing import context as _context
 from lupis_instrument._tracing.http_call import HttpCall, parse_url
@@ -208,7 +208,7 @@ class CallSpanProcessor(SpanProcessor):
     def _is_llm_call(self, span: Span, url: str) -> bool:
         attributes, place = span.attributes or {}, parse_url(url)
         method = str(attributes.get(_semconv.HTTP_REQUEST_METHOD) or attributes.get(_OLD_METHOD))
-        endpoint = identify(method, place.host, place.port, place.path, self._hosts)
+        endpoint = identify_endpoint(method, place.host, place.port, place.path, self._hosts)
         return endpoint is not None and endpoint.api != OTHER_API
 
     def _unwanted(self, url: str, conversation: Conversation) -> bool:

@@ -20,7 +20,7 @@ from opentelemetry.propagators.textmap import (
 
 from lupis_instrument import _semconv
 from lupis_instrument._diagnostics import guarded, report_fault
-from lupis_instrument._llm.api.addresses import may_receive
+from lupis_instrument._llm.api.addresses import is_allowed_host
 from lupis_instrument._tracing.http_call import parse_url
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class SelectivePropagator(TextMapPropagator):
             return here  # no request of ours: none of our business
         http_call = record.http_call
         url = (http_call.url if http_call is not None else "") or record.url
-        if not may_receive(parse_url(url).host, self._allowed()):
+        if not is_allowed_host(parse_url(url).host, self._allowed()):
             return None
         self._told.append(trace.format_trace_id(span.get_span_context().trace_id))
         chat_id = record.conversation.chat_id

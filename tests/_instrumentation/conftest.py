@@ -5,7 +5,7 @@ from servers import wire
 
 from lupis_instrument._diagnostics import diagnostics
 from lupis_instrument._instrumentation.activation import Activation, Calls
-from lupis_instrument._llm.body.encodings import Chunked
+from lupis_instrument._llm.body.chunked import ChunkedDecoder
 from lupis_instrument._tracing.http_call import HttpCall
 
 
@@ -15,25 +15,27 @@ class Reader:
     def __init__(self, chunked):
         self.noted = bytearray()
         self.chunked = chunked
-        self.framing = Chunked(self.noted.extend) if chunked else None
+        self.chunked_decoder = ChunkedDecoder(self.noted.extend) if chunked else None
         self._last = b""
 
     def feed(self, data):
         self.finish()
         self._last = data
 
-    def take_back(self, count):
+    def drop_unread(self, count):
         self._last = self._last[: len(self._last) - count]
 
     def finish(self):
-        (self.framing.feed if self.framing is not None else self.noted.extend)(self._last)
+        (self.chunked_decoder.feed if self.chunked_decoder is not None else self.noted.extend)(
+            self._last
+        )
         self._last = b""
         return self
 
     @property
-    def ending(self):
-        framing = self.framing or Chunked(None)
-        return "error" if framing.broken else "complete" if framing.ended else None
+    def body_outcome(self):
+        decoder = self.chunked_decoder or ChunkedDecoder(None)
+        return "error" if decoder.broken else "complete" if decoder.ended else None
 
 
 class Noted(HttpCall):
@@ -71,7 +73,7 @@ class Watched:
         """The bytes that went by, and how the body ended."""
         reader, outcome = self.body.reader, self.body.outcome
         reader.finish()
-        return bytes(reader.noted), (outcome == "closed" and reader.ending) or outcome
+        return bytes(reader.noted), (outcome == "closed" and reader.body_outcome) or outcome
 
 
 @pytest.fixture

@@ -7,10 +7,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from lupis_instrument._llm.api.endpoints import identify
+from lupis_instrument._llm.api.endpoints import identify_endpoint
 from lupis_instrument._llm.body.body_reader import BodyReader
-from lupis_instrument._llm.body.digest import digest
-from lupis_instrument._llm.body.requests import read_body
+from lupis_instrument._llm.body.digest import digest_call, parse_request_body
 
 OPENAI = "https://api.openai.com/v1/chat/completions"
 
@@ -19,7 +18,7 @@ def read_exchange(body, *, url=OPENAI, method="POST", request=None, status=200, 
     """Feed a body in pieces of `cut` bytes (0: whole) and return the facts."""
     parts = urlsplit(url)
     path = f"{parts.path}?{parts.query}" if parts.query else parts.path
-    endpoint = identify(method, parts.hostname, parts.port, path)
+    endpoint = identify_endpoint(method, parts.hostname, parts.port, path)
     assert endpoint is not None, url
     headers = dict(headers)
     if not isinstance(body, bytes):
@@ -31,8 +30,13 @@ def read_exchange(body, *, url=OPENAI, method="POST", request=None, status=200, 
     sent = (
         request if request is None or isinstance(request, bytes) else json.dumps(request).encode()
     )
-    return digest(
-        endpoint, path=path, asked=read_body(sent), status=status, headers=headers, body=reader
+    return digest_call(
+        endpoint,
+        path=path,
+        request=parse_request_body(sent),
+        status=status,
+        headers=headers,
+        body=reader,
     )
 
 

@@ -17,9 +17,9 @@ import random
 import statistics
 import time
 
-from lupis_instrument._llm.api.endpoints import identify
-from lupis_instrument._llm.body.requests import read_body
-from lupis_instrument._llm.body.skimming import Skim
+from lupis_instrument._llm.api.endpoints import identify_endpoint
+from lupis_instrument._llm.body.digest import parse_request_body
+from lupis_instrument._llm.body.json_scanner import JsonScanner
 from lupis_instrument._llm.conversation.conversations import Conversations
 from lupis_instrument._llm.usage.facts import Facts
 from lupis_instrument._tracing.http_call import HttpCall
@@ -89,7 +89,7 @@ def measure(action, *arguments) -> float:
 
 def skim(body: bytes) -> None:
     """What a body of over 64 KiB cost before."""
-    Skim(frozenset(("model", "stream")), frozenset(), lambda _: None).feed(body)
+    JsonScanner(frozenset(("model", "stream")), frozenset(), lambda _: None).feed(body)
 
 
 def keep(body: bytes) -> None:
@@ -101,14 +101,14 @@ def keep(body: bytes) -> None:
 
 def run(bodies: list[bytes], found: dict[str, list[float]]) -> None:
     """Makes the calls of one conversation in a process that hasn't seen it."""
-    endpoint = identify("POST", "api.openai.com", 443, PATH)
+    endpoint = identify_endpoint("POST", "api.openai.com", 443, PATH)
     conversations = Conversations(lambda: b"k" * 32)
     names = set()
     for number, body in enumerate(bodies):
         found["caller"].append(measure(keep, body))
-        found["parse"].append(measure(read_body, body))
+        found["parse"].append(measure(parse_request_body, body))
         found["skim"].append(measure(skim, body))
-        asked = read_body(body)
+        asked = parse_request_body(body)
         began = time.perf_counter()
         name = conversations.identify_call(endpoint, PATH, asked, Facts(), answered=True)
         taken = (time.perf_counter() - began) * 1e6

@@ -12,12 +12,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 import exchanges
 
-from lupis_instrument._llm.api.endpoints import identify
+from lupis_instrument._llm.api.endpoints import identify_endpoint
 from lupis_instrument._llm.body.body_reader import BodyReader
-from lupis_instrument._llm.body.digest import digest
-from lupis_instrument._llm.body.requests import read_body
+from lupis_instrument._llm.body.digest import digest_call, parse_request_body
 from lupis_instrument._llm.usage.facts import Facts
-from lupis_instrument._llm.usage.usage import Usage
+from lupis_instrument._llm.usage.report import Usage
 
 CORPUS = exchanges.find()
 pytestmark = pytest.mark.skipif(
@@ -41,17 +40,17 @@ def read(exchange, cut, encoding):
         headers["content-encoding"] = "gzip"
     elif encoding == "decoded":  # as clients hand it over: header kept, body plain
         headers["content-encoding"] = "gzip"
-    endpoint = identify(exchange.method, exchange.host, exchange.port, exchange.path)
+    endpoint = identify_endpoint(exchange.method, exchange.host, exchange.port, exchange.path)
     if endpoint is None:
         return Facts()
     reader = BodyReader(endpoint, headers.get("content-type"), headers.get("content-encoding"))
     for start in range(0, len(body), cut or len(body) or 1):
         reader.feed(body[start : start + (cut or len(body))])
     reader.finish()
-    return digest(
+    return digest_call(
         endpoint,
         path=exchange.path,
-        asked=read_body(exchange.request_body),
+        request=parse_request_body(exchange.request_body),
         status=exchange.status,
         headers=headers,
         body=reader,
@@ -93,7 +92,7 @@ def test_model_asked_for_is_read(recordings):
         for asked in [read(exchange, 0, "identity").request_model]
         if exchange.request_model
         and asked != exchange.request_model
-        and identify(exchange.method, exchange.host, exchange.port, exchange.path)
+        and identify_endpoint(exchange.method, exchange.host, exchange.port, exchange.path)
         and len(exchange.request_body) < 3900  # recordings cut longer ones off
     }
     assert {} == wrong

@@ -87,7 +87,7 @@ TOGETHER = (
     "_tracing.http_call:HttpCall.on_body_end",
     "_tracing.http_call:HttpCall.has_open_body",
     "_tracing.http_call:ResponseBody.__init__",
-    "_tracing.http_call:identify",
+    "_tracing.http_call:identify_endpoint",
     "_tracing.http_call:parse_url",
     "_tracing.http_call:BodyReader.__init__",
     "_tracing.http_call:BodyReader.feed",

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, Iterator, Mapping, NamedTuple
 
 from lupis_instrument._config.config import resolve_settings
-from lupis_instrument._llm.api.providers import ALIASES
+from lupis_instrument._llm.api.providers import PROVIDER_ALIASES
 from lupis_instrument._llm.pricing.catalog import FREE, ModelMatch, PriceCatalog, load_catalog
 from lupis_instrument._llm.pricing.price_lists import PRICE_LISTS
 
@@ -120,7 +120,7 @@ def show_json(rows: list[Row]) -> str:
 
 def _find_seller(catalog: PriceCatalog, provider: str) -> PriceList:
     name = provider.lower()
-    name = ALIASES.get(name, name)
+    name = PROVIDER_ALIASES.get(name, name)
     seller = catalog.find_price_list(PRICE_LISTS.get(name, name))
     if seller is None:
         raise Missing(_suggest(provider, "provider", [*catalog.price_lists, *PRICE_LISTS]))
@@ -136,7 +136,7 @@ def _find_own(model: str, provider: str | None) -> Iterator[Row]:
     own: OwnPrices = read_prices(path)
     name = (provider or "").lower()
     anyones = own.find_prices("", (model,))
-    for each in [ALIASES.get(name, name)] if name else ["", *own.list_providers()]:
+    for each in [PROVIDER_ALIASES.get(name, name)] if name else ["", *own.list_providers()]:
         prices = own.find_prices(each, (model,))
         if prices is not None and (each == "" or name or prices is not anyones):
             yield Row(OWN, model, each and f"at {each}", _spell(prices))

@@ -105,7 +105,7 @@ class Tap(RawIOBase):
     def leave(self, unread: int, outcome: str) -> None:
         """End the body where the program leaves it, with `unread` bytes still in the buffer."""
         beyond = self._came - self._length if self._length is not None else 0
-        self.body.reader.take_back(max(0, unread - max(0, beyond)))
+        self.body.reader.drop_unread(max(0, unread - max(0, beyond)))
         whole = self._length is not None and unread <= beyond
         self.body.end("complete" if whole else outcome)
 
@@ -121,9 +121,9 @@ class Tap(RawIOBase):
     def end(self) -> None:
         """The connection was closed, as happens after a body that has no other end."""
         whole = self._came >= (self._length or 0)
-        framing = self.body.reader.finish().framing if self.body.reader.chunked else None
-        if framing is not None:
-            whole = framing.ended
+        decoder = self.body.reader.finish().chunked_decoder if self.body.reader.chunked else None
+        if decoder is not None:
+            whole = decoder.ended
         self.body.end("complete" if whole else "error", None if whole else IncompleteRead(b""))
 
     def __getattr__(self, name: str) -> Any:

@@ -1,1 +1,1 @@
-"""Which LLM API a request goes to, and how it words its answers."""
+"""Which LLM API a request goes to, and the names of the facts in its responses."""

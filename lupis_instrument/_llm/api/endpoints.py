@@ -1,4 +1,4 @@
-"""Which LLM API a request goes to, told by its host, its port and its path."""
+"""Identifies the LLM API of a request by its host, port and path."""
 
 from __future__ import annotations
 
@@ -12,35 +12,39 @@ from lupis_instrument._llm.api.operations import (
     KNOWN,
     LIKELY,
     OTHER_API,
+    HostTrust,
     Operation,
-    find_nested,
+    find_nested_operation,
     find_operation,
 )
 from lupis_instrument._llm.api.providers import (
-    ALIASES,
     API_PROVIDERS,
     GATEWAYS,
     LOCAL_PORTS,
-    PATH_PROVIDERS,
-    PATH_WORDS,
+    PROVIDER_ALIASES,
+    SEGMENT_PROVIDERS,
+    SHARED_HOST_PROVIDERS,
     find_provider,
 )
 
 
 class Endpoint(NamedTuple):
-    """Which API a request goes to."""
+    """The LLM API of a request.
+
+    Attributes:
+        provider: the value of OpenTelemetry's gen_ai.provider.name.
+        operation: the value of OpenTelemetry's gen_ai.operation.name.
+        api: the name of the wire API, which a gateway shares with the provider behind it.
+        uses_tokens: False for stored results, token counting, lists and files.
+    """
 
     provider: str
-    """OpenTelemetry's gen_ai.provider.name."""
     operation: str
-    """OpenTelemetry's gen_ai.operation.name."""
     api: str
-    """The wire API, which gateways share with the provider they stand in for."""
-    counts: bool
-    """False where the call uses no tokens: stored results, counting, lists, files."""
+    uses_tokens: bool
 
 
-# A label of a public name that says what the host is for.
+# A label of a public host name that says that the host serves LLMs.
 _LLM_HOST = re.compile(
     r"(?:^|[.-])(?:llms?|litellm|openai|anthropic|claude|gpt|ollama|vllm|genai|ai-gateway"
     r"|inference)(?=[.-])"
@@ -49,76 +53,85 @@ _FIRST_WORD = re.compile(r"/(?:v[0-9][a-z0-9]*/|api/|openai/|beta/)*([A-Za-z][A-
 _NO_HOSTS: Mapping[str, str] = {}
 
 
-def identify(
+def identify_endpoint(
     method: str, host: str, port: int | None, path: str, hosts: Mapping[str, str] = _NO_HOSTS
 ) -> Endpoint | None:
-    """Tell the API that a request goes to; None for one that is no LLM API. Never raises.
+    """Return the LLM API of a request; None for any other request. Never raises.
 
     Args:
         method: the HTTP method, in any case.
         host: the host name or address, in any case.
         port: the port, if known.
         path: the path, with or without its query.
-        hosts: LUPIS_PROVIDER_HOSTS: ``host:port`` or ``host`` -> a provider's name.
+        hosts: the setting LUPIS_PROVIDER_HOSTS: a provider's name for ``host:port`` or ``host``.
     """
     try:
         host = host.lower().rstrip(".")
-        named = (hosts.get(f"{host}:{port}") or hosts.get(host)) if hosts else None
-        return _identify(method, host, port, path.partition("?")[0], named)
+        provider = (hosts.get(f"{host}:{port}") or hosts.get(host)) if hosts else None
+        return _identify_cached(method, host, port, path.partition("?")[0], provider)
     except Exception:
         return None
 
 
 @lru_cache(maxsize=512)
-def _identify(
-    method: str, host: str, port: int | None, path: str, named: str | None
+def _identify_cached(
+    method: str, host: str, port: int | None, path: str, configured_provider: str | None
 ) -> Endpoint | None:
-    post = method.upper() == "POST"
-    if named:
-        return _describe(ALIASES.get(named.lower(), named.lower()), KNOWN, path, post=post)
+    is_post = method.upper() == "POST"
+    if configured_provider:
+        name = configured_provider.lower()
+        return _build_endpoint(PROVIDER_ALIASES.get(name, name), KNOWN, path, is_post=is_post)
     provider = find_provider(host)
     if provider is not None:
-        name = _find_addressee(provider.name, path)
-        return _describe(name, provider.trust, path, post=post)
-    operation = find_operation(path, LIKELY) if post else None
-    if operation is not None and operation.trust > ANYWHERE and not _is_likely(host):
+        name = _resolve_provider(provider.name, path)
+        return _build_endpoint(name, provider.trust, path, is_post=is_post)
+    operation = find_operation(path, LIKELY) if is_post else None
+    if operation is not None and operation.trust > ANYWHERE and not _is_likely_llm_host(host):
         operation = find_operation(path, ANYWHERE)
     if operation is None:
         return None
     name = _guess_provider(operation, port, path)
-    return Endpoint(name, operation.name, operation.api, operation.counts)
+    return Endpoint(name, operation.name, operation.api, operation.uses_tokens)
 
 
-def _is_likely(host: str) -> bool:
+def _is_likely_llm_host(host: str) -> bool:
     return is_private(host) or _LLM_HOST.search(host) is not None
 
 
-def _find_addressee(provider: str, path: str) -> str:
-    """Whom a host of several providers, or a gateway, hands the request on to."""
+def _resolve_provider(provider: str, path: str) -> str:
+    """Return the provider that answers behind a gateway, or on a host of several providers."""
     if provider in GATEWAYS:
-        return _find_path_word(path) or provider
-    return PATH_PROVIDERS.get((provider, path[1:].partition("/")[0]), provider)
+        return _find_path_provider(path) or provider
+    return SHARED_HOST_PROVIDERS.get((provider, path[1:].partition("/")[0]), provider)
 
 
-def _describe(provider: str, trust: int, path: str, *, post: bool) -> Endpoint | None:
-    operation = find_operation(path, trust) or find_nested(path, provider)
+def _build_endpoint(
+    provider: str, trust: HostTrust, path: str, *, is_post: bool
+) -> Endpoint | None:
+    """Return the endpoint of a path at a provider's host.
+
+    On a `KNOWN` host, a path without a row is still a call of the provider's API: the endpoint is
+    named for the first word of the path.
+    """
+    operation = find_operation(path, trust) or find_nested_operation(path, provider)
     if operation is not None:
         name = operation.provider or provider
-        return Endpoint(name, operation.name, operation.api, post and operation.counts)
+        return Endpoint(name, operation.name, operation.api, is_post and operation.uses_tokens)
     if trust < KNOWN:
         return None
     match = _FIRST_WORD.match(path)
     word = match.group(1) if match else None
-    return Endpoint(provider, (word or "other").lower(), OTHER_API, counts=False)
+    return Endpoint(provider, (word or "other").lower(), OTHER_API, uses_tokens=False)
 
 
 def _guess_provider(operation: Operation, port: int | None, path: str) -> str:
-    by_api = API_PROVIDERS.get(operation.api)
-    return _find_path_word(path) or LOCAL_PORTS.get(port or 0) or by_api or "openai"
+    """Return the likeliest provider on an unknown host: by path, by port, then by wire API."""
+    api_provider = API_PROVIDERS.get(operation.api)
+    return _find_path_provider(path) or LOCAL_PORTS.get(port or 0) or api_provider or "openai"
 
 
-def _find_path_word(path: str) -> str | None:
+def _find_path_provider(path: str) -> str | None:
     for segment in path.split("/")[1:-1]:
-        if segment in PATH_WORDS:
-            return PATH_WORDS[segment]
+        if segment in SEGMENT_PROVIDERS:
+            return SEGMENT_PROVIDERS[segment]
     return None

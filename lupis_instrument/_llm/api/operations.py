@@ -1,55 +1,69 @@
-"""What a request path asks an LLM API for: one row a path."""
+"""Which operation of an LLM API a request path means: one row for each path."""
 
 from __future__ import annotations
 
 import re
+from enum import IntEnum
 from functools import lru_cache
 from typing import NamedTuple
 
-ANYWHERE = 0
-"""The path alone tells an LLM API, on whatever host."""
-LIKELY = 1
-"""Telling on a private host, or on one named after LLMs; elsewhere it may be anything."""
-KNOWN = 2
-"""Telling on the hosts of LLM providers only."""
 
+class HostTrust(IntEnum):
+    """How sure it is that a host serves an LLM API, and how sure a path needs it to be."""
+
+    ANYWHERE = 0
+    """Any host: the path alone identifies an LLM API."""
+    LIKELY = 1
+    """A private host, or a host with a name such as `llm`: some paths are ambiguous elsewhere."""
+    KNOWN = 2
+    """A host of an LLM provider."""
+
+
+ANYWHERE, LIKELY, KNOWN = HostTrust
 
 OTHER_API = "other"
-"""The wire API of calls that are no use of a model: files, lists, stored settings."""
+"""The wire API of calls that don't use a model: files, lists, stored settings."""
 
 
 class Operation(NamedTuple):
-    """What is asked for, and the wire API it is asked in."""
+    """One operation, with the path and the wire API that belong to it.
+
+    Attributes:
+        path: the end of the path, or a pattern to search for in it.
+        name: the value of OpenTelemetry's gen_ai.operation.name if that lists the operation.
+        api: the name of the wire API, which decides how a response is read.
+        trust: the least trust in the host with which the path identifies the operation.
+        uses_tokens: whether a POST uses tokens.
+        provider: the provider, if the path says more about it than the host.
+        is_pattern: whether `path` is a regular expression. It is compiled when a path first needs
+            it, because compiling all of them takes a while.
+    """
 
     path: str
-    """How the path ends, or a pattern that is found in it."""
     name: str
-    """As in OpenTelemetry's gen_ai.operation.name where it knows the operation."""
     api: str
-    trust: int = KNOWN
-    counts: bool = True
-    """Whether a POST uses tokens."""
+    trust: HostTrust = KNOWN
+    uses_tokens: bool = True
     provider: str | None = None
-    """Who is asked, where the path tells more than the host."""
     is_pattern: bool = False
-    """Compiled when a path first meets it: all of them together take a while."""
 
-    def fits(self, path: str) -> bool:
-        """Whether `path` (without query) is this operation's."""
+    def matches_path(self, path: str) -> bool:
+        """Return whether `path` (without query) is a path of this operation."""
         if self.is_pattern:
-            return _compile(self.path).search(path) is not None
+            return _compile_pattern(self.path).search(path) is not None
         return path.endswith(self.path)
 
 
-_compile = lru_cache(maxsize=None)(re.compile)
+_compile_pattern = lru_cache(maxsize=None)(re.compile)
 
 
 def _row(pattern: str, *columns: object, **more: object) -> Operation:
+    """Return a row whose path is a regular expression."""
     row = Operation(pattern, *columns, **more)  # type: ignore[arg-type]
     return row._replace(is_pattern=True)
 
 
-_ROWS: tuple[Operation, ...] = (
+_OPERATIONS: tuple[Operation, ...] = (
     Operation("/chat/completions", "chat", "openai.chat", ANYWHERE),
     _row(r"/v1/prompts/[^/]+/completions$", "chat", "openai.chat"),
     Operation("/fim/completions", "text_completion", "openai.chat", LIKELY),
@@ -65,7 +79,8 @@ _ROWS: tuple[Operation, ...] = (
     Operation("/v1/responses", "chat", "openai.responses", LIKELY),
     Operation("/responses", "chat", "openai.responses"),
     Operation("/responses/compact", "chat", "openai.responses", LIKELY),
-    Operation("/responses/input_tokens", "count_tokens", "openai.responses", LIKELY, counts=False),
+    Operation("/responses/input_tokens", "count_tokens", "openai.responses", LIKELY,
+              uses_tokens=False),
     _row(r"/(?:deployments/[^/]+|v1|models)/embeddings$", "embeddings", "openai.embeddings",
          ANYWHERE),
     Operation("/api/embeddings", "embeddings", "ollama.embed", LIKELY),
@@ -84,27 +99,28 @@ _ROWS: tuple[Operation, ...] = (
     Operation("/audio/translations", "transcription", "openai.audio", LIKELY),
     Operation("/tts", "speech", "xai.audio"),
     Operation("/stt", "transcription", "xai.audio"),
-    Operation("/moderations", "moderation", OTHER_API, counts=False),
+    Operation("/moderations", "moderation", OTHER_API, uses_tokens=False),
     _row(r"/threads(?:/[^/]+)?/runs$", "invoke_agent", "openai.assistants"),
     _row(r"/runs/[^/]+/submit_tool_outputs$", "invoke_agent", "openai.assistants"),
-    Operation("/assistants", "create_agent", OTHER_API, counts=False),
+    Operation("/assistants", "create_agent", OTHER_API, uses_tokens=False),
     Operation("/anthropic/v1/messages", "chat", "anthropic.messages", ANYWHERE),
     Operation("/v1/messages", "chat", "anthropic.messages", LIKELY),
-    Operation("/messages/count_tokens", "count_tokens", "anthropic.messages", LIKELY, counts=False),
+    Operation("/messages/count_tokens", "count_tokens", "anthropic.messages", LIKELY,
+              uses_tokens=False),
     Operation("/v1/complete", "text_completion", "anthropic.complete"),
     Operation("/complete", "text_completion", "aleph_alpha"),
     Operation(":generateContent", "generate_content", "gemini", ANYWHERE),
     Operation(":streamGenerateContent", "generate_content", "gemini", ANYWHERE),
     Operation(":embedContent", "embeddings", "gemini.embed", ANYWHERE),
     Operation(":batchEmbedContents", "embeddings", "gemini.embed", ANYWHERE),
-    Operation(":countTokens", "count_tokens", "gemini", ANYWHERE, counts=False),
+    Operation(":countTokens", "count_tokens", "gemini", ANYWHERE, uses_tokens=False),
     Operation("/interactions", "generate_content", "gemini.interactions"),
     _row(r"/publishers/[^/]+/models/[^/]*embedding[^/]*:predict$", "embeddings", "vertex.predict",
          ANYWHERE),
     _row(r"/publishers/[^/]+/models/[^/]+:predict$", "generate_content", "vertex.predict",
          ANYWHERE),
     _row(r"/publishers/anthropic/models/count-tokens:rawPredict$", "count_tokens",
-         "anthropic.messages", ANYWHERE, counts=False),
+         "anthropic.messages", ANYWHERE, uses_tokens=False),
     _row(r"/publishers/anthropic/models/[^/]+:(?:rawPredict|streamRawPredict)$", "chat",
          "anthropic.messages", ANYWHERE),
     _row(r"/publishers/[^/]+/models/[^/]+:(?:rawPredict|streamRawPredict)$", "chat",
@@ -114,7 +130,7 @@ _ROWS: tuple[Operation, ...] = (
     _row(r"/model/[^/]*rerank[^/]*/invoke$", "rerank", "bedrock.invoke", ANYWHERE),
     _row(r"/model/[^/]+/(?:invoke|invoke-with-response-stream)$", "chat", "bedrock.invoke",
          ANYWHERE),
-    _row(r"/model/[^/]+/count-tokens$", "count_tokens", "bedrock", ANYWHERE, counts=False),
+    _row(r"/model/[^/]+/count-tokens$", "count_tokens", "bedrock", ANYWHERE, uses_tokens=False),
     _row(r"/agents/[^/]+/agentAliases/[^/]+/sessions/[^/]+/text$", "invoke_agent",
          "bedrock.agent", ANYWHERE),
     Operation("/retrieveAndGenerate", "chat", "bedrock.agent"),
@@ -147,55 +163,55 @@ _ROWS: tuple[Operation, ...] = (
     Operation("/v1/conversations", "invoke_agent", "mistral.conversations"),
 )  # fmt: skip
 
-NESTED: tuple[Operation, ...] = (
+NESTED_OPERATIONS: tuple[Operation, ...] = (
     _row(r"^/agents/[^/]+$", "invoke_agent", "bedrock.agent", provider="aws.bedrock"),
     _row(r"/ai/run/@", "chat", "cloudflare", ANYWHERE),
     _row(r"^/(?:hf-inference/)?(?:models|pipeline/[a-z-]+)/[^/]+", "text_completion",
          "huggingface", provider="hugging_face"),
-    _row(r"/runs/[^/]+(?:/cancel)?$", "invoke_agent", "openai.assistants", counts=False),
-    _row(r"/responses/[^/]+(?:/cancel)?$", "chat", "openai.responses", counts=False),
-    _row(r"/chat/completions/[^/]+$", "chat", "openai.chat", counts=False),
+    _row(r"/runs/[^/]+(?:/cancel)?$", "invoke_agent", "openai.assistants", uses_tokens=False),
+    _row(r"/responses/[^/]+(?:/cancel)?$", "chat", "openai.responses", uses_tokens=False),
+    _row(r"/chat/completions/[^/]+$", "chat", "openai.chat", uses_tokens=False),
     _row(r"/interactions/[^/]+(?:/cancel)?$", "generate_content", "gemini.interactions",
-         counts=False),
-    _row(r"/predictions/[^/]+(?:/cancel)?$", "text_completion", "replicate", counts=False,
-         provider="replicate"),
+         uses_tokens=False),
+    _row(r"/predictions/[^/]+(?:/cancel)?$", "text_completion", "replicate",
+         uses_tokens=False, provider="replicate"),
     _row(r"^/v1/conversations/[^/]+$", "invoke_agent", "mistral.conversations",
          provider="mistral_ai"),
 )  # fmt: skip
-"""Operations whose path ends with a name of the caller's, or acts on a stored result."""
+"""Operations whose path ends with a name that the caller chose, or acts on a stored result."""
 
-_LAST_WORD = re.compile(r"[A-Za-z0-9_@-]+")
+_WORD = re.compile(r"[A-Za-z0-9_@-]+")
 
 
-def _split_words(operation: Operation) -> list[str]:
-    """The last words a row's paths may have."""
+def _list_last_words(operation: Operation) -> list[str]:
+    """Return the words with which a path of this operation may end."""
     end = re.split(r"[/:]", operation.path.replace("(?:", "("))[-1]
-    return _LAST_WORD.findall(end)
+    return _WORD.findall(end)
 
 
-def _index_rows() -> dict[str, list[Operation]]:
+def _index_by_last_word() -> dict[str, list[Operation]]:
     index: dict[str, list[Operation]] = {}
-    for row in _ROWS:
-        for word in _split_words(row):
-            index.setdefault(word, []).append(row)
+    for operation in _OPERATIONS:
+        for word in _list_last_words(operation):
+            index.setdefault(word, []).append(operation)
     return index
 
 
-_BY_LAST_WORD = _index_rows()
+_BY_LAST_WORD = _index_by_last_word()
 
 
-def find_operation(path: str, trust: int) -> Operation | None:
-    """The operation a path (without query) asks for on a host of that trust, if it is one."""
-    last = path.rpartition("/")[2].rpartition(":")[2]
-    for row in _BY_LAST_WORD.get(last, ()):
-        if row.trust <= trust and row.fits(path):
-            return row
+def find_operation(path: str, trust: HostTrust) -> Operation | None:
+    """Return the operation of a path (without query) on a host with this trust, if there is one."""
+    last_word = path.rpartition("/")[2].rpartition(":")[2]
+    for operation in _BY_LAST_WORD.get(last_word, ()):
+        if operation.trust <= trust and operation.matches_path(path):
+            return operation
     return None
 
 
-def find_nested(path: str, provider: str) -> Operation | None:
-    """The operation of a path at a known provider's that ends with a name of the caller's."""
-    for row in NESTED:
-        if row.provider in (None, provider) and row.fits(path):
-            return row
+def find_nested_operation(path: str, provider: str) -> Operation | None:
+    """Return the operation of a path in `NESTED_OPERATIONS` on a host of a known provider."""
+    for operation in NESTED_OPERATIONS:
+        if operation.provider in (None, provider) and operation.matches_path(path):
+            return operation
     return None

@@ -1,19 +1,22 @@
-"""Whose API a host is: one row a host, or one for all hosts below a domain."""
+"""Which provider answers at a host: one row for a host, or for all hosts below a domain."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from lupis_instrument._llm.api.operations import KNOWN, LIKELY
+from lupis_instrument._llm.api.operations import KNOWN, LIKELY, HostTrust
 
 
 class Provider(NamedTuple):
-    """Who answers at a host."""
+    """The provider that answers at a host.
+
+    Attributes:
+        name: the value of OpenTelemetry's gen_ai.provider.name if that lists the provider.
+        trust: which paths identify an LLM API at the host; on a `KNOWN` host, every path does.
+    """
 
     name: str
-    """As in OpenTelemetry's gen_ai.provider.name where it knows the provider."""
-    trust: int
-    """Which paths tell an LLM API there; on a `KNOWN` host everything belongs to it."""
+    trust: HostTrust
 
 
 # https://opentelemetry.io/docs/specs/semconv/registry/attributes/gen-ai/#gen-ai-provider-name
@@ -97,36 +100,35 @@ _SHARED_HOSTS = {
     "snowflake": ".snowflakecomputing.com",
     "ibm.watsonx.ai": ".ml.cloud.ibm.com",
 }
-# Amazon puts the service into one label of many kinds of name, VPC endpoints included.
-_LABELS = {
+# Amazon names the service in one label of the host name, in VPC endpoints too.
+_AWS_LABELS = {
     "aws.bedrock": (
         "bedrock-runtime bedrock-runtime-fips bedrock-agent-runtime bedrock-agent-runtime-fips"
         " bedrock-mantle"
     ),
     "aws.sagemaker": "sagemaker sagemaker-runtime",
 }
-
-_LABELLED = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
+_AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
 
 PROVIDERS: dict[str, Provider] = {
     host: Provider(name, trust)
-    for rows, trust in ((_SHARED_HOSTS, LIKELY), (_LLM_HOSTS, KNOWN), (_LABELS, KNOWN))
+    for rows, trust in ((_SHARED_HOSTS, LIKELY), (_LLM_HOSTS, KNOWN), (_AWS_LABELS, KNOWN))
     for name, hosts in rows.items()
     for host in hosts.split()
 }
-"""Host or label -> provider; a name that starts with a dot stands for every host below it."""
+"""The provider of each host or label; a name that starts with a dot means every host below it."""
 
 GATEWAYS = frozenset(
     ("portkey", "helicone", "requesty", "pydantic_gateway", "braintrust", "cloudflare", "opencode")
 )
-"""Providers who hand a request on to one that the path may name."""
+"""Providers that forward a request to another provider, which the path may name."""
 
-PATH_PROVIDERS: dict[tuple[str, str], str] = {
+SHARED_HOST_PROVIDERS: dict[tuple[str, str], str] = {
     ("azure.ai.inference", "openai"): "azure.ai.openai",
     ("azure.ai.openai", "models"): "azure.ai.inference",
     ("azure.ai.inference", "anthropic"): "anthropic",
 }
-"""Provider by host, first segment of the path -> who is asked, on hosts of several."""
+"""For hosts of several providers: the host's provider and the path's first segment decide."""
 
 API_PROVIDERS: dict[str, str] = {
     "anthropic.messages": "anthropic",
@@ -146,10 +148,9 @@ API_PROVIDERS: dict[str, str] = {
     "watsonx": "ibm.watsonx.ai",
     "cloudflare": "cloudflare",
 }
-"""Wire API -> who is behind it on a host that tells nothing; everybody else speaks OpenAI's."""
+"""The provider to assume for each wire API on an unknown host; all other APIs mean OpenAI."""
 
-# Words a person writes for a provider -> its name, where the two differ.
-ALIASES: dict[str, str] = {
+PROVIDER_ALIASES: dict[str, str] = {
     "azure": "azure.ai.openai",
     "azure_openai": "azure.ai.openai",
     "azure-openai": "azure.ai.openai",
@@ -167,11 +168,12 @@ ALIASES: dict[str, str] = {
     "watsonx": "ibm.watsonx.ai",
     "claude": "anthropic",
 }
+"""Other names that a user may write for a provider."""
 
 LOCAL_PORTS: dict[int, str] = {11434: "ollama"}
-"""Ports by which a server on a private host is known."""
+"""Default ports of servers that usually run on a private host."""
 
-PATH_WORDS: dict[str, str] = {
+SEGMENT_PROVIDERS: dict[str, str] = {
     "openai": "openai",
     "anthropic": "anthropic",
     "google": "gcp.gemini",
@@ -188,17 +190,17 @@ PATH_WORDS: dict[str, str] = {
     "together": "together",
     "fireworks": "fireworks",
 }
-"""Path segments by which a gateway tells whom it hands a request on to."""
+"""Path segments that name the provider to which a gateway forwards a request."""
 
 
 def find_provider(host: str) -> Provider | None:
-    """The provider at a host name in lower case; None for any other host."""
-    found = PROVIDERS.get(host)
+    """Return the provider at a host name in lower case; None for any other host."""
+    provider = PROVIDERS.get(host)
     dot = host.find(".")
-    while found is None and dot >= 0:
-        found = PROVIDERS.get(host[dot:])
+    while provider is None and dot >= 0:
+        provider = PROVIDERS.get(host[dot:])
         dot = host.find(".", dot + 1)
-    if found is None and host.endswith(_LABELLED):
-        labels = (PROVIDERS.get(label) for label in host.split("."))
-        found = next((provider for provider in labels if provider), None)
-    return found
+    if provider is None and host.endswith(_AWS_DOMAINS):
+        labels = map(PROVIDERS.get, host.split("."))
+        provider = next(filter(None, labels), None)
+    return provider

@@ -1,58 +1,53 @@
-"""Where each fact stands in a response, over all APIs.
+"""The paths of each fact in a response, for all APIs.
 
-Only these places are looked at, so that a ``usage`` or ``model`` in message content, in tool
-arguments or in the caller's own metadata means nothing.
+A response is only read at these paths. A ``usage`` or ``model`` in message content, in tool
+arguments or in the caller's own metadata is therefore never taken for the provider's.
 """
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any, Pattern
+from typing import Pattern
 
-from lupis_instrument._llm.api.dialects import ROOT_COUNTS, Path
+from lupis_instrument._llm.api.dialects import ROOT_COUNTS
+from lupis_instrument._llm.api.field_paths import FieldPath, split_paths
 
-
-def _paths(*dotted: str) -> tuple[Path, ...]:
-    return tuple(tuple(path.split(".")) for path in dotted)
-
-
-# Kind of fact -> where it may stand.
-PLACES: dict[str, tuple[Path, ...]] = {
-    "model": _paths(
+RESPONSE_FIELDS: dict[str, tuple[FieldPath, ...]] = {
+    "model": split_paths(
         "model", "modelVersion", "model_id", "response.model", "response.modelVersion",
         "message.model", "interaction.model", "result.model",
     ),
-    "id": _paths(
+    "id": split_paths(
         "id", "responseId", "response_id", "generation_id", "response.id", "response.responseId",
         "response.generation_id", "message.id", "interaction.id",
     ),
-    "tier": _paths(
+    "tier": split_paths(
         "service_tier", "serviceTier.type", "usage.service_tier", "response.service_tier",
         "message.usage.service_tier", "interaction.service_tier", "usageMetadata.serviceTier",
         "usageMetadata.trafficType",
     ),
-    "speed": _paths("usage.speed", "message.usage.speed"),
-    "geography": _paths("usage.inference_geo", "message.usage.inference_geo"),
-    "duration": _paths("duration"),
-    "state": _paths("status", "response.status"),
-    "conversation": _paths(
+    "speed": split_paths("usage.speed", "message.usage.speed"),
+    "geography": split_paths("usage.inference_geo", "message.usage.inference_geo"),
+    "duration": split_paths("duration"),
+    "state": split_paths("status", "response.status"),
+    "conversation": split_paths(
         "conversation.id", "conversation_id", "container.id", "thread_id", "sessionId",
         "response.conversation.id", "message.container.id", "delta.container.id",
     ),
-    "finish": _paths(
+    "finish": split_paths(
         "stop_reason", "stopReason", "done_reason", "finish_reason", "completionReason",
         "delta.stop_reason", "delta.finish_reason", "messageStop.stopReason",
         "response.finish_reason", "details.finish_reason", "incomplete_details.reason",
         "response.incomplete_details.reason",
     ),
-    "usage": _paths(
+    "usage": split_paths(
         "usage", "usageMetadata", "meta", "metrics", "details", "message.usage", "delta.usage",
         "response.usage", "response.usageMetadata", "response.meta", "interaction.usage",
         "metadata.usage", "result.usage", "x_groq.usage",
     ),
-    "metrics": _paths("amazon-bedrock-invocationMetrics"),
-    "part": _paths(
+    "metrics": split_paths("amazon-bedrock-invocationMetrics"),
+    "part": split_paths(
         *(
             f"trace.{step}.modelInvocationOutput.metadata.usage"
             for step in (
@@ -61,10 +56,11 @@ PLACES: dict[str, tuple[Path, ...]] = {
             )
         )
     ),
-    "error": _paths("error", "response.error", "detail.error"),
+    "error": split_paths("error", "response.error", "detail.error"),
 }  # fmt: skip
-# Lists of answers, each with its own reason; an element's `index` tells them apart in a stream.
-FINISH_LISTS: dict[str, tuple[str, ...]] = {
+"""The paths of each kind of fact."""
+
+FINISH_REASON_LISTS: dict[str, tuple[str, ...]] = {
     "choices": ("finish_reason",),
     "candidates": ("finishReason",),
     "results": ("completionReason", "stop_reason"),
@@ -72,34 +68,45 @@ FINISH_LISTS: dict[str, tuple[str, ...]] = {
     "generations": ("finish_reason",),
     "completions": ("finish_reason",),
 }
-# Within an error, the most telling word first; at the root only what can't be mistaken.
-ERROR_WORDS = ("code", "type", "status")
-ROOT_ERROR_WORDS = ("__type", "error_type", "type", "code")
+"""The lists of answers, with the members of an answer that hold its finish reason.
+
+In a stream, an answer's `index` says to which of several answers the reason belongs.
+"""
+
+ERROR_FIELDS = ("code", "type", "status")
+"""Members of an error that name it, the most specific first."""
+
+ROOT_ERROR_FIELDS = ("__type", "error_type", "type", "code")
+"""Members that name an error which is the whole body, the most specific first."""
 
 
-def _index_places() -> dict[str, list[tuple[str, Path]]]:
-    index: dict[str, list[tuple[str, Path]]] = {}
-    for kind, paths in PLACES.items():
+def _index_fields() -> dict[str, list[tuple[str, FieldPath]]]:
+    index: dict[str, list[tuple[str, FieldPath]]] = {}
+    for kind, paths in RESPONSE_FIELDS.items():
         for path in paths:
             index.setdefault(path[0], []).append((kind, path[1:]))
     return index
 
 
-PLACES_BY_NAME = _index_places()
-"""First member name -> the facts below it, as kind and the rest of the path."""
+FIELDS_BY_ROOT = _index_fields()
+"""For each first name of a path: the kinds of facts below it, each with the remaining path."""
 
-_PATHS = (*(path for paths in PLACES.values() for path in paths), *ROOT_COUNTS)
-WORDS: frozenset[str] = frozenset(
-    (word for path in _PATHS for word in path),
-).union(FINISH_LISTS, *FINISH_LISTS.values(), ERROR_WORDS, ROOT_ERROR_WORDS, ("index", "object"))
-"""Every member name on the way to a fact: all that a skim of a large body has to keep."""
-WHOLE: frozenset[str] = frozenset(
-    path[-1] for kind in ("usage", "metrics", "part") for path in PLACES[kind]
+_ALL_PATHS = (*(path for paths in RESPONSE_FIELDS.values() for path in paths), *ROOT_COUNTS)
+FIELD_NAMES: frozenset[str] = frozenset(name for path in _ALL_PATHS for name in path).union(
+    FINISH_REASON_LISTS,
+    *FINISH_REASON_LISTS.values(),
+    ERROR_FIELDS,
+    ROOT_ERROR_FIELDS,
+    ("index", "object"),
 )
-"""Members whose value is kept whole, whatever its own members are called."""
+"""All member names in the paths: the names that a scan of a large body has to keep."""
+WHOLE_FIELDS: frozenset[str] = frozenset(
+    path[-1] for kind in ("usage", "metrics", "part") for path in RESPONSE_FIELDS[kind]
+)
+"""Members whose whole value a scan keeps, whatever names are in it."""
 
-# What an event has to hold to be worth parsing, by the API that is spoken.
-_REPORTING: dict[str, tuple[str, ...]] = {
+# Member names that make an event worth parsing, for the APIs that need few of them.
+_REPORT_NAMES: dict[str, tuple[str, ...]] = {
     "openai.chat": ("usage", "finish_reason", "error"),
     "openai.completions": ("usage", "finish_reason", "error"),
     "openai.responses": ("usage", "incomplete_details", "error"),
@@ -107,32 +114,28 @@ _REPORTING: dict[str, tuple[str, ...]] = {
     "anthropic.complete": ("stop_reason", "error"),
     "gemini": ("usageMetadata", "finishReason", "error"),
 }
-_ANY_REPORTING = tuple(
+_ALL_REPORT_NAMES = tuple(
     sorted(
-        {path[-1] for kind in ("usage", "metrics", "part", "finish") for path in PLACES[kind]}
+        {
+            path[-1]
+            for kind in ("usage", "metrics", "part", "finish")
+            for path in RESPONSE_FIELDS[kind]
+        }
         | {"conversation_id", "incomplete_details", "error", "__type", "error_type"}
         | {path[-1] for path in ROOT_COUNTS}
-        | {word for words in FINISH_LISTS.values() for word in words}
+        | {word for words in FINISH_REASON_LISTS.values() for word in words}
     )
 )
 
 
 @lru_cache(maxsize=64)
-def compile_reports(api: str) -> tuple[Pattern[bytes], ...]:
-    """Patterns of which one is found in every event of that API that reports something.
+def compile_report_patterns(api: str) -> tuple[Pattern[bytes], ...]:
+    """Return patterns that find the events of an API that report something.
 
-    Each names a member with a value other than null, false and 0. With few names, one search each
-    is several times faster than one search for all.
+    Each pattern finds a member whose value is not null, false or 0. At least one pattern matches
+    in every event with a report. If there are few names, one search for each name is several times
+    faster than one search for all names.
     """
-    names = _REPORTING.get(api)
-    searches = names or ("(?:" + "|".join(map(re.escape, _ANY_REPORTING)) + ")",)
+    names = _REPORT_NAMES.get(api)
+    searches = names or ("(?:" + "|".join(map(re.escape, _ALL_REPORT_NAMES)) + ")",)
     return tuple(re.compile(f'"{name}"[ \\t]*:[ \\t]*[{{"1-9]'.encode()) for name in searches)
-
-
-def value_at(value: Any, path: Path) -> Any:
-    """The value at `path` in nested objects; None where there is none."""
-    for name in path:
-        if not isinstance(value, dict):
-            return None
-        value = value.get(name)
-    return value

@@ -1,4 +1,4 @@
-"""Watches one response body while the program reads it, and drops the bytes."""
+"""Reads one response body while the program reads it, and keeps none of its bytes."""
 
 from __future__ import annotations
 
@@ -8,24 +8,26 @@ from lupis_instrument._process.import_lock import import_alone
 
 if TYPE_CHECKING:
     from lupis_instrument._llm.api.endpoints import Endpoint
-    from lupis_instrument._llm.body.decoding import Reading
+    from lupis_instrument._llm.body.decoding import ResponseDecoder
 
-_BLOCK = 64 * 1024  # bytes of memory that chunks may take before they are read
-_CHUNK = 48  # what a chunk takes beside its bytes
+_MAX_HELD_BYTES = 64 * 1024  # memory that chunks may take before they are decoded
+_CHUNK_OVERHEAD = 48  # bytes of memory that a chunk takes besides its data
 
 
 class BodyReader:
-    """Takes the bytes of one response body as they come.
+    """Receives the bytes of one response body as the program reads them.
 
-    `feed` only keeps a reference until 64 KiB have come together; these are then read at once, and
-    dropped. What reads is loaded for the first body that has to be read: the program mostly has
-    its answer by then.
+    `feed` only keeps a reference to the bytes. After 64 KiB, the next call decodes all of them at
+    once and drops them. The decoder is imported when the first body is decoded; by then, the
+    program usually has its answer.
 
     Attributes:
         chunked: whether the bytes are in the chunked transfer coding.
     """
 
-    __slots__ = ("_chunks", "_finished", "_reading", "_size", "_what", "chunked")
+    __slots__ = (
+        "_chunks", "_decoder", "_decoder_arguments", "_finished", "_held_bytes", "chunked",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -36,49 +38,50 @@ class BodyReader:
         chunked: bool = False,
     ) -> None:
         self._chunks: list[bytes] = []
-        self._size = 0
-        self._what = (endpoint, content_type, content_encoding)
+        self._held_bytes = 0
+        self._decoder_arguments = (endpoint, content_type, content_encoding)
         self.chunked = chunked
-        self._reading: Reading | None = None
-        self._finished: Reading | None = None
+        self._decoder: ResponseDecoder | None = None
+        self._finished: ResponseDecoder | None = None
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
-        """Take a chunk of the body as it came off the wire, cut anywhere."""
+        """Receive a chunk of the body as it came from the network, cut anywhere."""
         if type(data) is not bytes:
-            data = _copy(data)
-        if self._size > _BLOCK:
-            self._read()
+            data = _copy_bytes(data)
+        if self._held_bytes > _MAX_HELD_BYTES:
+            self._decode_chunks()
         self._chunks.append(data)
-        self._size += len(data) + _CHUNK
+        self._held_bytes += len(data) + _CHUNK_OVERHEAD
 
-    def take_back(self, count: int) -> None:
-        """Forget the last bytes of the last chunk, which the program left unread."""
+    def drop_unread(self, count: int) -> None:
+        """Remove the last `count` bytes of the last chunk, which the program didn't read."""
         if count and self._chunks:
             self._chunks[-1] = self._chunks[-1][:-count]
 
-    def finish(self) -> Reading:
-        """Return what was read: the body has ended, or nobody reads on."""
+    def finish(self) -> ResponseDecoder:
+        """Return the decoder with the facts of the body, which has ended or is abandoned."""
         if self._finished is None:
-            self._finished = self._read()
+            self._finished = self._decode_chunks()
             self._finished.close()
         return self._finished
 
-    def _read(self) -> Reading:
-        if self._reading is None:
-            self._reading = import_alone(self._make)
+    def _decode_chunks(self) -> ResponseDecoder:
+        if self._decoder is None:
+            self._decoder = import_alone(self._build_decoder)
         data = b"".join(self._chunks)
         self._chunks = []
-        self._size = 0
-        self._reading.feed(data)
-        return self._reading
+        self._held_bytes = 0
+        self._decoder.feed(data)
+        return self._decoder
 
-    def _make(self) -> Reading:
-        from lupis_instrument._llm.body.decoding import Reading
+    def _build_decoder(self) -> ResponseDecoder:
+        from lupis_instrument._llm.body.decoding import ResponseDecoder
 
-        return Reading(*self._what, chunked=self.chunked)
+        return ResponseDecoder(*self._decoder_arguments, chunked=self.chunked)
 
 
-def _copy(data: bytes | bytearray | memoryview) -> bytes:
+def _copy_bytes(data: bytes | bytearray | memoryview) -> bytes:
+    """Copy a buffer that the program may reuse; empty if a client passes no bytes at all."""
     try:
         return memoryview(data).tobytes()
     except TypeError:

@@ -1,54 +1,62 @@
-"""Decodes the bytes of one response body and gathers what it reports."""
+"""Decodes the bytes of one response body and collects the facts in it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, Union
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Callable, Iterator, Union
 
-from lupis_instrument._llm.api.response_fields import compile_reports
-from lupis_instrument._llm.body.encodings import Chunked, build_decoders
-from lupis_instrument._llm.body.eventstream import (
-    AgentEventStream,
-    EventStream,
+from lupis_instrument._llm.api.response_fields import compile_report_patterns
+from lupis_instrument._llm.body.chunked import ChunkedDecoder
+from lupis_instrument._llm.body.encodings import build_decoders
+from lupis_instrument._llm.body.event_stream import (
+    AgentEventStreamParser,
+    EventStreamParser,
     starts_event_stream,
 )
 from lupis_instrument._llm.body.framing import (
-    Events,
-    JsonLines,
-    JsonText,
-    Reports,
-    ServerSentEvents,
-    Take,
+    Emit,
+    EventParser,
+    JsonLinesParser,
+    JsonTextParser,
+    ReportPatterns,
+    ServerSentEventParser,
 )
-from lupis_instrument._llm.usage.facts import Gathering
+from lupis_instrument._llm.usage.facts import ResponseFacts
 
 if TYPE_CHECKING:
     from lupis_instrument._llm.api.endpoints import Endpoint
 
-_SNIFFED = 12  # an event stream's prelude, the longest sign
-_UNCOUNTED = 64 * 1024  # of a body that uses no tokens, only an error is of interest
+_SNIFFED_BYTES = 12  # the length of an event stream's prelude, the longest signature
+# Bytes to read of a body that uses no tokens: it is read only for an error.
+_MAX_BYTES_FOR_ERROR = 64 * 1024
 _EVENT_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_LINES = frozenset(
+_JSON_LINES_TYPES = frozenset(
     ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines",
      "application/stream+json"),
 )  # fmt: skip
 
-Form = Union[JsonText, Events, EventStream]
+Parser = Union[JsonTextParser, EventParser, EventStreamParser]
 
 
-class Reading:
-    """Reads one response body, in pieces cut anywhere.
+class ResponseDecoder:
+    """Decodes and parses one response body, which comes in pieces cut anywhere.
 
-    No method raises; a body that can't be read reports nothing. Of what was fed, no more is held
-    than one value of the stream.
+    The bytes pass through up to three steps: the chunked transfer coding, the Content-Encoding,
+    and the parser for the body's format, which passes JSON values to `facts`.
+
+    No method raises; a body that can't be decoded reports nothing. Of the bytes that were fed, no
+    more than one value of the stream is kept.
 
     Attributes:
-        gathering: what the body has reported.
-        framing: what undoes the chunked transfer coding, where the bytes fed are in it.
+        facts: the facts that the body has reported so far.
+        chunked_decoder: the decoder of the chunked transfer coding; None if the bytes fed are not
+            in it.
     """
 
     __slots__ = (
-        "_api", "_content_type", "_form", "_stages", "_start", "_unread", "framing", "gathering",
+        "_api", "_bytes_left", "_content_type", "_decoders", "_parser", "_start",
+        "chunked_decoder", "facts",
     )  # fmt: skip
 
     def __init__(
@@ -61,88 +69,100 @@ class Reading:
     ) -> None:
         self._api = endpoint.api
         self._content_type = (content_type or "").partition(";")[0].strip().lower()
-        self._stages = build_decoders(content_encoding, self._read)
-        self.framing = Chunked(self._decode) if chunked else None
+        self._decoders = build_decoders(content_encoding, self._parse)
+        self.chunked_decoder = ChunkedDecoder(self._decode) if chunked else None
         self._start = b""
-        self._form: Form | None = None
-        self._unread: float = float("inf") if endpoint.counts else _UNCOUNTED
-        self.gathering = Gathering()
+        self._parser: Parser | None = None
+        self._bytes_left: float = float("inf") if endpoint.uses_tokens else _MAX_BYTES_FOR_ERROR
+        self.facts = ResponseFacts()
 
     def feed(self, data: bytes) -> None:
-        """Read a piece."""
-        if self.framing is not None:
-            self._guard(self.framing.feed, data)
-        else:
+        """Decode and parse a piece of the body."""
+        if self.chunked_decoder is None:
             self._decode(data)
+            return
+        with self._stop_on_error():
+            self.chunked_decoder.feed(data)
 
     def close(self) -> None:
-        """Read what was held back, for no more will come."""
-        for stage in self._stages:
-            self._guard(stage.close)
-        if self._form is None and self._start:
-            self._guard(self._choose_form)
-        if self._form is not None:
-            self._guard(self._form.close)
+        """Parse the bytes that were held back; the body has ended."""
+        for decoder in self._decoders:
+            with self._stop_on_error():
+                decoder.close()
+        if self._parser is None and self._start:
+            with self._stop_on_error():
+                self._choose_parser()
+        if self._parser is not None:
+            with self._stop_on_error():
+                self._parser.close()
 
     @property
     def is_stream(self) -> bool:
         """Whether the body is a stream of events, as far as it was read."""
-        return self._form is not None and self._form.is_stream
+        return self._parser is not None and self._parser.is_stream
 
     @property
-    def said_done(self) -> bool:
-        """Whether the stream's own end mark came, as far as it was read."""
-        return isinstance(self._form, ServerSentEvents) and self._form.said_done
+    def has_end_mark(self) -> bool:
+        """Whether the stream's own end mark came, as far as the body was read."""
+        return isinstance(self._parser, ServerSentEventParser) and self._parser.has_end_mark
 
     @property
-    def ending(self) -> str | None:
-        """How the body ended by its own account, an outcome; None where it gives none."""
-        if self.framing is not None and self.framing.broken:
+    def body_outcome(self) -> str | None:
+        """The outcome of the body by its own marks: ``complete``, ``error``, or None if unknown."""
+        if self.chunked_decoder is not None and self.chunked_decoder.broken:
             return "error"
-        framed = self.framing is not None and self.framing.ended
-        return "complete" if framed or self.said_done else None
+        has_last_chunk = self.chunked_decoder is not None and self.chunked_decoder.ended
+        return "complete" if has_last_chunk or self.has_end_mark else None
 
-    def _decode(self, data: bytes) -> None:
-        if self._unread > 0 and data:
-            self._unread -= len(data)
-            self._guard(self._stages[0].feed, data)
-
-    def _guard(self, step: Callable[..., object], *arguments: bytes) -> None:
-        """Take a step; what can't be read ends the reading, never the program."""
+    @contextmanager
+    def _stop_on_error(self) -> Iterator[None]:
+        """Stop reading the body if a step fails; never raise into the program."""
         try:
-            step(*arguments)
+            yield
         except Exception:
-            self._unread = 0
+            self._bytes_left = 0
             self._start = b""
 
-    def _read(self, data: bytes) -> None:
-        """Take decoded bytes."""
-        if self._form is not None:
-            self._form.feed(data)
+    def _decode(self, data: bytes) -> None:
+        if self._bytes_left > 0 and data:
+            self._bytes_left -= len(data)
+            with self._stop_on_error():
+                self._decoders[0].feed(data)
+
+    def _parse(self, data: bytes) -> None:
+        """Parse decoded bytes, as soon as enough of them have come to recognise the format."""
+        if self._parser is not None:
+            self._parser.feed(data)
             return
         self._start = (self._start + data).lstrip()
-        if len(self._start) >= _SNIFFED:
-            self._choose_form()
+        if len(self._start) >= _SNIFFED_BYTES:
+            self._choose_parser()
 
-    def _choose_form(self) -> None:
-        """Tell the form by the first bytes, and by the header only where they leave it open."""
+    def _choose_parser(self) -> None:
+        """Choose the parser for the first bytes and feed them; without one, stop reading."""
         start, self._start = self._start, b""
         if start.startswith(_BYTE_ORDER_MARK):
             start = start[len(_BYTE_ORDER_MARK) :]
-        self._form = self._find_form(start)
-        if self._form is None:
-            self._unread = 0
+        self._parser = self._build_parser(start)
+        if self._parser is None:
+            self._bytes_left = 0
         else:
-            self._form.feed(start)
+            self._parser.feed(start)
 
-    def _find_form(self, start: bytes) -> Form | None:
-        form: Callable[[Take, Reports], Form]
+    def _build_parser(self, start: bytes) -> Parser | None:
+        """Return the parser for the format of a body.
+
+        The first bytes decide; the Content-Type header only decides if they are ambiguous.
+        """
+        parser: Callable[[Emit, ReportPatterns], Parser]
         if start[:1] in (b"{", b"["):
-            form = JsonLines if self._content_type in _LINES else JsonText
+            is_lines = self._content_type in _JSON_LINES_TYPES
+            parser = JsonLinesParser if is_lines else JsonTextParser
         elif starts_event_stream(start):
-            form = AgentEventStream if self._api == "bedrock.agent" else EventStream
+            is_agent = self._api == "bedrock.agent"
+            parser = AgentEventStreamParser if is_agent else EventStreamParser
         elif start.startswith(_EVENT_STARTS) or self._content_type == "text/event-stream":
-            form = ServerSentEvents
+            parser = ServerSentEventParser
         else:
             return None
-        return form(self.gathering.take, compile_reports(self._api))
+        return parser(self.facts.add_value, compile_report_patterns(self._api))

@@ -1,96 +1,152 @@
-"""Puts together what one finished exchange was: the facts of request, headers and body."""
+"""Reads the facts of one finished call from its request, its response headers and its body."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Mapping
+import re
+from typing import TYPE_CHECKING, Any, Mapping, NamedTuple
+from urllib.parse import unquote
 
 from lupis_instrument._llm.api.operations import OTHER_API
-from lupis_instrument._llm.body.requests import read_request
+from lupis_instrument._llm.body.encodings import build_decoders
+from lupis_instrument._llm.body.framing import parse_json
+from lupis_instrument._llm.body.json_scanner import JsonScanner
 from lupis_instrument._llm.usage.facts import Facts
-from lupis_instrument._llm.usage.usage import Usage, read_usage
+from lupis_instrument._llm.usage.report import Usage, read_usage
 
 if TYPE_CHECKING:
     from lupis_instrument._llm.api.endpoints import Endpoint
     from lupis_instrument._llm.body.body_reader import BodyReader
-    from lupis_instrument._llm.usage.facts import Gathering
+    from lupis_instrument._llm.body.encodings import Write
+    from lupis_instrument._llm.usage.facts import ResponseFacts
 
-_ERROR = 400
-# docs.aws.amazon.com/bedrock/latest/userguide/model-invocation-response headers -> report names
+_FIRST_ERROR_STATUS = 400
+# A header of Bedrock -> the name of its count in a usage report:
+# docs.aws.amazon.com/bedrock/latest/userguide/model-invocation-response headers
 _HEADER_COUNTS = {
     "x-amzn-bedrock-input-token-count": "inputTokenCount",
     "x-amzn-bedrock-output-token-count": "outputTokenCount",
     "x-amzn-bedrock-cache-read-input-token-count": "cacheReadInputTokenCount",
     "x-amzn-bedrock-cache-write-input-token-count": "cacheWriteInputTokenCount",
 }
-# Where all tokens are input, so that a total is as good: Voyage's embeddings report nothing else.
-_INPUT_ONLY = frozenset(("embeddings", "rerank"))
-_SPEECH, _TRANSCRIPTION = "speech", "transcription"
 _ERROR_HEADER = "x-amzn-errortype"
+# All tokens of these operations are input, so a total is enough: Voyage's embeddings report only
+# a total.
+_INPUT_ONLY_OPERATIONS = frozenset(("embeddings", "rerank"))
+_SPEECH, _TRANSCRIPTION = "speech", "transcription"
+
+_MAX_PARSED_BYTES = 4 << 20
+"""The largest request body that is parsed: parsing is faster than scanning, and takes less time
+than the program needed to write the body."""
+_MAX_ESCAPES = 100_000
+"""Parsing holds the interpreter's lock, and undoing escapes is its slowest part."""
+_BLOCK_BYTES = 64 * 1024
+_MODEL_NAMES = ("model", "model_id", "modelId", "version")
+_REQUEST_NAMES: frozenset[str] = frozenset((*_MODEL_NAMES, "stream"))
+_WHOLE_NAMES: frozenset[str] = frozenset()
+_MAX_TEXT = 256
+
+# Paths that name the model: one row for each API.
+_MODEL_PATHS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"/model/([^/?]+)/[a-z-]+",  # Bedrock: an id, an ARN, an inference profile
+        r"/(?:models|tunedModels|endpoints)/([^/?]+):[A-Za-z]+(?:\?|$)",  # Gemini, Vertex AI
+        r"/deployments/([^/?]+)/",  # Azure OpenAI
+        r"/(?:serving-)?endpoints/([^/?]+)/invocations",  # Databricks, SageMaker
+        r"/models/([^/?]+/[^/?]+)/(?:predictions|v1/|pipeline/)",  # Replicate, Hugging Face
+        r"^/(?:models|pipeline/[a-z-]+)/(?!chat/completions)([^?]+)$",  # Hugging Face
+        r"/ai/run/(@[^?]+)",  # Cloudflare
+        r"/engines/([^/?]+)/",  # OpenAI's first API
+    )
+)
+_STREAM_PATH = re.compile(
+    r":stream[A-Z]|/[a-z-]*-stream(?:\?|$)|_stream(?:\?|$)|[?&]alt=sse"
+)  # fmt: skip
+_FORM_FIELD = re.compile(
+    rb'name="(model|stream)"[^\r\n]*\r?\n(?:[^\r\n]+\r?\n)*\r?\n([^\r\n]{1,256})\r?\n'
+)
+_FORM_END_BYTES = 64 * 1024
 
 
-def digest(
+class RequestFacts(NamedTuple):
+    """The facts that a request's body and path state; None if neither states one.
+
+    Attributes:
+        model: the model that the request names.
+        stream: whether the request asks for a stream.
+        text_length: the length in characters of the text in `input`, which a speech request has.
+    """
+
+    model: str | None = None
+    stream: bool | None = None
+    text_length: int | None = None
+
+
+def digest_call(
     endpoint: Endpoint,
     *,
     path: str,
-    asked: Mapping[str, Any],
+    request: Mapping[str, Any],
     status: int | None,
     headers: Mapping[str, str],
     body: BodyReader | None,
 ) -> Facts:
-    """Gather the facts of one exchange.
+    """Return the facts of one finished call.
 
-    It takes its time, so it is not for the program's own thread.
+    This can take a while, so call it on a background thread, not on the program's.
 
     Args:
-        endpoint: what `identify` said of the request.
+        endpoint: the result of `identify_endpoint` for the request.
         path: the request's path, with its query.
-        asked: the members of the request's body, from `read_body`.
+        request: the members of the request's body, from `parse_request_body`.
         status: the response's status; None if there was no response.
         headers: the response's headers, names in lower case.
         body: the reader that was fed the response's body; None if there was none.
     """
-    model, stream, text_length = read_request(path, asked)
-    failed = status is not None and status >= _ERROR
+    model, stream, text_length = read_request_facts(path, request)
+    failed = status is not None and status >= _FIRST_ERROR_STATUS
     error = _read_error_header(headers) if failed else None
     if body is None:
         return Facts(model, stream=bool(stream), error_type=error)
-    reading = body.finish()
-    seen = reading.gathering
-    error = seen.error_type or error
-    stream = stream or reading.is_stream
+    decoder = body.finish()
+    response = decoder.facts
+    error = response.error_type or error
+    stream = stream or decoder.is_stream
     if endpoint.api == OTHER_API:
-        # A file, a list, a stored setting: what it says of models is no call's.
-        return Facts(model, stream=stream, error_type=error, ending=reading.ending)
-    told = _find_usage(endpoint, seen, headers) if not failed else None
-    usage = told if endpoint.counts else None
-    if endpoint.operation == _SPEECH and text_length and endpoint.counts and not failed:
+        # A file, a list or a stored setting: the models that it names were not called.
+        return Facts(model, stream=stream, error_type=error, body_outcome=decoder.body_outcome)
+    reported = None if failed else _find_usage(endpoint, response, headers)
+    usage = reported if endpoint.uses_tokens else None
+    if endpoint.operation == _SPEECH and text_length and endpoint.uses_tokens and not failed:
         usage = (usage or Usage())._replace(input_characters=text_length)
     return Facts(
         request_model=model,
-        response_model=seen.model,
-        response_id=seen.id,
-        finish_reasons=seen.finish_reasons,
+        response_model=response.model,
+        response_id=response.id,
+        finish_reasons=response.finish_reasons,
         usage=usage,
         stream=stream,
-        service_tier=seen.tier,
-        speed=seen.speed,
-        geography=seen.geography,
-        waiting=seen.waiting,
-        stored=None if endpoint.counts else told,
+        service_tier=response.tier,
+        speed=response.speed,
+        geography=response.geography,
+        waiting=response.waiting,
+        stored_usage=None if endpoint.uses_tokens else reported,
         error_type=error,
-        ending=reading.ending,
-        conversation=seen.conversation,
-        answer_hash=seen.answer_hash,
+        body_outcome=decoder.body_outcome,
+        conversation_id=response.conversation_id,
+        answer_hash=response.answer_hash,
     )
 
 
-def _find_usage(endpoint: Endpoint, seen: Gathering, headers: Mapping[str, str]) -> Usage | None:
-    usage = seen.usage() or read_usage(_read_header_counts(headers))
-    if endpoint.operation == _TRANSCRIPTION and seen.duration is not None:
+def _find_usage(
+    endpoint: Endpoint, response: ResponseFacts, headers: Mapping[str, str]
+) -> Usage | None:
+    usage = response.find_usage() or read_usage(_read_header_counts(headers))
+    if endpoint.operation == _TRANSCRIPTION and response.duration is not None:
         usage = usage or Usage()
         if usage.audio_seconds is None:
-            usage = usage._replace(audio_seconds=seen.duration)
-    if usage and usage.input_tokens is None and endpoint.operation in _INPUT_ONLY:
+            usage = usage._replace(audio_seconds=response.duration)
+    if usage and usage.input_tokens is None and endpoint.operation in _INPUT_ONLY_OPERATIONS:
         return usage._replace(input_tokens=usage.total_tokens)
     return usage
 
@@ -103,3 +159,95 @@ def _read_header_counts(headers: Mapping[str, str]) -> dict[str, Any]:
 def _read_error_header(headers: Mapping[str, str]) -> str | None:
     word = headers.get(_ERROR_HEADER, "").partition(":")[0]
     return word if word.isidentifier() else None
+
+
+def read_request_facts(path: str, request: Mapping[str, Any]) -> RequestFacts:
+    """Return the facts of a request's path and of its body's members from `parse_request_body`."""
+    models = (request.get(name) for name in _MODEL_NAMES)
+    model = next((model for model in models if _is_model_name(model)), None)
+    stream = request.get("stream")
+    if _STREAM_PATH.search(path):
+        stream = True
+    text = request.get("input")
+    return RequestFacts(
+        model or _find_path_model(path),
+        stream if isinstance(stream, bool) else None,
+        len(text) if isinstance(text, str) else None,
+    )
+
+
+def _find_path_model(path: str) -> str | None:
+    for pattern in _MODEL_PATHS:
+        match = pattern.search(path)
+        if match:
+            return unquote(match.group(1))[:_MAX_TEXT]
+    return None
+
+
+def _is_model_name(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= _MAX_TEXT
+
+
+def parse_request_body(body: bytes | None) -> Mapping[str, Any]:
+    """Return the members of a request's body.
+
+    All members are returned if the body is JSON of up to 4 MiB, compressed or not. If the body is
+    larger, cut off or full of escapes, only the members that name the model and the stream are.
+    """
+    if not body:
+        return {}
+    if body.startswith(b"--"):
+        return _parse_form(body)
+    value = _parse_quickly(body)
+    return value if isinstance(value, dict) else _scan_request(body)
+
+
+def _parse_quickly(body: bytes) -> Any:
+    """Return the JSON value of a body; None if parsing it would take long."""
+    may_have_many = len(body) > 2 * _MAX_ESCAPES  # an escape takes at least two bytes
+    if len(body) > _MAX_PARSED_BYTES or (may_have_many and body.count(b"\\") > _MAX_ESCAPES):
+        return None
+    return parse_json(body)
+
+
+def _scan_request(body: bytes) -> dict[str, Any]:
+    """Return the members of a body that is compressed or not quickly parsed."""
+    members: dict[str, Any] = {}
+    scanner = JsonScanner(_REQUEST_NAMES, _WHOLE_NAMES, members.update)
+    decoded = bytearray()
+
+    def scan_piece(data: bytes) -> None:
+        scanner.feed(data)
+        if len(decoded) <= _MAX_PARSED_BYTES:
+            decoded.extend(data)
+
+    try:
+        _decode_body(body, scan_piece)
+        scanner.close()
+    except Exception:
+        pass  # each coding has its own error; the members before a broken byte still count
+    value = _parse_quickly(bytes(decoded)) if decoded != body else None
+    return value if isinstance(value, dict) else members
+
+
+def _decode_body(body: bytes, write: Write) -> None:
+    decoders = build_decoders(None, write)  # some clients compress their requests
+    for start in range(0, len(body), _BLOCK_BYTES):
+        decoders[0].feed(body[start : start + _BLOCK_BYTES])
+    for decoder in decoders:
+        decoder.close()
+
+
+def _parse_form(body: bytes) -> dict[str, Any]:
+    """Return the fields of multipart/form-data.
+
+    A file may be between the fields, so the beginning and the end of the body are searched.
+    """
+    is_short = len(body) <= 2 * _FORM_END_BYTES
+    ends = body if is_short else body[:_FORM_END_BYTES] + body[-_FORM_END_BYTES:]
+    form: dict[str, Any] = {
+        name.decode(): value.decode("utf-8", "replace") for name, value in _FORM_FIELD.findall(ends)
+    }
+    if "stream" in form:
+        form["stream"] = form["stream"].lower() in ("true", "1")
+    return form

@@ -1,213 +1,230 @@
-"""Cuts a decoded body into JSON values: one JSON text, JSON lines, or server-sent events."""
+"""Splits a decoded body into JSON values: one JSON text, JSON lines, or server-sent events."""
 
 from __future__ import annotations
 
 import json
 from typing import Any, Callable, Pattern, Tuple
 
-from lupis_instrument._llm.api.response_fields import WHOLE, WORDS
-from lupis_instrument._llm.body.skimming import Skim
+from lupis_instrument._llm.api.response_fields import FIELD_NAMES, WHOLE_FIELDS
+from lupis_instrument._llm.body.json_scanner import JsonScanner
 
-LARGEST_VALUE = 256 * 1024
-"""Bytes of a JSON value up to which it is collected and parsed at once; beyond, it is skimmed."""
+MAX_VALUE_BYTES = 256 * 1024
+"""The largest JSON value that is kept and parsed as a whole; larger ones are scanned."""
 
-Take = Callable[[Any], object]
-Reports = Tuple[Pattern[bytes], ...]
+Emit = Callable[[Any], object]
+"""Receives each JSON value."""
+ReportPatterns = Tuple[Pattern[bytes], ...]
+"""Patterns from `compile_report_patterns`, which find the values that report something."""
 
-# A stream's first values name its model and id. Of the rest, only those are parsed that report
-# something.
-_PARSED_ANYWAY = 4
-_OPENING_EVENTS = 64
-_LONGEST_ENDING = 16
+# The first values of a stream name its model and id, so they are always parsed: at least 4 values,
+# looked for in at most 64 events. All later values are only parsed if they report something.
+_ALWAYS_PARSED = 4
+_MAX_OPENING_EVENTS = 64
+_END_MARK_LENGTH = 16  # enough for the end mark [DONE] with the line breaks after it
 
 
-def parse(text: bytes) -> Any:
-    """The JSON value of `text`; None for null and for what is no JSON."""
+def parse_json(text: bytes) -> Any:
+    """Return the JSON value of `text`; None for null and for invalid JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError
         return None
 
 
-def start_skim(take: Take) -> Skim:
-    """A skim that keeps what facts are made of."""
-    return Skim(WORDS, WHOLE, take)
+def build_scanner(emit: Emit) -> JsonScanner:
+    """Return a scanner that keeps all members from which facts are read."""
+    return JsonScanner(FIELD_NAMES, WHOLE_FIELDS, emit)
 
 
-class JsonText:
-    """A body that starts as JSON: an object, an array of values, or values one after another."""
+class JsonTextParser:
+    """Parses a body that begins as JSON: an object, an array of values, or several values.
 
-    def __init__(self, take: Take, reports: Reports) -> None:
-        self._take = take
-        self._reports = reports
+    The text is kept and parsed at its end. If it outgrows `MAX_VALUE_BYTES`, the kept part and
+    all later pieces go to another parser: lines are parsed one by one, anything else is scanned.
+    """
+
+    def __init__(self, emit: Emit, report_patterns: ReportPatterns) -> None:
+        self._emit = emit
+        self._report_patterns = report_patterns
         self._parts: list[bytes] = []
         self._size = 0
-        self._rest: Skim | Events | None = None
+        self._large_parser: JsonScanner | EventParser | None = None
 
     def feed(self, data: bytes) -> None:
-        """Collect a piece of the text, or skim it once the text has grown large."""
-        if self._rest is not None:
-            self._rest.feed(data)
+        """Keep a piece of the text, or parse it if the text has become large."""
+        if self._large_parser is not None:
+            self._large_parser.feed(data)
             return
         self._parts.append(data)
         self._size += len(data)
-        if self._size > LARGEST_VALUE:
-            self._go_on()
+        if self._size > MAX_VALUE_BYTES:
+            self._start_large_parser()
 
     def close(self) -> None:
-        """Parse what was collected; a broken or cut-off text gives what it holds."""
-        if self._rest is None:
-            value = parse(b"".join(self._parts))
+        """Parse the kept text; a broken or cut-off text gives the members that it holds."""
+        parser = self._large_parser
+        if parser is None:
+            value = parse_json(b"".join(self._parts))
             if value is not None:
                 for element in value if isinstance(value, list) else (value,):
-                    self._take(element)
+                    self._emit(element)
                 return
-            self._go_on()
-        if self._rest is not None:
-            self._rest.close()
+            parser = self._start_large_parser()
+        parser.close()
 
-    def _go_on(self) -> None:
+    def _start_large_parser(self) -> JsonScanner | EventParser:
+        """Pass the kept text to a parser for large texts, and return it."""
         parts, self._parts = self._parts, []
-        text = b"".join(parts)
-        line, _, rest = text[:LARGEST_VALUE].partition(b"\n")
-        lines = rest.strip() != b"" and parse(line) is not None
-        take, reports = self._take, self._reports
-        self._rest = JsonLines(take, reports) if lines else start_skim(take)
+        line, _, more = b"".join(parts)[:MAX_VALUE_BYTES].partition(b"\n")
+        is_lines = more.strip() != b"" and parse_json(line) is not None
+        parser = self._large_parser = (
+            JsonLinesParser(self._emit, self._report_patterns)
+            if is_lines
+            else build_scanner(self._emit)
+        )
         for part in parts:
-            self._rest.feed(part)
+            parser.feed(part)
+        return parser
 
     @property
     def is_stream(self) -> bool:
-        """Whether it turned out to be JSON lines."""
-        return isinstance(self._rest, Events)
+        """Whether the body proved to be JSON lines."""
+        return isinstance(self._large_parser, EventParser)
 
 
-class Events:
-    """A stream of small texts, each ended by `end`.
+class EventParser:
+    """Parses a stream of small texts ("events"), each of which ends with `separator`.
 
-    Texts that report nothing are passed over by one search through all that has come. The tail
-    waiting for its end is bounded: a text that outgrows `LARGEST_VALUE` is skimmed.
+    After the first events, one search over all text that has come finds the events with a report;
+    all others are skipped without parsing. The tail that waits for its separator is limited: an
+    event larger than `MAX_VALUE_BYTES` is scanned.
     """
 
     is_stream = True
 
-    def __init__(self, take: Take, reports: Reports, end: bytes) -> None:
-        self._take = take
-        self._reports = reports
-        self._end = end
+    def __init__(self, emit: Emit, report_patterns: ReportPatterns, separator: bytes) -> None:
+        self._emit = emit
+        self._report_patterns = report_patterns
+        self._separator = separator
         self._tail = b""
-        self._skim: Skim | None = None
-        self._parsed = 0
-        self._seen = 0
+        self._scanner: JsonScanner | None = None  # of an event that is too large to keep
+        self._parsed_count = 0
+        self._event_count = 0
 
     def feed(self, data: bytes) -> None:
-        """Read all texts that end in this piece."""
-        if self._skim is not None:
+        """Read all events that end in this piece."""
+        if self._scanner is not None:
             line, newline, data = data.partition(b"\n")
-            self._skim.feed(line)
+            self._scanner.feed(line)
             if not newline:
                 return
-            self._skim.close()
-            self._skim = None
+            self._scanner.close()
+            self._scanner = None
         text = self._tail + data
-        cut = text.rfind(self._end) + 1
-        self._tail = text[cut + len(self._end) - 1 :] if cut else text
+        cut = text.rfind(self._separator) + 1
+        self._tail = text[cut + len(self._separator) - 1 :] if cut else text
         if cut:
-            self._scan(text[: cut + len(self._end) - 1])
-        if len(self._tail) > LARGEST_VALUE:
+            self._read_events(text[: cut + len(self._separator) - 1])
+        if len(self._tail) > MAX_VALUE_BYTES:
             self._shorten_tail()
 
     def close(self) -> None:
-        """Read the last text, also when it has no end or is cut off."""
-        if self._skim is not None:
-            self._skim.close()
+        """Read the last event, even if its end is missing."""
+        if self._scanner is not None:
+            self._scanner.close()
         elif self._tail:
-            self._scan(self._tail + self._end)
+            self._read_events(self._tail + self._separator)
             self._tail = b""
 
-    def _scan(self, text: bytes) -> None:
-        """Parse what is worth it in `text`, which holds whole texts only."""
-        end, place = self._end, 0
-        while self._parsed < _PARSED_ANYWAY and self._seen < _OPENING_EVENTS:
-            stop = text.find(end, place)
-            if stop < 0:
+    def _read_events(self, text: bytes) -> None:
+        """Parse the first events, and later the events with a report; `text` holds whole events."""
+        separator, position = self._separator, 0
+        while self._parsed_count < _ALWAYS_PARSED and self._event_count < _MAX_OPENING_EVENTS:
+            end = text.find(separator, position)
+            if end < 0:
                 return
-            if text[place:stop].strip():
-                self._seen += 1  # where blank lines are cut, they come in any number
-                self._open(text[place:stop])
-            place = stop + len(end)
-        for start in self._find_reports(text, place):
-            if start >= place:
-                stop = text.find(end, start)
-                self._open(text[max(place, text.rfind(end, place, start)) : stop])
-                place = stop
+            if text[position:end].strip():
+                self._event_count += 1  # blank lines don't count: there may be any number of them
+                self._parse_event(text[position:end])
+            position = end + len(separator)
+        for report in self._find_reports(text, position):
+            if report >= position:
+                end = text.find(separator, report)
+                start = max(position, text.rfind(separator, position, report))
+                self._parse_event(text[start:end])
+                position = end
 
-    def _find_reports(self, text: bytes, place: int) -> list[int]:
-        """Where something is reported, in order."""
-        matches = (report.finditer(text, place) for report in self._reports)
-        return sorted(match.start() for found in matches for match in found)
+    def _find_reports(self, text: bytes, position: int) -> list[int]:
+        """Return the positions of all reports in order."""
+        searches = (pattern.finditer(text, position) for pattern in self._report_patterns)
+        return sorted(match.start() for matches in searches for match in matches)
 
-    def _read(self, text: bytes) -> list[bytes]:
-        """What one text carries: itself, unless a form says otherwise."""
-        return [text]
+    def _list_payloads(self, event: bytes) -> list[bytes]:
+        """Return the JSON texts in an event: the event itself, unless a subclass overrides this."""
+        return [event]
 
-    def _open(self, text: bytes) -> None:
-        for payload in self._read(text):
-            value = parse(payload)
+    def _parse_event(self, event: bytes) -> None:
+        for payload in self._list_payloads(event):
+            value = parse_json(payload)
             if isinstance(value, dict):
-                self._parsed += 1
-                self._take(value)
-            elif payload[:1] == b"{":
-                skim = start_skim(self._take)
-                skim.feed(payload)
-                skim.close()
+                self._parsed_count += 1
+                self._emit(value)
+            elif payload[:1] == b"{":  # cut off: a scanner emits the complete members
+                scanner = build_scanner(self._emit)
+                scanner.feed(payload)
+                scanner.close()
 
     def _shorten_tail(self) -> None:
-        # Some servers leave the blank lines out; a line is as good an end where data is one line.
+        """Read the tail by lines, or scan it if it is one long line.
+
+        Some servers send no blank lines between events. If each event is one line of data, the end
+        of the line ends the event just as well.
+        """
         tail, self._tail = self._tail, b""
-        if self._end != b"\n" and b"\n" in tail:
-            self._end = b"\n"
+        if self._separator != b"\n" and b"\n" in tail:
+            self._separator = b"\n"
             self.feed(tail)
             return
-        self._skim = start_skim(self._take)
-        self._skim.feed(tail[max(tail.find(b"{"), 0) :])
+        self._scanner = build_scanner(self._emit)
+        self._scanner.feed(tail[max(tail.find(b"{"), 0) :])
 
 
-class ServerSentEvents(Events):
-    """Server-sent events as html.spec.whatwg.org/multipage/server-sent-events.html defines them."""
+class ServerSentEventParser(EventParser):
+    """Parses server-sent events (html.spec.whatwg.org/multipage/server-sent-events.html)."""
 
-    def __init__(self, take: Take, reports: Reports) -> None:
-        super().__init__(take, reports, b"\n\n")
-        self._after_return = False
-        self._ending = b""
+    def __init__(self, emit: Emit, report_patterns: ReportPatterns) -> None:
+        super().__init__(emit, report_patterns, b"\n\n")
+        self._ends_with_return = False
+        self._last_bytes = b""
 
     def feed(self, data: bytes) -> None:
-        """Read all events that end in this piece; lines end with any of CR LF, LF and CR."""
-        if self._after_return and data[:1] == b"\n":
-            self._after_return = False
+        """Read all events that end in this piece; a line ends with CR LF, LF or CR."""
+        if self._ends_with_return and data[:1] == b"\n":
+            self._ends_with_return = False
             data = data[1:]
         if data:
-            self._after_return = data[-1:] == b"\r"
+            self._ends_with_return = data[-1:] == b"\r"
             if b"\r" in data:
                 data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-            self._ending = (self._ending + data[-_LONGEST_ENDING:])[-_LONGEST_ENDING:]
+            last_bytes = self._last_bytes + data[-_END_MARK_LENGTH:]
+            self._last_bytes = last_bytes[-_END_MARK_LENGTH:]
             super().feed(data)
 
     @property
-    def said_done(self) -> bool:
-        """Whether the last event is the end mark that OpenAI's streams and their kin send."""
-        return self._ending.rstrip().endswith(b"[DONE]")
+    def has_end_mark(self) -> bool:
+        """Whether the last event is the end mark of OpenAI's and compatible streams."""
+        return self._last_bytes.rstrip().endswith(b"[DONE]")
 
-    def _read(self, text: bytes) -> list[bytes]:
-        """The data of one event: its lines joined, or line by line if that is what is JSON."""
-        lines = [line[5:].strip() for line in text.split(b"\n") if line.startswith(b"data:")]
-        if len(lines) <= 1 or parse(b"\n".join(lines)) is None:
+    def _list_payloads(self, event: bytes) -> list[bytes]:
+        """Return the data of an event: its lines joined, or single lines if that isn't JSON."""
+        lines = [line[5:].strip() for line in event.split(b"\n") if line.startswith(b"data:")]
+        if len(lines) <= 1 or parse_json(b"\n".join(lines)) is None:
             return lines
         return [b"\n".join(lines)]
 
 
-class JsonLines(Events):
-    """A JSON value a line, as jsonlines.org describes."""
+class JsonLinesParser(EventParser):
+    """Parses one JSON value per line (jsonlines.org)."""
 
-    def __init__(self, take: Take, reports: Reports) -> None:
-        super().__init__(take, reports, b"\n")
+    def __init__(self, emit: Emit, report_patterns: ReportPatterns) -> None:
+        super().__init__(emit, report_patterns, b"\n")

@@ -96,7 +96,9 @@ class Conversations:
     ) -> Conversation | None:
         ids = read_ids(path, request)
         # A call with one of the provider's ids sends only new messages, not the whole list.
-        sends_all = endpoint.counts and ids.conversation is None and ids.previous_answer is None
+        sends_all = (
+            endpoint.uses_tokens and ids.conversation is None and ids.previous_answer is None
+        )
         turns = None
         if sends_all and endpoint.operation in CHAT_OPERATIONS:
             turns = read_turns(request)
@@ -121,9 +123,9 @@ class Conversations:
 
     def _start_new(self, turns: Turns | None, ids: RequestIds, facts: Facts) -> Conversation | None:
         """Return a conversation that starts with this call."""
-        if facts.conversation is not None:
-            known = self._by_provider_id.get(facts.conversation)
-            return known or Conversation(facts.conversation, API)
+        if facts.conversation_id is not None:
+            known = self._by_provider_id.get(facts.conversation_id)
+            return known or Conversation(facts.conversation_id, API)
         if ids.caller is not None:
             text = ids.caller.encode("utf-8", "surrogatepass")
             return Conversation(self._fingerprint_text(b"id", text), API)
@@ -153,7 +155,7 @@ class Conversations:
         """Remember the provider's ids, by which later calls refer to this conversation."""
         if facts.response_id is not None:
             self._by_answer_id.put(facts.response_id, conversation)
-        for provider_id in (ids.conversation, facts.conversation):
+        for provider_id in (ids.conversation, facts.conversation_id):
             if provider_id is not None:
                 self._by_provider_id.put(provider_id, conversation)
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Mapping, NamedTuple
 from urllib.parse import unquote
 
 if TYPE_CHECKING:
-    from lupis_instrument._llm.api.dialects import Path
+    from lupis_instrument._llm.api.field_paths import FieldPath
 
 # Members with the id of a conversation that the provider stores.
-_CONVERSATION_MEMBERS: tuple[Path, ...] = (
+_CONVERSATION_MEMBERS: tuple[FieldPath, ...] = (
     ("conversation",),  # OpenAI Responses, the id alone
     ("conversation", "id"),
     ("thread_id",),  # OpenAI assistants
@@ -27,12 +27,12 @@ _CONVERSATION_PATHS = tuple(
     )
 )
 # Members with the id of the answer that this call continues.
-_ANSWER_MEMBERS: tuple[Path, ...] = (
+_ANSWER_MEMBERS: tuple[FieldPath, ...] = (
     ("previous_response_id",),  # OpenAI Responses
     ("previous_interaction_id",),  # Gemini interactions
 )
 # Members that the caller fills freely, maybe with a name or an e-mail address.
-_CALLER_MEMBERS: tuple[Path, ...] = (
+_CALLER_MEMBERS: tuple[FieldPath, ...] = (
     ("conversation_id",),  # Cohere v1
     ("session_id",),  # OpenRouter
 )
@@ -63,7 +63,7 @@ def read_ids(path: str, request: Mapping[str, Any]) -> RequestIds:
     )
 
 
-def _find_member(request: Mapping[str, Any], members: tuple[Path, ...]) -> str | None:
+def _find_member(request: Mapping[str, Any], members: tuple[FieldPath, ...]) -> str | None:
     """Return the first of the members that is an id: a string that is not too long."""
     for path in members:
         value: Any = request

@@ -10,13 +10,13 @@ import json
 from typing import TYPE_CHECKING, Any, Mapping
 
 if TYPE_CHECKING:
-    from lupis_instrument._llm.api.dialects import Path
+    from lupis_instrument._llm.api.field_paths import FieldPath
 
 CHAT_OPERATIONS = frozenset(("chat", "text_completion", "generate_content", "invoke_agent"))
 """Operations that are part of a conversation, unlike embeddings, rankings, images and counts."""
 
 # Members with the system prompt.
-_SYSTEM: tuple[Path, ...] = (
+_SYSTEM: tuple[FieldPath, ...] = (
     ("system",),  # Anthropic, Bedrock Converse, Ollama
     ("instructions",),  # OpenAI Responses, Mistral conversations
     ("systemInstruction",),  # Gemini, in the API's spelling
@@ -25,7 +25,7 @@ _SYSTEM: tuple[Path, ...] = (
     ("input", "system_prompt"),  # Replicate
 )
 # Members with the turns. A row of two paths has the list of earlier turns and the new turn.
-_TURNS: tuple[tuple[Path, ...], ...] = (
+_TURNS: tuple[tuple[FieldPath, ...], ...] = (
     (("messages",),),  # OpenAI, Anthropic, Bedrock Converse, Mistral, Cohere v2, Ollama
     (("contents",),),  # Gemini
     (("chat_history",), ("message",)),  # Cohere v1
@@ -40,7 +40,7 @@ _TURNS: tuple[tuple[Path, ...], ...] = (
 # The member of a turn that holds its content; the first that is there counts.
 _CONTENT = ("content", "parts", "message", "text")
 # Members of a response with the answer, which the next call repeats as a turn.
-_ANSWERS: tuple[Path, ...] = (
+_ANSWERS: tuple[FieldPath, ...] = (
     ("message",),  # Ollama, Cohere v2, and an element of `choices`
     ("content",),  # Anthropic, and an element of `candidates`
     ("output", "message"),  # Bedrock Converse
@@ -149,7 +149,7 @@ def read_turns(request: Mapping[str, Any]) -> Turns | None:
     return None
 
 
-def _collect_turns(request: Mapping[str, Any], row: tuple[Path, ...]) -> list[Any]:
+def _collect_turns(request: Mapping[str, Any], row: tuple[FieldPath, ...]) -> list[Any]:
     """Return the turns at the paths of `row`; none if the last path has no value."""
     values = [_find_value(request, (path,)) for path in row]
     if not values[-1]:
@@ -158,7 +158,7 @@ def _collect_turns(request: Mapping[str, Any], row: tuple[Path, ...]) -> list[An
     return lists[0] if len(lists) == 1 else [turn for turns in lists for turn in turns]
 
 
-def _find_value(body: Mapping[str, Any], paths: tuple[Path, ...]) -> Any:
+def _find_value(body: Mapping[str, Any], paths: tuple[FieldPath, ...]) -> Any:
     """Return the first value at one of the paths that is not empty; None if there is none."""
     for path in paths:
         value: Any = body

@@ -6,7 +6,7 @@ from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Dict, Mapping
 
-from lupis_instrument._llm.api.providers import ALIASES
+from lupis_instrument._llm.api.providers import PROVIDER_ALIASES
 from lupis_instrument._llm.pricing.catalog import load_catalog
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class OwnPrices:
         for name, row in _read_object(root.get(_PROVIDERS, {}), _PROVIDERS).items():
             path = f"{_PROVIDERS}.{name}"
             table = _read_models(_read_object(row, path, (_MODELS,)), path + ".", tariff)
-            self._by_provider[ALIASES.get(name.lower(), name.lower())] = table
+            self._by_provider[PROVIDER_ALIASES.get(name.lower(), name.lower())] = table
 
     def list_providers(self) -> list[str]:
         """Return the providers that have an entry of their own."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lupis_instrument._llm.pricing.catalog import ModelMatch
     from lupis_instrument._llm.pricing.own_prices import OwnPrices
     from lupis_instrument._llm.pricing.tariff import Charge, Number, Prices, Rate
-    from lupis_instrument._llm.usage.usage import Usage
+    from lupis_instrument._llm.usage.report import Usage
 
 PRICED = "priced"
 PARTIAL = "partial"

@@ -1,8 +1,9 @@
-"""Answers that one request asks for and a later one brings: their use counts once, with the latter.
+"""Counts the usage of background jobs once: with the request that brings the answer.
 
-OpenAI's background responses and runs, Gemini's background interactions and Replicate's predictions
-are answered with an id, and asked for by that id until they are there. Asking once more for one
-that is there is no new use.
+OpenAI's background responses and runs, Gemini's background interactions and Replicate's
+predictions answer a request with an id. The caller then requests that id until the answer is
+complete. The usage counts with the request that first returns the complete answer; reading the
+same answer again uses no tokens.
 """
 
 from __future__ import annotations
@@ -17,20 +18,20 @@ if TYPE_CHECKING:
 
 
 class BackgroundJobs:
-    """The answers that this process has asked for and that have not come yet."""
+    """The background jobs that this process has started and whose answers are not complete."""
 
     def __init__(self) -> None:
         self._ids: RecentMap[tuple[str, str], bool] = RecentMap()
 
-    def settle(self, endpoint: Endpoint, facts: Facts) -> Facts:
-        """Return the facts of a call with the usage that counts for it."""
+    def assign_usage(self, endpoint: Endpoint, facts: Facts) -> Facts:
+        """Return the facts of a call with the usage that counts for this call."""
         if facts.response_id is None:
             return facts
         key = endpoint.provider, facts.response_id
-        if endpoint.counts and facts.waiting:
+        if endpoint.uses_tokens and facts.waiting:
             self._ids.put(key, True)
-        elif endpoint.counts:
-            self._ids.pop(key)  # it has come with a request that counts by itself
-        elif facts.stored is not None and not facts.waiting and self._ids.pop(key):
-            return facts._replace(usage=facts.stored)
+        elif endpoint.uses_tokens:
+            self._ids.pop(key)  # the answer came with a request that counts by itself
+        elif facts.stored_usage is not None and not facts.waiting and self._ids.pop(key):
+            return facts._replace(usage=facts.stored_usage)
         return facts

@@ -1,23 +1,44 @@
-"""What one exchange says about itself, gathered from its JSON values one by one."""
+"""Collects the facts of one LLM call from the JSON values of its response."""
 
 from __future__ import annotations
 
 import re
 from typing import Any, Callable, Iterable, Mapping, NamedTuple
 
+from lupis_instrument._llm.api.field_paths import read_path
 from lupis_instrument._llm.api.response_fields import (
-    ERROR_WORDS,
-    FINISH_LISTS,
-    PLACES_BY_NAME,
-    ROOT_ERROR_WORDS,
-    value_at,
+    ERROR_FIELDS,
+    FIELDS_BY_ROOT,
+    FINISH_REASON_LISTS,
+    ROOT_ERROR_FIELDS,
 )
 from lupis_instrument._llm.conversation.turns import hash_answer
-from lupis_instrument._llm.usage.usage import Usage, read_root_counts, read_seconds, read_usage
+from lupis_instrument._llm.usage.report import Usage, parse_seconds, read_root_counts, read_usage
 
 
 class Facts(NamedTuple):
-    """What is known of one LLM call; never message text, tool arguments or file contents."""
+    """The facts of one LLM call; never message text, tool arguments or file contents.
+
+    Attributes:
+        request_model: the model that the request names.
+        response_model: the model that the response names.
+        response_id: the provider's id of the response.
+        finish_reasons: the provider's finish reasons, one for each answer.
+        usage: the tokens that count for this call.
+        stream: whether the response body is a stream of events.
+        service_tier: the provider's word for the service tier.
+        speed: the provider's word for a faster and dearer mode, such as Anthropic's ``fast``.
+        geography: the provider's word for where the model ran, such as Anthropic's ``us``.
+        waiting: whether a later request will bring the answer.
+        stored_usage: the tokens of a stored answer that this request reads; `BackgroundJobs`
+            decides whether they count.
+        error_type: the provider's word for the error, such as ``rate_limit_exceeded``.
+        body_outcome: ``complete`` if the body's end mark came, ``error`` if its framing is broken,
+            None if neither is known. If the program closes a body after its end mark, it has read
+            all of it.
+        conversation_id: the provider's id of the conversation that the answer belongs to.
+        answer_hash: a hash, valid in this process only, of an answer that came as one JSON value.
+    """
 
     request_model: str | None = None
     response_model: str | None = None
@@ -25,42 +46,42 @@ class Facts(NamedTuple):
     finish_reasons: tuple[str, ...] = ()
     usage: Usage | None = None
     stream: bool = False
-    """Whether the response body is a stream of events."""
     service_tier: str | None = None
     speed: str | None = None
-    """The provider's word for a mode that is quicker and dearer, such as Anthropic's ``fast``."""
     geography: str | None = None
-    """The provider's word for where the model ran, such as Anthropic's ``us``."""
     waiting: bool = False
-    """Whether the answer is still to come, with a later request."""
-    stored: Usage | None = None
-    """What is told by a request that is no use of its own: see `pending`."""
+    stored_usage: Usage | None = None
     error_type: str | None = None
-    """The provider's own word for what went wrong, such as ``rate_limit_exceeded``."""
-    ending: str | None = None
-    """How the body ended by its own account: ``complete`` where its end mark came, ``error`` where
-    its framing broke; a program that then closed it had read all there was."""
-    conversation: str | None = None
-    """The id by which the provider keeps the conversation that the answer belongs to."""
+    body_outcome: str | None = None
+    conversation_id: str | None = None
     answer_hash: int | None = None
-    """A fingerprint, of this process only, of an answer that came in one piece."""
 
 
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_.:\-]{0,63}")
-# A run's steps report their own usage in the run's stream; the run itself reports the sum.
+# The steps of a run report their own usage in the run's stream; the run itself reports the sum.
 _PARTIAL_OBJECTS = ("thread.run.step", "thread.run.step.delta")
-# Of OpenAI's responses and runs, Gemini's interactions and Replicate's predictions.
-_WAITING = frozenset(("queued", "in_progress", "requires_action", "starting", "processing"))
-_MOST_CHOICES = 128
-_MOST_TEXT = 256
+# States of OpenAI's responses and runs, Gemini's interactions and Replicate's predictions.
+_WAITING_STATES = frozenset(
+    ("queued", "in_progress", "requires_action", "starting", "processing"),
+)  # fmt: skip
+_MAX_CHOICES = 128
+_MAX_TEXT = 256
 
 
-class Gathering:
-    """Facts of one response, the later value laid over the earlier."""
+class ResponseFacts:
+    """Facts of one response, collected from one JSON value after the other.
+
+    A later value replaces an earlier one, except for the id. Reports of usage are merged member by
+    member, because some streams report input with the first event and output with the last.
+
+    Attributes:
+        duration: the length in seconds of the audio that was transcribed.
+        state: the provider's word for the state of a background job.
+    """
 
     __slots__ = (
-        "_finish", "_metrics", "_root", "_usage", "answer_hash", "conversation", "duration",
-        "error_type", "geography", "id", "model", "speed", "state", "tier",
+        "_finish_reasons", "_metrics", "_root_counts", "_usage", "answer_hash", "conversation_id",
+        "duration", "error_type", "geography", "id", "model", "speed", "state", "tier",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -71,130 +92,132 @@ class Gathering:
         self.geography: str | None = None
         self.state: str | None = None
         self.duration: float | None = None
-        """Seconds that the answer says something took: audio, where that was transcribed."""
-        self.conversation: str | None = None
+        self.conversation_id: str | None = None
         self.answer_hash: int | None = None
         self.error_type: str | None = None
-        self._finish: dict[int, str] = {}
+        self._finish_reasons: dict[int, str] = {}
         self._usage: dict[str, Any] = {}
         self._metrics: dict[str, Any] = {}
-        self._root: dict[str, int] = {}
+        self._root_counts: dict[str, int] = {}
 
-    def take(self, value: Any) -> None:
-        """Take in one JSON value: a body, an element of an array, or an event's data."""
+    def add_value(self, value: Any) -> None:
+        """Add the facts of one JSON value: a body, an element of an array, or an event's data."""
         if not value or not isinstance(value, dict):
             return
-        whole = value.get("object") not in _PARTIAL_OBJECTS
+        is_partial = value.get("object") in _PARTIAL_OBJECTS
         for name, member in value.items():
-            for kind, path in PLACES_BY_NAME.get(name, ()):
-                found = value_at(member, path)
-                if found is not None and (whole or kind != "usage"):
-                    _KEEP[kind](self, found)
-            if name in FINISH_LISTS:
-                self._keep_choices(member, FINISH_LISTS[name])
-        read_root_counts(value, self._root)
+            for kind, path in FIELDS_BY_ROOT.get(name, ()):
+                field = read_path(member, path)
+                if field is not None and not (is_partial and kind == "usage"):
+                    _KEEPERS[kind](self, field)
+            if name in FINISH_REASON_LISTS:
+                self._keep_choices(member, FINISH_REASON_LISTS[name])
+        read_root_counts(value, self._root_counts)
         self.answer_hash = hash_answer(value)
-        self.error_type = find_root_error(value) or self.error_type
+        self.error_type = _find_root_error(value) or self.error_type
 
-    def _keep_model(self, found: Any) -> None:
-        self.model = _read_name(found) or self.model
+    def _keep_model(self, value: Any) -> None:
+        self.model = _read_name(value) or self.model
 
-    def _keep_id(self, found: Any) -> None:
-        self.id = self.id or _read_name(found)
+    def _keep_id(self, value: Any) -> None:
+        self.id = self.id or _read_name(value)
 
-    def _keep_tier(self, found: Any) -> None:
-        self.tier = _read_word(found) or self.tier
+    def _keep_tier(self, value: Any) -> None:
+        self.tier = _read_word(value) or self.tier
 
-    def _keep_speed(self, found: Any) -> None:
-        self.speed = _read_word(found) or self.speed
+    def _keep_speed(self, value: Any) -> None:
+        self.speed = _read_word(value) or self.speed
 
-    def _keep_geography(self, found: Any) -> None:
-        self.geography = _read_word(found) or self.geography
+    def _keep_geography(self, value: Any) -> None:
+        self.geography = _read_word(value) or self.geography
 
-    def _keep_state(self, found: Any) -> None:
-        self.state = _read_word(found) or self.state
+    def _keep_state(self, value: Any) -> None:
+        self.state = _read_word(value) or self.state
 
-    def _keep_duration(self, found: Any) -> None:
-        self.duration = read_seconds(found)
+    def _keep_duration(self, value: Any) -> None:
+        self.duration = parse_seconds(value)
 
-    def _keep_conversation(self, found: Any) -> None:
-        self.conversation = _read_name(found) or self.conversation
+    def _keep_conversation(self, value: Any) -> None:
+        self.conversation_id = _read_name(value) or self.conversation_id
 
-    def _keep_error(self, found: Any) -> None:
-        self.error_type = _read_error(found) or self.error_type
+    def _keep_error(self, value: Any) -> None:
+        self.error_type = _read_error(value) or self.error_type
 
-    def _keep_usage(self, found: Any) -> None:
-        _merge(self._usage, found)
+    def _keep_usage(self, report: Any) -> None:
+        _merge_report(self._usage, report)
 
-    def _keep_metrics(self, found: Any) -> None:
-        _merge(self._metrics, found)
+    def _keep_metrics(self, report: Any) -> None:
+        _merge_report(self._metrics, report)
 
-    def _keep_part(self, found: Any) -> None:
-        """Add the usage of one model call among several of an agent's."""
-        for name, count in found.items() if isinstance(found, dict) else ():
+    def _add_part(self, report: Any) -> None:
+        """Add the usage of one model call; an agent makes several for one answer."""
+        for name, count in report.items() if isinstance(report, dict) else ():
             if type(count) is int:
                 self._usage[name] = self._usage.get(name, 0) + count
 
-    def _keep_finish(self, found: Any, index: int = 0) -> None:
-        reason = _read_word(found)
+    def _keep_finish_reason(self, value: Any, index: int = 0) -> None:
+        reason = _read_word(value)
         if reason:
-            self._finish[index] = reason
+            self._finish_reasons[index] = reason
 
     def _keep_choices(self, rows: Any, names: tuple[str, ...]) -> None:
-        for place, row in enumerate(rows[:_MOST_CHOICES] if isinstance(rows, list) else ()):
+        """Keep the finish reason of each answer in a list of several."""
+        for position, row in enumerate(rows[:_MAX_CHOICES] if isinstance(rows, list) else ()):
             if isinstance(row, dict):
-                index = row.get("index", place)
-                index = index if type(index) is int and 0 <= index < _MOST_CHOICES else place
+                index = row.get("index", position)
+                index = index if type(index) is int and 0 <= index < _MAX_CHOICES else position
                 for name in names:
-                    self._keep_finish(row.get(name), index)
-                self._keep_usage(row.get("usage"))  # Moonshot's streams report here
+                    self._keep_finish_reason(row.get(name), index)
+                self._keep_usage(row.get("usage"))  # Moonshot's streams report it in the choice
 
     @property
     def finish_reasons(self) -> tuple[str, ...]:
-        """The reasons in the order of the answers' indexes."""
-        return tuple(self._finish[index] for index in sorted(self._finish))
+        """The finish reasons in the order of the answers' indexes."""
+        return tuple(self._finish_reasons[index] for index in sorted(self._finish_reasons))
 
     @property
     def waiting(self) -> bool:
-        """Whether the answer is not there yet."""
-        return self.state in _WAITING
+        """Whether the response's state says that the answer is not complete yet."""
+        return self.state in _WAITING_STATES
 
-    def usage(self) -> Usage | None:
-        """The usage reported by the provider, else by its host."""
-        for report in (self._usage, self._root, self._metrics):
+    def find_usage(self) -> Usage | None:
+        """Return the usage that the provider reported, else the usage that its host reported."""
+        for report in (self._usage, self._root_counts, self._metrics):
             usage = read_usage(report)
             if usage is not None:
                 return usage
         return None
 
 
-_KEEP: dict[str, Callable[[Gathering, Any], None]] = {
-    "model": Gathering._keep_model,
-    "id": Gathering._keep_id,
-    "tier": Gathering._keep_tier,
-    "speed": Gathering._keep_speed,
-    "geography": Gathering._keep_geography,
-    "state": Gathering._keep_state,
-    "duration": Gathering._keep_duration,
-    "conversation": Gathering._keep_conversation,
-    "finish": Gathering._keep_finish,
-    "usage": Gathering._keep_usage,
-    "metrics": Gathering._keep_metrics,
-    "part": Gathering._keep_part,
-    "error": Gathering._keep_error,
+_KEEPERS: dict[str, Callable[[ResponseFacts, Any], None]] = {
+    "model": ResponseFacts._keep_model,
+    "id": ResponseFacts._keep_id,
+    "tier": ResponseFacts._keep_tier,
+    "speed": ResponseFacts._keep_speed,
+    "geography": ResponseFacts._keep_geography,
+    "state": ResponseFacts._keep_state,
+    "duration": ResponseFacts._keep_duration,
+    "conversation": ResponseFacts._keep_conversation,
+    "finish": ResponseFacts._keep_finish_reason,
+    "usage": ResponseFacts._keep_usage,
+    "metrics": ResponseFacts._keep_metrics,
+    "part": ResponseFacts._add_part,
+    "error": ResponseFacts._keep_error,
 }
+"""The method for each kind of fact in `RESPONSE_FIELDS`."""
 
 
-def find_root_error(value: Mapping[str, Any]) -> str | None:
-    """The provider's word for an error that is all there is in `value`; never its message."""
+def _find_root_error(value: Mapping[str, Any]) -> str | None:
+    """Return the provider's word for an error if `value` is an error; never its message."""
     if "__type" in value or "error_type" in value or value.get("object") == "error":
-        return _find_word(value, ROOT_ERROR_WORDS)
+        return _find_word(value, ROOT_ERROR_FIELDS)
     return None
 
 
 def _read_error(error: Any) -> str | None:
+    """Return the word for an error; "error" if it has only a message, which may quote a prompt."""
     if isinstance(error, dict):
-        return _find_word(error, ERROR_WORDS) or "error"
+        return _find_word(error, ERROR_FIELDS) or "error"
     if isinstance(error, str) and error:
         return _read_word(error) or "error"
     return None
@@ -206,17 +229,19 @@ def _find_word(value: Mapping[str, Any], names: Iterable[str]) -> str | None:
 
 
 def _read_word(text: Any) -> str | None:
-    """A provider's word, without the name space that AWS puts before it; None for free text."""
+    """Return a provider's word without the namespace that AWS adds; None for free text."""
     if not isinstance(text, str):
         return None
-    word = text[-_MOST_TEXT:].rpartition("#")[2]
+    word = text[-_MAX_TEXT:].rpartition("#")[2]
     return word if _IDENTIFIER.fullmatch(word) else None
 
 
 def _read_name(text: Any) -> str | None:
-    return text if isinstance(text, str) and 0 < len(text) <= _MOST_TEXT else None
+    """Return a model's name or an id; None for an empty or overlong text."""
+    return text if isinstance(text, str) and 0 < len(text) <= _MAX_TEXT else None
 
 
-def _merge(into: dict[str, Any], report: Any) -> None:
+def _merge_report(merged: dict[str, Any], report: Any) -> None:
+    """Add the members of a report; null in a later report doesn't replace an earlier count."""
     if isinstance(report, dict):
-        into.update((name, member) for name, member in report.items() if member is not None)
+        merged.update((name, member) for name, member in report.items() if member is not None)

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.trace import Status, StatusCode
 
 from lupis_instrument import _semconv
-from lupis_instrument._llm.body.digest import digest
-from lupis_instrument._llm.body.requests import read_body
+from lupis_instrument._llm.body.digest import digest_call, parse_request_body
 from lupis_instrument._llm.pricing.prices import price_call
 from lupis_instrument._llm.usage.background_jobs import BackgroundJobs
 from lupis_instrument._tracing.http_call import parse_url
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from lupis_instrument._llm.api.endpoints import Endpoint
     from lupis_instrument._llm.pricing.own_prices import OwnPrices
     from lupis_instrument._llm.usage.facts import Facts
-    from lupis_instrument._llm.usage.usage import Usage
+    from lupis_instrument._llm.usage.report import Usage
     from lupis_instrument._tracing.draft import Draft
     from lupis_instrument._tracing.http_call import HttpCall, ResponseBody
 
@@ -88,16 +87,16 @@ class Enrich:
         return draft
 
     def _add_genai(self, draft: Draft, http_call: HttpCall, endpoint: Endpoint) -> Facts:
-        draft.asked = read_body(b"".join(http_call.request_body))
-        facts = digest(
+        draft.asked = parse_request_body(b"".join(http_call.request_body))
+        facts = digest_call(
             endpoint,
             path=parse_url(http_call.url).path,
-            asked=draft.asked,
+            request=draft.asked,
             status=http_call.status,
             headers={name.lower(): value for name, value in http_call.response_headers},
             body=http_call.body.reader if http_call.body is not None else None,
         )
-        facts = draft.facts = self._pending.settle(endpoint, facts)
+        facts = draft.facts = self._pending.assign_usage(endpoint, facts)
         attributes = draft.attributes
         attributes[_semconv.GEN_AI_PROVIDER_NAME] = endpoint.provider
         attributes[_semconv.GEN_AI_OPERATION_NAME] = endpoint.operation
@@ -105,7 +104,7 @@ class Enrich:
         draft.name = f"{endpoint.operation} {model}" if model else endpoint.operation
         _add_facts(attributes, facts)
         if http_call.body is not None:
-            _add_body(draft, http_call, http_call.body, ending=facts.ending)
+            _add_body(draft, http_call, http_call.body, ending=facts.body_outcome)
         if (
             facts.error_type
             and http_call.status is not None
@@ -180,7 +179,7 @@ class Enrich:
 def _may_have_cost(http_call: HttpCall, endpoint: Endpoint) -> bool:
     """Tell whether a call without reported usage still used tokens: one that did not fail."""
     ok = http_call.status is not None and http_call.status < _FIRST_ERROR_STATUS
-    return ok and endpoint.counts
+    return ok and endpoint.uses_tokens
 
 
 def _add_facts(attributes: dict[str, Any], facts: Facts) -> None:

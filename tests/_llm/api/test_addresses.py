@@ -2,7 +2,7 @@
 
 import pytest
 
-from lupis_instrument._llm.api.addresses import is_loopback, is_private, may_receive
+from lupis_instrument._llm.api.addresses import is_allowed_host, is_loopback, is_private
 
 LOOPBACK = ("localhost", "app.localhost", "127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1")
 PRIVATE = (
@@ -73,4 +73,4 @@ def test_no_host_is_not_private():
 )
 def test_allowed_hosts(host, allowed, expected):
     """The word private, and globs in any case; nobody when the list is empty."""
-    assert expected is may_receive(host, allowed)
+    assert expected is is_allowed_host(host, allowed)

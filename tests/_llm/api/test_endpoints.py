@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lupis_instrument._llm.api.endpoints import identify
+from lupis_instrument._llm.api.endpoints import identify_endpoint
 
 KNOWN = [
     # host, path, provider, operation, api
@@ -67,7 +67,7 @@ KNOWN = [
 @pytest.mark.parametrize(("host", "path", "provider", "operation", "api"), KNOWN)
 def test_llm_api_is_told_by_host_and_path(host, path, provider, operation, api):
     """A POST to an LLM API is told, whoever stands in between."""
-    assert (provider, operation, api, True) == identify("POST", host, None, path)
+    assert (provider, operation, api, True) == identify_endpoint("POST", host, None, path)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_llm_api_is_told_by_host_and_path(host, path, provider, operation, api):
 )
 def test_other_request_is_no_llm_api(method, host, path):
     """A path that could be anybody's tells an LLM API only on a host that makes it likely."""
-    assert identify(method, host, 443, path) is None
+    assert identify_endpoint(method, host, 443, path) is None
 
 
 @pytest.mark.parametrize(
@@ -123,33 +123,37 @@ def test_other_request_is_no_llm_api(method, host, path):
 )
 def test_call_without_use_does_not_count(method, host, path):
     """Reading a stored result, counting tokens and housekeeping use no tokens."""
-    assert identify(method, host, 443, path).counts is False
+    assert identify_endpoint(method, host, 443, path).uses_tokens is False
 
 
 def test_query_and_case_make_no_difference():
     """Host and method are told in any case, the path with its query."""
-    plain = identify("POST", "api.openai.com", 443, "/v1/responses")
-    assert plain == identify("post", "API.OpenAI.com.", 443, "/v1/responses?beta=true#x")
+    plain = identify_endpoint("POST", "api.openai.com", 443, "/v1/responses")
+    assert plain == identify_endpoint("post", "API.OpenAI.com.", 443, "/v1/responses?beta=true#x")
 
 
 @pytest.mark.parametrize("key", ["llm.corp.example:8443", "llm.corp.example"])
 def test_host_named_in_the_settings_belongs_to_its_provider(key):
     """LUPIS_PROVIDER_HOSTS names private endpoints, by any word for the provider."""
-    endpoint = identify("POST", "llm.corp.example", 8443, "/x/responses", {key: "azure"})
+    endpoint = identify_endpoint("POST", "llm.corp.example", 8443, "/x/responses", {key: "azure"})
     assert ("azure.ai.openai", "chat", "openai.responses", True) == endpoint
 
 
 def test_host_named_for_another_port_is_not_told():
     """A name with a port is for that port only."""
-    assert identify("POST", "h.example", 1, "/responses", {"h.example:2": "openai"}) is None
+    assert (
+        identify_endpoint("POST", "h.example", 1, "/responses", {"h.example:2": "openai"}) is None
+    )
 
 
 def test_port_names_a_local_server():
     """Ollama is known by its port, whichever API it is spoken to in."""
-    assert identify("POST", "localhost", 11434, "/v1/chat/completions").provider == "ollama"
+    assert (
+        identify_endpoint("POST", "localhost", 11434, "/v1/chat/completions").provider == "ollama"
+    )
 
 
 @pytest.mark.parametrize("wrong", [None, 7, b"x"])
 def test_never_raises(wrong):
     """What is no text gives None."""
-    assert identify(wrong, wrong, wrong, wrong) is None
+    assert identify_endpoint(wrong, wrong, wrong, wrong) is None

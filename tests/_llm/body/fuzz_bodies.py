@@ -15,8 +15,8 @@ import atheris
 
 with atheris.instrument_imports(include=["lupis_instrument._llm"]):
     from lupis_instrument._llm.api.endpoints import Endpoint
-    from lupis_instrument._llm.body.decoding import Reading
-    from lupis_instrument._llm.body.digest import digest
+    from lupis_instrument._llm.body.decoding import ResponseDecoder
+    from lupis_instrument._llm.body.digest import digest_call
     from lupis_instrument._llm.body.encodings import EncodingError
 
 import brotli
@@ -32,7 +32,7 @@ CODINGS = (None, "gzip", "deflate", "br", "zstd", "gzip, br")
 OF_CODINGS = (EncodingError, zlib.error, brotli.error, zstandard.ZstdError)
 
 
-class Strict(Reading):
+class Strict(ResponseDecoder):
     """Says what went wrong instead of giving the body up."""
 
     __slots__ = ("broken",)
@@ -55,13 +55,13 @@ def read(
 
     What such a body gives before it breaks is up to the library that decodes it.
     """
-    endpoint = Endpoint("someone", "chat", api, counts=True)
+    endpoint = Endpoint("someone", "chat", api, uses_tokens=True)
     reading = Strict(endpoint, kind, coding, chunked=chunked)
     reading.broken = False
     for piece in pieces:
         reading.feed(piece)
     reading.close()
-    facts = digest(endpoint, path="/", asked={}, status=200, headers={}, body=reading)
+    facts = digest_call(endpoint, path="/", request={}, status=200, headers={}, body=reading)
     return None if reading.broken else facts
 
 

@@ -12,15 +12,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lupis_instrument._llm.api.endpoints import Endpoint, identify
+from lupis_instrument._llm.api.endpoints import Endpoint, identify_endpoint
 from lupis_instrument._llm.body.body_reader import BodyReader
-from lupis_instrument._llm.body.digest import digest
-from lupis_instrument._llm.body.requests import read_body
+from lupis_instrument._llm.body.digest import digest_call, parse_request_body
 from lupis_instrument._llm.usage.facts import Facts
-from lupis_instrument._llm.usage.usage import Usage
+from lupis_instrument._llm.usage.report import Usage
 
-CHAT = identify("POST", "api.openai.com", 443, "/v1/chat/completions")
-CLAUDE = identify("POST", "api.anthropic.com", 443, "/v1/messages")
+CHAT = identify_endpoint("POST", "api.openai.com", 443, "/v1/chat/completions")
+CLAUDE = identify_endpoint("POST", "api.anthropic.com", 443, "/v1/messages")
 USAGE = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
 READ = Usage(5, 7, total_tokens=12)
 
@@ -45,7 +44,7 @@ def gather(pieces, content_encoding=None, endpoint=CHAT, status=200):
     for piece in pieces:
         reader.feed(piece)
     reader.finish()
-    return digest(endpoint, path="/", asked={}, status=status, headers={}, body=reader)
+    return digest_call(endpoint, path="/", request={}, status=status, headers={}, body=reader)
 
 
 def split(data, places):
@@ -63,7 +62,7 @@ def test_cuts_make_no_difference(body, coding, places):
     expected = Facts(
         response_model="gpt-4o", response_id="c1", usage=READ, stream=body is STREAM,
         finish_reasons=("stop",) if body is STREAM else (),
-        ending="complete" if body is STREAM else None,
+        body_outcome="complete" if body is STREAM else None,
     )  # fmt: skip
     assert expected == gather(split(CODINGS[coding](body), places), coding)
 
@@ -88,13 +87,18 @@ def test_stream_cut_off_anywhere_gives_what_was_reported(end):
 @example([b"\0" * 12], None, None, b"", "bedrock.agent")
 def test_garbage_never_raises(pieces, content_encoding, content_type, start, api):
     """No bytes under any headers do harm."""
-    endpoint = Endpoint("openai", "chat", api, counts=True)
+    endpoint = Endpoint("openai", "chat", api, uses_tokens=True)
     reader = BodyReader(endpoint, content_type, content_encoding)
     for piece in (start, *pieces):
         reader.feed(piece)
     reader.finish()
-    facts = digest(
-        endpoint, path="/", asked=read_body(b"".join(pieces)), status=200, headers={}, body=reader
+    facts = digest_call(
+        endpoint,
+        path="/",
+        request=parse_request_body(b"".join(pieces)),
+        status=200,
+        headers={},
+        body=reader,
     )
     assert isinstance(facts, Facts)
 
@@ -126,7 +130,7 @@ def test_feed_copies_what_the_program_may_overwrite():
     reader.feed(memoryview(buffer)[:40])
     reader.feed(buffer[40:])
     buffer[:] = b"x" * len(buffer)
-    assert reader.finish().gathering.usage() == READ
+    assert reader.finish().facts.find_usage() == READ
 
 
 @pytest.mark.parametrize("wrong", [None, "text", 5, [b"x"]])
@@ -151,30 +155,30 @@ def test_chunked_bodies_are_read(body, coding, size, places):
     reader = BodyReader(CHAT, None, coding, chunked=True)
     for piece in split(chunked(CODINGS[coding](body), size), places):
         reader.feed(piece)
-    assert (READ, "complete") == (reader.finish().gathering.usage(), reader.finish().ending)
+    assert (READ, "complete") == (reader.finish().facts.find_usage(), reader.finish().body_outcome)
 
 
 @pytest.mark.parametrize(
-    ("end", "ending"), [(b"0\r\n\r\n", "complete"), (b"oops\r\n", "error"), (b"", None)]
+    ("end", "body_outcome"), [(b"0\r\n\r\n", "complete"), (b"oops\r\n", "error"), (b"", None)]
 )
 @pytest.mark.parametrize("body", [b"\x89PNG" * 30_000, b"[1,", DOCUMENT, b""])
-def test_chunked_bodies_tell_how_they_ended(body, end, ending):
+def test_chunked_bodies_tell_how_they_ended(body, end, body_outcome):
     """Also where nothing in them is of interest."""
     reader = BodyReader(CHAT, None, "gzip", chunked=True)
     for piece in split(chunked(body, 1000, end), range(0, len(body), 999)):
         reader.feed(piece)
-    assert ending == reader.finish().ending
+    assert body_outcome == reader.finish().body_outcome
 
 
 @pytest.mark.parametrize(("count", "read"), [(0, READ), (70, None), (len(DOCUMENT) + 9, None)])
 def test_what_the_program_left_unread_is_taken_back(count, read):
     """Of the last piece, as far as there is one."""
     reader = BodyReader(CHAT, None, None)
-    reader.take_back(count)
+    reader.drop_unread(count)
     reader.feed(b" " * 300_000)
     reader.feed(b'{"usage": {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}')
-    reader.take_back(count)
-    assert read == reader.finish().gathering.usage()
+    reader.drop_unread(count)
+    assert read == reader.finish().facts.find_usage()
 
 
 def test_finish_may_come_twice():
@@ -184,7 +188,7 @@ def test_finish_may_come_twice():
     reader.finish()
     reader.finish()
     reader.feed(b'{"usage": {"prompt_tokens": 99}}')
-    assert reader.finish().gathering.usage() == READ
+    assert reader.finish().facts.find_usage() == READ
 
 
 @pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b" \r\n\t", b"\n\n"])
@@ -198,14 +202,14 @@ def test_stream_with_an_unusual_first_line_is_told_by_its_type():
     """The header decides where the first bytes don't."""
     reader = BodyReader(CHAT, "text/event-stream; charset=utf-8", None)
     reader.feed(b"comment: x\n\n" + STREAM)
-    assert reader.finish().gathering.usage() == READ
+    assert reader.finish().facts.find_usage() == READ
 
 
 def test_json_under_the_type_of_a_stream_is_read():
     """An error comes as JSON though a stream was announced."""
     reader = BodyReader(CHAT, "text/event-stream", None)
     reader.feed(b'{"error": {"code": "overloaded"}}')
-    assert reader.finish().gathering.error_type == "overloaded"
+    assert reader.finish().facts.error_type == "overloaded"
 
 
 @pytest.mark.parametrize(
@@ -218,8 +222,8 @@ def test_what_is_no_text_form_reports_nothing(body):
 
 def test_body_that_uses_no_tokens_is_read_only_for_errors():
     """Of a downloaded file no more is looked at than an error takes."""
-    endpoint = identify("GET", "api.openai.com", 443, "/v1/files/f/content")
-    assert endpoint.counts is False
+    endpoint = identify_endpoint("GET", "api.openai.com", 443, "/v1/files/f/content")
+    assert endpoint.uses_tokens is False
     error = gather([b'{"error": {"code": "not_found"}}'], endpoint=endpoint, status=404)
     late = gather(
         [b'{"x": "' + b"y" * 300_000, b'", "error": {"code": "late"}}'], endpoint=endpoint
@@ -267,7 +271,7 @@ def test_memory_is_bounded_and_usage_found(kind):
     reader.finish()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert reader.finish().gathering.usage() == READ
+    assert reader.finish().facts.find_usage() == READ
     assert peak < 4_000_000
 
 
@@ -281,7 +285,12 @@ def test_nothing_of_the_text_stays():
         ).encode()
     )
     reader.finish()
-    facts = digest(
-        CLAUDE, path="/", asked=read_body(secret.encode()), status=200, headers={}, body=reader
+    facts = digest_call(
+        CLAUDE,
+        path="/",
+        request=parse_request_body(secret.encode()),
+        status=200,
+        headers={},
+        body=reader,
     )
     assert secret not in repr(facts)

@@ -8,8 +8,8 @@ import pytest
 from servers.event_stream import chunk, frame
 
 from lupis_instrument._llm.api.endpoints import Endpoint
-from lupis_instrument._llm.body.digest import digest
-from lupis_instrument._llm.usage.usage import Usage
+from lupis_instrument._llm.body.digest import digest_call
+from lupis_instrument._llm.usage.report import Usage
 
 OPENAI = "https://api.openai.com/v1"
 ANTHROPIC = "https://api.anthropic.com/v1/messages"
@@ -545,9 +545,9 @@ def test_decoys_mean_nothing(read):
 
 def test_exchange_without_body_gives_the_request():
     """A call that never got an answer still says what was asked for."""
-    endpoint = Endpoint("openai", "chat", "openai.chat", counts=True)
-    facts = digest(
-        endpoint, path="/v1/chat/completions", asked={"model": "m"}, status=None, headers={}, body=None
+    endpoint = Endpoint("openai", "chat", "openai.chat", uses_tokens=True)
+    facts = digest_call(
+        endpoint, path="/v1/chat/completions", request={"model": "m"}, status=None, headers={}, body=None
     )  # fmt: skip
     assert ("m", None) == (facts.request_model, facts.usage)
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from lupis_instrument._llm.api.endpoints import identify
+from lupis_instrument._llm.api.endpoints import identify_endpoint
 from lupis_instrument._llm.conversation.conversations import Conversations
 from lupis_instrument._llm.conversation.turns import hash_answer, read_turns
 from lupis_instrument._llm.recent import MAX_ENTRIES
@@ -28,7 +28,7 @@ class Process:
     def name(self, asked, url=CHAT, *, ok=True, **facts):
         """The whole name of the conversation that a call belongs to."""
         parts = urlsplit(url)
-        endpoint = identify("POST", parts.hostname, parts.port or 443, parts.path)
+        endpoint = identify_endpoint("POST", parts.hostname, parts.port or 443, parts.path)
         return self.conversations.identify_call(
             endpoint, parts.path, asked, Facts(**facts), answered=ok
         )
@@ -451,7 +451,7 @@ def test_new_turns_alone_are_no_beginning(process):
 
 def test_an_id_that_comes_with_the_answer_names_the_first_call_too(process):
     """A conversation made by the call itself."""
-    first = process.name({"input": "hi"}, RESPONSES, conversation="conv_1")
+    first = process.name({"input": "hi"}, RESPONSES, conversation_id="conv_1")
     later = process.name({"input": "and?", "conversation": "conv_1"}, RESPONSES)
     assert ("conv_1", "api") == first == later
 
@@ -460,7 +460,7 @@ def test_an_id_that_comes_late_does_not_split_a_conversation(process):
     """Anthropic makes a container when the first code is run in it."""
     url = "https://api.anthropic.com/v1/messages"
     first = process.name({"messages": chat("s", "u")}, url)
-    second = process.name({"messages": chat("s", "u", "a", "v")}, url, conversation="cnt_1")
+    second = process.name({"messages": chat("s", "u", "a", "v")}, url, conversation_id="cnt_1")
     third = process.name(
         {"messages": chat("s", "u", "a", "v", "b", "w"), "container": "cnt_1"}, url
     )

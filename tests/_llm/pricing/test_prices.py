@@ -8,12 +8,12 @@ from decimal import Decimal
 import pytest
 
 from lupis_instrument._llm.api.providers import (
-    ALIASES,
     API_PROVIDERS,
     LOCAL_PORTS,
-    PATH_PROVIDERS,
-    PATH_WORDS,
+    PROVIDER_ALIASES,
     PROVIDERS,
+    SEGMENT_PROVIDERS,
+    SHARED_HOST_PROVIDERS,
 )
 from lupis_instrument._llm.pricing.catalog import load_catalog
 from lupis_instrument._llm.pricing.own_prices import OwnPrices
@@ -25,7 +25,7 @@ from lupis_instrument._llm.pricing.prices import (
     Price,
     price_call,
 )
-from lupis_instrument._llm.usage.usage import Usage, read_usage
+from lupis_instrument._llm.usage.report import Usage, read_usage
 
 AT = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 USED = Usage(input_tokens=1000, output_tokens=200, cache_read_tokens=100)
@@ -341,8 +341,8 @@ def test_own_price_of_0_is_free():
 
 EMITTED = sorted(
     {row.name for row in PROVIDERS.values()}
-    | {*API_PROVIDERS.values(), *PATH_PROVIDERS.values(), *LOCAL_PORTS.values()}
-    | {*PATH_WORDS.values(), *ALIASES.values(), "aws.sagemaker", "hugging_face"}
+    | {*API_PROVIDERS.values(), *SHARED_HOST_PROVIDERS.values(), *LOCAL_PORTS.values()}
+    | {*SEGMENT_PROVIDERS.values(), *PROVIDER_ALIASES.values(), "aws.sagemaker", "hugging_face"}
 )
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from lupis_instrument._llm.api.endpoints import identify
+from lupis_instrument._llm.api.endpoints import identify_endpoint
 from lupis_instrument._llm.recent import MAX_ENTRIES
 from lupis_instrument._llm.usage.background_jobs import BackgroundJobs
-from lupis_instrument._llm.usage.usage import Usage
+from lupis_instrument._llm.usage.report import Usage
 
 OPENAI = "https://api.openai.com/v1"
 RUNS = f"{OPENAI}/threads/thread_1/runs"
@@ -57,9 +57,9 @@ def settle(read):
 
     def settle(url, body, method="GET"):
         host, _, path = url.partition("://")[2].partition("/")
-        endpoint = identify(method, host, None, f"/{path}")
+        endpoint = identify_endpoint(method, host, None, f"/{path}")
         body = {"id": "x", **body} if isinstance(body, dict) else body
-        usage = pending.settle(endpoint, read(body, url=url, method=method)).usage
+        usage = pending.assign_usage(endpoint, read(body, url=url, method=method)).usage
         return usage and usage[:2]
 
     return settle
@@ -122,11 +122,11 @@ def test_another_providers_ids_are_others(settle):
 def test_memory_is_bounded(read):
     """Nobody may ever ask for an answer."""
     pending = BackgroundJobs()
-    endpoint = identify("POST", "api.openai.com", None, "/v1/responses")
+    endpoint = identify_endpoint("POST", "api.openai.com", None, "/v1/responses")
     facts = read({"id": "x", "status": "queued"}, url=f"{OPENAI}/responses")
     for number in range(MAX_ENTRIES + 10):
-        pending.settle(endpoint, facts._replace(response_id=str(number)))
-    later = identify("GET", "api.openai.com", None, "/v1/responses/0")
-    there = facts._replace(waiting=False, stored=Usage(1))
-    kept = [pending.settle(later, there._replace(response_id=each)) for each in ("0", "10")]
+        pending.assign_usage(endpoint, facts._replace(response_id=str(number)))
+    later = identify_endpoint("GET", "api.openai.com", None, "/v1/responses/0")
+    there = facts._replace(waiting=False, stored_usage=Usage(1))
+    kept = [pending.assign_usage(later, there._replace(response_id=each)) for each in ("0", "10")]
     assert [None, Usage(1)] == [each.usage for each in kept]

@@ -8,8 +8,8 @@ from binascii import crc32
 
 import pytest
 
-from lupis_instrument._llm.api.response_fields import compile_reports
-from lupis_instrument._llm.body.eventstream import EventStream, starts_event_stream
+from lupis_instrument._llm.api.response_fields import compile_report_patterns
+from lupis_instrument._llm.body.event_stream import EventStreamParser, starts_event_stream
 
 
 def frame(payload, headers=b""):
@@ -20,7 +20,7 @@ def frame(payload, headers=b""):
 
 def read(data, cut=0):
     taken = []
-    stream = EventStream(taken.append, compile_reports("bedrock.converse"))
+    stream = EventStreamParser(taken.append, compile_report_patterns("bedrock.converse"))
     for start in range(0, len(data), cut or len(data)):
         stream.feed(data[start : start + (cut or len(data))])
     stream.close()

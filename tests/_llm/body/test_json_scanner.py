@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lupis_instrument._llm.body.skimming import Skim
+from lupis_instrument._llm.body.json_scanner import JsonScanner
 
 WORDS = frozenset(("model", "choices", "reason", "usage", "index"))
 WHOLE = frozenset(("usage",))
@@ -17,7 +17,7 @@ WHOLE = frozenset(("usage",))
 
 def skim(text, cut=1 << 30):
     taken = []
-    reader = Skim(WORDS, WHOLE, taken.append)
+    reader = JsonScanner(WORDS, WHOLE, taken.append)
     for start in range(0, len(text), cut):
         reader.feed(text[start : start + cut])
     reader.close()
