@@ -10,10 +10,10 @@ from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Awaitable, Callable, Iterator, Mapping, TypeVar, overload
 
-from lupis_instrument._diagnostics import guarded
+from lupis_instrument._diagnostics import internal_errors
 from lupis_instrument._process.fork import on_fork
-from lupis_instrument._runtime import bootstrap as _bootstrap
-from lupis_instrument._tracing import context as _context
+from lupis_instrument._runtime import bootstrap
+from lupis_instrument._tracing import context as call_context
 from lupis_instrument._tracing.context import EMPTY, Conversation
 from lupis_instrument.exceptions import LupisConfigError, LupisUsageError
 
@@ -28,17 +28,26 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+_CANNOT_AWAIT = "run_sync cannot await: use `await sdk.run(...)`"
+_ITERATED = (
+    "a generator's body runs where it is iterated, outside the conversation: iterate inside the"
+    " function given to run, or use `with sdk.conversation(...)` around the loop"
+)
+
 
 @dataclass(frozen=True)
 class LupisMetadata:
-    """Whose work something is; put on spans and events.
+    """The user, organization and session that spans and events belong to.
+
+    An attribute that is None or empty leaves the less specific value: a block's metadata go over
+    the process's.
 
     Attributes:
-        user_id: who.
-        organization_id: for whom.
-        session_id: outlives conversations, a browser session for example.
-        chat_id: one conversation.
-        extra: whatever else is worth seeing again; values JSON can hold.
+        user_id: the user, sent as `user.id` and `lupis.metadata.user_id`.
+        organization_id: the user's organization.
+        session_id: a session that may have several conversations, such as a browser session.
+        chat_id: the conversation, sent as `lupis.chat.id` and `gen_ai.conversation.id`.
+        extra: further values by name; JSON has to be able to hold them.
     """
 
     user_id: str | None = None
@@ -50,13 +59,13 @@ class LupisMetadata:
 
 @dataclass(frozen=True)
 class LupisBlockOptions:
-    """How `LupisSDK.run` runs a piece of work.
+    """The options of `LupisSDK.run` and `LupisSDK.run_sync`.
 
     Attributes:
-        chat_id: the conversation it belongs to.
-        name: if given, the work is a span of this name.
-        metadata: in force for the work alone, over what is in force around it.
-        capture_http: whether its HTTP calls are recorded.
+        chat_id: the conversation that the function belongs to.
+        name: the name of a span around the function; None for no span.
+        metadata: metadata for the function alone; they go over the metadata around it.
+        capture_http: whether the HTTP calls of the function are recorded.
     """
 
     chat_id: str | None = None
@@ -65,70 +74,87 @@ class LupisBlockOptions:
     capture_http: bool = True
 
 
-class LupisSDK:
-    """What an application may add to what `lupis-run` shows by itself.
+class _State:
+    """The instance of this process.
 
-    There is one instance a process: `LupisSDK.get_instance()` under `lupis-run`, or the one that
-    `LupisSDK.init(config)` makes.
+    Attributes:
+        instance: the instance, once it is made.
+        lock: held while the instance is made or instrumentation starts.
     """
 
-    _instance: LupisSDK | None = None
-    _lock = Lock()
+    __slots__ = ("instance", "lock")
+
+    def __init__(self) -> None:
+        self.instance: LupisSDK | None = None
+        self.lock = Lock()
+
+    def renew_lock(self) -> None:
+        """Replace the lock in a forked child: another thread of the parent may have held it."""
+        self.lock = Lock()
+
+
+_state = _State()
+on_fork(after_in_child=_state.renew_lock)
+
+
+class LupisSDK:
+    """Adds information that only your code has: events, chat ids, metadata and spans of your own.
+
+    A process has one instance. Under `lupis-run`, `LupisSDK.get_instance()` returns it; without
+    `lupis-run`, `LupisSDK.init(config)` makes it. All methods can be called from any thread.
+    """
 
     def __init__(self) -> None:
         raise LupisUsageError("call LupisSDK.init(config) or LupisSDK.get_instance()")
 
     @classmethod
     def init(cls, config: LupisConfig) -> LupisSDK:
-        """Configure and instrument this process; works without `lupis-run`.
+        """Configure and instrument this process; `lupis-run` is not needed for this.
 
         Args:
-            config: the settings. Under `lupis-run` they fill what no option or variable set.
+            config: the settings. Under `lupis-run`, options and variables take precedence.
 
         Returns:
-            The instance; a second call returns the first one's.
+            The instance. A second call returns the same instance and keeps the first settings.
 
         Raises:
-            LupisConfigError: `config` is no `LupisConfig`.
+            LupisConfigError: `config` is not a `LupisConfig`.
         """
-        _bootstrap.load_runtime()
+        bootstrap.load_runtime()
         from lupis_instrument._config.config import LupisConfig as Config
         from lupis_instrument._runtime import runtime as _runtime
 
         if not isinstance(config, Config):
             raise LupisConfigError(f"expected a LupisConfig, got {type(config).__name__}")
-        instance = cls._make()
-        with cls._lock:
+        instance = cls._make_instance()
+        with _state.lock:
             if _runtime.start(config) is not None:
-                _bootstrap.watch()
+                bootstrap.watch()
         return instance
 
     @classmethod
     def get_instance(cls) -> LupisSDK | None:
-        """Return the instance, or None in a program neither launched nor initialised."""
-        if cls._instance is None and _bootstrap.launched():
-            return cls._make()
-        return cls._instance
+        """Return the instance; None without `lupis-run` and before `LupisSDK.init`."""
+        if _state.instance is None and bootstrap.launched():
+            return cls._make_instance()
+        return _state.instance
 
     @classmethod
-    def _renew_lock(cls) -> None:
-        cls._lock = Lock()  # another thread of the parent may have held it
-
-    @classmethod
-    def _make(cls) -> LupisSDK:
-        with cls._lock:
-            if cls._instance is None:
-                cls._instance = object.__new__(cls)
-            return cls._instance
+    def _make_instance(cls) -> LupisSDK:
+        with _state.lock:
+            if _state.instance is None:
+                _state.instance = object.__new__(cls)
+            return _state.instance
 
     @staticmethod
-    def _runtime() -> Runtime | None:
-        runtime: Runtime | None = _loaded().start()
+    def _start_runtime() -> Runtime | None:
+        """Return this process's runtime, which the first call starts; None if it is disabled."""
+        runtime: Runtime | None = _load_runtime().start()
         return runtime
 
     def is_enabled(self) -> bool:
-        """Tell whether calls are recorded."""
-        return self._runtime() is not None
+        """Return whether calls are recorded; False with LUPIS_ENABLED=false, for example."""
+        return self._start_runtime() is not None
 
     # Events
 
@@ -138,60 +164,75 @@ class LupisSDK:
         properties: Mapping[str, Any] | None = None,
         metadata: LupisMetadata | None = None,
     ) -> None:
-        """Queue an event; from any thread, in sync code as in a running event loop.
+        """Record an event; it is delivered in the background, and no error is raised.
 
         Args:
-            name: of the event.
-            properties: what to tell about it. A value that JSON cannot hold is replaced with a
-                readable marker.
-            metadata: laid over the metadata in force, field by field.
+            name: the event's name, such as "report_opened".
+            properties: further values by name. A value that JSON cannot hold is replaced by a
+                readable text.
+            metadata: metadata for this event alone. They go over the metadata around the call,
+                field by field.
         """
-        guarded("tracking an event", self._track_event, name, properties, metadata)
+        with internal_errors("tracking an event"):
+            self._track_event(name, properties, metadata)
 
     def _track_event(
         self, name: str, properties: Mapping[str, Any] | None, metadata: LupisMetadata | None
     ) -> None:
-        runtime = self._runtime()
+        runtime = self._start_runtime()
         if runtime is None:
             return
-        conversation = _context.current_conversation()
+        conversation = call_context.current_conversation()
         if metadata is not None:
-            conversation = _conversation(metadata).with_defaults(conversation)
+            conversation = _make_conversation(metadata).with_defaults(conversation)
         runtime.track(name, properties, conversation)
 
     # Conversations and metadata
 
     def set_chat_id(self, chat_id: str) -> None:
-        """Set the chat id of all later spans and events of this process and of its children."""
-        self._runtime()  # so that processes started from now on take it along
-        _context.process_values.set_layers(chat=Conversation(chat_id=_text(chat_id)))
+        """Set the chat id of all later spans and events of this process and its child processes.
+
+        The chat ids of `conversation`, `run` and `set_metadata` take precedence.
+
+        Args:
+            chat_id: the id; a UUID or a number is converted to text.
+        """
+        self._start_runtime()  # so that child processes started from now on get the id
+        chat = Conversation(chat_id=_convert_id(chat_id))
+        call_context.process_values.set_layers(chat=chat)
 
     def clear_chat_id(self) -> None:
-        """Undo `set_chat_id`."""
-        _context.process_values.set_layers(chat=EMPTY)
+        """Remove the chat id that `set_chat_id` set."""
+        call_context.process_values.set_layers(chat=EMPTY)
 
     def set_metadata(self, metadata: LupisMetadata) -> None:
-        """Set the user context of all later spans and events of this process.
+        """Set the metadata of all later spans and events of this process.
 
-        Processes that it starts from now on have the ids, too, but not `extra`.
+        Child processes started from now on get the four ids, but not `extra`.
+
+        Args:
+            metadata: the metadata, which replace all that an earlier call has set.
+
+        Raises:
+            LupisUsageError: `metadata` is not a `LupisMetadata`.
         """
-        self._runtime()
-        _context.process_values.set_layers(metadata=_conversation(metadata))
+        self._start_runtime()
+        call_context.process_values.set_layers(metadata=_make_conversation(metadata))
 
     def get_metadata(self) -> LupisMetadata:
-        """Return what `set_metadata` set."""
-        found = _context.process_values.metadata
+        """Return a copy of the metadata that `set_metadata` set."""
+        metadata = call_context.process_values.metadata
         return LupisMetadata(
-            found.user_id,
-            found.organization_id,
-            found.session_id,
-            found.chat_id,
-            dict(found.extra),
+            metadata.user_id,
+            metadata.organization_id,
+            metadata.session_id,
+            metadata.chat_id,
+            dict(metadata.extra),
         )
 
     def clear_metadata(self) -> None:
-        """Undo `set_metadata`."""
-        _context.process_values.set_layers(metadata=EMPTY)
+        """Remove the metadata that `set_metadata` set."""
+        call_context.process_values.set_layers(metadata=EMPTY)
 
     @contextmanager
     def conversation(
@@ -202,17 +243,22 @@ class LupisSDK:
         name: str | None = None,
         capture_http: bool = True,
     ) -> Iterator[None]:
-        """Have a chat id and metadata in force inside the `with` block.
+        """Give a chat id and metadata to the spans and events of a `with` block.
+
+        The block's values follow into threads and tasks that it starts.
 
         Args:
-            chat_id: the conversation.
-            metadata: laid over what is in force outside.
-            name: if given, the block is a span of this name.
-            capture_http: whether HTTP calls of the block are recorded.
+            chat_id: the conversation; None keeps the chat id around the block.
+            metadata: metadata for the block; they go over the metadata around it.
+            name: the name of a span around the block; None for no span.
+            capture_http: whether the HTTP calls of the block are recorded.
+
+        Raises:
+            LupisUsageError: `metadata` is not a `LupisMetadata`.
         """
         options = LupisBlockOptions(chat_id, name, metadata, capture_http)
-        self._runtime()  # so that threads and processes started inside take it along
-        with _context.use_conversation(_narrower(options)):
+        self._start_runtime()  # so that threads and processes started inside get the values
+        with call_context.use_conversation(_combine_options(options)):
             if name is None:
                 yield
             else:
@@ -235,43 +281,51 @@ class LupisSDK:
     ) -> Result: ...
 
     async def run(self, fn: Any, options: LupisBlockOptions | None = None) -> Any:
-        """Run `fn` with a chat id and metadata in force for it alone.
+        """Run `fn` with a chat id and metadata that apply to it alone.
 
         Args:
             fn: a function or coroutine function without parameters, or an awaitable.
-            options: what is in force.
+            options: the chat id, the metadata, and a span for `fn`.
 
         Returns:
-            What `fn` returns.
+            The result of `fn`.
 
         Raises:
-            LupisUsageError: `fn` is nothing that can be run.
+            LupisUsageError: `fn` is not callable and not an awaitable, or it is a generator, whose
+                body would run outside the conversation.
         """
         options = options or LupisBlockOptions()
-        with self._block(options):
-            result = _call(fn)
+        with self._enter_options(options):
+            result = _call_function(fn)
             return await result if inspect.isawaitable(result) else result
 
     def run_sync(
         self, fn: Callable[[], Result], options: LupisBlockOptions | None = None
     ) -> Result:
-        """Do what `run` does, for code without an event loop.
+        """Run `fn` as `run` does, in code without an event loop.
+
+        Args:
+            fn: a function without parameters.
+            options: the chat id, the metadata, and a span for `fn`.
+
+        Returns:
+            The result of `fn`.
 
         Raises:
-            LupisUsageError: `fn` is nothing that can be called, or makes a coroutine, which only
-                `run` can wait for.
+            LupisUsageError: `fn` is not callable, or it makes a generator or a coroutine; only
+                `run` can wait for a coroutine.
         """
         if inspect.iscoroutinefunction(fn) or inspect.isawaitable(fn):
-            _give_up(fn)
+            _close_coroutine(fn)
             raise LupisUsageError(_CANNOT_AWAIT)
-        with self._block(options or LupisBlockOptions()):
-            result: Result = _call(fn)
+        with self._enter_options(options or LupisBlockOptions()):
+            result: Result = _call_function(fn)
             if inspect.iscoroutine(result):
-                _give_up(result)
+                _close_coroutine(result)
                 raise LupisUsageError(_CANNOT_AWAIT)
             return result
 
-    def _block(self, options: LupisBlockOptions) -> ContextManager[None]:
+    def _enter_options(self, options: LupisBlockOptions) -> ContextManager[None]:
         return self.conversation(
             options.chat_id,
             options.metadata,
@@ -282,8 +336,8 @@ class LupisSDK:
     # Spans
 
     def get_tracer(self) -> Tracer:
-        """Return the tracer whose spans go where ours go."""
-        runtime = self._runtime()
+        """Return an OpenTelemetry tracer whose spans are exported with those of LLM calls."""
+        runtime = self._start_runtime()
         if runtime is None:
             from opentelemetry.trace import NoOpTracer
 
@@ -292,19 +346,26 @@ class LupisSDK:
 
     @contextmanager
     def create_span(self, name: str, attributes: Mapping[str, Any] | None = None) -> Iterator[Span]:
-        """Make a span that is current inside the `with` block.
+        """Record a `with` block as a span, which is the parent of spans inside the block.
 
-        An exception that leaves the block is recorded on the span and raised on.
+        An exception that leaves the block is recorded on the span and raised again.
+
+        Args:
+            name: the span's name.
+            attributes: the span's attributes: text, numbers, bools, or lists of one of them.
+
+        Yields:
+            The span, for example to set attributes on it.
         """
         from opentelemetry.trace import Status, StatusCode, set_span_in_context
 
-        # Not `start_as_current_span`: that logs an error where a generator with the block in it
-        # is closed by another task or thread than it was begun by.
+        # Not `start_as_current_span`: it logs an error if the block is in a generator that another
+        # task or thread closes than the one that began it.
         span = self.get_tracer().start_span(
             name, attributes=dict(attributes) if attributes else None
         )
         try:
-            with _context.use_context(set_span_in_context(span)):
+            with call_context.use_context(set_span_in_context(span)):
                 yield span
         except Exception as error:
             span.record_exception(error)
@@ -316,102 +377,99 @@ class LupisSDK:
     # Delivery
 
     def flush(self, timeout: float = 3.0) -> bool:
-        """Deliver what is pending now, and what waits for an endpoint that did not answer before.
+        """Deliver pending spans and events now, those that an endpoint has not accepted before too.
 
         Args:
-            timeout: seconds to wait at the most.
+            timeout: the maximum time to wait, in seconds.
 
         Returns:
-            Whether all of it arrived in time.
+            Whether all of them were delivered in time.
         """
-        runtime = self._runtime()
+        runtime = self._start_runtime()
         if runtime is None:
             return True
-        return bool(guarded("delivering", runtime.flush, timeout, default=False))
+        with internal_errors("delivering"):
+            return bool(runtime.flush(timeout))
+        return False
 
     def shutdown_sync(self) -> None:
-        """Deliver what is pending and stop; waits `shutdown_timeout` seconds at the most."""
-        _bootstrap.load_runtime()
+        """Deliver or store pending spans and events, and stop the background threads.
+
+        Waits `LupisConfig.shutdown_timeout` seconds at most. A later call is still recorded.
+        """
+        bootstrap.load_runtime()
         from lupis_instrument._runtime import runtime as _runtime
 
         runtime = _runtime.get()
         if runtime is not None:
-            guarded("ending", runtime.shutdown)
+            with internal_errors("ending"):
+                runtime.shutdown()
 
     async def shutdown(self) -> None:
-        """Do what `shutdown_sync` does without blocking the event loop."""
+        """Shut down as `shutdown_sync` does, without blocking the event loop."""
         await asyncio.get_running_loop().run_in_executor(None, self.shutdown_sync)
 
 
 @lru_cache(maxsize=None)
-def _loaded() -> ModuleType:
-    """Return the runtime's module; loading it takes a while, asking again does not."""
-    _bootstrap.load_runtime()
+def _load_runtime() -> ModuleType:
+    """Return the runtime's module; cached, for spans of a program's own ask for it each time."""
+    bootstrap.load_runtime()
     from lupis_instrument._runtime import runtime as _runtime
 
     return _runtime
 
 
-_CANNOT_AWAIT = "run_sync cannot await: use `await sdk.run(...)`"
-
-
-_ITERATED = (
-    "a generator's body runs where it is iterated, outside the conversation: iterate inside the"
-    " function given to run, or use `with sdk.conversation(...)` around the loop"
-)
-
-
-def _call(fn: Any) -> Any:
+def _call_function(fn: Any) -> Any:
+    """Return the result of `fn`, or `fn` itself if it is an awaitable; refuse generators."""
     if inspect.isawaitable(fn):
         return fn
-    if _is_iterated(fn) or inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
+    if _is_generator(fn) or inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
         raise LupisUsageError(_ITERATED)
     if not callable(fn):
         raise LupisUsageError(
             f"expected a function, a coroutine function or an awaitable, got {type(fn).__name__}"
         )
     result = fn()
-    if _is_iterated(result):
+    if _is_generator(result):
         raise LupisUsageError(_ITERATED)
     return result
 
 
-def _is_iterated(value: Any) -> bool:
+def _is_generator(value: Any) -> bool:
+    """Return whether `value` is a generator; an awaitable made of a generator function is not."""
     return inspect.isasyncgen(value) or (
         inspect.isgenerator(value) and not inspect.isawaitable(value)
     )
 
 
-def _give_up(coroutine: Any) -> None:
-    """Close a coroutine that will not run: Python would complain that nobody awaited it."""
+def _close_coroutine(coroutine: Any) -> None:
+    """Close a coroutine that will not run: Python would warn that nobody awaited it."""
     if inspect.iscoroutine(coroutine):
         coroutine.close()
 
 
-def _conversation(metadata: LupisMetadata | None) -> Conversation:
+def _make_conversation(metadata: LupisMetadata | None) -> Conversation:
     if metadata is None:
         return EMPTY
     if not isinstance(metadata, LupisMetadata):
         raise LupisUsageError(f"expected LupisMetadata, got {type(metadata).__name__}")
     return Conversation(
-        _text(metadata.chat_id),
-        _text(metadata.user_id),
-        _text(metadata.organization_id),
-        _text(metadata.session_id),
+        _convert_id(metadata.chat_id),
+        _convert_id(metadata.user_id),
+        _convert_id(metadata.organization_id),
+        _convert_id(metadata.session_id),
         dict(metadata.extra or {}),
     )
 
 
-def _narrower(options: LupisBlockOptions) -> Conversation:
-    conversation = _conversation(options.metadata)._replace(capture_http=options.capture_http)
+def _combine_options(options: LupisBlockOptions) -> Conversation:
+    """Return the options as a conversation, in which their chat id overrides their metadata's."""
+    conversation = _make_conversation(options.metadata)._replace(capture_http=options.capture_http)
     if options.chat_id is not None:
-        conversation = conversation._replace(chat_id=_text(options.chat_id))
+        conversation = conversation._replace(chat_id=_convert_id(options.chat_id))
     return conversation
 
 
-def _text(value: Any) -> str | None:
-    """Return an id as text: programs have UUIDs and numbers for ids too."""
+def _convert_id(value: Any) -> str | None:
+    """Return an id as text: programs use UUIDs and numbers as ids too."""
     return None if value is None else str(value)
-
-
-on_fork(after_in_child=LupisSDK._renew_lock)

@@ -326,10 +326,11 @@ def test_a_forked_child_uses_it_like_its_parent(play, sink):
     """Though another thread held its lock when the process was doubled."""
     text = """
         import os
+        from lupis_instrument.sdk import _state
         call("parent")
         entered, go_on = threading.Event(), threading.Event()
         def hold():
-            with LupisSDK._lock:
+            with _state.lock:
                 entered.set(); go_on.wait(20)
         thread = threading.Thread(target=hold); thread.start(); entered.wait()
         child = os.fork()
