@@ -1,4 +1,4 @@
-"""Adds up the LLM calls in the store."""
+"""Adds up the LLM calls in the store, in groups."""
 
 from __future__ import annotations
 
@@ -9,82 +9,88 @@ from itertools import accumulate
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, NamedTuple, Sequence
 
-from lupis_instrument._query.amounts import SECOND, local
+from lupis_instrument._query.times import SECOND, format_local_time
 
 if TYPE_CHECKING:
     import sqlite3
 
-SHARES = (50, 95, 99)
-"""The percentiles that are told."""
-_FEW = 100_000
-_FINE, _COARSE = 1000, 1_000_000
-_QUARTER = 900 * SECOND
-"""In which all time zones' days begin and end."""
+PERCENTILES = (50, 95, 99)
+"""The percentiles of times in a report."""
+_MAX_EXACT_ITEMS = 100_000
+_MICROSECOND, _MILLISECOND = 1000, 1_000_000
+_QUARTER_HOUR = 900 * SECOND
+"""Nanoseconds. In every time zone a day starts at a multiple of a quarter of an hour, UTC."""
 
 _SUMS = (
-    # total() and not sum(), which gives up where a program has set tokens beyond all reason.
+    # total(), because sum() raises an error on integer overflow: programs may set any number.
     "count(*), count(error), total(input_tokens), total(output_tokens), total(cached_tokens),"
     " sum(cost), total(cost_status = 'unpriced'), total(cost_status = 'partial'),"
     " total(duration), group_concat(duration / {unit}),"
-    " group_concat(CAST(first_chunk * {a_second} AS INTEGER))"
+    " group_concat(CAST(first_chunk * {units_per_second} AS INTEGER))"
 )
 
 
 class Totals:
-    """What some calls add up to.
+    """The sums over some calls.
 
     Attributes:
-        calls: how many.
-        errors: how many of them failed.
-        read: input tokens, those from the cache included.
-        written: output tokens.
-        cached: input tokens that came from the cache.
-        cost: in USD, of those calls whose price is known; None where none is.
-        unpriced: how many calls have no known price.
-        partial: how many calls have a known price for a part only.
-        time: nanoseconds, all calls after another.
-        latencies: nanoseconds -> how many calls took that long.
-        first_chunks: nanoseconds -> after how many calls' starts the first piece came.
+        calls: the number of calls.
+        errors: the number of failed calls.
+        input_tokens: the input tokens, cached ones included.
+        output_tokens: the output tokens.
+        cached_tokens: the input tokens that the provider read from its cache.
+        cost: the cost in USD of the calls with a known cost; None if there are none.
+        unpriced: the number of calls without a known price.
+        partial: the number of calls whose price is known in part.
+        time: the sum of the calls' durations, in nanoseconds.
+        latencies: duration in nanoseconds -> number of calls.
+        first_chunks: nanoseconds from the start to the first piece of the answer -> number of
+            calls.
     """
 
     def __init__(self) -> None:
-        self.calls = self.errors = self.read = self.written = self.cached = 0
+        self.calls = self.errors = 0
+        self.input_tokens = self.output_tokens = self.cached_tokens = 0
         self.unpriced = self.partial = self.time = 0
         self.cost: float | None = None
         self.latencies: Counter[int] = Counter()
         self.first_chunks: Counter[int] = Counter()
 
     @classmethod
-    def of(cls, rows: Sequence[Sequence[Any]], unit: int) -> Totals:
-        """Return what rows of `_SUMS` add up to; their times are in `unit` nanoseconds."""
+    def from_rows(cls, rows: Sequence[Sequence[Any]], unit: int) -> Totals:
+        """Add up rows of `_SUMS`.
+
+        Args:
+            rows: the rows, at least one.
+            unit: the unit of the lists of times, in nanoseconds.
+        """
         self = cls()
         columns = list(zip(*rows))
-        self.calls, self.errors, self.read, self.written, self.cached = (
-            _whole(column) for column in columns[:5]
-        )
+        self.calls, self.errors = map(_sum_finite, columns[:2])
+        self.input_tokens, self.output_tokens, self.cached_tokens = map(_sum_finite, columns[2:5])
         costs = [cost for cost in columns[5] if cost is not None and isfinite(cost)]
         self.cost = sum(costs) if costs else None
-        self.unpriced, self.partial, self.time = (_whole(column) for column in columns[6:9])
-        self.latencies, self.first_chunks = (_spread(column, unit) for column in columns[9:])
+        self.unpriced, self.partial, self.time = map(_sum_finite, columns[6:9])
+        self.latencies, self.first_chunks = (_count_times(column, unit) for column in columns[9:])
         return self
 
     @cached_property
     def latency(self) -> tuple[int | None, ...]:
-        """Its percentiles, of `SHARES`; to be asked for when all is counted."""
-        return percentiles(self.latencies)
+        """Return the `PERCENTILES` of the latencies; read it after all `add`s."""
+        return find_percentiles(self.latencies)
 
     @cached_property
     def first_chunk(self) -> tuple[int | None, ...]:
-        """Those of the time to the first piece."""
-        return percentiles(self.first_chunks)
+        """Return the `PERCENTILES` of the times to the first piece; read it after all `add`s."""
+        return find_percentiles(self.first_chunks)
 
     def add(self, other: Totals) -> None:
-        """Count the calls of `other`, too."""
+        """Count the calls of `other` too."""
         self.calls += other.calls
         self.errors += other.errors
-        self.read += other.read
-        self.written += other.written
-        self.cached += other.cached
+        self.input_tokens += other.input_tokens
+        self.output_tokens += other.output_tokens
+        self.cached_tokens += other.cached_tokens
         self.unpriced += other.unpriced
         self.partial += other.partial
         self.time += other.time
@@ -94,35 +100,40 @@ class Totals:
         self.first_chunks.update(other.first_chunks)
 
 
-def _whole(numbers: Iterable[float]) -> int:
-    """Return the sum of numbers, those left out that a program has set beyond all reason."""
+def _sum_finite(numbers: Iterable[float]) -> int:
+    """Add up numbers without infinities and NaN, which a program may have set as tokens."""
     return int(sum(number for number in numbers if isfinite(number)))
 
 
-def _spread(lists: Iterable[str | None], unit: int) -> Counter[int]:
-    """Return how often each number stands in `lists`, which have commas between them."""
+def _count_times(lists: Iterable[str | None], unit: int) -> Counter[int]:
+    """Count the equal times in lists of `group_concat`, which separates them by commas.
+
+    Args:
+        lists: the lists; None for a list without times.
+        unit: the unit of the times, in nanoseconds.
+    """
     texts = list(filter(None, lists))
-    times = Counter(",".join(texts).split(",") if texts else ())
-    return Counter({int(text) * unit: count for text, count in times.items()})
+    counts = Counter(",".join(texts).split(",") if texts else ())
+    return Counter({int(text) * unit: count for text, count in counts.items()})
 
 
 class Grouping(NamedTuple):
-    """What is added up together.
+    """A way to put calls into groups.
 
     Attributes:
-        columns: names of the parts that a group's key has.
-        sql: what the store groups by, three columns; it may be finer than the key.
-        key: makes the key of those.
-        by_time: whether groups are shown in the order of their keys, and not the dearest first.
+        columns: the names of the parts of a group's key.
+        sql: the three columns that the store groups by; the groups may be finer than the keys.
+        make_key: turns the projects by origin and a row of the three columns into a key.
+        by_time: whether the groups come in the order of their keys, not the most expensive first.
     """
 
     columns: tuple[str, ...]
     sql: str
-    key: Callable[[Mapping[int, str | None], tuple[Any, ...]], tuple[str | None, ...]]
+    make_key: Callable[[Mapping[int, str | None], tuple[Any, ...]], tuple[str | None, ...]]
     by_time: bool = False
 
 
-# In the order of the index `item_call`: what is grouped by it needs no sorting.
+# The order of the index `item_call`: SQLite then groups the rows without sorting them.
 _INDEXED = "provider, model, origin"
 
 GROUPINGS = {
@@ -130,8 +141,8 @@ GROUPINGS = {
     "chat": Grouping(("chat",), "chat, 0, 0", lambda _, row: row[:1]),
     "day": Grouping(
         ("day",),
-        f"at / {_QUARTER}, 0, 0",
-        lambda _, row: (local(row[0] * _QUARTER, "%Y-%m-%d"),),
+        f"at / {_QUARTER_HOUR}, 0, 0",
+        lambda _, row: (format_local_time(row[0] * _QUARTER_HOUR, "%Y-%m-%d"),),
         by_time=True,
     ),
     "project": Grouping(("project",), _INDEXED, lambda projects, row: (projects.get(row[2]),)),
@@ -139,13 +150,13 @@ GROUPINGS = {
 }
 
 
-class Chosen(NamedTuple):
-    """Which calls.
+class CallFilter(NamedTuple):
+    """The calls to add up; None stands for no condition.
 
     Attributes:
-        since: nanoseconds since the epoch.
-        chat: a chat id.
-        run: a launch, or how its id begins.
+        since: the earliest start, nanoseconds since the epoch.
+        chat: the chat id.
+        run: the launch id or its first digits.
     """
 
     since: int | None = None
@@ -153,58 +164,80 @@ class Chosen(NamedTuple):
     run: str | None = None
 
 
-_WANTED = {
+_CONDITIONS = {
     "since": "at >= :since",
     "chat": "chat = :chat",
     "run": "origin IN (SELECT id FROM origin WHERE substr(run, 1, length(:run)) = :run)",
 }
 
 
-def add_up(
-    db: sqlite3.Connection, grouping: Grouping, chosen: Chosen
+def add_up_calls(
+    db: sqlite3.Connection, grouping: Grouping, call_filter: CallFilter
 ) -> dict[tuple[str | None, ...], Totals]:
-    """Return the totals of each group, in the order they are to be shown in."""
+    """Return the totals of each group by its key, in the order of a report."""
     projects = dict(db.execute("SELECT id, project FROM origin").fetchall())
-    unit = _unit(db)
+    unit = _choose_unit(db)
     groups: dict[tuple[str | None, ...], list[tuple[Any, ...]]] = {}
-    for row in db.execute(_statement(grouping, chosen, unit), chosen._asdict()):
-        key = grouping.key(projects, row[:3])
+    for row in db.execute(build_statement(grouping, call_filter, unit), call_filter._asdict()):
+        key = grouping.make_key(projects, row[:3])
         groups.setdefault(key, []).append(row[3:])
-    totals = {key: Totals.of(rows, unit) for key, rows in groups.items()}
-    return dict(sorted(totals.items(), key=_by_key if grouping.by_time else _by_cost))
+    totals = {key: Totals.from_rows(rows, unit) for key, rows in groups.items()}
+    return dict(sorted(totals.items(), key=_order_by_key if grouping.by_time else _order_by_cost))
 
 
-def _statement(grouping: Grouping, chosen: Chosen, unit: int) -> str:
-    wanted = [_WANTED[name] for name, value in chosen._asdict().items() if value is not None]
-    where = " AND ".join(["provider IS NOT NULL", *wanted])
-    sums = _SUMS.format(unit=unit, a_second=SECOND // unit)
+def add_up_groups(groups: Iterable[Totals]) -> Totals:
+    """Return the totals of all groups together."""
+    total = Totals()
+    for totals in groups:
+        total.add(totals)
+    return total
+
+
+def build_statement(grouping: Grouping, call_filter: CallFilter, unit: int) -> str:
+    """Return the SQL that adds up the calls of each group.
+
+    Args:
+        grouping: the groups.
+        call_filter: the calls; the statement refers to its values by name.
+        unit: the unit of the lists of times, in nanoseconds.
+    """
+    used = [name for name, value in call_filter._asdict().items() if value is not None]
+    where = " AND ".join(["provider IS NOT NULL", *(_CONDITIONS[name] for name in used)])
+    sums = _SUMS.format(unit=unit, units_per_second=SECOND // unit)
     return f"SELECT {grouping.sql}, {sums} FROM item WHERE {where} GROUP BY 1, 2, 3"  # noqa: S608
 
 
-def _unit(db: sqlite3.Connection) -> int:
-    """Return to how many nanoseconds times are told apart: the coarser, the faster they count."""
+def _choose_unit(db: sqlite3.Connection) -> int:
+    """Return the unit of times in nanoseconds: coarser for many items.
+
+    Percentiles come from counts of equal times, and rounded times give fewer, larger counts. The
+    ids tell roughly how many items there are, without counting them.
+    """
     (ids,) = db.execute("SELECT (SELECT max(id) FROM item) - (SELECT min(id) FROM item)").fetchone()
-    return _FINE if (ids or 0) < _FEW else _COARSE
+    return _MICROSECOND if (ids or 0) < _MAX_EXACT_ITEMS else _MILLISECOND
 
 
-def _by_key(item: tuple[tuple[str | None, ...], Totals]) -> Any:
+def _order_by_key(item: tuple[tuple[str | None, ...], Totals]) -> Any:
     return item[0]
 
 
-def _by_cost(item: tuple[tuple[str | None, ...], Totals]) -> Any:
+def _order_by_cost(item: tuple[tuple[str | None, ...], Totals]) -> Any:
     key, totals = item
-    return -(totals.cost or 0.0), -totals.calls, [each or "" for each in key]
+    return -(totals.cost or 0.0), -totals.calls, [part or "" for part in key]
 
 
-def percentiles(times: Mapping[int, int]) -> tuple[int | None, ...]:
-    """Return for each of `SHARES` the least of `times` that so many percent are not above.
+def find_percentiles(times: Mapping[int, int]) -> tuple[int | None, ...]:
+    """Return the `PERCENTILES` of times by the nearest-rank method; None without times.
+
+    A percentile P is the smallest time such that at least P percent of all are not above it.
 
     Args:
-        times: time -> how many took that long; None is returned where there are none.
+        times: time -> number of calls that took this long.
     """
     if not times:
-        return (None,) * len(SHARES)
+        return (None,) * len(PERCENTILES)
     ordered = sorted(times)
-    passed = list(accumulate(times[each] for each in ordered))
-    ranks = (-(-passed[-1] * share // 100) for share in SHARES)  # rounded up
-    return tuple(ordered[bisect_left(passed, rank)] for rank in ranks)
+    cumulative = list(accumulate(times[time] for time in ordered))
+    # Minus before and after makes // round up.
+    ranks = (-(-cumulative[-1] * percent // 100) for percent in PERCENTILES)
+    return tuple(ordered[bisect_left(cumulative, rank)] for rank in ranks)

@@ -1,22 +1,32 @@
-"""Spans and events in the store, as a report's reader meets them."""
+"""Reads spans and events from the store, without their bodies."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Iterable, Iterator, NamedTuple
-
-from lupis_instrument._export.otlp.encoded_items import EVENT
-from lupis_instrument._query import amounts
 
 if TYPE_CHECKING:
     import sqlite3
 
 
 class Item(NamedTuple):
-    """A span or event without its body; see `items.Facts` for what is not told here.
+    """A span or event without its body: columns of the store's table `item`.
 
     Attributes:
-        id: in the store, in the order of storing.
+        id: the row id; later items have higher ids.
         kind: `SPAN` or `EVENT`.
+        at: the start, nanoseconds since the epoch.
+        duration: the length in nanoseconds.
+        name: the name of the span or event.
+        trace: the trace id.
+        span: the span id.
+        parent: the parent's span id; None for the root of a trace.
+        chat: the chat id.
+        provider: the provider of an LLM call; None for every other span and for events.
+        input_tokens: the input tokens that the provider reported.
+        output_tokens: the output tokens that the provider reported.
+        cost: the cost in USD; None if it is not known.
+        cost_status: `priced`, `partial`, `free` or `unpriced`.
+        error: the error type; None for success.
     """
 
     id: int
@@ -37,64 +47,44 @@ class Item(NamedTuple):
 
     @property
     def end(self) -> int:
-        """When it ended, nanoseconds since the epoch."""
+        """Return the end, nanoseconds since the epoch."""
         return self.at + self.duration
 
 
-def find(
+def find_items(
     db: sqlite3.Connection, condition: str, values: Iterable[Any] = (), order: str = "id"
 ) -> Iterator[Item]:
-    """Yield the items for which `condition`, in SQL, holds."""
+    """Yield the items that match a condition.
+
+    Args:
+        db: the store.
+        condition: the SQL condition, with a question mark for each value.
+        values: the values for the question marks.
+        order: the SQL order, with a limit if there is one.
+    """
     columns = ", ".join(Item._fields)
     statement = f"SELECT {columns} FROM item WHERE {condition} ORDER BY {order}"  # noqa: S608
     return map(Item._make, db.execute(statement, tuple(values)))
 
 
-def tokens(item: Item) -> str:
-    """Return what a call read and wrote; nothing where no tokens are reported."""
-    if item.input_tokens is None and item.output_tokens is None:
-        return ""
-    read, written = _number(item.input_tokens), _number(item.output_tokens)
-    return f"{amounts.count(read)} -> {amounts.count(written)}"
+def find_last_id(db: sqlite3.Connection) -> int:
+    """Return the highest id that the store has given to an item, deleted items included."""
+    (last_id,) = db.execute("SELECT last FROM sequence").fetchone()
+    return int(last_id)
 
 
-def cost(item: Item) -> str:
-    """Return what a call cost; a question mark where it is not known, nothing for other spans."""
-    if isinstance(item.cost, (int, float)):
-        return amounts.dollars(item.cost)
-    return "$?" if item.cost_status == "unpriced" else ""
+def read_body(db: sqlite3.Connection, item: Item) -> bytes:
+    """Return the body of an item: an OTLP span, or an event as JSON."""
+    (body,) = db.execute("SELECT data FROM body WHERE id = ?", (item.id,)).fetchone()
+    return bytes(body)
 
 
-def total_cost(items: Iterable[Item]) -> tuple[float | None, int]:
-    """Return what calls cost, None where no price is known, and of how many none is known."""
+def sum_costs(items: Iterable[Item]) -> tuple[float | None, int]:
+    """Add up the costs of the LLM calls among `items`.
+
+    Returns:
+        The sum in USD, None if no call has a known cost; and the number of unpriced calls.
+    """
     calls = [item for item in items if item.provider is not None]
-    known = [item.cost for item in calls if isinstance(item.cost, (int, float))]
-    return sum(known) if known else None, sum(item.cost_status == "unpriced" for item in calls)
-
-
-def show_cost(known: float | None, unpriced: int) -> str:
-    """Return such a total as people read it."""
-    unknown = f" + {unpriced} unpriced" if unpriced else ""
-    return f"{amounts.dollars(known)}{unknown}" if unknown or known is not None else ""
-
-
-def describe(item: Item) -> list[str]:
-    """Return the parts of a line on an item, in the order they are read."""
-    if item.kind == EVENT:
-        parts = ["event", item.name]
-    else:
-        used = tokens(item)
-        parts = [
-            amounts.duration(item.duration),
-            item.name,
-            item.provider or "",
-            f"{used} tokens" if used else "",
-            cost(item),
-        ]
-    parts += [f"chat {item.chat}"] if item.chat is not None else []
-    parts += [f"error {item.error}"] if item.error is not None else []
-    return [amounts.clean(part) for part in parts if part]
-
-
-def _number(value: Any) -> int:
-    return value if isinstance(value, int) else 0
+    costs = [item.cost for item in calls if isinstance(item.cost, (int, float))]
+    return sum(costs) if costs else None, sum(item.cost_status == "unpriced" for item in calls)

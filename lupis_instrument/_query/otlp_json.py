@@ -1,7 +1,7 @@
-"""What is stored in OTLP's protobuf encoding, as OTLP/JSON has it.
+"""Decodes OTLP messages from protobuf to OTLP/JSON.
 
-https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding: ids in hexadecimal, numbers of
-64 bits as text, enumerations as numbers.
+https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding: ids are hexadecimal, 64-bit
+numbers are strings, enums are numbers. Each message is a table, a row for each field.
 """
 
 from __future__ import annotations
@@ -10,169 +10,186 @@ import math
 from base64 import b64encode
 from functools import lru_cache
 from struct import unpack
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable, Dict, NamedTuple
 
 from lupis_instrument._export.otlp.protobuf import fields
 
-_SIGN = 1 << 63
-_SMALL = 256
-"""Bytes of an attribute that is kept in mind."""
+_SIGN_BIT = 1 << 63
+_MAX_CACHED_BYTES = 256
 
 
-class _Field(NamedTuple):
+class Field(NamedTuple):
+    """A field of a message.
+
+    Attributes:
+        name: the name in OTLP/JSON.
+        read: the function that turns the raw value into the JSON value, or the message that the
+            field holds.
+        repeated: whether the field is a list.
+    """
+
     name: str
-    read: Callable[[Any], Any] | dict[int, Any]
-    many: bool = False
+    read: Callable[[Any], Any] | Message
+    repeated: bool = False
 
 
-def _text(value: bytes) -> str:
+Message = Dict[int, Field]
+"""The fields of a message by their numbers."""
+
+
+def _read_text(value: bytes) -> str:
     return value.decode("utf-8", "replace")
 
 
-def _fixed64(value: bytes) -> str:
+def _read_fixed64(value: bytes) -> str:
     return str(int.from_bytes(value, "little"))
 
 
-def _fixed32(value: bytes) -> int:
+def _read_fixed32(value: bytes) -> int:
     return int.from_bytes(value, "little")
 
 
-def _int64(value: int) -> str:
-    return str(value - (_SIGN << 1) if value >= _SIGN else value)
+def _read_int64(value: int) -> str:
+    return str(value - (_SIGN_BIT << 1) if value >= _SIGN_BIT else value)
 
 
-def _double(value: bytes) -> float | str:
+def _read_double(value: bytes) -> float | str:
     (number,) = unpack("<d", value)
     if math.isfinite(number):
         return float(number)
     return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
 
 
-def _base64(value: bytes) -> str:
+def _read_base64(value: bytes) -> str:
     return b64encode(value).decode()
 
 
-_ANY: dict[int, _Field] = {
-    1: _Field("stringValue", _text),
-    2: _Field("boolValue", bool),
-    3: _Field("intValue", _int64),
-    4: _Field("doubleValue", _double),
-    7: _Field("bytesValue", _base64),
+_ANY: dict[int, Field] = {
+    1: Field("stringValue", _read_text),
+    2: Field("boolValue", bool),
+    3: Field("intValue", _read_int64),
+    4: Field("doubleValue", _read_double),
+    7: Field("bytesValue", _read_base64),
 }
-_PAIR = {1: _Field("key", _text), 2: _Field("value", _ANY)}
-_ANY[5] = _Field("arrayValue", {1: _Field("values", _ANY, many=True)})
-_ANY[6] = _Field("kvlistValue", {1: _Field("values", _PAIR, many=True)})
+_PAIR = {1: Field("key", _read_text), 2: Field("value", _ANY)}
+_ANY[5] = Field("arrayValue", {1: Field("values", _ANY, repeated=True)})
+_ANY[6] = Field("kvlistValue", {1: Field("values", _PAIR, repeated=True)})
 
 
-def _pair(data: bytes) -> dict[str, Any]:
-    """Return an attribute; most are the same in span after span."""
-    return _known_pair(data) if len(data) <= _SMALL else decode(_PAIR, data)
+def _read_pair(data: bytes) -> dict[str, Any]:
+    """Decode an attribute; small ones through a cache, since they repeat from span to span."""
+    return (
+        _read_cached_pair(data) if len(data) <= _MAX_CACHED_BYTES else decode_message(_PAIR, data)
+    )
 
 
 @lru_cache(maxsize=4096)
-def _known_pair(data: bytes) -> dict[str, Any]:
-    return decode(_PAIR, data)
+def _read_cached_pair(data: bytes) -> dict[str, Any]:
+    return decode_message(_PAIR, data)
 
 
-_RESOURCE = {1: _Field("attributes", _pair, many=True)}
+_RESOURCE = {1: Field("attributes", _read_pair, repeated=True)}
 _SCOPE = {
-    1: _Field("name", _text),
-    2: _Field("version", _text),
-    3: _Field("attributes", _pair, many=True),
+    1: Field("name", _read_text),
+    2: Field("version", _read_text),
+    3: Field("attributes", _read_pair, repeated=True),
 }
 _EVENT = {
-    1: _Field("timeUnixNano", _fixed64),
-    2: _Field("name", _text),
-    3: _Field("attributes", _pair, many=True),
-    4: _Field("droppedAttributesCount", int),
+    1: Field("timeUnixNano", _read_fixed64),
+    2: Field("name", _read_text),
+    3: Field("attributes", _read_pair, repeated=True),
+    4: Field("droppedAttributesCount", int),
 }
 _LINK = {
-    1: _Field("traceId", bytes.hex),
-    2: _Field("spanId", bytes.hex),
-    3: _Field("traceState", _text),
-    4: _Field("attributes", _pair, many=True),
-    5: _Field("droppedAttributesCount", int),
-    6: _Field("flags", _fixed32),
+    1: Field("traceId", bytes.hex),
+    2: Field("spanId", bytes.hex),
+    3: Field("traceState", _read_text),
+    4: Field("attributes", _read_pair, repeated=True),
+    5: Field("droppedAttributesCount", int),
+    6: Field("flags", _read_fixed32),
 }
 SPAN = {
-    1: _Field("traceId", bytes.hex),
-    2: _Field("spanId", bytes.hex),
-    3: _Field("traceState", _text),
-    4: _Field("parentSpanId", bytes.hex),
-    5: _Field("name", _text),
-    6: _Field("kind", int),
-    7: _Field("startTimeUnixNano", _fixed64),
-    8: _Field("endTimeUnixNano", _fixed64),
-    9: _Field("attributes", _pair, many=True),
-    10: _Field("droppedAttributesCount", int),
-    11: _Field("events", _EVENT, many=True),
-    12: _Field("droppedEventsCount", int),
-    13: _Field("links", _LINK, many=True),
-    14: _Field("droppedLinksCount", int),
-    15: _Field("status", {2: _Field("message", _text), 3: _Field("code", int)}),
-    16: _Field("flags", _fixed32),
+    1: Field("traceId", bytes.hex),
+    2: Field("spanId", bytes.hex),
+    3: Field("traceState", _read_text),
+    4: Field("parentSpanId", bytes.hex),
+    5: Field("name", _read_text),
+    6: Field("kind", int),
+    7: Field("startTimeUnixNano", _read_fixed64),
+    8: Field("endTimeUnixNano", _read_fixed64),
+    9: Field("attributes", _read_pair, repeated=True),
+    10: Field("droppedAttributesCount", int),
+    11: Field("events", _EVENT, repeated=True),
+    12: Field("droppedEventsCount", int),
+    13: Field("links", _LINK, repeated=True),
+    14: Field("droppedLinksCount", int),
+    15: Field("status", {2: Field("message", _read_text), 3: Field("code", int)}),
+    16: Field("flags", _read_fixed32),
 }
 _LOG_RECORD = {
-    1: _Field("timeUnixNano", _fixed64),
-    2: _Field("severityNumber", int),
-    6: _Field("attributes", _pair, many=True),
-    11: _Field("observedTimeUnixNano", _fixed64),
-    12: _Field("eventName", _text),
+    1: Field("timeUnixNano", _read_fixed64),
+    2: Field("severityNumber", int),
+    6: Field("attributes", _read_pair, repeated=True),
+    11: Field("observedTimeUnixNano", _read_fixed64),
+    12: Field("eventName", _read_text),
 }
 
 
-def _request(resources: str, scopes: str, items: str, item: dict[int, _Field]) -> dict[int, _Field]:
+def _describe_request(resources: str, scopes: str, items: str, item: Message) -> Message:
+    """Return an export request: items grouped by scope, and scopes by resource."""
     scope = {
-        1: _Field("scope", _SCOPE),
-        2: _Field(items, item, many=True),
-        3: _Field("schemaUrl", _text),
+        1: Field("scope", _SCOPE),
+        2: Field(items, item, repeated=True),
+        3: Field("schemaUrl", _read_text),
     }
     resource = {
-        1: _Field("resource", _RESOURCE),
-        2: _Field(scopes, scope, many=True),
-        3: _Field("schemaUrl", _text),
+        1: Field("resource", _RESOURCE),
+        2: Field(scopes, scope, repeated=True),
+        3: Field("schemaUrl", _read_text),
     }
-    return {1: _Field(resources, resource, many=True)}
+    return {1: Field(resources, resource, repeated=True)}
 
 
-TRACES = _request("resourceSpans", "scopeSpans", "spans", SPAN)
-LOGS = _request("resourceLogs", "scopeLogs", "logRecords", _LOG_RECORD)
+TRACES = _describe_request("resourceSpans", "scopeSpans", "spans", SPAN)
+LOGS = _describe_request("resourceLogs", "scopeLogs", "logRecords", _LOG_RECORD)
 
 
-def decode(message: dict[int, _Field], data: bytes) -> dict[str, Any]:
-    """Return the message that `data` is; fields that `message` doesn't know are left out.
+def decode_message(message: Message, data: bytes) -> dict[str, Any]:
+    """Decode a message, without the fields that `message` does not list.
 
     Args:
-        message: `SPAN`, `TRACES` or `LOGS`.
-        data: in protobuf's encoding.
+        message: the fields: `SPAN`, `TRACES` or `LOGS`.
+        data: the message in protobuf's encoding.
 
     Raises:
-        ValueError: it is no such message.
+        ValueError: `data` is no protobuf message.
     """
-    found: dict[str, Any] = {}
+    decoded: dict[str, Any] = {}
     for number, raw in fields(data):
         field = message.get(number)
         if field is None:
             continue
-        value = decode(field.read, raw) if isinstance(field.read, dict) else field.read(raw)
-        if field.many:
-            found.setdefault(field.name, []).append(value)
+        read = field.read
+        value = decode_message(read, raw) if isinstance(read, dict) else read(raw)
+        if field.repeated:
+            decoded.setdefault(field.name, []).append(value)
         else:
-            found[field.name] = value
-    return found
+            decoded[field.name] = value
+    return decoded
 
 
-def value_of(held: dict[str, Any]) -> Any:
-    """Return the plain value of an AnyValue."""
-    for kind, value in held.items():
+def plain_value(any_value: dict[str, Any]) -> Any:
+    """Return the value that an AnyValue wraps; None for an empty one."""
+    for kind, value in any_value.items():
         if kind == "arrayValue":
-            return [value_of(each) for each in value.get("values", ())]
+            return [plain_value(member) for member in value.get("values", ())]
         if kind == "kvlistValue":
-            return attributes_of({"attributes": value.get("values", ())})
+            return plain_attributes({"attributes": value.get("values", ())})
         return int(value) if kind == "intValue" else value
     return None
 
 
-def attributes_of(holder: dict[str, Any]) -> dict[str, Any]:
-    """Return the attributes of a span, an event or a resource by their keys."""
-    return {pair["key"]: value_of(pair.get("value", {})) for pair in holder.get("attributes", ())}
+def plain_attributes(holder: dict[str, Any]) -> dict[str, Any]:
+    """Return the attributes of a span, event or resource as a dictionary of plain values."""
+    pairs = holder.get("attributes", ())
+    return {pair["key"]: plain_value(pair.get("value", {})) for pair in pairs}

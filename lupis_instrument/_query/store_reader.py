@@ -1,4 +1,4 @@
-"""Opens the store to read it: the file is never made, changed or held up by that."""
+"""Opens the store for reading: a reader never creates, changes or blocks the file."""
 
 from __future__ import annotations
 
@@ -7,138 +7,133 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Iterator, NamedTuple
 
-import click
-
 from lupis_instrument._config.config import resolve_settings
 from lupis_instrument._export.store.database import FILE_NAME
 from lupis_instrument._export.store.schema import MIGRATIONS, migrate
 from lupis_instrument._process import data_folder
-from lupis_instrument._query.amounts import clean
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+NO_PATH = "(none: set LUPIS_DATA_DIR)"
+"""The text for the path of the store where the user has no data folder."""
 
-class Reading(NamedTuple):
-    """A store that is being read.
+
+class StoreUnreadableError(Exception):
+    """The store exists and cannot be read; the message is for the user."""
+
+
+class OpenStore(NamedTuple):
+    """A store that is open for reading.
 
     Attributes:
-        path: of the file, None where this user has no folder for it.
-        db: what is in it; an empty store in memory where there is none.
-        file: which file it is; None where there is none. Another may come to have its path.
+        path: the path of the file; None if this user has no data folder.
+        db: the connection; an empty database in memory if there is no store.
+        file_id: the device and inode of the file; None if there is no store. Another file may
+            take the path later: `Database` moves a damaged store aside.
     """
 
     path: Path | None
     db: sqlite3.Connection
-    file: tuple[int, int] | None = None
+    file_id: tuple[int, int] | None = None
 
     @property
-    def there(self) -> bool:
-        """Whether there is a store."""
-        return self.file is not None
+    def exists(self) -> bool:
+        """Return whether there is a store."""
+        return self.file_id is not None
 
     @property
-    def current(self) -> bool:
-        """Whether the path still leads to it."""
-        return self.path is not None and identify(self.path) == self.file
+    def is_current(self) -> bool:
+        """Return whether the path still leads to the open file."""
+        return self.path is not None and read_file_id(self.path) == self.file_id
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether the store holds neither spans nor events."""
+        return self.db.execute("SELECT 1 FROM item LIMIT 1").fetchone() is None
+
+    @property
+    def shown_path(self) -> str:
+        """Return the path as text; without one, the advice to set LUPIS_DATA_DIR."""
+        return NO_PATH if self.path is None else str(self.path)
 
 
-def identify(path: Path) -> tuple[int, int] | None:
-    """Return what tells a file from others of its name; None where there is none."""
+def read_file_id(path: Path) -> tuple[int, int] | None:
+    """Return the device and inode of a file; None if there is no file."""
     try:
-        found = path.stat()
+        status = path.stat()
     except FileNotFoundError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
-def locate() -> Path | None:
-    """Return where the store is, or would be."""
+def find_store_path() -> Path | None:
+    """Return the path that the settings give the store; None without a data folder."""
     config = resolve_settings(os.environ, None, launched=True).config
     folder = data_folder.find_folder(config.data_dir)
     return None if folder is None else folder / FILE_NAME
 
 
 @contextmanager
-def reading() -> Iterator[Reading]:
-    """Open the store, an empty one if there is none.
+def open_store() -> Iterator[OpenStore]:
+    """Open the store, or an empty database in memory if there is none.
 
     Raises:
-        click.ClickException: there is one that cannot be read; the message says why.
+        StoreUnreadableError: the file cannot be read, at the opening or later in the block.
     """
-    path = locate()
+    path = find_store_path()
     try:
-        opened = _open(path)
+        store = _open_path(path)
         try:
-            yield opened
+            yield store
         finally:
-            opened.db.close()
+            store.db.close()
+    except BrokenPipeError:
+        raise  # from writing the output, not from the store
     except (OSError, sqlite3.Error) as error:
-        if isinstance(error, BrokenPipeError):
-            raise
-        raise click.ClickException(f"the store {_shown(path)} can't be read: {error}") from None
+        shown_path = NO_PATH if path is None else path
+        raise StoreUnreadableError(f"the store {shown_path} can't be read: {error}") from None
 
 
-def _open(path: Path | None) -> Reading:
-    file = None if path is None else identify(path)
-    if path is None or file is None:
-        return Reading(path, _nothing())
-    db = _connect(path)
+def _open_path(path: Path | None) -> OpenStore:
+    file_id = None if path is None else read_file_id(path)
+    if path is None or file_id is None:
+        return OpenStore(path, _create_empty_db())
+    db = _connect_read_only(path)
     (version,) = db.execute("PRAGMA user_version").fetchone()
-    if version == 0:  # a program is just making it
-        db.close()
-        return Reading(path, _nothing())
-    if version != len(MIGRATIONS):
-        db.close()
-        raise click.ClickException(_unknown_version(path, version))
-    return Reading(path, db, file)
+    if version == len(MIGRATIONS):
+        return OpenStore(path, db, file_id)
+    db.close()
+    if version == 0:  # a program has created the file, and not yet its tables
+        return OpenStore(path, _create_empty_db())
+    raise StoreUnreadableError(_explain_version(path, version))
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect_read_only(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)
     try:
         db.execute("PRAGMA user_version")
     except sqlite3.Error as error:
         db.close()
-        open_to_us = os.access(path, os.R_OK) and not os.access(path.parent, os.W_OK)
-        if not open_to_us or not isinstance(error, sqlite3.OperationalError):
+        in_read_only_folder = os.access(path, os.R_OK) and not os.access(path.parent, os.W_OK)
+        if not in_read_only_folder or not isinstance(error, sqlite3.OperationalError):
             raise
-        # In a folder that is read-only, SQLite can't make the index of the log that it reads by:
-        # nobody writes there, and so what is in the file is all there is.
+        # In write-ahead mode SQLite creates files beside the database, even to read it
+        # (https://www.sqlite.org/wal.html#readonly). In a read-only folder it cannot, and no
+        # program writes there either: the file alone is complete, and `immutable` reads it.
         db = sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True, isolation_level=None)
     return db
 
 
-def _nothing() -> sqlite3.Connection:
+def _create_empty_db() -> sqlite3.Connection:
     db = sqlite3.connect(":memory:", isolation_level=None)
     migrate(db)
     return db
 
 
-def _unknown_version(path: Path, version: int) -> str:
-    found = f"the store {_shown(path)} is of version {version}"
+def _explain_version(path: Path, version: int) -> str:
     known = len(MIGRATIONS)
+    problem = f"the store {path} has version {version}, and this lupis reads version {known}"
     if version > known:
-        return f"{found}, and this lupis knows {known}: pip install --upgrade lupis-instrument"
-    return f"{found}: the next program that runs under lupis-run brings it to {known}"
-
-
-def explain_nothing(opened: Reading, what: str) -> str:
-    """Tell why nothing is shown, and how to change that.
-
-    Args:
-        opened: the store, without anything that was asked for.
-        what: was asked for.
-    """
-    place = _shown(opened.path)
-    if not opened.there:
-        found = f"No {what}: there is no store yet at {place}."
-    elif opened.db.execute("SELECT 1 FROM item LIMIT 1").fetchone() is None:
-        found = f"No {what}: the store {place} is empty."
-    else:
-        return f"No {what} in the store {place}, or none that the options leave over."
-    return f"{found}\nTo fill it:  lupis-run --exporter local python my_agent.py"
-
-
-def _shown(path: Path | None) -> str:
-    return "(none: set LUPIS_DATA_DIR)" if path is None else clean(str(path))
+        return f"{problem}; run: pip install --upgrade lupis-instrument"
+    return f"{problem}; the next program under lupis-run upgrades it"

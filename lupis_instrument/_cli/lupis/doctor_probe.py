@@ -1,7 +1,7 @@
-"""What `lupis doctor` runs in the interpreter that it examines: says what it finds there, as JSON.
+"""Collects facts about the interpreter that `lupis doctor` examines, and prints them as JSON.
 
-Its source is given to `python -c`, below the bootstrap, in an environment that may have nothing of
-ours; so it begins with the standard library alone.
+`lupis doctor` passes this source to `python -c`, under the bootstrap. The examined environment may
+lack this package and its requirements, so the module imports only the standard library at first.
 """
 
 from __future__ import annotations
@@ -12,49 +12,61 @@ import time
 from importlib import import_module, metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator, Sequence
 
 FLAGS = ("isolated", "ignore_environment", "no_site", "no_user_site", "safe_path")
-"""What `sys.flags` says of a start that keeps things out."""
-_SECONDS = 5.0
+"""The flags in `sys.flags` that limit what an interpreter imports at its start."""
+_FLUSH_SECONDS = 5.0
 
 
-def examine() -> dict[str, Any]:
-    """Return what there is in this interpreter, and what was made of it."""
-    found: dict[str, Any] = {
+def collect_facts(arguments: Sequence[str]) -> dict[str, Any]:
+    """Return the facts about this interpreter; those about the package only with the bootstrap.
+
+    Args:
+        arguments: `--send` to send a test span; `--folder` and the first folder in the `sys.path`
+            of the program.
+    """
+    facts: dict[str, Any] = {
         "executable": sys.executable,
         "implementation": sys.implementation.name,
         "version": ".".join(map(str, sys.version_info[:3])),
         "environment": sys.prefix if sys.prefix != sys.base_prefix else "",
         "flags": [name for name in FLAGS if getattr(sys.flags, name, 0)],
-        "hooked": False,
-        "place": "",
+        "bootstrapped": False,
+        "location": "",
     }
     bootstrap = sys.modules.get("lupis_instrument._runtime.bootstrap")
     if bootstrap is not None:
-        found["conflicts"] = list(_conflicts())
-        found["hooked"] = bootstrap.launched()
-        found["place"] = str(Path(str(bootstrap.__file__)).parents[2])
-        found["requirements"] = list(_requirements())
-        found["clients"] = list(_clients())
-        found["span"] = _send_span() if "--send" in sys.argv else None
-    return found
+        facts["conflicts"] = list(find_conflicts(arguments))
+        facts["bootstrapped"] = bootstrap.launched()
+        facts["location"] = str(Path(str(bootstrap.__file__)).parents[2])
+        facts["requirements"] = list(check_requirements())
+        facts["clients"] = list(check_clients())
+        facts["span"] = send_test_span() if "--send" in arguments else None
+    return facts
 
 
-def _conflicts() -> Any:
-    """Yield what leaves no room for what we load: the program's modules, and its packages."""
-    from lupis_instrument._runtime import conflicts as _conflicts
+def find_conflicts(arguments: Sequence[str]) -> Iterator[str]:
+    """Yield why this package must not load in the program.
 
-    folder = sys.argv[sys.argv.index("--folder") + 1 :][:1] if "--folder" in sys.argv else []
-    sys.path[:0] = folder if not getattr(sys.flags, "safe_path", False) else []
+    A module of the program may hide one that this package needs, or an installed package may have
+    an unfit version.
+    """
+    from lupis_instrument._runtime import conflicts
+
+    folders = arguments[arguments.index("--folder") + 1 :][:1] if "--folder" in arguments else []
+    # Python 3.11 and newer leave the program's folder out with PYTHONSAFEPATH.
+    if getattr(sys.flags, "safe_path", False):
+        folders = []
+    sys.path[:0] = folders
     try:
-        yield from filter(None, (_conflicts.find_hidden(), _conflicts.find_misfit()))
+        yield from filter(None, (conflicts.find_hidden(), conflicts.find_misfit()))
     finally:
-        del sys.path[: len(folder)]
+        del sys.path[: len(folders)]
 
 
-def _requirements() -> Any:
-    """Yield what our package requires: name, version, what is wrong with that."""
+def check_requirements() -> Iterator[tuple[str, str, bool]]:
+    """Yield each requirement of this package: its name, its version, and whether it is unfit."""
     from packaging.requirements import Requirement
 
     try:
@@ -70,29 +82,28 @@ def _requirements() -> Any:
         except metadata.PackageNotFoundError:
             yield requirement.name, "not installed", True
             continue
-        fits = requirement.specifier.contains(version, prereleases=True)
-        yield (
-            requirement.name,
-            version if fits else f"{version}, not {requirement.specifier}",
-            (not fits),
-        )
+        if requirement.specifier.contains(version, prereleases=True):
+            yield requirement.name, version, False
+        else:
+            yield requirement.name, f"{version}, not {requirement.specifier}", True
 
 
-def _clients() -> Any:
-    """Yield the HTTP clients: name, what would become of their calls, whether that is wrong."""
+def check_clients() -> Iterator[tuple[str, str, bool]]:
+    """Yield each HTTP client: its name, how its calls are treated, and whether this is wrong."""
     from lupis_instrument._instrumentation.registry import CLIENTS
-    from lupis_instrument._runtime import runtime as _runtime
+    from lupis_instrument._runtime import runtime as lupis_runtime
 
-    runtime = _runtime.start()
+    runtime = lupis_runtime.start()
     for client in CLIENTS:
         name = client.distribution or client.name
         if runtime is None:
             yield name, "not instrumented: instrumentation is off", False
         else:
-            yield (name, *_try(client, runtime))
+            yield (name, *_try_client(client, runtime))
 
 
-def _try(client: Any, runtime: Any) -> tuple[str, bool]:
+def _try_client(client: Any, runtime: Any) -> tuple[str, bool]:
+    """Instrument a client as at its first request; returns the outcome and whether it is wrong."""
     from lupis_instrument._instrumentation.activation import Activation, Calls
 
     config = runtime.config
@@ -112,20 +123,25 @@ def _try(client: Any, runtime: Any) -> tuple[str, bool]:
     return f"{version}, instrumented at its first request", False
 
 
-def _send_span() -> dict[str, Any] | None:
-    """Have a span take the way of all spans; returns whether it arrived, and in how long."""
-    from lupis_instrument._runtime import runtime as _runtime
+def send_test_span() -> dict[str, Any] | None:
+    """Send a span as a program would; None if instrumentation is off.
 
-    runtime = _runtime.start()
+    Returns:
+        Whether the span arrived, and after how many seconds.
+    """
+    from lupis_instrument._runtime import runtime as lupis_runtime
+
+    runtime = lupis_runtime.start()
     if runtime is None:
         return None
     began = time.monotonic()
     runtime.tracer().start_span("lupis doctor").end()
-    runtime.flush(_SECONDS)
+    runtime.flush(_FLUSH_SECONDS)
     return {"arrived": runtime.account.delivered == 1, "seconds": time.monotonic() - began}
 
 
 if __name__ == "__main__":
+    # `python -c` puts the current folder first, which is not the folder of the program.
     if sys.path[:1] == [""]:
-        del sys.path[0]  # the folder that we happen to be in is none of the program's
-    sys.stdout.write("\n" + json.dumps(examine()) + "\n")
+        del sys.path[0]
+    sys.stdout.write("\n" + json.dumps(collect_facts(sys.argv[1:])) + "\n")

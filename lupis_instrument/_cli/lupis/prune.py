@@ -1,4 +1,4 @@
-"""`lupis prune`: makes room in the store."""
+"""`lupis prune`: deletes old items and returns their space to the disk."""
 
 from __future__ import annotations
 
@@ -8,112 +8,124 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lupis_instrument._cli.lupis import tables
-from lupis_instrument._cli.lupis.since import Back
+from lupis_instrument._cli.lupis.formatting import escape_controls
+from lupis_instrument._cli.lupis.stores import explain_nothing, open_store
+from lupis_instrument._cli.lupis.tables import write_line
+from lupis_instrument._cli.lupis.time_options import Age
 from lupis_instrument._export.store.database import Database, StoreUnavailable, transaction
 from lupis_instrument._export.store.schema import REFUSED, WAITING
-from lupis_instrument._query import amounts
-from lupis_instrument._query.store_reader import explain_nothing, reading
 
 if TYPE_CHECKING:
     import sqlite3
     from pathlib import Path
 
-_AT_ONCE = 1000
-_DEFAULT = "30d"
-_UNDELIVERED = f"state IN ({WAITING}, {REFUSED})"
+_BATCH_SIZE = 1000
+_DEFAULT_AGE = "30d"
+_MEBIBYTE = 1 << 20
+_IS_UNDELIVERED = f"state IN ({WAITING}, {REFUSED})"
 
 
 @click.command()
 @click.option(
     "--older-than",
     "age",
-    type=Back(),
+    type=Age(),
     metavar="TIME",
-    help=f"What began before that, 12h or 7d; by default {_DEFAULT}.",
+    help=f"Delete only items older than this, like 12h or 7d; {_DEFAULT_AGE} by default.",
 )
-@click.option("--all", "everything", is_flag=True, help="Whatever its age.")
+@click.option("--all", "everything", is_flag=True, help="Delete items of any age.")
 @click.option(
-    "--undelivered", is_flag=True, help="Also what no endpoint has taken yet: it is lost then."
+    "--undelivered",
+    is_flag=True,
+    help="Delete also the items that no endpoint has accepted yet: they are lost.",
 )
-@click.option("--yes", "-y", is_flag=True, help="Don't ask, on a terminal.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation on a terminal.")
 def prune(age: int | None, everything: bool, undelivered: bool, yes: bool) -> None:
-    """Delete old spans and events.
+    """Delete old spans and events, and return their space to the disk.
 
-    Not those that no endpoint has taken yet. Their room is given back to the disk.
+    Items that no endpoint has accepted yet stay, unless you add --undelivered.
     """
     if everything and age is not None:
         raise click.UsageError("--all and --older-than exclude each other")
     if age is None:
-        age = Back().convert(_DEFAULT, None, None)
-    old = "1" if everything else f"at < {time_ns() - age}"
-    wanted = old if undelivered else f"{old} AND NOT {_UNDELIVERED}"
-    with reading() as opened:
-        found = _count(opened.db, wanted)
+        age = Age().convert(_DEFAULT_AGE, None, None)
+    is_old = "1" if everything else f"at < {time_ns() - age}"
+    condition = is_old if undelivered else f"{is_old} AND NOT {_IS_UNDELIVERED}"
+    with open_store() as store:
+        count = _count_items(store.db, condition)
         if not undelivered:
-            _tell_kept(_count(opened.db, f"{old} AND {_UNDELIVERED}"))
-        if not found or opened.path is None:
-            click.echo(explain_nothing(opened, "spans and events to delete"), err=True)
+            _report_kept(_count_items(store.db, f"{is_old} AND {_IS_UNDELIVERED}"))
+        if not count or store.path is None:
+            click.echo(explain_nothing(store, "spans and events to delete"), err=True)
             return
     if not yes and sys.stdin.isatty():
-        question = f"Delete {_counted(found)} from {amounts.clean(opened.path)}?"
+        question = f"Delete {_format_items(count)} from {escape_controls(store.path)}?"
         click.confirm(question, abort=True, err=True)
-    _delete(opened.path, wanted)
+    _delete_and_shrink(store.path, condition)
 
 
-def _tell_kept(kept: int) -> None:
-    if kept:
+def _report_kept(count: int) -> None:
+    if count:
         text = (
-            f"{_counted(kept)} stay, for no endpoint has taken them yet; --undelivered has them go"
+            f"{_format_items(count)} stay, because no endpoint has accepted them yet;"
+            " --undelivered deletes them too"
         )
         click.echo(text, err=True)
 
 
-def _delete(path: Path, wanted: str) -> None:
+def _delete_and_shrink(path: Path, condition: str) -> None:
     database = Database(str(path.parent), lambda: None)
-    before = path.stat().st_size
+    size_before = path.stat().st_size
     try:
-        deleted = _delete_all(database, wanted)
-        tables.echo(f"{_counted(deleted)} deleted")
-        database.run(_shrink)
+        deleted = _delete_items(database, condition)
+        write_line(f"{_format_items(deleted)} deleted")
+        database.run(_shrink_file)
     except StoreUnavailable as error:
         raise click.ClickException(f"{error}; try again when no program writes") from None
     finally:
         database.close()
-    tables.echo(f"{max(before - path.stat().st_size, 0) / (1 << 20):,.1f} MiB given back")
+    freed = max(size_before - path.stat().st_size, 0)
+    write_line(f"{freed / _MEBIBYTE:,.1f} MiB given back")
 
 
-def _delete_all(database: Database, wanted: str) -> int:
-    """Delete in many small steps, between which programs can store."""
+def _delete_items(database: Database, condition: str) -> int:
+    """Delete the matching items in small batches, so that programs can store in between.
+
+    Items that programs add meanwhile stay: the last id at the start is the limit.
+    """
     (end,) = database.run(lambda db: db.execute("SELECT last FROM sequence").fetchone())
-    deleted = last = 0
+    deleted = last_id = 0
     while True:
-        ids = database.run(lambda db, last=last: _delete_some(db, wanted, last, end))  # type: ignore[misc]
+        ids = database.run(
+            lambda db, last_id=last_id: _delete_batch(db, condition, last_id, end)  # type: ignore[misc]
+        )
         if not ids:
             return deleted
         deleted += len(ids)
-        last = ids[-1]
+        last_id = ids[-1]
 
 
-def _delete_some(db: sqlite3.Connection, wanted: str, last: int, end: int) -> list[int]:
-    # Chosen inside the transaction: what waits may have been delivered meanwhile, or the reverse.
+def _delete_batch(db: sqlite3.Connection, condition: str, last_id: int, end: int) -> list[int]:
+    # The rows are selected inside the transaction: a process may have delivered items, or had
+    # them refused, since the last batch.
     with transaction(db):
-        statement = f"SELECT id FROM item WHERE id > ? AND id <= ? AND {wanted}"  # noqa: S608
-        rows = db.execute(f"{statement} ORDER BY id LIMIT {_AT_ONCE}", (last, end)).fetchall()
+        statement = f"SELECT id FROM item WHERE id > ? AND id <= ? AND {condition}"  # noqa: S608
+        rows = db.execute(f"{statement} ORDER BY id LIMIT {_BATCH_SIZE}", (last_id, end)).fetchall()
         db.executemany("DELETE FROM body WHERE id = ?", rows)
         db.executemany("DELETE FROM item WHERE id = ?", rows)
-    return [id_ for (id_,) in rows]
+    return [row_id for (row_id,) in rows]
 
 
-def _shrink(db: sqlite3.Connection) -> None:
+def _shrink_file(db: sqlite3.Connection) -> None:
+    # VACUUM writes the smaller database into the log; the checkpoint moves it into the file.
     db.execute("VACUUM")
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def _count(db: sqlite3.Connection, wanted: str) -> int:
-    statement = f"SELECT count(*) FROM item WHERE {wanted}"  # noqa: S608 - our words and numbers
+def _count_items(db: sqlite3.Connection, condition: str) -> int:
+    statement = f"SELECT count(*) FROM item WHERE {condition}"  # noqa: S608 - no user's text
     return int(db.execute(statement).fetchone()[0])
 
 
-def _counted(count: int) -> str:
+def _format_items(count: int) -> str:
     return f"{count:,} {'span or event' if count == 1 else 'spans and events'}"

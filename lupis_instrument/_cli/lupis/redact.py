@@ -1,4 +1,4 @@
-"""`lupis redact`: what redaction makes of a text or of JSON, and which rule hides what."""
+"""`lupis redact`: shows how redaction changes a text or JSON, and which rule hides each piece."""
 
 from __future__ import annotations
 
@@ -6,25 +6,27 @@ import json
 import os
 import re
 from bisect import bisect_right
-from typing import Any, Callable, Iterator, NamedTuple
+from typing import Any, Iterator, NamedTuple, Tuple
 
 import click
 
 from lupis_instrument._config.config import resolve_settings
 from lupis_instrument._redaction import MODES, RULES, PatternError, Redactor
 
-REASONS = {rule.id: rule.description for rule in RULES}
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
+_RULE_DESCRIPTIONS = {rule.id: rule.description for rule in RULES}
+# A string, a punctuation mark, or a number or literal.
+_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
+_RuleMatch = Tuple[str, int, int]  # the rule, and the start and end of the text it hides
 
 
-class Finding(NamedTuple):
-    """One hidden piece.
+class Redaction(NamedTuple):
+    """A hidden piece of the input.
 
     Attributes:
-        line: counted from 1.
-        column: of its first character, counted from 1.
-        length: in characters, as it stands in the input.
-        rule: what hides it.
+        line: the line, counted from 1.
+        column: the column of the first character, counted from 1.
+        length: the length in the input, in characters.
+        rule: the id of the rule that hides it.
     """
 
     line: int
@@ -34,82 +36,98 @@ class Finding(NamedTuple):
 
 
 @click.command()
-@click.option("--explain", is_flag=True, help="Name the rule behind each hidden piece instead.")
-@click.option("--mode", type=click.Choice(MODES), help="Instead of LUPIS_REDACTION_MODE.")
+@click.option(
+    "--explain", is_flag=True, help="List the hidden pieces and the rules that hide them instead."
+)
+@click.option(
+    "--mode", type=click.Choice(MODES), help="The redaction mode; default: LUPIS_REDACTION_MODE."
+)
 @click.option(
     "--pattern",
     "patterns",
     multiple=True,
-    help="A name or regular expression, added to LUPIS_SENSITIVE_DATA_PATTERNS; may be repeated.",
+    help="A name or regular expression to add to LUPIS_SENSITIVE_DATA_PATTERNS; repeatable.",
 )
 @click.argument("file", type=click.File("rb"), default="-")
 def redact(explain: bool, mode: str | None, patterns: tuple[str, ...], file: Any) -> None:
-    """Write FILE, text or JSON, as it would leave the process; without FILE, standard input."""
+    """Show a text or JSON as it would leave your program.
+
+    Reads FILE, or standard input without FILE.
+    """
     text = file.read().decode("utf-8", "surrogateescape")
-    redactor = _redactor(mode, patterns)
+    redactor = _make_redactor(mode, patterns)
     if explain:
-        click.echo(_describe(list(find(text, redactor))))
+        click.echo(_describe_redactions(list(find_redactions(text, redactor))))
     else:
-        click.echo(filter_text(text, redactor).encode("utf-8", "surrogateescape"), nl=False)
+        click.echo(redact_text(text, redactor).encode("utf-8", "surrogateescape"), nl=False)
 
 
-def filter_text(text: str, redactor: Redactor) -> str:
-    """Return `text` without its secrets; JSON by the names in it, and laid out anew."""
-    data = _parse(text)
+def redact_text(text: str, redactor: Redactor) -> str:
+    """Return `text` without its secrets; JSON is redacted by its names too, and indented anew."""
+    data = _parse_json(text)
     if data is None:
         return redactor.redact_text(text)
     return json.dumps(redactor.redact_data(data), indent=2, ensure_ascii=False) + "\n"
 
 
-def find(text: str, redactor: Redactor) -> Iterator[Finding]:
-    """Yield what is hidden in `text`, in order."""
-    look: Callable[[str, Redactor], Iterator[tuple[str, int, int]]]
-    look = _in_text if _parse(text) is None else _in_json
-    lines = [0, *(match.end() for match in re.finditer("\n", text))]
-    for rule, start, end in look(text, redactor):
-        line = bisect_right(lines, start)
-        yield Finding(line, start - lines[line - 1] + 1, end - start, rule)
+def find_redactions(text: str, redactor: Redactor) -> Iterator[Redaction]:
+    """Yield the hidden pieces of `text`, in order."""
+    is_plain = _parse_json(text) is None
+    matches = redactor.explain_text(text) if is_plain else _explain_json(text, redactor)
+    line_starts = [0, *(newline.end() for newline in re.finditer("\n", text))]
+    for rule, start, end in matches:
+        line = bisect_right(line_starts, start)
+        yield Redaction(line, start - line_starts[line - 1] + 1, end - start, rule)
 
 
-def _in_text(text: str, redactor: Redactor) -> Iterator[tuple[str, int, int]]:
-    yield from redactor.explain_text(text)
-
-
-def _in_json(text: str, redactor: Redactor) -> Iterator[tuple[str, int, int]]:
-    for start, end, names in _scalars(text):
+def _explain_json(text: str, redactor: Redactor) -> Iterator[_RuleMatch]:
+    for start, end, names in _scan_scalars(text):
         value = json.loads(text[start:end])
         name = next((name for name in names if redactor.explain_name(name)), None)
         if name is not None:
             if redactor.redact_attribute(name, value) != value:
                 yield redactor.explain_name(name) or "", start, end
         elif redactor.redact_data(value) != value:
-            for rule, first, last in redactor.explain_text(str(value)):
-                plain = len(str(value)) + 2 == end - start
-                yield (rule, start + 1 + first, start + 1 + last) if plain else (rule, start, end)
+            yield from _explain_scalar(value, start, end, redactor)
 
 
-def _scalars(text: str) -> Iterator[tuple[int, int, list[str]]]:
-    """Yield where each name and each value stands, and for a value the names that lead to it."""
-    above: list[str | None] = []
+def _explain_scalar(value: Any, start: int, end: int, redactor: Redactor) -> Iterator[_RuleMatch]:
+    """Yield the secrets in one JSON value: their exact place, or the whole value.
+
+    A string without escapes is two quotes longer in the file than its value. In any other value,
+    places in the value are no places in the file.
+    """
+    is_unescaped = len(str(value)) + 2 == end - start
+    for rule, first, last in redactor.explain_text(str(value)):
+        if is_unescaped:
+            yield rule, start + 1 + first, start + 1 + last
+        else:
+            yield rule, start, end
+
+
+def _scan_scalars(text: str) -> Iterator[tuple[int, int, list[str]]]:
+    """Yield start and end of each name and each value; for a value also the names above it."""
+    names_above: list[str | None] = []
     name: str | None = None
-    tokens = list(_TOKEN.finditer(text))
-    for token, after in zip(tokens, [*tokens[1:], None]):
+    tokens = list(_JSON_TOKEN.finditer(text))
+    for token, next_token in zip(tokens, [*tokens[1:], None]):
         sign = token.group()
         if sign in "{[":
-            above.append(name)
+            names_above.append(name)
             name = None
         elif sign in "}]":
-            above.pop()
-        elif after is not None and after.group() == ":":
+            names_above.pop()
+        elif next_token is not None and next_token.group() == ":":
             name = str(json.loads(sign))
             yield (*token.span(), [])
         elif sign not in ":,":
-            yield (*token.span(), [each for each in (*above, name) if each is not None])
+            path = [*names_above, name]
+            yield (*token.span(), [part for part in path if part is not None])
             name = None
 
 
-def _parse(text: str) -> Any:
-    """Return the object or list that `text` is in JSON; None if it is anything else."""
+def _parse_json(text: str) -> Any:
+    """Return the object or list that `text` holds as JSON; None if it is anything else."""
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
@@ -117,40 +135,44 @@ def _parse(text: str) -> Any:
     return data if isinstance(data, (dict, list)) else None
 
 
-def _redactor(mode: str | None, patterns: tuple[str, ...]) -> Redactor:
-    """Return the redactor of the settings in force, as the options change them."""
+def _make_redactor(mode: str | None, patterns: tuple[str, ...]) -> Redactor:
+    """Return the redactor of the current settings, changed by the options."""
     resolved = resolve_settings(os.environ, None, launched=True)
     config = resolved.config
-    wanted = [*config.sensitive_data_patterns, *patterns]
+    all_patterns = [*config.sensitive_data_patterns, *patterns]
     try:
-        redactor = Redactor(mode or config.redaction_mode, wanted, config.hash_key)
+        redactor = Redactor(mode or config.redaction_mode, all_patterns, config.hash_key)
     except PatternError as error:
         raise click.BadParameter(str(error), param_hint="--pattern") from None
     for problem in resolved.problems:
         click.echo(redactor.redact_text(f"lupis: {problem.severity}: {problem}"), err=True)
     if not config.filter_sensitive_data:
-        click.echo("LUPIS_FILTER_SENSITIVE_DATA=false: programs send it all unfiltered", err=True)
+        warning = "LUPIS_FILTER_SENSITIVE_DATA=false: your programs send everything unfiltered"
+        click.echo(warning, err=True)
     return redactor
 
 
-def _describe(findings: list[Finding]) -> str:
-    if not findings:
+def _describe_redactions(redactions: list[Redaction]) -> str:
+    if not redactions:
         return "Nothing is hidden."
     rows = [
-        (f"{each.line}:{each.column}", each.rule, f"{each.length} characters", _reason(each.rule))
-        for each in findings
+        (
+            f"{redaction.line}:{redaction.column}",
+            redaction.rule,
+            f"{redaction.length} characters",
+            _explain_rule(redaction.rule),
+        )
+        for redaction in redactions
     ]
-    widths = [max(len(row[place]) for row in rows) for place in range(3)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, [*widths, 0])) for row in rows
-    )
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
-def _reason(rule: str) -> str:
-    kind, _, rest = rule.partition(":")
+def _explain_rule(rule: str) -> str:
+    kind, _, detail = rule.partition(":")
     reasons = {
-        "name": f"What {rest!r} names is hidden whatever it is.",
-        "pattern": "A pattern of LUPIS_SENSITIVE_DATA_PATTERNS or --pattern.",
-        "failed": "It could not be filtered, and so all of it is hidden.",
+        "name": f"Any value under the name {detail!r} is hidden.",
+        "pattern": "A pattern of LUPIS_SENSITIVE_DATA_PATTERNS or --pattern matches.",
+        "failed": "Redaction failed here, and so the whole value is hidden.",
     }
-    return REASONS.get(rule) or reasons.get(kind, "")
+    return _RULE_DESCRIPTIONS.get(rule) or reasons.get(kind, "")

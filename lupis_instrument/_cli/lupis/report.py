@@ -1,167 +1,192 @@
-"""`lupis report`: what the LLM calls in the store add up to."""
+"""`lupis report`: adds up the LLM calls in the store."""
 
 from __future__ import annotations
 
 import csv
 import json
 from io import StringIO
-from typing import Any, Callable, Iterator, NamedTuple
+from typing import Any, Callable, Dict, Iterator, NamedTuple, Sequence, Tuple
 
 import click
 
-from lupis_instrument._cli.lupis import tables
-from lupis_instrument._cli.lupis.since import since
-from lupis_instrument._query import amounts
-from lupis_instrument._query.calls import GROUPINGS, SHARES, Chosen, Totals, add_up
-from lupis_instrument._query.store_reader import explain_nothing, reading
+from lupis_instrument._cli.lupis.formatting import format_count, format_dollars, format_duration
+from lupis_instrument._cli.lupis.stores import explain_nothing, open_store
+from lupis_instrument._cli.lupis.tables import Column, show_table, style_text, write_line
+from lupis_instrument._cli.lupis.time_options import since_option
+from lupis_instrument._query.calls import (
+    GROUPINGS,
+    PERCENTILES,
+    CallFilter,
+    Totals,
+    add_up_calls,
+    add_up_groups,
+)
+from lupis_instrument._query.times import SECOND
+
+_Groups = Dict[Tuple["str | None", ...], Totals]
 
 
 class Measure(NamedTuple):
     """One figure of a row.
 
     Attributes:
-        name: in JSON and CSV.
-        heading: in tables.
-        value: takes it from the totals; times are nanoseconds.
-        shown: makes text of it for tables.
-        rank: see `tables.Column`.
+        name: the key in JSON and CSV; a name that ends with "seconds" marks a time.
+        heading: the heading in tables.
+        read_value: takes the figure from the totals; times are in nanoseconds.
+        format_value: makes the text for tables.
+        rank: the rank of the column, see `Column`.
+        style: the style of the column.
+        only_if_any: whether tables leave the column out if the total is 0.
     """
 
     name: str
     heading: str
-    value: Callable[[Totals], Any]
-    shown: Callable[[Any], str]
+    read_value: Callable[[Totals], Any]
+    format_value: Callable[[Any], str] = format_count
     rank: int = 0
+    style: str = ""
+    only_if_any: bool = False
+
+    def read_plain(self, totals: Totals) -> Any:
+        """Return the figure for JSON and CSV, times in seconds."""
+        value = self.read_value(totals)
+        in_seconds = self.name.endswith("seconds") and value is not None
+        return value / SECOND if in_seconds else value
+
+    def read_text(self, totals: Totals) -> str:
+        """Return the figure for a table."""
+        return self.format_value(self.read_value(totals))
 
 
-def _percentiles(name: str, heading: str, rank: int) -> Iterator[Measure]:
-    """Yield a measure for each percentile that the property `name` of the totals has."""
-    for place, share in enumerate(SHARES):
+def _make_percentiles(name: str, heading: str, rank: int) -> Iterator[Measure]:
+    """Yield a measure for each of the percentiles in the property `name` of the totals."""
+    for index, percent in enumerate(PERCENTILES):
 
-        def value(totals: Totals, place: int = place) -> Any:
-            return getattr(totals, name)[place]
+        def read_value(totals: Totals, index: int = index) -> Any:
+            return getattr(totals, name)[index]
 
-        label = f"{heading}p{share}"
-        yield Measure(f"{name}_p{share}_seconds", label, value, amounts.duration, rank)
+        label = f"{heading}p{percent}"
+        yield Measure(f"{name}_p{percent}_seconds", label, read_value, format_duration, rank)
 
 
 MEASURES = (
-    Measure("calls", "calls", lambda totals: totals.calls, amounts.count),
-    Measure("errors", "errors", lambda totals: totals.errors, amounts.count),
-    Measure("input_tokens", "in", lambda totals: totals.read, amounts.count),
-    Measure("cached_tokens", "cached", lambda totals: totals.cached, amounts.count, rank=1),
-    Measure("output_tokens", "out", lambda totals: totals.written, amounts.count),
-    Measure("cost_usd", "cost", lambda totals: totals.cost, amounts.dollars),
-    Measure("unpriced", "unpriced", lambda totals: totals.unpriced, amounts.count),
-    Measure("partly_priced", "partly", lambda totals: totals.partial, amounts.count),
-    Measure("seconds", "time", lambda totals: totals.time, amounts.duration, rank=2),
-    *_percentiles("latency", "", 3),
-    *_percentiles("first_chunk", "first ", 4),
+    Measure("calls", "calls", lambda totals: totals.calls),
+    Measure("errors", "errors", lambda totals: totals.errors, style="red", only_if_any=True),
+    Measure("input_tokens", "in", lambda totals: totals.input_tokens),
+    Measure(
+        "cached_tokens", "cached", lambda totals: totals.cached_tokens, rank=1, only_if_any=True
+    ),
+    Measure("output_tokens", "out", lambda totals: totals.output_tokens),
+    Measure("cost_usd", "cost", lambda totals: totals.cost, format_dollars, style="green"),
+    Measure(
+        "unpriced", "unpriced", lambda totals: totals.unpriced, style="yellow", only_if_any=True
+    ),
+    Measure(
+        "partly_priced", "partly", lambda totals: totals.partial, style="yellow", only_if_any=True
+    ),
+    Measure("seconds", "time", lambda totals: totals.time, format_duration, rank=2),
+    *_make_percentiles("latency", "", 3),
+    *_make_percentiles("first_chunk", "first ", 4),
 )
-_STYLES = {"errors": "red", "cost_usd": "green", "unpriced": "yellow", "partly_priced": "yellow"}
-_ONLY_IF_ANY = {"errors", "cached_tokens", "unpriced", "partly_priced"}
+"""The figures of a report, in the order of its columns."""
 
 
 @click.command()
-@since
+@since_option
 @click.option("--chat", metavar="ID", help="Only the calls of this conversation.")
 @click.option(
-    "--run", metavar="ID", help="Only the calls of this launch; its first digits will do."
+    "--run", metavar="ID", help="Only the calls of this launch; its first digits are enough."
 )
-@click.option("--by", type=click.Choice([*GROUPINGS]), default="model", show_default=True)
+@click.option(
+    "--by",
+    type=click.Choice([*GROUPINGS]),
+    default="model",
+    show_default=True,
+    help="The property that groups the calls.",
+)
 @click.option(
     "--format",
     "form",
     type=click.Choice(["table", "json", "csv"]),
     default="table",
     show_default=True,
-    help="CSV has no line of totals.",
+    help="The output format; CSV has no line of totals.",
 )
 def report(since: int | None, chat: str | None, run: str | None, by: str, form: str) -> None:
-    """Add up the LLM calls in the store.
+    """Add up the LLM calls that your programs made.
 
-    Calls, errors, tokens, cost and time, and percentiles of how long calls took and of when the
-    first piece of the answer came. A cost that is not known is left out of the sums, and such
-    calls are counted. Times of more than 100,000 calls are told apart to the millisecond.
+    Shows calls, errors, tokens, cost and time, and percentiles of the latency and of the time to
+    the first piece of the answer. The sums leave out unknown costs, and a column counts the calls
+    without a price. In a store of more than 100,000 items, percentiles are exact to the
+    millisecond.
     """
     grouping = GROUPINGS[by]
-    with reading() as opened:
-        groups = add_up(opened.db, grouping, Chosen(since, chat, run))
+    with open_store() as store:
+        groups = add_up_calls(store.db, grouping, CallFilter(since, chat, run))
         if not groups:
-            click.echo(explain_nothing(opened, "LLM calls"), err=True)
+            click.echo(explain_nothing(store, "LLM calls"), err=True)
     if groups or form != "table":
-        _FORMS[form](grouping.columns, groups)
+        _FORMATS[form](grouping.columns, groups)
 
 
-def _show_json(columns: tuple[str, ...], groups: dict[Any, Totals]) -> None:
-    rows = [{**dict(zip(columns, key)), **_figures(each)} for key, each in groups.items()]
-    total = _figures(_total(groups))
-    tables.echo(json.dumps({"by": list(columns), "rows": rows, "total": total}, indent=2))
+def _write_json(columns: Sequence[str], groups: _Groups) -> None:
+    rows = [{**dict(zip(columns, key)), **_read_figures(totals)} for key, totals in groups.items()]
+    total = _read_figures(add_up_groups(groups.values()))
+    write_line(json.dumps({"by": list(columns), "rows": rows, "total": total}, indent=2))
 
 
-def _show_csv(columns: tuple[str, ...], groups: dict[Any, Totals]) -> None:
+def _write_csv(columns: Sequence[str], groups: _Groups) -> None:
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*columns, *(measure.name for measure in MEASURES)])
     for key, totals in groups.items():
-        writer.writerow([*key, *_figures(totals).values()])
-    tables.echo(text.getvalue().rstrip("\n"))
+        writer.writerow([*key, *_read_figures(totals).values()])
+    write_line(text.getvalue().rstrip("\n"))
 
 
-def _figures(totals: Totals) -> dict[str, Any]:
-    return {measure.name: _plain(measure, totals) for measure in MEASURES}
+def _read_figures(totals: Totals) -> dict[str, Any]:
+    return {measure.name: measure.read_plain(totals) for measure in MEASURES}
 
 
-def _plain(measure: Measure, totals: Totals) -> Any:
-    value = measure.value(totals)
-    in_seconds = measure.name.endswith("seconds") and value is not None
-    return value / amounts.SECOND if in_seconds else value
-
-
-def _show_table(columns: tuple[str, ...], groups: dict[Any, Totals]) -> None:
-    """Write a table, and below it another of what there was no room for beside the rest."""
-    total = _total(groups)
+def _write_table(columns: Sequence[str], groups: _Groups) -> None:
+    """Write a table, and more tables below it for the columns that did not fit."""
+    total = add_up_groups(groups.values())
     measures = [
-        measure for measure in MEASURES if measure.name not in _ONLY_IF_ANY or measure.value(total)
+        measure for measure in MEASURES if measure.read_value(total) or not measure.only_if_any
     ]
-    heads = [tables.Column(name, right=False) for name in columns]
-    label = ["total", *[""] * (len(columns) - 1)]
     while measures:
-        shown = [
-            tables.Column(measure.heading, style=_STYLES.get(measure.name, ""), rank=measure.rank)
-            for measure in measures
-        ]
-        rows = [
-            [*(_name(each) for each in key), *_cells(measures, totals)]
-            for key, totals in groups.items()
-        ]
-        left_out = tables.show(heads + shown, rows, [*label, *_cells(measures, total)])
+        left_out = _write_measures(columns, groups, total, measures)
         if len(left_out) == len(measures):
             note = f"no room for: {', '.join(left_out)}; --format csv has all"
-            tables.echo(tables.style(note, dim=True))
+            write_line(style_text(note, dim=True))
             return
         measures = [measure for measure in measures if measure.heading in left_out]
         if measures:
-            tables.echo("")
+            write_line("")
 
 
-def _cells(measures: list[Measure], totals: Totals) -> list[str]:
-    return [measure.shown(measure.value(totals)) for measure in measures]
+def _write_measures(
+    columns: Sequence[str], groups: _Groups, total: Totals, measures: Sequence[Measure]
+) -> list[str]:
+    """Write a table of some measures; returns the headings of the columns that did not fit."""
+
+    def read_texts(totals: Totals) -> list[str]:
+        return [measure.read_text(totals) for measure in measures]
+
+    rows = [
+        [*("-" if part is None else part for part in key), *read_texts(totals)]
+        for key, totals in groups.items()
+    ]
+    last_row = ["total", *[""] * (len(columns) - 1), *read_texts(total)]
+    table_columns = [
+        *(Column(name, right=False) for name in columns),
+        *(Column(measure.heading, style=measure.style, rank=measure.rank) for measure in measures),
+    ]
+    return show_table(table_columns, rows, last_row)
 
 
-def _name(part: str | None) -> str:
-    return "-" if part is None else part
-
-
-def _total(groups: dict[Any, Totals]) -> Totals:
-    total = Totals()
-    for totals in groups.values():
-        total.add(totals)
-    return total
-
-
-_FORMS: dict[str, Callable[[tuple[str, ...], dict[Any, Totals]], None]] = {
-    "table": _show_table,
-    "json": _show_json,
-    "csv": _show_csv,
+_FORMATS: dict[str, Callable[[Sequence[str], _Groups], None]] = {
+    "table": _write_table,
+    "json": _write_json,
+    "csv": _write_csv,
 }

@@ -1,127 +1,154 @@
-"""Tables on a terminal, with rich where it is installed, and as plain text elsewhere."""
+"""Prints tables: with rich on a terminal, if it is installed, else as plain text."""
 
 from __future__ import annotations
 
 import os
 import sys
 from shutil import get_terminal_size
-from typing import TYPE_CHECKING, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Sequence
 
 import click
 
-from lupis_instrument._query import amounts
+from lupis_instrument._cli.lupis.formatting import escape_controls, pad_text, text_width
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 _GAP = 2
-_NARROWEST = 20
+_MIN_WIDTH = 20
 
 
 class Column(NamedTuple):
-    """How a column looks.
+    """A column of a table.
 
     Attributes:
-        heading: above it.
-        right: whether it is aligned to the right, as numbers are.
-        style: in rich's words.
-        rank: the columns of the highest rank are left out first where there is no room; those of
-            rank 0 stay.
+        heading: the text above the column.
+        cell: makes the text of a cell from the object that a row shows.
+        right: whether the column is aligned to the right, like numbers.
+        style: the style in rich's notation.
+        rank: the order in which columns give way on a narrow terminal, the highest rank first;
+            columns of rank 0 stay.
     """
 
     heading: str
+    cell: Callable[[Any], str] = str
     right: bool = True
     style: str = ""
     rank: int = 0
 
 
-def on_terminal() -> bool:
-    """Tell whether standard output is a terminal."""
+def is_terminal() -> bool:
+    """Return whether standard output is a terminal."""
     return sys.stdout.isatty()
 
 
-def width() -> int | None:
-    """Return the terminal's columns; None where the output goes elsewhere and may be any width."""
-    return max(get_terminal_size().columns, _NARROWEST) if on_terminal() else None
+def terminal_width() -> int | None:
+    """Return the columns of the terminal; None for pipes and files, which have no width."""
+    return max(get_terminal_size().columns, _MIN_WIDTH) if is_terminal() else None
 
 
-def console() -> Console | None:
-    """Return rich's console; None where there is no terminal, or no rich."""
-    if not on_terminal():
+def make_console() -> Console | None:
+    """Return a console of rich; None without a terminal or without rich."""
+    if not is_terminal():
         return None
     try:
         from rich.console import Console
     except ImportError:
         return None
-    return Console(highlight=False, markup=False, emoji=False, width=width())
+    return Console(highlight=False, markup=False, emoji=False, width=terminal_width())
 
 
-def echo(text: str) -> None:
-    """Write a line to standard output in its own encoding, which click at times knows better."""
+def write_line(text: str) -> None:
+    """Write a line to standard output.
+
+    Without `file`, click writes to an ASCII stream in UTF-8, through a wrapper of its own.
+    """
     click.echo(text, file=sys.stdout)
 
 
-def style(text: str, **styles: bool | str) -> str:
-    """Return `text` in colour where the terminal has any, and its user wants any."""
+def style_text(text: str, **styles: bool | str) -> str:
+    """Return `text` with colours, if the terminal has them and the user wants them.
+
+    https://no-color.org
+    """
     colourless = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return text if colourless or not on_terminal() else click.style(text, **styles)  # type: ignore[arg-type]
+    return text if colourless or not is_terminal() else click.style(text, **styles)  # type: ignore[arg-type]
 
 
-def show(
+def show_table(
     columns: Sequence[Column], rows: Sequence[Sequence[str]], total: Sequence[str] | None = None
 ) -> list[str]:
-    """Write a table, and `total` under it; returns the headings of what there was no room for."""
-    cells = [[amounts.clean(cell) for cell in row] for row in [*rows, *([total] if total else [])]]
-    kept = _fit(columns, cells, width())
-    columns_kept = [columns[place] for place in kept]
-    cells = [[row[place] for place in kept] for row in cells]
-    terminal = console()
-    if terminal is None:
-        _show_plain(columns_kept, cells, totalled=total is not None)
+    """Write a table.
+
+    Args:
+        columns: the columns.
+        rows: the cells of each row.
+        total: the cells of a last row with the totals, if there is one.
+
+    Returns:
+        The headings of the columns that did not fit.
+    """
+    cells = [
+        [escape_controls(cell) for cell in row] for row in [*rows, *([total] if total else [])]
+    ]
+    kept = _select_columns(columns, cells, terminal_width())
+    kept_columns = [columns[index] for index in kept]
+    cells = [[row[index] for index in kept] for row in cells]
+    console = make_console()
+    if console is None:
+        _write_plain(kept_columns, cells, totalled=total is not None)
     else:
-        _show_rich(terminal, columns_kept, cells, totalled=total is not None)
-    return [each.heading for place, each in enumerate(columns) if place not in kept]
+        _write_rich(console, kept_columns, cells, totalled=total is not None)
+    return [column.heading for index, column in enumerate(columns) if index not in kept]
 
 
-def _fit(columns: Sequence[Column], cells: Sequence[Sequence[str]], room: int | None) -> list[int]:
-    """Return the places of the columns that there is room for."""
+def show_rows(columns: Sequence[Column], objects: Sequence[Any]) -> None:
+    """Write a table with a row for each object; the columns make the cells."""
+    show_table(columns, [[column.cell(row) for column in columns] for row in objects])
+
+
+def _select_columns(
+    columns: Sequence[Column], cells: Sequence[Sequence[str]], width: int | None
+) -> list[int]:
+    """Return the indices of the columns that fit into a width; None fits all."""
     widths = [
-        max(map(amounts.cells, [each.heading, *(row[place] for row in cells)])) + _GAP
-        for place, each in enumerate(columns)
+        max(map(text_width, [column.heading, *(row[index] for row in cells)])) + _GAP
+        for index, column in enumerate(columns)
     ]
     kept = list(range(len(columns)))
-    while room is not None and sum(widths[place] for place in kept) > room:
-        place = max(reversed(kept), key=lambda place: columns[place].rank)
-        if columns[place].rank == 0:
+    while width is not None and sum(widths[index] for index in kept) > width:
+        # The last of the columns with the highest rank: max() returns the first that it meets.
+        index = max(reversed(kept), key=lambda index: columns[index].rank)
+        if columns[index].rank == 0:
             break
-        kept.remove(place)
+        kept.remove(index)
     return kept
 
 
-def _show_plain(
+def _write_plain(
     columns: Sequence[Column], cells: Sequence[Sequence[str]], *, totalled: bool
 ) -> None:
-    lines = [[each.heading for each in columns], *cells]
-    widths = [max(map(amounts.cells, column)) for column in zip(*lines)]
+    lines = [[column.heading for column in columns], *cells]
+    widths = [max(map(text_width, texts)) for texts in zip(*lines)]
     rule = ["-" * width for width in widths]
     lines.insert(1, rule)
     if totalled:
         lines.insert(-1, rule)
     for line in lines:
-        laid = [
-            amounts.pad(cell, width, right=each.right)
-            for each, cell, width in zip(columns, line, widths)
+        padded = [
+            pad_text(cell, width, right=column.right)
+            for column, cell, width in zip(columns, line, widths)
         ]
-        echo((" " * _GAP).join(laid).rstrip())
+        write_line((" " * _GAP).join(padded).rstrip())
 
 
-def _show_rich(
-    terminal: Console, columns: Sequence[Column], cells: Sequence[Sequence[str]], *, totalled: bool
+def _write_rich(
+    console: Console, columns: Sequence[Column], cells: Sequence[Sequence[str]], *, totalled: bool
 ) -> None:
     from rich.box import SIMPLE
     from rich.table import Table
 
-    total = cells[-1] if totalled else [""] * len(columns)
+    footers = cells[-1] if totalled else [""] * len(columns)
     table = Table(
         box=SIMPLE,
         collapse_padding=True,
@@ -130,15 +157,15 @@ def _show_rich(
         show_footer=totalled,
         header_style="bold",
     )
-    for each, below in zip(columns, total):
+    for column, footer in zip(columns, footers):
         table.add_column(
-            each.heading,
-            below,
-            justify="right" if each.right else "left",
-            style=each.style,
+            column.heading,
+            footer,
+            justify="right" if column.right else "left",
+            style=column.style,
             footer_style="bold",
             no_wrap=True,
         )
     for row in cells[: len(cells) - totalled]:
         table.add_row(*row)
-    terminal.print(table)
+    console.print(table)

@@ -1,157 +1,84 @@
-"""`lupis traces`: the newest traces in the store, a line each."""
+"""`lupis traces`: lists the newest traces in the store, a line each."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from lupis_instrument._cli.lupis import tables
-from lupis_instrument._cli.lupis.since import since
-from lupis_instrument._export.otlp.encoded_items import SPAN
-from lupis_instrument._query import amounts
-from lupis_instrument._query.items import Item, find, show_cost, total_cost
-from lupis_instrument._query.store_reader import explain_nothing, reading
+from lupis_instrument._cli.lupis.formatting import (
+    format_count,
+    format_duration,
+    format_total_cost,
+)
+from lupis_instrument._cli.lupis.stores import explain_nothing, open_store
+from lupis_instrument._cli.lupis.tables import Column, show_rows, write_line
+from lupis_instrument._cli.lupis.time_options import since_option
+from lupis_instrument._query.times import format_iso_time, format_local_time
+from lupis_instrument._query.traces import list_traces
 
 if TYPE_CHECKING:
-    import sqlite3
+    from lupis_instrument._query.traces import TraceSummary
 
-_DIGITS = 12
-_MOST = 10_000
+_SHOWN_ID_DIGITS = 12
+_MAX_LIMIT = 10_000
+
 _COLUMNS = (
-    tables.Column("trace", right=False, style="dim"),
-    tables.Column("began", right=False),
-    tables.Column("name", right=False),
-    tables.Column("time"),
-    tables.Column("spans", rank=2),
-    tables.Column("calls", rank=1),
-    tables.Column("errors", style="red", rank=1),
-    tables.Column("in", rank=1),
-    tables.Column("out", rank=1),
-    tables.Column("cost", style="green"),
-    tables.Column("chat", right=False, rank=3),
+    Column("trace", lambda trace: trace.trace[:_SHOWN_ID_DIGITS], right=False, style="dim"),
+    Column("began", lambda trace: format_local_time(trace.at), right=False),
+    Column("name", lambda trace: trace.root.name, right=False),
+    Column("time", lambda trace: format_duration(trace.end - trace.at)),
+    Column("spans", lambda trace: format_count(trace.spans), rank=2),
+    Column("calls", lambda trace: format_count(trace.calls), rank=1),
+    Column(
+        "errors",
+        lambda trace: format_count(trace.errors) if trace.errors else "",
+        style="red",
+        rank=1,
+    ),
+    Column("in", lambda trace: format_count(trace.input_tokens), rank=1),
+    Column("out", lambda trace: format_count(trace.output_tokens), rank=1),
+    Column("cost", lambda trace: format_total_cost(trace.cost, trace.unpriced), style="green"),
+    Column("chat", lambda trace: trace.chat or "", right=False, rank=3),
 )
-
-
-class Trace(NamedTuple):
-    """What is known of a trace; times are nanoseconds.
-
-    Attributes:
-        root: the span above all others, or the first where that is not in the store.
-        cost: in USD; None where no call's is known.
-        unpriced: how many calls have no known price.
-    """
-
-    trace: str
-    root: Item
-    at: int
-    end: int
-    spans: int
-    calls: int
-    errors: int
-    input_tokens: int
-    output_tokens: int
-    cost: float | None
-    unpriced: int
-    chat: str | None
 
 
 @click.command()
-@since
+@since_option
 @click.option(
     "--limit",
-    type=click.IntRange(1, _MOST),
+    type=click.IntRange(1, _MAX_LIMIT),
     default=20,
     show_default=True,
     metavar="N",
-    help="The newest N.",
+    help="The number of traces.",
 )
 @click.option(
-    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="The output format.",
 )
 def traces(since: int | None, limit: int, form: str) -> None:
-    """List the newest traces.
+    """List the newest traces, the latest first.
 
-    The last one comes first; `lupis show TRACE` shows one of them.
+    `lupis show TRACE` shows the spans of a trace.
     """
-    with reading() as opened:
-        found = list_traces(opened.db, since, limit)
-        if not found:
-            click.echo(explain_nothing(opened, "spans"), err=True)
+    with open_store() as store:
+        summaries = list_traces(store.db, since, limit)
+        if not summaries:
+            click.echo(explain_nothing(store, "spans"), err=True)
     if form == "json":
-        tables.echo(json.dumps([_plain(each) for each in found], indent=2))
-    elif found:
-        tables.show(_COLUMNS, [_cells(each) for each in found])
+        write_line(json.dumps([_make_json(summary) for summary in summaries], indent=2))
+    elif summaries:
+        show_rows(_COLUMNS, summaries)
 
 
-def list_traces(db: sqlite3.Connection, since: int | None, limit: int) -> list[Trace]:
-    """Return the traces with the newest spans, the one that began last first."""
-    wanted = _newest(db, since, limit)
-    spans: dict[bytes, list[Item]] = {}
-    listed = ", ".join(f"x'{trace.hex()}'" for trace in wanted)
-    # The spans of a trace may be far apart, and no index leads to them: it would cost each write.
-    for item in find(db, f"kind = {SPAN} AND trace IN ({listed})"):
-        spans.setdefault(item.trace or b"", []).append(item)
-    return sorted(
-        (_add_up(trace, items) for trace, items in spans.items()),
-        key=lambda trace: trace.at,
-        reverse=True,
-    )
-
-
-def _newest(db: sqlite3.Connection, since: int | None, limit: int) -> set[bytes]:
-    statement = f"SELECT trace FROM item WHERE kind = {SPAN} AND at >= ? ORDER BY id DESC"  # noqa: S608
-    found: set[bytes] = set()
-    for (trace,) in db.execute(statement, (since or 0,)):
-        found.add(trace)
-        if len(found) == limit:
-            break
-    return found
-
-
-def _add_up(trace: bytes, items: list[Item]) -> Trace:
-    calls = [item for item in items if item.provider is not None]
-    cost, unpriced = total_cost(calls)
-    first = min(items, key=lambda item: (item.parent is not None, item.at))
-    return Trace(
-        trace=trace.hex(),
-        root=first,
-        at=min(item.at for item in items),
-        end=max(item.end for item in items),
-        spans=len(items),
-        calls=len(calls),
-        errors=sum(item.error is not None for item in items),
-        input_tokens=_sum(item.input_tokens for item in calls),
-        output_tokens=_sum(item.output_tokens for item in calls),
-        cost=cost,
-        unpriced=unpriced,
-        chat=next((item.chat for item in items if item.chat is not None), None),
-    )
-
-
-def _sum(values: Any) -> int:
-    return sum(value for value in values if isinstance(value, int))
-
-
-def _plain(trace: Trace) -> dict[str, Any]:
+def _make_json(trace: TraceSummary) -> dict[str, Any]:
     row = trace._asdict()
-    row.update(root=trace.root.name, at=amounts.iso(trace.at), end=amounts.iso(trace.end))
+    row.update(root=trace.root.name, at=format_iso_time(trace.at), end=format_iso_time(trace.end))
     row["cost_usd"] = row.pop("cost")
     return row
-
-
-def _cells(trace: Trace) -> list[str]:
-    return [
-        trace.trace[:_DIGITS],
-        amounts.local(trace.at),
-        trace.root.name,
-        amounts.duration(trace.end - trace.at),
-        amounts.count(trace.spans),
-        amounts.count(trace.calls),
-        amounts.count(trace.errors) if trace.errors else "",
-        amounts.count(trace.input_tokens),
-        amounts.count(trace.output_tokens),
-        show_cost(trace.cost, trace.unpriced),
-        trace.chat or "",
-    ]

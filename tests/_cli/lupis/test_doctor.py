@@ -250,7 +250,9 @@ def test_without_an_endpoint_the_local_store_is_named(doctor):
         done = doctor("--format", "json", LUPIS_OTLP_ENDPOINT="")
     found = findings(done)
     assert 0 == done.returncode, done.stdout
-    assert found["spans"]["text"].startswith("to the local store, for no Lupis desktop app is at ")
+    assert found["spans"]["text"].startswith(
+        "to the local store, because no Lupis desktop app is at "
+    )
 
 
 def test_the_accounts_of_processes_are_told(doctor, tmp_path):

@@ -11,7 +11,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
 
 from lupis_instrument._export.otlp.encoding import compose, encode_log_record
-from lupis_instrument._query.otlp_json import LOGS, TRACES, decode
+from lupis_instrument._query.otlp_json import LOGS, TRACES, decode_message
 
 
 def as_json(message):
@@ -107,7 +107,7 @@ def test_log_records_say_what_protobufs_own_library_says(store):
     }
     (origin,) = {parcel.origin for parcel in store.packer.events([event])}
     request = compose([(origin, encode_log_record(event))])
-    found = decode(LOGS, request)
+    found = decode_message(LOGS, request)
     if "event_name" not in LogRecord.DESCRIPTOR.fields_by_name:  # protocol 1.4 and older
         del found["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0]["eventName"]
     assert as_json(ExportLogsServiceRequest.FromString(request)) == found
@@ -134,10 +134,10 @@ def test_since_leaves_older_spans_out(store, lupis):
 def test_unknown_fields_are_left_out():
     """A newer version may have written them."""
     known = b"\x0a\x00"
-    assert decode(TRACES, known) == decode(TRACES, known + b"\x12\x01x\x18\x05")
+    assert decode_message(TRACES, known) == decode_message(TRACES, known + b"\x12\x01x\x18\x05")
 
 
 def test_what_is_no_message_says_so():
     """It is not taken for an empty one."""
     with pytest.raises(ValueError, match="cut off"):
-        decode(TRACES, b"\x0a\x05x")
+        decode_message(TRACES, b"\x0a\x05x")

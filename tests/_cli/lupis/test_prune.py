@@ -54,7 +54,7 @@ def test_undelivered_stay(store, lupis):
     store.store.settle([3], DELIVERED)
     done = lupis("prune", "--all")
     assert ["waits", "refused"] == names(store)
-    assert "2 spans and events stay, for no endpoint has taken them yet" in done.stderr
+    assert "2 spans and events stay, because no endpoint has accepted them yet" in done.stderr
     assert 0 == lupis("prune", "--all", "--undelivered").exit_code
     assert [] == names(store)
 

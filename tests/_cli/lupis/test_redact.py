@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from lupis_instrument._cli.lupis.commands import lupis
-from lupis_instrument._cli.lupis.redact import filter_text, find
+from lupis_instrument._cli.lupis.redact import find_redactions, redact_text
 from lupis_instrument._redaction import RULES, Redactor
 
 # Before 8.2, click mixed the two outputs unless told not to.
@@ -124,7 +124,7 @@ def test_explanation_never_shows_the_secret(rule, text):
 def test_places_in_json_are_those_in_the_file():
     """Of names, of values that a name hides, of secrets within a text, of numbers."""
     text = f'{{"{KEY}": 1,\n "token": ["ab",\n  {{"c": "de"}}], "n": "x {KEY}", "k": 4111111111111111}}'
-    found = [(each.line, each.column, each.rule) for each in find(text, REDACTOR)]
+    found = [(each.line, each.column, each.rule) for each in find_redactions(text, REDACTOR)]
     assert [
         (1, 3, "sk-key"),
         (2, 12, "name:token"),
@@ -137,7 +137,7 @@ def test_places_in_json_are_those_in_the_file():
 def test_escaped_text_in_json_is_found_as_a_whole():
     """Its characters don't stand one for one in the file."""
     text = json.dumps([f"\u00e4\n{KEY}"])
-    (found,) = find(text, REDACTOR)
+    (found,) = find_redactions(text, REDACTOR)
     assert (1, 2, len(text) - 2, "sk-key") == found
 
 
@@ -154,5 +154,5 @@ def test_escaped_text_in_json_is_found_as_a_whole():
 def test_what_is_explained_is_what_is_hidden(data):
     """In JSON there is an explanation exactly when something changes."""
     text = json.dumps(data)
-    changed = json.loads(filter_text(text, REDACTOR)) != data
-    assert changed == bool(list(find(text, REDACTOR)))
+    changed = json.loads(redact_text(text, REDACTOR)) != data
+    assert changed == bool(list(find_redactions(text, REDACTOR)))

@@ -10,7 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lupis_instrument._query.calls import GROUPINGS, SHARES, Chosen, _statement, percentiles
+from lupis_instrument._query.calls import (
+    GROUPINGS,
+    PERCENTILES,
+    CallFilter,
+    build_statement,
+    find_percentiles,
+)
 
 DAY = 86_400
 
@@ -149,8 +155,8 @@ def test_no_first_chunk_is_absent(store, lupis):
 def test_percentiles_are_the_nearest_ranks(times):
     """The least value that so many percent of all are not above."""
     counted = {time: times.count(time) for time in times}
-    ranks = [math.ceil(Fraction(len(times) * share, 100)) for share in SHARES]
-    assert tuple(sorted(times)[rank - 1] for rank in ranks) == percentiles(counted)
+    ranks = [math.ceil(Fraction(len(times) * share, 100)) for share in PERCENTILES]
+    assert tuple(sorted(times)[rank - 1] for rank in ranks) == find_percentiles(counted)
 
 
 def test_times_of_many_calls_are_told_apart_to_the_millisecond(store, lupis):
@@ -217,7 +223,9 @@ def test_reads_the_index_alone(by, store):
     store.call()
     plan = " ".join(
         str(row)
-        for row in store.sql(f"EXPLAIN QUERY PLAN {_statement(GROUPINGS[by], Chosen(), 1)}")
+        for row in store.sql(
+            f"EXPLAIN QUERY PLAN {build_statement(GROUPINGS[by], CallFilter(), 1)}"
+        )
     )
     assert "COVERING INDEX item_call" in plan
 
@@ -226,5 +234,5 @@ def test_reads_the_index_alone(by, store):
 def test_needs_no_sorting(by, store):
     """The index has the order that these are grouped in."""
     store.call()
-    plan = store.sql(f"EXPLAIN QUERY PLAN {_statement(GROUPINGS[by], Chosen(), 1)}")
+    plan = store.sql(f"EXPLAIN QUERY PLAN {build_statement(GROUPINGS[by], CallFilter(), 1)}")
     assert "TEMP B-TREE" not in str(plan)

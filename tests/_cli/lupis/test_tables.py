@@ -61,7 +61,7 @@ def plain(text):
 def test_plain_tables_line_up(capsys):
     """Numbers to the right, wide characters counted as the terminal does."""
     columns = [Column("name", right=False), Column("n")]
-    tables.show(columns, [["\u6a21", "7"], ["longer", "123"]], ["total", "130"])
+    tables.show_table(columns, [["\u6a21", "7"], ["longer", "123"]], ["total", "130"])
     lines = [
         "name      n",
         "------  ---",
@@ -82,7 +82,7 @@ def test_columns_of_the_highest_rank_go_first():
         Column("d" * 8),
     ]
     cells = [["", "", "", ""]]
-    fit = [tables._fit(columns, cells, room) for room in (None, 40, 39, 20, 5)]
+    fit = [tables._select_columns(columns, cells, room) for room in (None, 40, 39, 20, 5)]
     assert [[0, 1, 2, 3], [0, 1, 2, 3], [0, 1, 3], [0, 3], [0, 3]] == fit
 
 

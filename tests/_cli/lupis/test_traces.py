@@ -152,7 +152,7 @@ def test_an_ambiguous_beginning_names_the_traces(store, lupis):
     digit = next(trace[0] for trace in traces if sum(each[0] == trace[0] for each in traces) > 1)
     done = lupis("show", digit)
     assert 1 == done.exit_code
-    assert "traces begin so" in done.stderr
+    assert "traces start with these digits" in done.stderr
     assert any(trace in done.stderr for trace in traces if trace[0] == digit)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lupis_instrument._cli.lupis import target
+from lupis_instrument._cli.lupis.command_resolver import resolve_command
 from lupis_instrument.exceptions import LupisLaunchError
 
 ENVIRON = {"PATH": os.pathsep.join([str(Path(sys.executable).parent), "/usr/bin", "/bin"])}
@@ -28,7 +28,7 @@ def script(tmp_path):
 
 def test_python_is_its_own_interpreter():
     """By its path."""
-    found = target.find([sys.executable, "app.py"], ENVIRON)
+    found = resolve_command([sys.executable, "app.py"], ENVIRON)
     assert (sys.executable, sys.executable, None) == found[:3]
 
 
@@ -46,7 +46,7 @@ def test_python_is_its_own_interpreter():
 def test_a_script_names_its_interpreter(script, line):
     """In its first line, or, as pip writes it for a long path, in its second."""
     path = script(f"{line}\nimport app\n")
-    found = target.find([path, "serve"], ENVIRON)
+    found = resolve_command([path, "serve"], ENVIRON)
     assert (path, sys.executable, None, str(Path(path).parent)) == found
 
 
@@ -71,13 +71,13 @@ def test_the_folder_is_told_that_modules_are_looked_for_in_first(
     places = {"folder": tmp_path, "here": Path.cwd()}
     command = before + [argument.format(**places) for argument in arguments]
     wanted = folder.format(**places) if folder is not None else None
-    assert wanted == target.find(command, ENVIRON).folder
+    assert wanted == resolve_command(command, ENVIRON).folder
 
 
 @posix
 def test_a_first_line_may_isolate(script):
     """Which is an obstacle as on a command line."""
-    found = target.find([script(f"#!{sys.executable} -I\n")], ENVIRON)
+    found = resolve_command([script(f"#!{sys.executable} -I\n")], ENVIRON)
     assert "python -I ignores PYTHONPATH" == found.obstacle
 
 
@@ -85,24 +85,24 @@ def test_a_first_line_may_isolate(script):
 @pytest.mark.parametrize("text", ["#!/bin/sh\npython app.py\n", "python app.py\n", "\0\1\2"])
 def test_other_programs_have_none(script, text):
     """A shell script may start any."""
-    assert target.find([script(text)], ENVIRON)[1:3] == (None, None)
+    assert resolve_command([script(text)], ENVIRON)[1:3] == (None, None)
 
 
 @posix
 def test_env_is_looked_through():
     """Its variables are passed over."""
-    found = target.find(["env", "A=1", "python", "-E", "app.py"], ENVIRON)
+    found = resolve_command(["env", "A=1", "python", "-E", "app.py"], ENVIRON)
     assert (sys.executable, "python -E ignores PYTHONPATH") == found[1:3]
 
 
 def test_a_command_that_is_not_there_is_said_so():
     """As lupis-run says it."""
     with pytest.raises(LupisLaunchError, match="command not found"):
-        target.find(["no-such-command"], ENVIRON)
+        resolve_command(["no-such-command"], ENVIRON)
 
 
 @posix
 def test_a_script_that_names_itself_comes_to_an_end(script, tmp_path):
     """The system gives up after a few; so do we."""
     path = script(f"#!{tmp_path / 'tool'}\n")
-    assert target.find([path], ENVIRON).python is None
+    assert resolve_command([path], ENVIRON).python is None

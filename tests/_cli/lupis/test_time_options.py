@@ -5,7 +5,7 @@ from datetime import datetime, timezone
 import click
 import pytest
 
-from lupis_instrument._cli.lupis.since import Back, Since
+from lupis_instrument._cli.lupis.time_options import Age, StartTime
 
 SECOND = 1_000_000_000
 
@@ -24,7 +24,7 @@ SECOND = 1_000_000_000
 )
 def test_back(seconds, text):
     """Seconds to weeks."""
-    assert seconds * SECOND == Back().convert(text, None, None)
+    assert seconds * SECOND == Age().convert(text, None, None)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_back(seconds, text):
 )
 def test_days_and_times(moment, text):
     """Local, unless they say otherwise."""
-    assert moment.timestamp() * SECOND == Since().convert(text, None, None)
+    assert moment.timestamp() * SECOND == StartTime().convert(text, None, None)
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "1", "h", "-1h", "1h30m", "2026-13-01", "1e9d"])
@@ -54,10 +54,10 @@ def test_wrong_values_say_what_is_right(command, text, lupis):
 
 def test_long_ago_is_all():
     """Before the epoch, too."""
-    assert 0 > Since().convert("999999999w", None, None)
+    assert 0 > StartTime().convert("999999999w", None, None)
 
 
 def test_wrong_ages_say_what_is_right():
     """No days or times."""
     with pytest.raises(click.BadParameter, match="expected 30m"):
-        Back().convert("2026-11-25", None, None)
+        Age().convert("2026-11-25", None, None)

@@ -1,0 +1,99 @@
+"""Draws the spans of a trace as a waterfall: a bar for each span, from its start to its end."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Iterator, NamedTuple
+
+from lupis_instrument._cli.lupis.formatting import (
+    escape_controls,
+    format_cost,
+    format_duration,
+    format_tokens,
+    pad_text,
+    text_width,
+)
+from lupis_instrument._cli.lupis.tables import style_text
+from lupis_instrument._query.traces import walk_span_tree
+
+if TYPE_CHECKING:
+    from lupis_instrument._query.items import Item
+
+_MAX_NAME_WIDTH = 44
+_MIN_BAR_WIDTH = 10
+_MAX_INDENT_DEPTH = 12
+_BLOCK, _ASCII_BLOCK = "\u2588", "#"
+
+_FIGURES = (lambda span: format_duration(span.duration), format_tokens, format_cost)
+"""The figures to the right of a bar."""
+
+
+class _Scale(NamedTuple):
+    """The time axis of the bars.
+
+    Attributes:
+        start: the left end, nanoseconds since the epoch.
+        length: the length of the axis in nanoseconds.
+        width: the width of the axis in terminal columns.
+        block: the character that bars are made of.
+    """
+
+    start: int
+    length: int
+    width: int
+    block: str
+
+    def draw_bar(self, span: Item) -> str:
+        """Return the bar of a span, at least one block, padded to the width of the axis."""
+        offset = int((span.at - self.start) / self.length * self.width)
+        offset = min(offset, self.width - 1)
+        blocks = round(span.duration / self.length * self.width)
+        blocks = max(1, min(blocks, self.width - offset))
+        return (" " * offset + self.block * blocks).ljust(self.width)
+
+
+def draw_waterfall(spans: list[Item], width: int) -> Iterator[tuple[str, Item]]:
+    """Yield a line for each span, children below their parents.
+
+    Args:
+        spans: the spans of a trace, at least one.
+        width: the width of a line in terminal columns; bars get the rest, at least ten columns.
+    """
+    rows = list(walk_span_tree(spans))
+    names = [_indent_name(depth, span) for depth, span in rows]
+    figures = [[format_figure(span) for format_figure in _FIGURES] for _, span in rows]
+    figure_widths = [max(map(len, column)) for column in zip(*figures)]
+    errors = [f"error {escape_controls(span.error)}" if span.error else "" for _, span in rows]
+    name_width = min(max(map(text_width, names)), _MAX_NAME_WIDTH)
+    gaps = 2 * (len(figure_widths) + 2)
+    used = name_width + sum(figure_widths) + max(map(len, errors)) + gaps
+    scale = _make_scale(spans, max(width - used, _MIN_BAR_WIDTH))
+    for (_, span), name, texts, error in zip(rows, names, figures, errors):
+        padded = "  ".join(text.rjust(column) for text, column in zip(texts, figure_widths))
+        bar = style_text(scale.draw_bar(span), fg=_choose_colour(span))
+        failure = style_text(error, fg="red")
+        yield f"{pad_text(name, name_width)}  {bar}  {padded}  {failure}".rstrip(), span
+
+
+def _indent_name(depth: int, span: Item) -> str:
+    return f"{'  ' * min(depth, _MAX_INDENT_DEPTH)}{escape_controls(span.name)}"
+
+
+def _make_scale(spans: list[Item], width: int) -> _Scale:
+    start = min(span.at for span in spans)
+    length = max(span.end for span in spans) - start
+    return _Scale(start, max(length, 1), width, _choose_block())
+
+
+def _choose_block() -> str:
+    try:
+        _BLOCK.encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return _ASCII_BLOCK
+    return _BLOCK
+
+
+def _choose_colour(span: Item) -> str:
+    if span.error is not None:
+        return "red"
+    return "blue" if span.provider is None else "cyan"

@@ -1,0 +1,75 @@
+"""Writes the stored spans or events as lines of OTLP/JSON, like OpenTelemetry's file exporter.
+
+https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import groupby
+from typing import TYPE_CHECKING, Callable, Iterator, NamedTuple
+
+from lupis_instrument._export.otlp.encoded_items import EVENT, SPAN
+from lupis_instrument._export.otlp.encoding import Origin, compose, encode_log_record
+from lupis_instrument._query.otlp_json import LOGS, TRACES, Message, decode_message
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_PAGE_SIZE = 256
+_SELECT_PAGE = (
+    "SELECT item.id, resource, scope, data FROM item"  # noqa: S608 - only a constant is inserted
+    " JOIN origin ON origin.id = origin JOIN body ON body.id = item.id"
+    f" WHERE item.id > ? AND kind = ? AND at >= ? ORDER BY item.id LIMIT {_PAGE_SIZE}"
+)
+
+
+class Signal(NamedTuple):
+    """An OpenTelemetry signal: a kind of items and the request that carries them.
+
+    Attributes:
+        kind: `SPAN` or `EVENT`.
+        request: the OTLP request.
+        encode_body: turns a stored body into OTLP.
+        plural: the items' name in messages.
+    """
+
+    kind: int
+    request: Message
+    encode_body: Callable[[bytes], bytes]
+    plural: str
+
+
+SIGNALS = {
+    "traces": Signal(SPAN, TRACES, bytes, "spans"),
+    "logs": Signal(EVENT, LOGS, lambda body: encode_log_record(json.loads(body)), "events"),
+}
+
+
+def export_lines(db: sqlite3.Connection, signal: Signal, since: int) -> Iterator[str]:
+    """Yield OTLP/JSON requests, oldest items first.
+
+    Readers may take a line for a request, so a line holds items of one resource only.
+
+    Args:
+        db: the store.
+        signal: the kind of items.
+        since: the earliest start of an item, nanoseconds since the epoch.
+    """
+    for page in _read_pages(db, signal.kind, since):
+        for _, group in groupby(page, key=lambda row: row[0].resource):
+            request = compose((origin, signal.encode_body(body)) for origin, body in group)
+            yield json.dumps(decode_message(signal.request, request), separators=(",", ":"))
+
+
+def _read_pages(
+    db: sqlite3.Connection, kind: int, since: int
+) -> Iterator[list[tuple[Origin, bytes]]]:
+    """Yield the items in pages: while one long query reads, SQLite cannot shorten its log."""
+    last_id = 0
+    while True:
+        rows = db.execute(_SELECT_PAGE, (last_id, kind, since)).fetchall()
+        if not rows:
+            return
+        last_id = rows[-1][0]
+        yield [(Origin(resource, scope), body) for _, resource, scope, body in rows]
