@@ -1,4 +1,4 @@
-"""Which calls are one conversation where nobody has said so."""
+"""Which calls belong to one conversation if the program sets no chat id."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from lupis_instrument._llm.api.endpoints import identify_endpoint
 from lupis_instrument._llm.conversation.conversations import Conversations
-from lupis_instrument._llm.conversation.turns import hash_answer, read_turns
+from lupis_instrument._llm.conversation.turns import hash_answer
 from lupis_instrument._llm.recent import MAX_ENTRIES
 from lupis_instrument._llm.usage.facts import Facts
 
@@ -20,41 +20,42 @@ KEY = b"k" * 32
 
 
 class Process:
-    """What one process has seen; calling it makes a call, and gives the id and its source."""
+    """The conversations of one process. Calling it makes a chat call and returns its chat id."""
 
     def __init__(self, key=KEY):
         self.conversations = Conversations(lambda: key)
 
-    def name(self, asked, url=CHAT, *, ok=True, **facts):
-        """The whole name of the conversation that a call belongs to."""
+    def identify(self, request_body, url=CHAT, *, answered=True, **facts):
+        """The conversation of a call: its chat id and the source of the id."""
         parts = urlsplit(url)
         endpoint = identify_endpoint("POST", parts.hostname, parts.port or 443, parts.path)
         return self.conversations.identify_call(
-            endpoint, parts.path, asked, Facts(**facts), answered=ok
+            endpoint, parts.path, request_body, Facts(**facts), answered=answered
         )
 
-    def __call__(self, *turns, ok=True, **more):
-        """The id of a chat whose turns are user's and assistant's by turns."""
-        return self.name({"messages": chat(*turns), "model": "m", **more}, ok=ok).chat_id
+    def __call__(self, *turns, answered=True, **members):
+        """The chat id of a call whose turns are alternately the user's and the assistant's."""
+        request_body = {"messages": chat(*turns), "model": "m", **members}
+        return self.identify(request_body, answered=answered).chat_id
 
 
 def chat(*texts):
-    """A message list: a system's text, then user and assistant by turns."""
+    """A message list: a system prompt, then alternately user and assistant."""
     roles = ["system", *("user", "assistant") * len(texts)]
     return [{"role": role, "content": text} for role, text in zip(roles, texts)]
 
 
 @pytest.fixture
 def process():
-    """A process that has seen nothing yet."""
+    """A process without any conversation."""
     return Process()
 
 
-# lists that grow
+# message lists
 
 
 def test_the_calls_of_a_growing_list_are_one_conversation(process):
-    """However long it gets."""
+    """A hundred calls, each with the list of the call before and two more turns."""
     turns = ["s", "u1"]
     ids = set()
     for number in range(100):
@@ -64,33 +65,33 @@ def test_the_calls_of_a_growing_list_are_one_conversation(process):
 
 
 @pytest.mark.parametrize("other", [("s", "u2"), ("t", "u1")], ids=["user", "system"])
-def test_another_beginning_is_another_conversation(other, process):
-    """The system's text counts, and what is said first."""
+def test_another_opening_is_another_conversation(other, process):
+    """The opening is the system prompt and the user's first turn."""
     assert process("s", "u1") != process(*other)
 
 
-def test_a_greeting_is_no_beginning_yet(process):
-    """What the user says first counts, after it."""
+def test_a_greeting_does_not_end_the_opening(process):
+    """The user's first turn after it is part of the opening."""
     greeting = {"role": "assistant", "content": "How can I help?"}
     ids = {
-        process.name({"messages": [greeting, {"role": "user", "content": text}]}).chat_id
+        process.identify({"messages": [greeting, {"role": "user", "content": text}]}).chat_id
         for text in "abc"
     }
     assert 3 == len(ids)
 
 
 def test_a_restart_changes_nothing():
-    """The beginning is enough, and the key."""
+    """The chat id depends only on the opening and the key, not on earlier calls."""
     assert Process()("s", "u1") == Process()("s", "u1", "a1", "u2", "a2", "u3")
 
 
 def test_another_key_gives_other_ids():
-    """Without the key nobody can tell what a conversation begins with."""
+    """Without the key, nobody can guess an opening from its chat id."""
     assert Process()("s", "u1") != Process(b"other")("s", "u1")
 
 
-def test_two_that_begin_alike_are_kept_apart(process):
-    """One after the other."""
+def test_two_conversations_with_one_opening_have_two_ids(process):
+    """The second begins after the first has ended."""
     first = [process("s", "u"), process("s", "u", "a", "more")]
     second = [process("s", "u"), process("s", "u", "b", "else")]
     assert [first[0]] * 2 == first
@@ -98,45 +99,45 @@ def test_two_that_begin_alike_are_kept_apart(process):
     assert first[0] != second[0]
 
 
-def test_two_that_begin_alike_and_take_turns_are_kept_apart(process):
-    """Also where they are answered alike, and only what is asked then differs."""
+def test_two_conversations_with_one_opening_may_alternate(process):
+    """They get equal answers, and differ only in the later questions."""
     ids = {"A": set(), "B": set()}
     turns = {"A": ["s", "u"], "B": ["s", "u"]}
     for number in range(5):
         for name, so_far in turns.items():
             ids[name].add(process(*so_far))
             so_far += ["the same answer", f"{name} asks {number}"]
-    assert [1, 1] == [len(found) for found in ids.values()]
+    assert [1, 1] == [len(chat_ids) for chat_ids in ids.values()]
     assert ids["A"] != ids["B"]
 
 
-def test_two_that_are_the_same_to_the_end_are_two(process):
-    """A list that one stands at isn't taken for the other's."""
+def test_two_identical_conversations_have_two_ids(process):
+    """They continue in the order in which they came."""
     first, second = process("s", "u"), process("s", "u")
     assert [first, second] == [process("s", "u", "a", "v") for _ in range(2)]
     assert [first, second] == [process("s", "u", "a", "v", "a", "w") for _ in range(2)]
     assert first != second
 
 
-def test_of_long_lists_the_ends_tell(process):
-    """Each goes on as its own last turns do."""
+def test_long_lists_are_told_apart_by_their_ends(process):
+    """The turns in the middle are not hashed."""
     turns = {name: ["s", "u", *(f"{name} {n % 3}" for n in range(60))] for name in "ab"}
     ids = {name: {process(*so_far)} for name, so_far in turns.items()}
     for number in range(20):
         for name, so_far in turns.items():
             so_far += [f"{name} asks {number}", "answer"]
             ids[name].add(process(*so_far))
-    assert [1, 1] == [len(found) for found in ids.values()]
+    assert [1, 1] == [len(chat_ids) for chat_ids in ids.values()]
     assert ids["a"] != ids["b"]
 
 
-def test_an_answer_tells_which_of_two_goes_on(process):
-    """In whatever order they do, and though others never do."""
+def test_the_answer_shows_which_conversation_continues(process):
+    """Several calls with one list may continue in any order, or not at all."""
     answers = ["one", "two", "three"]
-    asked = {"messages": chat("s", "u")}
+    request_body = {"messages": chat("s", "u")}
     ids = {
-        text: process.name(
-            asked,
+        text: process.identify(
+            request_body,
             answer_hash=hash_answer(
                 {"choices": [{"message": {"role": "assistant", "content": text}}]}
             ),
@@ -149,33 +150,8 @@ def test_an_answer_tells_which_of_two_goes_on(process):
     assert ids["one"] == process("s", "u", "not what was answered", "more")
 
 
-ANSWERS = {
-    "OpenAI": ({"choices": [{"message": {"role": "assistant", "content": "a"}}]}, "content"),
-    "a tool": ({"choices": [{"message": {"content": None, "tool_calls": ["a"]}}]}, "tool_calls"),
-    "Anthropic": ({"role": "assistant", "content": [{"type": "text", "text": "a"}]}, "content"),
-    "Gemini": ({"candidates": [{"content": {"role": "model", "parts": [{"text": "a"}]}}]}, "parts"),
-    "Bedrock": ({"output": {"message": {"content": [{"text": "a"}]}}}, "content"),
-    "Ollama": ({"message": {"role": "assistant", "content": "a"}}, "content"),
-    "Cohere": ({"message": {"content": [{"type": "text", "text": "a"}]}}, "content"),
-}
-
-
-@pytest.mark.parametrize("provider", ANSWERS)
-def test_an_answer_is_known_again_as_a_turn(provider):
-    """In each provider's form."""
-    body, name = ANSWERS[provider]
-    turns = read_turns({"messages": [{"role": "user", "content": "q"}, {"role": "x", name: "a"}]})
-    assert turns.hash_answer(1) == hash_answer(body)
-
-
-@pytest.mark.parametrize("body", [{}, {"choices": []}, {"choices": [1]}, {"content": []}])
-def test_a_body_without_an_answer_has_no_mark(body):
-    """An error, a part of a stream."""
-    assert hash_answer(body) is None
-
-
-def test_examples_before_the_question_are_no_conversation(process):
-    """Few-shot prompts begin alike, and are answered once each."""
+def test_calls_with_the_same_examples_are_separate_conversations(process):
+    """Few-shot prompts have one opening, and each is answered once."""
     shots = ["s", "example 1", "answer 1", "example 2", "answer 2"]
     ids = [process(*shots, f"question {number}") for number in range(20)]
     assert 20 == len(set(ids))
@@ -183,14 +159,14 @@ def test_examples_before_the_question_are_no_conversation(process):
 
 
 def test_a_retry_is_the_same_call(process):
-    """A list that was not answered is sent again, maybe several times."""
-    first = process("s", "u", ok=False)
-    assert first == process("s", "u", ok=False) == process("s", "u")
+    """A call that failed is repeated with the same list, maybe several times."""
+    first = process("s", "u", answered=False)
+    assert first == process("s", "u", answered=False) == process("s", "u")
     assert first != process("s", "u")
 
 
-def test_an_answer_made_anew_is_in_the_same_conversation(process):
-    """The last question is sent again, or worded otherwise."""
+def test_a_regenerated_answer_is_in_the_same_conversation(process):
+    """The program sends the last question again, or words it differently."""
     first = process("s", "u1")
     assert first == process("s", "u1", "a1", "u2")
     assert first == process("s", "u1", "a1", "u2")
@@ -198,43 +174,45 @@ def test_an_answer_made_anew_is_in_the_same_conversation(process):
 
 
 def test_caching_marks_that_move_change_nothing(process):
-    """Anthropic's and Bedrock's, whether a text stands alone or in a list."""
+    """Anthropic's and Bedrock's cache markers are not part of the conversation."""
     mark = {"cache_control": {"type": "ephemeral"}}
     plain, marked = "hello", [{"type": "text", "text": "hello", **mark}]
     point = [{"text": "hello"}, {"cachePoint": {"type": "default"}}]
-    more = [{"role": "assistant", "content": "a"}, {"role": "user", "content": marked}]
+    continuation = [{"role": "assistant", "content": "a"}, {"role": "user", "content": marked}]
     url = "https://api.anthropic.com/v1/messages"
     ids = [
-        process.name(
-            {"system": system, "messages": [{"role": "user", "content": text}, *rest]}, url
+        process.identify(
+            {"system": system, "messages": [{"role": "user", "content": text}, *later]}, url
         )
-        for system, text, rest in [
+        for system, text, later in [
             ("s", marked, []),
-            ([{"type": "text", "text": "s"}], plain, more),
+            ([{"type": "text", "text": "s"}], plain, continuation),
         ]
     ]
     assert ids[0] == ids[1]
     other = Process()
     bedrock = "https://bedrock-runtime.us-east-1.amazonaws.com/model/m/converse"
-    first = other.name({"messages": [{"role": "user", "content": point}]}, bedrock)
-    rest = [{"role": "assistant", "content": [{"text": "a"}]}]
-    longer = [{"role": "user", "content": [{"text": "hello"}]}, *rest]
-    assert first == other.name({"messages": longer}, bedrock)
+    first = other.identify({"messages": [{"role": "user", "content": point}]}, bedrock)
+    longer = [
+        {"role": "user", "content": [{"text": "hello"}]},
+        {"role": "assistant", "content": [{"text": "a"}]},
+    ]
+    assert first == other.identify({"messages": longer}, bedrock)
 
 
-def test_what_is_remembered_is_bounded(process):
-    """A process that makes calls for months."""
+def test_the_number_of_remembered_calls_is_limited(process):
+    """A process may make calls for months."""
     first = process("s", "u", "a", "the first")
     for number in range(MAX_ENTRIES + 100):
         process("s", f"one-shot {number}")
     parts = process.conversations
     sizes = [len(recent._entries) for recent in (parts._openings, parts._matcher._calls)]
     assert [MAX_ENTRIES, MAX_ENTRIES] == sizes
-    assert first == process("s", "u", "a", "the first", "b", "v")  # by its beginning
+    assert first == process("s", "u", "a", "the first", "b", "v")  # by its opening
 
 
-def test_many_that_begin_alike_at_once_are_kept_apart(process):
-    """Two hundred, answered alike, that then say what only they say."""
+def test_many_conversations_with_one_opening_have_separate_ids(process):
+    """Two hundred at once get equal answers, and then differ in the second question."""
     names = [f"user {number}" for number in range(200)]
     turns = {name: ["s", "hi"] for name in names}
     ids = {name: set() for name in names}
@@ -329,20 +307,20 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_each_providers_lists_are_read(shape, process):
-    """Two conversations that take turns, in the provider's own form."""
+def test_the_lists_of_each_provider_are_read(shape, process):
+    """Two conversations alternate, in the provider's own format."""
     url, make = SHAPES[shape]
     ids = {"ann": set(), "ben": set()}
     turns = {name: [f"{name} says hello"] for name in ids}
     for number in range(4):
         for name, so_far in turns.items():
-            found = process.name(json.loads(json.dumps(make(so_far))), url)
-            assert "derived" == found.source
-            ids[name].add(found.chat_id)
+            conversation = process.identify(json.loads(json.dumps(make(so_far))), url)
+            assert "derived" == conversation.source
+            ids[name].add(conversation.chat_id)
             so_far += [f"answer {number}", f"question {number}"]
-    assert [1, 1] == [len(found) for found in ids.values()]
+    assert [1, 1] == [len(chat_ids) for chat_ids in ids.values()]
     assert ids["ann"] != ids["ben"]
-    again = Process().name(make(turns["ann"]), url)
+    again = Process().identify(make(turns["ann"]), url)
     assert {again.chat_id} == ids["ann"]
 
 
@@ -357,14 +335,15 @@ PROMPTS = [
 ]
 
 
-@pytest.mark.parametrize(("url", "asked"), PROMPTS)
-def test_a_prompt_is_a_conversation_of_one_turn(url, asked):
-    """The same in every process."""
-    found = Process().name(asked, url)
-    assert ("derived", found) == (found.source, Process().name(asked, url))
+@pytest.mark.parametrize(("url", "request_body"), PROMPTS)
+def test_a_prompt_is_a_conversation_of_one_turn(url, request_body):
+    """Its chat id is the same in every process."""
+    conversation = Process().identify(request_body, url)
+    assert "derived" == conversation.source
+    assert conversation == Process().identify(request_body, url)
 
 
-OUTSIDE = [
+OTHER_CALLS = [
     (OPENAI + "/v1/embeddings", {"input": "text"}),
     (OPENAI + "/v1/images/generations", {"prompt": "a cat"}),
     (OPENAI + "/v1/audio/speech", {"input": "text"}),
@@ -376,16 +355,16 @@ OUTSIDE = [
 ]
 
 
-@pytest.mark.parametrize(("url", "asked"), OUTSIDE)
-def test_calls_that_say_nothing_are_in_no_conversation(url, asked, process):
-    """Embeddings, pictures, sounds, ranks, counts."""
-    assert process.name(asked, url) is None
+@pytest.mark.parametrize(("url", "request_body"), OTHER_CALLS)
+def test_calls_outside_a_conversation_have_no_chat_id(url, request_body, process):
+    """Such as embeddings, images, speech, rankings and counts."""
+    assert process.identify(request_body, url) is None
 
 
-# ids of the APIs
+# ids in calls
 
 AGENTS = "https://bedrock-agent-runtime.us-east-1.amazonaws.com"
-CARRIED = [
+CALLS_WITH_ID = [
     (RESPONSES, {"conversation": "conv_1", "input": "hi"}, "conv_1"),
     (RESPONSES, {"conversation": {"id": "conv_1"}, "input": "hi"}, "conv_1"),
     (OPENAI + "/v1/threads/thread_1/runs", {"assistant_id": "asst_1"}, "thread_1"),
@@ -406,14 +385,14 @@ CARRIED = [
 ]
 
 
-@pytest.mark.parametrize(("url", "asked", "expected"), CARRIED)
-def test_the_providers_own_id_is_taken(url, asked, expected, process):
-    """From the body, or from the path."""
-    assert (expected, "api") == process.name(asked, url)
+@pytest.mark.parametrize(("url", "request_body", "expected"), CALLS_WITH_ID)
+def test_the_providers_id_is_the_chat_id(url, request_body, expected, process):
+    """It is a member of the body, or part of the path."""
+    assert (expected, "api") == process.identify(request_body, url)
 
 
 @pytest.mark.parametrize(
-    ("url", "word"),
+    ("url", "member"),
     [
         (RESPONSES, "previous_response_id"),
         (
@@ -422,79 +401,79 @@ def test_the_providers_own_id_is_taken(url, asked, expected, process):
         ),
     ],
 )
-def test_a_chain_of_answers_is_one_conversation(url, word, process):
-    """The first call is named by its beginning, the others by the first."""
-    first = process.name({"input": "hi"}, url, response_id="r0")
+def test_a_chain_of_answers_is_one_conversation(url, member, process):
+    """The id of the first call is derived from its opening, and the others take it over."""
+    first = process.identify({"input": "hi"}, url, response_id="r0")
     assert "derived" == first.source
     for number in range(5):
-        asked = {"input": "and then?", word: f"r{number}"}
-        found = process.name(asked, url, response_id=f"r{number + 1}")
-        assert (first.chat_id, "api") == found
+        request_body = {"input": "and then?", member: f"r{number}"}
+        conversation = process.identify(request_body, url, response_id=f"r{number + 1}")
+        assert (first.chat_id, "api") == conversation
 
 
-def test_a_chain_that_began_elsewhere_is_one_from_here_on(process):
-    """After a restart: the answer gone on from is what there is."""
-    asked = {"input": "hi", "previous_response_id": "resp_7"}
-    first = process.name(asked, RESPONSES, response_id="resp_8")
-    later = process.name({**asked, "previous_response_id": "resp_8"}, RESPONSES)
+def test_a_chain_from_another_process_has_the_id_of_its_last_answer(process):
+    """After a restart, no earlier call is known."""
+    request_body = {"input": "hi", "previous_response_id": "resp_7"}
+    first = process.identify(request_body, RESPONSES, response_id="resp_8")
+    later = process.identify({**request_body, "previous_response_id": "resp_8"}, RESPONSES)
     assert ("resp_7", "api") == first == later
 
 
-def test_new_turns_alone_are_no_beginning(process):
-    """What is sent to a kept conversation is not the list of another."""
-    process.name({"conversation": "conv_1", "input": "hi"}, RESPONSES)
-    plain = process.name({"input": "hi"}, RESPONSES)
+def test_the_new_turns_of_a_stored_conversation_are_no_opening(process):
+    """They are not the list of another conversation."""
+    process.identify({"conversation": "conv_1", "input": "hi"}, RESPONSES)
+    plain = process.identify({"input": "hi"}, RESPONSES)
     assert "derived" == plain.source
-    grown = process.name({"input": chat("", "hi", "a", "b")[1:]}, RESPONSES)
+    grown = process.identify({"input": chat("", "hi", "a", "b")[1:]}, RESPONSES)
     assert plain == grown
 
 
-def test_an_id_that_comes_with_the_answer_names_the_first_call_too(process):
-    """A conversation made by the call itself."""
-    first = process.name({"input": "hi"}, RESPONSES, conversation_id="conv_1")
-    later = process.name({"input": "and?", "conversation": "conv_1"}, RESPONSES)
+def test_an_id_in_the_answer_identifies_the_first_call_too(process):
+    """The call itself may create the provider's conversation."""
+    first = process.identify({"input": "hi"}, RESPONSES, conversation_id="conv_1")
+    later = process.identify({"input": "and?", "conversation": "conv_1"}, RESPONSES)
     assert ("conv_1", "api") == first == later
 
 
-def test_an_id_that_comes_late_does_not_split_a_conversation(process):
-    """Anthropic makes a container when the first code is run in it."""
+def test_a_late_id_does_not_split_a_conversation(process):
+    """Anthropic creates a container when the model first runs code in it."""
     url = "https://api.anthropic.com/v1/messages"
-    first = process.name({"messages": chat("s", "u")}, url)
-    second = process.name({"messages": chat("s", "u", "a", "v")}, url, conversation_id="cnt_1")
-    third = process.name(
+    first = process.identify({"messages": chat("s", "u")}, url)
+    second = process.identify({"messages": chat("s", "u", "a", "v")}, url, conversation_id="cnt_1")
+    third = process.identify(
         {"messages": chat("s", "u", "a", "v", "b", "w"), "container": "cnt_1"}, url
     )
     assert first == second == third
 
 
 @pytest.mark.parametrize(
-    ("url", "word"),
+    ("url", "member"),
     [
         ("https://openrouter.ai/api/v1/chat/completions", "session_id"),
         ("https://api.cohere.com/v1/chat", "conversation_id"),
     ],
 )
-def test_what_the_caller_words_does_not_leave_as_it_is(url, word):
-    """It may be a name or an address; calls that share it share an id."""
-    asked = [{"message": text, "messages": chat("s", text), word: "ann@x.org"} for text in "ab"]
-    first, second = (Process().name(each, url) for each in asked)
+def test_the_callers_id_is_fingerprinted(url, member):
+    """It may be a name or an address; calls with the same id have the same fingerprint."""
+    bodies = [{"message": text, "messages": chat("s", text), member: "ann@x.org"} for text in "ab"]
+    first, second = (Process().identify(body, url) for body in bodies)
     assert ("api", first) == (first.source, second)
     assert "ann" not in first.chat_id
 
 
-def test_a_cache_that_conversations_share_does_not_make_them_one():
-    """OpenAI's key of a prompt's cache is one for an application, or for a user of it."""
-    asked = [{"messages": chat("s", text), "prompt_cache_key": "my-app"} for text in "ab"]
-    first, second = (Process().name(each, CHAT) for each in asked)
+def test_a_shared_cache_key_does_not_join_conversations():
+    """OpenAI's cache key identifies an application or a user, not a conversation."""
+    bodies = [{"messages": chat("s", text), "prompt_cache_key": "my-app"} for text in "ab"]
+    first, second = (Process().identify(body, CHAT) for body in bodies)
     assert first != second
     assert "derived" == first.source
 
 
-# faults
+# odd requests
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "request_body",
     [
         {},
         {"messages": None},
@@ -507,35 +486,35 @@ def test_a_cache_that_conversations_share_does_not_make_them_one():
         {"input": [["nested"], {"text": None}], "conversation": 3, "previous_response_id": []},
     ],
 )
-def test_odd_requests_are_no_fault(asked, process):
-    """Whatever a program sends: named or not, and the same again."""
+def test_odd_requests_cause_no_error(request_body, process):
+    """A program may send anything; the same request gives the same result again."""
     for url in (CHAT, RESPONSES):
-        found = process.name(asked, url, ok=False)
-        assert found == process.name(asked, url, ok=False)
+        conversation = process.identify(request_body, url, answered=False)
+        assert conversation == process.identify(request_body, url, answered=False)
 
 
-def test_what_is_nested_too_deeply_is_in_no_conversation(process):
-    """Rather than a fault."""
+def test_a_body_that_is_nested_too_deeply_has_no_conversation(process):
+    """Python's recursion limit causes no error."""
     deep: list = []
     for _ in range(100_000):
         deep = [deep]
-    assert process.name({"messages": [{"role": "user", "content": deep}]}) is None
+    assert process.identify({"messages": [{"role": "user", "content": deep}]}) is None
     while deep:
         deep = deep.pop()
 
 
-def test_nothing_of_the_text_is_kept_or_leaves(process):
-    """Only fingerprints are: no text of a turn is reachable from what is remembered."""
+def test_no_text_is_kept(process):
+    """Only hashes are: no object that the conversations refer to contains text of a turn."""
     import gc
 
     secret = "a secret that nobody else has written down"
-    found = process("s " + secret, "u " + secret, "a " + secret)
-    assert secret not in found
-    seen, left = set(), [process.conversations]
-    while left:
-        thing = left.pop()
-        if id(thing) not in seen and not isinstance(thing, type):
-            seen.add(id(thing))
-            assert not (isinstance(thing, (str, bytes)) and secret in str(thing))
-            if type(thing).__module__.startswith("lupis") or isinstance(thing, (dict, list, tuple)):
-                left += gc.get_referents(thing)
+    chat_id = process("s " + secret, "u " + secret, "a " + secret)
+    assert secret not in chat_id
+    seen, objects = set(), [process.conversations]
+    while objects:
+        value = objects.pop()
+        if id(value) not in seen and not isinstance(value, type):
+            seen.add(id(value))
+            assert not (isinstance(value, (str, bytes)) and secret in str(value))
+            if type(value).__module__.startswith("lupis") or isinstance(value, (dict, list, tuple)):
+                objects += gc.get_referents(value)
