@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from lupis_instrument._llm.api.providers import (
-    ALIASES,
     API_PROVIDERS,
     LOCAL_PORTS,
     PATH_PROVIDERS,
     PATH_WORDS,
+    PROVIDER_ALIASES,
     PROVIDERS,
 )
 from lupis_instrument._llm.pricing.catalog import load_catalog
@@ -39,7 +39,7 @@ def find_ids(provider, *models, url=PUBLIC):
 EMITTED_PROVIDERS = sorted(
     {row.name for row in PROVIDERS.values()}
     | {*API_PROVIDERS.values(), *PATH_PROVIDERS.values(), *LOCAL_PORTS.values()}
-    | {*PATH_WORDS.values(), *ALIASES.values(), "aws.sagemaker", "hugging_face"}
+    | {*PATH_WORDS.values(), *PROVIDER_ALIASES.values(), "aws.sagemaker", "hugging_face"}
 )
 
 
