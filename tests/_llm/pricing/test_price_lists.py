@@ -7,10 +7,10 @@ import pytest
 from lupis_instrument._llm.api.providers import (
     API_PROVIDERS,
     LOCAL_PORTS,
-    PATH_PROVIDERS,
-    PATH_WORDS,
     PROVIDER_ALIASES,
     PROVIDERS,
+    SEGMENT_PROVIDERS,
+    SHARED_HOST_PROVIDERS,
 )
 from lupis_instrument._llm.pricing.catalog import load_catalog
 from lupis_instrument._llm.pricing.price_lists import (
@@ -38,8 +38,8 @@ def find_ids(provider, *models, url=PUBLIC):
 
 EMITTED_PROVIDERS = sorted(
     {row.name for row in PROVIDERS.values()}
-    | {*API_PROVIDERS.values(), *PATH_PROVIDERS.values(), *LOCAL_PORTS.values()}
-    | {*PATH_WORDS.values(), *PROVIDER_ALIASES.values(), "aws.sagemaker", "hugging_face"}
+    | {*API_PROVIDERS.values(), *SHARED_HOST_PROVIDERS.values(), *LOCAL_PORTS.values()}
+    | {*SEGMENT_PROVIDERS.values(), *PROVIDER_ALIASES.values(), "aws.sagemaker", "hugging_face"}
 )
 
 
