@@ -1,8 +1,9 @@
-"""See what a Python program's LLM calls did, without editing the program.
+"""See the LLM calls of a Python program, without changing the program.
 
-Most programs need nothing from here: `lupis-run python my_agent.py` is enough. Those that want
-to add events, chat ids or user metadata use `LupisSDK`. Importing this package loads none of it;
-each name is loaded when it is first asked for.
+Most programs need nothing from this package: `lupis-run python my_agent.py` is enough. A program
+that adds events, chat ids or user metadata uses `LupisSDK`.
+
+Importing the package loads none of its modules; each name is loaded when it is first used.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ __all__ = [
     "__version__",
 ]
 
-_HOMES = {
+_MODULES = {
     "LupisBlockOptions": "sdk",
     "LupisConfig": "_config.config",
     "LupisConfigError": "exceptions",
@@ -42,15 +43,16 @@ _HOMES = {
     "LupisUsageError": "exceptions",
     "__version__": "_version",
 }
+"""By public name, the module that defines it."""
 
 
 def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
+    module = _MODULES.get(name)
+    if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(f"{__name__}.{home}"), name)
+    value = getattr(import_module(f"{__name__}.{module}"), name)
     globals()[name] = value
     return value
 

@@ -1,4 +1,4 @@
-"""`python -m lupis_instrument` is `lupis-run`."""
+"""Makes `python -m lupis_instrument` the same command as `lupis-run`."""
 
 from __future__ import annotations
 

@@ -1,144 +1,143 @@
-"""Every attribute key, header and scope name that leaves the process, once.
+"""The name of every attribute, header, scope and variable of this package.
 
-HTTP names are the stable OpenTelemetry conventions
-(https://opentelemetry.io/docs/specs/semconv/http/http-spans/), GenAI names the conventions of
-https://github.com/open-telemetry/semantic-conventions-genai; `lupis.*` are ours.
+HTTP names are OpenTelemetry's stable conventions
+(https://opentelemetry.io/docs/specs/semconv/http/http-spans/). GenAI names are the conventions of
+https://github.com/open-telemetry/semantic-conventions-genai. `lupis.*` names are this package's.
 
-The line under a name says what its value is: README's table of attributes, which
-`python -m lupis_instrument._semconv` prints, is made of these lines. A name that ends with a dot is
-followed by another name.
+The text under an attribute describes its value. `python -m lupis_instrument._semconv` prints the
+documentation's table of attributes from these texts. A name that ends with a dot is a prefix.
 """
 
 from __future__ import annotations
 
 SCOPE = "lupis_instrument"
-"""Instrumentation scope of the spans this package starts itself."""
+"""The instrumentation scope of spans that this package starts."""
 
 # HTTP
 ERROR_TYPE = "error.type"
-"""The status, or the type of the exception, of a call that failed."""
+"""The HTTP status or the type of the exception, if the call failed."""
 HTTP_REQUEST_METHOD = "http.request.method"
-"""`POST`, for example."""
+"""The HTTP method, such as `POST`."""
 HTTP_REQUEST_HEADER = "http.request.header."
-"""Each header of the request, as a list; see `LUPIS_CAPTURE_HEADERS`."""
+"""The values of a request header, as a list; see `LUPIS_CAPTURE_HEADERS`."""
 HTTP_REQUEST_RESEND_COUNT = "http.request.resend_count"
-"""Which repetition of a request this is; absent for the first attempt."""
+"""The number of the retry or redirect; absent for the first request."""
 HTTP_RESPONSE_HEADER = "http.response.header."
-"""Each header of the response, as a list; see `LUPIS_CAPTURE_HEADERS`."""
+"""The values of a response header, as a list; see `LUPIS_CAPTURE_HEADERS`."""
 HTTP_RESPONSE_STATUS_CODE = "http.response.status_code"
-"""The status of the response."""
+"""The HTTP status of the response."""
 NETWORK_PEER_ADDRESS = "network.peer.address"
-"""The address of the server, or of a proxy."""
+"""The address of the server or proxy at the other end of the connection."""
 NETWORK_PEER_PORT = "network.peer.port"
-"""Its port."""
+"""The port of the server or proxy at the other end of the connection."""
 NETWORK_PROTOCOL_VERSION = "network.protocol.version"
-"""The version of HTTP, `1.1` for example."""
+"""The HTTP version, such as `1.1`."""
 SERVER_ADDRESS = "server.address"
-"""The host that the request was sent to."""
+"""The host in the request's URL."""
 SERVER_PORT = "server.port"
-"""Its port."""
+"""The port in the request's URL."""
 URL_FULL = "url.full"
-"""The URL, secrets in it hidden."""
+"""The request's URL, with secrets redacted."""
 USER_AGENT_ORIGINAL = "user_agent.original"
-"""What the client calls itself."""
+"""The request's User-Agent header."""
 
 # GenAI
 GEN_AI_CONVERSATION_ID = "gen_ai.conversation.id"
-"""The chat id, by the name that the conventions have for it."""
+"""The chat id, by its name in the conventions."""
 GEN_AI_OPERATION_NAME = "gen_ai.operation.name"
-"""`chat`, `embeddings` and so on."""
+"""The operation, such as `chat` or `embeddings`."""
 GEN_AI_PROVIDER_NAME = "gen_ai.provider.name"
-"""`openai`, `anthropic` and so on."""
+"""The provider, such as `openai` or `anthropic`."""
 GEN_AI_REQUEST_MODEL = "gen_ai.request.model"
-"""The model that was asked for."""
+"""The model named in the request."""
 GEN_AI_REQUEST_STREAM = "gen_ai.request.stream"
-"""Whether a stream was asked for."""
+"""Whether the request asks for a stream."""
 GEN_AI_RESPONSE_FINISH_REASONS = "gen_ai.response.finish_reasons"
-"""Why the model stopped, a list."""
+"""The reasons why the model stopped, as a list."""
 GEN_AI_RESPONSE_ID = "gen_ai.response.id"
-"""The provider's id of the answer."""
+"""The provider's id of the response."""
 GEN_AI_RESPONSE_MODEL = "gen_ai.response.model"
-"""The model that answered."""
+"""The model named in the response."""
 GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"
-"""Seconds from the start to the first piece of the body."""
+"""Seconds from the start of the call to the first chunk of the response body."""
 GEN_AI_USAGE_INPUT_TOKENS = "gen_ai.usage.input_tokens"
-"""Tokens read, cached ones included, as the provider reported them."""
+"""Input tokens as the provider reported them, cached ones included."""
 GEN_AI_USAGE_OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
-"""Tokens written, as the provider reported them."""
+"""Output tokens as the provider reported them."""
 GEN_AI_USAGE_CACHE_READ = "gen_ai.usage.cache_read.input_tokens"
-"""Input tokens that came from the cache."""
+"""Input tokens read from the provider's cache."""
 GEN_AI_USAGE_CACHE_WRITE = "gen_ai.usage.cache_write.input_tokens"
-"""Input tokens that went into the cache."""
+"""Input tokens written to the provider's cache."""
 GEN_AI_USAGE_CACHE_CREATION = "gen_ai.usage.cache_creation.input_tokens"
-"""What `cache_write` was called before it moved; backends of today read this one."""
+"""The same as `cache_write`, under its former name, which today's backends read."""
 GEN_AI_USAGE_REASONING = "gen_ai.usage.reasoning.output_tokens"
-"""Output tokens spent on reasoning."""
+"""Output tokens used for reasoning."""
 
-# Events
+# Events (log records)
 EVENT_NAME = "event.name"
 """The name of an event, on log records."""
 
-# Events of spans
+# Span events
 EXCEPTION_ESCAPED = "exception.escaped"
 """Whether the exception left the span's block."""
 EXCEPTION_MESSAGE = "exception.message"
-"""What an exception said, secrets in it hidden."""
+"""The exception's message, with secrets redacted."""
 EXCEPTION_STACKTRACE = "exception.stacktrace"
-"""Its stack trace: files, lines and source lines, secrets in them hidden."""
+"""The exception's stack trace: files, line numbers and source lines, with secrets redacted."""
 EXCEPTION_TYPE = "exception.type"
-"""Its type."""
+"""The exception's type."""
 
 # Users
 SESSION_ID = "session.id"
-"""The session id of the metadata in force, by the conventions' name."""
+"""The session id of the metadata, by its name in the conventions."""
 USER_ID = "user.id"
-"""The user id of the metadata in force, by the conventions' name."""
+"""The user id of the metadata, by its name in the conventions."""
 
-# Ours
+# Lupis
 LUPIS_CHAT_ID = "lupis.chat.id"
-"""The chat id in force when the span began, or else the one that an LLM call tells itself."""
+"""The chat id: set when the span started, or else taken or derived from the LLM call."""
 LUPIS_CHAT_SOURCE = "lupis.chat.source"
-"""Who says so: `code`, `environment`, `baggage` of a request that came in, `api`, or `derived`."""
+"""The origin of the chat id: `code`, `environment`, `baggage` (incoming), `api` or `derived`."""
 LUPIS_COST_CACHE = "lupis.cost.cache"
-"""What the cached tokens cost, in USD."""
+"""The cost of cached tokens in USD."""
 LUPIS_COST_CATALOG = "lupis.cost.catalog"
-"""The version of the prices that were used."""
+"""The version of the price catalog that was used."""
 LUPIS_COST_INPUT = "lupis.cost.input"
-"""What the input cost, in USD."""
+"""The cost of the input in USD."""
 LUPIS_COST_OUTPUT = "lupis.cost.output"
-"""What the output cost, in USD."""
+"""The cost of the output in USD."""
 LUPIS_COST_REASON = "lupis.cost.reason"
-"""In a few words why a call is not priced, or not wholly."""
+"""The reason why a call has no price or only part of one, in a few words."""
 LUPIS_COST_STATUS = "lupis.cost.status"
 """`priced`, `partial`, `free` or `unpriced`."""
 LUPIS_COST_TOTAL = "lupis.cost.total"
-"""What the call cost, in USD; absent where no price is known."""
+"""The cost of the call in USD; absent if no price is known."""
 LUPIS_DEDUP = "lupis.dedup"
-"""Below the span of an LLM library's instrumentor: which has the tokens, `self` or `parent`."""
+"""Below an LLM library's instrumentor: which span has the tokens, `self` or `parent`."""
 LUPIS_METADATA = "lupis.metadata."
-"""Each field of the metadata in force, those of `extra` included."""
+"""A field of the metadata, or an item of its `extra`."""
 LUPIS_PROJECT_ID = "lupis.project.id"
-"""`LUPIS_PROJECT_ID`."""
+"""The project, from `LUPIS_PROJECT_ID`."""
 LUPIS_REPEATED = "lupis.repeated."
-"""The tokens, where the span of an LLM library's instrumentor has them by the standard names."""
+"""Tokens that the span of an LLM library's instrumentor has under their standard name."""
 LUPIS_RESPONSE_CHUNKS = "lupis.response.chunks"
-"""In how many pieces the body came."""
+"""The number of chunks in which the response body arrived."""
 LUPIS_RESPONSE_OUTCOME = "lupis.response.outcome"
-"""How the body ended: `complete`, `closed`, `dropped` or `error`."""
+"""How the response body ended: `complete`, `closed`, `dropped` or `error`."""
 LUPIS_RUN_ID = "lupis.run.id"
-"""The same for all processes of one `lupis-run`."""
+"""An id of the launch, the same for all processes of one `lupis-run`."""
 LUPIS_USAGE_SOURCE = "lupis.usage.source"
-"""`reported`: by the provider."""
+"""`reported`: the provider reported the tokens."""
 LUPIS_USAGE_TOTAL_TOKENS = "lupis.usage.total_tokens"
-"""Tokens read and written, as the provider added them up."""
+"""The sum of tokens as the provider reported it."""
 
 # Resource
 PROCESS_PID = "process.pid"
-"""The process."""
+"""The id of the process."""
 SERVICE_NAME = "service.name"
-"""`LUPIS_SERVICE_NAME`."""
+"""The service, from `LUPIS_SERVICE_NAME`."""
 SERVICE_VERSION = "service.version"
-"""`LUPIS_SERVICE_VERSION`."""
+"""The version of the service, from `LUPIS_SERVICE_VERSION`."""
 TELEMETRY_SDK_LANGUAGE = "telemetry.sdk.language"
 """`python`."""
 TELEMETRY_SDK_NAME = "telemetry.sdk.name"
@@ -146,7 +145,7 @@ TELEMETRY_SDK_NAME = "telemetry.sdk.name"
 TELEMETRY_SDK_VERSION = "telemetry.sdk.version"
 """The version of the OpenTelemetry SDK."""
 
-REPEATED = {
+REPEATED_TOKENS = {
     GEN_AI_USAGE_INPUT_TOKENS: LUPIS_REPEATED + "input_tokens",
     GEN_AI_USAGE_OUTPUT_TOKENS: LUPIS_REPEATED + "output_tokens",
     GEN_AI_USAGE_CACHE_READ: LUPIS_REPEATED + "cache_read_tokens",
@@ -154,16 +153,19 @@ REPEATED = {
     GEN_AI_USAGE_REASONING: LUPIS_REPEATED + "reasoning_tokens",
     LUPIS_USAGE_TOTAL_TOKENS: LUPIS_REPEATED + "total_tokens",
 }
+"""By the standard name of a number of tokens, its `lupis.repeated.*` name."""
 
-# What spans of LLM libraries' instrumentors say: those of OpenTelemetry, OpenLLMetry (Traceloop),
-# OpenInference (Arize), OpenLIT and Logfire.
+# Attributes and names of LLM libraries' instrumentors: those of OpenTelemetry, OpenLLMetry
+# (Traceloop), OpenInference (Arize), OpenLIT and Logfire.
 AGENT_OPERATIONS = frozenset(
     ("create_agent", "execute_tool", "invoke_agent", "invoke_workflow", "plan")
 )
+"""Operations of spans around LLM calls, which report no tokens of a single call."""
 LLM_OPERATIONS = frozenset(("chat", "text_completion", "generate_content", "embeddings"))
-"""With which the name of a span begins, by OpenTelemetry's conventions for generative AI."""
+"""The first words of a span's name, by OpenTelemetry's conventions for generative AI."""
 OPENINFERENCE_SPAN_KIND = "openinference.span.kind"
 OPENINFERENCE_LLM_KINDS = frozenset(("LLM", "EMBEDDING", "RERANKER"))
+"""The values of `openinference.span.kind` for single LLM calls."""
 LLM_SPAN_TOKENS = (
     GEN_AI_USAGE_INPUT_TOKENS,
     GEN_AI_USAGE_OUTPUT_TOKENS,
@@ -174,23 +176,31 @@ LLM_SPAN_TOKENS = (
     "llm.token_count.completion",
     "llm.usage.total_tokens",
 )
+"""The names by which instrumentors report tokens."""
 LLM_SPAN_MARKS = ("gen_ai.system", GEN_AI_PROVIDER_NAME, "llm.request.type", *LLM_SPAN_TOKENS)
+"""Attributes of which an LLM call's span has at least one."""
 
-EVENT_ATTEMPT = "lupis.attempt"
+EVENT_ATTEMPT = "lupis.attempt"  # the span event of each further attempt of a call
 
-# Headers of our own requests
+# Headers of requests to the endpoints
 HEADER_API_KEY = "x-api-key"
 HEADER_PROJECT_ID = "x-project-id"
 
-# Variables that are no settings
+# Environment variables that are no settings
 ENV_RUN_ID = "LUPIS_RUN_ID"
+"""The id of a launch."""
 ENV_LAUNCHER_SITE = "LUPIS_LAUNCHER_SITE"
+"""The launcher's interpreter and the folders of its packages."""
 ENV_LEADER = "LUPIS_LEADER"
+"""The first process of a launch: its pid and start time."""
 ENV_SEMCONV_OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
 
 
-def attributes_table() -> str:
-    """README's table of attributes, in Markdown."""
+def format_attributes_table() -> str:
+    """Return the documentation's table of attributes, in Markdown.
+
+    The rows come from this file's source: each constant with a dot in its value and a text below.
+    """
     import inspect
     import re
     import sys
@@ -204,4 +214,4 @@ def attributes_table() -> str:
 if __name__ == "__main__":
     import sys
 
-    sys.stdout.write(attributes_table())
+    sys.stdout.write(format_attributes_table())

@@ -1,30 +1,30 @@
-"""The errors this package raises on purpose.
+"""The errors that this package raises on purpose.
 
     LupisError
     ├── LupisConfigError (also a ValueError)   a setting's value is not valid
     ├── LupisLaunchError                       lupis-run cannot start the command
     └── LupisUsageError (also a TypeError)     the in-code API was called in a wrong way
 
-Nothing else of ours ever reaches the program: faults inside instrumentation are reported on
-stderr once and the program runs on.
+No other error of this package reaches your program: an error inside instrumentation is reported on
+stderr once, and the program runs on.
 """
 
 from __future__ import annotations
 
 
 class LupisError(Exception):
-    """What every error of this package is."""
+    """The base of all errors of this package."""
 
 
 class LupisConfigError(LupisError, ValueError):
-    """A setting has a value that is not valid; the message names what is."""
+    """A setting has a value that is not valid; the message names the valid ones."""
 
 
 class LupisLaunchError(LupisError):
     """The command given to `lupis-run` cannot be started.
 
     Attributes:
-        status: the exit status that says so, as a shell would: 126 not executable, 127 not found.
+        status: the exit status that a shell would use: 126 not executable, 127 not found.
     """
 
     def __init__(self, message: str, status: int) -> None:

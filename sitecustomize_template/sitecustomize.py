@@ -1,59 +1,68 @@
-"""Starts Lupis Instrument in this process, then runs the sitecustomize that this one shadows."""
+"""Starts Lupis Instrument in this process, then runs the sitecustomize that this one shadows.
+
+Any Python below `lupis-run` runs this file, even one that cannot run the package: the file uses
+only syntax that Python 2.7 can read.
+"""
 
 import os
 import sys
 
 
-def _start(folder):
-    """Start ours; whatever goes wrong is one line on stderr."""
+def _start_instrument(folder):
+    """Start instrumentation; an error becomes one line on stderr, and the program runs on."""
     borrowed = False
     try:
         try:
-            from lupis_instrument._runtime import bootstrap as _bootstrap
+            from lupis_instrument._runtime import bootstrap
         except ImportError:
-            borrowed = _borrow()
+            borrowed = _borrow_packages()
             if not borrowed:
                 return
-            from lupis_instrument._runtime import bootstrap as _bootstrap
-        _bootstrap.leave_children_alone(folder, os.environ)
-        _bootstrap.start(borrowed=borrowed)
-    except Exception as fault:
-        _say("cannot start (%s); the program runs uninstrumented" % type(fault).__name__)
+            from lupis_instrument._runtime import bootstrap
+        bootstrap.leave_children_alone(folder, os.environ)
+        bootstrap.start(borrowed=borrowed)
+    except Exception as error:
+        _write_warning("cannot start (%s); the program runs uninstrumented" % type(error).__name__)
 
 
-def _borrow():
-    """Append the launcher's own packages to sys.path, last, if this interpreter can use them."""
-    tag, _, places = os.environ.get("LUPIS_LAUNCHER_SITE", "").partition(":")
-    mine = "%s-%d.%d" % ((sys.implementation.name,) + sys.version_info[:2])
-    if tag == mine and places:
-        sys.path += [place for place in places.split(os.pathsep) if place not in sys.path]
+def _borrow_packages():
+    """Append the launcher's folders of packages to sys.path; returns whether this is possible.
+
+    They come last, so that they shadow none of the program's packages. Only an interpreter of the
+    launcher's kind and version can import them.
+    """
+    tag, _, folders = os.environ.get("LUPIS_LAUNCHER_SITE", "").partition(":")
+    own_tag = "%s-%d.%d" % ((sys.implementation.name,) + sys.version_info[:2])
+    if tag == own_tag and folders:
+        sys.path += [folder for folder in folders.split(os.pathsep) if folder not in sys.path]
         return True
     text = "%s has no lupis_instrument; to instrument it: %s -m pip install lupis-instrument"
-    _say(text % (sys.executable, sys.executable))
+    _write_warning(text % (sys.executable, sys.executable))
     return False
 
 
-def _say(message):
+def _write_warning(message):
     try:
         sys.stderr.write("lupis: warning: %s\n" % message)
     except Exception:
-        pass  # no stderr: nowhere to say it
+        pass  # stderr is closed or full
 
 
-def _chain(folder):
-    """Run the next sitecustomize on sys.path as Python would have done without ours."""
-    sys.path[:] = [place for place in sys.path if os.path.normpath(place) != folder]
-    ours = sys.modules.pop("sitecustomize", None)
+def _run_shadowed(own_folder):
+    """Run the next sitecustomize on sys.path, as Python would have done without this one."""
+    sys.path[:] = [folder for folder in sys.path if os.path.normpath(folder) != own_folder]
+    own_module = sys.modules.pop("sitecustomize", None)
     try:
         import sitecustomize  # noqa: F401
-    except ImportError as fault:
-        if getattr(fault, "name", "sitecustomize") != "sitecustomize":
+    except ImportError as error:
+        if getattr(error, "name", "sitecustomize") != "sitecustomize":
             raise
     finally:
-        # The import system looks for this module once more when it has run.
-        sys.modules.setdefault("sitecustomize", ours)
+        # The import system looks the module up again after it has run, so some module has to be
+        # there under this name.
+        sys.modules.setdefault("sitecustomize", own_module)
 
 
 _folder = os.path.dirname(os.path.abspath(__file__))
-_start(_folder)
-_chain(_folder)
+_start_instrument(_folder)
+_run_shadowed(_folder)

@@ -1,1 +1,1 @@
-"""The commands `lupis-run` and `lupis`."""
+"""The commands: `run` is `lupis-run`, and `lupis` is `lupis`."""

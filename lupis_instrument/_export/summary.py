@@ -44,7 +44,7 @@ class Totals:
 
 def _tokens(attributes: Any, name: str) -> int:
     """Return tokens of a call, whichever span has them by the standard name."""
-    found: int = attributes.get(name) or attributes.get(_semconv.REPEATED[name], 0)
+    found: int = attributes.get(name) or attributes.get(_semconv.REPEATED_TOKENS[name], 0)
     return found
 
 

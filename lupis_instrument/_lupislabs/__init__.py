@@ -1,4 +1,7 @@
-"""The import name that existing programs use for `lupis_instrument`; nothing stands here."""
+"""The former import name of `lupis_instrument`, which existing programs still use.
+
+A wheel installs this folder as the package `lupislabs`. It defines nothing of its own.
+"""
 
 from lupis_instrument import (
     LupisBlockOptions,

@@ -95,7 +95,7 @@ _BY_ATTRIBUTE = (
     ("model", (_semconv.GEN_AI_REQUEST_MODEL, _semconv.GEN_AI_RESPONSE_MODEL)),
     *(
         # Where another's span has the figures, ours has them by another name.
-        (field, (name, _semconv.REPEATED[name]))
+        (field, (name, _semconv.REPEATED_TOKENS[name]))
         for field, name in (
             ("input_tokens", _semconv.GEN_AI_USAGE_INPUT_TOKENS),
             ("output_tokens", _semconv.GEN_AI_USAGE_OUTPUT_TOKENS),

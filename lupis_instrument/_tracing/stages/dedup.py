@@ -42,7 +42,7 @@ class CountOnce:
             attributes[_semconv.LUPIS_DEDUP] = "parent" if repeated else "self"
         if counted and repeated:
             attributes.pop(_semconv.GEN_AI_USAGE_CACHE_CREATION, None)
-            for name, repeated_name in _semconv.REPEATED.items():
+            for name, repeated_name in _semconv.REPEATED_TOKENS.items():
                 if name in attributes:
                     attributes[repeated_name] = attributes.pop(name)
         return draft
