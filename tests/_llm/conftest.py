@@ -1,4 +1,4 @@
-"""Fixtures for the reading of LLM exchanges."""
+"""Fixtures that read the facts of an LLM call."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from lupis_instrument._llm.body.digest import digest_call, parse_request_body
 OPENAI = "https://api.openai.com/v1/chat/completions"
 
 
-def read_exchange(body, *, url=OPENAI, method="POST", request=None, status=200, headers=(), cut=0):
-    """Feed a body in pieces of `cut` bytes (0: whole) and return the facts."""
+def read_call(body, *, url=OPENAI, method="POST", request=None, status=200, headers=(), cut=0):
+    """Feed a response body in pieces of `cut` bytes (0: as a whole) and return the facts."""
     parts = urlsplit(url)
     path = f"{parts.path}?{parts.query}" if parts.query else parts.path
     endpoint = identify_endpoint(method, parts.hostname, parts.port, path)
@@ -42,5 +42,5 @@ def read_exchange(body, *, url=OPENAI, method="POST", request=None, status=200, 
 
 @pytest.fixture
 def read():
-    """Reads one exchange: `read(body, url=…, request=…, status=…, headers=…, cut=…)`."""
-    return read_exchange
+    """A function for one call: `read(body, url=…, request=…, status=…, headers=…, cut=…)`."""
+    return read_call

@@ -1,4 +1,4 @@
-"""Usage and model of APIs that few programs call, in the forms that their references publish."""
+"""Usage and model of APIs that few programs call, in the formats that their references document."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ VERTEX = "https://us-central1-aiplatform.googleapis.com/v1/projects/p/locations/
 
 def sse(*events, named=False):
     return "".join(
-        (f"event: {each.get('type', 'x')}\n" if named else "") + f"data: {json.dumps(each)}\n\n"
-        for each in events
+        (f"event: {event.get('type', 'x')}\n" if named else "") + f"data: {json.dumps(event)}\n\n"
+        for event in events
     ).encode()
 
 
-# The URL, the answer, and of it: input, output and model.
+# API: (URL, answer, input tokens, output tokens, model)
 CASES = {
     "watsonx embeddings": (
         "https://us-south.ml.cloud.ibm.com/ml/v1/text/embeddings?version=2024",
@@ -774,10 +774,10 @@ CASES = {
 @pytest.mark.parametrize("cut", [0, 7])
 @pytest.mark.parametrize("name", CASES)
 def test_usage_and_model_are_read(name, cut, read):
-    """As the API reports them; None where it doesn't."""
-    url, body, given, made, model = CASES[name]
+    """Usage and model equal the report of the API; they are None if it reports none."""
+    url, body, input_tokens, output_tokens, model = CASES[name]
     facts = read(body, url=url, cut=cut)
-    assert (given, made, model) == (
+    assert (input_tokens, output_tokens, model) == (
         facts.usage.input_tokens,
         facts.usage.output_tokens,
         facts.response_model,

@@ -1,4 +1,4 @@
-"""Which hosts are near, and who may receive trace headers."""
+"""Classification of hosts, and the rules for hosts that may receive trace headers."""
 
 import pytest
 
@@ -34,27 +34,27 @@ PUBLIC = (
 
 
 @pytest.mark.parametrize("host", LOOPBACK)
-def test_this_machine_is_known(host):
-    """By name, and by all of 127/8."""
+def test_loopback_host_is_recognised(host):
+    """This machine is recognised by name and by every address of 127/8; it is private too."""
     assert is_loopback(host)
     assert is_private(host)
 
 
 @pytest.mark.parametrize("host", PRIVATE)
-def test_private_hosts_are_known(host):
-    """Private addresses, single labels, and private suffixes; none is this machine."""
+def test_private_host_is_recognised(host):
+    """Private addresses, single labels and private suffixes are private, but not loopback."""
     assert is_private(host)
     assert not is_loopback(host)
 
 
 @pytest.mark.parametrize("host", PUBLIC)
-def test_public_hosts_are_not_private(host):
-    """An address written in an unusual form is no private one either."""
+def test_public_host_is_not_private(host):
+    """A public host is not private, even if its address is written in an unusual form."""
     assert not is_private(host)
 
 
-def test_no_host_is_not_private():
-    """What cannot be told is treated as public."""
+def test_empty_host_is_not_private():
+    """A host that is not known counts as public."""
     assert not is_private("")
 
 
@@ -71,6 +71,6 @@ def test_no_host_is_not_private():
         ("a.corp.example", ("private", "A.Corp.Example"), True),
     ],
 )
-def test_allowed_hosts(host, allowed, expected):
-    """The word private, and globs in any case; nobody when the list is empty."""
+def test_rules_allow_hosts(host, allowed, expected):
+    """The word private and globs in any case allow hosts; an empty list allows none."""
     assert expected is is_allowed_host(host, allowed)

@@ -1,4 +1,4 @@
-"""Which API a request goes to."""
+"""Identification of the LLM API that a request goes to."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ KNOWN = [
     ("api.cloudflare.com", "/client/v4/accounts/a/ai/run/@cf/meta/llama", "cloudflare", "chat", "cloudflare"),
     ("gateway.ai.cloudflare.com", "/v1/a/g/anthropic/v1/messages", "anthropic", "chat", "anthropic.messages"),
     ("gateway.pydantic.dev", "/proxy/openai/responses", "openai", "chat", "openai.responses"),
-    # hosts that nobody knows
+    # unknown hosts
     ("llm.corp.example", "/v1/chat/completions", "openai", "chat", "openai.chat"),
     ("gw.corp.example", "/groq/openai/v1/chat/completions", "groq", "chat", "openai.chat"),
     ("gw.corp.example", "/google/v1beta/models/g:generateContent", "gcp.gemini", "generate_content", "gemini"),
@@ -65,8 +65,8 @@ KNOWN = [
 
 
 @pytest.mark.parametrize(("host", "path", "provider", "operation", "api"), KNOWN)
-def test_llm_api_is_told_by_host_and_path(host, path, provider, operation, api):
-    """A POST to an LLM API is told, whoever stands in between."""
+def test_host_and_path_identify_an_llm_api(host, path, provider, operation, api):
+    """A POST to an LLM API is identified, also behind a gateway or proxy."""
     assert (provider, operation, api, True) == identify_endpoint("POST", host, None, path)
 
 
@@ -95,8 +95,8 @@ def test_llm_api_is_told_by_host_and_path(host, path, provider, operation, api):
         ("POST", "x.services.ai.azure.com", "/contentunderstanding/analyzers/a:analyze"),
     ],
 )
-def test_other_request_is_no_llm_api(method, host, path):
-    """A path that could be anybody's tells an LLM API only on a host that makes it likely."""
+def test_other_request_is_not_identified(method, host, path):
+    """An ambiguous path identifies an LLM API only on a host that makes it likely."""
     assert identify_endpoint(method, host, 443, path) is None
 
 
@@ -121,39 +121,39 @@ def test_other_request_is_no_llm_api(method, host, path):
         ("POST", "bedrock-runtime.us-east-1.amazonaws.com", "/model/m/count-tokens"),
     ],
 )
-def test_call_without_use_does_not_count(method, host, path):
-    """Reading a stored result, counting tokens and housekeeping use no tokens."""
+def test_call_without_model_uses_no_tokens(method, host, path):
+    """Calls that read a stored result, count tokens or manage files use no tokens."""
     assert identify_endpoint(method, host, 443, path).uses_tokens is False
 
 
-def test_query_and_case_make_no_difference():
-    """Host and method are told in any case, the path with its query."""
+def test_query_and_case_are_ignored():
+    """Host and method may be in any case, and the path may have a query."""
     plain = identify_endpoint("POST", "api.openai.com", 443, "/v1/responses")
     assert plain == identify_endpoint("post", "API.OpenAI.com.", 443, "/v1/responses?beta=true#x")
 
 
 @pytest.mark.parametrize("key", ["llm.corp.example:8443", "llm.corp.example"])
-def test_host_named_in_the_settings_belongs_to_its_provider(key):
-    """LUPIS_PROVIDER_HOSTS names private endpoints, by any word for the provider."""
+def test_configured_host_belongs_to_its_provider(key):
+    """LUPIS_PROVIDER_HOSTS names the provider of a private host, by any of its names."""
     endpoint = identify_endpoint("POST", "llm.corp.example", 8443, "/x/responses", {key: "azure"})
     assert ("azure.ai.openai", "chat", "openai.responses", True) == endpoint
 
 
-def test_host_named_for_another_port_is_not_told():
-    """A name with a port is for that port only."""
+def test_host_configured_for_another_port_is_not_identified():
+    """A configured host with a port is for that port only."""
     assert (
         identify_endpoint("POST", "h.example", 1, "/responses", {"h.example:2": "openai"}) is None
     )
 
 
-def test_port_names_a_local_server():
-    """Ollama is known by its port, whichever API it is spoken to in."""
+def test_port_identifies_a_local_server():
+    """Ollama is identified by its port, whichever API the request uses."""
     assert (
         identify_endpoint("POST", "localhost", 11434, "/v1/chat/completions").provider == "ollama"
     )
 
 
 @pytest.mark.parametrize("wrong", [None, 7, b"x"])
-def test_never_raises(wrong):
-    """What is no text gives None."""
+def test_wrong_types_give_none(wrong):
+    """Arguments of wrong types give None instead of an error."""
     assert identify_endpoint(wrong, wrong, wrong, wrong) is None

@@ -1,15 +1,16 @@
-"""Feeds a body reader what a coverage-guided fuzzer thinks of, whole and cut, and compares.
+"""Fuzzes the reading of response bodies: the facts must not depend on where a body is cut.
 
-usage: python tests/_llm/fuzz_bodies.py [LIBFUZZER_OPTION]... [FOLDER]
+usage: python tests/_llm/body/fuzz_bodies.py [LIBFUZZER_OPTION]... [FOLDER]
 
-Needs atheris, which runs where its makers build it: Linux, some versions of Python.
+Needs atheris, which is published for Linux and some versions of Python.
 """
 
 from __future__ import annotations
 
 import sys
 import zlib
-from typing import TYPE_CHECKING, Callable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Iterator
 
 import atheris
 
@@ -29,55 +30,60 @@ APIS = ("openai.chat", "openai.responses", "anthropic.messages", "gemini", "bedr
         "bedrock.agent", "ollama.chat", "cohere.chat", "watsonx", "unheard-of")  # fmt: skip
 TYPES = (None, "text/event-stream", "application/json", "application/x-ndjson")
 CODINGS = (None, "gzip", "deflate", "br", "zstd", "gzip, br")
-OF_CODINGS = (EncodingError, zlib.error, brotli.error, zstandard.ZstdError)
+DECODING_ERRORS = (EncodingError, zlib.error, brotli.error, zstandard.ZstdError)
 
 
-class Strict(ResponseDecoder):
-    """Says what went wrong instead of giving the body up."""
+class StrictDecoder(ResponseDecoder):
+    """Raises an unexpected error instead of ignoring the body; records an error of a coding.
+
+    Attributes:
+        broken: whether the body is not in its coding.
+    """
 
     __slots__ = ("broken",)
 
-    def finish(self) -> Strict:
-        """Stand in for the body reader that would have fed it."""
+    def finish(self) -> StrictDecoder:
+        """Return the decoder itself, as `BodyReader.finish` does."""
         return self
 
-    def _guard(self, step: Callable[..., object], *arguments: bytes) -> None:
+    @contextmanager
+    def _stop_on_error(self) -> Iterator[None]:
         try:
-            step(*arguments)
-        except OF_CODINGS:
+            yield
+        except DECODING_ERRORS:
             self.broken = True
 
 
-def read(
-    pieces: list[bytes], api: str, kind: str | None, coding: str | None, *, chunked: bool
+def read_facts(
+    pieces: list[bytes], api: str, content_type: str | None, coding: str | None, *, chunked: bool
 ) -> Facts | None:
-    """Read the facts of a body that comes in these pieces; None if it is no such coding.
+    """Return the facts of a body that comes in these pieces; None if it is not in its coding.
 
-    What such a body gives before it breaks is up to the library that decodes it.
+    The facts before the error depend on the library that decodes the body, so they don't count.
     """
     endpoint = Endpoint("someone", "chat", api, uses_tokens=True)
-    reading = Strict(endpoint, kind, coding, chunked=chunked)
-    reading.broken = False
+    decoder = StrictDecoder(endpoint, content_type, coding, chunked=chunked)
+    decoder.broken = False
     for piece in pieces:
-        reading.feed(piece)
-    reading.close()
-    facts = digest_call(endpoint, path="/", request={}, status=200, headers={}, body=reading)
-    return None if reading.broken else facts
+        decoder.feed(piece)
+    decoder.close()
+    facts = digest_call(endpoint, path="/", request={}, status=200, headers={}, body=decoder)
+    return None if decoder.broken else facts
 
 
-def test_one(data: bytes) -> None:
-    """Any cut of a body gives the same facts."""
-    given = atheris.FuzzedDataProvider(data)
-    how = [given.PickValueInList(list(each)) for each in (APIS, TYPES, CODINGS)]
-    chunked = given.ConsumeIntInRange(0, 9) == 0
-    size = given.ConsumeIntInRange(1, 64)
-    body = given.ConsumeBytes(1 << 20)
-    whole = read([body], *how, chunked=chunked)
+def test_one_input(data: bytes) -> None:
+    """A body gives the same facts as a whole and in pieces."""
+    provider = atheris.FuzzedDataProvider(data)
+    format_ = [provider.PickValueInList(list(values)) for values in (APIS, TYPES, CODINGS)]
+    chunked = provider.ConsumeIntInRange(0, 9) == 0
+    size = provider.ConsumeIntInRange(1, 64)
+    body = provider.ConsumeBytes(1 << 20)
+    whole = read_facts([body], *format_, chunked=chunked)
     pieces = [body[start : start + size] for start in range(0, len(body), size)]
-    cut = read(pieces, *how, chunked=chunked)
-    assert whole is None or cut is None or whole == cut, (how, chunked, size, body, whole, cut)
+    cut = read_facts(pieces, *format_, chunked=chunked)
+    assert whole is None or cut is None or whole == cut, (format_, chunked, size, body, whole, cut)
 
 
 if __name__ == "__main__":
-    atheris.Setup(sys.argv, test_one)
+    atheris.Setup(sys.argv, test_one_input)
     atheris.Fuzz()

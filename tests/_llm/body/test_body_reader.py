@@ -1,4 +1,4 @@
-"""A body is watched without harm: any cut, any bytes, any size."""
+"""Reading of response bodies with any cut, any bytes and any size."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lupis_instrument._llm.usage.report import Usage
 CHAT = identify_endpoint("POST", "api.openai.com", 443, "/v1/chat/completions")
 CLAUDE = identify_endpoint("POST", "api.anthropic.com", 443, "/v1/messages")
 USAGE = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
-READ = Usage(5, 7, total_tokens=12)
+EXPECTED_USAGE = Usage(5, 7, total_tokens=12)
 
 
 def event(text="a", usage=None, finish=None):
@@ -39,7 +39,7 @@ DOCUMENT = json.dumps(
 CODINGS = {None: bytes, "gzip": gzip.compress, "deflate": zlib.compress, "br": brotli.compress}
 
 
-def gather(pieces, content_encoding=None, endpoint=CHAT, status=200):
+def read_facts(pieces, content_encoding=None, endpoint=CHAT, status=200):
     reader = BodyReader(endpoint, None, content_encoding)
     for piece in pieces:
         reader.feed(piece)
@@ -47,8 +47,8 @@ def gather(pieces, content_encoding=None, endpoint=CHAT, status=200):
     return digest_call(endpoint, path="/", request={}, status=status, headers={}, body=reader)
 
 
-def split(data, places):
-    ends = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
+def split(data, positions):
+    ends = [0, *sorted(position % (len(data) + 1) for position in positions), len(data)]
     return [data[start:end] for start, end in zip(ends, ends[1:])]
 
 
@@ -57,21 +57,23 @@ def split(data, places):
     st.sampled_from(sorted(CODINGS, key=str)),
     st.lists(st.integers(0, 5000), max_size=40),
 )
-def test_cuts_make_no_difference(body, coding, places):
-    """The same bytes give the same facts, however they are cut and compressed."""
+def test_cuts_do_not_change_the_facts(body, coding, positions):
+    """The same body gives the same facts, however it is cut and compressed."""
     expected = Facts(
-        response_model="gpt-4o", response_id="c1", usage=READ, stream=body is STREAM,
+        response_model="gpt-4o", response_id="c1", usage=EXPECTED_USAGE, stream=body is STREAM,
         finish_reasons=("stop",) if body is STREAM else (),
         body_outcome="complete" if body is STREAM else None,
     )  # fmt: skip
-    assert expected == gather(split(CODINGS[coding](body), places), coding)
+    assert expected == read_facts(split(CODINGS[coding](body), positions), coding)
 
 
 @given(st.integers(0, len(STREAM)))
-def test_stream_cut_off_anywhere_gives_what_was_reported(end):
-    """Whatever arrived of a stream counts, and nothing is made up."""
-    facts = gather([STREAM[:end]])
-    assert all(seen in (None, whole) for seen, whole in zip(facts.usage or Usage(), READ))
+def test_cut_off_stream_gives_its_reports(end):
+    """A stream that is cut off anywhere gives the reports that came, and nothing else."""
+    facts = read_facts([STREAM[:end]])
+    assert all(
+        count in (None, expected) for count, expected in zip(facts.usage or Usage(), EXPECTED_USAGE)
+    )
     assert facts.response_model in (None, "gpt-4o")
 
 
@@ -86,7 +88,7 @@ def test_stream_cut_off_anywhere_gives_what_was_reported(end):
 )
 @example([b"\0" * 12], None, None, b"", "bedrock.agent")
 def test_garbage_never_raises(pieces, content_encoding, content_type, start, api):
-    """No bytes under any headers do harm."""
+    """No bytes under any headers raise an error."""
     endpoint = Endpoint("openai", "chat", api, uses_tokens=True)
     reader = BodyReader(endpoint, content_type, content_encoding)
     for piece in (start, *pieces):
@@ -117,29 +119,29 @@ json_values = st.recursive(
 
 
 @given(json_values)
-def test_no_shape_of_json_raises(value):
-    """Members may hold anything instead of what they should."""
+def test_unexpected_json_never_raises(value):
+    """Members with values of unexpected types raise no error, wherever the body is cut."""
     pieces = [json.dumps(value).encode()]
-    assert gather(pieces) == gather([pieces[0][:7], pieces[0][7:]])
+    assert read_facts(pieces) == read_facts([pieces[0][:7], pieces[0][7:]])
 
 
-def test_feed_copies_what_the_program_may_overwrite():
-    """A buffer is often reused for the next piece."""
+def test_reused_buffer_is_copied():
+    """A buffer is copied, because the program may reuse it for the next piece."""
     buffer = bytearray(DOCUMENT)
     reader = BodyReader(CHAT, None, None)
     reader.feed(memoryview(buffer)[:40])
     reader.feed(buffer[40:])
     buffer[:] = b"x" * len(buffer)
-    assert reader.finish().facts.find_usage() == READ
+    assert reader.finish().facts.find_usage() == EXPECTED_USAGE
 
 
 @pytest.mark.parametrize("wrong", [None, "text", 5, [b"x"]])
-def test_feed_of_what_is_no_bytes_is_passed_over(wrong):
-    """A client may hand over what it likes."""
-    assert gather([wrong, DOCUMENT]).usage == READ
+def test_values_other_than_bytes_are_ignored(wrong):
+    """A client may pass any value as a chunk; values other than bytes are ignored."""
+    assert read_facts([wrong, DOCUMENT]).usage == EXPECTED_USAGE
 
 
-def chunked(body, size=9, end=b"0\r\n\r\n"):
+def encode_chunks(body, size=9, end=b"0\r\n\r\n"):
     parts = split(body, range(0, len(body), size))
     return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts if part) + end
 
@@ -150,63 +152,68 @@ def chunked(body, size=9, end=b"0\r\n\r\n"):
     st.integers(1, 50),
     st.lists(st.integers(0, 5000), max_size=40),
 )
-def test_chunked_bodies_are_read(body, coding, size, places):
-    """The transfer coding is undone first, wherever it is cut."""
+def test_chunked_body_is_decoded(body, coding, size, positions):
+    """The transfer coding is decoded before the content coding, wherever it is cut."""
     reader = BodyReader(CHAT, None, coding, chunked=True)
-    for piece in split(chunked(CODINGS[coding](body), size), places):
+    for piece in split(encode_chunks(CODINGS[coding](body), size), positions):
         reader.feed(piece)
-    assert (READ, "complete") == (reader.finish().facts.find_usage(), reader.finish().body_outcome)
+    assert (EXPECTED_USAGE, "complete") == (
+        reader.finish().facts.find_usage(),
+        reader.finish().body_outcome,
+    )
 
 
 @pytest.mark.parametrize(
-    ("end", "body_outcome"), [(b"0\r\n\r\n", "complete"), (b"oops\r\n", "error"), (b"", None)]
+    ("end", "outcome"), [(b"0\r\n\r\n", "complete"), (b"oops\r\n", "error"), (b"", None)]
 )
 @pytest.mark.parametrize("body", [b"\x89PNG" * 30_000, b"[1,", DOCUMENT, b""])
-def test_chunked_bodies_tell_how_they_ended(body, end, body_outcome):
-    """Also where nothing in them is of interest."""
+def test_chunked_body_has_an_outcome(body, end, outcome):
+    """The outcome of a chunked body is known even if its content reports nothing."""
     reader = BodyReader(CHAT, None, "gzip", chunked=True)
-    for piece in split(chunked(body, 1000, end), range(0, len(body), 999)):
+    for piece in split(encode_chunks(body, 1000, end), range(0, len(body), 999)):
         reader.feed(piece)
-    assert body_outcome == reader.finish().body_outcome
+    assert outcome == reader.finish().body_outcome
 
 
-@pytest.mark.parametrize(("count", "read"), [(0, READ), (70, None), (len(DOCUMENT) + 9, None)])
-def test_what_the_program_left_unread_is_taken_back(count, read):
-    """Of the last piece, as far as there is one."""
+@pytest.mark.parametrize(
+    ("count", "usage"), [(0, EXPECTED_USAGE), (70, None), (len(DOCUMENT) + 9, None)]
+)
+def test_unread_bytes_are_dropped(count, usage):
+    """The unread bytes of the last chunk don't count; without a chunk nothing happens."""
     reader = BodyReader(CHAT, None, None)
     reader.drop_unread(count)
     reader.feed(b" " * 300_000)
     reader.feed(b'{"usage": {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}')
     reader.drop_unread(count)
-    assert read == reader.finish().facts.find_usage()
+    assert usage == reader.finish().facts.find_usage()
 
 
-def test_finish_may_come_twice():
-    """The tap and the garbage collector may both end a body; pieces after the end are too late."""
+def test_body_is_finished_only_once():
+    """The tap and the garbage collector may both finish a body; later chunks are ignored."""
     reader = BodyReader(CHAT, None, None)
     reader.feed(DOCUMENT)
     reader.finish()
     reader.finish()
     reader.feed(b'{"usage": {"prompt_tokens": 99}}')
-    assert reader.finish().facts.find_usage() == READ
+    assert reader.finish().facts.find_usage() == EXPECTED_USAGE
 
 
 @pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b" \r\n\t", b"\n\n"])
 @pytest.mark.parametrize("body", [STREAM, DOCUMENT])
-def test_what_stands_before_the_text_is_passed_over(mark, body):
-    """A byte order mark and white space may come first."""
-    assert gather([mark + body]).usage == READ
+def test_prefix_of_the_text_is_ignored(mark, body):
+    """A byte order mark or white space before the text is ignored."""
+    assert read_facts([mark + body]).usage == EXPECTED_USAGE
 
 
-def test_stream_with_an_unusual_first_line_is_told_by_its_type():
-    """The header decides where the first bytes don't."""
+def test_content_type_decides_for_an_unusual_first_line():
+    """The Content-Type header decides if the first bytes are ambiguous."""
     reader = BodyReader(CHAT, "text/event-stream; charset=utf-8", None)
     reader.feed(b"comment: x\n\n" + STREAM)
-    assert reader.finish().facts.find_usage() == READ
+    assert reader.finish().facts.find_usage() == EXPECTED_USAGE
 
 
-def test_json_under_the_type_of_a_stream_is_read():
-    """An error comes as JSON though a stream was announced."""
+def test_json_with_the_type_of_a_stream_is_read():
+    """An error that comes as JSON is read, though the header announces a stream."""
     reader = BodyReader(CHAT, "text/event-stream", None)
     reader.feed(b'{"error": {"code": "overloaded"}}')
     assert reader.finish().facts.error_type == "overloaded"
@@ -215,17 +222,17 @@ def test_json_under_the_type_of_a_stream_is_read():
 @pytest.mark.parametrize(
     "body", [b"ID3\x04audio" * 9999, b"\x89PNG" + b"{" * 99, b"<html>{}</html>"]
 )
-def test_what_is_no_text_form_reports_nothing(body):
-    """Sound, pictures and pages are dropped at once."""
-    assert Facts() == gather([body])
+def test_body_that_is_not_json_reports_nothing(body):
+    """Audio, images and web pages report nothing."""
+    assert Facts() == read_facts([body])
 
 
 def test_body_that_uses_no_tokens_is_read_only_for_errors():
-    """Of a downloaded file no more is looked at than an error takes."""
+    """Only the first 64 KiB of a downloaded file are read, which is enough for an error."""
     endpoint = identify_endpoint("GET", "api.openai.com", 443, "/v1/files/f/content")
     assert endpoint.uses_tokens is False
-    error = gather([b'{"error": {"code": "not_found"}}'], endpoint=endpoint, status=404)
-    late = gather(
+    error = read_facts([b'{"error": {"code": "not_found"}}'], endpoint=endpoint, status=404)
+    late = read_facts(
         [b'{"x": "' + b"y" * 300_000, b'", "error": {"code": "late"}}'], endpoint=endpoint
     )
     assert ("not_found", None) == (error.error_type, late.error_type)
@@ -262,7 +269,7 @@ LARGE = {
 
 @pytest.mark.parametrize("kind", LARGE)
 def test_memory_is_bounded_and_usage_found(kind):
-    """However large a body is, no more than 4 MB are held, and its report is found."""
+    """A body of any size takes less than 4 MB of memory, and its report is found."""
     wire = [piece.encode() for piece in LARGE[kind]()]
     reader = BodyReader(CHAT, None, None)
     tracemalloc.start()
@@ -271,12 +278,12 @@ def test_memory_is_bounded_and_usage_found(kind):
     reader.finish()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert reader.finish().facts.find_usage() == READ
+    assert reader.finish().facts.find_usage() == EXPECTED_USAGE
     assert peak < 4_000_000
 
 
-def test_nothing_of_the_text_stays():
-    """When a body has ended, the reader holds words and numbers only."""
+def test_facts_hold_no_message_text():
+    """The facts of a finished body hold words and numbers, no message text."""
     reader = BodyReader(CLAUDE, None, None)
     secret = "the-secret-text"
     reader.feed(

@@ -1,14 +1,20 @@
-"""What is read out of the exchanges of each API, in the forms that their references publish."""
+"""Facts of the calls of each API, in the formats that its reference documents."""
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import pytest
 from servers.event_stream import chunk, frame
 
 from lupis_instrument._llm.api.endpoints import Endpoint
-from lupis_instrument._llm.body.digest import digest_call
+from lupis_instrument._llm.body.digest import (
+    RequestFacts,
+    digest_call,
+    parse_request_body,
+    read_request_facts,
+)
 from lupis_instrument._llm.usage.report import Usage
 
 OPENAI = "https://api.openai.com/v1"
@@ -34,7 +40,7 @@ CHAT_USAGE = {
     "prompt_tokens_details": {"cached_tokens": 64, "audio_tokens": 3},
     "completion_tokens_details": {"reasoning_tokens": 20, "audio_tokens": 2},
 }
-CHAT_READ = Usage(
+CHAT_EXPECTED = Usage(
     100, 50, cache_read_tokens=64, reasoning_tokens=20, total_tokens=150,
     input_audio_tokens=3, output_audio_tokens=2,
 )  # fmt: skip
@@ -53,7 +59,7 @@ RESPONSE = {
         "total_tokens": 100,
     },
 }
-RESPONSE_READ = Usage(70, 30, cache_read_tokens=10, reasoning_tokens=12, total_tokens=100)
+RESPONSE_EXPECTED = Usage(70, 30, cache_read_tokens=10, reasoning_tokens=12, total_tokens=100)
 MESSAGE = {
     "id": "msg_1",
     "type": "message",
@@ -69,7 +75,7 @@ MESSAGE = {
         "service_tier": "standard",
     },
 }
-MESSAGE_READ = Usage(
+MESSAGE_EXPECTED = Usage(
     1034, 5, cache_read_tokens=1000, cache_write_tokens=30, cache_write_5m_tokens=10,
     cache_write_1h_tokens=20,
 )  # fmt: skip
@@ -104,7 +110,7 @@ GENERATED = {
     "modelVersion": "gemini-2.5-pro-002",
     "responseId": "r1",
 }
-GENERATED_READ = Usage(
+GENERATED_EXPECTED = Usage(
     45, 35, cache_read_tokens=16, reasoning_tokens=25, total_tokens=80, input_audio_tokens=10
 )
 GENERATED_EVENTS = (
@@ -132,29 +138,29 @@ def delta(text=None, finish=None, **members):
 CASES = {
     # name: (url, body, model, id, finish reasons, usage)
     "openai chat": (
-        f"{OPENAI}/chat/completions", chat(CHAT_USAGE), "gpt-4o", "c1", ("stop",), CHAT_READ),
+        f"{OPENAI}/chat/completions", chat(CHAT_USAGE), "gpt-4o", "c1", ("stop",), CHAT_EXPECTED),
     "openai chat stream": (
         f"{OPENAI}/chat/completions",
         sse(*(delta(str(i), usage=None) for i in range(40)), delta(finish="length", usage=None),
             {"id": "c1", "model": "gpt-4o", "choices": [], "usage": CHAT_USAGE}, "[DONE]"),
-        "gpt-4o", "c1", ("length",), CHAT_READ),
+        "gpt-4o", "c1", ("length",), CHAT_EXPECTED),
     "openai completions": (
         f"{OPENAI}/completions",
         {"id": "cmpl", "model": "davinci", "choices": [{"text": "x", "finish_reason": "length"}],
          "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}},
         "davinci", "cmpl", ("length",), Usage(1, 2, total_tokens=3)),
     "openai responses": (
-        f"{OPENAI}/responses", RESPONSE, "gpt-5-2025", "resp_1", (), RESPONSE_READ),
+        f"{OPENAI}/responses", RESPONSE, "gpt-5-2025", "resp_1", (), RESPONSE_EXPECTED),
     "openai responses stream": (
         f"{OPENAI}/responses",
         sse({"type": "response.created", "response": {**RESPONSE, "usage": None}},
             *({"type": "response.output_text.delta", "delta": "x"} for _ in range(9)),
             {"type": "response.completed", "response": RESPONSE}),
-        "gpt-5-2025", "resp_1", (), RESPONSE_READ),
+        "gpt-5-2025", "resp_1", (), RESPONSE_EXPECTED),
     "openai responses cut short": (
         f"{OPENAI}/responses",
         {**RESPONSE, "status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}},
-        "gpt-5-2025", "resp_1", ("max_output_tokens",), RESPONSE_READ),
+        "gpt-5-2025", "resp_1", ("max_output_tokens",), RESPONSE_EXPECTED),
     "openai embeddings": (
         f"{OPENAI}/embeddings",
         {"data": [{"embedding": [0.1, -2e-5]}], "model": "text-embedding-3-small",
@@ -180,9 +186,9 @@ CASES = {
              "usage": {"prompt_tokens": 20, "completion_tokens": 3, "total_tokens": 23}}, "[DONE]"),
         "gpt-4o", "run_1", (), Usage(20, 3, total_tokens=23)),
     "anthropic": (
-        ANTHROPIC, MESSAGE, "claude-sonnet-4-5", "msg_1", ("tool_use",), MESSAGE_READ),
+        ANTHROPIC, MESSAGE, "claude-sonnet-4-5", "msg_1", ("tool_use",), MESSAGE_EXPECTED),
     "anthropic stream": (
-        ANTHROPIC, sse(*MESSAGE_EVENTS), "claude-sonnet-4-5", "msg_1", ("tool_use",), MESSAGE_READ),
+        ANTHROPIC, sse(*MESSAGE_EVENTS), "claude-sonnet-4-5", "msg_1", ("tool_use",), MESSAGE_EXPECTED),
     "anthropic compaction": (
         ANTHROPIC,
         {"model": "c", "usage": {
@@ -192,16 +198,16 @@ CASES = {
         "c", None, (), Usage(105, 42, cache_read_tokens=0)),
     "anthropic on vertex": (
         f"{VERTEX}/anthropic/models/claude@1:rawPredict",
-        MESSAGE, "claude-sonnet-4-5", "msg_1", ("tool_use",), MESSAGE_READ),
+        MESSAGE, "claude-sonnet-4-5", "msg_1", ("tool_use",), MESSAGE_EXPECTED),
     "gemini": (
-        f"{GEMINI}:generateContent", GENERATED, "gemini-2.5-pro-002", "r1", ("STOP",), GENERATED_READ),
+        f"{GEMINI}:generateContent", GENERATED, "gemini-2.5-pro-002", "r1", ("STOP",), GENERATED_EXPECTED),
     "gemini stream": (
         f"{GEMINI}:streamGenerateContent?alt=sse",
-        sse(*GENERATED_EVENTS, end="\r\n"), "gemini-2.5-pro-002", "r1", ("STOP",), GENERATED_READ),
+        sse(*GENERATED_EVENTS, end="\r\n"), "gemini-2.5-pro-002", "r1", ("STOP",), GENERATED_EXPECTED),
     "gemini array": (
         f"{VERTEX}/google/models/gemini-2.5-pro:streamGenerateContent",
         json.dumps(GENERATED_EVENTS, indent=1).encode(),
-        "gemini-2.5-pro-002", "r1", ("STOP",), GENERATED_READ),
+        "gemini-2.5-pro-002", "r1", ("STOP",), GENERATED_EXPECTED),
     "gemini interactions": (
         "https://generativelanguage.googleapis.com/v1beta/interactions",
         {"id": "i", "model": "g", "usage": {
@@ -233,7 +239,7 @@ CASES = {
     "bedrock invoke anthropic stream": (
         f"{BEDROCK}/anthropic.claude-v1:0/invoke-with-response-stream",
         b"".join(map(chunk, MESSAGE_EVENTS)),
-        "claude-sonnet-4-5", "msg_1", ("tool_use",), MESSAGE_READ),
+        "claude-sonnet-4-5", "msg_1", ("tool_use",), MESSAGE_EXPECTED),
     "bedrock invoke titan stream": (
         f"{BEDROCK}/amazon.titan-text-express-v1/invoke-with-response-stream",
         chunk({"outputText": "Hi", "completionReason": "FINISH", "inputTextTokenCount": 7,
@@ -381,8 +387,8 @@ CASES = {
 
 @pytest.mark.parametrize("cut", [0, 1, 7], ids="cut {}".format)
 @pytest.mark.parametrize("name", CASES)
-def test_exchange_is_read(name, cut, read):
-    """Model, id, reasons and usage are what the provider reported, wherever the body is cut."""
+def test_call_is_read(name, cut, read):
+    """Model, id, reasons and usage equal the provider's report, wherever the body is cut."""
     url, body, model, response_id, reasons, usage = CASES[name]
     facts = read(body, url=url, cut=cut)
     assert (model, response_id, reasons, usage) == (
@@ -402,14 +408,14 @@ def test_exchange_is_read(name, cut, read):
         ("bedrock converse stream", True),
     ],
 )
-def test_stream_is_told_from_single_answer(name, stream, read):
-    """Whether the body is a stream is told by its form, or asked for by the path."""
+def test_stream_is_recognised(name, stream, read):
+    """A stream is recognised by the format of its body or by the path."""
     url, body, *_ = CASES[name]
     assert stream is read(body, url=url).stream
 
 
-def test_stream_that_was_asked_for_is_one(read):
-    """A stream that failed at once was still asked for."""
+def test_requested_stream_is_a_stream(read):
+    """A request for a stream counts as a stream, even if it failed at once."""
     assert read({}, request={"model": "m", "stream": True}).stream is True
 
 
@@ -424,7 +430,7 @@ def test_stream_that_was_asked_for_is_one(read):
     ],
 )
 def test_service_tier_is_read(body, tier, read):
-    """The tier decides the price; each API says it in a place of its own."""
+    """The service tier is read from the member that each API puts it in."""
     assert tier == read(body).service_tier
 
 
@@ -445,21 +451,21 @@ def test_service_tier_is_read(body, tier, read):
         (b"", None),
     ],
 )  # fmt: skip
-def test_error_is_named_by_a_word_of_the_provider(body, word, read):
-    """An error's word is kept; its message, which may quote the prompt, never."""
+def test_error_is_named_by_the_provider(body, word, read):
+    """The word for an error is kept, but never its message, which may quote the prompt."""
     facts = read(body, status=400)
     assert (word, None) == (facts.error_type, facts.usage)
 
 
-def test_error_word_of_a_header_is_read(read):
-    """Bedrock names the error in a header and only words the message in the body."""
+def test_error_header_is_read(read):
+    """Bedrock names the error in a header; its body has only a message."""
     headers = {"x-amzn-errortype": "ValidationException:http://internal.amazon.com/coral/"}
     facts = read({"message": "x"}, url=f"{BEDROCK}/m/converse", status=400, headers=headers)
     assert facts.error_type == "ValidationException"
 
 
-def test_error_within_a_stream_keeps_what_was_reported(read):
-    """A stream that breaks off with an error has used what it said until then."""
+def test_error_within_a_stream_keeps_the_usage(read):
+    """A stream that ends with an error has used the tokens that it reported before."""
     body = sse(*MESSAGE_EVENTS[:3], {"type": "error", "error": {"type": "overloaded_error"}})
     facts = read(body, url=ANTHROPIC)
     assert ("overloaded_error", 1034, 1) == (
@@ -467,14 +473,14 @@ def test_error_within_a_stream_keeps_what_was_reported(read):
     )  # fmt: skip
 
 
-def test_exception_frame_of_an_event_stream_is_an_error(read):
-    """An AWS event stream ends with a frame that names the exception."""
+def test_exception_frame_is_an_error(read):
+    """A frame that names an exception makes an AWS event stream fail."""
     body = frame({"message": "x"}, message_type="exception", exception_type="throttlingException")
     assert read(body, url=f"{BEDROCK}/m/converse-stream").error_type == "throttlingException"
 
 
-def test_header_counts_are_read_where_the_body_has_none(read):
-    """Bedrock counts in headers for models whose body does not."""
+def test_header_counts_are_read_if_the_body_has_none(read):
+    """Bedrock reports usage in headers for models that report none in the body."""
     headers = {"x-amzn-bedrock-input-token-count": "16", "x-amzn-bedrock-output-token-count": "82"}
     body = {"completion": "Hi", "stop_reason": "stop_sequence"}
     assert (
@@ -483,20 +489,20 @@ def test_header_counts_are_read_where_the_body_has_none(read):
     )
 
 
-def test_call_that_uses_no_tokens_reports_none(read):
-    """A stored result is named, but its tokens were counted when they were used."""
+def test_stored_result_uses_no_tokens(read):
+    """A stored result names its model, but its tokens were counted when they were used."""
     facts = read(RESPONSE, url=f"{OPENAI}/responses/resp_1", method="GET")
     assert ("gpt-5-2025", None) == (facts.response_model, facts.usage)
 
 
 def test_housekeeping_names_no_model(read):
-    """A fine-tuning job or an assistant mentions models without calling one."""
+    """A fine-tuning job or an assistant names a model without calling it."""
     facts = read({"id": "ft", "model": "gpt-4o"}, url=f"{OPENAI}/fine_tuning/jobs")
     assert (None, None) == (facts.response_model, facts.usage)
 
 
-def test_several_answers_give_their_reasons_in_order(read):
-    """The index orders the reasons, whichever answer ends first."""
+def test_finish_reasons_are_ordered_by_index(read):
+    """The index of an answer orders the finish reasons, whichever answer ends first."""
     events = [
         {"choices": [{"index": index, "delta": {}, "finish_reason": reason}]}
         for index, reason in ((1, "length"), (0, None), (0, "stop"))
@@ -504,8 +510,8 @@ def test_several_answers_give_their_reasons_in_order(read):
     assert ("stop", "length") == read(sse(*events)).finish_reasons
 
 
-def test_null_in_a_later_report_takes_nothing_away(read):
-    """The last report is laid over the first, member by member."""
+def test_null_does_not_replace_a_count(read):
+    """Reports of one stream are merged; null in a later report changes nothing."""
     first = {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6}
     body = sse(
         delta("a", usage=first), delta(usage={"prompt_tokens": None, "completion_tokens": 4})
@@ -514,13 +520,13 @@ def test_null_in_a_later_report_takes_nothing_away(read):
 
 
 @pytest.mark.parametrize("value", [True, -1, 1.5, "7", [1], {"a": 1}, 2**70, None])
-def test_what_is_no_count_is_not_reported(value, read):
-    """Only whole numbers that are not negative are counts."""
+def test_invalid_count_is_not_reported(value, read):
+    """Only whole numbers from 0 on are counts."""
     assert read(chat({"prompt_tokens": value, "completion_tokens": 3})).usage == Usage(None, 3)
 
 
-def test_decoys_mean_nothing(read):
-    """Only the provider's own places count, not what a model or a caller wrote elsewhere."""
+def test_decoys_are_ignored(read):
+    """Only the documented members count, not text of a model or metadata of a caller."""
     report = {"usage": CHAT_USAGE, "model": "decoy", "id": "decoy", "finish_reason": "decoy"}
     body = {
         "choices": [
@@ -543,8 +549,8 @@ def test_decoys_mean_nothing(read):
     )  # fmt: skip
 
 
-def test_exchange_without_body_gives_the_request():
-    """A call that never got an answer still says what was asked for."""
+def test_call_without_response_gives_the_request():
+    """A call without a response has the facts of its request."""
     endpoint = Endpoint("openai", "chat", "openai.chat", uses_tokens=True)
     facts = digest_call(
         endpoint, path="/v1/chat/completions", request={"model": "m"}, status=None, headers={}, body=None
@@ -568,14 +574,14 @@ TRANSCRIPTION = {"task": "transcribe", "text": "Hi.", "duration": 8.47, "segment
         ({"text": "Hi."}, None),
     ],
 )
-def test_length_of_what_was_transcribed_is_read(body, seconds, read):
-    """From the report, else from the answer; as a number or as text."""
+def test_audio_duration_is_read(body, seconds, read):
+    """The duration comes from the report, else from the answer, as a number or as text."""
     usage = read(body, url=f"{OPENAI}/audio/transcriptions").usage or Usage()
     assert Usage(audio_seconds=seconds) == usage
 
 
 def test_mistral_counts_audio_and_tokens(read):
-    """As docs.mistral.ai/capabilities/audio_transcription shows."""
+    """Mistral reports audio seconds and tokens (docs.mistral.ai/capabilities/audio_transcription)."""
     report = {"prompt_audio_seconds": 203, "prompt_tokens": 4, "total_tokens": 3264,
               "completion_tokens": 635}  # fmt: skip
     facts = read(
@@ -584,32 +590,115 @@ def test_mistral_counts_audio_and_tokens(read):
     assert (203, 635) == (facts.usage.audio_seconds, facts.usage.output_tokens)
 
 
-def test_duration_of_anything_else_is_none_of_audio(read):
-    """A chat may say how long it took."""
+def test_duration_of_a_chat_is_ignored(read):
+    """The duration in a chat's answer is not the duration of audio."""
     assert None is read(chat({"prompt_tokens": 1}, duration=5)).usage.audio_seconds
 
 
 @pytest.mark.parametrize(("status", "length"), [(200, 13), (400, None)])
-def test_length_of_what_was_spoken_is_counted(status, length, read):
-    """In characters, of the request: the answer is sound."""
+def test_characters_of_speech_are_counted(status, length, read):
+    """The text to be spoken is counted in characters of the request, since the answer is audio."""
     request = {"model": "tts-1", "input": "Grüße, Welt 🌍"}
     facts = read(b"ID3", url=f"{OPENAI}/audio/speech", request=request, status=status)
     assert length == (facts.usage or Usage()).input_characters
 
 
 @pytest.mark.parametrize("cut", [0, 7])
-def test_where_the_model_ran_is_read(cut, read):
-    """Anthropic's word, in the report of a whole answer and of a stream."""
-    there = {**MESSAGE, "usage": {**MESSAGE["usage"], "inference_geo": "us"}}
-    stream = sse({"type": "message_start", "message": there})
-    places = [read(body, url=ANTHROPIC, cut=cut).geography for body in (there, stream, MESSAGE)]
-    assert ["us", "us", None] == places
+def test_geography_is_read(cut, read):
+    """Anthropic's word for the region is read from a whole answer and from a stream."""
+    message = {**MESSAGE, "usage": {**MESSAGE["usage"], "inference_geo": "us"}}
+    stream = sse({"type": "message_start", "message": message})
+    words = [read(body, url=ANTHROPIC, cut=cut).geography for body in (message, stream, MESSAGE)]
+    assert ["us", "us", None] == words
 
 
 @pytest.mark.parametrize("cut", [0, 7])
 def test_speed_is_read(cut, read):
-    """As docs.anthropic.com/en/build-with-claude/fast-mode shows."""
+    """Anthropic's speed is read (docs.anthropic.com/en/build-with-claude/fast-mode)."""
     fast = {**MESSAGE, "usage": {**MESSAGE["usage"], "speed": "fast"}}
     stream = sse({"type": "message_start", "message": fast}, *MESSAGE_EVENTS[1:])
     speeds = [read(body, url=ANTHROPIC, cut=cut).speed for body in (fast, stream, MESSAGE)]
     assert ["fast", "fast", None] == speeds
+
+
+@pytest.mark.parametrize(
+    ("path", "model", "stream"),
+    [
+        ("/openai/deployments/gpt-4o/chat/completions?api-version=1", "gpt-4o", None),
+        ("/v1beta/models/gemini-2.5-pro:generateContent", "gemini-2.5-pro", None),
+        ("/v1beta/models/gemini-2.5-pro:streamGenerateContent?alt=sse", "gemini-2.5-pro", True),
+        ("/v1/publishers/anthropic/models/claude-3@2025:streamRawPredict", "claude-3@2025", True),
+        ("/model/us.anthropic.claude-v1%3A0/converse", "us.anthropic.claude-v1:0", None),
+        ("/model/us.amazon.nova-lite-v1:0/converse-stream", "us.amazon.nova-lite-v1:0", True),
+        ("/model/arn%3Aaws%3Abedrock%3A1%3Ax%2Fy/invoke-with-response-stream", "arn:aws:bedrock:1:x/y", True),
+        ("/v1/models/meta/llama-3/predictions", "meta/llama-3", None),
+        ("/models/org/name", "org/name", None),
+        ("/serving-endpoints/claude/invocations", "claude", None),
+        ("/client/v4/accounts/a/ai/run/@cf/meta/llama", "@cf/meta/llama", None),
+        ("/models/chat/completions?api-version=1", None, None),
+        ("/v1/models", None, None),
+        ("/v1/chat/completions", None, None),
+    ],
+)  # fmt: skip
+def test_path_names_model_and_stream(path, model, stream):
+    """The path names the model or a stream if the body names none."""
+    assert RequestFacts(model, stream) == read_request_facts(path, {})
+
+
+def test_body_names_model_and_stream():
+    """The body names model and stream in its top-level members only."""
+    body = {"messages": [{"model": "decoy", "stream": False}], "model": "m", "stream": True}
+    assert RequestFacts("m", True) == read_request_facts(
+        "/", parse_request_body(json.dumps(body).encode())
+    )
+
+
+def test_members_behind_a_large_content_are_found():
+    """Members after a large content are found, because a large body is scanned to its end."""
+    content = json.dumps('{"model": "decoy"} é \\ ' * 200_000)
+    body = f'{{"messages": [{{"content": {content}}}], "model": "m", "stream": true}}'.encode()
+    assert RequestFacts("m", True) == read_request_facts("/", parse_request_body(body))
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b"[]", b"\xff\xfe", b'{"model": 5, "stream": "x"}'])
+def test_other_body_gives_no_request_facts(body):
+    """A body that is no JSON object or has members of other types states no facts."""
+    assert RequestFacts() == read_request_facts("/", parse_request_body(body))
+
+
+@pytest.mark.parametrize("text", ["x" * (4 << 20), "\\n" * 100_001])
+def test_body_that_parses_slowly_is_scanned(text):
+    """A large body or one full of escapes is scanned, since parsing would stop other threads."""
+    body = f'{{"messages": "{text}", "model": "m"}}'.encode()
+    assert {"model": "m"} == {
+        key: value for key, value in parse_request_body(body).items() if value
+    }
+
+
+def test_compressed_request_is_read():
+    """A compressed request body is decoded, because some clients compress it."""
+    assert parse_request_body(gzip.compress(b'{"model": "m"}')) == {"model": "m"}
+
+
+def test_cut_off_request_gives_its_complete_members():
+    """A request body that was kept only in part still gives its complete members."""
+    assert RequestFacts("m", True) == read_request_facts(
+        "/", parse_request_body(b'{"model":"m","stream":true,"messages":[{"co')
+    )
+
+
+def test_form_names_model_and_stream():
+    """The fields of multipart/form-data are found before and after a large file."""
+    body = b"\r\n".join(
+        (b"--b", b'Content-Disposition: form-data; name="file"; filename="model"', b"",
+         b"\0" * 500_000, b"--b", b'Content-Disposition: form-data; name="model"', b"", b"whisper-1",
+         b"--b", b'content-disposition: form-data; name="stream"', b"", b"true", b"--b--", b""),
+    )  # fmt: skip
+    assert RequestFacts("whisper-1", True) == read_request_facts(
+        "/v1/audio/transcriptions", parse_request_body(body)
+    )
+
+
+def test_broken_coding_gives_no_request_facts():
+    """A body that only looks compressed states no facts and raises no error."""
+    assert RequestFacts() == read_request_facts("/", parse_request_body(b"\x1f\x8b\x00\x00"))

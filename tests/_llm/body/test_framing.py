@@ -1,4 +1,4 @@
-"""Bodies are cut into JSON values as their forms define."""
+"""Splitting of bodies into JSON values."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from lupis_instrument._llm.body.framing import (
 REPORT = {"usage": {"prompt_tokens": 5}}
 
 
-def read(form, text, cut=0, api="openai.chat"):
-    taken = []
-    reader = form(taken.append, compile_report_patterns(api))
+def read(parser_class, text, cut=0, api="openai.chat"):
+    values = []
+    parser = parser_class(values.append, compile_report_patterns(api))
     for start in range(0, len(text), cut or len(text) or 1):
-        reader.feed(text[start : start + (cut or len(text))])
-    reader.close()
-    return taken
+        parser.feed(text[start : start + (cut or len(text))])
+    parser.close()
+    return values
 
 
 @pytest.mark.parametrize("cut", [0, 1, 2, 5])
@@ -47,55 +47,55 @@ def read(form, text, cut=0, api="openai.chat"):
     ],
 )
 def test_event_is_read(text, cut):
-    """Line ends, comments, other fields and data over several lines are as the standard has them."""
+    """Line ends, comments, other fields and data over several lines follow the standard."""
     assert [{"a": 1}] == read(ServerSentEventParser, text, cut)
 
 
 def test_events_without_blank_lines_are_read():
-    """Lines of data that are JSON each are read one by one where no blank line parts them."""
+    """Lines of data are read one by one if each is JSON and no blank line separates them."""
     assert [{"a": 1}, {"b": 2}] == read(
         ServerSentEventParser, b'data: {"a": 1}\ndata: {"b": 2}\n\n'
     )
 
 
 def test_long_stream_without_blank_lines_is_read():
-    """Even without end marks, no more than a bounded tail is held."""
+    """A stream without blank lines is read by lines as soon as its tail is too large."""
     line = b'data: {"x": "%s"}\n' % (b"y" * 1000)
-    taken = read(
+    values = read(
         ServerSentEventParser, line * 600 + b'data: {"usage": {"a": 1}}\n' + line * 600, 4096
     )
-    assert {"usage": {"a": 1}} in taken
+    assert {"usage": {"a": 1}} in values
 
 
-def test_event_that_is_cut_off_gives_what_it_holds():
-    """A connection that breaks within an event has still said what came before."""
+def test_cut_off_event_gives_its_complete_members():
+    """If the connection breaks within an event, its complete members still count."""
     text = b'data: {"a": 1}\n\n' * 9 + b'data: {"usage": {"prompt_tokens": 5}, "choices": [{"te'
     assert {**REPORT, "choices": [{}]} in read(ServerSentEventParser, text)
 
 
-def test_event_larger_than_the_bound_is_skimmed():
-    """An image in an event doesn't hide the usage behind it, nor the events after it."""
+def test_event_that_is_too_large_is_scanned():
+    """An image in an event hides neither the usage behind it nor the later events."""
     image = b'data: {"b64_json": "%s", "usage": {"prompt_tokens": 5}}\n\n' % (b"A" * 3_000_000)
     text = b'data: {"a": 1}\n\n' + image + b'data: {"error": {"code": "x"}}\n\n'
     assert [{"a": 1}, REPORT, {"error": {"code": "x"}}] == read(ServerSentEventParser, text, 65536)
 
 
-@pytest.mark.parametrize("form", [ServerSentEventParser, JsonLinesParser])
-def test_what_reports_nothing_is_not_parsed(form):
-    """After the first events, only those are parsed that hold a report."""
-    mark = b"data: %s\n\n" if form is ServerSentEventParser else b"%s\n"
+@pytest.mark.parametrize("parser_class", [ServerSentEventParser, JsonLinesParser])
+def test_event_without_report_is_not_parsed(parser_class):
+    """After the first events, only events with a report are parsed."""
+    mark = b"data: %s\n\n" if parser_class is ServerSentEventParser else b"%s\n"
     plain = (
         mark % b'{"usage": null, "choices": [{"text": "\\"usage\\": {", "finish_reason": null}]}'
     )
     text = plain * 500 + mark % json.dumps(REPORT).encode() + plain * 500
-    taken = read(form, text, 1000)
-    assert len(taken) <= 5
-    assert REPORT in taken
+    values = read(parser_class, text, 1000)
+    assert len(values) <= 5
+    assert REPORT in values
 
 
 @pytest.mark.parametrize("space", [b"", b" ", b"\t"])
-def test_report_is_found_however_it_is_spaced(space):
-    """JSON allows space around a colon."""
+def test_report_is_found_with_any_spacing(space):
+    """JSON allows space after a colon, so a report is found with or without it."""
     report = b'data: {"usage"%s:%s{"prompt_tokens": 5}}\n\n' % (space, space)
     assert REPORT in read(ServerSentEventParser, b'data: {"a": 1}\n\n' * 99 + report)
 
@@ -112,8 +112,8 @@ def test_report_is_found_however_it_is_spaced(space):
     ],
 )
 @pytest.mark.parametrize("cut", [0, 1, 3])
-def test_values_in_a_row_are_read_one_by_one(text, cut, monkeypatch):
-    """Lines, arrays and values side by side all give their values."""
+def test_several_values_are_read_one_by_one(text, cut, monkeypatch):
+    """Lines, arrays and adjacent values all give their values one by one."""
     monkeypatch.setattr("lupis_instrument._llm.body.framing.FIELD_NAMES", frozenset("a"))
     assert [{"a": 1}, {"a": 2}, {"a": 3}] == read(JsonTextParser, text, cut)
 
@@ -121,8 +121,8 @@ def test_values_in_a_row_are_read_one_by_one(text, cut, monkeypatch):
 @pytest.mark.parametrize(
     "text", [b'{"a": 1} trailing', b'{"a": 1}\n<!-- x -->', b'  {"a": 1}\n\n\n']
 )
-def test_garbage_after_a_value_takes_nothing_away(text, monkeypatch):
-    """What a proxy appends is passed over."""
+def test_garbage_after_a_value_is_ignored(text, monkeypatch):
+    """Text that a proxy appends after a value doesn't change the value."""
     monkeypatch.setattr("lupis_instrument._llm.body.framing.FIELD_NAMES", frozenset("a"))
     assert [{"a": 1}] == read(JsonTextParser, text)
 
@@ -130,36 +130,36 @@ def test_garbage_after_a_value_takes_nothing_away(text, monkeypatch):
 @pytest.mark.parametrize(
     "text", [b"", b"null", b"5", b'"x"', b"{", b"\xff\xfe{", b"[[[[", b"[" * 9999]
 )
-def test_what_holds_no_object_gives_none_with_members(text):
-    """Values that are no objects have nothing to report; depth is no danger."""
+def test_text_without_object_gives_no_members(text):
+    """Values other than objects report nothing, and deep nesting is no error."""
     assert not any(value for value in read(JsonTextParser, text) if isinstance(value, dict))
 
 
-def test_large_text_is_skimmed_to_the_same_end():
-    """A body that outgrows the bound is read as exactly as a small one."""
+def test_large_text_is_scanned_with_the_same_result():
+    """A body that outgrows the limit gives the same facts as a small one."""
     body = {"data": [{"usage": {"prompt_tokens": 9}, "x": '\\"}' * 99}] * 2000, **REPORT}
     text = json.dumps(body, indent=1).encode()
     assert len(text) > framing.MAX_VALUE_BYTES
     assert [REPORT] == read(JsonTextParser, text, 4096)
 
 
-def test_large_lines_are_searched_not_skimmed():
-    """Lines are told from one large value by the first of them."""
+def test_many_lines_are_searched_for_reports():
+    """The first line shows that a large body is JSON lines, so only lines with a report are parsed."""
     text = b'{"a": 1}\n' * 50_000 + b'{"usage": {"prompt_tokens": 5}}\n'
-    taken = read(JsonTextParser, text, 65536)
-    assert (5, REPORT) == (len(taken), taken[-1])
+    values = read(JsonTextParser, text, 65536)
+    assert (5, REPORT) == (len(values), values[-1])
 
 
 @pytest.mark.parametrize("cut", [0, 1, 2, 3, 7])
-def test_blank_lines_are_no_events(cut):
-    """However many come first, and wherever they are cut, the first values are read."""
+def test_blank_lines_are_not_events(cut):
+    """Blank lines in any number, cut anywhere, don't count as opening events."""
     text = b"\n" * 999 + b'data: {"a": 1}\n\n' + b"\n" * 999 + b'data: {"a": 2}\n\n'
     assert [{"a": 1}, {"a": 2}] == read(ServerSentEventParser, text, cut)
 
 
 @pytest.mark.parametrize("cut", [0, 1, 11])
-def test_a_report_does_not_reach_over_the_end_of_its_event(cut):
-    """What is broken off in one event is not what the next begins with."""
+def test_report_does_not_span_two_events(cut):
+    """A member that breaks off in one event doesn't continue in the next event."""
     broken = b'data: {"a": 9, "usage":\n\n{"prompt_tokens": 5}\n\n'
     text = b'data: {"a": 1}\n\n' * 9 + broken + b'data: {"a": 1}\n\n'
     assert [{"a": 1}] * 4 == read(ServerSentEventParser, text, cut)

@@ -1,4 +1,4 @@
-"""Skimming keeps what is asked for and finds it as a full parse would."""
+"""The scanner keeps the requested members, as a full parse would find them."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from hypothesis import strategies as st
 
 from lupis_instrument._llm.body.json_scanner import JsonScanner
 
-WORDS = frozenset(("model", "choices", "reason", "usage", "index"))
-WHOLE = frozenset(("usage",))
+NAMES = frozenset(("model", "choices", "reason", "usage", "index"))
+WHOLE_NAMES = frozenset(("usage",))
 
 
-def skim(text, cut=1 << 30):
-    taken = []
-    reader = JsonScanner(WORDS, WHOLE, taken.append)
+def scan(text, cut=1 << 30):
+    values = []
+    scanner = JsonScanner(NAMES, WHOLE_NAMES, values.append)
     for start in range(0, len(text), cut):
-        reader.feed(text[start : start + cut])
-    reader.close()
-    return taken
+        scanner.feed(text[start : start + cut])
+    scanner.close()
+    return values
 
 
 def prune(value, *, whole=False):
-    """What a skim keeps of a parsed value."""
+    """Return the part of a parsed value that a scan keeps."""
     if isinstance(value, dict):
         kept = {}
         for name, member in value.items():
-            if whole or name in WORDS:
-                kept[name] = prune(member, whole=whole or name in WHOLE)
+            if whole or name in NAMES:
+                kept[name] = prune(member, whole=whole or name in WHOLE_NAMES)
         return kept
     if isinstance(value, list):
         return [
@@ -39,8 +39,8 @@ def prune(value, *, whole=False):
     return value
 
 
-names = st.sampled_from([*sorted(WORDS), "content", 'q"\\', "é", ""])
-values = st.recursive(
+names = st.sampled_from([*sorted(NAMES), "content", 'q"\\', "é", ""])
+json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=4),
@@ -49,35 +49,35 @@ values = st.recursive(
 
 
 @given(
-    st.dictionaries(names, values, max_size=5),
+    st.dictionaries(names, json_values, max_size=5),
     st.integers(1, 20),
     st.booleans(),
     st.sampled_from([None, 1]),
 )
-def test_object_is_pruned_like_its_parse(value, cut, ascii_only, indent):
-    """Any object, cut anywhere, gives what parsing and pruning gives."""
+def test_scanned_object_equals_pruned_object(value, cut, ascii_only, indent):
+    """Any object, cut anywhere, gives the same result as parsing and pruning."""
     text = json.dumps(value, ensure_ascii=ascii_only, indent=indent).encode()
-    assert [prune(value)] == skim(text, cut)
+    assert [prune(value)] == scan(text, cut)
 
 
-@given(st.lists(st.dictionaries(names, values, max_size=3), max_size=4), st.integers(1, 20))
+@given(st.lists(st.dictionaries(names, json_values, max_size=3), max_size=4), st.integers(1, 20))
 def test_array_gives_its_elements(elements, cut):
-    """The elements of an outermost array come one by one."""
-    assert [prune(element) for element in elements] == skim(json.dumps(elements).encode(), cut)
+    """The elements of an outermost array are emitted one by one."""
+    assert [prune(element) for element in elements] == scan(json.dumps(elements).encode(), cut)
 
 
 @given(st.binary(max_size=300), st.integers(1, 20))
 def test_garbage_never_raises(text, cut):
-    """What is no JSON is passed over."""
-    assert isinstance(skim(b'{"usage":' + text, cut), list)
+    """Bytes that are not JSON are ignored."""
+    assert isinstance(scan(b'{"usage":' + text, cut), list)
 
 
 @pytest.mark.parametrize("end", range(40))
-def test_cut_off_text_gives_what_was_complete(end):
-    """A value that breaks off keeps its complete members."""
+def test_cut_off_text_gives_its_complete_members(end):
+    """A value that is cut off keeps the members that were complete."""
     text = b'{"model":"m","usage":{"a":12,"b":34},"x":[1,{"c":"d'
-    taken = skim(text[: end + 12])
-    assert taken[0]["model"] == "m"
+    values = scan(text[: end + 12])
+    assert values[0]["model"] == "m"
 
 
 @pytest.mark.parametrize("cut", [50, 1000, 65536])
@@ -95,16 +95,16 @@ def test_cut_off_text_gives_what_was_complete(end):
     ids=["brackets", "logprobs", "strings", "backslashes", "json", "unicode", "numbers"],
 )
 @pytest.mark.parametrize("name", ["skipped", "choices"])
-def test_large_member_is_passed_over(name, large, cut):
-    """However large and tricky a member is, what stands behind it is found."""
+def test_large_member_is_skipped(name, large, cut):
+    """The members after a skipped one are found, however large and tricky it is."""
     text = f'{{"{name}": {{"content": {large}}}, "model": "m", "usage": {{"a": 1}}}}'.encode()
     kept = {} if name == "skipped" else {"choices": {}}
-    assert [{**kept, "model": "m", "usage": {"a": 1}}] == skim(text, cut)
+    assert [{**kept, "model": "m", "usage": {"a": 1}}] == scan(text, cut)
 
 
 def test_long_text_is_not_kept():
-    """Names and words are short: a longer text becomes None, also where it is asked for."""
-    assert [{"model": None, "index": 1}] == skim(
+    """A requested member with a long text becomes None, because names and words are short."""
+    assert [{"model": None, "index": 1}] == scan(
         json.dumps({"model": "x" * 600, "index": 1}).encode(), 100
     )
 
@@ -119,12 +119,12 @@ def test_long_text_is_not_kept():
     ],
     ids=["elements", "members", "depth of objects", "depth of arrays"],
 )  # fmt: skip
-def test_what_is_kept_is_bounded(text):
-    """No document makes a skim hold more than a few thousand values, or miss what follows."""
+def test_memory_is_bounded(text):
+    """No document makes a scan keep more than a few thousand values or miss later members."""
     data = text.encode()
     tracemalloc.start()
-    taken = skim(data, 65536)
+    values = scan(data, 65536)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert taken[0]["model"] == "m"
+    assert values[0]["model"] == "m"
     assert peak < 3_000_000

@@ -1,4 +1,4 @@
-"""Answers that come with a later request than the one that asked for them."""
+"""Usage of answers that a later request brings."""
 
 import pytest
 
@@ -15,7 +15,7 @@ COMPLETED = (
     b'data: {"type": "response.completed", "response": {"id": "x", "status": "completed",'
     b' "usage": {"input_tokens": 5, "output_tokens": 6}}}\n\n'
 )
-# What asks, what its answer says, where the answer is, and what that says.
+# API: (URL that starts the job, its first state, URL of the answer, the answer)
 APIS = {
     "responses": (
         f"{OPENAI}/responses",
@@ -51,82 +51,82 @@ APIS = {
 
 
 @pytest.fixture
-def settle(read):
-    """Has a call settled; gives the usage that counts for it, as input and output."""
-    pending = BackgroundJobs()
+def count_usage(read):
+    """A function that returns the input and output that count for a call."""
+    jobs = BackgroundJobs()
 
-    def settle(url, body, method="GET"):
+    def count_usage(url, body, method="GET"):
         host, _, path = url.partition("://")[2].partition("/")
         endpoint = identify_endpoint(method, host, None, f"/{path}")
         body = {"id": "x", **body} if isinstance(body, dict) else body
-        usage = pending.assign_usage(endpoint, read(body, url=url, method=method)).usage
+        usage = jobs.assign_usage(endpoint, read(body, url=url, method=method)).usage
         return usage and usage[:2]
 
-    return settle
+    return count_usage
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_it_counts_once_where_it_is_first_read(settle, api):
-    """Not while it is awaited, nor when it is read again."""
-    url, state, there, answer = APIS[api]
+def test_usage_counts_once_when_the_answer_is_first_read(count_usage, api):
+    """Usage doesn't count while the answer is awaited, nor when it is read again."""
+    url, state, answer_url, answer = APIS[api]
     assert [None, None, (5, 6), None] == [
-        settle(url, {"status": state}, "POST"),
-        settle(there, {"status": state}),
-        settle(there, answer),
-        settle(there, answer),
+        count_usage(url, {"status": state}, "POST"),
+        count_usage(answer_url, {"status": state}),
+        count_usage(answer_url, answer),
+        count_usage(answer_url, answer),
     ]
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_what_was_not_asked_for_here_is_no_use(settle, api):
-    """It was counted where it was."""
-    _, _, there, answer = APIS[api]
-    assert None is settle(there, answer)
+def test_answer_to_another_process_does_not_count(count_usage, api):
+    """An answer that another process requested counted there."""
+    _, _, answer_url, answer = APIS[api]
+    assert None is count_usage(answer_url, answer)
 
 
-def test_what_came_at_once_is_no_use_again(settle):
-    """A stored response."""
-    url, _, there, answer = APIS["responses"]
-    assert [(5, 6), None] == [settle(url, answer, "POST"), settle(there, answer)]
+def test_immediate_answer_does_not_count_again(count_usage):
+    """A response that was complete at once doesn't count again when it is read as stored."""
+    url, _, answer_url, answer = APIS["responses"]
+    assert [(5, 6), None] == [count_usage(url, answer, "POST"), count_usage(answer_url, answer)]
 
 
-def test_a_run_that_waits_for_tools_counts_at_its_end(settle):
-    """What is submitted goes on with it."""
-    _, _, there, answer = APIS["runs"]
+def test_run_that_waits_for_tools_counts_at_its_end(count_usage):
+    """A run goes on after the outputs of tools are submitted, and counts when it is complete."""
+    _, _, answer_url, answer = APIS["runs"]
     assert [None, None, None, (5, 6)] == [
-        settle(RUNS, {"status": "queued"}, "POST"),
-        settle(there, {"status": "requires_action"}),
-        settle(f"{there}/submit_tool_outputs", {"status": "queued"}, "POST"),
-        settle(there, answer),
+        count_usage(RUNS, {"status": "queued"}, "POST"),
+        count_usage(answer_url, {"status": "requires_action"}),
+        count_usage(f"{answer_url}/submit_tool_outputs", {"status": "queued"}, "POST"),
+        count_usage(answer_url, answer),
     ]
 
 
-def test_a_run_that_ends_with_what_is_submitted_counts_there(settle):
-    """As its stream tells, and no more when it is read."""
-    _, _, there, answer = APIS["runs"]
+def test_run_that_ends_with_tool_outputs_counts_once(count_usage):
+    """A run that the submission completes counts with it, and not when it is read later."""
+    _, _, answer_url, answer = APIS["runs"]
     assert [None, (5, 6), None] == [
-        settle(RUNS, {"status": "queued"}, "POST"),
-        settle(f"{there}/submit_tool_outputs", answer, "POST"),
-        settle(there, answer),
+        count_usage(RUNS, {"status": "queued"}, "POST"),
+        count_usage(f"{answer_url}/submit_tool_outputs", answer, "POST"),
+        count_usage(answer_url, answer),
     ]
 
 
-def test_another_providers_ids_are_others(settle):
-    """They may be the same."""
+def test_ids_belong_to_one_provider(count_usage):
+    """The same id at another provider is another job."""
     url, state, *_ = APIS["predictions"]
-    _, _, there, answer = APIS["responses"]
-    settle(url, {"status": state}, "POST")
-    assert None is settle(there, answer)
+    _, _, answer_url, answer = APIS["responses"]
+    count_usage(url, {"status": state}, "POST")
+    assert None is count_usage(answer_url, answer)
 
 
 def test_memory_is_bounded(read):
-    """Nobody may ever ask for an answer."""
-    pending = BackgroundJobs()
+    """Jobs whose answer nobody ever requests are forgotten."""
+    jobs = BackgroundJobs()
     endpoint = identify_endpoint("POST", "api.openai.com", None, "/v1/responses")
     facts = read({"id": "x", "status": "queued"}, url=f"{OPENAI}/responses")
     for number in range(MAX_ENTRIES + 10):
-        pending.assign_usage(endpoint, facts._replace(response_id=str(number)))
-    later = identify_endpoint("GET", "api.openai.com", None, "/v1/responses/0")
-    there = facts._replace(waiting=False, stored_usage=Usage(1))
-    kept = [pending.assign_usage(later, there._replace(response_id=each)) for each in ("0", "10")]
-    assert [None, Usage(1)] == [each.usage for each in kept]
+        jobs.assign_usage(endpoint, facts._replace(response_id=str(number)))
+    later_endpoint = identify_endpoint("GET", "api.openai.com", None, "/v1/responses/0")
+    answer = facts._replace(waiting=False, stored_usage=Usage(1))
+    calls = [jobs.assign_usage(later_endpoint, answer._replace(response_id=i)) for i in ("0", "10")]
+    assert [None, Usage(1)] == [call.usage for call in calls]
