@@ -1,4 +1,4 @@
-"""The catalogue that is shipped, and what is read of it."""
+"""The price catalogue of the package, and the class that reads it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from lupis_instrument._llm.pricing.catalog import ModelPrices, PriceCatalog, loa
 
 ROOT = Path(__file__).parents[3]
 FILE = ROOT / "lupis_instrument" / "_llm" / "pricing" / "catalog.jsonl"
-MOST_PACKED = 400 * 1024
+MAX_PACKED_BYTES = 400 * 1024
 
 
-def test_is_what_the_installed_library_gives():
-    """Digit for digit: `make catalog` would change nothing."""
+def test_catalogue_equals_the_installed_library():
+    """`make catalog` would not change a byte."""
     script = ROOT / ".ci" / "catalog.py"
     version = load_catalog().version
     if not script.exists():
@@ -38,27 +38,27 @@ def test_is_what_the_installed_library_gives():
     assert module.build_catalog(load_catalog().day.isoformat()) == FILE.read_text(encoding="utf-8")
 
 
-def test_says_where_it_is_from():
-    """Source, version and day."""
+def test_catalogue_names_its_origin():
+    """The header has the source, its version and the day."""
     catalog = load_catalog()
     assert ("genai-prices", f"genai-prices {catalog.version}") == (catalog.source, str(catalog))
     assert date(2026, 11, 1) < catalog.day
 
 
-def test_is_small():
-    """Compressed, as it is in a wheel."""
-    assert len(zlib.compress(FILE.read_bytes())) < MOST_PACKED
+def test_catalogue_is_small():
+    """In a wheel it is compressed."""
+    assert len(zlib.compress(FILE.read_bytes())) < MAX_PACKED_BYTES
 
 
-def test_reads_no_more_than_is_asked_for():
-    """The listings of other sellers stay text."""
+def test_only_the_needed_price_list_is_parsed():
+    """The lines of other price lists stay bytes."""
     catalog = PriceCatalog(FILE.read_bytes())
     catalog.match_model(catalog.price_lists["openai"], "gpt-4o")
     assert ["openai"] == list(catalog._models)
 
 
 def test_pricing_does_not_load_the_library():
-    """Nor what it would bring along."""
+    """Neither genai-prices nor its dependency pydantic is imported."""
     program = (
         "import sys\n"
         "from lupis_instrument._llm.pricing.catalog import load_catalog\n"
@@ -72,25 +72,25 @@ def test_pricing_does_not_load_the_library():
     assert "set()" == done.stdout.strip()
 
 
-@pytest.mark.parametrize("seller", list(load_catalog().price_lists))
-def test_every_price_list_can_be_read(seller):
-    """Each seller's place in the file holds whole lines, and at least one model."""
-    assert load_catalog().list_models(load_catalog().price_lists[seller])
+@pytest.mark.parametrize("list_id", list(load_catalog().price_lists))
+def test_every_price_list_can_be_read(list_id):
+    """Its position in the file holds whole lines, and at least one model."""
+    assert load_catalog().list_models(load_catalog().price_lists[list_id])
 
 
 @pytest.mark.parametrize(
     ("time", "rate"), [("16:29:59", "2"), ("16:30:00", "1"), ("00:29:59", "1"), ("00:30:00", "2")]
 )
-def test_times_of_day_may_go_past_midnight(time, rate):
-    """The start belongs to them, the end doesn't."""
+def test_prices_may_hold_across_midnight(time, rate):
+    """The start is included, the end is not."""
     night = [["16:30:00", "00:30:00"], {"input_mtok": "1"}]
-    listing = ModelPrices("m", "m", [[None, {"input_mtok": "2"}], night])
+    model = ModelPrices("m", "m", [[None, {"input_mtok": "2"}], night])
     at = datetime.fromisoformat(f"2026-11-23T{time}")
-    assert {"input_mtok": rate} == listing.prices_at(at, {})
+    assert {"input_mtok": rate} == model.prices_at(at, {})
 
 
 @pytest.mark.parametrize(
-    ("rule", "fitting"),
+    ("rule", "matching"),
     [
         ("a", ["a"]),
         (["a", "b"], ["a", "b"]),
@@ -101,13 +101,13 @@ def test_times_of_day_may_go_past_midnight(time, rate):
         ({"and": [{"contains": "a"}, {"contains": "b"}]}, ["ab"]),
     ],
 )
-def test_rules_say_which_names_are_meant(rule, fitting):
-    """Each kind of them."""
+def test_rules_match_names(rule, matching):
+    """Each kind of rule has its operand."""
     head = {"source": "s", "version": "1", "date": "2026-01-01", "units": {}}
     line = json.dumps(["m", rule, {}]).encode() + b"\n"
     price_lists = [{"id": "p", "name": "P", "bytes": len(line), "url": "x"}]
     catalog = PriceCatalog(json.dumps({**head, "providers": price_lists}).encode() + b"\n" + line)
     names = ["a", "b", "ab", "bc", "c"]
-    assert fitting == [
+    assert matching == [
         name for name in names if catalog.match_model(catalog.price_lists["p"], name)
     ]

@@ -1,4 +1,4 @@
-"""The user's own prices: what the file may say, and which prices a model gets."""
+"""The user's own prices: the form of the file, and the choice of a model's prices."""
 
 from __future__ import annotations
 
@@ -12,52 +12,53 @@ CHEAP = {"input_mtok": 1}
 DEAR = {"input_mtok": 9}
 
 
-def find(document, provider, *models):
+def find_prices(document, provider, *models):
+    """The prices of a model in a document."""
     return OwnPrices(document).find_prices(provider, models)
 
 
 def test_exact_names_come_before_globs():
-    """In whatever order they stand, and in any case."""
+    """In any order, and in upper or lower case."""
     document = {"models": {"my-*": DEAR, "My-Model": CHEAP}}
-    assert {"input_mtok": "1"} == find(document, "openai", "MY-MODEL")
-    assert {"input_mtok": "9"} == find(document, "openai", "my-other")
+    assert {"input_mtok": "1"} == find_prices(document, "openai", "MY-MODEL")
+    assert {"input_mtok": "9"} == find_prices(document, "openai", "my-other")
 
 
 def test_first_glob_counts():
-    """In the order of the file."""
-    assert {"input_mtok": "9"} == find({"models": {"a*": DEAR, "*": CHEAP}}, "openai", "ab")
+    """Globs are tried in the order of the file."""
+    assert {"input_mtok": "9"} == find_prices({"models": {"a*": DEAR, "*": CHEAP}}, "openai", "ab")
 
 
-def test_providers_come_before_anyones():
-    """Even a glob before an exact name; the provider may be called as people call it."""
+def test_entries_of_a_provider_come_before_common_entries():
+    """Even a glob comes before an exact name. The provider may have an alias."""
     document = {"models": {"m": DEAR}, "providers": {"mistral": {"models": {"*": CHEAP}}}}
-    assert {"input_mtok": "1"} == find(document, "mistral_ai", "m")
-    assert {"input_mtok": "9"} == find(document, "openai", "m")
+    assert {"input_mtok": "1"} == find_prices(document, "mistral_ai", "m")
+    assert {"input_mtok": "9"} == find_prices(document, "openai", "m")
 
 
 def test_names_are_tried_in_order():
-    """The response's model before the request's."""
-    document = {"models": {"asked": DEAR, "answered": CHEAP}}
-    assert {"input_mtok": "1"} == find(document, "openai", "answered", "asked")
+    """The response's model comes before the request's."""
+    document = {"models": {"requested": DEAR, "answered": CHEAP}}
+    assert {"input_mtok": "1"} == find_prices(document, "openai", "answered", "requested")
 
 
 def test_other_models_are_left_to_the_catalogue():
-    """None, not free."""
-    assert None is find({"models": {"m": CHEAP}}, "openai", "other")
+    """A model without an entry has no prices; it is not free."""
+    assert None is find_prices({"models": {"m": CHEAP}}, "openai", "other")
 
 
 def test_numbers_keep_their_digits():
-    """As written, in whichever type JSON gave them."""
+    """They are kept as written, whichever type the JSON parser has given them."""
     prices = {"input_mtok": Decimal("0.10"), "output_mtok": 0.3, "cache_read_mtok": 1}
     expected = {"input_mtok": "0.10", "output_mtok": "0.3", "cache_read_mtok": "1"}
-    assert expected == find({"models": {"m": prices}}, "openai", "m")
+    assert expected == find_prices({"models": {"m": prices}}, "openai", "m")
 
 
 def test_tiers_are_sorted():
-    """By the number of tokens that they begin above."""
+    """By their thresholds in tokens."""
     prices = {"input_mtok": {"base": 1, "tiers": [[20, 3], [10, 2]]}}
     expected = {"input_mtok": ["1", [10, "2"], [20, "3"]]}
-    assert expected == find({"models": {"m": prices}}, "openai", "m")
+    assert expected == find_prices({"models": {"m": prices}}, "openai", "m")
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,7 @@ def test_tiers_are_sorted():
     ],
 )
 def test_wrong_documents_are_refused(document, message):
-    """In one line that says where, what is valid, and what was meant."""
+    """One line names the member, the valid values and a similar valid name."""
     with pytest.raises(ValueError) as caught:
         OwnPrices(document)
     assert message == str(caught.value)

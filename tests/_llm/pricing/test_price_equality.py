@@ -1,6 +1,6 @@
-"""What is charged by the catalogue is what genai-prices charges, digit for digit.
+"""The catalogue gives the same costs as genai-prices, digit for digit.
 
-LUPIS_TEST_PRICE_DRAWS sets how many calls are drawn for each of the properties.
+LUPIS_TEST_PRICE_DRAWS sets the number of calls that hypothesis draws for each property.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def find_model(model, provider, url):
     return CATALOG.match_model(price_list, model) if price_list else None
 
 
-def charge_by_theirs(model, counts, at, context, **where):
-    """What genai-prices says: the charge, None for no such model, `ValueError` for bad counts."""
+def charge_by_library(model, counts, at, context, **where):
+    """The result of genai-prices: the charge, None without a model, `ValueError` for bad counts."""
     try:
         price = genai_prices.calc_price(
             genai_prices.Usage(**counts),
@@ -68,8 +68,8 @@ def charge_by_theirs(model, counts, at, context, **where):
     return (price.provider.id, price.model.id, *parts)
 
 
-def charge_by_ours(model, counts, at, context, *, provider_id=None, provider_api_url=None):
-    """The same by the catalogue."""
+def charge_by_catalog(model, counts, at, context, *, provider_id=None, provider_api_url=None):
+    """The result of the catalogue in the same form."""
     match = find_model(model, provider_id, provider_api_url)
     if match is None:
         return None
@@ -84,11 +84,11 @@ def charge_by_ours(model, counts, at, context, *, provider_id=None, provider_api
 
 
 def names_in(clause):
-    """The texts of a matching rule."""
+    """The names in a rule of genai-prices."""
     for kind, operand in vars(clause).items():
         if isinstance(operand, list):
-            for each in operand:
-                yield from names_in(each)
+            for option in operand:
+                yield from names_in(option)
         elif kind != "regex":
             yield operand
 
@@ -112,7 +112,7 @@ CONTEXTS = sorted(
 
 
 class Edges(NamedTuple):
-    """Where the price of a model changes."""
+    """The points at which the price of a model changes, with their neighbours."""
 
     units: list
     sizes: list
@@ -121,11 +121,11 @@ class Edges(NamedTuple):
 
 
 def edges_of(model):
-    """The edges that a model of theirs has, each with what lies beside it."""
+    """The edges of a model of genai-prices."""
     rows = model.prices if isinstance(model.prices, list) else []
     variants = model.price_variants or []
     lists = [row.prices for row in (*rows, *variants)] or [model.prices]
-    prices = [vars(each).items() for each in (*lists, *([] if rows else [model.prices]))]
+    prices = [vars(row).items() for row in (*lists, *([] if rows else [model.prices]))]
     units = {CATALOG.tariff.by_price[name].name for pairs in prices for name, _ in pairs}
     starts = {
         tier.start for pairs in prices for _, price in pairs for tier in getattr(price, "tiers", ())
@@ -140,7 +140,7 @@ def edges_of(model):
 
 
 def moments_of(constraint):
-    """When prices begin or end to hold, as far as a constraint tells."""
+    """The moments at which the prices with a constraint begin or end."""
     if hasattr(constraint, "start_date"):
         yield datetime.combine(constraint.start_date, time(), timezone.utc)
     elif constraint is not None:
@@ -191,7 +191,7 @@ contexts = st.one_of(
 
 
 def add_up(leaves):
-    """Counts of which each contains those of its parts."""
+    """Consistent counts: each contains the counts of its parts."""
     return {
         name: sum(
             (leaf if isinstance(leaf, int) else Decimal(str(leaf)))
@@ -204,7 +204,7 @@ def add_up(leaves):
 
 
 def usages(units, sizes):
-    """Counts of those units: mostly such as add up, some with one missing, some at random."""
+    """Counts of some units: mostly consistent, some with one missing, some random."""
     names = st.sampled_from(units)
     whole = st.one_of(st.integers(0, 3000), st.integers(0, 10**7), st.sampled_from([0, *sizes]))
     leaves = st.one_of(
@@ -214,8 +214,8 @@ def usages(units, sizes):
     )
     sums = leaves.map(add_up)
     cut = st.builds(
-        lambda counts, place: {
-            name: count for number, (name, count) in enumerate(counts.items()) if number != place
+        lambda counts, omitted: {
+            name: count for number, (name, count) in enumerate(counts.items()) if number != omitted
         },
         sums,
         st.integers(0, 3),
@@ -225,7 +225,7 @@ def usages(units, sizes):
 
 @st.composite
 def calls(draw):
-    """A call to a model that is listed, mostly about where its price changes."""
+    """A call of a listed model, mostly close to a change of its price."""
     provider, model = draw(st.sampled_from(EVENTFUL))
     if draw(st.booleans()):
         provider = draw(st.sampled_from(sorted(NAMES)))
@@ -247,7 +247,7 @@ AFTER = [*[""] * 15, "-20251211", "-20250231", ":free", "-2025-08-07", "-v1:0"]
 
 @st.composite
 def names(draw, listed=EVERY_NAME):
-    """Names of models as people and gateways write them."""
+    """Names of models in the spelling of users and gateways."""
     name = draw(st.one_of(*[st.sampled_from(listed)] * 5, st.text(max_size=12)))
     name = draw(st.sampled_from(BEFORE)) + name + draw(st.sampled_from(AFTER))
     return draw(st.sampled_from([str, str.upper, str.title]))(name)
@@ -263,8 +263,8 @@ ODD_URLS = ["https://api.openai.com.evil.example/", "http://127.0.0.1:8000/v1", 
 
 
 @st.composite
-def places(draw):
-    """A model's name, and the URL of a provider that mostly lists it."""
+def models_and_urls(draw):
+    """A model's name, and the URL of a provider that usually lists it."""
     provider = draw(st.sampled_from(PROVIDERS))
     url = draw(st.one_of(*[URLS[provider.id]] * 5, st.sampled_from(ODD_URLS)))
     lenders = [provider.id, *(provider.fallback_model_providers or ())]
@@ -285,94 +285,94 @@ COUNTS = {
 }
 
 
-def listings():
-    """Every seller with every model that it has, those that it has at others' prices too."""
+def sold_models():
+    """Each provider with each model that it sells, fallbacks included."""
     for provider in PROVIDERS:
         for lender in LENDERS[provider.id]:
-            for (seller, model), edges in EDGES.items():
-                if seller == lender:
+            for (list_id, model), edges in EDGES.items():
+                if list_id == lender:
                     yield provider.id, model, edges
 
 
-def test_every_model_costs_the_same_about_every_edge():
-    """Sizes of tiers, days and times of day, and each context that has prices of its own."""
-    for provider, model, edges in listings():
+def test_every_model_costs_the_same_at_every_edge():
+    """Edges are sizes of tiers, days, times of day, and contexts with prices of their own."""
+    for provider, model, edges in sold_models():
         for context in [None, *edges.contexts]:
             for at in [NOON, NOON.replace(year=2025), *edges.moments]:
                 for size in edges.sizes or [300_000]:
                     call = (model, {"input_tokens": size, **COUNTS}, at, context)
-                    theirs = charge_by_theirs(*call, provider_id=provider)
-                    assert theirs == charge_by_ours(*call, provider_id=provider), call
+                    expected = charge_by_library(*call, provider_id=provider)
+                    assert expected == charge_by_catalog(*call, provider_id=provider), call
 
 
-def test_missing_overlaps_are_noticed_alike():
-    """Counts of two kinds without that of what is both, where that has a price of its own."""
+def test_missing_overlaps_cause_the_same_error():
+    """Two kinds are counted, but not their overlap, although it has a price of its own."""
     refused = 0
-    for provider, model, edges in listings():
-        least = min((len(UNITS[name].traits) for name in edges.units), default=0)
-        wide = [name for name in edges.units if len(UNITS[name].traits) <= least + 1]
+    for provider, model, edges in sold_models():
+        fewest = min((len(UNITS[name].traits) for name in edges.units), default=0)
+        wide = [name for name in edges.units if len(UNITS[name].traits) <= fewest + 1]
         counts = {**dict.fromkeys(wide, 5), "input_tokens": 50, "output_tokens": 50}
         call = (model, counts, NOON, None)
-        theirs = charge_by_theirs(*call, provider_id=provider)
-        assert theirs == charge_by_ours(*call, provider_id=provider), (provider, call)
-        refused += theirs is ValueError
+        expected = charge_by_library(*call, provider_id=provider)
+        assert expected == charge_by_catalog(*call, provider_id=provider), (provider, call)
+        refused += expected is ValueError
     assert refused
 
 
 def write_compactly(name):
-    """A name with the date in it as some gateways write it."""
+    """A name with its date in the spelling of some gateways, without hyphens."""
     return re.sub(r"-(\d{4})-(\d\d)-(\d\d)", r"-\1\2\3", name)
 
 
 def test_every_name_means_the_same_model():
-    """Each text that a provider's rules hold finds the same model, or none."""
+    """Each name in a provider's rules finds the same model, or none."""
     snapshot = genai_prices.data_snapshot.get_snapshot()
     for provider in PROVIDERS:
-        seller = CATALOG.price_lists[provider.id]
+        price_list = CATALOG.price_lists[provider.id]
         for name in [*NAMES[provider.id], *map(write_compactly, NAMES[provider.id])]:
-            theirs = provider.find_model(name, all_providers=snapshot.providers)
-            ours = CATALOG.match_model(seller, name)
-            assert (theirs and theirs.id) == (ours and ours.model.id), (provider.id, name)
+            expected = provider.find_model(name, all_providers=snapshot.providers)
+            match = CATALOG.match_model(price_list, name)
+            assert (expected and expected.id) == (match and match.model.id), (provider.id, name)
 
 
 @drawn
 @given(calls())
 def test_calls_cost_the_same(call):
-    """Whatever they used, whenever, and however they were served."""
-    provider, *rest = call
-    theirs = charge_by_theirs(*rest, provider_id=provider)
-    assert theirs == charge_by_ours(*rest, provider_id=provider)
+    """For any usage, time and context."""
+    provider, *arguments = call
+    expected = charge_by_library(*arguments, provider_id=provider)
+    assert expected == charge_by_catalog(*arguments, provider_id=provider)
 
 
 @st.composite
 def addressed(draw):
-    """A provider under any of its names, a model's name that is mostly its own, and a URL."""
+    """Any name of a provider, the name of a model that it usually sells, and a URL."""
     provider = draw(st.sampled_from(IDS))
-    seller = CATALOG.find_price_list(provider)
-    model, url = draw(places())
-    if seller is not None:
-        model = draw(st.one_of(names(NAMES[seller.id] or EVERY_NAME), st.just(model)))
+    price_list = CATALOG.find_price_list(provider)
+    model, url = draw(models_and_urls())
+    if price_list is not None:
+        model = draw(st.one_of(names(NAMES[price_list.id] or EVERY_NAME), st.just(model)))
     return provider, model, draw(st.sampled_from([None, url]))
 
 
 @drawn
 @given(addressed())
 def test_names_find_the_same_by_provider(call):
-    """A provider's id or another name for it finds the same seller and model, or none."""
+    """A provider's id or alias finds the same price list and model, or none."""
     provider, model, url = call
     where = {"provider_id": provider, "provider_api_url": url}
     call = (model, {"input_tokens": 1000, "output_tokens": 10}, NOON, None)
-    assert charge_by_theirs(*call, **where) == charge_by_ours(*call, **where)
+    assert charge_by_library(*call, **where) == charge_by_catalog(*call, **where)
 
 
 @drawn
-@given(places())
-def test_names_find_the_same_by_url(place):
-    """The URL called finds the same seller and model, or none."""
-    model, url = place
+@given(models_and_urls())
+def test_names_find_the_same_by_url(model_and_url):
+    """A URL finds the same price list and model, or none."""
+    model, url = model_and_url
     call = (model, {"input_tokens": 1000, "output_tokens": 10}, NOON, None)
-    theirs = charge_by_theirs(*call, provider_api_url=url)
-    assert theirs == charge_by_ours(*call, provider_api_url=url)
+    expected = charge_by_library(*call, provider_api_url=url)
+    assert expected == charge_by_catalog(*call, provider_api_url=url)
 
 
 KNOWN_BY_NAME = sorted(
@@ -383,6 +383,6 @@ KNOWN_BY_NAME = sorted(
 @drawn
 @given(names(KNOWN_BY_NAME))
 def test_names_find_the_same_alone(model):
-    """A model's name finds the same seller and model, or none."""
+    """A model's name finds the same price list and model, or none."""
     call = (model, {"input_tokens": 1000, "output_tokens": 10}, NOON, None)
-    assert charge_by_theirs(*call) == charge_by_ours(*call)
+    assert charge_by_library(*call) == charge_by_catalog(*call)
