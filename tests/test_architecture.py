@@ -24,9 +24,9 @@ LAUNCHER_ROOMS = {"exceptions", "_version", "_diagnostics", "_semconv", "_proces
 """The rooms that `lupis-run` may import: it loads no OpenTelemetry before it becomes the command."""
 
 LOADED_AT_EVERY_START = (
+    "_config/clients",
     "_diagnostics",
     "_instrumentation/import_hook",
-    "_instrumentation/registry",
     "_process/fork",
     "_process/import_lock",
     "_runtime/bootstrap",

@@ -11,6 +11,7 @@ interpreter has not loaded already are imported inside functions.
 from __future__ import annotations
 
 from lupis_instrument import _semconv
+from lupis_instrument._config.clients import CLIENT_NAMES
 from lupis_instrument._config.value_types import (
     Choice,
     File,
@@ -217,7 +218,6 @@ def _check_prices_file(path: str) -> None:
     read_prices(path)
 
 
-_CLIENTS = ("requests", "urllib3", "http.client", "httpx", "aiohttp")
 _PROJECT = "Project"
 _DELIVERY = "Delivery"
 _PRIVACY = "Privacy"
@@ -231,7 +231,7 @@ _TOKEN = Token()
 _FLAG = Flag()
 _URL = Url()
 _GLOBS = Globs()
-_NAMES = NamesOrAll(*_CLIENTS)
+_NAMES = NamesOrAll(*CLIENT_NAMES)
 
 SETTINGS: tuple[Setting, ...] = (
     Setting(
@@ -419,14 +419,14 @@ SETTINGS: tuple[Setting, ...] = (
         "LUPIS_INSTRUMENT",
         _NAMES,
         (),
-        "The HTTP clients to instrument, of requests, urllib3, http.client, httpx and aiohttp; one"
-        " named here that can't be instrumented is an error.",
+        f"HTTP clients to instrument: {', '.join(CLIENT_NAMES[:-1])} and {CLIENT_NAMES[-1]}."
+        " A client that is named here and can't be instrumented is an error.",
         _INSTRUMENTATION,
         default_text="all",
     ),
     Setting(
         "LUPIS_DISABLED_INSTRUMENTATIONS",
-        Names(*_CLIENTS),
+        Names(*CLIENT_NAMES),
         (),
         "HTTP clients not to instrument, by the names that LUPIS_INSTRUMENT takes.",
         _INSTRUMENTATION,

@@ -1,4 +1,4 @@
-"""Opens a client's instrumentation on its first request, once, however many threads come."""
+"""Switches on a client's instrumentation at its first request, once, from whichever thread."""
 
 from __future__ import annotations
 
@@ -7,150 +7,179 @@ from contextlib import nullcontext
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Callable, ContextManager
 
-from lupis_instrument._diagnostics import guarded, report_fault
-from lupis_instrument._instrumentation.suppression import ALL, OUTER, itself, lifted, objector
+from lupis_instrument._diagnostics import internal_errors, report_fault
+from lupis_instrument._instrumentation.suppression import (
+    Suppression,
+    find_suppression,
+    return_span,
+    unsuppressed,
+)
 from lupis_instrument._process.fork import on_fork
 from lupis_instrument._tracing.context import OUTER_CALL_KEY, use_context
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
 
-    from lupis_instrument._instrumentation.wrapping import Wrapper
+    from lupis_instrument._instrumentation.wrapper import Wrapper
     from lupis_instrument._tracing.http_call import HttpCall
+    from lupis_instrument._tracing.processor import CallSpanProcessor
 
 
-class Calls:
-    """The calls being made in this process, as far as they are recorded.
+class CurrentCalls:
+    """Gives access to the recorded calls that are being made; all clients share one object.
+
+    They share it because the wire of http.client also serves the calls of urllib3 and requests.
 
     Attributes:
-        original: returns the span under way that another stands in for, or that one itself.
-        current: returns the exchange of the call being made, or None where it is not recorded.
-        underway: tells whether a span of ours stands for the call being made.
-        apart: returns the context for what a client does for the call whose span is current,
-            where the program has made it in that which it is given; None if there is no such span.
+        find_original: returns the span under way that a given span stands in for, or the given one.
+        processor: the processor that follows the spans of calls; None before the first request,
+            when nothing is recorded yet.
     """
 
-    __slots__ = ("apart", "current", "original", "underway")
+    __slots__ = ("find_original", "processor")
 
-    def __init__(self) -> None:
-        self.apart: Callable[[Context], Context | None] = _nowhere
-        self.current: Callable[[], HttpCall | None] = _nothing
-        self.original: Callable[[Any], Any] = itself
-        self.underway: Callable[[], bool] = _never
+    def __init__(self, find_original: Callable[[Any], Any] = return_span) -> None:
+        self.find_original = find_original
+        self.processor: CallSpanProcessor | None = None
+
+    def connect(self, processor: CallSpanProcessor) -> None:
+        """Look up calls in `processor` from now on."""
+        self.processor = processor
 
 
 class Activation:
-    """Stands in the wire of one client.
+    """The state of one client's instrumentation, and the questions that its wrappers ask.
 
     Attributes:
-        dormant: whether no request has passed yet.
-        wrappers: the client's functions that requests come through.
+        dormant: whether no request has been made yet.
+        wrappers: the wrapped methods, behind which the instrumentor goes.
     """
 
-    def __init__(self, activate: Callable[[], object], calls: Calls) -> None:
-        """Make a gate.
+    def __init__(self, activate: Callable[[], object], calls: CurrentCalls) -> None:
+        """Leave the client's instrumentation off for now.
 
         Args:
-            activate: loads the runtime, which sets `calls.current`, and lays the instrumentor
-                behind the doors.
-            calls: the same for all gates: http.client's wire serves other clients' calls too.
+            activate: loads the runtime, connects `calls` to it, and puts the instrumentor behind
+                the wrappers.
+            calls: the calls being made, the same object for all clients.
         """
         self._activate = activate
         self._calls = calls
         self.wrappers: list[Wrapper] = []
         self.dormant = True
-        self._unlock()
-        # Another thread of the parent may be opening; in the child it isn't there to finish.
-        on_fork(after_in_child=self._unlock)
+        self._reset_lock()
+        # A thread of the parent may be activating during a fork; the child does not have it.
+        on_fork(after_in_child=self._reset_lock)
 
-    def _unlock(self) -> None:
+    def _reset_lock(self) -> None:
         self._lock = RLock()
-        self._opening = False
+        self._activating = False
 
-    def enter(self) -> bool:
-        """Let a request in, opening the gate if that was not done yet and is wanted here.
+    def begin_request(self) -> bool:
+        """Switch the instrumentation on, if this is the first request and spans are wanted.
 
         Returns:
-            Whether another's instrumentor, not one of ours, wants no span of the call: what it has
-            said is to be lifted.
+            Whether an outer instrumentor, not one of this package, suppresses the call's span. Make
+            the call inside `unsuppressed` then.
         """
         try:
-            who = self._objector()
-            if who != ALL and self.dormant and _has_room():
-                guarded("switching on an instrumentation", self._open)
-                who = self._objector()  # what is loaded now knows the words by which it is said
-            return who == OUTER
+            suppression = self._find_suppression()
+            if suppression is not Suppression.ALL and self.dormant and _has_stack_room():
+                with internal_errors("switching on an instrumentation"):
+                    self._activate_once()
+                # OpenTelemetry is loaded only now, and with it the means to suppress spans.
+                suppression = self._find_suppression()
+            return suppression is Suppression.OUTER
         except Exception as fault:
             report_fault("finding who records a call", fault)
             return False
 
-    def _objector(self) -> int:
-        who = objector(self._calls.original)
-        return ALL if who == OUTER and self._calls.underway() else who
+    def _find_suppression(self) -> Suppression:
+        calls = self._calls
+        suppression = find_suppression(calls.find_original)
+        if suppression is Suppression.OUTER and calls.processor is not None:
+            # An instrumentor of this package that has made a span suppresses those further in.
+            return Suppression.ALL if calls.processor.has_open_call() else suppression
+        return suppression
 
-    def _open(self) -> None:
+    def _activate_once(self) -> None:
         with self._lock:
-            if self._opening or not self.dormant:
-                return  # a request made while we load: the program's import hooks may do so
-            self._opening = True
+            if self._activating or not self.dormant:
+                # The program's import hooks may make a request while this thread imports.
+                return
+            self._activating = True
             try:
                 self._activate()
             finally:
-                self._opening = False
+                self._activating = False
                 self.dormant = False
 
-    def lifted(self) -> ContextManager[None]:
-        """Return a context manager inside which that instrumentor does not count."""
-        found: ContextManager[None] = guarded("lifting a suppression", lifted) or nullcontext()
-        return found
-
-    def here(self) -> Context | None:
-        """Return the current context; None where OpenTelemetry isn't loaded, for it is empty."""
-        current = getattr(sys.modules.get("opentelemetry.context"), "get_current", None)
-        return guarded("reading the context", current) if current is not None else None
-
-    def below(self, here: Context) -> bool:
-        """Tell whether a call is a part of one under way, whose instrumentor sees to both."""
-        call = here.get(OUTER_CALL_KEY)
-        return call is not None and not call.ended  # type: ignore[attr-defined]
-
-    def inside(self, before: Context | None) -> Context | None:
-        """Return the context that the client does its work in, as `Calls.apart` says."""
-        return guarded("leaving a span", self._calls.apart, before) if before is not None else None
-
-    def apart(self, before: Context | None) -> ContextManager[None]:
-        """Return a context manager for that work."""
-        inside = self.inside(before)
-        return use_context(inside) if inside is not None else nullcontext()
-
-    def http_call(self) -> HttpCall | None:
-        """Return the exchange of the request being made, if it is recorded."""
+    def unsuppressed(self) -> ContextManager[None]:
+        """Return a context manager inside which outer instrumentors suppress nothing."""
         try:
-            return self._calls.current()
+            return unsuppressed()
+        except Exception as fault:
+            report_fault("lifting a suppression", fault)
+            return nullcontext()
+
+    def current_context(self) -> Context | None:
+        """Return the current context; None where OpenTelemetry is not loaded, so it is empty."""
+        get_current = getattr(sys.modules.get("opentelemetry.context"), "get_current", None)
+        try:
+            return get_current() if get_current is not None else None
+        except Exception as fault:
+            report_fault("reading the context", fault)
+            return None
+
+    def is_inner_call(self, context: Context) -> bool:
+        """Return whether a call made in `context` is a part of another call under way.
+
+        The instrumentor of the outer call records both.
+        """
+        outer = context.get(OUTER_CALL_KEY)
+        return outer is not None and not outer.ended  # type: ignore[attr-defined]
+
+    def client_context(self, caller_context: Context | None) -> Context | None:
+        """Return the context for the client's own work on the current call.
+
+        Args:
+            caller_context: the context that the program makes the call in.
+
+        Returns:
+            `caller_context` with the span of the call kept beside the program's own span; None if
+            the call has no span.
+        """
+        processor = self._calls.processor
+        if caller_context is None or processor is None:
+            return None
+        try:
+            return processor.client_context(caller_context)
+        except Exception as fault:
+            report_fault("leaving a span", fault)
+            return None
+
+    def use_client_context(self, caller_context: Context | None) -> ContextManager[None]:
+        """Return a context manager inside which `client_context` is current."""
+        context = self.client_context(caller_context)
+        return use_context(context) if context is not None else nullcontext()
+
+    def current_call(self) -> HttpCall | None:
+        """Return the HTTP call being made, if it is recorded."""
+        processor = self._calls.processor
+        try:
+            return processor.current_http_call() if processor is not None else None
         except Exception as fault:
             report_fault("finding the current call", fault)
             return None
 
 
-def _has_room() -> bool:
-    """Tell whether the stack has room for loading; a later call may find more."""
+_MIN_FREE_FRAMES = 300
+"""Frames that importing the runtime may need below the current one."""
+
+
+def _has_stack_room() -> bool:
+    """Return whether the stack has room for imports; if not, a later call may have."""
     depth, frame = 0, sys._getframe()
     while frame.f_back is not None:
         depth, frame = depth + 1, frame.f_back
-    return sys.getrecursionlimit() - depth > _ROOM
-
-
-_ROOM = 300
-"""Calls that loading may be deep."""
-
-
-def _nothing() -> HttpCall | None:
-    return None
-
-
-def _never() -> bool:
-    return False
-
-
-def _nowhere(_before: Context) -> Context | None:
-    return None
+    return sys.getrecursionlimit() - depth > _MIN_FREE_FRAMES

@@ -1,8 +1,9 @@
-"""Hands the chat id and the ids of the metadata in force on to processes that the program starts.
+"""Passes the current chat id and metadata ids on to processes that the program starts.
 
-By variables of theirs, never by their command line, and never by a change of this process's
-environment, which other threads are reading. A forked child has it all without us; children that
-are made by `os.system`, `os.spawn*` and `os.exec*` get only what `os.environ` says.
+They go into the environment variables of the child. They never go into its command line, and the
+environment of this process, which other threads read, is not changed. A forked child has the values
+without that. Children of `os.system`, `os.spawn*` and `os.exec*` get only the values of
+`os.environ`.
 """
 
 from __future__ import annotations
@@ -12,25 +13,24 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from lupis_instrument import _semconv
-from lupis_instrument._config import settings as _settings
-from lupis_instrument._diagnostics import guarded
+from lupis_instrument._config import settings
+from lupis_instrument._diagnostics import internal_errors
 from lupis_instrument._instrumentation.import_hook import ImportHook
-from lupis_instrument._tracing import context as _context
+from lupis_instrument._tracing import context
 from lupis_instrument._tracing.context import Conversation
 
 if TYPE_CHECKING:
     from types import ModuleType
     from typing import Callable, Mapping
 
-    from lupis_instrument._tracing.context import ProcessValues
-
 _IDS = ("chat_id", "user_id", "organization_id", "session_id")
-_MOST_TEXT = 4096
-"""Of a value; all variables and words of a command share what the system has for them."""
+_MAX_CHARACTERS = 4096
+"""Of one value: the variables and the arguments of a command share a limited space."""
+_FAULT = "handing a chat id to a process"
 
 
-def follow() -> None:
-    """Have what is in force go along with the processes that are started from now on."""
+def watch_process_starts() -> None:
+    """Pass the ids on to all processes that are started from now on."""
     hooks: dict[str, Callable[[ModuleType], None]] = {
         "subprocess": _wrap_popen,
         "multiprocessing.process": _wrap_process,
@@ -38,21 +38,21 @@ def follow() -> None:
     ImportHook(hooks).install()
 
 
-def variables_in_force() -> dict[str, str]:
-    """Return those variables of a child that have to differ from this process's."""
-    conversation = _context.current_conversation()
-    found = {}
+def changed_variables() -> dict[str, str]:
+    """Return the variables of the current ids, without values that the environment has already."""
+    conversation = context.current_conversation()
+    variables = {}
     for name in _IDS:
-        variable = _settings.BY_NAME[name].variable
+        variable = settings.BY_NAME[name].variable
         value = getattr(conversation, name)
-        if value != os.environ.get(variable) and _is_fit(value):
-            found[variable] = value
-    return found
+        if value != os.environ.get(variable) and _fits_variable(value):
+            variables[variable] = value
+    return variables
 
 
-def _is_fit(value: Any) -> bool:
-    """Tell whether a variable can hold `value`; the program must not fail for what cannot."""
-    if not isinstance(value, str) or not 0 < len(value) <= _MOST_TEXT or "\0" in value:
+def _fits_variable(value: Any) -> bool:
+    """Return whether an environment variable can hold `value`; others would fail the program."""
+    if not isinstance(value, str) or not 0 < len(value) <= _MAX_CHARACTERS or "\0" in value:
         return False
     try:
         os.fsencode(value)
@@ -61,60 +61,73 @@ def _is_fit(value: Any) -> bool:
     return True
 
 
-def with_variables(given: Mapping[str, str] | None) -> Mapping[str, str] | None:
-    """Return a child's variables with what is in force.
+def add_variables(environ: Mapping[str, str] | None) -> Mapping[str, str] | None:
+    """Return the environment for a child, with the variables of the current ids.
 
-    Variables of the program's own choice stay as they are. Those that it passes on from this
-    process, with the launch's id among them, are taken for this process's where they say the same.
+    A variable that the program has chosen for the child is not changed. An environment with the id
+    of this launch is taken for a copy of `os.environ`, and in a copy every variable whose value
+    equals this process's was not chosen for the child.
+
+    Args:
+        environ: the environment that the program passes; None for this process's.
     """
-    found = variables_in_force()
-    if not found:
-        return given
-    if given is None:
-        return {**os.environ, **found}
+    variables = changed_variables()
+    if not variables:
+        return environ
+    if environ is None:
+        return {**os.environ, **variables}
     run_id = os.environ.get(_semconv.ENV_RUN_ID)
-    if run_id is None or given.get(_semconv.ENV_RUN_ID) != run_id:
-        return given
-    unchanged = {name for name in found if given.get(name) == os.environ.get(name)}
-    return {**given, **{name: found[name] for name in unchanged}}
+    if run_id is None or environ.get(_semconv.ENV_RUN_ID) != run_id:
+        return environ
+    copied = {name for name in variables if environ.get(name) == os.environ.get(name)}
+    return {**environ, **{name: variables[name] for name in copied}}
 
 
 def _wrap_popen(module: ModuleType) -> None:
+    """Add the variables to the argument `env` of `subprocess.Popen`."""
     from inspect import signature
 
     start = module.Popen.__init__
     names = list(signature(start).parameters)
     if "env" not in names:
-        return  # another tool's, that shows nothing of what it takes
-    place = names.index("env")
+        return  # another tool's wrapper, which does not show its parameters
+    position = names.index("env")
 
     @wraps(start)
     def wrapped(*args: Any, **kwargs: Any) -> None:
-        changed = guarded("handing a chat id to a process", _hand_over, args, kwargs, place)
-        args, kwargs = changed or (args, kwargs)
+        with internal_errors(_FAULT):
+            args, kwargs = _change_arguments(args, kwargs, position)
         start(*args, **kwargs)
 
     module.Popen.__init__ = wrapped
 
 
-def _hand_over(
-    args: tuple[Any, ...], kwargs: dict[str, Any], place: int
+def _change_arguments(
+    args: tuple[Any, ...], kwargs: dict[str, Any], position: int
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return the arguments with the variables in their place among them."""
-    if len(args) > place:
-        return (*args[:place], with_variables(args[place]), *args[place + 1 :]), kwargs
-    return args, {**kwargs, "env": with_variables(kwargs.get("env"))}
+    """Return the arguments of `Popen` with the variables added to `env`.
+
+    Args:
+        args: the positional arguments.
+        kwargs: the keyword arguments.
+        position: the index of `env` among positional arguments.
+    """
+    if len(args) > position:
+        return (*args[:position], add_variables(args[position]), *args[position + 1 :]), kwargs
+    return args, {**kwargs, "env": add_variables(kwargs.get("env"))}
 
 
 _ATTRIBUTE = "_lupis_variables"
 
 
 def _wrap_process(module: ModuleType) -> None:
+    """Attach the variables to each `multiprocessing` process while it is started."""
     start: Callable[[Any], None] = module.BaseProcess.start
 
     @wraps(start)
     def wrapped(self: Any) -> None:
-        guarded("handing a chat id to a process", _attach, self)
+        with internal_errors(_FAULT):
+            _attach_variables(self)
         try:
             start(self)
         finally:
@@ -123,36 +136,36 @@ def _wrap_process(module: ModuleType) -> None:
     module.BaseProcess.start = wrapped
 
 
-def _attach(process: Any) -> None:
-    """Have the variables go along where `process` is pickled: to be spawned, or forked by a server.
+def _attach_variables(process: Any) -> None:
+    """Attach the variables to a process object, to be pickled with it.
 
-    What starts it takes no variables, and the server has those of an earlier time.
+    A process that is spawned, or forked by a fork server, is pickled. It can't be started with
+    variables of its own, and a fork server has the variables of an earlier time.
     """
     from multiprocessing.spawn import get_executable
     from sys import executable
 
-    found = variables_in_force()
-    if found and os.fsdecode(get_executable()) == executable:  # one that has this package, too
-        vars(process)[_ATTRIBUTE] = _Stowaway(found)
+    variables = changed_variables()
+    # Another interpreter may not have this package, and could not unpickle the variables.
+    if variables and os.fsdecode(get_executable()) == executable:
+        vars(process)[_ATTRIBUTE] = _PickledVariables(variables)
 
 
-class _Stowaway:
-    """Variables that set themselves where they are unpickled."""
+class _PickledVariables:
+    """Variables that set themselves in the process that unpickles them."""
 
     def __init__(self, variables: dict[str, str]) -> None:
         self.variables = variables
 
     def __reduce__(self) -> tuple[Callable[[dict[str, str]], None], tuple[dict[str, str]]]:
-        return unpack, (self.variables,)
+        return set_variables, (self.variables,)
 
 
-def unpack(variables: dict[str, str]) -> None:
-    """Set what the parent handed over; in a child that has not begun its work."""
-    guarded("taking over a chat id", _set, variables, _context.process_values)
-
-
-def _set(variables: dict[str, str], process: ProcessValues) -> None:
-    os.environ.update(variables)
-    named = {name: variables.get(_settings.BY_NAME[name].variable) for name in _IDS}
-    narrower = Conversation(**named, source="environment")  # type: ignore[arg-type]
-    process.set_layers(environment=narrower.with_defaults(process.environment))
+def set_variables(variables: dict[str, str]) -> None:
+    """Set the variables of the parent, in a child that has not begun its work."""
+    with internal_errors("taking over a chat id"):
+        os.environ.update(variables)
+        values = {name: variables.get(settings.BY_NAME[name].variable) for name in _IDS}
+        inherited = Conversation(**values, source="environment")  # type: ignore[arg-type]
+        process_values = context.process_values
+        process_values.set_layers(environment=inherited.with_defaults(process_values.environment))

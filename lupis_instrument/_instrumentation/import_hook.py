@@ -1,8 +1,9 @@
-"""Calls back when the program has imported one of the modules we wait for.
+"""Calls a function when the program has imported one of the watched modules.
 
-The finder leaves finding to the others: it only adds, on the loader that they name, an
-`exec_module` for this one import, so that loader, spec and module are those the program would
-have got without us. `typing` and `importlib` are not imported: this runs at every start.
+The finder of this module finds nothing itself. It asks the other finders, and adds an `exec_module`
+to the loader that they name, for this one import. So loader, spec and module are the ones that the
+program would have got without it. `typing` and `importlib` are not imported here, because this
+module is loaded at every start.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import sys
 from _thread import get_ident
 
-from lupis_instrument._diagnostics import guarded
+from lupis_instrument._diagnostics import internal_errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,19 +21,23 @@ if TYPE_CHECKING:
 
     Callback = Callable[[ModuleType], None]
 
-withheld: set[tuple[int, str]] = set()
-"""Threads, each with the name of a module waited for that it shall not find."""
+withheld_modules: set[tuple[int, str]] = set()
+"""Watched modules that a thread shall not find: the thread's ident and the module's name."""
 
 
 class ImportHook:
-    """A meta path finder that watches for modules by name."""
+    """A meta path finder that watches for modules by name.
+
+    Attributes:
+        callbacks: the function to call with the module, by the module's name.
+    """
 
     def __init__(self, callbacks: dict[str, Callback]) -> None:
         self.callbacks = callbacks
-        self._finding: set[tuple[int, str]] = set()
+        self._searches: set[tuple[int, str]] = set()
 
     def install(self) -> None:
-        """Watch from now on; modules that are loaded already are called back at once."""
+        """Watch from now on; for modules that are loaded already, call back at once."""
         sys.meta_path.insert(0, self)
         for name in list(self.callbacks):
             module = sys.modules.get(name)
@@ -40,72 +45,79 @@ class ImportHook:
                 self.callbacks[name](module)
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        """Find nothing ourselves; put a watch on what the other finders find."""
-        if name not in self.callbacks:
-            return None  # first, for each import of the program's comes here
-        search = get_ident(), name
-        if search in self._finding:
-            return None  # the program has put finders of its own around all there are
-        if search in withheld:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-        self._finding.add(search)
-        try:
-            return self._find(name, path, target)
-        finally:
-            self._finding.discard(search)
+        """Return the spec that the other finders find, with its loader watched.
 
-    def _find(self, name: str, path: Any, target: Any) -> ModuleSpec | None:
+        Raises:
+            ModuleNotFoundError: the module is withheld from this thread.
+        """
+        if name not in self.callbacks:
+            return None  # first, because every import of the program comes here
+        search = get_ident(), name
+        if search in self._searches:
+            return None  # the program has put finders of its own around all existing ones
+        if search in withheld_modules:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        self._searches.add(search)
+        try:
+            return self._search_finders(name, path, target)
+        finally:
+            self._searches.discard(search)
+
+    def _search_finders(self, name: str, path: Any, target: Any) -> ModuleSpec | None:
         for finder in sys.meta_path:
             find = getattr(finder, "find_spec", None)
             if finder is self or find is None:
                 continue
             spec: ModuleSpec | None = find(name, path, target)
             if spec is not None:
-                guarded("watching an import", _watch, spec.loader, name, self._loaded)
+                with internal_errors("watching an import"):
+                    _watch_loader(spec.loader, name, self._call_back)
                 return spec
         return None
 
-    def _loaded(self, name: str) -> None:
+    def _call_back(self, name: str) -> None:
         callback = self.callbacks.get(name)
         module = sys.modules.get(name)  # a module may have put another in its place, or none
         if callback is not None and module is not None:
             callback(module)
 
 
-def _watch(loader: Any, name: str, loaded: Callable[[str], None]) -> None:
-    """Have `loaded` called after `loader` has executed the module `name`."""
+def _watch_loader(loader: Any, name: str, call_back: Callable[[str], None]) -> None:
+    """Call `call_back` once after `loader` has executed the module `name`."""
     # zipimporter had no exec_module before Python 3.10.
     method = "exec_module" if hasattr(loader, "exec_module") else "load_module"
     original = getattr(loader, method, None)
     if original is None:
         return
-    # A frozen module's loader is a class, whose method all modules of its kind share.
-    own = vars(loader).get(method) if isinstance(loader, type) else None
+    # The loader of a frozen module is a class, whose method all frozen modules share.
+    class_method = vars(loader).get(method) if isinstance(loader, type) else None
 
     def execute(module: Any) -> Any:
-        # A loader may serve many modules (zipimporter does), in any order while ours is pending.
-        mine = (module if isinstance(module, str) else module.__name__) == name
-        if mine:
-            _restore(loader, method, own)
+        # A loader may serve many modules (zipimporter does), in any order, before this one.
+        is_watched = (module if isinstance(module, str) else module.__name__) == name
+        if is_watched:
+            _restore_loader(loader, method, class_method)
         result = original(module)
-        if mine:
-            guarded("watching an import", loaded, name)
+        if is_watched:
+            with internal_errors("watching an import"):
+                call_back(name)
         return result
 
-    # CPython leaves the import system's own frames out of a traceback, by these names (3.8 to
-    # 3.14); so is this one, then, and a module that fails to import looks as it always did.
+    # CPython (3.8 to 3.14) leaves the frames of the import system out of a traceback, which it
+    # knows by these names. With the same names, this frame is left out too, and the traceback of a
+    # module that fails to import does not change.
     execute.__code__ = execute.__code__.replace(
         co_filename="<frozen importlib._bootstrap>", co_name="_call_with_frames_removed"
     )
     try:
-        setattr(loader, method, execute if own is None else staticmethod(execute))
+        setattr(loader, method, execute if class_method is None else staticmethod(execute))
     except (AttributeError, TypeError):
-        return  # a loader without a __dict__: this module stays unwatched
+        return  # a loader without a __dict__: this module is not watched
 
 
-def _restore(loader: Any, method: str, own: Any) -> None:
-    """Take the watch off `loader`."""
-    if own is not None:
-        setattr(loader, method, own)
+def _restore_loader(loader: Any, method: str, class_method: Any) -> None:
+    """Give `loader` its own method back."""
+    if class_method is not None:
+        setattr(loader, method, class_method)
     elif method in vars(loader):
         delattr(loader, method)

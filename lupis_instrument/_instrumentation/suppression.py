@@ -1,14 +1,16 @@
-"""Whether a span is wanted here: OpenTelemetry's two ways to say that it is not.
+"""Finds out whether a span is wanted here: OpenTelemetry has two means to say that it is not.
 
-`suppress_instrumentation` is meant for us too: who exports telemetry, or wants a call unseen, says
-so with it. `suppress_http_instrumentation` is how one instrumentor keeps those of the clients below
-it from repeating its span. Said by ours, it stands; said by the program's own, it would leave us
-without a span, so for the calls that pass our doors it is lifted.
+- `suppress_instrumentation` addresses this package too: whoever exports telemetry, or wants a call
+  to stay unrecorded, uses it.
+- `suppress_http_instrumentation` keeps the instrumentors of inner clients from repeating the span
+  of an outer one. Set by an instrumentor of this package, it stands. Set by an instrumentor of the
+  program, it would leave this package without a span, so it is lifted for wrapped calls.
 """
 
 from __future__ import annotations
 
 import sys
+from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
@@ -19,72 +21,86 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
 
-NOBODY, OUTER, ALL = range(3)
-"""Who may want no span: an instrumentor further out, or the program and our own traffic."""
 _UTILS = "opentelemetry.instrumentation.utils"
 
 
-def itself(span: Any) -> Any:
-    """Return the span given."""
+class Suppression(Enum):
+    """Whose wish it is that a call gets no span."""
+
+    NONE = "nobody's"
+    OUTER = "an outer instrumentor's, which has made a span for its own provider"
+    ALL = "the program's, or this package's for its own traffic"
+
+
+def return_span(span: Any) -> Any:
+    """Return the given span itself."""
     return span
 
 
-def objector(original: Callable[[Any], Any] = itself) -> int:
-    """Tell who wants no span here: NOBODY, OUTER or ALL; asked several times a call.
+def find_suppression(find_original: Callable[[Any], Any] = return_span) -> Suppression:
+    """Return whose wish it is that no span is made here; runs several times a call.
 
     Args:
-        original: see `Calls.original`. Where a library makes spans of its own below one that has
-            them suppressed (anthropic's does), those stand in for it, and say nothing.
+        find_original: returns the span that another span stands in for, see `CurrentCalls`. Some
+            libraries (anthropic's instrumentor) make spans of their own below a span in which
+            spans are suppressed. Such stand-ins have no attributes.
     """
     if _UTILS not in sys.modules:
-        return NOBODY
+        return Suppression.NONE
     try:
-        words = _words()  # waits where another thread is importing what they are found with
+        keys = _context_keys()  # waits where another thread is importing the module
     except ImportError:
-        return NOBODY  # this thread is importing it
-    here = words.get_current()
-    if words.all.isdisjoint(here):
-        return NOBODY
-    if any(here.get(word) for word in words.unconditional):
-        return OUTER if _in_llm_span(original) else ALL
-    return OUTER if any(here.get(word) for word in words.http) else NOBODY
+        return Suppression.NONE  # this thread is importing the module
+    context = keys.get_current()
+    if keys.all.isdisjoint(context):
+        return Suppression.NONE
+    if any(context.get(key) for key in keys.unconditional):
+        return Suppression.OUTER if _is_in_llm_span(find_original) else Suppression.ALL
+    return Suppression.OUTER if any(context.get(key) for key in keys.http) else Suppression.NONE
 
 
-def _in_llm_span(original: Callable[[Any], Any]) -> bool:
+def _is_in_llm_span(find_original: Callable[[Any], Any]) -> bool:
+    """Return whether the current span is that of an LLM library's instrumentor.
+
+    Such an instrumentor suppresses the spans of the HTTP clients below it, but means its own trace.
+    """
     from opentelemetry.trace import get_current_span
 
     from lupis_instrument._tracing.span_tree import is_llm_call
 
-    return is_llm_call(getattr(original(get_current_span()), "attributes", None) or {})
+    return is_llm_call(getattr(find_original(get_current_span()), "attributes", None) or {})
 
 
-def lifted() -> ContextManager[None]:
-    """Return a context manager inside which instrumentors further out have said nothing."""
+def unsuppressed() -> ContextManager[None]:
+    """Return a context manager inside which outer instrumentors suppress nothing."""
     from lupis_instrument._tracing.context import use_context
 
-    return use_context(unsuppressed())
+    return use_context(unsuppressed_context())
 
 
-def unsuppressed() -> Context:
-    """Return the current context without what instrumentors further out have said."""
+def unsuppressed_context() -> Context:
+    """Return the current context without the suppression by outer instrumentors.
+
+    Where an LLM library's instrumentor suppressed all spans, only calls to LLM APIs get one.
+    """
     from opentelemetry.context import Context
 
-    words = _words()
-    here = words.get_current()
-    kept = {key: value for key, value in here.items() if key not in words.http}
-    if any(here.get(word) for word in words.unconditional):
-        kept = {key: value for key, value in kept.items() if key not in words.all}
+    keys = _context_keys()
+    context = keys.get_current()
+    kept = {key: value for key, value in context.items() if key not in keys.http}
+    if any(context.get(key) for key in keys.unconditional):
+        kept = {key: value for key, value in kept.items() if key not in keys.all}
         kept[LLM_ONLY_KEY] = True
     return Context(kept)
 
 
-class Words(NamedTuple):
-    """The context's keys by which it is said; they have no public name.
+class ContextKeys(NamedTuple):
+    """The keys that suppression has in OpenTelemetry's context; they have no public name.
 
     Attributes:
-        get_current: OpenTelemetry's, looked up once.
-        http: those of `suppress_http_instrumentation`.
-        unconditional: those of `suppress_instrumentation` alone.
+        get_current: OpenTelemetry's function, looked up once.
+        http: the keys of `suppress_http_instrumentation`.
+        unconditional: the keys of `suppress_instrumentation` alone.
         all: both.
     """
 
@@ -95,7 +111,8 @@ class Words(NamedTuple):
 
 
 @lru_cache(maxsize=None)
-def _words() -> Words:
+def _context_keys() -> ContextKeys:
+    """Find the keys by using each function in an empty context and looking at the result."""
     from opentelemetry.context import Context, get_current
     from opentelemetry.instrumentation import utils
 
@@ -105,4 +122,4 @@ def _words() -> Words:
         http = frozenset(get_current())
     with use_context(Context()), utils.suppress_instrumentation():
         unconditional = frozenset(get_current()) - http
-    return Words(get_current, http, unconditional, http | unconditional)
+    return ContextKeys(get_current, http, unconditional, http | unconditional)

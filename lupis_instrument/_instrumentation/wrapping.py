@@ -1,21 +1,20 @@
-"""Doors: the functions of a client that its calls come through, and what lies behind them.
+"""Wraps the methods of a client that its calls come through; see `wrapper` for the layers.
 
-An instrumentor wraps a function by replacing it in its class. So does the program's own, or another
-agent's, and each takes what it finds there for the client's. With a door in that place, ours is
-laid behind it: whatever was wrapped around the function before or is later stays where it is, is
-called once a call, and can be taken off again. What is wrapped around may be another instrumentor,
-which has those below it keep quiet; behind the door that does not count.
+A call passes four functions. In the class is the entry (`start_call` below). It makes the first
+request activate the instrumentation, lifts the suppression by outer instrumentors, and calls the
+target, which is the instrumentor. The instrumentor calls `call_client`, which notes that the call
+has come that far, and calls the client's own function in the context of the program.
 """
 
 from __future__ import annotations
 
 import functools
 import sys
-from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Callable, ContextManager, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Callable, ContextManager
 
 from lupis_instrument._diagnostics import describe, report_fault, warn
+from lupis_instrument._instrumentation.wrapper import Wrapper
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -27,249 +26,232 @@ if TYPE_CHECKING:
 _RECORDING = "recording a call"
 
 
-class Wrapper:
-    """Stands in a class in the place of one of its functions.
+class CallGuard:
+    """One call through a wrapper: keeps faults of the instrumentor from the program.
+
+    An instrumentor looks at the arguments before the client does. It may fail with arguments that
+    the client would refuse, or accept, in its own manner: requests' instrumentor reads the method
+    of a request that was not prepared. The program gets only the outcome of the client's function.
 
     Attributes:
-        activation: of the client.
-        owner: the class.
-        name: of the function.
-        inside: the client's function, which notes that it was reached.
-    """
-
-    __slots__ = ("_behind", "activation", "inside", "name", "owner")
-
-    def __init__(self, activation: Activation, owner: Any, name: str) -> None:
-        self.activation = activation
-        self.owner = owner
-        self.name = name
-
-    def lead_to(self, behind: Any) -> None:
-        """Have calls go to `behind` from now on."""
-        self._behind = behind
-
-    def close(self, inside: Callable[..., Any]) -> None:
-        """Lead to the client's function, and nothing before it."""
-        self.inside = self._behind = inside
-
-    def to(self, instance: Any) -> Callable[..., Any]:
-        """Return what a call made on `instance` is to reach, once it has entered the gate."""
-        bound: Callable[..., Any] = self._behind.__get__(instance, type(instance))
-        return bound
-
-
-class CallGuard:
-    """One call through a door: keeps faults of the instrumentor behind it from the program.
-
-    An instrumentor looks at what a program passes before the client does, and may trip over what
-    the client would have refused, or taken, in its own way; requests' looks at the method of a
-    request that was not prepared. What counts is what the client's function did.
+        reached: whether the instrumentor has called the client's function.
     """
 
     __slots__ = (
-        "_caller",
-        "_context",
-        "_error",
-        "_outer",
-        "_result",
-        "_tripped",
+        "_activation",
+        "_caller_context",
+        "_client_error",
+        "_client_result",
+        "_fault_message",
+        "_instrumentor_frame",
+        "_outer_guard",
         "_wrapper",
         "reached",
-    )  # fmt: skip
+    )
 
-    def __init__(self, wrapper: Wrapper, context: Context | None) -> None:
+    def __init__(
+        self, wrapper: Wrapper, activation: Activation, caller_context: Context | None
+    ) -> None:
         self._wrapper = wrapper
-        self._context = context
-        self._outer: CallGuard | None = None
-        self._caller: FrameType | None = None
-        self._error: BaseException | None = None
-        self._result: Any = None
-        self._tripped = ""
+        self._activation = activation
+        self._caller_context = caller_context
+        self._outer_guard: CallGuard | None = None
+        self._instrumentor_frame: FrameType | None = None
+        self._client_error: BaseException | None = None
+        self._client_result: Any = None
+        self._fault_message = ""
         self.reached = False
 
     @staticmethod
-    def through(wrapper: Wrapper) -> CallGuard | None:
-        """Return the call under way through `wrapper`, if it has not come to its inside yet."""
-        guard = _passing.get()
+    def mark_reached(wrapper: Wrapper) -> CallGuard | None:
+        """Return the guard of the call under way through `wrapper`, marked as reached.
+
+        None if there is no such call, or if it was marked before: the client's function then calls
+        itself, as it may for a redirect.
+        """
+        guard = _current_guard.get()
         if guard is None or guard._wrapper is not wrapper or guard.reached:
             return None
         guard.reached = True
-        guard._caller = sys._getframe(2)
+        guard._instrumentor_frame = sys._getframe(2)  # 1 is `call_client`
         return guard
 
     def __enter__(self) -> None:
-        self._outer = _passing.get()
-        _passing.set(self)
+        self._outer_guard = _current_guard.get()
+        _current_guard.set(self)
 
     def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> bool:
-        _passing.set(self._outer)  # not reset: nobody knows in which context a coroutine ends
+        # Not reset by a token: a coroutine may end in another context than it began in.
+        _current_guard.set(self._outer_guard)
         if error is None:
-            self._leave_nothing()
-        if error is None or error is self._error or not isinstance(error, Exception):
-            # A frame of its traceback has us: no cycles.
-            self._error = self._result = self._caller = None
+            self._clear_frames()
+        if error is None or error is self._client_error or not isinstance(error, Exception):
+            # A frame of the error's traceback refers to this object: break the cycle.
+            self._client_error = self._client_result = self._instrumentor_frame = None
             return False
         if self.reached:
             report_fault(_RECORDING, error)
-        else:  # without the fault itself, which has us
-            self._tripped = describe(_RECORDING, error)
+        else:  # only the text: the fault's traceback refers to this object
+            self._fault_message = describe(_RECORDING, error)
         return True
 
-    def _leave_nothing(self) -> None:
-        """Have the frames of the instrumentor, which are over, keep no response alive.
+    def _clear_frames(self) -> None:
+        """Clear the frames of the instrumentor, which has returned, to keep no response alive.
 
-        An error that the client has dealt with keeps the frame it was raised in, and that one all
-        frames around it, until the garbage is collected; but for us the response would be closed
-        when the program lets go of it.
+        An error that the client has handled keeps the frame it was raised in, and that one keeps
+        all outer frames, until the garbage is collected. Without the instrumentor's frames, the
+        response would be closed as soon as the program lets go of it.
         """
-        frame, self._caller = self._caller, None
+        frame, self._instrumentor_frame = self._instrumentor_frame, None
         try:
             while frame is not None:
                 frame.clear()
                 frame = frame.f_back
         except RuntimeError:
-            pass  # it still runs, and is ours
+            pass  # a frame that still runs: it is of this module
 
-    def apart(self) -> ContextManager[None]:
+    def use_client_context(self) -> ContextManager[None]:
         """Return a context manager inside which the client's function is called."""
-        return self._wrapper.activation.apart(self._context)
+        return self._activation.use_client_context(self._caller_context)
 
-    def returned(self, result: Any) -> Any:
-        """Note and return what the client's function returned."""
-        self._result = result
+    def keep_result(self, result: Any) -> Any:
+        """Keep and return the result of the client's function."""
+        self._client_result = result
         return result
 
-    def raised(self, error: BaseException) -> None:
-        """Note what it raised."""
-        self._error = error
+    def keep_error(self, error: BaseException) -> None:
+        """Keep the error that the client's function raised."""
+        self._client_error = error
 
-    def missed(self, result: Any) -> Any:
-        """Return `result`, which the client had for what the instrumentor tripped over."""
-        warn(self._tripped)
+    def report_missed(self, result: Any) -> Any:
+        """Report that the instrumentor failed before the client's function was called.
+
+        Args:
+            result: the result of the client's function, called without the instrumentor.
+
+        Returns:
+            `result`.
+        """
+        warn(self._fault_message)
         return result
 
-    def end(self) -> Any:
-        """Return what it returned, or raise what it raised."""
-        error, self._error = self._error, None
+    def repeat_outcome(self) -> Any:
+        """Return the client's result or raise the client's error, after the instrumentor failed."""
+        error, self._client_error = self._client_error, None
         if error is None:
-            return self._result
+            return self._client_result
         try:
             raise error
         finally:
             del error
 
 
-_passing: ContextVar[CallGuard | None] = ContextVar("lupis_passage", default=None)
+_current_guard: ContextVar[CallGuard | None] = ContextVar("lupis_call_guard", default=None)
 
 
 def wrap_method(
     activation: Activation,
     owner: Any,
     name: str,
-    inside: Callable[..., Any] | None = None,
+    function: Callable[..., Any] | None = None,
     *,
-    begins: bool = True,
+    begins_call: bool = True,
 ) -> None:
-    """Replace `owner.name` by a wrapper; behind it lies `inside`, or what was there.
+    """Wrap the method `name` of the class `owner`.
 
-    Where a call `begins`, and nowhere else, the gate is opened.
+    Args:
+        activation: the client's instrumentation.
+        owner: the class.
+        name: the name of the method.
+        function: the function to call in place of the method, which calls the method itself.
+        begins_call: whether a call of this method begins a request. Only then may it activate the
+            instrumentation.
     """
     original = getattr(owner, name)
-    function = inside or original
-    wrapper = Wrapper(activation, owner, name)
+    client_function = function or original
 
-    @functools.wraps(function)
-    def reach(self: Any, *args: Any, **kwargs: Any) -> Any:
-        guard = CallGuard.through(wrapper)
+    @functools.wraps(client_function)
+    def call_client(self: Any, *args: Any, **kwargs: Any) -> Any:
+        guard = CallGuard.mark_reached(wrapper)
         if guard is None:
-            return function(self, *args, **kwargs)
+            return client_function(self, *args, **kwargs)
         try:
-            with guard.apart():
-                return guard.returned(function(self, *args, **kwargs))
+            with guard.use_client_context():
+                return guard.keep_result(client_function(self, *args, **kwargs))
         except BaseException as error:
-            guard.raised(error)
+            guard.keep_error(error)
             raise
 
-    def go(self: Any, before: Context | None, args: Any, kwargs: Any) -> Any:
-        behind = wrapper.to(self)
-        guard = CallGuard(wrapper, activation.here() if before is None else before)
+    def call_target(self: Any, caller_context: Context | None, args: Any, kwargs: Any) -> Any:
+        target = wrapper.target.__get__(self, type(self))
+        # Where OpenTelemetry was not loaded before this call, it may be now.
+        context = activation.current_context() if caller_context is None else caller_context
+        guard = CallGuard(wrapper, activation, context)
         with guard:
-            return behind(*args, **kwargs)
+            return target(*args, **kwargs)
         if guard.reached:
-            return guard.end()
-        return guard.missed(function(self, *args, **kwargs))
+            return guard.repeat_outcome()
+        return guard.report_missed(client_function(self, *args, **kwargs))
 
     @functools.wraps(original)
-    def enter(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if activation.dormant and not begins:
-            return function(self, *args, **kwargs)
-        before = activation.here()
-        if before is not None and activation.below(before):
-            return function(self, *args, **kwargs)
-        if not activation.enter():
-            return go(self, before, args, kwargs)
-        with activation.lifted():
-            return go(self, before, args, kwargs)
+    def start_call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if activation.dormant and not begins_call:
+            return client_function(self, *args, **kwargs)
+        context = activation.current_context()
+        if context is not None and activation.is_inner_call(context):
+            return client_function(self, *args, **kwargs)
+        if not activation.begin_request():
+            return call_target(self, context, args, kwargs)
+        with activation.unsuppressed():
+            return call_target(self, context, args, kwargs)
 
-    _put(wrapper, reach, enter)
+    wrapper = Wrapper(owner, name, call_client)
+    _install_wrapper(activation, wrapper, start_call)
 
 
 def wrap_async_method(
-    activation: Activation, owner: Any, name: str, inside: Callable[..., Any]
+    activation: Activation, owner: Any, name: str, function: Callable[..., Any]
 ) -> None:
-    """Do what `wrap_method` does for a coroutine function."""
-    wrapper = Wrapper(activation, owner, name)
+    """Wrap a coroutine function in the same manner as `wrap_method`, of which see the arguments."""
 
-    @functools.wraps(inside)
-    async def reach(self: Any, *args: Any, **kwargs: Any) -> Any:
-        guard = CallGuard.through(wrapper)
+    @functools.wraps(function)
+    async def call_client(self: Any, *args: Any, **kwargs: Any) -> Any:
+        guard = CallGuard.mark_reached(wrapper)
         if guard is None:
-            return await inside(self, *args, **kwargs)
+            return await function(self, *args, **kwargs)
         try:
-            with guard.apart():
-                return guard.returned(await inside(self, *args, **kwargs))
+            with guard.use_client_context():
+                return guard.keep_result(await function(self, *args, **kwargs))
         except BaseException as error:
-            guard.raised(error)
+            guard.keep_error(error)
             raise
 
-    async def go(self: Any, before: Context | None, args: Any, kwargs: Any) -> Any:
-        behind = wrapper.to(self)
-        guard = CallGuard(wrapper, activation.here() if before is None else before)
+    async def call_target(self: Any, caller_context: Context | None, args: Any, kwargs: Any) -> Any:
+        target = wrapper.target.__get__(self, type(self))
+        context = activation.current_context() if caller_context is None else caller_context
+        guard = CallGuard(wrapper, activation, context)
         with guard:
-            return await behind(*args, **kwargs)
+            return await target(*args, **kwargs)
         if guard.reached:
-            return guard.end()
-        return guard.missed(await inside(self, *args, **kwargs))
+            return guard.repeat_outcome()
+        return guard.report_missed(await function(self, *args, **kwargs))
 
     @functools.wraps(getattr(owner, name))
-    async def enter(self: Any, *args: Any, **kwargs: Any) -> Any:
-        before = activation.here()
-        if before is not None and activation.below(before):
-            return await inside(self, *args, **kwargs)
-        if not activation.enter():
-            return await go(self, before, args, kwargs)
-        with activation.lifted():
-            return await go(self, before, args, kwargs)
+    async def start_call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        context = activation.current_context()
+        if context is not None and activation.is_inner_call(context):
+            return await function(self, *args, **kwargs)
+        if not activation.begin_request():
+            return await call_target(self, context, args, kwargs)
+        with activation.unsuppressed():
+            return await call_target(self, context, args, kwargs)
 
-    _put(wrapper, reach, enter)
-
-
-def _put(wrapper: Wrapper, reach: Callable[..., Any], enter: Callable[..., Any]) -> None:
-    wrapper.close(reach)
-    wrapper.activation.wrappers.append(wrapper)
-    setattr(wrapper.owner, wrapper.name, enter)
+    wrapper = Wrapper(owner, name, call_client)
+    _install_wrapper(activation, wrapper, start_call)
 
 
-@contextmanager
-def unhinged(wrappers: Sequence[Wrapper]) -> Iterator[None]:
-    """Have what the block does to the functions of `wrappers` done behind them."""
-    outside = [vars(wrapper.owner)[wrapper.name] for wrapper in wrappers]
-    for wrapper in wrappers:
-        setattr(wrapper.owner, wrapper.name, wrapper.inside)
-    try:
-        yield
-        for wrapper in wrappers:
-            wrapper.lead_to(vars(wrapper.owner)[wrapper.name])
-    finally:
-        for wrapper, found in zip(wrappers, outside):
-            setattr(wrapper.owner, wrapper.name, found)
+def _install_wrapper(
+    activation: Activation, wrapper: Wrapper, start_call: Callable[..., Any]
+) -> None:
+    activation.wrappers.append(wrapper)
+    wrapper.install_entry(start_call)

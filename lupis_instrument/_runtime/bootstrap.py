@@ -17,9 +17,9 @@ import os
 import sys
 from _thread import get_ident
 
-from lupis_instrument._diagnostics import guarded, report_fault, warn
+from lupis_instrument._config.clients import CLIENTS
+from lupis_instrument._diagnostics import guarded, internal_errors, report_fault, warn
 from lupis_instrument._instrumentation.import_hook import ImportHook
-from lupis_instrument._instrumentation.registry import CLIENTS, SERVERS
 from lupis_instrument._process import import_lock
 from lupis_instrument._process.fork import on_fork
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any, Callable, Mapping
 
-    from lupis_instrument._instrumentation.activation import Activation, Calls
+    from lupis_instrument._config.clients import Client
+    from lupis_instrument._instrumentation.activation import Activation, CurrentCalls
     from lupis_instrument._instrumentation.import_hook import Callback
-    from lupis_instrument._instrumentation.provider_observer import Providers
-    from lupis_instrument._instrumentation.registry import Client
+    from lupis_instrument._instrumentation.provider_observer import ObservedProviders
 
 SDK = "opentelemetry.sdk.trace"
 """Importing this module means the program may trace itself."""
@@ -40,6 +40,11 @@ _LEADER = "LUPIS_LEADER"  # of `_names`, which is not loaded at every start
 _CHILDREN = ("multiprocessing.util", "billiard.util")
 """What makes child processes that leave without Python's exit handlers."""
 _CELERY = "celery.signals"
+_SERVERS = ("opentelemetry.instrumentation.asgi", "opentelemetry.instrumentation.wsgi")
+"""Instrumentors by which a program takes up the chat id of an incoming request.
+
+The instrumentors of Flask, FastAPI and Django are built on these.
+"""
 _OUTERMOST = ("<module>", "_run_module_as_main")
 """The function that a program's first frame runs: its text, or runpy for `-m`, folders and zips."""
 _OFF = ("false", "0", "no", "off")
@@ -52,8 +57,8 @@ class _State:
     forked = False
     borrowed = False
     environ: dict[str, str] = {}  # noqa: RUF012 - not a class to make instances of
-    calls: Calls | None = None
-    providers: Providers | None = None
+    calls: CurrentCalls | None = None
+    providers: ObservedProviders | None = None
     runtimes: list[Any] = []  # noqa: RUF012
     """The modules that deliver; kept, for `patch.dict(sys.modules)` and others drop modules."""
     finishing: dict[int, list[Callable[[], None]]] = {}  # noqa: RUF012
@@ -111,11 +116,11 @@ def watch() -> None:
     on_fork(after_in_parent=_note_fork)
     _mark_leader(os.environ)
     watched: dict[str, Callback] = {
-        **{client.module: _importer(client) for client in CLIENTS},
+        **{client.module: _import_callback(client) for client in CLIENTS},
         **dict.fromkeys(_CHILDREN, _follow_children),
-        **dict.fromkeys(SERVERS, _prepare_to_serve),
+        **dict.fromkeys(_SERVERS, _prepare_to_serve),
         _CELERY: _follow_workers,
-        SDK: _watch_providers,
+        SDK: _observe_providers,
     }
     ImportHook(watched).install()
 
@@ -163,70 +168,82 @@ def leave_children_alone(folder: str, environ: os._Environ[str] | dict[str, str]
         environ.pop("PYTHONPATH", None)
 
 
-def _importer(client: Client) -> Callback:
-    attached: list[tuple[ModuleType, Activation]] = []
+def _import_callback(client: Client) -> Callback:
+    """Return the function to call with a client's module after each import of it."""
+    wrapped: list[tuple[ModuleType, Activation]] = []
 
-    def imported(module: ModuleType) -> None:
-        # Imported a second time it has other classes. Once the instrumentor is laid around the
-        # first ones it knows no others; reloaded, it may have the same.
-        if any(module is known or not activation.dormant for known, activation in attached):
+    def wrap_import(module: ModuleType) -> None:
+        # A module that is imported a second time has other classes, but after the first request the
+        # instrumentor is behind the first ones and knows no others. A module that is reloaded may
+        # have the same classes.
+        if any(module is known or not activation.dormant for known, activation in wrapped):
             return
         try:
-            activation = _attach(client, module)
+            activation = _wrap_client(client, module)
             if activation is not None:
-                attached.append((module, activation))
+                wrapped.append((module, activation))
         except Exception as fault:
-            guarded("reporting a client", _report, client, fault)
+            with internal_errors("reporting a client"):
+                _report_client(client, fault)
 
-    return imported
+    return wrap_import
 
 
-def providers() -> Providers:
-    """Return what follows the program's tracer providers; loads the OpenTelemetry SDK."""
+def providers() -> ObservedProviders:
+    """Return the observed tracer providers of the program; loads the OpenTelemetry SDK."""
     if _State.providers is None:
         from importlib import import_module
 
-        from lupis_instrument._instrumentation.provider_observer import Providers
+        from lupis_instrument._instrumentation.provider_observer import ObservedProviders
 
-        guarded("watching tracer providers", _watch_providers, import_module(SDK))
-        _State.providers = _State.providers or Providers()
+        with internal_errors("watching tracer providers"):
+            _observe_providers(import_module(SDK))
+        _State.providers = _State.providers or ObservedProviders()
     return _State.providers
 
 
-def _watch_providers(module: ModuleType) -> None:
-    from lupis_instrument._instrumentation.provider_observer import attach
+def _observe_providers(module: ModuleType) -> None:
+    from lupis_instrument._instrumentation.provider_observer import observe_providers
 
     if _State.providers is None:
-        _State.providers = attach(module)
+        _State.providers = observe_providers(module)
 
 
-def _attach(client: Client, module: ModuleType) -> Activation | None:
+def _wrap_client(client: Client, module: ModuleType) -> Activation | None:
+    """Wrap a client's methods; its first request will call `activate`."""
     if _hidden():
         return None
     from importlib import import_module
 
-    from lupis_instrument._instrumentation.activation import Activation, Calls
+    from lupis_instrument._instrumentation.activation import Activation, CurrentCalls
     from lupis_instrument._process import shutdown_hooks
 
-    guarded("watching for the end", shutdown_hooks.watch_signals, finish)
-    if _State.calls is None:
-        _State.calls = Calls()
-        _State.calls.original = _find_original
-    calls = _State.calls
+    with internal_errors("watching for the end"):
+        shutdown_hooks.watch_signals(finish)
+    calls = _State.calls = _State.calls or CurrentCalls(_find_original)
 
-    def activate() -> bool:
-        if obstructed():  # the program may have changed its path since
-            return False
-        from lupis_instrument._runtime import client_activation as _activation
-
-        return _activation.activate(client, activation, calls)
+    def activate() -> None:
+        if not obstructed():  # the program may have changed its path since
+            _activate_client(client, activation, calls)
 
     activation = Activation(lambda: import_lock.import_alone(activate), calls)
-    import_module(client.adapter).attach(module, activation)
+    import_module(client.adapter).wrap_client(module, activation)
     return activation
 
 
+def _activate_client(client: Client, activation: Activation, calls: CurrentCalls) -> None:
+    """Start the runtime and instrument a client, if the settings select it."""
+    from lupis_instrument._instrumentation import selection
+    from lupis_instrument._runtime import runtime as _runtime
+
+    runtime = _runtime.start()
+    if runtime is not None and selection.is_selected(client, runtime.config):
+        calls.connect(runtime.processor)
+        selection.instrument_client(client, activation, runtime.provider, runtime.config)
+
+
 def _find_original(span: Any) -> Any:
+    """Return the span under way that `span` stands in for, or `span` itself."""
     return span if _State.providers is None else _State.providers.span_tree.resolve_span(span)
 
 
@@ -264,11 +281,15 @@ def _misfit() -> bool:
     return bool(reason)
 
 
-def _report(client: Client, fault: Exception) -> None:
+def _report_client(client: Client, fault: Exception) -> None:
+    """Report that the calls of a client will not be recorded."""
     load_runtime()
-    from lupis_instrument._runtime import client_activation as _activation
+    from lupis_instrument._instrumentation import selection
+    from lupis_instrument._runtime import runtime as _runtime
 
-    _activation.report_client(client, fault)
+    runtime = _runtime.get()
+    config = runtime.config if runtime is not None else _runtime.settings().config
+    selection.report_client(client, config, fault)
 
 
 def _follow_children(util: ModuleType) -> None:

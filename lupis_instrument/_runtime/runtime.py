@@ -86,8 +86,8 @@ class Runtime:
         self._former: list[Delivery] = []
         providers = _bootstrap.providers()
         self.processor = CallSpanProcessor(self._put, providers.span_tree)
-        self._join = SpanForwarder(providers.open)
-        providers.hand_over = self._hand_over
+        self._join = SpanForwarder(providers.list_open)
+        providers.set_listener(self)
         self.apply(resolved)
         self.provider = LupisTracerProvider(self.resource, self.processor)
         propagation.install(self.processor, lambda: self.config.propagate_to)
@@ -221,8 +221,8 @@ class Runtime:
             self.summary.add(span)
         return (span,)
 
-    def _hand_over(self) -> None:
-        """Have the providers that ours joins get what has ended, before they are ended."""
+    def before_provider_flush(self) -> None:
+        """Forward ended spans to the providers of the program, before they are flushed or ended."""
         if self.config.join_provider:
             self.drain(_JOIN_SECONDS)
 
@@ -402,9 +402,9 @@ def _make() -> Runtime | None:
     guarded("watching for the end", shutdown_hooks.watch_signals, _bootstrap.finish)
     guarded("watching for the end", shutdown_hooks.watch_self_termination, _bootstrap.finish, leave)
     runtime = Runtime(resolved)
-    selection.look_for_missing(resolved.config)
+    selection.report_missing(resolved.config)
     if resolved.values["instrument_children"]:
-        guarded("following work into processes", children.follow)
+        guarded("following work into processes", children.watch_process_starts)
     return runtime
 
 

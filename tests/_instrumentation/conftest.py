@@ -1,21 +1,21 @@
-"""Wires without telemetry: an exchange in place of the span that would hold it."""
+"""Wrapped clients without telemetry: one HTTP call stands in for the span of each request."""
 
 import pytest
 from servers import wire
 
 from lupis_instrument._diagnostics import diagnostics
-from lupis_instrument._instrumentation.activation import Activation, Calls
+from lupis_instrument._instrumentation.activation import Activation, CurrentCalls
 from lupis_instrument._llm.body.chunked import ChunkedDecoder
 from lupis_instrument._tracing.http_call import HttpCall
 
 
-class Reader:
-    """Keeps a body's bytes, without their framing."""
+class BytesReader:
+    """Keeps the bytes of a body, without their framing."""
 
     def __init__(self, chunked):
-        self.noted = bytearray()
+        self.kept = bytearray()
         self.chunked = chunked
-        self.chunked_decoder = ChunkedDecoder(self.noted.extend) if chunked else None
+        self.chunked_decoder = ChunkedDecoder(self.kept.extend) if chunked else None
         self._last = b""
 
     def feed(self, data):
@@ -26,72 +26,89 @@ class Reader:
         self._last = self._last[: len(self._last) - count]
 
     def finish(self):
-        (self.chunked_decoder.feed if self.chunked_decoder is not None else self.noted.extend)(
-            self._last
-        )
+        decoder = self.chunked_decoder
+        (decoder.feed if decoder is not None else self.kept.extend)(self._last)
         self._last = b""
         return self
 
     @property
-    def body_outcome(self):
+    def outcome(self):
+        """The outcome that the chunked framing tells, if it tells one."""
         decoder = self.chunked_decoder or ChunkedDecoder(None)
         return "error" if decoder.broken else "complete" if decoder.ended else None
 
 
-class Noted(HttpCall):
-    """An exchange whose body's bytes are kept."""
+class RecordedCall(HttpCall):
+    """An HTTP call whose body keeps its bytes."""
 
     __slots__ = ()
 
-    def begin_response(self, *head, **how):
-        body = super().begin_response(*head, **how)
+    def begin_response(self, *head, **options):
+        body = super().begin_response(*head, **options)
         if body is not None:
-            body.reader = Reader(body.reader.chunked)
+            body.reader = BytesReader(body.reader.chunked)
         return body
 
 
-class Watched:
-    """The exchange that all calls are taken for, and a gate that counts how often it opened."""
+class CallRecorder:
+    """Stands in for the runtime and its processor; every request belongs to the same HTTP call.
+
+    Attributes:
+        http_call: that call.
+        recording: whether requests are recorded.
+        activations: how often the client's instrumentation was activated.
+        activation: the instrumentation of the client under test.
+    """
 
     def __init__(self):
-        self.opened = 0
-        self.http_call = Noted({}, lambda: None, lambda: None)
-        self.calls = Calls()
-        self.calls.current = lambda: self.http_call
-        self.activation = Activation(self.open, self.calls)
+        self.http_call = RecordedCall({}, lambda: None, lambda: None)
+        self.recording = True
+        self.activations = 0
+        self.calls = CurrentCalls()
+        self.calls.connect(self)
+        self.activation = Activation(self.activate, self.calls)
 
-    def open(self):
-        self.opened += 1
+    def activate(self):
+        self.activations += 1
+
+    def current_http_call(self):
+        return self.http_call if self.recording else None
+
+    def has_open_call(self):
+        return False
+
+    def client_context(self, _caller_context):
+        return None
 
     @property
     def body(self):
-        """The body that is being watched."""
+        """The body of the last response, if it is recorded."""
         return self.http_call.body
 
     @property
-    def seen(self):
-        """The bytes that went by, and how the body ended."""
+    def recorded_body(self):
+        """The bytes of that body, and its outcome."""
         reader, outcome = self.body.reader, self.body.outcome
         reader.finish()
-        return bytes(reader.noted), (outcome == "closed" and reader.body_outcome) or outcome
+        return bytes(reader.kept), (outcome == "closed" and reader.outcome) or outcome
 
 
 @pytest.fixture
-def watched():
-    """A gate, and what passes it."""
-    return Watched()
+def recorder():
+    """An activation, and a record of the requests that go through its wrappers."""
+    return CallRecorder()
 
 
 @pytest.fixture
 def server():
-    """A server to call."""
-    with wire.serving() as each:
-        yield each
+    """A server to call; see servers/wire.py."""
+    with wire.serving() as wire_server:
+        yield wire_server
 
 
 @pytest.fixture(autouse=True)
 def _strict():
-    """Faults of ours are errors here."""
+    """Raises faults of the package as errors, so that a test sees them."""
     diagnostics.forget()
     diagnostics.reraise = True
     yield

@@ -1,46 +1,69 @@
-"""Gates: a client's instrumentation is switched on with its first request, once."""
+"""A client's instrumentation is activated by its first request, once."""
 
 import os
 import subprocess
 import sys
 import threading
-import types
 
 import pytest
+from opentelemetry.instrumentation.utils import (
+    suppress_http_instrumentation,
+    suppress_instrumentation,
+)
 
 from lupis_instrument._diagnostics import diagnostics
-from lupis_instrument._instrumentation.activation import Activation, Calls
-from lupis_instrument._instrumentation.suppression import ALL, NOBODY, objector
+from lupis_instrument._instrumentation.activation import Activation, CurrentCalls
 
 
-def test_it_opens_once(watched):
-    """However often requests pass."""
+class FaultyProcessor:
+    """A processor whose methods all fail."""
+
+    def __getattr__(self, name):
+        raise ZeroDivisionError(name)
+
+
+class OwnSpanProcessor:
+    """A processor for which a call of this package's own instrumentor is under way."""
+
+    def has_open_call(self):
+        return True
+
+
+def activation_with(processor, activate=lambda: None):
+    """Return an activation whose calls are followed by `processor`."""
+    calls = CurrentCalls()
+    calls.connect(processor)
+    return Activation(activate, calls)
+
+
+def test_activates_once(recorder):
+    """Only the first of three requests activates the instrumentation."""
     for _ in range(3):
-        watched.activation.enter()
-    assert (1, False) == (watched.opened, watched.activation.dormant)
+        recorder.activation.begin_request()
+    assert (1, False) == (recorder.activations, recorder.activation.dormant)
 
 
-def test_it_is_dormant_until_then(watched):
-    """Nothing was loaded."""
-    assert (0, True) == (watched.opened, watched.activation.dormant)
+def test_is_dormant_before_the_first_request(recorder):
+    """Wrapping a client does not activate it."""
+    assert (0, True) == (recorder.activations, recorder.activation.dormant)
 
 
-def test_threads_that_come_together_wait_for_the_first():
-    """None of their requests passes before the instrumentor is in place."""
-    done = []
+def test_concurrent_threads_wait_for_the_activation():
+    """No request goes on before the instrumentor is in place."""
+    events = []
     entered = threading.Event()
     go_on = threading.Event()
 
     def activate():
         entered.set()
         assert go_on.wait(5)
-        done.append("activated")
+        events.append("activated")
 
-    activation = Activation(activate, Calls())
+    activation = Activation(activate, CurrentCalls())
 
     def request():
-        activation.enter()
-        done.append("passed")
+        activation.begin_request()
+        events.append("went on")
 
     threads = [threading.Thread(target=request) for _ in range(4)]
     threads[0].start()
@@ -50,133 +73,114 @@ def test_threads_that_come_together_wait_for_the_first():
     go_on.set()
     for thread in threads:
         thread.join()
-    assert ["activated", *["passed"] * 4] == done
+    assert ["activated", *["went on"] * 4] == events
 
 
-def test_a_request_made_while_it_opens_passes():
-    """The program's import hooks may make one."""
-    passed = []
+def test_request_during_activation_goes_on():
+    """The program's import hooks may make a request while the runtime is imported."""
+    dormant = []
 
     def activate():
-        activation.enter()
-        passed.append(activation.dormant)
+        activation.begin_request()
+        dormant.append(activation.dormant)
 
-    activation = Activation(activate, Calls())
-    activation.enter()
-    assert ([True], False) == (passed, activation.dormant)
+    activation = Activation(activate, CurrentCalls())
+    activation.begin_request()
+    assert ([True], False) == (dormant, activation.dormant)
 
 
-def test_a_fault_is_reported_once_and_not_tried_again(capsys):
-    """The client works on without us."""
+def test_failed_activation_is_reported_once_and_not_repeated(capsys):
+    """The client works on without instrumentation."""
     diagnostics.reraise = False
-    tries = []
+    attempts = []
 
     def activate():
-        tries.append(1)
+        attempts.append(1)
         raise ZeroDivisionError
 
-    activation = Activation(activate, Calls())
+    activation = Activation(activate, CurrentCalls())
     for _ in range(2):
-        if activation.dormant:
-            activation.enter()
-    assert (1, False) == (len(tries), activation.dormant)
+        activation.begin_request()
+    assert (1, False) == (len(attempts), activation.dormant)
     assert 1 == capsys.readouterr().err.count("switching on an instrumentation failed")
 
 
-def test_it_stays_shut_for_what_is_suppressed(watched):
-    """Another instrumentor has the call, or it's our own; the next one may open it."""
-    from opentelemetry.instrumentation.utils import suppress_instrumentation
-
+def test_suppressed_request_does_not_activate(recorder):
+    """The next request that is not suppressed does."""
     with suppress_instrumentation():
-        watched.activation.enter()
-        assert (0, True, ALL) == (watched.opened, watched.activation.dormant, objector())
-    watched.activation.enter()
-    assert 1 == watched.opened
+        recorder.activation.begin_request()
+        assert (0, True) == (recorder.activations, recorder.activation.dormant)
+    recorder.activation.begin_request()
+    assert 1 == recorder.activations
 
 
-def test_nothing_is_suppressed_while_telemetry_is_being_loaded(monkeypatch):
-    """Whoever makes a request then has not got as far."""
-    half_loaded = types.ModuleType("opentelemetry.instrumentation.utils")
-    monkeypatch.setitem(sys.modules, half_loaded.__name__, half_loaded)
-    assert NOBODY == objector()
-
-
-SLOW = """
-import sys, threading, time
-from lupis_instrument._instrumentation.suppression import NOBODY, objector
-name = "opentelemetry.instrumentation.utils"
-class Finder:
-    def find_spec(self, wanted, path=None, target=None):
-        if wanted != name:
-            return None
-        sys.meta_path.remove(self)
-        import importlib.util
-        spec = importlib.util.find_spec(name)
-        execute = spec.loader.exec_module
-        def slowly(module):
-            loading.set()
-            time.sleep(0.2)
-            execute(module)
-        spec.loader.exec_module = slowly
-        return spec
-loading = threading.Event()
-sys.meta_path.insert(0, Finder())
-threading.Thread(target=__import__, args=(name,)).start()
-loading.wait()
-assert NOBODY == objector()
-assert hasattr(sys.modules[name], "suppress_instrumentation")
-"""
-
-
-def test_a_request_waits_for_telemetry_that_another_thread_is_loading():
-    """It must not go by unrecorded."""
-    assert 0 == subprocess.run([sys.executable, "-c", SLOW], timeout=30, check=False).returncode
-
-
-def test_there_is_no_call_before_telemetry_is_loaded():
-    """Calls are not recorded until then."""
-    assert None is Activation(lambda: None, Calls()).http_call()
-
-
-def test_a_fault_in_finding_who_records_a_call_lets_it_in(capsys):
-    """As the client would, without us."""
-    from opentelemetry.instrumentation.utils import suppress_http_instrumentation
-
-    diagnostics.reraise = False
-    calls = Calls()
-    calls.underway = lambda: 1 / 0
+@pytest.mark.parametrize(("processor", "lifts"), [(None, True), (OwnSpanProcessor(), False)])
+def test_only_suppression_by_others_is_lifted(processor, lifts):
+    """An instrumentor of this package suppresses the spans further in, and that stands."""
     with suppress_http_instrumentation():
-        assert not Activation(print, calls).enter()
+        assert lifts is activation_with(processor).begin_request()
+
+
+def test_too_deep_a_stack_does_not_activate(recorder):
+    """Imports would overflow the stack; a later request may activate."""
+    old_limit = sys.getrecursionlimit()
+    frame, depth = sys._getframe(), 0
+    while frame is not None:
+        frame, depth = frame.f_back, depth + 1
+    sys.setrecursionlimit(depth + 200)
+    try:
+        recorder.activation.begin_request()
+    finally:
+        sys.setrecursionlimit(old_limit)
+    assert (0, True) == (recorder.activations, recorder.activation.dormant)
+
+
+def test_no_call_is_recorded_before_the_runtime_exists():
+    """There is no processor that follows calls yet."""
+    activation = Activation(lambda: None, CurrentCalls())
+    assert (None, None) == (activation.current_call(), activation.client_context({}))
+
+
+def test_fault_in_the_search_for_suppression_is_reported(capsys):
+    """The request goes on, with no suppression lifted."""
+    diagnostics.reraise = False
+    with suppress_http_instrumentation():
+        assert not activation_with(FaultyProcessor()).begin_request()
     assert "finding who records a call failed" in capsys.readouterr().err
 
 
-def test_a_fault_in_finding_the_call_is_reported(capsys):
-    """The call isn't recorded."""
+@pytest.mark.parametrize(
+    ("ask", "report"),
+    [
+        (lambda activation: activation.current_call(), "finding the current call failed"),
+        (lambda activation: activation.client_context({}), "leaving a span failed"),
+    ],
+)
+def test_fault_of_the_processor_is_reported(capsys, ask, report):
+    """The call goes on without being recorded."""
     diagnostics.reraise = False
-    calls = Calls()
-    calls.current = lambda: 1 / 0
-    assert None is Activation(lambda: None, calls).http_call()
-    assert "finding the current call failed" in capsys.readouterr().err
+    assert None is ask(activation_with(FaultyProcessor()))
+    assert report in capsys.readouterr().err
 
 
 FORK = """
 import os, sys, threading
-from lupis_instrument._instrumentation.activation import Activation, Calls
+from lupis_instrument._instrumentation.activation import Activation, CurrentCalls
 entered, go_on = threading.Event(), threading.Event()
 def activate():
-    opened.append(os.getpid())
+    activated.append(os.getpid())
     if os.getpid() == parent:
         entered.set()
         go_on.wait(20)
-opened, parent = [], os.getpid()
-activation = Activation(activate, Calls())
-thread = threading.Thread(target=activation.enter)
+activated, parent = [], os.getpid()
+activation = Activation(activate, CurrentCalls())
+thread = threading.Thread(target=activation.begin_request)
 thread.start()
 entered.wait()
 child = os.fork()
 if not child:
-    activation.enter()
-    os._exit(opened != [parent, os.getpid()])
+    activation.begin_request()
+    os._exit(activated != [parent, os.getpid()])
 status = os.waitpid(child, 0)[1]
 go_on.set()
 thread.join()
@@ -185,7 +189,7 @@ sys.exit(status)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
-def test_a_child_forked_while_it_opens_opens_it_itself():
-    """The thread that was opening it isn't there."""
+def test_child_forked_during_activation_activates_itself():
+    """The thread of the parent that was activating does not exist in the child."""
     command = [sys.executable, "-W", "ignore", "-c", FORK]
     assert 0 == subprocess.run(command, timeout=30, check=False).returncode

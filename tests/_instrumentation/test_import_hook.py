@@ -203,7 +203,7 @@ def test_a_withheld_module_is_not_there(folder, hook, monkeypatch):
     """For one thread; for another it is."""
     write(folder)
     hook()
-    monkeypatch.setattr(import_hook, "withheld", {(threading.get_ident(), NAME)})
+    monkeypatch.setattr(import_hook, "withheld_modules", {(threading.get_ident(), NAME)})
     with pytest.raises(ModuleNotFoundError, match=NAME):
         importlib.import_module(NAME)
     with ThreadPoolExecutor() as other:

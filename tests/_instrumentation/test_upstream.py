@@ -66,7 +66,7 @@ def test_one_that_declines_is_an_error(instrumentor):
         switch_on(instrumentor, "provider")
 
 
-def test_it_is_laid_behind_the_doors(instrumentor, watched):
+def test_it_is_laid_behind_the_doors(instrumentor, recorder):
     """What stands in the class is not replaced."""
 
     class Client:
@@ -76,10 +76,10 @@ def test_it_is_laid_behind_the_doors(instrumentor, watched):
     def instrument(self, **_):
         Client.send = lambda _: "ours"
 
-    wrap_method(watched.activation, Client, "send")
+    wrap_method(recorder.activation, Client, "send")
     wrapper = Client.send
     instrumentor._instrument = instrument
-    switch_on(instrumentor, "provider", watched.activation.wrappers)
+    switch_on(instrumentor, "provider", recorder.activation.wrappers)
     assert (wrapper, "ours") == (Client.send, Client().send())
 
 

@@ -233,7 +233,7 @@ def test_a_forked_child_is_in_the_conversation(play, sink):
 FAULTY = """
 from lupis_instrument._instrumentation import child_processes as children
 def fail(*_): raise ZeroDivisionError
-children.variables_in_force = fail
+children.changed_variables = fail
 """
 
 

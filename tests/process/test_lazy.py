@@ -78,16 +78,18 @@ def test_what_an_idle_program_loads_of_ours(loaded):
     launched, bare = loaded("sys")
     mine = {module for module in launched - bare if is_of(module, "lupis_instrument")}
     names = (
+        "_config",
+        "_config.clients",
         "_diagnostics",
         "_instrumentation",
+        "_instrumentation.import_hook",
         "_process",
         "_process.fork",
         "_process.import_lock",
         "_runtime",
         "_runtime.bootstrap",
     )
-    hooks = ("_instrumentation.import_hook", "_instrumentation.registry")
-    expected = {"lupis_instrument", *(f"lupis_instrument.{name}" for name in (*names, *hooks))}
+    expected = {"lupis_instrument", *(f"lupis_instrument.{name}" for name in names)}
     assert expected == mine
 
 

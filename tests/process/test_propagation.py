@@ -142,7 +142,7 @@ def test_a_redirect_takes_no_tracing_header_along(client, run):
 FAULTY = """
 from lupis_instrument._instrumentation.clients import redirects
 def fail(*_): raise ZeroDivisionError
-redirects.follow = fail
+redirects.replace_trace_headers = fail
 """
 
 

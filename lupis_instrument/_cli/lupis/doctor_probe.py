@@ -90,7 +90,7 @@ def check_requirements() -> Iterator[tuple[str, str, bool]]:
 
 def check_clients() -> Iterator[tuple[str, str, bool]]:
     """Yield each HTTP client: its name, how its calls are treated, and whether this is wrong."""
-    from lupis_instrument._instrumentation.registry import CLIENTS
+    from lupis_instrument._config.clients import CLIENTS
     from lupis_instrument._runtime import runtime as lupis_runtime
 
     runtime = lupis_runtime.start()
@@ -104,7 +104,7 @@ def check_clients() -> Iterator[tuple[str, str, bool]]:
 
 def _try_client(client: Any, runtime: Any) -> tuple[str, bool]:
     """Instrument a client as at its first request; returns the outcome and whether it is wrong."""
-    from lupis_instrument._instrumentation.activation import Activation, Calls
+    from lupis_instrument._instrumentation.activation import Activation, CurrentCalls
 
     config = runtime.config
     if find_spec(client.module.split(".")[0]) is None:
@@ -115,9 +115,9 @@ def _try_client(client: Any, runtime: Any) -> tuple[str, bool]:
         return "not named by LUPIS_INSTRUMENT", False
     version = metadata.version(client.distribution) if client.distribution else "standard library"
     try:
-        adapter, activation = import_module(client.adapter), Activation(bool, Calls())
-        adapter.attach(import_module(client.module), activation)
-        adapter.instrument(runtime.provider, activation)
+        adapter, activation = import_module(client.adapter), Activation(bool, CurrentCalls())
+        adapter.wrap_client(import_module(client.module), activation)
+        adapter.instrument_client(runtime.provider, activation)
     except Exception as fault:
         return f"{version}, not instrumented: {type(fault).__name__}: {fault}", True
     return f"{version}, instrumented at its first request", False

@@ -1,8 +1,9 @@
-"""What a session of aiohttp tells us of its requests, and upstream's tracing of them kept in order.
+"""Receivers for the signals of an aiohttp session, around the receivers of upstream's instrumentor.
 
-aiohttp runs the signals of all trace configs in one order, at a request's start as at its end.
-Where the program has a tracing config too, upstream's would therefore leave that one's context in
-force when the request has ended: first in, first out.
+aiohttp runs the signals of all trace configs in the same order at the end of a request as at its
+start: first in, first out. If the program has a tracing config too, upstream's receivers would
+therefore leave the context of the program's config current when the request has ended. The
+receivers of this module restore the context.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, Callable
 
-from lupis_instrument._diagnostics import guarded, report_fault
+from lupis_instrument._diagnostics import internal_errors, report_fault
 from lupis_instrument._instrumentation.clients import redirects
 
 if TYPE_CHECKING:
@@ -19,170 +20,179 @@ if TYPE_CHECKING:
     from lupis_instrument._instrumentation.activation import Activation
     from lupis_instrument._tracing.http_call import HttpCall
 
-_OURS = "_lupis"
-"""The attribute that marks a trace config of ours."""
-_FOUND = "_lupis_found"
-"""The one that marks what our instrumentor has added."""
+_IS_MARKER = "_lupis"
+"""The attribute of the trace config that `make_marker` makes."""
+_IS_OURS = "_lupis_found"
+"""The attribute of the trace config that the instrumentor of this package has added."""
 _REQUEST = "_lupis_request"
-"""The attribute of a request's trace context that holds its `Request`."""
+"""The attribute of a request's trace context that holds its `TracedRequest`."""
 
 
-def marker(module: Any) -> Any:
-    """Return the trace config before the one that our instrumentor adds."""
+def make_marker(module: Any) -> Any:
+    """Return an empty trace config; the instrumentor adds its own config right after it.
+
+    Args:
+        module: aiohttp.
+    """
     config = module.TraceConfig()
-    setattr(config, _OURS, True)
+    setattr(config, _IS_MARKER, True)
     return config
 
 
-def find(configs: list[Any]) -> Any:
-    """Return the trace config that our instrumentor has added, the marker taken off; or None.
+def take_config(configs: list[Any]) -> Any:
+    """Return the trace config that the instrumentor of this package has added, or None.
 
-    A session that is made with the configs of another has had ours of that one's; it is taken out.
+    The marker is removed. A session that is made with the configs of another session has the config
+    of that one too, which is removed as well.
+
+    Args:
+        configs: the trace configs of a new session; changed in place.
     """
-    for at, config in enumerate(configs[:-1]):
-        if getattr(config, _OURS, False):
-            del configs[at]
-            ours = configs[at]
-            configs[:] = [each for each in configs if not getattr(each, _FOUND, False)]
-            setattr(ours, _FOUND, True)
-            return ours
+    for index, config in enumerate(configs[:-1]):
+        if getattr(config, _IS_MARKER, False):
+            del configs[index]
+            own_config = configs[index]
+            configs[:] = [config for config in configs if not getattr(config, _IS_OURS, False)]
+            setattr(own_config, _IS_OURS, True)
+            return own_config
     return None
 
 
-class Request:
-    """One request of a session, which may have many hops.
+class TracedRequest:
+    """One request of a session, which may be redirected several times.
 
     Attributes:
-        http_call: what is told, if it is recorded.
+        http_call: the recorded call; None if the request is not recorded.
     """
 
-    __slots__ = ("_here", "_inside", "_outside", "_span", "http_call")
+    __slots__ = ("_caller_context", "_client_context", "_context_at_end", "_span", "http_call")
 
     def __init__(self) -> None:
         self.http_call: HttpCall | None = None
-        self._outside: Context | None = None
-        self._inside: Context | None = None
-        self._here: Context | None = None
+        self._caller_context: Context | None = None
+        self._client_context: Context | None = None
+        self._context_at_end: Context | None = None
         self._span: Any = None
 
-    def begin(self, activation: Activation) -> None:
-        """Heed only instrumentors of ours; upstream's starts its span next."""
+    def lift_suppression(self, activation: Activation) -> None:
+        """Lift the suppression by outer instrumentors; upstream's receiver starts its span next."""
         from opentelemetry.context import attach, get_current
 
-        from lupis_instrument._instrumentation.suppression import unsuppressed
+        from lupis_instrument._instrumentation.suppression import unsuppressed_context
 
-        self._outside = get_current()
-        if activation.enter():
-            attach(unsuppressed())
+        self._caller_context = get_current()
+        if activation.begin_request():
+            attach(unsuppressed_context())
 
-    def begun(self, activation: Activation) -> None:
-        """Take note of the span, and leave the program its own."""
+    def enter_client_context(self, activation: Activation) -> None:
+        """Keep the span that upstream's receiver has started; make the caller's span current."""
         from opentelemetry.context import attach, get_current
         from opentelemetry.trace import get_current_span
 
-        self.http_call = activation.http_call()
-        inside = activation.inside(self._outside)
-        if inside is not None:
+        self.http_call = activation.current_call()
+        client_context = activation.client_context(self._caller_context)
+        if client_context is not None:
             self._span = get_current_span()
-            attach(inside)
-        self._inside = get_current()
+            attach(client_context)
+        self._client_context = get_current()
 
-    def end(self) -> None:
-        """Take note of what others that trace the request have left; upstream's ends next."""
+    def keep_context(self, _params: Any) -> None:
+        """Keep the context that other receivers have left; upstream's receiver runs next."""
         from opentelemetry.context import get_current
 
-        self._here = get_current()
+        self._context_at_end = get_current()
 
-    def ended(self) -> None:
-        """Go back to where the request began, unless somebody outside it has done so already."""
+    def restore_context(self, _params: Any) -> None:
+        """Make the caller's context current again, unless an outer receiver has done so already."""
         from opentelemetry.context import attach
 
-        back = self._outside if self._here is self._inside else self._here
-        if back is not None and self._inside is not None:
-            attach(back)
+        unchanged = self._context_at_end is self._client_context
+        context = self._caller_context if unchanged else self._context_at_end
+        if context is not None and self._client_context is not None:
+            attach(context)
 
-    def give_up(self, _params: Any) -> None:
-        """End the span that upstream's has failed to end."""
+    def end_span(self, _params: Any) -> None:
+        """End the span, where upstream's receiver has failed to."""
         if self._span is not None:
             self._span.end()
 
-    def head(self, params: Any) -> None:
-        """Take the head of a hop's request."""
+    def record_head(self, params: Any) -> None:
+        """Record method, URL and headers of a request that is sent, of a redirected one too."""
         if self.http_call is not None:
             self.http_call.begin_attempt(params.method, str(params.url))
             self.http_call.request_headers = list(params.headers.items())
 
-    def chunk(self, params: Any) -> None:
-        """Take a piece of its body."""
+    def record_chunk(self, params: Any) -> None:
+        """Record a piece of the request's body."""
         if self.http_call is not None:
             self.http_call.add_request_data(params.chunk)
 
-    def redirected(self, params: Any) -> None:
-        """Choose anew which trace headers go along to the next hop."""
+    def record_redirect(self, params: Any) -> None:
+        """Choose the trace headers for the request that follows a redirect."""
         headers = params.response.headers
-        place = headers.get("location") or headers.get("uri")
-        if place:
-            url = params.url.join(type(params.url)(place))
-            redirects.follow(self.http_call, str(url), params.headers)
+        location = headers.get("location") or headers.get("uri")
+        if location:
+            url = params.url.join(type(params.url)(location))
+            redirects.replace_trace_headers(self.http_call, str(url), params.headers)
 
-    def failed(self, params: Any) -> None:
-        """Take note of a request that failed before it was sent."""
+    def record_failure(self, params: Any) -> None:
+        """Record method and URL of a request that failed before it was sent."""
         if self.http_call is not None and not self.http_call.attempts:
             self.http_call.begin_attempt(params.method, str(params.url))
 
 
-def listen(config: Any, activation: Activation) -> None:
-    """Have a tracing config tell us of requests, and leave the context as it found it."""
-
-    def prepare(request: Request, _params: Any) -> None:
-        request.begin(activation)
-
-    def follow(request: Request, _params: Any) -> None:
-        request.begun(activation)
-
-    def part(request: Request, _params: Any) -> None:
-        request.end()
-
-    def leave(request: Request, _params: Any) -> None:
-        request.ended()
-
+def add_receivers(config: Any, activation: Activation) -> None:
+    """Put the receivers of this module around upstream's in a trace config."""
+    lift_suppression = _make_receiver(lambda request, _: request.lift_suppression(activation))
+    enter_context = _make_receiver(lambda request, _: request.enter_client_context(activation))
     for signal in (config.on_request_start, config.on_request_end, config.on_request_exception):
-        signal[:] = [_kept(receiver) for receiver in signal]
-    config.on_request_start.insert(0, _signal(prepare))
-    config.on_request_start.append(_signal(follow))
-    for ending in (config.on_request_end, config.on_request_exception):
-        ending.insert(0, _signal(part))
-        ending.append(_signal(leave))
-    config.on_request_headers_sent.append(_signal(Request.head))
-    config.on_request_chunk_sent.append(_signal(Request.chunk))
-    config.on_request_redirect.append(_signal(Request.redirected))
-    config.on_request_exception.append(_signal(Request.failed))
+        signal[:] = [_guard_receiver(receiver) for receiver in signal]
+    config.on_request_start.insert(0, lift_suppression)
+    config.on_request_start.append(enter_context)
+    for end_signal in (config.on_request_end, config.on_request_exception):
+        end_signal.insert(0, _make_receiver(TracedRequest.keep_context))
+        end_signal.append(_make_receiver(TracedRequest.restore_context))
+    config.on_request_headers_sent.append(_make_receiver(TracedRequest.record_head))
+    config.on_request_chunk_sent.append(_make_receiver(TracedRequest.record_chunk))
+    config.on_request_redirect.append(_make_receiver(TracedRequest.record_redirect))
+    config.on_request_exception.append(_make_receiver(TracedRequest.record_failure))
 
 
-def _kept(receiver: Callable[..., Any]) -> Any:
-    """Keep faults of upstream's from the program, as when it meets headers of another type."""
+def _guard_receiver(receiver: Callable[..., Any]) -> Any:
+    """Keep faults of an upstream receiver from the program.
+
+    It fails, for example, where the program passes headers of another type.
+    """
 
     @functools.wraps(receiver)
-    async def kept(session: Any, context: Any, params: Any) -> None:
+    async def guarded_receiver(session: Any, context: Any, params: Any) -> None:
         try:
             await receiver(session, context, params)
         except Exception as fault:
             report_fault("recording an aiohttp request", fault)
-            guarded("ending a span", _react, Request.give_up, context, params)
+            with internal_errors("ending a span"):
+                _handle_signal(TracedRequest.end_span, context, params)
 
-    return kept
-
-
-def _signal(react: Callable[[Request, Any], None]) -> Any:
-    async def signal(_session: Any, context: Any, params: Any) -> None:
-        guarded("following an aiohttp request", _react, react, context, params)
-
-    return signal
+    return guarded_receiver
 
 
-def _react(react: Callable[[Request, Any], None], context: Any, params: Any) -> None:
+def _make_receiver(handler: Callable[[TracedRequest, Any], None]) -> Any:
+    """Return a receiver that calls `handler` with the request of its trace context."""
+
+    async def receiver(_session: Any, context: Any, params: Any) -> None:
+        try:
+            _handle_signal(handler, context, params)
+        except Exception as fault:
+            report_fault("following an aiohttp request", fault)
+
+    return receiver
+
+
+def _handle_signal(
+    handler: Callable[[TracedRequest, Any], None], context: Any, params: Any
+) -> None:
     request = getattr(context, _REQUEST, None)
     if request is None:
-        request = Request()
+        request = TracedRequest()
         setattr(context, _REQUEST, request)
-    react(request, params)
+    handler(request, params)

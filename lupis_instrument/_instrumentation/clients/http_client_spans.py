@@ -1,7 +1,7 @@
 """An OpenTelemetry instrumentor for `http.client`, which also serves `urllib.request`.
 
-The span begins with `putrequest` and ends when `getresponse` has returned; while `endheaders` and
-`getresponse` run it is the current span, as with the instrumentors upstream has.
+The span begins with `putrequest` and ends when `getresponse` has returned. While `endheaders` and
+`getresponse` run it is the current span, as with upstream's instrumentors.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from opentelemetry.instrumentation.utils import is_http_instrumentation_enabled
 from opentelemetry.propagate import inject
 from opentelemetry.trace import Span, Status, StatusCode, Tracer
 
-from lupis_instrument._diagnostics import guarded
+from lupis_instrument._diagnostics import report_fault
 from lupis_instrument._instrumentation.clients import client_span
-from lupis_instrument._instrumentation.clients.http_client import base_url
+from lupis_instrument._instrumentation.clients.http_client_urls import base_url
 from lupis_instrument._semconv import ERROR_TYPE, HTTP_RESPONSE_STATUS_CODE, SCOPE
 from lupis_instrument._tracing.context import CALL_SPAN_KEY
 from lupis_instrument._version import __version__
@@ -29,16 +29,18 @@ _FIRST_ERROR_STATUS = 400
 
 
 class HTTPClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
-    """Starts one CLIENT span a request made with `http.client` itself or with `urllib.request`."""
+    """Starts one CLIENT span for each request of `http.client` itself or `urllib.request`."""
 
     _originals: dict[str, Any]
 
     def instrumentation_dependencies(self) -> Collection[str]:
-        """Name what must be installed: nothing, it is the standard library."""
+        """Return the required packages: none, because the client is in the standard library."""
         return ()
 
     def _instrument(self, **kwargs: Any) -> None:
-        spans = _Spans(trace.get_tracer(SCOPE, __version__, kwargs.get("tracer_provider")))
+        spans = _ConnectionSpans(
+            trace.get_tracer(SCOPE, __version__, kwargs.get("tracer_provider"))
+        )
         self._originals = {}
         for name, wrap in (
             ("putrequest", spans.wrap_putrequest),
@@ -55,56 +57,72 @@ class HTTPClientInstrumentor(BaseInstrumentor):  # type: ignore[misc]
             setattr(HTTPConnection, name, original)
 
 
-class _Spans:
-    """The spans under way, by connection."""
+class _ConnectionSpans:
+    """The open span of each connection, and the wrappers that start and end it."""
 
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
         self._open: WeakKeyDictionary[HTTPConnection, Span] = WeakKeyDictionary()
 
     def wrap_putrequest(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a `putrequest` that starts a span."""
+
         def putrequest(
             connection: HTTPConnection, method: str, url: str, *args: Any, **kwargs: Any
         ) -> Any:
-            guarded("starting a span", self._start, connection, method, url)
-            return self._run(connection, False, original, connection, method, url, *args, **kwargs)
+            try:
+                self._start_span(connection, method, url)
+            except Exception as fault:
+                report_fault("starting a span", fault)
+            return self._run_step(
+                connection, False, original, connection, method, url, *args, **kwargs
+            )
 
         return putrequest
 
     def wrap_endheaders(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Return an `endheaders` that adds trace headers first."""
+
         def endheaders(connection: HTTPConnection, *args: Any, **kwargs: Any) -> Any:
             span = self._open.get(connection)
             if span is not None:
-                guarded("adding trace headers", _add_trace_headers, connection, span)
-            return self._run(connection, False, original, connection, *args, **kwargs)
+                try:
+                    _add_trace_headers(connection, span)
+                except Exception as fault:
+                    report_fault("adding trace headers", fault)
+            return self._run_step(connection, False, original, connection, *args, **kwargs)
 
         return endheaders
 
     def wrap_getresponse(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a `getresponse` that ends the span."""
+
         def getresponse(connection: HTTPConnection, *args: Any, **kwargs: Any) -> Any:
-            return self._run(connection, True, original, connection, *args, **kwargs)
+            return self._run_step(connection, True, original, connection, *args, **kwargs)
 
         return getresponse
 
     def wrap_close(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a `close` that ends the span of a request that the program gave up."""
+
         def close(connection: HTTPConnection) -> Any:
-            guarded("ending a span", self._give_up, connection)
+            try:
+                if not _is_call_span(self._open.get(connection)):
+                    self._end_span(connection)
+            except Exception as fault:
+                report_fault("ending a span", fault)
             return original(connection)
 
         return close
 
-    def _start(self, connection: HTTPConnection, method: str, url: str) -> None:
-        self._end(connection)
+    def _start_span(self, connection: HTTPConnection, method: str, url: str) -> None:
+        self._end_span(connection)
         if not is_http_instrumentation_enabled():
             return
-        full = url if "://" in url else base_url(connection) + url
-        self._open[connection] = client_span.start(self._tracer, method, full)
+        full_url = url if "://" in url else base_url(connection) + url
+        self._open[connection] = client_span.start_span(self._tracer, method, full_url)
 
-    def _give_up(self, connection: HTTPConnection) -> None:
-        if not _running(self._open.get(connection)):
-            self._end(connection)
-
-    def _run(
+    def _run_step(
         self,
         connection: HTTPConnection,
         last: bool,
@@ -112,7 +130,15 @@ class _Spans:
         *args: Any,
         **kwargs: Any,
     ) -> Any:
-        """Call `function` with the connection's span current; end it if that was the last step."""
+        """Run one step of a request with the connection's span current.
+
+        Args:
+            connection: the connection of the request.
+            last: whether this is the last step, after which the span ends.
+            function: the client's own function.
+            args: its arguments.
+            kwargs: its keyword arguments.
+        """
         span = self._open.get(connection)
         if span is None:
             return function(*args, **kwargs)
@@ -120,18 +146,31 @@ class _Spans:
             with trace.use_span(span, record_exception=False, set_status_on_exception=False):
                 result = function(*args, **kwargs)
         except BaseException as error:
-            guarded("ending a span", self._end, connection, error=error)
+            try:
+                self._end_span(connection, error=error)
+            except Exception as fault:
+                report_fault("ending a span", fault)
             raise
         if last:
-            guarded("ending a span", self._end, connection, response=result)
+            try:
+                self._end_span(connection, response=result)
+            except Exception as fault:
+                report_fault("ending a span", fault)
         return result
 
-    def _end(
+    def _end_span(
         self,
         connection: HTTPConnection,
         response: Any = None,
         error: BaseException | None = None,
     ) -> None:
+        """End the span of a connection, if it has one.
+
+        Args:
+            connection: the connection.
+            response: the response, if one has come.
+            error: the exception that ended the request, if one did.
+        """
         span = self._open.pop(connection, None)
         if span is None:
             return
@@ -147,8 +186,11 @@ class _Spans:
         span.end()
 
 
-def _running(span: Span | None) -> bool:
-    """Tell whether `span` is that of the call made: a step of its own closes the connection."""
+def _is_call_span(span: Span | None) -> bool:
+    """Return whether `span` is the span of the call being made.
+
+    If so, a step of that call closes the connection, and the request is not given up.
+    """
     return span is not None and get_value(CALL_SPAN_KEY) is span
 
 

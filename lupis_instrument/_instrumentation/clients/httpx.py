@@ -1,7 +1,8 @@
-"""httpx, and httpx2 which has the same shape: upstream's instrumentor around the transports.
+"""httpx, and httpx2, which has the same classes: upstream's instrumentor around the transports.
 
-Our wrapper sits inside upstream's, where the response is in hand before the client has bound its
-stream, so the stream can be replaced with one that also shows its bytes to us.
+The wrapper's inner half runs where the response has come and the client has not bound its stream
+yet. So the stream can be replaced by one that passes the same bytes and shows them to the reader of
+the body.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, AsyncIterator, Iterator
 
-from lupis_instrument._diagnostics import guarded
+from lupis_instrument._diagnostics import report_fault
 from lupis_instrument._instrumentation.wrapping import wrap_async_method, wrap_method
 from lupis_instrument.exceptions import LupisError
 
@@ -20,25 +21,28 @@ if TYPE_CHECKING:
     from lupis_instrument._tracing.http_call import HttpCall, ResponseBody
 
 UPSTREAM = "opentelemetry.instrumentation.httpx"
+_NEEDED = ("HTTPTransport", "AsyncHTTPTransport", "SyncByteStream", "AsyncByteStream")
+_REQUEST_FAULT = "reading an httpx request"
+_RESPONSE_FAULT = "watching an httpx response"
 
 
-def attach(module: ModuleType, activation: Activation) -> None:
-    """Wrap both transports of httpx (or httpx2) and open `activation` at the first request.
+def wrap_client(module: ModuleType, activation: Activation) -> None:
+    """Wrap both transports of httpx (or httpx2).
 
     Raises:
-        LupisError: this version of the library is built in another way, as httpx 1.0.dev is.
+        LupisError: this version of the library has other classes, as httpx 1.0.dev has.
     """
-    for name in ("HTTPTransport", "AsyncHTTPTransport", "SyncByteStream", "AsyncByteStream"):
+    for name in _NEEDED:
         if not hasattr(module, name):
             raise LupisError(f"this version has no {name}")
-    _attach_sync(module, activation)
-    _attach_async(module, activation)
+    _wrap_sync_transport(module, activation)
+    _wrap_async_transport(module, activation)
 
 
-def instrument(provider: Any, activation: Activation) -> None:
-    """Lay upstream's instrumentor around the client.
+def instrument_client(provider: Any, activation: Activation) -> None:
+    """Put upstream's instrumentor behind the wrappers.
 
-    From 0.65b0 on its module is httpx2's too, and imports both.
+    From 0.65b0 on its module serves httpx2 too, and imports both clients.
     """
     from lupis_instrument._instrumentation.upstream import load_without, switch_on
 
@@ -46,56 +50,73 @@ def instrument(provider: Any, activation: Activation) -> None:
     switch_on(module.HTTPXClientInstrumentor, provider, activation.wrappers)
 
 
-def _attach_sync(module: ModuleType, activation: Activation) -> None:
+def _wrap_sync_transport(module: ModuleType, activation: Activation) -> None:
     transport = module.HTTPTransport
     original = transport.handle_request
-    upload, tapped = _sync_upload(module), _sync_stream(module)
+    upload_class, stream_class = _make_upload_class(module), _make_stream_class(module)
 
     @functools.wraps(original)
     def handle_request(self: Any, *args: Any, **kwargs: Any) -> Any:
-        http_call = activation.http_call()
+        http_call = activation.current_call()
         if http_call is None:
             return original(self, *args, **kwargs)
-        sent = guarded(
-            "reading an httpx request", _request, module, http_call, args, kwargs, upload
-        )
+        upload = None
+        try:
+            upload = _read_request(module, http_call, args, kwargs, upload_class)
+        except Exception as fault:
+            report_fault(_REQUEST_FAULT, fault)
         try:
             response = original(self, *args, **kwargs)
         finally:
-            if sent is not None:
-                sent.leave()
-        guarded("watching an httpx response", _response, http_call, response, tapped)
+            if upload is not None:
+                upload.restore_stream()
+        try:
+            _watch_response(http_call, response, stream_class)
+        except Exception as fault:
+            report_fault(_RESPONSE_FAULT, fault)
         return response
 
     wrap_method(activation, transport, "handle_request", handle_request)
 
 
-def _attach_async(module: ModuleType, activation: Activation) -> None:
+def _wrap_async_transport(module: ModuleType, activation: Activation) -> None:
     transport = module.AsyncHTTPTransport
     original = transport.handle_async_request
-    upload, tapped = _async_upload(module), _async_stream(module)
+    upload_class, stream_class = _make_async_upload_class(module), _make_async_stream_class(module)
 
     @functools.wraps(original)
     async def handle_async_request(self: Any, *args: Any, **kwargs: Any) -> Any:
-        http_call = activation.http_call()
+        http_call = activation.current_call()
         if http_call is None:
             return await original(self, *args, **kwargs)
-        sent = guarded(
-            "reading an httpx request", _request, module, http_call, args, kwargs, upload
-        )
+        upload = None
+        try:
+            upload = _read_request(module, http_call, args, kwargs, upload_class)
+        except Exception as fault:
+            report_fault(_REQUEST_FAULT, fault)
         try:
             response = await original(self, *args, **kwargs)
         finally:
-            if sent is not None:
-                sent.leave()
-        guarded("watching an httpx response", _response, http_call, response, tapped)
+            if upload is not None:
+                upload.restore_stream()
+        try:
+            _watch_response(http_call, response, stream_class)
+        except Exception as fault:
+            report_fault(_RESPONSE_FAULT, fault)
         return response
 
     wrap_async_method(activation, transport, "handle_async_request", handle_async_request)
 
 
-def _request(module: Any, http_call: HttpCall, args: Any, kwargs: Any, upload: Any) -> Any:
-    """Read a request; returns what watches its body if that is made while it is sent."""
+def _read_request(
+    module: Any, http_call: HttpCall, args: Any, kwargs: Any, upload_class: Any
+) -> _TappedUpload | None:
+    """Record a request before it is sent.
+
+    Returns:
+        The stream that now stands in for the request's own, if its body is produced only while it
+        is sent.
+    """
     request = args[0] if args else kwargs["request"]
     http_call.begin_attempt(request.method, str(request.url))
     http_call.request_headers = request.headers.multi_items()
@@ -103,16 +124,17 @@ def _request(module: Any, http_call: HttpCall, args: Any, kwargs: Any, upload: A
         return None
     try:
         http_call.add_request_data(request.content)
-    except module.RequestNotRead:  # reading it here might use it up
-        # It is from bytes if the request was redirected.
+    except module.RequestNotRead:  # reading the body here might use it up
+        # The stream of a redirected request is made from bytes, and can be read twice.
         if not isinstance(request.stream, module.ByteStream):
-            return upload(request, http_call)
+            upload: _TappedUpload = upload_class(request, http_call)
+            return upload
         http_call.add_request_data(b"".join(request.stream))
     return None
 
 
-class _Upload:
-    """The stream of a request that shows its bytes to us as the transport sends them."""
+class _TappedUpload:
+    """Stands in for the stream of a request, and records its bytes as the transport sends them."""
 
     def __init__(self, request: Any, http_call: HttpCall) -> None:
         self._request = request
@@ -120,11 +142,15 @@ class _Upload:
         self._http_call = http_call
         request.stream = self
 
-    def _show(self, chunk: bytes) -> bytes:
-        guarded("reading an httpx request", self._http_call.add_request_data, chunk)
+    def record_chunk(self, chunk: bytes) -> bytes:
+        """Record and return a chunk of the body."""
+        try:
+            self._http_call.add_request_data(chunk)
+        except Exception as fault:
+            report_fault(_REQUEST_FAULT, fault)
         return chunk
 
-    def leave(self) -> None:
+    def restore_stream(self) -> None:
         """Give the request its own stream back."""
         self._request.stream = self._stream
 
@@ -132,11 +158,11 @@ class _Upload:
         return getattr(self._stream, name)
 
 
-def _sync_upload(module: Any) -> Any:
-    class TappedUpload(_Upload, module.SyncByteStream):  # type: ignore[misc]
+def _make_upload_class(module: Any) -> Any:
+    class TappedUpload(_TappedUpload, module.SyncByteStream):  # type: ignore[misc]
         def __iter__(self) -> Iterator[bytes]:
             for chunk in self._stream:
-                yield self._show(chunk)
+                yield self.record_chunk(chunk)
 
         def close(self) -> None:
             self._stream.close()
@@ -144,11 +170,11 @@ def _sync_upload(module: Any) -> Any:
     return TappedUpload
 
 
-def _async_upload(module: Any) -> Any:
-    class TappedUpload(_Upload, module.AsyncByteStream):  # type: ignore[misc]
+def _make_async_upload_class(module: Any) -> Any:
+    class TappedUpload(_TappedUpload, module.AsyncByteStream):  # type: ignore[misc]
         async def __aiter__(self) -> AsyncIterator[bytes]:
             async for chunk in self._stream:
-                yield self._show(chunk)
+                yield self.record_chunk(chunk)
 
         async def aclose(self) -> None:
             await self._stream.aclose()
@@ -156,18 +182,19 @@ def _async_upload(module: Any) -> Any:
     return TappedUpload
 
 
-def _response(http_call: HttpCall, response: Any, tapped: Any) -> None:
+def _watch_response(http_call: HttpCall, response: Any, stream_class: Any) -> None:
+    """Record the head of a response, and tap its stream if the body is to be read."""
     version = response.extensions.get("http_version", b"HTTP/1.1").decode("ascii", "replace")
     body = http_call.begin_response(
         response.status_code, response.headers.multi_items(), version.replace("HTTP/", "")
     )
     if body is not None:
-        response.stream = tapped(response.stream, body)
+        response.stream = stream_class(response.stream, body)
 
 
-def _sync_stream(module: Any) -> Any:
+def _make_stream_class(module: Any) -> Any:
     class TappedStream(module.SyncByteStream):  # type: ignore[misc]
-        """A response's stream that shows its bytes to us as they pass."""
+        """The stream of a response, which feeds a body with the bytes that pass."""
 
         def __init__(self, stream: Any, body: ResponseBody) -> None:
             self._stream = stream
@@ -203,9 +230,9 @@ def _sync_stream(module: Any) -> Any:
     return TappedStream
 
 
-def _async_stream(module: Any) -> Any:
+def _make_async_stream_class(module: Any) -> Any:
     class TappedStream(module.AsyncByteStream):  # type: ignore[misc]
-        """A response's stream that shows its bytes to us as they pass."""
+        """The stream of a response, which feeds a body with the bytes that pass."""
 
         def __init__(self, stream: Any, body: ResponseBody) -> None:
             self._stream = stream

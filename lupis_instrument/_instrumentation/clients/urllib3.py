@@ -1,4 +1,4 @@
-"""urllib3: upstream's instrumentor around `urlopen`; its wire is http.client's."""
+"""urllib3: upstream's instrumentor around `urlopen`; its bytes pass http.client."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from lupis_instrument._instrumentation.activation import Activation
 
 
-def attach(module: ModuleType, activation: Activation) -> None:
-    """Open `activation` at the first `urlopen`."""
+def wrap_client(module: ModuleType, activation: Activation) -> None:
+    """Wrap `HTTPConnectionPool.urlopen`."""
     wrap_method(activation, module.HTTPConnectionPool, "urlopen")
 
 
-def instrument(provider: Any, activation: Activation) -> None:
-    """Lay upstream's instrumentor around the client."""
+def instrument_client(provider: Any, activation: Activation) -> None:
+    """Put upstream's instrumentor behind the wrapper."""
     from opentelemetry.instrumentation.urllib3 import URLLib3Instrumentor
 
     from lupis_instrument._instrumentation.upstream import switch_on

@@ -14,17 +14,18 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from servers import wire
 
-from lupis_instrument._instrumentation.clients.http_client import attach, base_url
+from lupis_instrument._instrumentation.clients.http_client import wrap_client
 from lupis_instrument._instrumentation.clients.http_client_spans import HTTPClientInstrumentor
+from lupis_instrument._instrumentation.clients.http_client_urls import base_url
 
 PATH = "/v1/chat/completions?case=unit"
 
 
 @pytest.fixture
-def connect(watched, server):
-    """Makes connections that are watched; nobody else's are."""
+def connect(recorder, server):
+    """Makes connections that are recorder; nobody else's are."""
     connection = type("HTTPConnection", (http.client.HTTPConnection,), {})
-    attach(types.SimpleNamespace(HTTPConnection=connection), watched.activation)
+    wrap_client(types.SimpleNamespace(HTTPConnection=connection), recorder.activation)
     made = []
 
     def connect():
@@ -41,15 +42,15 @@ def whole(**query):
     return b"".join(wire.pieces_of(query))
 
 
-def test_a_body_is_seen(connect, watched):
+def test_a_body_is_seen(connect, recorder):
     """The gate was opened by the request."""
     connection = connect()
     connection.request("POST", PATH, b"{}")
     assert whole() == connection.getresponse().read()
-    assert (whole(), "complete", 1) == (*watched.seen, watched.opened)
+    assert (whole(), "complete", 1) == (*recorder.recorded_body, recorder.activations)
 
 
-def test_a_connection_that_is_closed_unused_opens_nothing(connect, watched):
+def test_a_connection_that_is_closed_unused_opens_nothing(connect, recorder):
     """Nor one on which another client made its request."""
     connect().close()
     with suppress_instrumentation():
@@ -57,10 +58,10 @@ def test_a_connection_that_is_closed_unused_opens_nothing(connect, watched):
         connection.request("POST", PATH, b"{}")
         connection.getresponse().read()
     connection.close()
-    assert 0 == watched.opened
+    assert 0 == recorder.activations
 
 
-def test_the_request_is_seen(connect, watched, server):
+def test_the_request_is_seen(connect, recorder, server):
     """Head and body, also where the body comes in pieces."""
     connection = connect()
     connection.putrequest("POST", PATH)
@@ -69,7 +70,7 @@ def test_the_request_is_seen(connect, watched, server):
     connection.endheaders(b"ab")
     connection.send(b"cd")
     connection.getresponse().read()
-    http_call = watched.http_call
+    http_call = recorder.http_call
     assert ("POST", server.url + PATH, b"abcd") == (
         http_call.method,
         http_call.url,
@@ -79,40 +80,43 @@ def test_the_request_is_seen(connect, watched, server):
 
 
 @pytest.mark.parametrize("status", [204, 200])
-def test_an_empty_body_is_complete(connect, watched, status):
+def test_an_empty_body_is_complete(connect, recorder, status):
     """There is nothing to tap."""
     connection = connect()
     connection.request("POST", f"{PATH}&status={status}&form=empty", b"{}")
     response = connection.getresponse()
-    assert "complete" == watched.body.outcome
+    assert "complete" == recorder.body.outcome
     assert b"" == response.read()
 
 
-def test_another_hosts_file_is_left_alone(connect, watched):
+def test_another_hosts_file_is_left_alone(connect, recorder):
     """It is the connection's own."""
     connection = connect()
     connection.request("POST", "/data", b"{}")
     response = connection.getresponse()
-    assert ("BufferedReader", None) == (type(response.fp).__name__, watched.body)
+    assert ("BufferedReader", None) == (type(response.fp).__name__, recorder.body)
     response.read()
 
 
-def test_a_connection_serves_one_call_after_the_other(connect, watched):
+def test_a_connection_serves_one_call_after_the_other(connect, recorder):
     """Each is seen."""
     connection = connect()
     for count in (1, 2, 3):
         connection.request("POST", PATH, b"{}")
         connection.getresponse().read()
-        assert (whole(), "complete", count) == (*watched.seen, watched.http_call.attempts)
+        assert (whole(), "complete", count) == (
+            *recorder.recorded_body,
+            recorder.http_call.attempts,
+        )
 
 
-def test_a_call_that_is_not_recorded_is_left_alone(connect, watched):
+def test_a_call_that_is_not_recorded_is_left_alone(connect, recorder):
     """There is no exchange."""
-    watched.calls.current = lambda: None
+    recorder.recording = False
     connection = connect()
     connection.request("POST", PATH, b"{}")
     assert whole() == connection.getresponse().read()
-    assert 0 == watched.http_call.attempts
+    assert 0 == recorder.http_call.attempts
 
 
 def connection_to(host, port=None, *, secure=False, tunnel=None):
@@ -242,7 +246,7 @@ def test_it_can_be_switched_off():
     assert before is http.client.HTTPConnection.putrequest
 
 
-def test_a_response_of_another_kind_of_file_is_left_alone(connect, watched):
+def test_a_response_of_another_kind_of_file_is_left_alone(connect, recorder):
     """There is nothing that we know to read from."""
 
     class Response(http.client.HTTPResponse):
@@ -254,4 +258,4 @@ def test_a_response_of_another_kind_of_file_is_left_alone(connect, watched):
     connection.response_class = Response
     connection.request("POST", f"{PATH}&form=length", b"{}")
     assert b"" != connection.getresponse().read()
-    assert (b"", "complete") == watched.seen
+    assert (b"", "complete") == recorder.recorded_body

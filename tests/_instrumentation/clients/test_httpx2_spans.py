@@ -28,13 +28,13 @@ def spans():
 
 
 async def post(url):
-    """Calls from a coroutine."""
+    """CurrentCalls from a coroutine."""
     async with httpx2.AsyncClient(trust_env=False) as client:
         return await client.post(url)
 
 
 def post_sync(url):
-    """Calls."""
+    """CurrentCalls."""
     with httpx2.Client(trust_env=False) as client:
         return client.post(url)
 

@@ -46,12 +46,12 @@ def file_of(data, **options):
 
 
 @pytest.fixture
-def tap(watched):
-    """Taps a file; the body is what is watched."""
+def tap(recorder):
+    """Taps a file; the body is what is recorder."""
 
     def tap(file, length=None):
-        watched.http_call.begin_attempt("POST", CHAT)
-        body = watched.http_call.begin_response(200, [], "1.1")
+        recorder.http_call.begin_attempt("POST", CHAT)
+        body = recorder.http_call.begin_response(200, [], "1.1")
         return TappedFile(file, body, length)
 
     return tap
@@ -69,58 +69,58 @@ READS = {
 
 @pytest.mark.parametrize("way", READS)
 @pytest.mark.parametrize("length", [None, len(BODY)])
-def test_a_body_is_seen_whole(tap, watched, way, length):
+def test_a_body_is_seen_whole(tap, recorder, way, length):
     """Whichever way it is read; then it is complete."""
     with tap(file_of(BODY), length=length) as file:
         assert BODY == READS[way](file)
-    assert (BODY, "complete") == watched.seen
+    assert (BODY, "complete") == recorder.recorded_body
 
 
-def test_a_body_is_read_into_a_buffer(tap, watched):
+def test_a_body_is_read_into_a_buffer(tap, recorder):
     """Of any item size."""
     file = tap(file_of(BODY[:16]), length=16)
     buffer = memoryview(bytearray(16)).cast("I")
     assert (16, BODY[:16]) == (file.readinto(buffer), buffer.tobytes())
     file.close()
-    assert (BODY[:16], "complete") == watched.seen
+    assert (BODY[:16], "complete") == recorder.recorded_body
 
 
-def test_what_follows_a_body_is_not_seen(tap, watched):
+def test_what_follows_a_body_is_not_seen(tap, recorder):
     """It is the next response's."""
     file = tap(file_of(BODY + b"HTTP/1.1"), length=len(BODY))
     assert BODY + b"HTTP/1.1" == file.read()
-    assert (BODY, "complete") == watched.seen
+    assert (BODY, "complete") == recorder.recorded_body
 
 
 @pytest.mark.parametrize("way", READS)
-def test_a_body_that_is_cut_is_an_error(tap, watched, way):
+def test_a_body_that_is_cut_is_an_error(tap, recorder, way):
     """Whichever way it is read."""
     READS[way](tap(file_of(BODY), length=len(BODY) + 1))
-    assert (BODY, "error") == watched.seen
-    assert "IncompleteRead" == watched.body.error_type
+    assert (BODY, "error") == recorder.recorded_body
+    assert "IncompleteRead" == recorder.body.error_type
 
 
 @pytest.mark.parametrize("way", READS)
-def test_reading_nothing_ends_nothing(tap, watched, way):
+def test_reading_nothing_ends_nothing(tap, recorder, way):
     """Nor does a read that was short because the connection was slow."""
     file = tap(file_of(BODY), length=len(BODY))
     assert (b"", b"", b"") == (file.read(0), file.read1(0), file.readline(0))
     assert 0 == file.readinto(bytearray())
-    assert (b"", None) == watched.seen
+    assert (b"", None) == recorder.recorded_body
 
 
 @pytest.mark.parametrize("error", [TimeoutError("slow"), ConnectionResetError("gone")])
-def test_an_error_reaches_the_reader(tap, watched, error):
+def test_an_error_reaches_the_reader(tap, recorder, error):
     """The same one; and ends the body."""
     file = tap(file_of(b"12345", error=error), length=99)
     with pytest.raises(type(error)) as raised:
         file.read()
     file.close()
     assert error is raised.value
-    assert type(error).__name__ == watched.body.error_type
+    assert type(error).__name__ == recorder.body.error_type
 
 
-def test_an_interrupted_read_may_go_on(tap, watched):
+def test_an_interrupted_read_may_go_on(tap, recorder):
     """It is the program's, not the connection's."""
     source = Source(BODY[:5], error=KeyboardInterrupt())
     file = tap(io.BufferedReader(source), length=len(BODY))
@@ -130,38 +130,38 @@ def test_an_interrupted_read_may_go_on(tap, watched):
     source.data, source.error = BODY[5:], None
     file.read()
     file.close()
-    assert (BODY, "complete") == watched.seen
+    assert (BODY, "complete") == recorder.recorded_body
 
 
 @pytest.mark.parametrize("close", [TappedFile.close, lambda file: file.__exit__(None, None, None)])
-def test_closing_before_the_end_is_closing(tap, watched, close):
+def test_closing_before_the_end_is_closing(tap, recorder, close):
     """And closes the file."""
     file = file_of(BODY)
     tapped = tap(file, length=len(BODY))
     tapped.read(3)
     close(tapped)
-    assert (BODY[:3], "closed", True) == (*watched.seen, file.closed)
+    assert (BODY[:3], "closed", True) == (*recorder.recorded_body, file.closed)
 
 
-def test_closing_after_the_end_changes_nothing(tap, watched):
+def test_closing_after_the_end_changes_nothing(tap, recorder):
     """It was complete."""
     with tap(file_of(BODY)) as file:
         file.read()
-    assert (BODY, "complete") == watched.seen
+    assert (BODY, "complete") == recorder.recorded_body
 
 
-def test_a_file_nobody_holds_is_dropped(tap, watched):
+def test_a_file_nobody_holds_is_dropped(tap, recorder):
     """Unread."""
     tap(file_of(BODY))
     gc.collect()
-    assert (b"", "dropped") == watched.seen
+    assert (b"", "dropped") == recorder.recorded_body
 
 
-def test_peeking_shows_nothing(tap, watched):
+def test_peeking_shows_nothing(tap, recorder):
     """The bytes were still to be read."""
     with tap(file_of(BODY)) as file:
         assert BODY[:5] == file.peek(1)
-    assert (b"", "closed") == watched.seen
+    assert (b"", "closed") == recorder.recorded_body
 
 
 @pytest.mark.parametrize("name", ["readable", "seekable", "isatty", "fileno"])
@@ -204,16 +204,16 @@ class Connection:
         return file_of(self.data)
 
 
-def responses(head, data, watched):
+def responses(head, data, recorder):
     """A response that is tapped, and one that isn't."""
     both = []
     for tapped in (True, False):
         response = HTTPResponse(Connection(head + b"\r\n" + data), method="POST")
         response.begin()
         if tapped:
-            watched.http_call.begin_attempt("POST", CHAT)
+            recorder.http_call.begin_attempt("POST", CHAT)
             chunked = bool(response.chunked)
-            body = watched.http_call.begin_response(200, [], "1.1", chunked=chunked)
+            body = recorder.http_call.begin_response(200, [], "1.1", chunked=chunked)
             response.fp = TappedFile(response.fp, body, response.length)
         both.append(response)
     return both
@@ -247,10 +247,10 @@ def step(response, name, size):
 @pytest.mark.parametrize("framing", HEADS)
 @settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(steps=STEPS, cut=st.integers(0, 80))
-def test_any_way_of_reading_gives_the_same(watched, framing, steps, cut):
+def test_any_way_of_reading_gives_the_same(recorder, framing, steps, cut):
     """With the tap and without: values, exceptions, and whether it is closed."""
     data = (CHUNKED if framing == "chunked" else PLAIN)[:cut]
-    tapped, bare = responses(HEADS[framing], data, watched)
+    tapped, bare = responses(HEADS[framing], data, recorder)
     for name, size in steps:
         assert step(bare, name, size) == step(tapped, name, size)
         assert bare.isclosed() == tapped.isclosed()
@@ -260,10 +260,10 @@ def test_any_way_of_reading_gives_the_same(watched, framing, steps, cut):
 @pytest.mark.parametrize("framing", HEADS)
 @settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(steps=STEPS)
-def test_what_was_read_is_what_was_seen(watched, framing, steps):
+def test_what_was_read_is_what_was_seen(recorder, framing, steps):
     """Each byte once, and no framing."""
     data = CHUNKED if framing == "chunked" else PLAIN
-    response, _ = responses(HEADS[framing], data, watched)
+    response, _ = responses(HEADS[framing], data, recorder)
     found = b""
     for name, size in steps:
         result = step(response, name, size)
@@ -272,34 +272,34 @@ def test_what_was_read_is_what_was_seen(watched, framing, steps):
         found += b"" if name == "peek" else result
     found += response.read()
     response.close()
-    assert (found, "complete") == watched.seen
+    assert (found, "complete") == recorder.recorded_body
 
 
 @pytest.mark.parametrize("size", [b"nonsense\r\n", b"", b"-5\r\n"])
-def test_a_garbled_chunk_is_an_error(watched, capsys, size):
+def test_a_garbled_chunk_is_an_error(recorder, capsys, size):
     """The connection's, not ours: nothing is said of it."""
     data = b"2\r\n01\r\n" + size
-    response, bare = responses(HEADS["chunked"], data, watched)
+    response, bare = responses(HEADS["chunked"], data, recorder)
     assert step(bare, "read", None) == step(response, "read", None)
     response.close()
-    assert "error" == watched.seen[1]
+    assert "error" == recorder.recorded_body[1]
     assert "" == capsys.readouterr().err
 
 
-def test_a_collected_response_is_dropped(watched):
+def test_a_collected_response_is_dropped(recorder):
     """`HTTPResponse` closes its file then; that's not the program closing it."""
-    response, _ = responses(HEADS["length"], PLAIN, watched)
+    response, _ = responses(HEADS["length"], PLAIN, recorder)
     response.read(4)
     del response
     gc.collect()
-    assert (b"0123", "dropped") == watched.seen
+    assert (b"0123", "dropped") == recorder.recorded_body
 
 
-def test_a_closed_response_is_closed(watched):
+def test_a_closed_response_is_closed(recorder):
     """By the program."""
-    response, _ = responses(HEADS["length"], PLAIN, watched)
+    response, _ = responses(HEADS["length"], PLAIN, recorder)
     response.close()
-    assert (b"", "closed") == watched.seen
+    assert (b"", "closed") == recorder.recorded_body
 
 
 class Faulty:
@@ -320,16 +320,16 @@ def test_a_fault_of_ours_stays_ours(length, capsys):
     }
 
 
-def test_a_connection_that_was_closed_below_is_closed(tap, watched):
+def test_a_connection_that_was_closed_below_is_closed(tap, recorder):
     """As the collector does with a cycle, in any order."""
     file = file_of(BODY)
     tapped = tap(file)
     file.raw.close()
     tapped.close()
-    assert (True, "closed") == (tapped.closed, watched.seen[1])
+    assert (True, "closed") == (tapped.closed, recorder.recorded_body[1])
 
 
-def test_closing_what_is_being_read_fails_as_ever(tap, watched, capsys):
+def test_closing_what_is_being_read_fails_as_ever(tap, recorder, capsys):
     """A signal's handler may try; the body has not ended then."""
     raised = []
 
@@ -344,7 +344,7 @@ def test_closing_what_is_being_read_fails_as_ever(tap, watched, capsys):
         file = wrap(io.BufferedReader(Interrupted(BODY)))
         assert BODY[:2] == file.read(2)
     assert raised[0].partition(" <")[0] == raised[1].partition(" <")[0]
-    assert (None, "") == (watched.body.outcome, capsys.readouterr().err)
+    assert (None, "") == (recorder.body.outcome, capsys.readouterr().err)
 
 
 class Kept:
@@ -360,23 +360,23 @@ def collector_off():
     gc.enable()
 
 
-def respond(watched, data):
+def respond(recorder, data):
     """A response whose file is tapped, as http.client makes it; and what says when its file goes."""
     ours, theirs = socket.socketpair()
     theirs.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(data) + 1, data))
     response = HTTPResponse(ours)
     ours.close()
     response.begin()
-    watched.http_call.begin_attempt("POST", CHAT)
-    body = watched.http_call.begin_response(200, [], "1.1")
+    recorder.http_call.begin_attempt("POST", CHAT)
+    body = recorder.http_call.begin_response(200, [], "1.1")
     response.fp = TappedFile(response.fp, body, response.length)
     return response, theirs, body
 
 
 @pytest.mark.usefixtures("collector_off")
-def test_a_response_that_nobody_holds_goes_at_once(watched):
+def test_a_response_that_nobody_holds_goes_at_once(recorder):
     """Its connection is closed by that, though it was not read to its end."""
-    response, theirs, body = respond(watched, BODY)
+    response, theirs, body = respond(recorder, BODY)
     wrapper = urllib3.HTTPResponse(response, preload_content=False)
     del response
     assert BODY[:3] == wrapper.read(3)
@@ -388,9 +388,9 @@ def test_a_response_that_nobody_holds_goes_at_once(watched):
 
 
 @pytest.mark.usefixtures("collector_off")
-def test_closing_keeps_nothing_of_the_programs(watched):
+def test_closing_keeps_nothing_of_the_programs(recorder):
     """Its function may go on for long."""
-    response, theirs, body = respond(watched, BODY)
+    response, theirs, body = respond(recorder, BODY)
     held = Kept()
     gone = weakref.ref(held)
     response.close()

@@ -5,8 +5,8 @@ from importlib import import_module
 
 import pytest
 
+from lupis_instrument._config.clients import CLIENTS
 from lupis_instrument._config.config import resolve_settings
-from lupis_instrument._instrumentation.registry import CLIENTS
 
 ROWS = [pytest.param(client, id=client.module) for client in CLIENTS]
 
@@ -17,8 +17,8 @@ def test_each_client_has_an_adapter(client):
     if importlib.util.find_spec(client.module.partition(".")[0]) is None:
         pytest.skip(f"{client.module} is not installed")
     adapter = import_module(client.adapter)
-    assert callable(adapter.attach)
-    assert callable(adapter.instrument)
+    assert callable(adapter.wrap_client)
+    assert callable(adapter.instrument_client)
 
 
 def test_each_module_is_watched_once():

@@ -1,0 +1,56 @@
+"""A replaced method of a client, and the place behind it where an instrumentor goes.
+
+An instrumentor wraps a function by replacing it in its class. So do the program and other agents,
+and each takes the function that it finds there for the client's own. With a `Wrapper` in the class,
+the instrumentor of this package goes behind it instead: a function that was wrapped around the
+client's earlier or later stays in the class, is called once a call, and can be taken off again.
+
+    class attribute ──▶ entry ──▶ instrumentor (once activated) ──▶ client_function
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import Any, Callable, Iterator, Sequence
+
+
+class Wrapper:
+    """Replaces one method of a class.
+
+    Attributes:
+        owner: the class.
+        name: the name of the method.
+        client_function: the client's own function, wrapped to note that a call has reached it.
+        target: the function that a call goes to: an instrumentor's, or `client_function`.
+    """
+
+    __slots__ = ("client_function", "name", "owner", "target")
+
+    def __init__(self, owner: Any, name: str, client_function: Callable[..., Any]) -> None:
+        self.owner = owner
+        self.name = name
+        self.client_function = client_function
+        self.target: Any = client_function
+
+    def install_entry(self, entry: Callable[..., Any]) -> None:
+        """Put `entry` into the class in place of the method."""
+        setattr(self.owner, self.name, entry)
+
+
+@contextmanager
+def unwrapped(wrappers: Sequence[Wrapper]) -> Iterator[None]:
+    """Show the client's own functions in the block; functions put in their place become targets.
+
+    An instrumentor that runs in the block finds the class as if nobody had wrapped its methods.
+    Afterwards each class has its former function again, which leads to the instrumentor's.
+    """
+    outside = [vars(wrapper.owner)[wrapper.name] for wrapper in wrappers]
+    for wrapper in wrappers:
+        setattr(wrapper.owner, wrapper.name, wrapper.client_function)
+    try:
+        yield
+        for wrapper in wrappers:
+            wrapper.target = vars(wrapper.owner)[wrapper.name]
+    finally:
+        for wrapper, function in zip(wrappers, outside):
+            setattr(wrapper.owner, wrapper.name, function)
