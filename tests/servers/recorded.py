@@ -1,4 +1,4 @@
-"""A store to report on, filled as programs fill it, and the command."""
+"""A store filled as programs fill it, and the command `lupis` that reads it."""
 
 import os
 import subprocess
@@ -20,58 +20,69 @@ from lupis_instrument._export.store.store import Process, Store, Target
 SECOND = 1_000_000_000
 MAIN = "from lupis_instrument._cli.lupis import main; main()"
 URL = "http://127.0.0.1:9/v1/traces"
+FOREIGN = ("LUPIS_", "OTEL_", "PYTHON", "NO_COLOR", "TERM", "COLUMNS", "LINES", "TZ")
 
 
-class Filler:
-    """Puts spans and events into the store of a folder, as one process."""
+class StoreFiller:
+    """Puts spans and events into the store of a folder, as one process does."""
 
     def __init__(self, folder, project="shop", run="a" * 32):
         self.folder = folder
         self.file = folder / FILE_NAME
         self.now = time.time_ns()
-        self.endpoint = Target(URL, "traces", project, URL)
+        self.target = Target(URL, "traces", project, URL)
         self.store = Store(str(folder), 1 << 28, Process(project, run, os.getpid()))
         resource = Resource({"service.name": "agent", "lupis.run.id": run})
         self.tracer = TracerProvider(resource=resource, shutdown_on_exit=False).get_tracer("tests")
-        self.packer = SpanEncoder(resource)
+        self.encoder = SpanEncoder(resource)
 
-    def span(self, name="work", *, ago=60, seconds=1.0, parent=None, to=None, **given):
-        """A finished span that began `ago` seconds before."""
+    def span(self, name="work", *, ago=60, seconds=1.0, parent=None, target=None, **attributes):
+        """Store a finished span that began `ago` seconds before; returns it."""
         start = self.now - int(ago * SECOND)
         span = self.tracer.start_span(
             name,
             context=set_span_in_context(parent) if parent is not None else None,
             start_time=start,
-            attributes={key.replace("__", "."): value for key, value in given.items()},
+            attributes=attributes,
         )
         span.end(start + int(seconds * SECOND))
-        self.store.add(self.packer.spans([span]), to)
+        self.store.add(self.encoder.spans([span]), target)
         return span
 
-    def call(self, model="gpt-4o", provider="openai", *, read=10, written=5, **given):
-        """A finished LLM call."""
-        chat, cost, error, first, cached = (
-            given.pop(name, None) for name in ("chat", "cost", "error", "first", "cached")
-        )
-        status = given.pop("status", "unpriced" if cost is None else "priced")
+    def call(
+        self,
+        model="gpt-4o",
+        provider="openai",
+        *,
+        input_tokens=10,
+        output_tokens=5,
+        cached_tokens=None,
+        chat=None,
+        cost=None,
+        status=None,
+        error=None,
+        first_chunk=None,
+        **options,
+    ):
+        """Store the span of a finished LLM call; `options` are those of `span`."""
         attributes = {
             "gen_ai.provider.name": provider,
             "gen_ai.operation.name": "chat",
             "gen_ai.request.model": model,
-            "gen_ai.usage.input_tokens": read,
-            "gen_ai.usage.output_tokens": written,
-            "gen_ai.usage.cache_read.input_tokens": cached,
-            "gen_ai.response.time_to_first_chunk": first,
+            "gen_ai.usage.input_tokens": input_tokens,
+            "gen_ai.usage.output_tokens": output_tokens,
+            "gen_ai.usage.cache_read.input_tokens": cached_tokens,
+            "gen_ai.response.time_to_first_chunk": first_chunk,
             "lupis.chat.id": chat,
             "lupis.cost.total": cost,
-            "lupis.cost.status": status,
+            "lupis.cost.status": status or ("unpriced" if cost is None else "priced"),
             "error.type": error,
         }
         attributes = {name: value for name, value in attributes.items() if value is not None}
-        return self.span(f"chat {model}", **given, **attributes)
+        return self.span(f"chat {model}", **options, **attributes)
 
-    def event(self, name, chat=None, *, to=None, **properties):
-        """An event of now."""
+    def event(self, name, chat=None, *, target=None, **properties):
+        """Store an event of now."""
         metadata = {} if chat is None else {"chat_id": chat}
         event = {
             "name": name,
@@ -79,25 +90,30 @@ class Filler:
             "properties": properties,
             "metadata": metadata,
         }
-        self.store.add(self.packer.events([event]), to)
+        self.store.add(self.encoder.events([event]), target)
 
     def sql(self, statement, *values):
-        """What the store's file answers."""
+        """Return the rows that the store answers a statement with."""
         return self.store.database.run(lambda db: db.execute(statement, values).fetchall())
+
+
+def trace_id(span):
+    """Return the trace id of a span in hexadecimal."""
+    return format(span.context.trace_id, "032x")
 
 
 @pytest.fixture
 def store(tmp_path):
     """Fills the store that `lupis` reads."""
-    filler = Filler(tmp_path / "data")
+    filler = StoreFiller(tmp_path / "data")
     yield filler
     filler.store.database.close()
 
 
 @pytest.fixture
-def other(tmp_path):
-    """Fills it as another process, of another launch and project."""
-    filler = Filler(tmp_path / "data", "lab", "b" * 32)
+def other_store(tmp_path):
+    """Fills the same file as a process of another launch and project."""
+    filler = StoreFiller(tmp_path / "data", "lab", "b" * 32)
     yield filler
     filler.store.database.close()
 
@@ -114,12 +130,11 @@ def lupis(tmp_path):
 
 
 @pytest.fixture
-def start(tmp_path):
+def start_lupis(tmp_path):
     """Starts the command as a process of its own."""
 
-    def run(*arguments, env=(), **options):
-        foreign = ("LUPIS_", "OTEL_", "PYTHON", "NO_COLOR", "TERM", "COLUMNS", "LINES", "TZ")
-        own = {name: text for name, text in os.environ.items() if not name.startswith(foreign)}
+    def start(*arguments, env=(), **options):
+        own = {name: text for name, text in os.environ.items() if not name.startswith(FOREIGN)}
         return Started(
             [sys.executable, "-c", MAIN, *arguments],
             env={**own, "LUPIS_DATA_DIR": str(tmp_path / "data"), **dict(env)},
@@ -131,4 +146,4 @@ def start(tmp_path):
             },
         )
 
-    return run
+    return start

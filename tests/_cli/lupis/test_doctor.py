@@ -185,7 +185,7 @@ def other(tmp_path_factory):
     return str(folder / ("Scripts" if os.name == "nt" else "bin") / "python")
 
 
-def test_another_environment_borrows(doctor, other):
+def test_another_environment_borrows(doctor, other_store):
     """The launcher's own packages, if its interpreter is of the same version."""
     done = doctor("--format", "json", "--", other, "agent.py")
     found = findings(done)

@@ -83,7 +83,7 @@ def spans_of(exported):
 
 def test_says_what_protobufs_own_library_says(rich_span, store, lupis):
     """Of a span with all that spans can have."""
-    store.store.add(store.packer.spans([rich_span]))
+    store.store.add(store.encoder.spans([rich_span]))
     assert [as_json(encode_spans([rich_span]))] == lines(lupis)
 
 
@@ -105,7 +105,7 @@ def test_log_records_say_what_protobufs_own_library_says(store):
         "properties": {"deep": {"list": [1, "two", None, True, 2.5], "e": {}}},
         "metadata": {"chat_id": "c", "user_id": None},
     }
-    (origin,) = {parcel.origin for parcel in store.packer.events([event])}
+    (origin,) = {parcel.origin for parcel in store.encoder.events([event])}
     request = compose([(origin, encode_log_record(event))])
     found = decode_message(LOGS, request)
     if "event_name" not in LogRecord.DESCRIPTOR.fields_by_name:  # protocol 1.4 and older
@@ -113,10 +113,10 @@ def test_log_records_say_what_protobufs_own_library_says(store):
     assert as_json(ExportLogsServiceRequest.FromString(request)) == found
 
 
-def test_each_span_is_exported_once(store, other, lupis):
+def test_each_span_is_exported_once(store, other_store, lupis):
     """Over many lines, from many processes, in the order they were stored."""
     for number in range(700):
-        (store if number % 3 else other).span(f"span {number}")
+        (store if number % 3 else other_store).span(f"span {number}")
     exported = lines(lupis)
     assert [f"span {number}" for number in range(700)] == [
         span["name"] for span in spans_of(exported)

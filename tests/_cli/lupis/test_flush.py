@@ -15,7 +15,7 @@ def target(sink):
 def test_sends_what_waits_and_what_was_refused(store, target, sink, lupis):
     """Once; it is delivered then."""
     for name in ("waits", "refused"):
-        store.span(name, to=target)
+        store.span(name, target=target)
     store.span("kept")
     store.store.settle([2], REFUSED)
     done = lupis("flush")
@@ -28,16 +28,16 @@ def test_sends_what_waits_and_what_was_refused(store, target, sink, lupis):
 
 def test_events_go_to_their_endpoint(store, sink, lupis):
     """In the form that it takes."""
-    store.event("clicked", to=Target(sink.events_url, "events", "shop", sink.events_url))
+    store.event("clicked", target=Target(sink.events_url, "events", "shop", sink.events_url))
     assert 0 == lupis("flush").exit_code
     assert ["clicked"] == [event["name"] for event in sink.events]
 
 
-def test_the_key_is_for_the_endpoint_of_the_settings_alone(store, other, target, sink, lupis):
+def test_the_key_is_for_the_endpoint_of_the_settings_alone(store, other_store, target, sink, lupis):
     """And for its project: what is another's goes without."""
-    store.span("mine", to=target)
-    other.span("another project", to=target._replace(project="lab"))
-    store.span("another endpoint", to=Target(sink.otlp_url, "traces", "shop", sink.otlp_url))
+    store.span("mine", target=target)
+    other_store.span("another project", target=target._replace(project="lab"))
+    store.span("another endpoint", target=Target(sink.otlp_url, "traces", "shop", sink.otlp_url))
     settings = {"LUPIS_OTLP_ENDPOINT": sink.traces_url, "LUPIS_PROJECT_ID": "shop"}
     assert 0 == lupis("flush", **settings, LUPIS_API_KEY="k-1").exit_code
     keys = {
@@ -54,7 +54,7 @@ def test_the_key_is_for_the_endpoint_of_the_settings_alone(store, other, target,
 
 def test_what_wants_a_key_is_left_alone(store, target, sink, lupis):
     """It is not refused, which would keep the next program from sending it."""
-    store.span(to=target)
+    store.span(target=target)
     sink.fail(401)
     done = lupis("flush")
     assert 1 == done.exit_code
@@ -67,7 +67,7 @@ def test_what_wants_a_key_is_left_alone(store, target, sink, lupis):
 def test_an_address_with_a_secret_is_not_known(store, lupis):
     """The settings have to say it again."""
     store.span(
-        to=Target("http://u:p@127.0.0.1:9/x", "traces", "shop", "http://u:***@127.0.0.1:9/x")
+        target=Target("http://u:p@127.0.0.1:9/x", "traces", "shop", "http://u:***@127.0.0.1:9/x")
     )
     done = lupis("flush")
     assert 1 == done.exit_code
@@ -76,8 +76,8 @@ def test_an_address_with_a_secret_is_not_known(store, lupis):
 
 def test_an_endpoint_that_is_down_is_told(store, sink, target, lupis):
     """Exit status 1; nothing is lost."""
-    store.span(to=target)
-    store.span(to=target)
+    store.span(target=target)
+    store.span(target=target)
     sink.fail(503)
     settings = {"LUPIS_OTLP_ENDPOINT": sink.traces_url, "LUPIS_PROJECT_ID": "shop"}
     done = lupis("flush", **settings)
@@ -94,7 +94,7 @@ def test_an_endpoint_that_is_down_is_told(store, sink, target, lupis):
 
 def test_what_is_refused_is_told(store, sink, target, lupis):
     """Exit status 1."""
-    store.span(to=target)
+    store.span(target=target)
     sink.fail(404)
     done = lupis("flush", LUPIS_OTLP_ENDPOINT=sink.traces_url, LUPIS_PROJECT_ID="shop")
     assert (1, f"{sink.traces_url}  0 sent, 1 refused: status 404\n") == (
@@ -105,7 +105,7 @@ def test_what_is_refused_is_told(store, sink, target, lupis):
 
 def test_one_sender_at_a_time(store, sink, target, lupis):
     """Another process that is sending goes on."""
-    store.span(to=target)
+    store.span(target=target)
     assert store.store.lease(target, "another")
     done = lupis("flush")
     assert (1, f"{sink.traces_url}  another process is sending\n") == (done.exit_code, done.stdout)
@@ -119,6 +119,6 @@ def test_many_are_sent(store, target, sink, lupis):
     spans = [store.tracer.start_span(f"span {number}") for number in range(1200)]
     for span in spans:
         span.end()
-    store.store.add(store.packer.spans(spans), target)
+    store.store.add(store.encoder.spans(spans), target)
     assert 0 == lupis("flush").exit_code
     assert [span.name for span in spans] == [span["name"] for span in sink.spans]

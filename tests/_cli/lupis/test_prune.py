@@ -48,7 +48,7 @@ def test_age_is_the_users(arguments, left, store, lupis):
 def test_undelivered_stay(store, lupis):
     """Those that wait, and those that were refused; and that is said."""
     for name in ("waits", "refused", "delivered"):
-        store.span(name, to=store.endpoint)
+        store.span(name, target=store.target)
     store.span("kept")
     store.store.settle([2], REFUSED)
     store.store.settle([3], DELIVERED)
@@ -92,7 +92,7 @@ def test_many_are_deleted(store, lupis):
     spans = [store.tracer.start_span("s", start_time=1) for _ in range(2500)]
     for span in spans:
         span.end(2)
-    store.store.add(store.packer.spans(spans))
+    store.store.add(store.encoder.spans(spans))
     store.span("new")
     assert "2,500 spans and events deleted" in lupis("prune").stdout
     assert ["new"] == names(store)
@@ -135,19 +135,19 @@ def keyboard():
 
 
 @pytest.mark.parametrize(("answer", "left"), [(b"n\n", ["old"]), (b"y\n", [])])
-def test_asks_on_a_terminal(answer, left, keyboard, store, start):
+def test_asks_on_a_terminal(answer, left, keyboard, store, start_lupis):
     """What is not confirmed is not deleted."""
     store.span("old", ago=90 * DAY)
-    process = start("prune", stdin=keyboard[1])
+    process = start_lupis("prune", stdin=keyboard[1])
     os.write(keyboard[0], answer)
     assert b"Delete 1 span or event from " in process.communicate()[1]
     assert left == names(store)
 
 
-def test_does_not_ask_if_told_so(keyboard, store, start):
+def test_does_not_ask_if_told_so(keyboard, store, start_lupis):
     """Nor without a terminal, as the other tests show."""
     store.span("old", ago=90 * DAY)
-    assert b"" == start("prune", "--yes", stdin=keyboard[1]).communicate()[1]
+    assert b"" == start_lupis("prune", "--yes", stdin=keyboard[1]).communicate()[1]
     assert [] == names(store)
 
 
@@ -159,7 +159,7 @@ def test_programs_store_meanwhile(store, lupis):
 
     def write():
         for span in spans:
-            store.store.add(store.packer.spans([span]))
+            store.store.add(store.encoder.spans([span]))
 
     writer = threading.Thread(target=write)
     writer.start()

@@ -30,9 +30,11 @@ def read(lupis, *arguments):
 
 def test_adds_up_by_model(store, lupis):
     """Calls, errors, tokens, cost and time of each model, the dearest first."""
-    store.call("small", read=10, written=1, cached=4, cost=0.25, seconds=2)
-    store.call("small", read=20, written=2, cached=5, cost=0.5, error="429", seconds=3)
-    store.call("large", "anthropic", read=7, written=3, cost=2.0, seconds=1)
+    store.call("small", input_tokens=10, output_tokens=1, cached_tokens=4, cost=0.25, seconds=2)
+    store.call(
+        "small", input_tokens=20, output_tokens=2, cached_tokens=5, cost=0.5, error="429", seconds=3
+    )
+    store.call("large", "anthropic", input_tokens=7, output_tokens=3, cost=2.0, seconds=1)
     store.span("no call at all")
     rows = read(lupis)["rows"]
     names = ("provider", "model", "calls", "errors", "input_tokens", "output_tokens")
@@ -92,20 +94,20 @@ def test_free_calls_cost_nothing(store, lupis):
         ("project", [{"project": "shop"}, {"project": "lab"}]),
     ],
 )
-def test_groups(by, keys, store, other, lupis):
+def test_groups(by, keys, store, other_store, lupis):
     """By what the user asks for; what has none is a group, too."""
     store.call(chat="one", cost=2.0)
-    other.call("sonnet", "anthropic", cost=1.0)
+    other_store.call("sonnet", "anthropic", cost=1.0)
     rows = read(lupis, "--by", by)["rows"]
     assert keys == [{name: row[name] for name in keys[0]} for row in rows]
 
 
-def test_days_are_local(store, start):
+def test_days_are_local(store, start_lupis):
     """Where clocks differ from UTC by 5:45 hours, a day begins at 18:15 UTC."""
     midnight = store.now // (DAY * 10**9) * DAY * 10**9 - (5 * 60 + 45) * 60 * 10**9
     for offset in (-60, 60):
         store.call(ago=(store.now - midnight) / 1e9 - offset)
-    done = start("report", "--by", "day", "--format", "json", env={"TZ": "NPT-5:45"})
+    done = start_lupis("report", "--by", "day", "--format", "json", env={"TZ": "NPT-5:45"})
     rows = json.loads(done.communicate()[0])["rows"]
     assert [1, 1] == [row["calls"] for row in rows]
     assert rows[0]["day"] < rows[1]["day"]
@@ -128,18 +130,18 @@ def test_since_leaves_older_calls_out(store, lupis):
         (["--run", "c"], []),
     ],
 )
-def test_chat_and_run_choose(chosen, models, store, other, lupis):
+def test_chat_and_run_choose(chosen, models, store, other_store, lupis):
     """A launch by how its id begins."""
     store.call("a", chat="one")
     store.call("b", chat="two")
-    other.call("c", chat="two")
+    other_store.call("c", chat="two")
     assert models == sorted(row["model"] for row in read(lupis, *chosen)["rows"])
 
 
 def test_time_to_first_chunk(store, lupis):
     """Of those calls that have one."""
-    store.call(first=0.25)
-    store.call(first=0.75)
+    store.call(first_chunk=0.25)
+    store.call(first_chunk=0.75)
     store.call()
     row = read(lupis)["rows"][0]
     assert (0.25, 0.75) == (row["first_chunk_p50_seconds"], row["first_chunk_p99_seconds"])
@@ -171,10 +173,16 @@ def test_times_of_many_calls_are_told_apart_to_the_millisecond(store, lupis):
 def test_what_a_program_sets_cannot_break_it(store, lupis):
     """Any program may set any attribute to anything."""
     huge = (1 << 63) - 1
-    for read_ in ("many", huge, huge, huge, 1.5, float("inf")):
-        store.call(read=read_, written=huge, cost=float("inf"), first=float("nan"), cached=-1)
-    store.call(cost="a lot", first="soon", seconds=0)
-    store.call(cost=1.0, first=float("inf"), ago=-(10**9))
+    for tokens in ("many", huge, huge, huge, 1.5, float("inf")):
+        store.call(
+            input_tokens=tokens,
+            output_tokens=huge,
+            cost=float("inf"),
+            first_chunk=float("nan"),
+            cached_tokens=-1,
+        )
+    store.call(cost="a lot", first_chunk="soon", seconds=0)
+    store.call(cost=1.0, first_chunk=float("inf"), ago=-(10**9))
     for by in GROUPINGS:
         done = lupis("report", "--by", by)
         assert 0 == done.exit_code, done.exception
@@ -183,7 +191,7 @@ def test_what_a_program_sets_cannot_break_it(store, lupis):
 
 def test_csv_is_for_spreadsheets(store, lupis):
     """A header, a row for each group, plain numbers; no totals, which would be added up again."""
-    store.call('odd, "name"', cost=0.5, read=12_345)
+    store.call('odd, "name"', cost=0.5, input_tokens=12_345)
     store.call("unknown")
     rows = list(csv.DictReader(io.StringIO(lupis("report", "--format", "csv").stdout)))
     assert ['odd, "name"', "unknown"] == [row["model"] for row in rows]
@@ -193,8 +201,8 @@ def test_csv_is_for_spreadsheets(store, lupis):
 
 def test_table_ends_with_the_total(store, lupis):
     """With human figures."""
-    store.call(read=1_234_567, cost=0.5)
-    store.call(read=1_000_000, cost=0.25)
+    store.call(input_tokens=1_234_567, cost=0.5)
+    store.call(input_tokens=1_000_000, cost=0.25)
     lines = lupis("report").stdout.splitlines()
     assert lines[0].split()[:3] == ["provider", "model", "calls"]
     assert ["total", "2", "2.23M"] == lines[-1].split()[:3]

@@ -89,7 +89,7 @@ def test_columns_of_the_highest_rank_go_first():
 @pytest.mark.parametrize("first", ["", WITHOUT_RICH], ids=["rich", "plain"])
 def test_a_terminal_shows_the_same_with_and_without_rich(first, store, terminal):
     """Which is an extra."""
-    store.call("gpt-4o", cost=0.5, read=12_345, chat="c")
+    store.call("gpt-4o", cost=0.5, input_tokens=12_345, chat="c")
     shown = plain(terminal("report", first=first))
     assert "gpt-4o" in shown
     assert ["total", "1", "12.3k", "5", "$0.5000"] == shown.splitlines()[-1].split()[:5]
@@ -102,7 +102,7 @@ def test_a_terminal_shows_the_same_with_and_without_rich(first, store, terminal)
 @pytest.mark.parametrize("first", ["", WITHOUT_RICH], ids=["rich", "plain"])
 def test_lines_are_not_wider_than_the_terminal(first, columns, arguments, store, terminal):
     """What there is no room for is left out, or follows below."""
-    store.call("m", "p", first=0.5, chat="c" * 20, error="429", cached=1)
+    store.call("m", "p", first_chunk=0.5, chat="c" * 20, error="429", cached_tokens=1)
     shown = plain(terminal(*arguments, columns=columns, first=first)).splitlines()
     assert [] == [line for line in shown if len(line) > columns]
 
@@ -110,7 +110,7 @@ def test_lines_are_not_wider_than_the_terminal(first, columns, arguments, store,
 @pytest.mark.parametrize("columns", [80, 100, 200])
 def test_no_figure_is_left_out_of_a_report(columns, store, terminal):
     """Those without room follow in a table of their own."""
-    store.call("gpt-4o", first=0.5, error="429", cached=1)
+    store.call("gpt-4o", first_chunk=0.5, error="429", cached_tokens=1)
     shown = plain(terminal("report", columns=columns))
     for heading in ("time", "p50", "p95", "p99", "first p50", "first p95", "first p99"):
         assert 1 == len(re.findall(rf"(?<!first ){heading}\b", shown)), heading
@@ -133,20 +133,20 @@ def test_colours_are_for_those_who_want_them(store, terminal):
         assert None is COLOURS.search(terminal(*arguments, NO_COLOR="1"))
 
 
-def test_nothing_is_coloured_in_a_pipe(store, start):
+def test_nothing_is_coloured_in_a_pipe(store, start_lupis):
     """Nor cut off."""
     store.call("m" * 150, cost=0.5, error="429")
-    shown = start("report", env={"COLUMNS": "40"}).communicate()[0].decode()
+    shown = start_lupis("report", env={"COLUMNS": "40"}).communicate()[0].decode()
     assert "\x1b" not in shown
     assert "m" * 150 in shown
 
 
 @pytest.mark.parametrize("arguments", [["report", "--by", "chat"], ["traces"], ["export"]])
-def test_a_pipe_that_closes_is_no_fault(arguments, store, start):
+def test_a_pipe_that_closes_is_no_fault(arguments, store, start_lupis):
     """As with `| head`."""
     for number in range(300):
         store.call(chat=f"{number} {'x' * 500}")
-    process = start(*arguments)
+    process = start_lupis(*arguments)
     process.stdout.read(10)
     process.stdout.close()
     assert b"" == process.stderr.read()
@@ -155,11 +155,11 @@ def test_a_pipe_that_closes_is_no_fault(arguments, store, start):
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
-def test_any_encoding_will_do(encoding, store, start):
+def test_any_encoding_will_do(encoding, store, start_lupis):
     """What it lacks is spelled out."""
     trace = format(store.call("\u6a21\u578b", chat="\u00e9").context.trace_id, "032x")
     for arguments in (["report"], ["report", "--by", "chat"], ["traces"], ["show", "-v", trace]):
-        process = start(*arguments, env={"PYTHONIOENCODING": encoding})
+        process = start_lupis(*arguments, env={"PYTHONIOENCODING": encoding})
         shown, said = process.communicate()
         assert (0, b"") == (process.returncode, said)
         assert shown.decode(encoding)

@@ -12,12 +12,12 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="stopped by a signal"
 
 
 @pytest.fixture
-def tail(start):
+def tail(start_lupis):
     """Starts it; ends it after the test."""
     started = []
 
     def run(*arguments):
-        process = start("tail", *arguments)
+        process = start_lupis("tail", *arguments)
         alarm = threading.Timer(PATIENCE, process.kill)  # reading then ends, and the test fails
         alarm.start()
         started.append((process, alarm))
@@ -41,7 +41,7 @@ def test_shows_what_comes(store, tail):
         store.span(name)
     process = tail("-n", "2")
     assert ["1.00 s  two", "1.00 s  three"] == read(process, 2)
-    store.call("gpt-4o", read=12, written=3, cost=0.5, chat="c", error="429")
+    store.call("gpt-4o", input_tokens=12, output_tokens=3, cost=0.5, chat="c", error="429")
     line = "1.00 s  chat gpt-4o  openai  12 -> 3 tokens  $0.5000  chat c  error 429"
     assert [line] == read(process, 1)
     store.event("clicked", chat="c")

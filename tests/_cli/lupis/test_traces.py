@@ -18,8 +18,8 @@ def listed(lupis, *arguments):
 def test_a_trace_adds_up_its_spans(store, lupis):
     """Named by the span above all others, wherever that stands in the store."""
     root = store.span("agent", ago=100, seconds=50)
-    store.call(parent=root, ago=90, seconds=1, read=10, written=2, cost=0.5, chat="c")
-    store.call(parent=root, ago=80, seconds=40, read=5, written=1, error="429")
+    store.call(parent=root, ago=90, seconds=1, input_tokens=10, output_tokens=2, cost=0.5, chat="c")
+    store.call(parent=root, ago=80, seconds=40, input_tokens=5, output_tokens=1, error="429")
     (trace,) = listed(lupis)
     assert (trace_of(root), "agent", 3, 2, 1) == tuple(
         trace[name] for name in ("trace", "root", "spans", "calls", "errors")
@@ -61,7 +61,9 @@ def test_waterfall_has_children_below_their_parents(store, lupis):
     root = store.span("agent", ago=100, seconds=100)
     second = store.span("second", parent=root, ago=50, seconds=50)
     store.span("first", parent=root, ago=100, seconds=50)
-    store.call("m", parent=second, ago=40, seconds=20, read=12, written=3, error="timeout")
+    store.call(
+        "m", parent=second, ago=40, seconds=20, input_tokens=12, output_tokens=3, error="timeout"
+    )
     lines = lupis("show", trace_of(root)).stdout.splitlines()[3:]
     assert ["agent", "  first", "  second", "    chat m"] == [
         line[:10].rstrip() if "chat" in line else line.split("\u2588")[0].rstrip() for line in lines
@@ -103,7 +105,7 @@ def test_a_deep_trace_is_shown(store, lupis):
     """Deeper than Python recurses, and the line has an end."""
     spans = [store.span("s")]
     store.store.add(
-        store.packer.spans(
+        store.encoder.spans(
             [
                 spans.append(store.tracer.start_span("s", context=_below(spans[-1])))
                 or _ended(spans[-1])
@@ -132,7 +134,7 @@ def test_verbose_shows_attributes_and_events(store, lupis):
     span = store.tracer.start_span("work", attributes={"a": [1, 2], "b": "x\x1b[0m", "c": 1.5})
     span.record_exception(ValueError("no\nway"))
     span.end()
-    store.store.add(store.packer.spans([span]))
+    store.store.add(store.encoder.spans([span]))
     output = lupis("show", "-v", trace_of(span)).stdout
     for text in (
         "a  [1, 2]",
