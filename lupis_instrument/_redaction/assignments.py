@@ -1,4 +1,10 @@
-"""What leads from a name in a text to its value, in the notations of programs, data and people."""
+"""Recognises the assignment between a name and its value, in the notations of code, data and prose.
+
+`ASSIGNMENTS` are regexes that continue behind a name: ``=`` and ``:``, a tag (``<password>…``), a
+pair (``("password", "…")``), a verb (``password is …``), an option (``--password …``) or just a
+quotation mark. The weak ones also occur where no value is assigned, so `is_assignment` checks the
+context, and `needs_random_value` says where only a random value counts.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +16,7 @@ QUOTES = "\"'`"
 QUOTE = r"\\{0,16}[\"'`]"
 
 _SIGN = (
-    # The type that Go has before the assignment; the assignments themselves; a block in YAML.
+    # The type that Go writes before the assignment; the assignments; a block in YAML.
     r"(?P<sign>(?:\s\*?(?:string|str|char|text)(?!\w))?\s{0,8}"
     r"(?:[:|?.+!]{0,3}={1,3}>?|:|-{1,2}>|<-{1,2}(?=\s))"
     r"(?:[ \t]{0,8}[|>][+\-]?[ \t]{0,8}\r?\n\s{0,32}(?=\S)"
@@ -21,78 +27,106 @@ _TAG = (
     r"(?P<tag>(?<!-)(?:\s{1,4}[\w:\-]{1,32}=[\"'][^\"'<>\n]{0,64}[\"']){0,4}\s{0,2}>\s{0,32}"
     r"(?:<!\[cdata\[)?(?=\S))"
 )
-# After a quoted name: the "value" of a name-value object or tag; the comma of a pair.
+# Behind a quoted name: the "value" of a name-value object or tag, or the comma of a pair.
 _PAIR = (
     rf"(?:(?:\s{{0,4}},\s{{0,32}}|\s{{1,32}})(?:{QUOTE})?value(?:{QUOTE})?\s{{0,4}}[:=]\s{{0,8}}"
     r"|\s{0,4},\s{0,8}(?P<pair>(?=[\"'bu])))"
 )
-_SAID = (
-    r"(?P<said>\s(?:is|was)\s{1,2}(?=\S)"
+_VERB = (
+    r"(?P<verb>\s(?:is|was)\s{1,2}(?=\S)"
     r"|\s(?:for|of)\s{1,2}[\w.@\-]{1,40}(?:\s{0,2}[:=]\s{0,4}|\s(?:is|was)\s{1,2})(?=\S))"
 )
 _LOOSE = r"(?P<loose>[ \t]{0,4}[(,]?[ \t]{0,4}(?=[\"'`]))"
-# Only texts with options have a blank before any value; elsewhere, too many follow such words.
+# A blank counts before any value only in texts with options of a command line. In other texts,
+# words such as "password" are mostly followed by a word that is no value.
 _BLANKS = {
     True: r"(?P<blank>[\s+]{1,4})",
     False: r"(?P<blank>[\s+]{1,4})(?=')(?!'\S{0,2}')",
 }
-# By whether the text has options: all that may stand between a name and its value.
-TAILS = {
-    options: rf"(?P<rest>[\w.\-]{{0,48}})(?P<close>{QUOTE})?(?:\[?\])?"
-    rf"(?:{_SIGN}|{_TAG}|(?(close){_PAIR}|(?:{_SAID}|{blank}|{_LOOSE})))"
+# By whether the text has options: everything that may stand between a name and its value.
+ASSIGNMENTS = {
+    options: rf"(?P<suffix>[\w.\-]{{0,48}})(?P<close>{QUOTE})?(?:\[?\])?"
+    rf"(?:{_SIGN}|{_TAG}|(?(close){_PAIR}|(?:{_VERB}|{blank}|{_LOOSE})))"
     for options, blank in _BLANKS.items()
 }
-_ELEMENT = 1024
+# Characters behind a tag in which its end tag must follow.
+_MAX_ELEMENT = 1024
+# Characters before a name in which the bracket of a pair opens.
+_BEFORE_PAIR = 12
 _OPTION = re.compile(r"(?:\A|[\s+\"'`,(\[])-{1,2}[A-Za-z]")
-_READS = frozenset(
+# A function whose name begins so looks the secret up: ``get_secret("prod/db")``.
+_LOOKUP_VERBS = frozenset(
     ("get", "read", "load", "fetch", "find", "has", "is", "check", "validate", "parse", "lookup")
 )
-_DRAWN = re.compile(r"(?=.{0,200}[A-Za-z])(?=.{0,200}[0-9!@#$%^&*~+=?])\S{6,}")
+_RANDOM = re.compile(r"(?=.{0,200}[A-Za-z])(?=.{0,200}[0-9!@#$%^&*~+=?])\S{6,}")
 
 
 def has_options(lowered: str) -> bool:
-    """Whether a text may have options of a command line."""
+    """Return whether a text may have options of a command line."""
     return "--" in lowered or " -" in lowered or "+-" in lowered
 
 
-def leads_to_value(text: str, start: int, match: re.Match[str]) -> bool:
-    """Whether what stands around a name that starts here makes what follows it its value."""
-    before = text[start - 1] if start else ""
+def is_assignment(text: str, start: int, match: re.Match[str]) -> bool:
+    """Return whether the text behind a name is assigned to it as its value.
+
+    Args:
+        text: The text.
+        start: Where the name begins.
+        match: A match of a name and one of `ASSIGNMENTS`.
+    """
     if match.group("tag"):
-        if before == ":":  # `<ns:password>`, but no `<user:password>` of a manual
-            return "</" in text[match.end() : match.end() + _ELEMENT]
-        return before in {"<", "/"}
+        return _is_tag(text, start, match)
     if match.group("pair") is not None:
-        opener = text[max(0, start - 12) : start].rstrip(QUOTES + "\\").rstrip("bBuU")
-        return opener.endswith(("(", "[", "{"))
+        return _text_before_pair(text, start).rstrip("bBuU").endswith(("(", "[", "{"))
     if match.group("blank"):
-        in_sql = match.group().startswith(("pass", "pwd")) and text.startswith("'", match.end())
-        return in_sql or _is_option(text, start) or _is_loose(text, start, match)
-    return match.group("loose") is None or _is_loose(text, start, match)
+        return (
+            _is_sql(text, match) or _is_option(text, start) or _is_quoted_value(text, start, match)
+        )
+    return match.group("loose") is None or _is_quoted_value(text, start, match)
 
 
-def must_look_drawn(text: str, start: int, match: re.Match[str]) -> bool:
-    """Whether what leads over is so weak that only a value that is no word counts."""
+def needs_random_value(text: str, start: int, match: re.Match[str]) -> bool:
+    """Return whether the assignment is so weak that a word behind it is no value.
+
+    The arguments are the same as for `is_assignment`.
+    """
     if match.group("pair") is not None:
-        return text[max(0, start - 12) : start].rstrip(QUOTES + "\\").endswith("{")
+        return _text_before_pair(text, start).endswith("{")
     if match.group("blank"):
-        in_sql = match.group().startswith(("pass", "pwd")) and text.startswith("'", match.end())
-        return not in_sql and not _is_option(text, start)
-    return match.group("loose") is not None or match.group("said") is not None
+        return not _is_sql(text, match) and not _is_option(text, start)
+    return match.group("loose") is not None or match.group("verb") is not None
 
 
-def looks_drawn(value: str) -> bool:
-    """Whether this is no word: long enough, letters mixed with digits or signs."""
-    return bool(_DRAWN.fullmatch(value))
+def looks_random(value: str) -> bool:
+    """Return whether a value is no word: long enough, letters mixed with digits or signs."""
+    return bool(_RANDOM.fullmatch(value))
+
+
+def _is_tag(text: str, start: int, match: re.Match[str]) -> bool:
+    before = text[start - 1] if start else ""
+    if before == ":":  # `<ns:password>…</ns:password>`, but not the `<user:password>` of a manual
+        return "</" in text[match.end() : match.end() + _MAX_ELEMENT]
+    return before in {"<", "/"}
+
+
+def _text_before_pair(text: str, start: int) -> str:
+    """Return the text before a name and its quotation mark."""
+    return text[max(0, start - _BEFORE_PAIR) : start].rstrip(QUOTES + "\\")
+
+
+def _is_sql(text: str, match: re.Match[str]) -> bool:
+    """Return whether this is SQL's ``PASSWORD 'value'``."""
+    return match.group().startswith(("pass", "pwd")) and text.startswith("'", match.end())
 
 
 def _is_option(text: str, start: int) -> bool:
+    """Return whether the name is an option: ``--password value``."""
     return text.startswith("-", start) and bool(_OPTION.match(text, max(0, start - 1)))
 
 
-def _is_loose(text: str, start: int, match: re.Match[str]) -> bool:
-    """Whether a quotation mark follows, and what comes before is no function that looks it up."""
+def _is_quoted_value(text: str, start: int, match: re.Match[str]) -> bool:
+    """Return whether a quotation mark follows, and the name is no function that looks it up."""
     if text[match.end() : match.end() + 1] not in QUOTES:
         return False
-    words = split_words(text[start : match.end("rest")])
-    return not (words and words[0] in _READS)
+    words = split_words(text[start : match.end("suffix")])
+    return not (words and words[0] in _LOOKUP_VERBS)

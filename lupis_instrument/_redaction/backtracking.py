@@ -1,75 +1,80 @@
-"""Tells from a regular expression's structure whether its matching time is bounded.
+"""Decides from the structure of a regular expression whether its matching time is bounded.
 
-`re` tries every way in which a text can be split among a pattern's parts. That explodes where two
-repeats can share the same characters: nested (``(a+)+``), side by side (``a+a+b``), or as branches
-of an alternation under a repeat (``(a|aa)+``). Here the parsed pattern is walked and each such pair
-is looked for; what can't be told is refused.
+`re` tries every division of a text among the parts of a pattern. The number of divisions explodes
+where two repeats can match the same characters: nested (``(a+)+``), side by side (``a+a+b``), or as
+branches of an alternation under a repeat (``(a|aa)+``).
+
+`_PatternWalker` turns the parsed pattern into a list of `Part`s. A part says which characters it
+can match and in how many lengths. Two parts that share characters multiply their lengths; if the
+product exceeds a budget, and a later part can still fail, the pattern is refused. A construct that
+cannot be judged is refused, too.
 """
 
 from __future__ import annotations
 
-import re
-from typing import Any, Callable, Iterable, NamedTuple, Sequence
+from typing import Any, Callable, Iterable, Sequence
 
-# Patterns are searched for in windows of a text, so no repeat takes more than this.
+from lupis_instrument._redaction.pattern_parts import (
+    ALL_CHARACTERS,
+    ASCII,
+    MANY_LENGTHS,
+    Part,
+    fold_case,
+    join_characters,
+    multiply_lengths,
+    read_class,
+)
+
+# Patterns search in windows of a text (see `patterns`), so no repeat is longer than a window.
 WINDOW = 2048
-# Ways of splitting a window that are still quick to try: two for each length.
-_BUDGET = 2 * WINDOW
-_MANY = 1 << 20
-_ASCII = range(128)
-_ANY: frozenset[int] = frozenset((*_ASCII, -1))
+# So many divisions of a window are still tried quickly: two for each length.
+_MAX_DIVISIONS = 2 * WINDOW
+# A shorter literal is in so many texts that looking for it saves no time.
+_MIN_LITERAL = 3
 
 
-class UnsafePattern(Exception):  # noqa: N818 - the verdict, not a fault
-    """Why a pattern is refused."""
-
-
-class Part(NamedTuple):
-    """One step of a pattern: characters that it takes, and how often it may.
-
-    Attributes:
-        characters: Codes it can take; -1 stands for all beyond ASCII. Empty for an assertion.
-        least: The fewest it takes.
-        ways: How many different lengths it can take.
-    """
-
-    characters: frozenset[int]
-    least: int
-    ways: int
+class UnsafePatternError(Exception):
+    """A pattern could backtrack without bound; the message says which part of it."""
 
 
 def refuse_backtracking(pattern: str) -> None:
     """Check a pattern that is known to compile.
 
     Raises:
-        UnsafePattern: It may take time that grows faster than the text, and why.
+        UnsafePatternError: The matching time may grow faster than the text.
     """
-    parsed = _parse(pattern)
-    _Walk().sequence(parsed)
+    _PatternWalker().visit_nodes(_parse_pattern(pattern))
 
 
-def can_be_empty(pattern: str) -> bool:
-    """Whether the pattern can match without taking a character."""
-    return bool(_parse(pattern).getwidth()[0] == 0)
+def matches_empty(pattern: str) -> bool:
+    """Return whether the pattern can match an empty string."""
+    return bool(_parse_pattern(pattern).getwidth()[0] == 0)
 
 
 def find_literal(pattern: str) -> str:
-    """The longest run of plain characters that every match contains, in lower case."""
+    """Return the longest run of plain characters that every match contains, in lower case.
+
+    The result is written in the notation of the prefilter: ``!`` means "anywhere in a text". It is
+    empty if there is no run that is long enough.
+    """
     longest = run = ""
     try:
-        nodes = list(_parse(pattern))
-    except UnsafePattern:
+        nodes = list(_parse_pattern(pattern))
+    except UnsafePatternError:
         return ""
-    for name, argument in ((str(op), arg) for op, arg in nodes):
-        letter = chr(argument) if name == "LITERAL" and argument < len(_ASCII) else ""
-        run = run + letter.lower() if letter else ""
+    for operation, argument in nodes:
+        is_plain = str(operation) == "LITERAL" and argument < len(ASCII)
+        run = run + chr(argument).lower() if is_plain else ""
         longest = max(longest, run, key=len)
-    # A short one saves nothing, and one that looks like the prefilter's own notation would mislead.
-    return f"!{longest}" if len(longest) > 2 else ""  # noqa: PLR2004 - as the comment says
+    return f"!{longest}" if len(longest) >= _MIN_LITERAL else ""
 
 
-def _parse(pattern: str) -> Any:
-    """The pattern as `re` itself reads it; no public name for that exists, so it may be missing."""
+def _parse_pattern(pattern: str) -> Any:
+    """Return the pattern as `re` parses it.
+
+    The parser has no public name and may be missing: it is `re._parser` from Python 3.11 on and
+    `sre_parse` before.
+    """
     try:
         try:
             from re import _parser as parser  # type: ignore[attr-defined]
@@ -77,194 +82,161 @@ def _parse(pattern: str) -> Any:
             import sre_parse as parser
         return parser.parse(pattern)
     except (ImportError, AttributeError):
-        raise UnsafePattern("this interpreter doesn't show how it reads patterns") from None
+        raise UnsafePatternError("this interpreter doesn't show how it reads patterns") from None
 
 
-class _Walk:
-    """One walk over a parsed pattern; each method gives the parts that a node consists of."""
+class _PatternWalker:
+    """Walks over a parsed pattern.
 
-    def sequence(self, nodes: Iterable[tuple[Any, Any]]) -> list[Part]:
+    Each ``visit_…`` method is named for an operation of `re`'s parser. It gets the operation's
+    argument and returns the parts that the node consists of.
+    """
+
+    def visit_nodes(self, nodes: Iterable[tuple[Any, Any]]) -> list[Part]:
+        """Return the parts of a sequence of nodes, after checking its neighbouring repeats."""
         parts: list[Part] = []
         for operation, argument in nodes:
-            handler: Callable[[str, Any], list[Part]] | None = getattr(
-                self, f"_{str(operation).lower()}", None
+            visit: Callable[[Any], list[Part]] | None = getattr(
+                self, f"visit_{str(operation).lower()}", None
             )
-            if handler is None:
-                raise UnsafePattern(f"{operation} is not understood")
-            parts += handler(str(operation), argument)
-        _refuse_shared(parts)
+            if visit is None:
+                raise UnsafePatternError(f"{operation} is not understood")
+            parts += visit(argument)
+        _refuse_neighbours(parts)
         return parts
 
-    def _literal(self, _: str, code: int) -> list[Part]:
-        return [Part(_both_cases(code), 1, 1)]
+    def visit_literal(self, code: int) -> list[Part]:
+        return [Part(fold_case(code), 1, 1)]
 
-    def _not_literal(self, _: str, code: int) -> list[Part]:
-        return [Part(_ANY - {code}, 1, 1)]
+    def visit_not_literal(self, code: int) -> list[Part]:
+        return [Part(ALL_CHARACTERS - {code}, 1, 1)]
 
-    def _any(self, _: str, __: Any) -> list[Part]:
-        return [Part(_ANY, 1, 1)]
+    def visit_any(self, _: Any) -> list[Part]:
+        return [Part(ALL_CHARACTERS, 1, 1)]
 
-    def _in(self, _: str, items: Any) -> list[Part]:
-        return [Part(_characters(items), 1, 1)]
+    def visit_in(self, items: Any) -> list[Part]:
+        return [Part(read_class(items), 1, 1)]
 
-    def _at(self, _: str, __: Any) -> list[Part]:
+    def visit_at(self, _: Any) -> list[Part]:
         return [Part(frozenset(), 1, 1)]
 
-    def _max_repeat(self, _: str, argument: Any) -> list[Part]:
-        least, most, body = argument
-        parts = self.sequence(body)
-        most = min(int(most), WINDOW)
-        ways = most - int(least) + 1
-        if len(parts) == 1 and parts[0].least == parts[0].ways == 1:
-            return [Part(parts[0].characters, int(least), ways)]
-        if most > 1:
-            _refuse_nested(parts, most)
-        everything: frozenset[int] = frozenset().union(*(part.characters for part in parts))
-        if most <= 1:
-            return [Part(everything, 0, _product(parts) + 1)] if least == 0 else parts
-        return [Part(everything, min(1, int(least)), min(_MANY, ways * _product(parts)))]
+    def visit_max_repeat(self, argument: Any) -> list[Part]:
+        min_count, max_count, body = argument
+        parts = self.visit_nodes(body)
+        min_count, max_count = int(min_count), min(int(max_count), WINDOW)
+        counts = max_count - min_count + 1
+        if len(parts) == 1 and parts[0].is_single_character:
+            return [Part(parts[0].characters, min_count, counts)]
+        if max_count > 1:
+            _refuse_nested(parts, max_count)
+        characters = join_characters(parts)
+        if max_count <= 1:
+            return [Part(characters, 0, multiply_lengths(parts) + 1)] if min_count == 0 else parts
+        lengths = min(MANY_LENGTHS, counts * multiply_lengths(parts))
+        return [Part(characters, min(1, min_count), lengths)]
 
-    _min_repeat = _possessive_repeat = _max_repeat
+    visit_min_repeat = visit_possessive_repeat = visit_max_repeat
 
-    def _subpattern(self, _: str, argument: Any) -> list[Part]:
-        return self.sequence(argument[-1])
+    def visit_subpattern(self, argument: Any) -> list[Part]:
+        return self.visit_nodes(argument[-1])
 
-    def _atomic_group(self, _: str, argument: Any) -> list[Part]:
-        return self.sequence(argument)
+    def visit_atomic_group(self, argument: Any) -> list[Part]:
+        return self.visit_nodes(argument)
 
-    def _branch(self, _: str, argument: Any) -> list[Part]:
-        branches = [self.sequence(branch) for branch in argument[1]]
-        if all(len(parts) == 1 and parts[0].ways == 1 for parts in branches):
-            return [Part(frozenset().union(*(parts[0].characters for parts in branches)), 1, 1)]
-        ways = len(branches) if _share_starts(branches) else 1
-        ways = max(ways, *(_product(parts) for parts in branches))
-        everything: frozenset[int] = frozenset().union(
-            *(part.characters for parts in branches for part in parts)
-        )
-        least = 0 if any(not _takes(parts) for parts in branches) else 1
-        return [Part(everything, least, max(ways, 2) if least == 0 else ways)]
+    def visit_branch(self, argument: Any) -> list[Part]:
+        branches = [self.visit_nodes(branch) for branch in argument[1]]
+        characters = join_characters([part for parts in branches for part in parts])
+        if all(len(parts) == 1 and parts[0].lengths == 1 for parts in branches):
+            return [Part(characters, 1, 1)]
+        lengths = len(branches) if _share_starts(branches) else 1
+        lengths = max(lengths, *(multiply_lengths(parts) for parts in branches))
+        if not all(_always_consume(parts) for parts in branches):
+            return [Part(characters, 0, max(lengths, 2))]
+        return [Part(characters, 1, lengths)]
 
-    def _assert(self, _: str, argument: Any) -> list[Part]:
-        parts = self.sequence(argument[1])
-        if _product(parts) > _BUDGET // 2:
-            raise UnsafePattern("a look-around contains an unbounded repeat")
+    def visit_assert(self, argument: Any) -> list[Part]:
+        parts = self.visit_nodes(argument[1])
+        if multiply_lengths(parts) > _MAX_DIVISIONS // 2:
+            raise UnsafePatternError("a look-around contains an unbounded repeat")
         return [Part(frozenset(), 1, 1)]
 
-    _assert_not = _assert
+    visit_assert_not = visit_assert
 
-    def _groupref(self, _: str, __: Any) -> list[Part]:
-        raise UnsafePattern("back-references can't be bounded")
+    def visit_groupref(self, _: Any) -> list[Part]:
+        raise UnsafePatternError("back-references can't be bounded")
 
-    _groupref_exists = _groupref
+    visit_groupref_exists = visit_groupref
 
 
-def _refuse_shared(parts: Sequence[Part]) -> None:
-    """Refuse neighbouring repeats that can take the same characters, if anything after can fail."""
+def _refuse_neighbours(parts: Sequence[Part]) -> None:
+    """Refuse two repeats in a row that share characters, if a part behind them can fail."""
     for index, part in enumerate(parts):
-        ways = part.ways
+        if part.lengths <= 1:
+            continue
+        lengths = part.lengths
         between: list[frozenset[int]] = []
-        for last, other in enumerate(parts[index + 1 :] if ways > 1 else (), index + 1):
+        for last, other in enumerate(parts[index + 1 :], index + 1):
             shared = part.characters & other.characters
-            # What stands between and only one of the two can take shows where the other one ends.
-            if other.ways > 1 and shared and all(step & other.characters for step in between):
-                ways *= other.ways
-                if ways > _BUDGET and any(later.least for later in parts[last + 1 :]):
-                    raise UnsafePattern("two unbounded repeats can match the same characters")
-            if other.least and other.characters:
+            # A part between the repeats that only one of them can match marks the border.
+            has_border = not all(characters & other.characters for characters in between)
+            if other.lengths > 1 and shared and not has_border:
+                lengths *= other.lengths
+                can_fail = any(later.min_length for later in parts[last + 1 :])
+                if lengths > _MAX_DIVISIONS and can_fail:
+                    raise UnsafePatternError("two unbounded repeats can match the same characters")
+            if other.consumes:
                 if not shared:
                     break
                 between.append(other.characters)
 
 
-def _refuse_nested(parts: list[Part], most: int) -> None:
-    """Refuse a repeat whose body can take the same text in several ways, or nothing at all."""
-    if not _takes(parts):
-        raise UnsafePattern("what is repeated can be empty")
+def _refuse_nested(parts: list[Part], max_count: int) -> None:
+    """Refuse a repeat whose body can match the same text in several ways, or match nothing.
+
+    The repeated body follows itself. If no part marks where one round ends and the next begins,
+    each round multiplies the divisions.
+    """
+    if not _always_consume(parts):
+        raise UnsafePatternError("what is repeated can be empty")
     twice = parts + parts
     for index, part in enumerate(parts):
-        if part.ways == 1:
+        if part.lengths == 1:
             continue
-        for other in twice[index + 1 : index + 1 + len(parts)]:
-            if other.least and other.characters and not (part.characters & other.characters):
-                break
-        else:
-            if _power(part.ways, most) > _BUDGET:
-                raise UnsafePattern("a repeat within a repeat can match the same characters")
+        round_trip = twice[index + 1 : index + 1 + len(parts)]
+        if any(other.consumes and not part.characters & other.characters for other in round_trip):
+            continue
+        if _raise_lengths(part.lengths, max_count) > _MAX_DIVISIONS:
+            raise UnsafePatternError("a repeat within a repeat can match the same characters")
 
 
 def _share_starts(branches: Sequence[list[Part]]) -> bool:
-    """Whether two branches can begin with the same character."""
-    seen: frozenset[int] = frozenset()
+    """Return whether two branches can begin with the same character."""
+    starts: frozenset[int] = frozenset()
     for parts in branches:
-        start = _start(parts)
-        if start & seen or not _takes(parts):
+        start = _find_start(parts)
+        if start & starts or not _always_consume(parts):
             return True
-        seen |= start
+        starts |= start
     return False
 
 
-def _start(parts: Sequence[Part]) -> frozenset[int]:
+def _find_start(parts: Sequence[Part]) -> frozenset[int]:
+    """Return the characters with which a match of the parts can begin."""
     start: frozenset[int] = frozenset()
     for part in parts:
         start |= part.characters
-        if part.least and part.characters:
+        if part.consumes:
             break
     return start
 
 
-def _takes(parts: Sequence[Part]) -> bool:
-    """Whether the parts always take a character."""
-    return any(part.least and part.characters for part in parts)
+def _always_consume(parts: Sequence[Part]) -> bool:
+    """Return whether every match of the parts has at least one character."""
+    return any(part.consumes for part in parts)
 
 
-def _product(parts: Sequence[Part]) -> int:
-    product = 1
-    for part in parts:
-        product = min(_MANY, product * part.ways)
-    return product
-
-
-def _power(ways: int, times: int) -> int:
-    return _MANY if times > _BUDGET.bit_length() else min(_MANY, ways**times)
-
-
-def _both_cases(code: int) -> frozenset[int]:
-    """A character as the part of a set; in either case, since flags may ignore it."""
-    if code not in _ASCII:
-        return frozenset({-1})
-    return frozenset(ord(letter) for letter in (chr(code).lower(), chr(code).upper()))
-
-
-_CATEGORIES = {"DIGIT": r"\d", "SPACE": r"\s", "WORD": r"\w"}
-
-
-def _characters(items: Any) -> frozenset[int]:
-    """What a character class takes."""
-    found: frozenset[int] = frozenset()
-    negated = False
-    for operation, argument in items:
-        name = str(operation)
-        if name == "NEGATE":
-            negated = True
-        elif name == "LITERAL":
-            found |= _both_cases(argument)
-        elif name == "RANGE":
-            found |= _range(*argument)
-        else:
-            found |= _category(str(argument))
-    return (_ANY - found) | {-1} if negated else found
-
-
-def _range(first: int, last: int) -> frozenset[int]:
-    beyond = frozenset({-1}) if last >= len(_ASCII) else frozenset()
-    codes = range(first, min(last, len(_ASCII) - 1) + 1)
-    return beyond.union(*(_both_cases(code) for code in codes))
-
-
-def _category(name: str) -> frozenset[int]:
-    """``CATEGORY_NOT_DIGIT`` and its like, as `re` itself decides them."""
-    kind = _CATEGORIES.get(name.rsplit("_", 1)[-1])
-    if kind is None:
-        return _ANY
-    inside = {code for code in _ASCII if re.match(kind, chr(code))}
-    return frozenset(_ASCII) - inside | {-1} if "_NOT_" in name else frozenset(inside | {-1})
+def _raise_lengths(lengths: int, power: int) -> int:
+    """Return `lengths` to the power, up to a maximum; a large power is never computed."""
+    if power > _MAX_DIVISIONS.bit_length():
+        return MANY_LENGTHS
+    return min(MANY_LENGTHS, int(lengths**power))

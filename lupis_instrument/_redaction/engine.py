@@ -1,255 +1,231 @@
-"""Finds every secret in a text and writes the text without them."""
+"""Finds every secret in a text and writes the text without them.
+
+1. The prefilter looks for the literals of all rules. Most texts hold none, and then no regex runs.
+2. The finders whose literals occur search the text as it is, and again with its escapes decoded,
+   level by level. Positions in a decoded text are mapped back to the original text.
+3. Overlapping hits are merged, and a mark replaces each of them.
+4. All of this is repeated until nothing is found, because a mark can join with its neighbours to a
+   new match.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Callable, Iterable, Iterator, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Callable, Iterable, Iterator, NamedTuple
 
 from lupis_instrument._redaction.escapes import (
     View,
     decode,
-    decode_with_places,
+    decode_with_positions,
     find_escapes,
-    has_escapes,
-    has_letters,
-    keep_escaped,
+    keep_escaped_lines,
+    stand_for_letters,
 )
-from lupis_instrument._redaction.hits import Hit, merge
-from lupis_instrument._redaction.modes import Mode, is_mark
-from lupis_instrument._redaction.prefilter import SHAPE, Prefilter, card_places
-from lupis_instrument._redaction.rules import RULES, Rule
-from lupis_instrument._redaction.values import build_finders
+from lupis_instrument._redaction.hits import Hit, merge_hits
+from lupis_instrument._redaction.prefilter import SHAPE, Prefilter
+from lupis_instrument._redaction.rule_finders import Finder, build_rule_finders
+from lupis_instrument._redaction.rules import RULES
+from lupis_instrument._redaction.values import build_name_finders
 
 if TYPE_CHECKING:
+    from lupis_instrument._redaction.modes import Mode
     from lupis_instrument._redaction.names import NameList
 
-# Escapes within escapes (a URL in a URL in a JSON string) are undone this deep.
-_LEVELS = 5
-# Hiding one secret can bring another to light only where two touch; more rounds than this never
-# come to rest, and a text that doesn't is given up.
-_ROUNDS = 6
-# Whether a short text can have one of the shapes for which there is no literal.
+# Escapes within escapes (a URL in a URL in a JSON string) are decoded to this depth.
+_MAX_LEVELS = 5
+# A mark makes a new match only where two secrets touch. A text that needs more rounds than this
+# never settles and is given up.
+_MAX_ROUNDS = 6
+# Finds whether a short text can have one of the shapes for which the prefilter has no literal.
 _SHAPES = re.compile(r"[0-9]{4}[ \-]?[0-9]{4}[0-9 \-]{4}|[0-9]{3}-[0-9]{2}-[0-9]{4}|\S{57}")
 
 
-class Redaction(NamedTuple):
-    """A secret found in a text: the rule that found it, its start and its end (exclusive)."""
-
-    rule: str
-    start: int
-    end: int
+class UnsettledError(Exception):
+    """Every round of redacting a text made a new match."""
 
 
-class Finder(Protocol):
-    """Anything that finds secrets in a text, given also with its ASCII letters in lower case."""
+class DecodedLevel(NamedTuple):
+    """The lines of a text that have escapes, decoded once more than in the level before.
 
-    def find(self, text: str, lowered: str) -> Iterator[Hit]: ...
+    Attributes:
+        separate: Whether escaped letters and digits were read as separators.
+        escapes: The different escapes that were decoded in this level.
+        text: The decoded lines.
+    """
 
-
-class RuleFinder:
-    """Applies one row of the rules, or one of its prefixes."""
-
-    def __init__(self, rule: Rule, regex: str) -> None:
-        self._rule = rule
-        self._source = regex
-        self._regex: re.Pattern[str] | None = None
-
-    def find(self, text: str, lowered: str) -> Iterator[Hit]:
-        """All matches that pass the rule's check."""
-        matches = self._compiled().finditer(lowered if self._rule.fold else text)
-        return (hit for match in matches for hit in self._hit(text, match))
-
-    def find_at(self, text: str, place: int) -> Iterator[Hit]:
-        """The match that begins at this place, if there is one that passes the rule's check."""
-        match = self._compiled().match(text, place)
-        return self._hit(text, match) if match else iter(())
-
-    def _compiled(self) -> re.Pattern[str]:
-        if self._regex is None:
-            self._regex = re.compile(self._source, re.ASCII)
-        return self._regex
-
-    def _hit(self, text: str, match: re.Match[str]) -> Iterator[Hit]:
-        groups = match.re.groupindex
-        start, end = match.span("secret" if "secret" in groups else 0)
-        if "head" in groups:
-            start = match.start("head")
-        secret, rule = text[start:end], self._rule
-        if not is_mark(secret) and (rule.check is None or rule.check(secret)):
-            yield Hit(start, end, rule.id, rule.concealed)
-
-
-class DigitFinder(RuleFinder):
-    """Applies a rule for long numbers, at the places only where there are some."""
-
-    def find(self, text: str, lowered: str) -> Iterator[Hit]:
-        """As any rule, but of plain text only the long runs of digits are looked at."""
-        if not text.isascii():
-            return super().find(text, lowered)
-        return (hit for place in card_places(lowered) for hit in self.find_at(text, place))
-
-
-def find_by_rule(rule: Rule) -> Iterator[tuple[str, RuleFinder]]:
-    """The finders of a rule, each with the literal that calls for it."""
-    if len(rule.regexes) == 1:
-        kind = DigitFinder if rule.literals == ("#digits",) else RuleFinder
-        finder = kind(rule, rule.regexes[0])
-        yield from ((literal, finder) for literal in rule.literals)
-    else:
-        for literal, regex in zip(rule.literals, rule.regexes):
-            yield literal, RuleFinder(rule, regex)
-
-
-class Unsettled(Exception):  # noqa: N818 - named for what happened
-    """A text in which hiding secrets goes on making new ones."""
+    separate: bool
+    escapes: set[str]
+    text: str
 
 
 class Engine:
     """All rules together.
 
+    Attributes:
+        mode: How secrets are redacted.
+
     Args:
-        mode: How secrets are written.
+        mode: How secrets are redacted.
         names: The names that hide their values.
-        extra: Further finders, each with a literal that must occur for it to be asked ("" for
-            always).
+        custom_finders: Further finders, each with a literal that must occur for it to run ("" if
+            it always runs).
     """
 
     def __init__(
-        self, mode: Mode, names: NameList, extra: Iterable[tuple[str, Finder]] = ()
+        self, mode: Mode, names: NameList, custom_finders: Iterable[tuple[str, Finder]] = ()
     ) -> None:
         self.mode = mode
-        entries: list[tuple[str, Finder]] = list(extra)
+        finders: list[tuple[str, Finder]] = list(custom_finders)
         for rule in RULES:
-            entries += find_by_rule(rule)
-        entries += [(finder.literal, finder) for finder in build_finders(names)]
-        self._prefilter = Prefilter(entries)
+            finders += build_rule_finders(rule)
+        finders += [(finder.literal, finder) for finder in build_name_finders(names)]
+        self._prefilter = Prefilter(finders)
 
-    def sift(self, texts: list[str]) -> Callable[[str], bool] | None:
-        """Look at many texts at once, as one.
+    def prefilter_texts(self, texts: list[str]) -> Callable[[str], bool] | None:
+        """Look for the rules' literals in many texts at once, which is faster than one by one.
 
         Returns:
-            What tells of each of them whether it has to be redacted; None if none has.
+            A function that returns whether one of the texts may hold a secret; None if none does.
         """
         joined = "\n".join(texts)
-        if has_escapes(joined):
-            joined = "\n".join([joined, *(plain for _, _, plain in _plain(joined))])
-        literals = {literal for literal, _ in self._prefilter.choose(_lower(joined))}
+        if _has_escapes(joined):
+            joined = "\n".join([joined, *(level.text for level in _decode_levels(joined))])
+        literals = {literal for literal, _ in self._prefilter.choose_finders(_lower_ascii(joined))}
         if not literals:
             return None
-        shapes = SHAPE in literals
+        has_shapes = SHAPE in literals
         literals.discard(SHAPE)
         return lambda text: (
-            _holds(text, literals) or has_escapes(text) or bool(shapes and _SHAPES.search(text))
+            _contains_any(text, literals)
+            or _has_escapes(text)
+            or bool(has_shapes and _SHAPES.search(text))
         )
 
-    def hits(self, text: str) -> list[Hit]:
-        """The parts of the text that are to be hidden, in order, none overlapping another."""
-        plain = list(_plain(text))
-        finders = self._choose("\n".join([text, *(each for _, _, each in plain)]))
+    def find_hits(self, text: str) -> list[Hit]:
+        """Return the parts of the text that are to be redacted, in order and without overlaps."""
+        levels = list(_decode_levels(text)) if _has_escapes(text) else []
+        finders = self._choose_finders("\n".join([text, *(level.text for level in levels)]))
         if not finders:
             return []
-        found = _find(finders, text)
+        hits = _run_finders(finders, text)
         views: dict[bool, list[View]] = {False: [], True: []}
-        for apart, escapes, _ in plain:
-            chain = views[apart]
-            last = chain[-1].text if chain else text
-            chain.append(decode_with_places(last, escapes, apart=apart))
-            found += [_to_origin(hit, chain) for hit in _find(finders, chain[-1].text)]
-        return merge(found)
+        for separate, escapes, _ in levels:
+            chain = views[separate]
+            encoded = chain[-1].text if chain else text
+            chain.append(decode_with_positions(encoded, escapes, separate=separate))
+            hits += [_map_to_original(hit, chain) for hit in _run_finders(finders, chain[-1].text)]
+        return merge_hits(hits)
 
-    def redact(self, text: str) -> str:
-        """The text with its secrets hidden; the same object if it has none.
+    def redact_text(self, text: str) -> str:
+        """Return the text with its secrets redacted; the same object if it has none.
 
         Raises:
-            Unsettled: Hiding didn't come to an end.
+            UnsettledError: Every round made a new match.
         """
-        for _ in range(_ROUNDS):
-            hits = self.hits(text)
+        for _ in range(_MAX_ROUNDS):
+            hits = self.find_hits(text)
             if not hits:
                 return text
-            text = self._write(text, hits)
-        raise Unsettled
+            text = self._write_marks(text, hits)
+        raise UnsettledError
 
-    def mark_hidden(self, text: str) -> str:
-        """What stands for a text hidden for its name, unless a value rule matches all of it."""
-        # Cookies, parameters: no rule for a value that may be shown matches across these.
-        if self.mode.name == "remove" or ";" in text or "," in text:
-            return self.mode.named
-        hits = merge(self._look(text))
-        whole = len(hits) == 1 and hits[0][:2] == (0, len(text)) and not hits[0].concealed
-        return self.mode.value(text) if whole else self.mode.named
+    def mark_named_value(self, value: str) -> str:
+        """Return the mark of a value that is redacted for its name.
 
-    def _look(self, text: str) -> list[Hit]:
-        return _find(self._choose(text), text)
+        If a value rule matches all of the value, its mark tells more: the ends, or a hash.
+        """
+        # Lists such as cookies and parameters: no value rule that shows ends matches across these.
+        if self.mode.name == "remove" or ";" in value or "," in value:
+            return self.mode.full_mark
+        hits = merge_hits(_run_finders(self._choose_finders(value), value))
+        is_whole = len(hits) == 1 and hits[0][:2] == (0, len(value)) and not hits[0].fully_hidden
+        return self.mode.mark_secret(value) if is_whole else self.mode.full_mark
 
-    def _choose(self, text: str) -> dict[Finder, None]:
-        return dict.fromkeys(finder for _, finder in self._prefilter.choose(_lower(text)))
+    def _choose_finders(self, text: str) -> dict[Finder, None]:
+        """Return the finders whose literals occur: each once, in a fixed order."""
+        chosen = self._prefilter.choose_finders(_lower_ascii(text))
+        return dict.fromkeys(finder for _, finder in chosen)
 
-    def _write(self, text: str, hits: list[Hit]) -> str:
+    def _write_marks(self, text: str, hits: list[Hit]) -> str:
         pieces: list[str] = []
         done = 0
         for hit in hits:
-            quotes = hit.quotes if hit.concealed and self.mode.name != "mask" else 0
-            pieces += (text[done : max(done, hit.start - quotes)], self._mark(text, hit))
+            quotes = hit.quotes if hit.fully_hidden and self.mode.name != "mask" else 0
+            pieces += (text[done : max(done, hit.start - quotes)], self._choose_mark(text, hit))
             done = hit.end + quotes
         pieces.append(text[done:])
         return "".join(pieces)
 
-    def _mark(self, text: str, hit: Hit) -> str:
-        if hit.concealed:
-            return self.mode.named
-        return self.mode.value(text[hit.start : hit.end])
+    def _choose_mark(self, text: str, hit: Hit) -> str:
+        if hit.fully_hidden:
+            return self.mode.full_mark
+        return self.mode.mark_secret(text[hit.start : hit.end])
 
 
-def _lower(text: str) -> str:
-    """The text, ASCII letters in lower case: for others `str.lower` may move characters (``İ``)."""
+def _has_escapes(text: str) -> bool:
+    """Return whether a text may have escapes: a cheap test that is sometimes wrong with True."""
+    if "%" in text or "\\" in text or ("&" in text and ";" in text):
+        return True
+    return "\x1b" in text or "\x00" in text or (not text.isascii() and _has_homoglyphs(text))
+
+
+def _has_homoglyphs(text: str) -> bool:
+    # Imported here because most programs send plain ASCII and never load Unicode's data.
+    from lupis_instrument._redaction.homoglyphs import has_homoglyphs
+
+    return has_homoglyphs(text)
+
+
+def _decode_levels(text: str) -> Iterator[DecodedLevel]:
+    """Decode the lines of a text that have escapes, level by level, until no escape is left.
+
+    An escaped letter or digit is ambiguous. It may belong to the word around it (``%70assword``),
+    or it may end something else, so that a key begins behind it (``%51sk-…``). A text with such
+    escapes is decoded in both readings.
+    """
+    escaped = keep_escaped_lines(text)
+    has_letters = False
+    for separate in (False, True):
+        plain = escaped
+        for _ in range(_MAX_LEVELS):
+            escapes = find_escapes(plain)
+            if not escapes:
+                break
+            has_letters = has_letters or stand_for_letters(escapes)
+            plain = decode(plain, escapes, separate=separate)
+            yield DecodedLevel(separate, escapes, plain)
+            if not _has_escapes(plain):
+                break
+        if not has_letters:
+            return
+
+
+def _lower_ascii(text: str) -> str:
+    """Return the text with its ASCII letters in lower case.
+
+    `str.lower` would change the length of other characters (``İ``) and so move positions.
+    """
     if text.isascii():
         return text.lower()
     return text.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")
 
 
-def _holds(text: str, literals: Iterable[str]) -> bool:
-    lowered = _lower(text)
+def _contains_any(text: str, literals: Iterable[str]) -> bool:
+    """Return whether one of the literals occurs in the text, in any case."""
+    lowered = _lower_ascii(text)
     return any(literal in lowered for literal in literals)
 
 
-def _plain(text: str) -> Iterator[tuple[bool, set[str], str]]:
-    """The lines of a text that have escapes, with these undone, level by level.
-
-    Where letters or digits are escaped, there are two ways of reading it: as what is written so
-    (``%70assword``), and as the end of something else, behind which a key may begin.
-
-    Yields:
-        Whether they are read in the second way, the escapes of the level, the text without them.
-    """
-    if not has_escapes(text):
-        return
-    escaped = keep_escaped(text)
-    letters = False
-    for apart in (False, True):
-        plain = escaped
-        for _ in range(_LEVELS):
-            escapes = find_escapes(plain)
-            if not escapes:
-                break
-            letters = letters or has_letters(escapes)
-            plain = decode(plain, escapes, apart=apart)
-            yield apart, escapes, plain
-            if not has_escapes(plain):
-                break
-        if not letters:
-            return
-
-
-def _find(finders: Iterable[Finder], text: str) -> list[Hit]:
+def _run_finders(finders: Iterable[Finder], text: str) -> list[Hit]:
     if not finders:
         return []
-    lowered = _lower(text)
-    return [hit for finder in finders for hit in finder.find(text, lowered)]
+    lowered = _lower_ascii(text)
+    return [hit for finder in finders for hit in finder.find_hits(text, lowered)]
 
 
-def _to_origin(hit: Hit, views: list[View]) -> Hit:
+def _map_to_original(hit: Hit, views: list[View]) -> Hit:
+    """Return a hit in the last view with its positions in the original text."""
     start, end = hit.start, hit.end
     for view in reversed(views):
-        start, end = view.origin(start), view.origin(end)
-    return Hit(start, end, hit.rule, hit.concealed)
+        start, end = view.map_position(start), view.map_position(end)
+    return Hit(start, end, hit.rule, hit.fully_hidden)

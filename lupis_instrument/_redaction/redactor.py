@@ -1,43 +1,68 @@
-"""Filters secrets out of texts, attributes and nested data, failing closed."""
+"""Redacts secrets in texts, attributes and nested data; data that cannot be redacted is dropped.
+
+`redact_attributes` runs for every span, so it avoids work. It remembers how each attribute name is
+shown and whether the name hides its value, and it remembers short values without secrets. The
+prefilter looks at all other texts at once, and only the texts that it suspects are searched.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import Any, Mapping, Sequence
+from typing import Any, Mapping, NamedTuple, Sequence
 
 from lupis_instrument._redaction.checks import is_generated
-from lupis_instrument._redaction.engine import Engine, Redaction
+from lupis_instrument._redaction.command_arguments import has_options, redact_arguments
+from lupis_instrument._redaction.engine import Engine
 from lupis_instrument._redaction.modes import MODES, REDACTED, Mode, is_mark
-from lupis_instrument._redaction.names import CARRIERS, Name, NameList
+from lupis_instrument._redaction.names import (
+    CARRIER_PREFIXES,
+    HEADER_PREFIXES,
+    NameList,
+    NameRule,
+)
 from lupis_instrument._redaction.patterns import compile_pattern
 
 TOO_DEEP = "[TOO DEEP]"
 CYCLE = "[CYCLE]"
-_DEPTH = 32
-# Spans have the names of headers in lower case, in which few keys keep their form.
-_HEADERS = ("http.request.header.", "http.response.header.")
-_LONG_PIECE = re.compile(r"[A-Za-z0-9]{20,}")
-_KNOWN_NAMES = 4096
-_KNOWN_VALUES = 2048
-_SHORT = 128
-_LISTS = (tuple, list)
+_MAX_DEPTH = 32
+# Spans hold the names of headers in lower case, in which few keys match their rule.
+_LONG_NAME_PIECE = re.compile(r"[A-Za-z0-9]{20,}")
+_MAX_KNOWN_NAMES = 4096
+_MAX_CLEAN_TEXTS = 2048
+_MAX_CLEAN_LENGTH = 128
+_LIST_TYPES = (tuple, list)
 _ONLY_TEXT = {str}
-_PLAIN = (bool, float, type(None))
-# Smaller numbers can't be those of a payment card.
-_CARD = 10**12
+_HARMLESS_TYPES = (bool, float, type(None))
+# Smaller numbers have too few digits for a payment card.
+_MIN_CARD_NUMBER = 10**12
+
+
+class Redaction(NamedTuple):
+    """A secret in a text.
+
+    Attributes:
+        rule: Id of the rule that found it.
+        start: Position of the first character.
+        end: Position behind the last character.
+    """
+
+    rule: str
+    start: int
+    end: int
 
 
 class Redactor:
-    """Hides secrets in everything that leaves the process.
+    """Redacts secrets in everything that leaves the process.
 
-    None of the methods raises: what can't be filtered is replaced with ``[REDACTED]``.
+    No method raises an error. A value that cannot be redacted becomes ``[REDACTED]``.
 
     Args:
-        mode: ``mask`` shows the first and last four characters, ``remove`` nothing, ``hash`` a hash
-            by which equal secrets can be recognised.
-        patterns: Names and regular expressions to hide besides the built-in ones; see
+        mode: ``mask`` shows the first and last four characters of a secret, ``remove`` shows
+            nothing, ``hash`` shows a hash by which equal secrets can be recognised.
+        patterns: Names and regular expressions to redact besides the built-in ones; see
             `compile_pattern`.
-        hash_key: Makes ``hash`` a keyed one (HMAC-SHA-256), so that secrets can't be guessed.
+        hash_key: The key of the hash (HMAC-SHA-256), without which nobody can test guesses of a
+            secret.
 
     Raises:
         PatternError: A pattern is not usable.
@@ -54,194 +79,205 @@ class Redactor:
             raise ValueError(f"redaction mode {mode!r}: expected one of {', '.join(MODES)}")
         key = hash_key.encode("utf-8", "surrogatepass") if isinstance(hash_key, str) else hash_key
         compiled = [compile_pattern(pattern) for pattern in patterns]
-        self._names = NameList(own.name for own in compiled if own.name)
-        extra = [(own.literal, own) for own in compiled if not own.name]
-        self._engine = Engine(Mode(mode, key or None), self._names, extra)
-        self._known: dict[str, tuple[str, Name | None]] = {}
-        self._clean: set[str] = set()
+        self._names = NameList(pattern.name for pattern in compiled if pattern.name)
+        finders = [(pattern.literal, pattern) for pattern in compiled if not pattern.name]
+        self._engine = Engine(Mode(mode, key or None), self._names, finders)
+        # By an attribute's name: the name as it is shown, and the rule that hides the value.
+        self._known_names: dict[str, tuple[str, NameRule | None]] = {}
+        self._clean_texts: set[str] = set()
 
-    def redact_text(self, value: str) -> str:
-        """The text without its secrets; the same object if it has none."""
+    def redact_text(self, text: str) -> str:
+        """Return the text without its secrets; the same object if it has none."""
         try:
-            return self._engine.redact(value)
+            return self._engine.redact_text(text)
         except Exception:
             return REDACTED
 
-    def explain_text(self, text: str) -> list[Redaction]:
-        """Which rules hide which parts of a text."""
-        try:
-            return [Redaction(hit.rule, hit.start, hit.end) for hit in self._engine.hits(text)]
-        except Exception:
-            return [Redaction("failed", 0, len(text))]
-
-    def explain_name(self, name: str) -> str | None:
-        """The rule by which an attribute or property of this name hides its value, if one does."""
-        row = (self._known.get(name) or self._learn(name))[1]
-        return f"name:{row.words}" if row else None
-
     def redact_attribute(self, name: str, value: Any) -> Any:
-        """The value of one span attribute or property, as its name and its content allow."""
+        """Return the value of one span attribute or property, redacted by its name and content."""
         try:
-            return self._value(value, (self._known.get(name) or self._learn(name))[1], ())
+            name_rule = (self._known_names.get(name) or self._learn_name(name))[1]
+            return self._redact_value(value, name_rule, ())
         except Exception:
             return REDACTED
 
     def redact_attributes(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
-        """All attributes of a span; empty if they can't be filtered."""
+        """Return all attributes of a span, redacted; an empty dict if they cannot be read."""
         try:
-            return self._attributes(attributes)
+            return self._redact_attributes(attributes)
         except Exception:
             return {}
 
-    def redact_data(self, value: Any) -> Any:
-        """Nested data as JSON can hold it: keys and values, to a bounded depth."""
+    def redact_data(self, data: Any) -> Any:
+        """Return nested data, its keys and values redacted.
+
+        Data nested more than 32 levels deep becomes ``[TOO DEEP]``; a list or mapping that contains
+        itself becomes ``[CYCLE]``.
+        """
         try:
-            return self._value(value, None, ())
+            return self._redact_value(data, None, ())
         except Exception:
             return REDACTED
 
-    def _attributes(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    def explain_text(self, text: str) -> list[Redaction]:
+        """Return which rules redact which parts of a text."""
+        try:
+            hits = self._engine.find_hits(text)
+            return [Redaction(hit.rule, hit.start, hit.end) for hit in hits]
+        except Exception:
+            return [Redaction("failed", 0, len(text))]
+
+    def explain_name(self, name: str) -> str | None:
+        """Return the rule by which an attribute or property of this name hides its value."""
+        name_rule = (self._known_names.get(name) or self._learn_name(name))[1]
+        return f"name:{name_rule.words}" if name_rule else None
+
+    def _redact_attributes(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         result: dict[str, Any] = {}
-        pending: list[tuple[str, Any, Sequence[str]]] = []
+        unknown: list[tuple[str, Any, Sequence[str]]] = []
         # Most values are the same as in the span before: hosts, models, header fields.
-        clean = self._clean
+        clean = self._clean_texts
         for name, value in attributes.items():
-            shown, row = self._known.get(name) or self._learn(name)
+            shown_name, name_rule = self._known_names.get(name) or self._learn_name(name)
             kind = type(value)
-            if row is None and (kind in _PLAIN or (kind is str and value in clean)):
-                result[shown] = value
+            if name_rule is None and (kind in _HARMLESS_TYPES or (kind is str and value in clean)):
+                result[shown_name] = value
                 continue
-            texts = _texts_of(value) if row is None else None
-            result[shown] = self._safely(value, row) if texts is None else value
+            texts = _list_texts(value) if name_rule is None else None
+            result[shown_name] = self._redact_safely(value, name_rule) if texts is None else value
             if texts and not clean.issuperset(texts):
-                pending.append((shown, value, texts))
-        if pending:
-            self._sift(pending, result)
+                unknown.append((shown_name, value, texts))
+        if unknown:
+            self._redact_unknown(unknown, result)
         return result
 
-    def _sift(self, pending: list[tuple[str, Any, Sequence[str]]], result: dict[str, Any]) -> None:
-        """Look at all unknown texts at once; mostly, no rule has to see any of them."""
-        together = [text for _, _, texts in pending for text in texts]
-        needs_work = self._engine.sift(together)
-        if needs_work is None:
-            self._remember(together)
+    def _redact_unknown(
+        self, unknown: list[tuple[str, Any, Sequence[str]]], result: dict[str, Any]
+    ) -> None:
+        """Redact values that were not seen before; for most spans one prefilter run is enough.
+
+        Args:
+            unknown: The name, value and texts of each attribute.
+            result: The redacted attributes, in which the values are replaced.
+        """
+        all_texts = [text for _, _, texts in unknown for text in texts]
+        is_suspect = self._engine.prefilter_texts(all_texts)
+        if is_suspect is None:
+            self._remember_clean(all_texts)
             return
-        for shown, value, texts in pending:
-            if any(map(needs_work, texts)):
-                result[shown] = self._safely(value, None)
+        for name, value, texts in unknown:
+            if any(map(is_suspect, texts)):
+                result[name] = self._redact_safely(value, None)
 
-    def _remember(self, texts: list[str]) -> None:
-        if len(self._clean) > _KNOWN_VALUES:
-            self._clean.clear()
-        self._clean.update([text for text in texts if len(text) <= _SHORT])
+    def _remember_clean(self, texts: list[str]) -> None:
+        if len(self._clean_texts) > _MAX_CLEAN_TEXTS:
+            self._clean_texts.clear()
+        self._clean_texts.update([text for text in texts if len(text) <= _MAX_CLEAN_LENGTH])
 
-    def _learn(self, name: str) -> tuple[str, Name | None]:
-        """How an attribute's name is shown, and the row by which it hides its value."""
-        if len(self._known) >= _KNOWN_NAMES:
-            self._known.clear()
-        # What follows a carrier is a text of its own, which may be a key that stands for itself.
-        carrier = next((each for each in CARRIERS if name.startswith(each)), "")
-        shown = carrier + self._engine.redact(name[len(carrier) :])
-        if carrier in _HEADERS:
-            shown = carrier + _LONG_PIECE.sub(self._hide_generated, shown[len(carrier) :])
-        known = self._engine.redact(shown), self._names.find_attribute(name)
-        self._known[name] = known
+    def _learn_name(self, name: str) -> tuple[str, NameRule | None]:
+        """Return how an attribute's name is shown, and the rule by which it hides its value."""
+        if len(self._known_names) >= _MAX_KNOWN_NAMES:
+            self._known_names.clear()
+        # Behind a carrier prefix stands a separate text. It may be a key, which must not be part
+        # of a longer name.
+        prefix = next((prefix for prefix in CARRIER_PREFIXES if name.startswith(prefix)), "")
+        carried = self._engine.redact_text(name[len(prefix) :])
+        if prefix in HEADER_PREFIXES:
+            carried = _LONG_NAME_PIECE.sub(self._mark_generated, carried)
+        shown_name = self._engine.redact_text(prefix + carried)
+        known = shown_name, self._names.find_attribute_rule(name)
+        self._known_names[name] = known
         return known
 
-    def _hide_generated(self, piece: re.Match[str]) -> str:
+    def _mark_generated(self, piece: re.Match[str]) -> str:
         text = piece.group()
-        return self._engine.mode.value(text) if is_generated(text) else text
+        return self._engine.mode.mark_secret(text) if is_generated(text) else text
 
-    def _safely(self, value: Any, row: Name | None) -> Any:
+    def _redact_safely(self, value: Any, name_rule: NameRule | None) -> Any:
+        """Return the redacted value; one value's error must not drop the other attributes."""
         try:
-            return self._value(value, row, ())
+            return self._redact_value(value, name_rule, ())
         except Exception:
             return REDACTED
 
-    def _value(self, value: Any, row: Name | None, above: tuple[int, ...]) -> Any:
+    def _redact_value(
+        self, value: Any, name_rule: NameRule | None, parents: tuple[int, ...]
+    ) -> Any:
+        """Return a value without its secrets.
+
+        Args:
+            value: The value.
+            name_rule: The rule by which a name above the value hides it; None if none does.
+            parents: The ids of the containers that hold the value, the outermost first.
+        """
         if isinstance(value, str):
-            return self._hide(value) if row else self._engine.redact(value)
+            return self._mark_named(value) if name_rule else self._engine.redact_text(value)
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, (int, float)):
-            return self._engine.mode.named if row and row.numbers else self._number(value)
-        if id(value) in above:
+            return self._redact_number(value, name_rule)
+        if id(value) in parents:
             return CYCLE
-        if len(above) >= _DEPTH:
+        if len(parents) >= _MAX_DEPTH:
             return TOO_DEEP
-        return self._container(value, row, (*above, id(value)))
+        return self._redact_container(value, name_rule, (*parents, id(value)))
 
-    def _hide(self, value: str) -> str:
-        """A value hidden for its name: shown as a value rule shows it, if one matches all of it."""
+    def _mark_named(self, value: str) -> str:
+        """Return the mark of a value that its name hides; marks and empty values stay."""
         if not value or is_mark(value):
             return value
-        return self._engine.mark_hidden(value)
+        return self._engine.mark_named_value(value)
 
-    def _number(self, value: float) -> Any:
-        """A number, unless it is that of a payment card."""
-        if abs(value) < _CARD or value != value:  # noqa: PLR0124 - not a number
+    def _redact_number(self, value: float, name_rule: NameRule | None) -> Any:
+        """Return a number, or a mark if its name hides it or it is a payment card number."""
+        if name_rule and name_rule.hides_numbers:
+            return self._engine.mode.full_mark
+        is_nan = value != value  # noqa: PLR0124 - only NaN differs from itself
+        if abs(value) < _MIN_CARD_NUMBER or is_nan:
             return value
         text = str(value)
-        hidden = self._engine.redact(text)
-        return value if hidden is text else hidden
+        redacted = self._engine.redact_text(text)
+        return value if redacted is text else redacted
 
-    def _container(self, value: Any, row: Name | None, above: tuple[int, ...]) -> Any:
+    def _redact_container(
+        self, value: Any, name_rule: NameRule | None, parents: tuple[int, ...]
+    ) -> Any:
+        """Return a list, mapping or set with redacted items; any other object as redacted text."""
         if isinstance(value, (list, tuple)):
-            items = [self._value(item, row, above) for item in value]
-            if _has_options(items):
-                items = self._arguments(items)
+            items = [self._redact_value(item, name_rule, parents) for item in value]
+            if has_options(items):
+                items = redact_arguments(items, self._engine)
             return items if isinstance(value, list) else tuple(items)
         if isinstance(value, Mapping):
-            return self._mapping(value, row, above)
+            return self._redact_mapping(value, name_rule, parents)
         if isinstance(value, (bytes, bytearray)):
-            return self._bytes(bytes(value), row)
+            return self._redact_bytes(bytes(value), name_rule)
         if isinstance(value, (set, frozenset)):
-            return [self._value(item, row, above) for item in value]
-        return self._value(str(value), row, above)
+            return [self._redact_value(item, name_rule, parents) for item in value]
+        return self._redact_value(str(value), name_rule, parents)
 
-    def _arguments(self, items: list[Any]) -> list[Any]:
-        """The arguments of a command, in which an option may stand before its value."""
-        command = "curl " if any(isinstance(item, str) and "curl" in item for item in items) else ""
-        for place, (option, value) in enumerate(zip(items, items[1:]), 1):
-            if isinstance(value, str) and isinstance(option, str) and option[:1] == "-":
-                items[place] = self._argument(f"{command}{option}\n", value)
-        return items
-
-    def _argument(self, option: str, value: str) -> str:
-        """An option's value, without what the option makes a secret."""
-        hits = [hit for hit in self._engine.hits(option + value) if hit.start >= len(option)]
-        # Of what a name hides, an argument ends nowhere but at its end.
-        if any(hit.rule.startswith("name:") for hit in hits):
-            return self._engine.mode.named
-        for hit in reversed(hits):
-            first, last = hit.start - len(option), hit.end - len(option)
-            value = f"{value[:first]}{self._engine.mode.named}{value[last:]}"
-        return value
-
-    def _bytes(self, value: bytes, row: Name | None) -> Any:
+    def _redact_bytes(self, value: bytes, name_rule: NameRule | None) -> Any:
         text = value.decode("utf-8", "backslashreplace")
-        hidden = self._value(text, row, ())
-        return value if hidden is text else hidden
+        redacted = self._redact_value(text, name_rule, ())
+        return value if redacted is text else redacted
 
-    def _mapping(self, value: Mapping[Any, Any], row: Name | None, above: tuple[int, ...]) -> Any:
+    def _redact_mapping(
+        self, value: Mapping[Any, Any], name_rule: NameRule | None, parents: tuple[int, ...]
+    ) -> Any:
         result = {}
         for key, item in value.items():
             name = key if isinstance(key, str) else str(key)
-            shown, own = self._known.get(name) or self._learn(name)
-            result[shown if isinstance(key, str) else key] = self._value(item, row or own, above)
+            shown_name, own_rule = self._known_names.get(name) or self._learn_name(name)
+            shown_key = shown_name if isinstance(key, str) else key
+            result[shown_key] = self._redact_value(item, name_rule or own_rule, parents)
         return result
 
 
-def _has_options(items: Sequence[Any]) -> bool:
-    """Whether a list may be the arguments of a command."""
-    return len(items) > 1 and any(isinstance(item, str) and item[:1] == "-" for item in items)
-
-
-def _texts_of(value: Any) -> Sequence[str] | None:
-    """The texts that an attribute consists of; None if there is anything else in it."""
+def _list_texts(value: Any) -> Sequence[str] | None:
+    """Return the texts of an attribute's value; None if the value holds anything else."""
     kind = type(value)
     if kind is str:
         return (value,)
-    if kind in _LISTS and {*map(type, value)} <= _ONLY_TEXT and not _has_options(value):
+    if kind in _LIST_TYPES and {*map(type, value)} <= _ONLY_TEXT and not has_options(value):
         return value  # type: ignore[no-any-return]
     return None

@@ -339,6 +339,6 @@ def test_words(name, words):
 
 def test_own_row_joins_the_list():
     """A row of one's own is found by its words."""
-    row = NameList(["badge id"]).find("employeeBadgeId")
+    row = NameList(["badge id"]).find_rule("employeeBadgeId")
     assert row is not None
     assert row.words == "badge id"

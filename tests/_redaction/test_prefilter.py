@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from lupis_instrument._redaction.prefilter import Prefilter, long_runs
+from lupis_instrument._redaction.long_runs import find_long_runs
+from lupis_instrument._redaction.prefilter import Prefilter
 
 LITERALS = ["bearer", "!hook", "!:_", "!sig=", "://&@", "ghp_", "20 akia", "+nral", "=us6", "key", "token", "cookie", "ssn", "1//0"]  # fmt: skip
 PREFILTER = Prefilter([(literal, literal) for literal in LITERALS])
@@ -37,7 +38,7 @@ PREFILTER = Prefilter([(literal, literal) for literal in LITERALS])
 )
 def test_literals_choose(text, chosen):
     """Each where its notation says that it is looked for."""
-    assert sorted(chosen) == sorted(literal for _, literal in PREFILTER.choose(text))
+    assert sorted(chosen) == sorted(literal for _, literal in PREFILTER.choose_finders(text))
 
 
 def test_a_run_among_numbers():
@@ -45,14 +46,14 @@ def test_a_run_among_numbers():
     numbers = [str(random.Random(seed).random()) for seed in range(2000)]
     key = b"ghp_0123456789012345678"
     text = " ".join([*numbers[:1000], key.decode(), "1.5e-05", *numbers[1000:]])
-    assert [key] == long_runs(text.encode())
-    assert [key] == long_runs(b" ".join([key]))
-    assert [key] == long_runs(b",".join([b"0.8444218515250481"] * 400 + [key]))
+    assert [key] == find_long_runs(text.encode())
+    assert [key] == find_long_runs(b" ".join([key]))
+    assert [key] == find_long_runs(b",".join([b"0.8444218515250481"] * 400 + [key]))
 
 
 @pytest.mark.parametrize("between", [" ", f" {'x' * 20} ", " 0.8444218515250481 ", ", "])
 def test_runs_whatever_stands_between(between):
     """Of a text with few or many long runs, the same ones are found."""
     keys = [f"k{number:019}" for number in range(300)]
-    found = long_runs(between.join(keys).encode())
+    found = find_long_runs(between.join(keys).encode())
     assert keys == [run.decode()[-20:] for run in found if b"k0" in run]

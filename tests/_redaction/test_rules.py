@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lupis_instrument._redaction import MODES, RULES, Redactor, Rule
-from lupis_instrument._redaction.engine import find_by_rule
+from lupis_instrument._redaction.rule_finders import build_rule_finders
 
 REDACTORS = {mode: Redactor(mode) for mode in MODES}
 EXAMPLES = [(rule, text) for rule in RULES for text in rule.examples]
@@ -15,8 +15,8 @@ NEAR_MISSES = [(rule, text) for rule in RULES for text in rule.near_misses]
 def found_by(rule: Rule, text: str) -> list[str]:
     return [
         text[hit.start : hit.end]
-        for finder in dict.fromkeys(finder for _, finder in find_by_rule(rule))
-        for hit in finder.find(text, text.lower())
+        for finder in dict.fromkeys(finder for _, finder in build_rule_finders(rule))
+        for hit in finder.find_hits(text, text.lower())
     ]
 
 
@@ -65,7 +65,7 @@ def test_near_miss_is_left(rule, text):
 def test_example_inside_a_sentence_and_a_json_string(rule, text):
     """A secret is found between other words, after an escaped line end, and in quotes, too."""
     secret = found_by(rule, text)[0]
-    if rule.concealed or rule.fold or "(?P<secret>" in rule.regexes[0]:
+    if rule.fully_hidden or rule.lowercase or "(?P<secret>" in rule.regexes[0]:
         return  # what surrounds these is part of the rule
     for frame in ("tried {} and failed", '{{"note": "{}"}}', "first\\n{}", "<{}>", "({})"):
         assert secret not in REDACTORS["remove"].redact_text(frame.format(secret))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from lupis_instrument._redaction.rules.cloud import CLOUD_RULES
 from lupis_instrument._redaction.rules.commands import COMMAND_RULES
-from lupis_instrument._redaction.rules.development import CODE_RULES
+from lupis_instrument._redaction.rules.development import DEVELOPMENT_RULES
 from lupis_instrument._redaction.rules.general import GENERAL_RULES
 from lupis_instrument._redaction.rules.llm import LLM_RULES
-from lupis_instrument._redaction.rules.observability import WATCH_RULES
+from lupis_instrument._redaction.rules.observability import OBSERVABILITY_RULES
 from lupis_instrument._redaction.rules.rule import Rule
 from lupis_instrument._redaction.rules.services import SERVICE_RULES
 
@@ -16,9 +16,9 @@ __all__ = ["RULES", "Rule"]
 RULES: tuple[Rule, ...] = (
     LLM_RULES
     + CLOUD_RULES
-    + CODE_RULES
+    + DEVELOPMENT_RULES
     + SERVICE_RULES
-    + WATCH_RULES
+    + OBSERVABILITY_RULES
     + GENERAL_RULES
     + COMMAND_RULES
 )

@@ -5,17 +5,17 @@ from __future__ import annotations
 from lupis_instrument._redaction.checks import is_generated
 from lupis_instrument._redaction.rules.rule import (
     ALNUM,
-    BEFORE_NAME,
-    CHAIN,
     HEX,
     LOWER,
+    MIXED,
+    NOT_IN_NAME,
     PIECE,
     UPPER,
     URLSAFE,
     UUID,
     Rule,
-    begin,
-    key,
+    key_rule,
+    match_prefix,
 )
 
 # Access keys, and the ids of what they stand for.
@@ -26,8 +26,8 @@ CLOUD_RULES: tuple[Rule, ...] = (
         "aws-access-key-id",
         (*(f"20 {prefix.lower()}" for prefix in _AWS_IDS), "20 a3t"),
         (
-            *(begin(prefix) + r"[A-Z0-9]{16}(?![A-Za-z0-9])" for prefix in _AWS_IDS),
-            begin("A3T") + r"[A-Z0-9]{17}(?![A-Za-z0-9])",
+            *(match_prefix(prefix) + r"[A-Z0-9]{16}(?![A-Za-z0-9])" for prefix in _AWS_IDS),
+            match_prefix("A3T") + r"[A-Z0-9]{17}(?![A-Za-z0-9])",
         ),
         "AWS access key ids: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html",
         (
@@ -37,30 +37,32 @@ CLOUD_RULES: tuple[Rule, ...] = (
         ),
         ("ASIA-PACIFIC-REGION", f"AKIA{UPPER[:12]}", f"AKIA{UPPER[:20]}"),
     ),
-    key(
+    key_rule(
         "aws-mws",
         "Amazon MWS auth tokens",
         "amzn.mws.",
         r"[0-9a-z]{8}(?:-[0-9a-z]{4}){3}-[0-9a-z]{12}",
         UUID,
     ),
-    key("aws-appsync", "AWS AppSync keys", "da2-", r"[a-z0-9]{26}(?![\w\-])", LOWER[:26]),
-    key(
+    key_rule("aws-appsync", "AWS AppSync keys", "da2-", r"[a-z0-9]{26}(?![\w\-])", LOWER[:26]),
+    key_rule(
         "alibaba",
         "Alibaba Cloud access key ids",
         "LTAI",
         r"[A-Za-z0-9]{12,24}(?![\w\-])",
         ALNUM[:20],
     ),
-    key("tencent", "Tencent Cloud secret ids", "AKID", r"[A-Za-z0-9]{32}(?![\w\-])", ALNUM[:32]),
-    key(
+    key_rule(
+        "tencent", "Tencent Cloud secret ids", "AKID", r"[A-Za-z0-9]{32}(?![\w\-])", ALNUM[:32]
+    ),
+    key_rule(
         "yandex-api-key",
         "Yandex Cloud API keys",
         "AQVN",
         r"[A-Za-z0-9_\-]{35,38}(?![\w\-])",
         ALNUM[:36],
     ),
-    key(
+    key_rule(
         "yandex-iam",
         "Yandex Cloud IAM tokens",
         "t1.",
@@ -77,34 +79,40 @@ CLOUD_RULES: tuple[Rule, ...] = (
         (f"aB38Q~{ALNUM[:34]}",),
         ("aB38Q~short", f"38Q~{ALNUM[:34]}"),
     ),
-    key("digitalocean", "DigitalOcean tokens", "dop_v1_ doo_v1_ dor_v1_ dos_v1_", PIECE, HEX[:64]),
-    key("heroku", "Heroku API keys", "HRKU-", URLSAFE, f"AA{CHAIN}"),
-    key("flyio", "Fly.io tokens", "fo1_ fm1a_ fm1r_ fm2_", r"[A-Za-z0-9_+/=\-]{20,}", ALNUM[:60]),
-    key("vercel", "Vercel tokens", "vck_ vcp_ vci_ vca_ vcr_"),
-    key("netlify", "Netlify tokens", "nfp_ nfc_ nfo_ nfu_ nfb_"),
-    key("scalingo", "Scalingo tokens", "tk-us-", URLSAFE, CHAIN),
-    key("supabase", "Supabase tokens and secret keys", "sbp_ sb_secret_", URLSAFE, HEX[:40]),
-    key(
+    key_rule(
+        "digitalocean", "DigitalOcean tokens", "dop_v1_ doo_v1_ dor_v1_ dos_v1_", PIECE, HEX[:64]
+    ),
+    key_rule("heroku", "Heroku API keys", "HRKU-", URLSAFE, f"AA{MIXED}"),
+    key_rule(
+        "flyio", "Fly.io tokens", "fo1_ fm1a_ fm1r_ fm2_", r"[A-Za-z0-9_+/=\-]{20,}", ALNUM[:60]
+    ),
+    key_rule("vercel", "Vercel tokens", "vck_ vcp_ vci_ vca_ vcr_"),
+    key_rule("netlify", "Netlify tokens", "nfp_ nfc_ nfo_ nfu_ nfb_"),
+    key_rule("scalingo", "Scalingo tokens", "tk-us-", URLSAFE, MIXED),
+    key_rule("supabase", "Supabase tokens and secret keys", "sbp_ sb_secret_", URLSAFE, HEX[:40]),
+    key_rule(
         "planetscale",
         "PlanetScale credentials",
         "pscale_tkn_ pscale_pw_ pscale_oauth_",
         r"[A-Za-z0-9_=.\-]{20,}",
     ),
-    key("pulumi", "Pulumi tokens", "pul-", PIECE, HEX[:40]),
-    key("databricks", "Databricks tokens", "dapi", r"[0-9a-f]{32}(?:-[0-9])?(?![\w])", HEX[:32]),
-    key(
+    key_rule("pulumi", "Pulumi tokens", "pul-", PIECE, HEX[:40]),
+    key_rule(
+        "databricks", "Databricks tokens", "dapi", r"[0-9a-f]{32}(?:-[0-9])?(?![\w])", HEX[:32]
+    ),
+    key_rule(
         "doppler",
         "Doppler tokens",
         "dp.pt. dp.st. dp.ct. dp.sa. dp.said. dp.scim. dp.audit.",
         r"(?:[a-z0-9_\-]{2,35}\.)?[A-Za-z0-9]{40,44}",
         ALNUM[:43],
     ),
-    key("vault", "HashiCorp Vault tokens", "hvs. hvb. hvr.", URLSAFE, ALNUM[:90]),
+    key_rule("vault", "HashiCorp Vault tokens", "hvs. hvb. hvr.", URLSAFE, ALNUM[:90]),
     Rule(
         "vault-older",
         ("s.", "b."),
         tuple(
-            begin(prefix, rf"{BEFORE_NAME}.") + r"[A-Za-z0-9]{24}(?![\w.\-])"
+            match_prefix(prefix, rf"{NOT_IN_NAME}.") + r"[A-Za-z0-9]{24}(?![\w.\-])"
             for prefix in ("s.", "b.")
         ),
         "HashiCorp Vault tokens of before 1.10.",
@@ -120,38 +128,38 @@ CLOUD_RULES: tuple[Rule, ...] = (
         (f"{ALNUM[:14]}.atlasv1.{ALNUM[:67]}",),
         (f"{ALNUM[:14]}.atlasv1.short", f"atlasv1.{ALNUM[:67]}"),
     ),
-    key("tailscale", "Tailscale keys", "tskey-", URLSAFE, f"auth-{ALNUM[:17]}-{ALNUM[:32]}"),
-    key(
+    key_rule("tailscale", "Tailscale keys", "tskey-", URLSAFE, f"auth-{ALNUM[:17]}-{ALNUM[:32]}"),
+    key_rule(
         "cloudflare-origin",
         "Cloudflare origin CA keys",
         "v1.0-",
         r"[0-9a-f]{24}-[0-9a-f]{100,160}",
         f"{HEX[:24]}-{HEX[:146]}",
     ),
-    key("cloudflare", "Cloudflare tokens and keys", "cfut_ cfat_ cfk_", URLSAFE, CHAIN),
-    key(
+    key_rule("cloudflare", "Cloudflare tokens and keys", "cfut_ cfat_ cfk_", URLSAFE, MIXED),
+    key_rule(
         "openshift",
         "OpenShift user tokens",
         "sha256~",
         r"[A-Za-z0-9_\-]{43}(?![\w\-])",
         ALNUM[:43],
     ),
-    key(
+    key_rule(
         "akamai",
         "Akamai EdgeGrid credentials",
         "akab-",
         r"[a-z0-9]{16}-[a-z0-9]{16}(?![\w])",
         f"{LOWER[:16]}-{LOWER[3:19]}",
     ),
-    key("docker", "Docker Hub tokens", "dckr_pat_ dckr_oat_", URLSAFE, ALNUM[:27]),
-    key(
+    key_rule("docker", "Docker Hub tokens", "dckr_pat_ dckr_oat_", URLSAFE, ALNUM[:27]),
+    key_rule(
         "docker-swarm",
         "Docker Swarm join tokens and unlock keys",
         "SWMTKN-1- SWMKEY-1-",
         r"[A-Za-z0-9+/\-]{40,}",
         f"{LOWER[:50]}-{LOWER[:25]}",
     ),
-    key(
+    key_rule(
         "defined-networking",
         "Defined Networking keys",
         "dnkey-",

@@ -33,7 +33,7 @@ COMMAND_RULES: tuple[Rule, ...] = (
             "curl --user neo4j:[PASSWORD] https://x/",
         ),
         is_no_placeholder,
-        concealed=True,
+        fully_hidden=True,
     ),
     Rule(
         "command-bearer",
@@ -42,7 +42,7 @@ COMMAND_RULES: tuple[Rule, ...] = (
         "Bearer tokens on the command line of curl.",
         ('curl --oauth2-bearer "eZs2fjkjD8hUcsQ37b8z==" https://x/',),
         ("see --oauth2-bearer",),
-        concealed=True,
+        fully_hidden=True,
     ),
     Rule(
         "command-password",
@@ -52,7 +52,7 @@ COMMAND_RULES: tuple[Rule, ...] = (
         ("sshpass -p hunter22 ssh me@host", "sshpass+-p+hunter22", "sshpass -p'hunter22' ssh x"),
         ("sshpass -f file ssh me@host", 'sshpass -p "$PASSWORD" ssh x'),
         is_no_placeholder,
-        concealed=True,
+        fully_hidden=True,
     ),
     Rule(
         "netrc",
@@ -67,7 +67,7 @@ COMMAND_RULES: tuple[Rule, ...] = (
         ("machine h.example login me password hunter22",),
         ("login with password", "the login of a password manager"),
         is_no_placeholder,
-        concealed=True,
+        fully_hidden=True,
     ),
     Rule(
         "auth-pair",
@@ -82,8 +82,8 @@ COMMAND_RULES: tuple[Rule, ...] = (
         ('get(url, auth=("me", "hunter22"))', "HTTPBasicAuth('me', 'hunter22')"),
         ('get(url, auth=("me", password))', "auth(1, 2)"),
         is_no_placeholder,
-        concealed=True,
-        fold=True,
+        fully_hidden=True,
+        lowercase=True,
     ),
     Rule(
         "secure-string",
@@ -101,8 +101,8 @@ COMMAND_RULES: tuple[Rule, ...] = (
             "ConvertTo-SecureString+'P4ss+word'",
         ),
         ("ConvertTo-SecureString $value",),
-        concealed=True,
-        fold=True,
+        fully_hidden=True,
+        lowercase=True,
     ),
     Rule(
         "sql-password",
@@ -121,7 +121,7 @@ COMMAND_RULES: tuple[Rule, ...] = (
             "CREATE+USER+a+IDENTIFIED+BY+'hunter2'",
         ),
         ("the plant was identified by its leaves",),
-        concealed=True,
-        fold=True,
+        fully_hidden=True,
+        lowercase=True,
     ),
 )

@@ -5,12 +5,20 @@ from __future__ import annotations
 from lupis_instrument._redaction.checks import (
     has_digit,
     is_credential,
-    is_encoded_key,
+    is_encoded_pem,
     is_generated,
     is_private_der,
     passes_luhn,
 )
-from lupis_instrument._redaction.rules.rule import ALNUM, BEFORE_NAME, HEX, UUID, Rule, begin, key
+from lupis_instrument._redaction.rules.rule import (
+    ALNUM,
+    HEX,
+    NOT_IN_NAME,
+    UUID,
+    Rule,
+    key_rule,
+    match_prefix,
+)
 
 GENERAL_RULES: tuple[Rule, ...] = (
     Rule(
@@ -21,7 +29,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
         (f"Bearer {ALNUM[:20]}", f"authorization=bearer+{HEX[:32]}"),
         ('Bearer realm="api"', "bearer of good news", "Bearer authentication is required"),
         is_credential,
-        fold=True,
+        lowercase=True,
     ),
     Rule(
         "basic",
@@ -31,7 +39,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
         ("Basic dXNlcjpzM2NyZXQ=", "Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
         ('Basic realm="api"', "basic authentication", "Basic understanding of things"),
         is_credential,
-        fold=True,
+        lowercase=True,
     ),
     Rule(
         "negotiate",
@@ -43,13 +51,13 @@ GENERAL_RULES: tuple[Rule, ...] = (
         (f"WWW-Authenticate: Negotiate {ALNUM[:60]}==", f"negotiate+{HEX[:40]}"),
         ("WWW-Authenticate: Negotiate", "to negotiate internationalization"),
         is_generated,
-        fold=True,
+        lowercase=True,
     ),
     Rule(
         "json-web-token",
         ("4 eyj",),
         (
-            begin("eyJ", r"A-Za-z0-9_\-")
+            match_prefix("eyJ", r"A-Za-z0-9_\-")
             + r"[A-Za-z0-9_\-]{8,}\.(?:eyJ[A-Za-z0-9_\-]{16,}(?![A-Za-z0-9_\-.])"
             + r"|[A-Za-z0-9_\-]{4,}\.[A-Za-z0-9_\-]*(?:\.[A-Za-z0-9_\-]+){0,2})",
         ),
@@ -64,7 +72,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
         "json-web-token-like",
         ("!.ey",),
         (
-            begin("ey", BEFORE_NAME)
+            match_prefix("ey", NOT_IN_NAME)
             + r"[A-Za-z0-9_\-]{17,}\.ey[A-Za-z0-9_\-]{17,}(?:\.[A-Za-z0-9_\-]{0,1024}={0,2})?",
         ),
         "JSON Web Tokens whose JSON begins with a blank or a line end.",
@@ -72,7 +80,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
         ("eye.eyebrow", f"key{ALNUM[:20]}.ey{ALNUM[:20]}"),
         has_digit,
     ),
-    key(
+    key_rule(
         "json-web-token-base64",
         "JSON Web Tokens in base64 once more",
         "ZXlK",
@@ -87,14 +95,14 @@ GENERAL_RULES: tuple[Rule, ...] = (
         (f'{{"kty":"EC","crv":"P-256","d":"{ALNUM[:43]}"}}',),
         (f'{{"kty":"EC","crv":"P-256","x":"{ALNUM[:43]}"}}',),
     ),
-    key(
+    key_rule(
         "paseto",
         "PASETO tokens",
         " ".join(f"v{n}.{p}." for n in "1234" for p in ("local", "public")),
         r"[A-Za-z0-9_\-]{20,}(?:\.[A-Za-z0-9_\-]+)?",
         ALNUM[:80],
     ),
-    key(
+    key_rule(
         "paserk",
         "PASERK keys",
         " ".join(
@@ -116,7 +124,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
         "der-private-key",
         ("60 mii", "60 mig", "60 mhcc", "60 mhqc", "60 mc4c"),
         tuple(
-            begin(start) + r"[A-Za-z0-9+/]{56,}={0,2}"
+            match_prefix(start) + r"[A-Za-z0-9+/]{56,}={0,2}"
             for start in ("MII", "MIG", "MHcC", "MHQC", "MC4C")
         ),
         "Private keys in DER, in base64: RFC 5958, RFC 8017, RFC 5915.",
@@ -127,7 +135,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
         (f"MIIDdzCCAl+gAwIBAgIEAgAAuTANBgkq{ALNUM[:100]}", f"MIIB{ALNUM[:100]}"),
         is_private_der,
     ),
-    key("ntlm", "NTLM messages", "TlRMTVNTUAA", r"[A-Za-z0-9+/_\-]{20,}={0,2}", ALNUM[:60]),
+    key_rule("ntlm", "NTLM messages", "TlRMTVNTUAA", r"[A-Za-z0-9+/_\-]{20,}={0,2}", ALNUM[:60]),
     Rule(
         "private-key",
         ("private key", "!private+key"),
@@ -156,11 +164,11 @@ GENERAL_RULES: tuple[Rule, ...] = (
     Rule(
         "private-key-base64",
         ("14 ls0tls1crudjti",),
-        (begin("LS0tLS1CRUdJTi") + r"[A-Za-z0-9+/]{60,}={0,2}",),
+        (match_prefix("LS0tLS1CRUdJTi") + r"[A-Za-z0-9+/]{60,}={0,2}",),
         "Private keys in PEM, in base64 once more, as Kubernetes keeps them.",
         (f"LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0tCk1JSUV2{ALNUM[:80]}",),
         (f"LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUV2{ALNUM[:80]}",),
-        is_encoded_key,
+        is_encoded_pem,
     ),
     Rule(
         "putty-key",
@@ -186,7 +194,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
             "https://u:p%40ss@host/",
         ),
         ("https://host:8080/@scope/name", "https://user@host/", "http://host:80?mail=a@b.c"),
-        concealed=True,
+        fully_hidden=True,
     ),
     Rule(
         "oracle-url",
@@ -195,7 +203,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
         "Passwords in the addresses of Oracle databases.",
         ("jdbc:oracle:thin:app/s3cr3t@//db:1521/x",),
         ("jdbc:oracle:thin:@//db:1521/x", "oracle: see a/b and me@host"),
-        concealed=True,
+        fully_hidden=True,
     ),
     Rule(
         "password-hash",
@@ -215,7 +223,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
             f"$argon2id$v=19$m=65536,t=3,p=4${ALNUM[:22]}${ALNUM[:43]}",
         ),
         ("$1$2", "costs $6$ or $7$ a piece", "$2b$12$short", "$argon2id$"),
-        concealed=True,
+        fully_hidden=True,
     ),
     Rule(
         "signature",
@@ -224,7 +232,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
         "What signs an address or a request (Azure SAS, AWS, Google): who has it may repeat it.",
         (f"https://x/?sv=1&sig={ALNUM[:30]}%3D", f"X-Amz-Signature={HEX[:64]}"),
         ("sig=short", f"design={ALNUM[:30]}"),
-        fold=True,
+        lowercase=True,
     ),
     Rule(
         "authorization-code",
@@ -237,7 +245,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
         ),
         ("https://x/?code=404", "https://x/?code=validation_error"),
         has_digit,
-        fold=True,
+        lowercase=True,
     ),
     Rule(
         "generated-key",
@@ -254,7 +262,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
         (f"ALGOLIA_KEY={HEX[:32]}", f'"mapsKey": "{ALNUM[:39]}"', f"?key={ALNUM[:32]}"),
         ("key=some_long_configuration_name_here", f"cache_key={HEX[:40]}", f'"key": "{UUID}"'),
         is_generated,
-        fold=True,
+        lowercase=True,
     ),
     Rule(
         "generated-auth",
@@ -266,7 +274,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
         (f"x-auth: {ALNUM[:32]}", f'"auth": "{HEX[:40]}"', f"authentication={ALNUM[:30]}"),
         ("auth: required_for_this_endpoint", "auth=none"),
         is_generated,
-        fold=True,
+        lowercase=True,
     ),
     Rule(
         "generated-secret",
@@ -289,7 +297,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
         ),
         (f"tokens {HEX[:32]}", "secret and_many_other_words_after_it", f"token for {HEX[:32]}"),
         is_generated,
-        fold=True,
+        lowercase=True,
     ),
     Rule(
         "url-token",
@@ -299,7 +307,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
         (f"https://{HEX[:40]}@git.example/x.git",),
         ("https://somebody.with-a-name@git.example/",),
         is_generated,
-        fold=True,
+        lowercase=True,
     ),
     Rule(
         "card-number",
@@ -325,6 +333,6 @@ GENERAL_RULES: tuple[Rule, ...] = (
         "US social security numbers, as the Social Security Administration issues them.",
         ("123-45-6789", "ssn is 536-22-1234"),
         ("000-12-3456", "987-65-4321", "123-45-67890", "2024-01-2024"),
-        concealed=True,
+        fully_hidden=True,
     ),
 )

@@ -5,24 +5,24 @@ from __future__ import annotations
 from lupis_instrument._redaction.checks import has_digit, is_generated, is_in_one_case, is_mixed
 from lupis_instrument._redaction.rules.rule import (
     ALNUM,
-    BEFORE_NAME,
-    CHAIN,
     HEX,
     LOWER,
+    MIXED,
+    NOT_IN_NAME,
     PIECE,
     UPPER,
     URLSAFE,
     UUID,
-    UUID_FORM,
+    UUID_BODY,
     Rule,
-    begin,
-    key,
+    key_rule,
+    match_prefix,
 )
 
 _MIXED_CASE = (f"SK{ALNUM[:32]}", f"AC{ALNUM[:32]}", "AC-123")
 
 SERVICE_RULES: tuple[Rule, ...] = (
-    key(
+    key_rule(
         "slack",
         "Slack tokens: https://api.slack.com/concepts/token-types",
         "xox xapp-",
@@ -48,7 +48,7 @@ SERVICE_RULES: tuple[Rule, ...] = (
             "https://hooks.slack.com/services/",
             "https://discord.com/api/webhooks/123456789012345678",
         ),
-        fold=True,
+        lowercase=True,
     ),
     Rule(
         "discord-bot",
@@ -75,31 +75,31 @@ SERVICE_RULES: tuple[Rule, ...] = (
         ),
         ("110201543:AAshort", f"1102:AA{ALNUM[:33]}", f"110201543:AA{ALNUM[:60]}"),
     ),
-    key(
+    key_rule(
         "twilio-key", "Twilio API key SIDs", "SK", r"[0-9A-Za-z]{32}(?![A-Za-z0-9])", HEX[:32]
     )._replace(check=is_in_one_case, near_misses=_MIXED_CASE),
-    key(
+    key_rule(
         "twilio-account",
         "Twilio account SIDs, the user names of its basic authentication",
         "AC",
         r"[0-9A-Za-z]{32}(?![A-Za-z0-9])",
         HEX[:32],
     )._replace(check=is_in_one_case, near_misses=_MIXED_CASE),
-    key(
+    key_rule(
         "sendgrid",
         "SendGrid keys",
         "SG.",
         r"(?:[A-Za-z0-9_\-]{16,32}\.[A-Za-z0-9_\-]{16,64}|[A-Za-z0-9_\-.=]{66})",
         f"{ALNUM[:22]}.{ALNUM[:43]}",
     ),
-    key(
+    key_rule(
         "brevo",
         "Brevo keys",
         "xkeysib- xsmtpsib-",
         r"[0-9a-f]{64}-[A-Za-z0-9_\-]{16}",
         f"{HEX[:64]}-{ALNUM[:16]}",
     ),
-    key(
+    key_rule(
         "mailgun", "Mailgun keys", "key- pubkey-", r"[0-9A-Za-z]{32}(?![\w\-])", LOWER[:32]
     )._replace(check=has_digit),
     Rule(
@@ -113,42 +113,42 @@ SERVICE_RULES: tuple[Rule, ...] = (
         (f"{HEX[:32]}-us6", f"key={HEX[8:40]}-us21"),
         (f"{HEX[:30]}-us6", f"{HEX[:32]}-use"),
     ),
-    key(
+    key_rule(
         "stripe",
         "Stripe keys: https://docs.stripe.com/keys",
         "sk_live_ sk_test_ rk_live_ rk_test_ pk_live_ pk_test_ sk_prod_ rk_prod_",
         r"[A-Za-z0-9]{10,}",
     ),
-    key("stripe-webhook", "Stripe webhook secrets", "whsec_"),
-    key(
+    key_rule("stripe-webhook", "Stripe webhook secrets", "whsec_"),
+    key_rule(
         "shopify",
         "Shopify tokens",
         "shpat_ shpca_ shppa_ shpss_ shptka_",
         r"[0-9A-Fa-f]{32}(?![\w])",
         HEX[:32],
     ),
-    key(
+    key_rule(
         "square",
         "Square tokens and secrets",
         "sq0",
         r"[a-z]{3}-[A-Za-z0-9_\-]{22,43}",
         f"atp-{ALNUM[:22]}",
     ),
-    key(
+    key_rule(
         "square-access",
         "Square access tokens",
         "EAAA",
         r"[A-Za-z0-9_\-]{22,60}(?![\w\-])",
         ALNUM[:60],
     ),
-    key(
+    key_rule(
         "facebook",
         "Facebook access tokens",
         "EAA",
         r"[A-Za-z0-9]{60,}",
         ALNUM[:160],
     ),
-    key(
+    key_rule(
         "instagram",
         "Instagram access tokens",
         "IGQV IGQW IGAA",
@@ -163,74 +163,76 @@ SERVICE_RULES: tuple[Rule, ...] = (
         (f"access is 1234567890123456|{ALNUM[:27]}",),
         (f"12345|{ALNUM[:27]}", "1234567890123456|short"),
     ),
-    key(
+    key_rule(
         "braintree",
         "PayPal Braintree access tokens",
         "access_token$production$ access_token$sandbox$",
         r"[0-9a-z]{16}\$[0-9a-z]{32}(?![\w])",
         f"{LOWER[:16]}${HEX[:32]}",
     ),
-    key(
+    key_rule(
         "flutterwave",
         "Flutterwave keys",
         "FLWSECK_TEST- FLWPUBK_TEST- FLWSECK- FLWPUBK-",
         r"[A-Za-z0-9]{12,}(?:-X)?",
         HEX[:32],
     ),
-    key("easypost", "EasyPost keys", "EZAK EZTK", r"[A-Za-z0-9]{54}(?![\w])", ALNUM[:54]),
-    key("woocommerce", "WooCommerce keys", "ck_ cs_", r"[0-9a-f]{40}(?![\w])", HEX[:40]),
-    key(
+    key_rule("easypost", "EasyPost keys", "EZAK EZTK", r"[A-Za-z0-9]{54}(?![\w])", ALNUM[:54]),
+    key_rule("woocommerce", "WooCommerce keys", "ck_ cs_", r"[0-9a-f]{40}(?![\w])", HEX[:40]),
+    key_rule(
         "shippo",
         "Shippo tokens",
         "shippo_live_ shippo_test_",
         r"[0-9A-Fa-f]{40}(?![\w])",
         HEX[:40],
     ),
-    key("duffel", "Duffel tokens", "duffel_live_ duffel_test_", URLSAFE, ALNUM[:43]),
-    key(
+    key_rule("duffel", "Duffel tokens", "duffel_live_ duffel_test_", URLSAFE, ALNUM[:43]),
+    key_rule(
         "lob",
         "Lob and GoCardless keys",
         "live_ test_ live_pub_ test_pub_",
         r"[A-Za-z0-9_\-]{31,40}(?![\w\-])",
         ALNUM[:35],
-        start=BEFORE_NAME,
+        not_before=NOT_IN_NAME,
     )._replace(check=has_digit),
-    key(
+    key_rule(
         "plaid",
         "Plaid access tokens",
         "access-sandbox- access-development- access-production-",
-        UUID_FORM,
+        UUID_BODY,
         UUID,
     ),
-    key(
+    key_rule(
         "salesforce",
         "Salesforce session ids",
         "00D",
         r"[A-Za-z0-9]{12,15}![A-Za-z0-9._]{20,}",
         f"{ALNUM[:12]}!{ALNUM[:96]}",
     )._replace(literals=("00d&!",)),
-    key(
+    key_rule(
         "salesforce-consumer",
         "Salesforce consumer keys",
         "3MVG",
         r"[A-Za-z0-9_.]{50,}",
         ALNUM[:81],
     ),
-    key("hubspot", "HubSpot private app tokens", "pat-na1- pat-na2- pat-eu1-", UUID_FORM, UUID),
-    key("linear", "Linear keys", "lin_api_ lin_oauth_", PIECE),
-    key(
+    key_rule(
+        "hubspot", "HubSpot private app tokens", "pat-na1- pat-na2- pat-eu1-", UUID_BODY, UUID
+    ),
+    key_rule("linear", "Linear keys", "lin_api_ lin_oauth_", PIECE),
+    key_rule(
         "notion",
         "Notion tokens",
         "ntn_ secret_",
         r"[A-Za-z0-9_\-]{40,}",
         ALNUM[:46],
-        start=BEFORE_NAME,
+        not_before=NOT_IN_NAME,
     ),
-    key("figma", "Figma tokens", "figd_ figu_", URLSAFE, CHAIN),
-    key("typeform", "Typeform tokens", "tfp_", r"[A-Za-z0-9_\-.=]{40,}", ALNUM[:59]),
-    key("contentful", "Contentful tokens", "CFPAT-", URLSAFE, ALNUM[:43]),
-    key("frameio", "Frame.io tokens", "fio-u-", r"[A-Za-z0-9_\-=]{20,}", ALNUM[:64]),
-    key("dropbox", "Dropbox access tokens", "sl. sl.u.", r"[A-Za-z0-9_\-=]{77,}", ALNUM[:135]),
+    key_rule("figma", "Figma tokens", "figd_ figu_", URLSAFE, MIXED),
+    key_rule("typeform", "Typeform tokens", "tfp_", r"[A-Za-z0-9_\-.=]{40,}", ALNUM[:59]),
+    key_rule("contentful", "Contentful tokens", "CFPAT-", URLSAFE, ALNUM[:43]),
+    key_rule("frameio", "Frame.io tokens", "fio-u-", r"[A-Za-z0-9_\-=]{20,}", ALNUM[:64]),
+    key_rule("dropbox", "Dropbox access tokens", "sl. sl.u.", r"[A-Za-z0-9_\-=]{77,}", ALNUM[:135]),
     Rule(
         "dropbox-long",
         ("+aaaaaaaaaa",),
@@ -262,22 +264,22 @@ SERVICE_RULES: tuple[Rule, ...] = (
     Rule(
         "airtable",
         ("#dotted",),
-        (begin("pat") + r"[A-Za-z0-9]{14}\.[0-9a-f]{64}(?![\w])",),
+        (match_prefix("pat") + r"[A-Za-z0-9]{14}\.[0-9a-f]{64}(?![\w])",),
         "Airtable personal access tokens.",
         (f"pat{ALNUM[:14]}.{HEX[:64]}",),
         (f"pat{ALNUM[:14]}.{HEX[:30]}", "path/to/some.thing.entirely"),
     ),
-    key("nylas", "Nylas keys", "nyk_v0_"),
-    key("riot", "Riot Games keys", "RGAPI-", UUID_FORM, UUID),
-    key("settlemint", "SettleMint tokens", "sm_aat_ sm_pat_ sm_sat_", r"[A-Za-z0-9]{16,}"),
-    key(
+    key_rule("nylas", "Nylas keys", "nyk_v0_"),
+    key_rule("riot", "Riot Games keys", "RGAPI-", UUID_BODY, UUID),
+    key_rule("settlemint", "SettleMint tokens", "sm_aat_ sm_pat_ sm_sat_", r"[A-Za-z0-9]{16,}"),
+    key_rule(
         "authress",
         "Authress service client keys",
         "sc_ ext_ scauth_ authress_",
         r"[A-Za-z0-9]{5,30}\.[A-Za-z0-9]{4,6}\.acc[_\-][A-Za-z0-9\-]{10,32}\.[A-Za-z0-9+/_=\-]{30,120}",
         f"{LOWER[:10]}.{LOWER[:5]}.acc-{LOWER[:12]}.{ALNUM[:60]}",
     ),
-    key("beamer", "Beamer keys", "b_", r"[A-Za-z0-9=_\-]{44}(?![\w\-])", ALNUM[:44])._replace(
+    key_rule("beamer", "Beamer keys", "b_", r"[A-Za-z0-9=_\-]{44}(?![\w\-])", ALNUM[:44])._replace(
         check=has_digit
     ),
     Rule(
@@ -288,26 +290,28 @@ SERVICE_RULES: tuple[Rule, ...] = (
         (f"{ALNUM[:6]}_{ALNUM[:29]}_mmk",),
         ("some_mmk_or_other_thing",),
     ),
-    key(
+    key_rule(
         "1password-account",
         "1Password service account tokens",
         "ops_eyJ",
         r"[A-Za-z0-9+/_\-]{60,}={0,3}",
         ALNUM[:200],
     ),
-    key(
+    key_rule(
         "1password-secret",
         "1Password secret keys",
         "A3-",
         r"[A-Z0-9]{6}-(?:[A-Z0-9]{6}-[A-Z0-9]{5}|[A-Z0-9]{11})(?:-[A-Z0-9]{5}){3}(?![\w\-])",
         f"{UPPER[:6]}-{UPPER[:6]}-{UPPER[:5]}-{UPPER[5:10]}-{UPPER[7:12]}-{UPPER[9:14]}",
     ),
-    key(
+    key_rule(
         "age",
         "age identities",
         "AGE-SECRET-KEY-1",
         r"[A-Z0-9]{58}",
         "QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L" * 2,
     )._replace(examples=(f"AGE-SECRET-KEY-1{('QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L' * 2)[:58]}",)),
-    key("clickhouse", "ClickHouse Cloud secrets", "4b1d", r"[A-Za-z0-9]{38}(?![\w])", ALNUM[:38]),
+    key_rule(
+        "clickhouse", "ClickHouse Cloud secrets", "4b1d", r"[A-Za-z0-9]{38}(?![\w])", ALNUM[:38]
+    ),
 )

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, quote_plus
 
 from lupis_instrument._redaction import NAMES, RULES, Redactor, Rule
-from lupis_instrument._redaction.engine import find_by_rule
+from lupis_instrument._redaction.names import Extent
+from lupis_instrument._redaction.rule_finders import build_rule_finders
 
 if TYPE_CHECKING:
-    from lupis_instrument._redaction.names import Name
+    from lupis_instrument._redaction.names import NameRule
 
 SHOWN = 4
 """Characters at each end that mode mask shows."""
@@ -31,8 +32,8 @@ class Canary(NamedTuple):
 
 def found_by(rule: Rule, text: str) -> list[tuple[int, int]]:
     """Where a rule, for itself alone, finds a secret."""
-    finders = dict.fromkeys(finder for _, finder in find_by_rule(rule))
-    hits = [hit for finder in finders for hit in finder.find(text, text.lower())]
+    finders = dict.fromkeys(finder for _, finder in build_rule_finders(rule))
+    hits = [hit for finder in finders for hit in finder.find_hits(text, text.lower())]
     return sorted((hit.start, hit.end) for hit in hits)
 
 
@@ -66,13 +67,13 @@ def needles_of(secret: str, fixed: int) -> tuple[str, ...]:
     return tuple(dict.fromkeys([secret, quote(secret, safe=""), quote_plus(secret), *cut]))
 
 
-def name_one(row: Name) -> tuple[str, str]:
+def name_one(name_rule: NameRule) -> tuple[str, str]:
     """A name that hides its value, and a value that no rule for values would find."""
-    chance = random.Random(row.words)
+    chance = random.Random(name_rule.words)
     value = "".join(chance.choice("ghijkmnpqrstuvwxyz") for _ in range(12))
     # These count in a text only where the value is no word.
-    drawn = f"{value[:6]}7{value[7:]}" if row.value == "drawn" else value
-    return "_".join(row.words.split()), drawn
+    drawn = f"{value[:6]}7{value[7:]}" if name_rule.extent is Extent.RANDOM_RUN else value
+    return "_".join(name_rule.words.split()), drawn
 
 
 def names_a_header(canary: Canary) -> bool:
@@ -89,4 +90,4 @@ def plant_all() -> list[Canary]:
 
 def name_all() -> dict[str, str]:
     """A value of every name that hides its value."""
-    return dict(name_one(row) for row in NAMES)
+    return dict(name_one(name_rule) for name_rule in NAMES)
