@@ -1,4 +1,4 @@
-"""For tests of programs: what was recorded, as plain dicts, with ids and times that stay the same.
+"""Captures spans and events in tests of your own, as dicts with fixed ids and times.
 
     from lupis_instrument.testing import capture
 
@@ -8,7 +8,7 @@
         (call,) = captured.calls
         assert call["attributes"]["gen_ai.usage.output_tokens"] == 7
 
-Nothing is delivered while it captures. It needs no test framework; with pytest, a fixture is
+Nothing is delivered while a block captures. No test framework is needed; a fixture for pytest is
 
     @pytest.fixture
     def captured():
@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, Sequence
 
 from lupis_instrument import _semconv
 from lupis_instrument._config.config import LupisConfig
-from lupis_instrument._tracing import context as _context
+from lupis_instrument._tracing import context as call_context
 from lupis_instrument.exceptions import LupisUsageError
 from lupis_instrument.sdk import LupisSDK
 
@@ -36,23 +36,24 @@ if TYPE_CHECKING:
 __all__ = ["START", "Captured", "Record", "capture"]
 
 Record = Dict[str, Any]
-"""A span or an event."""
+"""A span or an event as a dict."""
 
 START = 1_700_000_000
-"""When everything begins, in seconds since the epoch; each later time is a second later."""
-_SECOND = 1_000_000_000
-_SECONDS = 10.0
-"""How long reading waits at the most for what has ended."""
+"""The first time of a block, in seconds since the epoch; each later time is one second later."""
+_NANOSECONDS = 1_000_000_000
+_MAX_WAIT = 10.0
+"""Seconds to wait for spans and events that have ended but are not ready yet."""
 
 
 class Captured:
-    """What has been recorded since the block began, or since `reset`.
+    """The spans and events since the block began, or since `reset`.
 
     Spans are dicts with `name`, `kind`, `trace_id`, `span_id`, `parent_span_id`, `start`, `end`,
-    `status`, `status_message`, `attributes`, `events` and `scope`, in the order in which they
-    began. Ids are numbered in that order, in hexadecimal as OpenTelemetry writes them, and times,
-    in nanoseconds, count whole seconds from `START`: both are the same in each run of a test whose
-    calls come one after the other.
+    `status`, `status_message`, `attributes`, `events` and `scope`, in the order of their start.
+
+    Ids and times are the same in each run of a test that makes its calls one after the other: ids
+    are numbers in the order of the spans, in OpenTelemetry's hexadecimal form; times are in
+    nanoseconds, and count whole seconds from `START`.
     """
 
     def __init__(self, runtime: Runtime) -> None:
@@ -64,14 +65,18 @@ class Captured:
 
     @property
     def spans(self) -> list[Record]:
-        """The spans that have ended."""
-        self._wait()
+        """The spans that have ended.
+
+        Raises:
+            LupisUsageError: they were not ready within ten seconds.
+        """
+        self._wait_until_ready()
         with self._lock:
-            return _plain(self._spans)
+            return _convert_spans(self._spans)
 
     @property
     def calls(self) -> list[Record]:
-        """Those of them that are LLM calls."""
+        """The spans of LLM calls."""
         return [
             span
             for span in self.spans
@@ -80,8 +85,8 @@ class Captured:
 
     @property
     def events(self) -> list[Record]:
-        """What `track_event` was told, in that order, each a second after the one before."""
-        self._wait()
+        """The events of `track_event` in their order, each one second after the previous one."""
+        self._wait_until_ready()
         with self._lock:
             return [
                 {**event, "timestamp": (START + number) * 1000}
@@ -89,40 +94,43 @@ class Captured:
             ]
 
     def reset(self) -> None:
-        """Forget what was recorded, and begin to count anew."""
-        self._wait()
+        """Remove all spans and events; ids and times start again."""
+        self._wait_until_ready()
         with self._lock:
             self._spans.clear()
             self._events.clear()
 
-    def _wait(self) -> None:
-        if self._open and not self._runtime.drain(_SECONDS):
-            raise LupisUsageError(f"what was recorded was not ready within {_SECONDS:g} s")
+    def _wait_until_ready(self) -> None:
+        if self._open and not self._runtime.drain(_MAX_WAIT):
+            raise LupisUsageError(f"spans and events were not ready within {_MAX_WAIT:g} s")
 
-    def _end(self) -> None:
-        self._wait()
+    def _end_block(self) -> None:
+        self._wait_until_ready()
         self._open = False
 
     def take_spans(self, spans: Sequence[ReadableSpan]) -> None:
-        """Keep finished spans; called by the pipeline."""
+        """Add ended spans; the pipeline calls this."""
         with self._lock:
             self._spans.extend(spans)
 
     def take_events(self, events: Sequence[Mapping[str, Any]]) -> None:
-        """Keep events; called by the pipeline."""
+        """Add events; the pipeline calls this."""
         with self._lock:
             self._events.extend(events)
 
 
 @contextmanager
 def capture(config: LupisConfig | None = None) -> Iterator[Captured]:
-    """Record what the block does, and deliver nothing of it.
+    """Capture the spans and events of a `with` block instead of delivering them.
 
-    Chat ids and metadata that the block sets for the process end with it.
+    A chat id or metadata that the block sets for the process ends with the block.
 
     Args:
-        config: the settings, if nothing has been instrumented in this process before; by default
-            only a project id. The first settings of a process stay, as with `LupisSDK.init`.
+        config: the settings, by default a project id only. They apply if nothing has been
+            instrumented in this process before: as with `LupisSDK.init`, the first settings stay.
+
+    Yields:
+        The captured spans and events, which can be read inside and after the block.
 
     Raises:
         LupisUsageError: instrumentation is switched off, or another block is capturing.
@@ -131,24 +139,24 @@ def capture(config: LupisConfig | None = None) -> Iterator[Captured]:
 
     if config is not None or LupisSDK.get_instance() is None:
         LupisSDK.init(config or LupisConfig(project_id="test", exporter="none"))
-    runtime = _running()
-    runtime.drain(_SECONDS)  # what came before is not of this block
+    runtime = _start_runtime()
+    runtime.drain(_MAX_WAIT)  # so that earlier spans do not end up in this block
     captured = Captured(runtime)
-    before = _context.process_values.chat, _context.process_values.metadata
-    diverted = CaptureExporter(captured.take_spans, captured.take_events)
-    if not runtime.divert(diverted):
+    process_values = call_context.process_values
+    chat, metadata = process_values.chat, process_values.metadata
+    if not runtime.divert(CaptureExporter(captured.take_spans, captured.take_events)):
         raise LupisUsageError("another block is capturing: one at a time")
     try:
         yield captured
     finally:
         try:
-            captured._end()
+            captured._end_block()
         finally:
             runtime.divert(None)
-            _context.process_values.set_layers(chat=before[0], metadata=before[1])
+            process_values.set_layers(chat=chat, metadata=metadata)
 
 
-def _running() -> Runtime:
+def _start_runtime() -> Runtime:
     from lupis_instrument._runtime import runtime as _runtime
 
     runtime = _runtime.start()
@@ -157,52 +165,63 @@ def _running() -> Runtime:
     return runtime
 
 
-def _plain(spans: Sequence[ReadableSpan]) -> list[Record]:
+def _convert_spans(spans: Sequence[ReadableSpan]) -> list[Record]:
+    """Return spans as dicts, with numbers in order for their ids and times.
+
+    A first pass gives out the numbers, so that they do not depend on the order in which spans
+    ended or refer to each other.
+    """
     ordered = sorted(spans, key=lambda span: (span.start_time or 0, -(span.end_time or 0)))
-    times = _Numbers()
-    for moment in sorted(moment for span in ordered for moment in _moments(span)):
-        times.of(moment)
-    traces, ids = _Numbers(), _Numbers()
+    times, trace_ids, span_ids = _Numbers(), _Numbers(), _Numbers()
+    for time in sorted(time for span in ordered for time in _list_times(span)):
+        times.number_of(time)
     for span in ordered:
-        traces.of(span.context.trace_id)
-        ids.of(span.context.span_id)
-    return [_record(span, traces, ids, times) for span in ordered]
+        trace_ids.number_of(span.context.trace_id)
+        span_ids.number_of(span.context.span_id)
+    return [_convert_span(span, trace_ids, span_ids, times) for span in ordered]
 
 
-def _moments(span: ReadableSpan) -> list[int]:
+def _list_times(span: ReadableSpan) -> list[int]:
     return [span.start_time or 0, span.end_time or 0, *(event.timestamp for event in span.events)]
 
 
 class _Numbers:
-    """Numbers things as they come, from 0; the same one has the same number."""
+    """Numbers different values in the order of their first use, from 0."""
 
     def __init__(self) -> None:
-        self._seen: dict[int, int] = {}
+        self._numbers: dict[int, int] = {}
 
-    def of(self, thing: int) -> int:
-        return self._seen.setdefault(thing, len(self._seen))
+    def number_of(self, value: int) -> int:
+        return self._numbers.setdefault(value, len(self._numbers))
 
 
-def _record(span: ReadableSpan, traces: _Numbers, ids: _Numbers, times: _Numbers) -> Record:
-    def moment(time: int | None) -> int:
-        return (START + times.of(time or 0)) * _SECOND
+def _convert_span(
+    span: ReadableSpan, trace_ids: _Numbers, span_ids: _Numbers, times: _Numbers
+) -> Record:
+    def fixed_time(time: int | None) -> int:
+        return (START + times.number_of(time or 0)) * _NANOSECONDS
+
+    def fixed_id(span_id: int) -> str:
+        return f"{span_ids.number_of(span_id) + 1:016x}"
 
     scope = span.instrumentation_scope
     return {
         "name": span.name,
         "kind": span.kind.name,
-        "trace_id": f"{traces.of(span.context.trace_id) + 1:032x}",
-        "span_id": f"{ids.of(span.context.span_id) + 1:016x}",
-        "parent_span_id": f"{ids.of(span.parent.span_id) + 1:016x}" if span.parent else None,
-        "start": moment(span.start_time),
-        "end": moment(span.end_time),
+        "trace_id": f"{trace_ids.number_of(span.context.trace_id) + 1:032x}",
+        "span_id": fixed_id(span.context.span_id),
+        "parent_span_id": fixed_id(span.parent.span_id) if span.parent else None,
+        "start": fixed_time(span.start_time),
+        "end": fixed_time(span.end_time),
         "status": span.status.status_code.name,
         "status_message": span.status.description or "",
-        "attributes": {name: _value(value) for name, value in (span.attributes or {}).items()},
+        "attributes": {
+            name: _convert_value(value) for name, value in (span.attributes or {}).items()
+        },
         "events": [
             {
                 "name": event.name,
-                "time": moment(event.timestamp),
+                "time": fixed_time(event.timestamp),
                 "attributes": dict(event.attributes or {}),
             }
             for event in span.events
@@ -211,5 +230,5 @@ def _record(span: ReadableSpan, traces: _Numbers, ids: _Numbers, times: _Numbers
     }
 
 
-def _value(value: Any) -> Any:
+def _convert_value(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
