@@ -1,4 +1,4 @@
-"""The variables that instrument a program."""
+"""The environment variables that instrument a program."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ def add(environ):
         ({"PYTHONPATH": os.pathsep.join(["/a", FOLDER, "/b"])}, [FOLDER, "/a", "/b"]),
     ],
 )
-def test_the_bootstrap_comes_first_and_the_rest_stays(before, after):
-    """The current folder (an empty entry) is neither added nor taken out."""
+def test_bootstrap_comes_first(before, after):
+    """The other entries stay the same, empty ones (the current folder) included."""
     assert os.pathsep.join(after) == add(before)["PYTHONPATH"]
 
 
-def test_a_second_time_changes_nothing():
-    """A nested lupis-run finds the bootstrap in place."""
-    once = add({"PYTHONPATH": "/a"})
-    assert once == add(once)
+def test_adding_the_bootstrap_twice_changes_nothing():
+    """A nested `lupis-run` leaves PYTHONPATH as it is."""
+    environ = add({"PYTHONPATH": "/a"})
+    assert environ == add(environ)
 
 
-def test_the_launchers_packages_are_told():
-    """An interpreter without the package can find it there."""
+def test_launcher_site_is_set():
+    """An interpreter without the package can find it in the launcher's folders."""
     assert SITE == add({})["LUPIS_LAUNCHER_SITE"]
 
 
-def test_nothing_else_changes():
-    """All other variables are handed on, and the mapping given is left alone."""
+def test_other_variables_stay_the_same():
+    """All other variables are kept, and the mapping itself does not change."""
     before = {"PATH": "/bin", "LUPIS_PROJECT_ID": "p"}
     after = environment.add_run_id(add(before))
     changed = {"PYTHONPATH", "LUPIS_LAUNCHER_SITE", "LUPIS_RUN_ID"}
@@ -53,15 +53,15 @@ def test_nothing_else_changes():
 
 
 def test_each_launch_has_its_own_run_id():
-    """32 hex digits, never the same."""
+    """A run id has 32 hexadecimal digits, and no two are equal."""
     ids = {environment.add_run_id({"LUPIS_RUN_ID": ""})["LUPIS_RUN_ID"] for _ in range(100)}
     assert 100 == len(ids)
     assert {32} == {len(run_id) for run_id in ids}
     assert all(int(run_id, 16) >= 0 for run_id in ids)
 
 
-def test_a_run_id_is_kept():
-    """What runs below a launch belongs to it."""
+def test_run_id_of_an_outer_launch_is_kept():
+    """A nested launch has the run id of the outer one."""
     assert {"LUPIS_RUN_ID": "x"} == environment.add_run_id({"LUPIS_RUN_ID": "x"})
 
 
@@ -76,19 +76,19 @@ def test_a_run_id_is_kept():
         ({}, False),
     ],
 )
-def test_only_in_the_c_locale_python_may_have_set_lc_ctype(environ, coerced):
-    """PEP 538: the interpreter sets LC_CTYPE for itself and its children."""
+def test_coercion_is_possible_in_the_c_locale_only(environ, coerced):
+    """Python sets LC_CTYPE for itself and its children in the C locale (PEP 538)."""
     assert coerced == environment.is_locale_coerced(environ)
 
 
 @pytest.mark.parametrize(
-    ("at_start", "left"),
+    ("at_start", "remaining"),
     [
         (b"PATH=/bin\0", {"PATH": "/bin"}),
         (b"PATH=/bin\0LC_CTYPE=C.UTF-8\0", {"PATH": "/bin", "LC_CTYPE": "C.UTF-8"}),
     ],
 )
-def test_an_lc_ctype_that_was_not_there_at_the_start_is_undone(at_start, left):
-    """The program gets the locale the user set, or none."""
+def test_coerced_lc_ctype_is_removed(at_start, remaining):
+    """An LC_CTYPE that the process did not start with is removed."""
     environ = {"PATH": "/bin", "LC_CTYPE": "C.UTF-8"}
-    assert left == environment.undo_coercion(environ, at_start)
+    assert remaining == environment.undo_coercion(environ, at_start)

@@ -1,4 +1,4 @@
-"""How `--print-env` writes variables."""
+"""The formats of `--print-env`."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from lupis_instrument._cli.run.listing import FORMATS
 ODD = {"A": "plain", "B": """it's "$HOME" `x` \\ $(y) é #""", "C": " ", "D": "a=b,c"}
 
 
-def test_a_shell_reads_back_what_was_written():
-    """Quoting holds against every character a shell gives meaning to."""
+def test_shell_reads_the_same_values():
+    """Quoting protects every character that has a meaning in a shell."""
     program = FORMATS["shell"](ODD) + "".join(f'printf "%s\\0" "${name}"\n' for name in ODD)
-    done = subprocess.run(["sh", "-c", program], capture_output=True, check=True)
-    assert list(ODD.values()) == done.stdout.decode().split("\0")[:-1]
+    result = subprocess.run(["sh", "-c", program], capture_output=True, check=True)
+    assert list(ODD.values()) == result.stdout.decode().split("\0")[:-1]
 
 
 def test_json_is_an_object():
-    """Names and texts, nothing else."""
+    """The object has the variables by name."""
     assert ODD == json.loads(FORMATS["json"](ODD))
 
 
@@ -31,13 +31,13 @@ def test_json_is_an_object():
         ("""it's "x" $y \\""", 'ENV A="it\'s \\"x\\" \\$y \\\\"\n'),
     ],
 )
-def test_a_dockerfile_gets_env_lines(text, written):
-    """In double quotes, where quote, dollar and backslash are escaped."""
+def test_docker_format_has_env_lines(text, written):
+    """Values are in double quotes, with quote, dollar and backslash escaped."""
     assert written == FORMATS["docker"]({"A": text})
 
 
-def test_a_manifest_gets_a_list_of_names_and_values():
-    """YAML in JSON quotes; `$(…)`, which Kubernetes would expand, is escaped."""
+def test_k8s_format_is_an_env_list():
+    """Values are in JSON quotes; `$(…)`, which Kubernetes would expand, is escaped."""
     written = FORMATS["k8s"]({"A": 'é "x" $(HOME)', "B": "1"})
     assert (
         'env:\n  - name: A\n    value: "é \\"x\\" $$(HOME)"\n  - name: B\n    value: "1"\n'

@@ -1,4 +1,4 @@
-"""Which file a command is, and what shuts the bootstrap out."""
+"""The file of a command, and options that keep the bootstrap from running."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX look-up")
 
 @pytest.fixture
 def make_file(tmp_path):
-    """Makes a file, executable or not, in one of the folders of a search path."""
+    """A function that makes a file, executable or not, in a folder of PATH."""
 
     def make(name, mode=0o755):
         path = tmp_path / name
@@ -28,7 +28,7 @@ def make_file(tmp_path):
 
 @pytest.fixture
 def environ(tmp_path):
-    """A search path of the folders `first` and `second`."""
+    """A PATH of the folders `first` and `second`."""
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
     return {"PATH": os.pathsep.join(str(tmp_path / name) for name in ("first", "second"))}
@@ -40,15 +40,15 @@ def refuse(command, environ):
     return caught.value.status, str(caught.value)
 
 
-def test_the_first_in_the_search_path_is_found(make_file, environ):
-    """As a shell searches PATH."""
+def test_first_folder_of_path_wins(make_file, environ):
+    """The search goes through PATH in order, as a shell's."""
     make_file("second/tool")
     expected = make_file("first/tool")
     assert expected == lookup.find_command("tool", environ)
 
 
-def test_what_may_not_be_executed_is_passed_over(make_file, environ, tmp_path):
-    """A file without the right is no hit as long as another is there, nor is a folder."""
+def test_file_that_is_not_executable_is_skipped(make_file, environ, tmp_path):
+    """A file without the permission, or a folder, does not end the search."""
     make_file("first/tool", 0o644)
     expected = make_file("second/tool")
     (tmp_path / "first" / "folder").mkdir()
@@ -59,45 +59,45 @@ def test_what_may_not_be_executed_is_passed_over(make_file, environ, tmp_path):
     )
 
 
-def test_a_path_is_not_searched_for(make_file, environ):
-    """A command with a slash is that file."""
+def test_command_with_a_slash_is_a_path(make_file, environ):
+    """A command with a slash is not searched for in PATH."""
     path = make_file("elsewhere/tool")
     assert path == lookup.find_command(path, environ)
 
 
-def test_an_empty_entry_is_the_current_folder(make_file, environ, tmp_path, monkeypatch):
-    """As POSIX has it for PATH."""
+def test_empty_entry_is_the_current_folder(make_file, environ, tmp_path, monkeypatch):
+    """An empty entry of PATH means the current folder, as POSIX defines."""
     make_file("here/tool")
     monkeypatch.chdir(tmp_path / "here")
     assert "tool" == lookup.find_command("tool", {"PATH": os.pathsep + "/nowhere"})
 
 
 @pytest.mark.parametrize("command", ["tool", "./tool", "/nowhere/tool", ""])
-def test_nothing_there_is_127(command, environ):
-    """The status shells use for a command that is not found."""
+def test_missing_command_has_status_127(command, environ):
+    """Shells use this status for a command that they do not find."""
     assert (127, f"{command}: command not found") == refuse(command, environ)
 
 
-def test_a_folder_in_the_search_path_is_not_a_command(environ, tmp_path):
-    """A folder of that name is as good as nothing."""
+def test_folder_in_path_is_not_a_command(environ, tmp_path):
+    """A folder with the command's name does not count."""
     (tmp_path / "first" / "tool").mkdir()
     assert 127 == refuse("tool", environ)[0]
 
 
-def test_a_file_that_may_not_be_executed_is_126(make_file, environ):
-    """The status shells use for it, in the search path or named by its path."""
+def test_file_that_is_not_executable_has_status_126(make_file, environ):
+    """Shells use this status, for a name in PATH and for a path."""
     path = make_file("first/tool", 0o644)
     assert (126, "tool: is not executable") == refuse("tool", environ)
     assert (126, f"{path}: is not executable") == refuse(path, environ)
 
 
-def test_a_folder_named_by_its_path_is_126(environ, tmp_path):
-    """And it is called a folder."""
+def test_path_of_a_folder_has_status_126(environ, tmp_path):
+    """The message says that the path is a directory."""
     assert (126, f"{tmp_path}: is a directory") == refuse(str(tmp_path), environ)
 
 
-def test_a_python_file_gets_a_hint(make_file, environ):
-    """Whoever forgets `python` is told the whole command, quoted for a shell."""
+def test_python_file_gets_a_hint(make_file, environ):
+    """A user who forgets `python` reads the whole command, quoted for a shell."""
     path = make_file("my agent.py", 0o644)
     assert (
         127,
@@ -121,8 +121,8 @@ def test_a_python_file_gets_a_hint(make_file, environ):
         (["Python.EXE", "-I"], "-I"),
     ],
 )
-def test_an_isolated_python_is_noticed(command, flag):
-    """-I, -E and -S keep `sitecustomize` from PYTHONPATH from running."""
+def test_isolated_python_is_an_obstacle(command, flag):
+    """-I, -E and -S keep the bootstrap in PYTHONPATH from running."""
     assert f"python {flag}" in lookup.find_obstacle(command)
 
 
@@ -145,12 +145,27 @@ def test_an_isolated_python_is_noticed(command, flag):
         ["env", "A=b", "python"],
     ],
 )
-def test_other_command_lines_are_not(command):
-    """What belongs to the program, or to an option's value, isolates nothing."""
+def test_other_command_is_no_obstacle(command):
+    """Options of the program, and values of options, isolate nothing."""
     assert lookup.find_obstacle(command) is None
 
 
 @pytest.mark.parametrize("flag", ["-", "-i", "--ignore-environment"])
-def test_a_cleared_environment_is_noticed(flag):
-    """`env -i` takes our variables away."""
+def test_cleared_environment_is_an_obstacle(flag):
+    """`env -i` removes the variables that instrument the program."""
     assert "env -i" in lookup.find_obstacle(["/usr/bin/env", "-v", flag, "python"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "letters", "script"),
+    [
+        (["-Es", "a.py", "-I"], "Es", "a.py"),
+        (["-W", "error", "-X", "dev", "a.py"], "", "a.py"),
+        (["-uc", "code"], "u", None),
+        (["-m", "module"], "", None),
+        ([], "", None),
+    ],
+)
+def test_python_options_are_read(arguments, letters, script):
+    """Letters before the script count; a value of an option is not the script."""
+    assert (letters, script) == lookup.read_python_options(arguments)
