@@ -19,8 +19,7 @@ Nothing is delivered while a block captures. No test framework is needed; a fixt
 from __future__ import annotations
 
 from contextlib import contextmanager
-from threading import Lock
-from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Dict, Iterator, Sequence
 
 from lupis_instrument import _semconv
 from lupis_instrument._config.config import LupisConfig
@@ -31,6 +30,7 @@ from lupis_instrument.sdk import LupisSDK
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
+    from lupis_instrument._export.exporters import CaptureExporter
     from lupis_instrument._runtime.runtime import Runtime
 
 __all__ = ["START", "Captured", "Record", "capture"]
@@ -56,11 +56,9 @@ class Captured:
     nanoseconds, and count whole seconds from `START`.
     """
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, exporter: CaptureExporter) -> None:
         self._runtime = runtime
-        self._lock = Lock()
-        self._spans: list[ReadableSpan] = []
-        self._events: list[Mapping[str, Any]] = []
+        self._exporter = exporter
         self._open = True
 
     @property
@@ -71,8 +69,7 @@ class Captured:
             LupisUsageError: they were not ready within ten seconds.
         """
         self._wait_until_ready()
-        with self._lock:
-            return _convert_spans(self._spans)
+        return _convert_spans(self._exporter.get_spans())
 
     @property
     def calls(self) -> list[Record]:
@@ -87,18 +84,15 @@ class Captured:
     def events(self) -> list[Record]:
         """The events of `track_event` in their order, each one second after the previous one."""
         self._wait_until_ready()
-        with self._lock:
-            return [
-                {**event, "timestamp": (START + number) * 1000}
-                for number, event in enumerate(self._events)
-            ]
+        return [
+            {**event, "timestamp": (START + number) * 1000}
+            for number, event in enumerate(self._exporter.get_events())
+        ]
 
     def reset(self) -> None:
         """Remove all spans and events; ids and times start again."""
         self._wait_until_ready()
-        with self._lock:
-            self._spans.clear()
-            self._events.clear()
+        self._exporter.clear()
 
     def _wait_until_ready(self) -> None:
         if self._open and not self._runtime.drain(_MAX_WAIT):
@@ -107,16 +101,6 @@ class Captured:
     def _end_block(self) -> None:
         self._wait_until_ready()
         self._open = False
-
-    def take_spans(self, spans: Sequence[ReadableSpan]) -> None:
-        """Add ended spans; the pipeline calls this."""
-        with self._lock:
-            self._spans.extend(spans)
-
-    def take_events(self, events: Sequence[Mapping[str, Any]]) -> None:
-        """Add events; the pipeline calls this."""
-        with self._lock:
-            self._events.extend(events)
 
 
 @contextmanager
@@ -141,10 +125,11 @@ def capture(config: LupisConfig | None = None) -> Iterator[Captured]:
         LupisSDK.init(config or LupisConfig(project_id="test", exporter="none"))
     runtime = _start_runtime()
     runtime.drain(_MAX_WAIT)  # so that earlier spans do not end up in this block
-    captured = Captured(runtime)
+    exporter = CaptureExporter()
+    captured = Captured(runtime, exporter)
     process_values = call_context.process_values
     chat, metadata = process_values.chat, process_values.metadata
-    if not runtime.divert(CaptureExporter(captured.take_spans, captured.take_events)):
+    if not runtime.divert(exporter):
         raise LupisUsageError("another block is capturing: one at a time")
     try:
         yield captured

@@ -1,8 +1,8 @@
-"""What became of every span and event of this process.
+"""Counts every span and event of this process, and the place where it ended up.
 
     created = delivered + stored + dropped
 
-holds whenever nothing is on its way: what is pending is created, and nothing else yet.
+holds whenever no item is on its way; a pending item is created and nothing else yet.
 """
 
 from __future__ import annotations
@@ -12,69 +12,87 @@ from typing import Mapping
 
 
 class Account:
-    """Counters; each item is created once, and then changes its place.
+    """Counters of items: each is created once and then delivered, stored or dropped.
 
     Attributes:
-        created: spans and events that were to leave.
-        delivered: taken by an endpoint, or shown where they were to be shown.
-        stored: in the store's file, there to stay or to wait.
-        dropped: lost, by reason.
+        created: the number of spans and events to export.
+        delivered: the number accepted by an endpoint, or written to the terminal.
+        stored: the number in the store's file, to stay there or to wait for their endpoint.
+        dropped: the number lost, by reason.
     """
 
     def __init__(self) -> None:
-        self.forget()
+        self.reset()
 
-    def forget(self) -> None:
-        """Begin at nothing; in a forked child all before is the parent's."""
+    def reset(self) -> None:
+        """Set all counters to 0; a forked child does not count the items of its parent."""
         self._lock = RLock()
         self.created = self.delivered = self.stored = 0
         self.dropped: dict[str, int] = {}
 
-    def create(self, count: int) -> None:
-        """Note items that are to leave."""
+    def add_created(self, count: int) -> None:
+        """Count new items that are to be exported."""
         with self._lock:
             self.created += count
 
-    def deliver(self, count: int, *, from_store: bool = False) -> None:
-        """Note items that arrived."""
+    def add_delivered(self, count: int, *, from_store: bool = False) -> None:
+        """Count items that have arrived.
+
+        Args:
+            count: the number of items.
+            from_store: whether they were counted as stored before.
+        """
         with self._lock:
             self.delivered += count
             self.stored -= count if from_store else 0
 
-    def store(self, count: int) -> None:
-        """Note items that are in the store."""
+    def add_stored(self, count: int) -> None:
+        """Count items that were written to the store."""
         with self._lock:
             self.stored += count
 
-    def drop(self, count: int, reason: str, *, from_store: bool = False) -> None:
-        """Note items that are lost."""
+    def add_dropped(self, count: int, reason: str, *, from_store: bool = False) -> None:
+        """Count items that are lost.
+
+        Args:
+            count: the number of items.
+            reason: the cause, as the user reads it.
+            from_store: whether they were counted as stored before.
+        """
         if count:
             with self._lock:
                 self.dropped[reason] = self.dropped.get(reason, 0) + count
                 self.stored -= count if from_store else 0
 
-    def note_lost(self, reason: str, count: int) -> None:
-        """Note how many items were lost, all told, before they came here."""
+    def set_lost_before_export(self, reason: str, count: int) -> None:
+        """Set the number of items that were lost before `add_created` could count them.
+
+        Args:
+            reason: the cause, as the user reads it.
+            count: the total since the process began; it replaces the total given before.
+        """
         with self._lock:
             self.created += count - self.dropped.pop(reason, 0)
             if count:
                 self.dropped[reason] = count
 
-    def merge(self, created: int, delivered: int, stored: int, dropped: Mapping[str, int]) -> None:
+    def merge_counts(
+        self, created: int, delivered: int, stored: int, dropped: Mapping[str, int]
+    ) -> None:
         """Add the account of another process of the launch."""
         with self._lock:
             self.created += created
             self.delivered += delivered
             self.stored += stored
         for reason, count in dropped.items():
-            self.drop(count, reason)
+            self.add_dropped(count, reason)
 
     @property
     def lost(self) -> int:
-        """How many were dropped, for whatever reason."""
+        """The number of dropped items, whatever the reason."""
         return sum(self.dropped.values())
 
     @property
     def pending(self) -> int:
-        """How many are on their way."""
+        """The number of items that are on their way."""
         return self.created - self.delivered - self.stored - self.lost

@@ -1,55 +1,77 @@
-"""A background thread that prepares what is put to it and delivers it in batches.
+"""A background thread that prepares items one by one and delivers them in batches.
 
-`put` must be safe wherever the garbage collector may call, so it takes no lock of Python's:
-`queue.SimpleQueue` is the one queue whose `put` is reentrant. The thread doesn't wake for each
-item, when the program has just come back from a call and goes on: it looks every `PAUSE` seconds.
+The garbage collector may call `put_item` at any point, so `put_item` takes no lock of Python's:
+`queue.SimpleQueue` is the one queue whose `put` is reentrant. The thread does not wake up for each
+item, because the program has just come back from a call and goes on: it looks every `POLL_SECONDS`.
 """
 
 from __future__ import annotations
 
 import threading
-from functools import partial
 from queue import Empty, SimpleQueue
 from threading import get_ident
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Any, Callable, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Generic, Mapping, TypeVar
 
 from lupis_instrument._diagnostics import report_fault
-from lupis_instrument._process.background_thread import Background
+from lupis_instrument._process.background_thread import BackgroundThread, BackgroundWorker
 
 if TYPE_CHECKING:
     from typing import ContextManager
 
-PAUSE = 0.5
-"""Seconds that items may lie unprepared: each holds on to a request's body until then."""
+POLL_SECONDS = 0.5
+"""How long items may lie unprepared: until then, each holds on to the body of a request."""
 
-_PATIENCE = 1.0
-"""Seconds without a sign of life after which others do the thread's work."""
+_LIFE_SIGN_SECONDS = 1.0
+"""After so long without progress, whoever waits for a flush does the work of the thread."""
 
-_GLANCE = 0.001
-"""Seconds between two looks at whether the thread is done."""
+_STOP_POLL_SECONDS = 0.001
+"""Time between two looks at whether the thread has delivered its batch."""
 
-TURN = 0.0002
-"""Seconds that items may be prepared for while the program waits; one item may take longer."""
+TURN_SECONDS = 0.0002
+"""How long items are prepared at a stretch while the program waits for the interpreter lock.
+
+One single item may take longer.
+"""
 
 Item = TypeVar("Item")
 Prepared = TypeVar("Prepared")
 
 
-class _Flush:
-    """Put behind the items it is to wait for."""
+def read_batch_settings(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the arguments of `BatchWorker` that the standard variables set.
 
-    def __init__(self, stop: bool) -> None:
+    https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#batch-span-processor
+
+    Variables that are no positive whole number are ignored.
+    """
+    rows = (
+        ("max_batch_size", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 1),
+        ("max_waiting", "OTEL_BSP_MAX_QUEUE_SIZE", 1),
+        ("delay_seconds", "OTEL_BSP_SCHEDULE_DELAY", 1000),  # the variable holds milliseconds
+    )
+    settings: dict[str, Any] = {}
+    for name, variable, divisor in rows:
+        text = environ.get(variable, "").strip()
+        if text.isdigit() and int(text) > 0:
+            settings[name] = int(text) if divisor == 1 else int(text) / divisor
+    return settings
+
+
+class _FlushMarker:
+    """Stands in the queue behind the items that a flush waits for."""
+
+    def __init__(self, *, end_thread: bool) -> None:
         self.done = threading.Event()
-        self.stop = stop
+        self.end_thread = end_thread
 
 
-class BatchWorker(Generic[Item, Prepared]):
-    """Prepares items one by one and delivers what comes of them in batches.
+class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
+    """Prepares items one by one and delivers the results in batches.
 
     Attributes:
-        dropped: how many items were not taken because too many were waiting.
-        failed: how many could not be prepared or delivered, for a fault of ours.
+        dropped: the number of items not accepted because too many were waiting.
+        failed: the number of items lost to an internal error.
     """
 
     def __init__(
@@ -57,70 +79,110 @@ class BatchWorker(Generic[Item, Prepared]):
         name: str,
         prepare: Callable[[Item], Prepared | None],
         deliver: Callable[[list[Prepared]], None],
-        surroundings: Callable[[], ContextManager[Any]],
+        thread_context: Callable[[], ContextManager[Any]],
         *,
-        batch: int = 512,
-        delay: float = 5.0,
-        most: int = 50_000,
+        max_batch_size: int = 512,
+        delay_seconds: float = 5.0,
+        max_waiting: int = 50_000,
     ) -> None:
         """Make a worker; its thread starts with the first item.
 
         Args:
-            name: of the thread.
-            prepare: turns an item into what is delivered, or None for nothing.
+            name: the name of the thread.
+            prepare: turns an item into the value to deliver, or into None for nothing.
             deliver: takes a batch; it may block.
-            surroundings: what the thread runs in; there our own traffic is not recorded.
-            batch: the most items of one batch.
-            delay: seconds from the first item of a batch to its delivery, unless it is full.
-            most: how many items may wait; those beyond are dropped and counted.
+            thread_context: returns the context manager that the work runs in; it keeps the
+                requests of this package from being recorded.
+            max_batch_size: the largest number of items in a batch.
+            delay_seconds: the time from the first item of a batch to its delivery; a full batch
+                is delivered at once.
+            max_waiting: the number of items that may wait; further items are dropped and counted.
         """
-        self._name = name
         self._prepare = prepare
         self._deliver = deliver
-        self._surroundings = surroundings
-        self._batch = batch
-        self._delay = delay
-        self._most = most
-        self.forget()
+        self._max_batch_size = max_batch_size
+        self._delay_seconds = delay_seconds
+        self._max_waiting = max_waiting
+        super().__init__(name, thread_context)
 
-    def forget(self) -> None:
-        """Begin anew, without thread and items; in a forked child they are the parent's."""
+    def reset(self) -> None:
+        """Begin without thread and items; in a forked child both belong to the parent."""
+        super().reset()
         self.dropped = self.failed = 0
-        self._resting = self._halted = False
-        self._way_given = 0.0
-        self._steps = 0
-        self._in_hand: dict[int, int] = {}
+        self._paused = self._stopped = False
+        self._last_yield = 0.0
+        self._progress = 0
+        self._batch_sizes: dict[int, int] = {}
+        """By identity of the batch: how many items were taken from the queue for it."""
         self._queue: SimpleQueue[Any] = SimpleQueue()
-        self._calls: SimpleQueue[None] = SimpleQueue()
-        self._asked: list[_Flush] = []
-        self._thread: Background | None = None
+        self._wakeups: SimpleQueue[None] = SimpleQueue()
+        self._flushes: list[_FlushMarker] = []
         self._starting = threading.Lock()
         self._starter = 0
 
-    def put(self, item: Item) -> None:
-        """Hand over `item`; never blocks."""
+    def put_item(self, item: Item) -> None:
+        """Queue `item` without ever blocking."""
         waiting = self._queue.qsize()
-        if waiting >= self._most:
+        if waiting >= self._max_waiting:
             self.dropped += 1
             return
         self._queue.put(item)
-        if waiting + 1 >= self._batch:
-            self._calls.put(None)
+        if waiting + 1 >= self._max_batch_size:
+            self._wakeups.put(None)
         if self._thread is None:
-            self._start()
+            self._start_thread()
 
-    def _start(self) -> bool:
-        """Start the thread; returns False if none can be had any more."""
-        # Not waiting for the lock: whoever holds it starts the thread, and if that is a frame
-        # below this one (the garbage collector came in between), waiting would never end.
+    # The life of the thread
+
+    def start(self) -> bool:
+        """Undo `stop`, and start the thread if items wait."""
+        self._stopped = False
+        return self._queue.empty() or self._start_thread()
+
+    def pause(self, seconds: float) -> None:
+        """Deliver what is queued and end the thread until `resume`.
+
+        Args:
+            seconds: the longest wait for the delivery, and again for the end of the thread.
+        """
+        thread = self._thread
+        self._paused = True
+        if thread is not None:
+            self.request_flush(end_thread=True).wait(seconds)
+            thread.wait(seconds)
+
+    def resume(self) -> None:
+        """Undo `pause`, and start the thread if items wait."""
+        self._paused = False
+        self._start_if_needed()
+
+    def stop(self, seconds: float) -> bool:
+        """Prepare no more items until `start`, and wait until the prepared ones are delivered.
+
+        Returns:
+            Whether they were delivered within `seconds`.
+        """
+        self._stopped = True
+        due = monotonic() + seconds
+        while self._batch_sizes and monotonic() < due:
+            sleep(_STOP_POLL_SECONDS)
+        return not self._batch_sizes
+
+    def _start_if_needed(self) -> None:
+        if not self._queue.empty():
+            self._start_thread()
+
+    def _start_thread(self) -> bool:
+        """Start the thread; returns False if the interpreter starts no more threads."""
+        # Do not wait for the lock: whoever holds it starts the thread. If the holder is a frame
+        # below this one (the garbage collector ran in between), the wait would never end.
         if not self._starting.acquire(blocking=False):
             return True
         try:
             self._starter = get_ident()
-            if self._thread is None and not (self._resting or self._halted):
-                leave = partial(self.ask, stop=True)
-                # Noted first: a signal's handler that comes in when it starts has to find it.
-                self._thread = Background(self._run, self._name, leave)
+            if self._thread is None and not (self._paused or self._stopped):
+                # Set before the start: a signal handler that runs during it has to see the thread.
+                self._thread = self._make_thread()
                 self._thread.start()
         except RuntimeError:
             self._thread = None
@@ -129,209 +191,192 @@ class BatchWorker(Generic[Item, Prepared]):
             self._starting.release()
         return True
 
-    def flush(self, timeout: float, *, stop: bool = False) -> bool:
-        """Deliver all that was put until now.
+    def _is_running(self, thread: BackgroundThread) -> bool:
+        """Return whether `thread` runs, or is being started by another thread than this one."""
+        return thread.is_alive() or (thread.ident is None and self._starter != get_ident())
+
+    def _forget_thread(self) -> None:
+        self._thread = None
+
+    def _request_end(self) -> threading.Event:
+        return self.request_flush(end_thread=True)
+
+    # Flushes
+
+    def flush(self, timeout: float, *, end_thread: bool = False) -> bool:
+        """Deliver every item that was put until now.
 
         Args:
-            timeout: seconds to wait at the most.
-            stop: end the thread as well; the next item starts another.
+            timeout: the longest wait in seconds.
+            end_thread: whether the thread ends as well; the next item starts another.
 
         Returns:
-            Whether all of it was handed to `deliver` in time.
+            Whether all of the items were passed to `deliver` in time.
         """
-        return self.wait_for(self.ask(stop=stop), timeout)
+        return self.wait_for_flush(self.request_flush(end_thread=end_thread), timeout)
 
-    def wait_for(self, done: threading.Event, seconds: float) -> bool:
-        """Wait for what `ask` has returned, and do it here if the thread gives no sign of life.
-
-        A program's patches may have replaced it, or bound it to a thread of gevent's. One that has
-        items in hand is alive, however long it takes to load what they need.
-        """
-        due = monotonic() + seconds
-        steps = self._steps
-        while not done.wait(max(0.0, min(_PATIENCE, due - monotonic()))):
-            if monotonic() >= due:
-                return False
-            if steps == self._steps and not (self._in_hand or self._halted):
-                with self._surroundings():
-                    while not (done.is_set() or self._queue.empty() or monotonic() >= due):
-                        self._fill_and_deliver(wait=False)
-            steps = self._steps
-        return True
-
-    def ask(self, *, stop: bool = False) -> threading.Event:
-        """Ask for what `flush` does; the event is set when it is done."""
-        marker = _Flush(stop)
+    def request_flush(self, *, end_thread: bool = False) -> threading.Event:
+        """Ask for a `flush` without waiting; the event is set when it is done."""
+        marker = _FlushMarker(end_thread=end_thread)
         if self.idle:
             marker.done.set()
             return marker.done
-        self._asked.append(marker)
+        self._flushes.append(marker)
         self._queue.put(marker)
-        self._calls.put(None)
+        self._wakeups.put(None)
         thread = self._thread
-        if not (self._start() if thread is None else self._lives(thread)):
+        if not (self._start_thread() if thread is None else self._is_running(thread)):
             # Delivering here may take as long as `deliver` does.
-            with self._surroundings():
+            with self._thread_context():
                 while not marker.done.is_set():
-                    self._fill_and_deliver(wait=False)
+                    self._process_batch(wait=False)
         return marker.done
 
-    def _lives(self, thread: Background) -> bool:
-        """Tell whether the thread runs, or is being started by another than this one."""
-        return thread.is_alive() or (thread.ident is None and self._starter != get_ident())
+    def wait_for_flush(self, done: threading.Event, seconds: float) -> bool:
+        """Wait for the event of `request_flush`; do the work here if the thread seems dead.
 
-    def rest(self, seconds: float) -> None:
-        """End the thread for now, having it hand over what it has."""
-        thread = self._thread
-        self._resting = True
-        if thread is not None:
-            self.ask(stop=True).wait(seconds)
-            thread.wait(seconds)
+        The program may have patched threads, or tied this one to a thread of gevent's. A thread
+        that has items in hand counts as alive, however long it takes to load the modules for them.
 
-    def halt(self, seconds: float) -> None:
-        """Prepare nothing more, and wait until what has been prepared is handed over."""
-        self._halted = True
+        Returns:
+            Whether the flush was done within `seconds`.
+        """
         due = monotonic() + seconds
-        while self._in_hand and monotonic() < due:
-            sleep(_GLANCE)
-
-    def wake(self) -> None:
-        """Go on after a rest."""
-        self._resting = False
-        self._go_on()
-
-    def resume(self) -> None:
-        """Go on when halted."""
-        self._halted = False
-        self._go_on()
-
-    def _go_on(self) -> None:
-        if not self._queue.empty():
-            self._start()
+        progress = self._progress
+        while not done.wait(max(0.0, min(_LIFE_SIGN_SECONDS, due - monotonic()))):
+            if monotonic() >= due:
+                return False
+            if progress == self._progress and not (self._batch_sizes or self._stopped):
+                with self._thread_context():
+                    while not (done.is_set() or self._queue.empty() or monotonic() >= due):
+                        self._process_batch(wait=False)
+            progress = self._progress
+        return True
 
     @property
     def idle(self) -> bool:
-        """Whether nothing was put since the thread last ended."""
+        """Whether no item was put since the thread last ended."""
         return self._thread is None and self._queue.empty()
 
     @property
     def left(self) -> int:
-        """How many items are neither delivered yet nor lost."""
-        waiting = self._queue.qsize() - len(self._asked)
-        return max(0, waiting) + sum(list(self._in_hand.values()))
+        """The number of items that are neither delivered nor lost yet."""
+        waiting = self._queue.qsize() - len(self._flushes)
+        return max(0, waiting) + sum(list(self._batch_sizes.values()))
 
-    def _run(self) -> None:
-        try:
-            with self._surroundings():
-                while self._fill_and_deliver() and not self._leave():
-                    pass
-        except Exception as fault:
-            self._thread = None  # so that the next item starts another
-            report_fault(f"the thread {self._name}", fault)
+    # The thread
 
-    def _fill_and_deliver(self, *, wait: bool = True) -> bool:
-        """Collect one batch and deliver it; returns whether to go on.
+    def _work_once(self) -> bool:
+        return self._process_batch() and not self._end_when_empty()
+
+    def _process_batch(self, *, wait: bool = True) -> bool:
+        """Collect one batch and deliver it; returns whether the thread goes on.
 
         Args:
-            wait: for items; otherwise it leaves with what there is.
+            wait: whether to wait for items; if not, only those already queued are delivered.
         """
         batch: list[Prepared] = []
         try:
-            return self._work_off(batch, wait=wait)
+            marker = self._fill_batch(batch, wait=wait)
+            if batch:
+                self._deliver_batch(batch)
+            # Before the flush is answered: whoever waited for it may ask for `left` at once.
+            self._batch_sizes.pop(id(batch), None)
+            return marker is None or self._finish_flush(marker)
         finally:
-            self._in_hand.pop(id(batch), None)
+            self._batch_sizes.pop(id(batch), None)
 
-    def _work_off(self, batch: list[Prepared], *, wait: bool) -> bool:
+    def _fill_batch(self, batch: list[Prepared], *, wait: bool) -> _FlushMarker | None:
+        """Prepare items into `batch` until it is full, due or ended by the marker of a flush."""
         due: float | None = None
-        marker: _Flush | None = None
-        while marker is None and len(batch) < self._batch and not self._halted:
+        while len(batch) < self._max_batch_size and not self._stopped:
             try:
                 item = self._queue.get(block=wait and due is None)
             except Empty:
-                if due is None or not self._pause(due):
-                    break
+                if due is None or not self._wait_for_items(due):
+                    return None
                 continue
             if due is None:
-                self._in_hand[id(batch)] = 0
-                due = monotonic() + self._delay if wait else 0.0
-                if not isinstance(item, _Flush):
-                    self._pause(due)
-            if isinstance(item, _Flush):
-                marker = item
-            else:
-                self._in_hand[id(batch)] += 1
-                self._take(item, batch)
-        if batch:
-            self._hand_over(batch)
-        self._in_hand.pop(id(batch), None)
-        return marker is None or self._answer(marker)
+                self._batch_sizes[id(batch)] = 0
+                due = monotonic() + self._delay_seconds if wait else 0.0
+                if not isinstance(item, _FlushMarker):
+                    self._wait_for_items(due)
+            if isinstance(item, _FlushMarker):
+                return item
+            self._batch_sizes[id(batch)] += 1
+            self._prepare_item(item, batch)
+        return None
 
-    def _pause(self, due: float) -> bool:
-        """Wait until somebody calls or it is time to look; returns False if it is past `due`."""
-        left = due - monotonic()
-        if left <= 0 or _is_alone():
+    def _wait_for_items(self, due: float) -> bool:
+        """Wait until somebody wakes the thread or `POLL_SECONDS` are over.
+
+        Returns:
+            False if `due`, the time to deliver the batch, has come.
+        """
+        seconds = due - monotonic()
+        if seconds <= 0 or _is_last_thread():
             return False
-        if self._asked or self._queue.qsize() >= self._batch:
+        if self._flushes or self._queue.qsize() >= self._max_batch_size:
             return True
         try:
-            self._calls.get(timeout=min(left, PAUSE))
+            self._wakeups.get(timeout=min(seconds, POLL_SECONDS))
             while True:
-                self._calls.get_nowait()
+                self._wakeups.get_nowait()
         except Empty:
             return True
 
-    def _answer(self, marker: _Flush) -> bool:
-        """Say that a flush is done; returns whether to go on after it."""
-        self._asked.remove(marker)
-        if marker.stop:
-            self._end()
-        marker.done.set()
-        return not marker.stop
-
-    def _leave(self) -> bool:
-        """End the thread if there is nothing to do: a program may wait for all threads to end."""
-        if not (self._halted or self._queue.empty()):
-            return False
-        self._end()
-        return True
-
-    def _end(self) -> None:
-        self._thread = None
-        # What came meanwhile found a thread; whoever waits for it must not wait in vain.
-        self._go_on()
-
-    def _take(self, item: Item, batch: list[Prepared]) -> None:
-        self._steps += 1
+    def _prepare_item(self, item: Item, batch: list[Prepared]) -> None:
+        self._progress += 1
         try:
             prepared = self._prepare(item)
             if prepared is not None:
                 batch.append(prepared)
-            self._give_way()
+            self._yield_to_program()
         except Exception as fault:
             self.failed += 1
-            report_fault(f"preparing what {self._name} sends", fault)
+            report_fault(f"preparing items of {self._name}", fault)
 
-    def _give_way(self) -> None:
-        """Let the program go on, which must not wait for the time that a batch takes."""
+    def _yield_to_program(self) -> None:
+        """Release the interpreter lock now and then, so that the program need not wait a batch."""
         now = monotonic()
-        if now >= self._way_given + TURN:
+        if now >= self._last_yield + TURN_SECONDS:
             sleep(0)
-            self._way_given = monotonic()
+            self._last_yield = monotonic()
 
-    def _hand_over(self, batch: list[Prepared]) -> None:
+    def _deliver_batch(self, batch: list[Prepared]) -> None:
         try:
             self._deliver(batch)
-            self._steps += 1
+            self._progress += 1
         except Exception as fault:
             self.failed += len(batch)
-            report_fault(f"delivering what {self._name} sends", fault)
+            report_fault(f"delivering items of {self._name}", fault)
+
+    def _finish_flush(self, marker: _FlushMarker) -> bool:
+        """Tell whoever waits that a flush is done; returns whether the thread goes on."""
+        self._flushes.remove(marker)
+        if marker.end_thread:
+            self._end_thread()
+        marker.done.set()
+        return not marker.end_thread
+
+    def _end_when_empty(self) -> bool:
+        """End the thread if nothing is queued: a program may wait until all threads have ended."""
+        if not (self._stopped or self._queue.empty()):
+            return False
+        self._end_thread()
+        return True
+
+    def _end_thread(self) -> None:
+        self._thread = None
+        # Whoever put an item meanwhile saw a thread, and must not wait for it in vain.
+        self._start_if_needed()
 
 
-def _is_alone() -> bool:
-    """Tell whether this is a child forked by a thread that has ended: it ends with its last thread.
+def _is_last_thread() -> bool:
+    """Return whether this process is a child that was forked by a thread which has ended.
 
-    Python's own main thread has a class to itself, seen as `_MainThread` in 3.8 to 3.14. Where it
-    has ended, other threads of the program's go on.
+    Such a child ends with its last thread. Python's own main thread has a class to itself, seen as
+    `_MainThread` in 3.8 to 3.14; where it has ended, other threads of the program go on.
     """
     main = threading.main_thread()
     return type(main).__name__ != "_MainThread" and not main.is_alive()

@@ -1,282 +1,312 @@
-"""A background thread that sees loads of parcels off, so that nobody waits for the network."""
+"""A background thread that sends batches of encoded items, so that nobody waits for the network."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, Callable, NamedTuple, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Sequence
 
 from lupis_instrument._diagnostics import report_fault, warn
-from lupis_instrument._export.otlp.sending import load
-from lupis_instrument._process.background_thread import Background
+from lupis_instrument._export.otlp.sending import load_modules
+from lupis_instrument._process.background_thread import BackgroundWorker
 from lupis_instrument._process.import_lock import import_alone
 
 if TYPE_CHECKING:
-    from typing import ContextManager
+    from typing import Any, Callable, ContextManager
 
     from lupis_instrument._export.otlp.destinations import Destination
     from lupis_instrument._export.otlp.encoded_items import EncodedItem
     from lupis_instrument._export.retry_manager import RetryManager
+    from lupis_instrument._export.router import Router
 
-MOST_BYTES = 16 << 20
-"""Of parcels that wait for the thread; those beyond are stored by whoever brings them."""
-_SOON = 0.02
-"""Seconds in which an endpoint that is near has answered."""
-RESERVE = 0.2
-"""Seconds of the time to end in that are kept for storing what could not be sent."""
+MAX_QUEUED_BYTES = 16 << 20
+"""The size of all items that wait for the thread; whoever brings more has to store them."""
+_SENDING_PAUSE_SECONDS = 0.02
+"""The wait for a thread that is sending when the process forks: an endpoint nearby has answered
+by then."""
+STORING_SECONDS = 0.2
+"""The part of the time to stop in that is kept for storing the items that could not be sent."""
 
 
 class ExportBatch(NamedTuple):
-    """Parcels with one way to go.
+    """Items of one kind, which all go to the same destination.
 
     Attributes:
-        items: those.
-        choose: returns where to, None for the store; may look at the network.
-        size: bytes of the parcels.
+        kind: `SPAN` or `EVENT`.
+        items: the encoded items.
+        size: the bytes of all their bodies.
     """
 
+    kind: int
     items: Sequence[EncodedItem]
-    choose: Callable[[], Destination | None]
     size: int
 
 
-class ExportWorker:
-    """Takes loads, in order, to the handover."""
+class ExportWorker(BackgroundWorker):
+    """Passes batches, in order, to the retry manager on one background thread."""
 
     def __init__(
-        self, retry_manager: RetryManager, surroundings: Callable[[], ContextManager[object]]
+        self,
+        retry_manager: RetryManager,
+        router: Router,
+        thread_context: Callable[[], ContextManager[Any]],
     ) -> None:
-        """Make a courier; its thread starts with the first load.
+        """Make a worker; its thread starts with the first batch.
 
         Args:
-            retry_manager: what becomes of parcels.
-            surroundings: what the thread runs in; there our own traffic is not recorded.
+            retry_manager: sends or stores the items.
+            router: chooses the destination of a batch when its turn comes; it may look at the
+                network.
+            thread_context: returns the context manager that the work runs in; it keeps the
+                requests of this package from being recorded.
         """
         self._retry_manager = retry_manager
-        self._surroundings = surroundings
-        self.forget()
+        self._schedule = retry_manager.schedule
+        self._router = router
+        super().__init__("lupis-export", thread_context)
 
-    def forget(self) -> None:
-        """Begin anew, without thread and loads; in a forked child they are the parent's."""
-        self._retry_manager.forget()
-        # Reentrant: a signal's handler may come in on a thread that is in here.
+    def reset(self) -> None:
+        """Begin without thread and batches; in a forked child both belong to the parent."""
+        super().reset()
+        self._retry_manager.reset()
+        # Reentrant: a signal handler may call this worker on a thread that holds the lock.
         self._changed = threading.Condition(threading.RLock())
-        self._loads: deque[ExportBatch] = deque()
+        self._batches: deque[ExportBatch] = deque()
         self._size = 0
-        self._current: Sequence[EncodedItem] = ()
-        self._choose: Callable[[], Destination | None] = _nowhere
-        self._round = object()
+        self._current: ExportBatch | None = None
+        """The items of the current batch that have no outcome yet."""
+        self._epoch = object()
+        """Replaced when `stop` takes all items back: outcomes of the old epoch count no more."""
         self._busy = False
-        self._leaving = False
-        self._thread: Background | None = None
+        self._ending = False
 
-    def put(self, load: ExportBatch) -> None:
-        """Hand over parcels; waits for no network, and for the store only under overload."""
+    def put_batch(self, batch: ExportBatch) -> None:
+        """Queue a batch; waits for no network, and for the store only under overload."""
         with self._changed:
-            fits = not self._loads or self._size + load.size <= MOST_BYTES
+            fits = not self._batches or self._size + batch.size <= MAX_QUEUED_BYTES
             if fits:
-                self._loads.append(load)
-                self._size += load.size
+                self._batches.append(batch)
+                self._size += batch.size
                 self._changed.notify_all()
         if fits:
-            self._start()
+            self.start()
         else:
-            self._store(load.choose(), load.items)
+            self._store_items(self._router.choose_destination(batch.kind), batch.items)
 
-    def _store(self, destination: Destination | None, items: Sequence[EncodedItem]) -> None:
-        """Store parcels, and see to it that they are sent if the process goes on."""
-        self._retry_manager.store_away(destination, items)
+    def _store_items(self, destination: Destination | None, items: Sequence[EncodedItem]) -> None:
+        """Store items, and schedule a send for them in case the process goes on."""
+        self._retry_manager.store_items(destination, items)
         if destination is not None:
-            self._retry_manager.expect(destination, must=False)
+            self._schedule.expect_items(destination, required=False)
 
-    def expect(self, destination: Destination) -> None:
-        """Send, soon, what the caller has stored to wait for `destination`."""
-        self._retry_manager.expect(destination)
+    def send_stored(self, destination: Destination) -> None:
+        """Send, soon, items that the caller has stored to wait for `destination`."""
+        self._schedule.expect_items(destination)
         with self._changed:
             self._changed.notify_all()
-        self._start()
+        self.start()
 
     def flush(self, seconds: float) -> bool:
-        """Send what is there, and what waits; returns whether all of it arrived, in time."""
-        self._retry_manager.hurry(all_of_them=True)
-        done = self._wait(self._retry_manager.clock() + seconds)
-        return done and not self._retry_manager.is_held_up()
+        """Send all items, those in the store included.
 
-    def finish(self, seconds: float) -> bool:
-        """Send what is there, or store it; returns whether none of it is lost.
+        Returns:
+            Whether all of them arrived within `seconds`.
+        """
+        self._schedule.make_due(all_retries=True)
+        done = self._wait_for_work(self._retry_manager.clock() + seconds)
+        return done and not self._retry_manager.is_blocked()
+
+    # The life of the thread
+
+    def start(self) -> bool:
+        """Start the thread, unless it runs already or the worker is paused.
+
+        Returns:
+            False if the interpreter starts no more threads.
+        """
+        with self._changed:
+            self._ending = False
+            if self._thread is not None or self._retry_manager.paused:
+                return True
+            thread = self._make_thread()
+            try:
+                thread.start()
+            except RuntimeError:
+                return False  # the interpreter is ending; 3.12 says so before its exit handlers
+            self._thread = thread
+            return True
+
+    def pause(self, seconds: float) -> None:
+        """End the thread until `resume`.
 
         Args:
-            seconds: the most that it may take, give or take a write to the store.
+            seconds: the longest wait for its end; a thread that is sending gets less time.
         """
-        self._retry_manager.due = due = self._retry_manager.clock() + seconds - RESERVE
-        self._retry_manager.hurry()
-        self._wait(due)
+        with self._changed:
+            self._retry_manager.paused = True
+            self._changed.notify_all()
+            thread = self._thread
+        if thread is not None:
+            thread.wait(_SENDING_PAUSE_SECONDS if self._retry_manager.is_sending else seconds)
+
+    def resume(self) -> None:
+        """Undo `pause`, and start the thread if there is work or a retry is scheduled."""
+        self._retry_manager.paused = False
+        if self._batches or self._schedule.seconds_until_next() is not None:
+            self.start()
+
+    def stop(self, seconds: float) -> bool:
+        """Send all items, or store those that cannot be sent in time; the thread ends.
+
+        Args:
+            seconds: the time limit; one last write to the store may exceed it.
+
+        Returns:
+            Whether no item is lost.
+        """
+        manager = self._retry_manager
+        manager.due = due = manager.clock() + seconds - STORING_SECONDS
+        self._schedule.make_due()
+        self._wait_for_work(due)
         for destination, items in self._take_back():
             if destination is not None:
-                warn(f"{destination.target.shown} is too slow; the rest waits in the store")
-            self._store(destination, items)
-        self._retry_manager.wait_until_settled()
-        self._retry_manager.due = None
-        self._retry_manager.say_waiting()
-        self._retry_manager.let_others_send()
-        self._end()
-        return self._retry_manager.give_up_held()
+                address = destination.target.display_url
+                warn(f"{address} is too slow; the remaining items wait in the store")
+            self._store_items(destination, items)
+        manager.wait_for_commit()
+        manager.due = None
+        manager.warn_waiting()
+        manager.release_lease()
+        self._request_end()
+        return manager.drop_held()
 
-    def _end(self) -> None:
-        """Let the thread end when it has nothing to do; the next load starts another."""
+    def _request_end(self) -> None:
+        """Let the thread end when it has nothing to do; the next batch starts another."""
         with self._changed:
-            self._leaving = True
+            self._ending = True
             self._changed.notify_all()
 
-    def _wait(self, due: float) -> bool:
-        """Wait until nothing is left to do, but not longer than `due`; returns whether it is so."""
-        if self._has_work() and not self._start():
+    def _forget_thread(self) -> None:
+        with self._changed:
+            self._thread = None
+            self._busy = False
+            self._changed.notify_all()
+
+    # Waiting for the thread
+
+    def _wait_for_work(self, due: float) -> bool:
+        """Wait until all work is done, or until `due`; returns whether it is done."""
+        if self._has_work() and not self.start():
             self._work_here(due)
         with self._changed:
             self._changed.notify_all()
             while self._thread is not None and self._has_work():
-                left = due - self._retry_manager.clock()
-                if left <= 0:
+                seconds = due - self._retry_manager.clock()
+                if seconds <= 0:
                     break
-                self._changed.wait(left)
+                self._changed.wait(seconds)
             return not self._has_work()
 
     def _has_work(self) -> bool:
-        return bool(self._loads) or self._busy or self._retry_manager.has_to_visit()
-
-    def _take_back(self) -> list[tuple[Destination | None, list[EncodedItem]]]:
-        """Take from the thread what it has not delivered; what it still does counts no more."""
-        with self._changed:
-            self._round = object()
-            loads = [(self._choose, self._current)] if self._current else []
-            loads += [(load.choose, load.items) for load in self._loads]
-            self._loads.clear()
-            self._size = 0
-            self._current = ()
-            self._busy = False
-        left: list[tuple[Destination | None, list[EncodedItem]]] = []
-        for choose, items in loads:
-            destination = choose()
-            same = next((found for its_route, found in left if its_route == destination), None)
-            if same is None:
-                left.append((destination, list(items)))
-            else:
-                same += items
-        return left
-
-    # Forks
-
-    def rest(self, seconds: float) -> None:
-        """End the thread for now; one that waits for the network is not waited for as long."""
-        with self._changed:
-            self._retry_manager.resting = True
-            self._changed.notify_all()
-            thread = self._thread
-        if thread is not None:
-            thread.wait(_SOON if self._retry_manager.waits else seconds)
-
-    def wake(self) -> None:
-        """Go on after a rest."""
-        self._retry_manager.resting = False
-        if self._loads or self._retry_manager.until_next() is not None:
-            self._start()
-
-    # The thread
-
-    def _start(self) -> bool:
-        """Start the thread, unless there is one or it rests; returns False if none can be had."""
-        with self._changed:
-            self._leaving = False
-            if self._thread is not None or self._retry_manager.resting:
-                return True
-            thread = Background(self._run, "lupis-courier", self._end)
-            try:
-                thread.start()
-            except RuntimeError:
-                return False  # the interpreter is ending; in 3.12 it is before its exit handlers
-            self._thread = thread
-            return True
+        return bool(self._batches) or self._busy or self._schedule.has_required()
 
     def _work_here(self, due: float) -> None:
-        """Do what the thread would, until nothing is left to do or it is `due`."""
+        """Do the work of the thread on the calling one, until it is done or `due`."""
         if self._busy:
-            return  # in a signal's handler, which broke in on this thread doing so
+            return  # in a signal handler that interrupted this very loop
         try:
-            import_alone(load)
-            with self._surroundings():
-                while self._has_work() and self._retry_manager.clock() < due and self._step():
+            import_alone(load_modules)
+            with self._thread_context():
+                while self._has_work() and self._retry_manager.clock() < due and self._work_once():
                     self._busy = False
         except Exception as fault:
             report_fault("delivering", fault)
 
-    def _run(self) -> None:
-        try:
-            import_alone(load)
-            with self._surroundings():
-                while self._step():
-                    pass
-        except Exception as fault:
-            report_fault("the thread lupis-courier", fault)
-            with self._changed:
-                self._thread = None
-                self._busy = False
-                self._changed.notify_all()
+    def _take_back(self) -> list[tuple[Destination | None, list[EncodedItem]]]:
+        """Take all items from the thread that have no outcome yet, and group them by destination.
 
-    def _step(self) -> bool:
-        """Do the next thing there is to do; returns False to end the thread."""
+        The outcome of a request that is still under way will not count.
+        """
+        with self._changed:
+            self._epoch = object()
+            batches = [*([self._current] if self._current is not None else ()), *self._batches]
+            self._batches.clear()
+            self._size = 0
+            self._current = None
+            self._busy = False
+        groups: list[tuple[Destination | None, list[EncodedItem]]] = []
+        for batch in batches:
+            destination = self._router.choose_destination(batch.kind)
+            group = next((items for known, items in groups if known == destination), None)
+            if group is None:
+                groups.append((destination, list(batch.items)))
+            else:
+                group += batch.items
+        return groups
+
+    # The thread
+
+    def _prepare_thread(self) -> None:
+        import_alone(load_modules)
+
+    def _work_once(self) -> bool:
+        """Deliver the next batch or run the next retry; returns False to end the thread."""
         with self._changed:
             self._busy = False
             self._changed.notify_all()
-            until_next = self._retry_manager.until_next()
-            while not self._loads and until_next and not self._is_to_end():
+            until_next = self._schedule.seconds_until_next()
+            while not self._batches and until_next and not self._should_end():
                 self._changed.wait(until_next)
-                until_next = self._retry_manager.until_next()
-            if self._retry_manager.resting or (not self._loads and until_next != 0):
+                until_next = self._schedule.seconds_until_next()
+            retry_is_due = until_next == 0
+            if self._retry_manager.paused or not (self._batches or retry_is_due):
                 self._thread = None
                 return False
-            load = self._loads.popleft() if until_next != 0 else None
-            self._current = load.items if load is not None else ()
-            self._choose = load.choose if load is not None else _nowhere
-            self._size -= load.size if load is not None else 0
+            batch = None if retry_is_due else self._batches.popleft()
+            self._current = batch
+            self._size -= batch.size if batch is not None else 0
             self._busy = True
-            round_ = self._round
+            epoch = self._epoch
         try:
-            if load is None:
-                self._retry_manager.visit()
+            if batch is None:
+                self._retry_manager.run_due_retry()
             else:
-                self._deliver(load, round_)
+                self._deliver_batch(batch, epoch)
         except Exception as fault:
-            self._rescue(round_)
+            self._rescue_items(epoch)
             report_fault("delivering", fault)
         return True
 
-    def _is_to_end(self) -> bool:
-        return self._retry_manager.resting or self._leaving
+    def _should_end(self) -> bool:
+        return self._retry_manager.paused or self._ending
 
-    def _deliver(self, load: ExportBatch, round_: object) -> None:
-        destination = load.choose()
-        if self._round is round_:
-            self._retry_manager.deliver(destination, load.items, partial(self._claim, round_))
+    def _deliver_batch(self, batch: ExportBatch, epoch: object) -> None:
+        destination = self._router.choose_destination(batch.kind)
+        if self._epoch is epoch:
+            take = partial(self._take_items, epoch)
+            self._retry_manager.deliver_items(destination, batch.items, take)
 
-    def _claim(self, round_: object, group: Sequence[EncodedItem]) -> bool:
-        """Take `group` out of what is under way; returns False if `finish` has taken it back."""
+    def _take_items(self, epoch: object, group: Sequence[EncodedItem]) -> bool:
+        """Remove `group` from the current batch; returns False if `stop` has taken it back."""
         with self._changed:
-            if self._round is not round_:
+            if self._epoch is not epoch or self._current is None:
                 return False
-            self._current = self._current[len(group) :]
+            left = self._current.items[len(group) :]
+            self._current = self._current._replace(items=left) if left else None
             return True
 
-    def _rescue(self, round_: object) -> None:
-        """Store what a fault has kept from being delivered."""
-        choose, items = self._choose, self._current
-        claim = partial(self._claim, round_)
+    def _rescue_items(self, epoch: object) -> None:
+        """Store the items of the current batch that an internal error kept from delivery."""
+        batch = self._current
+        if batch is None:
+            return
         try:
-            if items:
-                self._retry_manager.settle(claim, items, partial(self._store, choose()))
+            destination = self._router.choose_destination(batch.kind)
+            self._retry_manager.commit_items(
+                partial(self._take_items, epoch),
+                batch.items,
+                partial(self._store_items, destination),
+            )
         except Exception as fault:
             report_fault("storing", fault)
-
-
-def _nowhere() -> None:
-    return None

@@ -1,21 +1,23 @@
-"""Hands parcels to their endpoint, or else to the store, and tries again what waits there.
+"""Delivers items to their endpoint, or else to the store, and retries what waits in the store.
 
-While an endpoint does not answer, parcels go to the store at once. What waits is tried again
-after pauses that grow; what no store takes either is held in memory, within bounds.
+While an endpoint does not answer, its items go straight to the store. Stored items are retried
+after delays that grow. Items that the store does not accept either are held in memory, within
+bounds.
 """
 
 from __future__ import annotations
 
 import os
 from functools import partial
-from random import SystemRandom
-from threading import Lock, RLock
+from threading import Lock
 from time import monotonic
-from typing import TYPE_CHECKING, Callable, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Callable, Sequence
 from uuid import uuid4
 
 from lupis_instrument._diagnostics import warn
-from lupis_instrument._export.otlp.sending import LATER, TAKEN, Answer
+from lupis_instrument._export.held_items import HeldItems
+from lupis_instrument._export.otlp.responses import ExportResponse, ExportResult
+from lupis_instrument._export.retry_schedule import RetrySchedule, ScheduledRetry, choose_delay
 from lupis_instrument._export.store import outbox
 from lupis_instrument._export.store.database import StoreUnavailable
 
@@ -24,43 +26,24 @@ if TYPE_CHECKING:
     from lupis_instrument._export.otlp.destinations import Destination
     from lupis_instrument._export.otlp.encoded_items import EncodedItem
     from lupis_instrument._export.otlp.sending import Sender
-    from lupis_instrument._export.store.store import Store, Stored, Target
+    from lupis_instrument._export.otlp.target import Target
+    from lupis_instrument._export.store.store import Store, StoredItem
 
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
-"""Seconds between two attempts at an endpoint that does not answer."""
-MOST_HELD_BYTES = 32 << 20
-"""Of parcels that neither endpoint nor store takes; the oldest beyond are dropped."""
-_GATHERING = 0.5
-"""Seconds that what was stored at once waits for company."""
-_ANOTHER_SENDS = 5.0
-_SETTLING_SECONDS = 3.0
-_LEAST_SECONDS = 0.05
-
-
-class ScheduledRetry(NamedTuple):
-    """When to see to what waits in the store for an endpoint.
-
-    Attributes:
-        destination: to the endpoint.
-        at: the time, by the clock.
-        attempts: how many failed in a row.
-        must: whether the process should not end before.
-        reason: of the last failure.
-    """
-
-    destination: Destination
-    at: float
-    attempts: int = 0
-    must: bool = False
-    reason: str = ""
+_LEASED_ELSEWHERE_SECONDS = 5.0
+"""How long to wait while another process sends what waits for the same endpoint."""
+_COMMIT_SECONDS = 3.0
+_MIN_REQUEST_SECONDS = 0.05
+_REJECTED = "rejected by the endpoint"
 
 
 class RetryManager:
-    """What becomes of parcels; its methods are called on one thread, but for those that say so.
+    """Decides the outcome of items; one thread calls it, except where a method says otherwise.
 
     Attributes:
-        due: when sending must have come to its end; None while the process goes on.
-        resting: whether to stop where that is possible.
+        schedule: the next send from the store to each endpoint.
+        clock: returns the time in seconds.
+        due: the time by which sending has to end; None while the process goes on.
+        paused: whether to stop at the next possible point.
     """
 
     def __init__(
@@ -70,261 +53,186 @@ class RetryManager:
         sender: Sender,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """Begin.
+        """Make a manager without items.
 
         Args:
-            store: takes what no endpoint does.
-            account: told what becomes of everything.
+            store: takes the items that no endpoint accepts.
+            account: counts the items by outcome.
             sender: sends requests.
-            clock: seconds; tests have one of their own.
+            clock: returns the time in seconds; tests have a clock of their own.
         """
         self._store = store
         self._account = account
         self._sender = sender
         self.clock = clock
-        self.forget()
+        self.schedule = RetrySchedule(clock)
+        self._held = HeldItems(store, account)
+        self.reset()
 
-    def forget(self) -> None:
-        """Begin anew; in a forked child all before is the parent's."""
-        self._lock = RLock()
-        self._settling = Lock()
-        self._held: list[tuple[Destination | None, list[EncodedItem]]] = []
-        self._visits: dict[Target, ScheduledRetry] = {}
-        self._looked: set[Target] = set()
+    def reset(self) -> None:
+        """Begin without items; in a forked child, everything from before belongs to the parent."""
+        self.schedule.reset()
+        self._held.reset()
+        self._committing = Lock()
+        self._searched: set[Target] = set()
         self._draining: Target | None = None
-        self._under_way: ScheduledRetry | None = None
         self._holder = f"{os.getpid()}-{uuid4().hex}"
         self.due: float | None = None
-        self.resting = False
+        self.paused = False
 
-    # Parcels
+    # New items
 
-    def deliver(
+    def deliver_items(
         self,
         destination: Destination | None,
         items: Sequence[EncodedItem],
-        claim: Callable[[Sequence[EncodedItem]], bool],
+        take: Callable[[Sequence[EncodedItem]], bool],
     ) -> None:
-        """Send parcels, and store what cannot be sent.
+        """Send items, and store those that cannot be sent.
 
         Args:
-            destination: to the endpoint; None to the store.
-            items: those.
-            claim: asked before the fate of some is noted; False if they are not ours any more.
+            destination: the endpoint; None stands for the store.
+            items: the items to deliver.
+            take: called before the outcome of some items is recorded; returns False if the worker
+                has taken all of them back meanwhile, because it stops.
         """
-        if destination is None or self._is_down(destination):
-            self.settle(claim, items, partial(self.store_away, destination))
+        if destination is None or self.schedule.is_down(destination.target):
+            self.commit_items(take, items, partial(self.store_items, destination))
             return
         last = None
-        for answer, group in destination.post(self._sender, items, self._seconds):
-            if not self.settle(claim, group, partial(self._note, destination, answer)):
+        for response, group in destination.send_items(self._sender, items, self._request_seconds):
+            record = partial(self._record_response, destination, response)
+            if not self.commit_items(take, group, record):
                 return
-            last = answer
-        if last is not None and last.outcome == LATER:
-            self._hold_off(destination, last)
+            last = response
+        if last is not None and last.result is ExportResult.RETRY:
+            self._schedule_retry(destination, last)
         else:
-            self._look_once(destination)
+            self._search_store_once(destination)
 
-    def settle(
+    def commit_items(
         self,
-        claim: Callable[[Sequence[EncodedItem]], bool],
+        take: Callable[[Sequence[EncodedItem]], bool],
         items: Sequence[EncodedItem],
-        note: Callable[[Sequence[EncodedItem]], None],
+        record: Callable[[Sequence[EncodedItem]], None],
     ) -> bool:
-        """Have `note` see to parcels if they are ours still; returns whether they were."""
-        with self._settling:
-            if not claim(items):
+        """Record the outcome of items, exactly once; returns False if `take` refuses them.
+
+        An item is counted twice if the worker stores it at the end while a late response counts it
+        as delivered. `take` decides between the two, and one lock keeps them apart.
+
+        Args:
+            take: removes the items from those under way, or returns False.
+            items: the items with a known outcome.
+            record: counts the items, or stores them.
+        """
+        with self._committing:
+            if not take(items):
                 return False
             try:
-                note(items)
+                record(items)
             except Exception:
-                self.lose(items, "fault")
+                self._account.add_dropped(len(items), "fault")
                 raise
         return True
 
-    def wait_until_settled(self) -> None:
-        """Wait for parcels that were claimed already, and are being stored; from any thread.
+    def wait_for_commit(self) -> None:
+        """Wait for items that were taken and are being stored; any thread may call it.
 
-        A request gives up when it is due, and so does whoever waits for it: both come at once.
+        A request gives up at the time `due`, and so does `ExportWorker.stop`: both come at once.
         """
-        if self._settling.acquire(timeout=_SETTLING_SECONDS):
-            self._settling.release()
+        if self._committing.acquire(timeout=_COMMIT_SECONDS):
+            self._committing.release()
 
-    def _note(self, destination: Destination, answer: Answer, group: Sequence[EncodedItem]) -> None:
-        """Note what became of parcels that were sent from memory."""
-        if answer.outcome == TAKEN:
-            self._account.deliver(len(group) - answer.rejected)
-            self._account.drop(answer.rejected, _REJECTED)
-            _say_rejected(destination, answer)
-        elif answer.outcome == LATER:
-            self.store_away(destination, group)
+    def _record_response(
+        self, destination: Destination, response: ExportResponse, group: Sequence[EncodedItem]
+    ) -> None:
+        """Record the outcome of items that were sent from memory."""
+        if response.result is ExportResult.ACCEPTED:
+            self._account.add_delivered(len(group) - response.rejected)
+            self._account.add_dropped(response.rejected, _REJECTED)
+            _warn_rejected(destination, response)
+        elif response.result is ExportResult.RETRY:
+            self.store_items(destination, group)
         else:
-            _say_refused(destination, answer, len(group))
-            self.store_away(destination, group, refused=True)
+            _warn_refused(destination, response, len(group))
+            self.store_items(destination, group, refused=True)
 
-    def store_away(
+    def store_items(
         self,
         destination: Destination | None,
         items: Sequence[EncodedItem],
         *,
         refused: bool = False,
     ) -> None:
-        """Store parcels, or hold on to them where that cannot be done; from any thread."""
+        """Store items, or hold them in memory if that fails; any thread may call it.
+
+        Args:
+            destination: the endpoint that the items wait for; None if they are to stay.
+            items: the items to store.
+            refused: whether the endpoint will never accept them.
+        """
         target = destination.target if destination is not None else None
         try:
-            self._store.add(items, target, refused=refused)
+            self._store.add_items(items, target, refused=refused)
         except StoreUnavailable as error:
             warn(f"cannot store spans and events: {error}")
-            self._hold(destination, list(items))
+            self._held.add_group(destination, list(items))
         else:
-            self._account.store(len(items))
-            self._store_held()
+            self._account.add_stored(len(items))
+            self._held.store_all()
 
-    def _hold(self, destination: Destination | None, items: list[EncodedItem]) -> None:
-        with self._lock:
-            self._held.append((destination, items))
-            size = sum(len(each.body) for _, held in self._held for each in held)
-            while size > MOST_HELD_BYTES:
-                _, lost = self._held.pop(0)
-                size -= sum(len(each.body) for each in lost)
-                self._account.drop(len(lost), _NO_STORE)
+    def drop_held(self) -> bool:
+        """Store the held items or drop them; returns whether none was dropped."""
+        return self._held.drop_all()
 
-    def _take_held(self) -> list[tuple[Destination | None, list[EncodedItem]]]:
-        with self._lock:
-            held, self._held = self._held, []
-        return held
+    # Retries
 
-    def _store_held(self) -> None:
-        """Store what is held, until that fails: each attempt may wait for other processes."""
-        held = self._take_held()
-        try:
-            while held:
-                destination, items = held[0]
-                self._store.add(items, destination.target if destination is not None else None)
-                self._account.store(len(items))
-                del held[0]
-        except StoreUnavailable as error:
-            warn(f"cannot store spans and events: {error}")
-        finally:
-            with self._lock:
-                self._held[:0] = held
-
-    def give_up_held(self) -> bool:
-        """Try once more to store what is held; count the rest as lost; returns whether none is."""
-        self._store_held()
-        lost = self._take_held()
-        for _, items in lost:
-            self.lose(items, _NO_STORE)
-        return not lost
-
-    def lose(self, items: Sequence[EncodedItem], reason: str) -> None:
-        """Count parcels as lost; from any thread."""
-        self._account.drop(len(items), reason)
-
-    # Visits
-
-    def expect(self, destination: Destination, *, must: bool = True) -> None:
-        """Send, soon, what was stored to wait for `destination`; from any thread.
-
-        Args:
-            destination: to its endpoint.
-            must: whether the process should not end before.
-        """
-        with self._lock:
-            visit = self._visits.get(destination.target)
-            if visit is None or visit is self._under_way:  # that one may be past it
-                at = self.clock() + _GATHERING
-                self._visits[destination.target] = ScheduledRetry(destination, at, must=must)
-
-    def hurry(self, *, all_of_them: bool = False) -> None:
-        """Have visits made now, those that must be or all; from any thread.
-
-        Args:
-            all_of_them: whether all must be.
-        """
-        now = self.clock()
-        with self._lock:
-            for target, visit in self._visits.items():
-                if visit.must or all_of_them:
-                    self._visits[target] = visit._replace(at=min(visit.at, now), must=True)
-
-    def has_to_visit(self) -> bool:
-        """Tell whether a visit is left that the process should not end before; from any thread."""
-        with self._lock:
-            return any(visit.must for visit in self._visits.values())
-
-    def say_waiting(self) -> None:
-        """Say what waits for an endpoint, where it has not been said yet; from any thread."""
-        with self._lock:
-            visits = list(self._visits.values())
-        for visit in visits:
-            if visit.attempts:
-                _say_waiting(visit)
-
-    @property
-    def waits(self) -> bool:
-        """Whether an endpoint is waited for; from any thread."""
-        return self._sender.waiting
-
-    def is_held_up(self) -> bool:
-        """Tell whether something waits for an endpoint that does not answer; from any thread."""
-        with self._lock:
-            return bool(self._held) or any(visit.attempts for visit in self._visits.values())
-
-    def until_next(self) -> float | None:
-        """Return how many seconds are left until the next visit, None if there is none."""
-        with self._lock:
-            times = [visit.at for visit in self._visits.values()]
-        return max(0.0, min(times) - self.clock()) if times else None
-
-    def visit(self) -> None:
-        """Make the visit whose time has come."""
-        now = self.clock()
-        with self._lock:
-            found = next((visit for visit in self._visits.values() if visit.at <= now), None)
-        if found is None:
+    def run_due_retry(self) -> None:
+        """Send what waits for the endpoint whose time has come, if there is one."""
+        retry = self.schedule.begin_due()
+        if retry is None:
             return
-        self._under_way = found._replace(at=now + LONGEST_PAUSE, must=False)
-        self._plan(self._under_way)  # should a fault end it
-        last = self._send_held(found.destination)
-        if last is None or last.outcome != LATER:
-            done = self._drain(found)
-            last = done.last if done is not None else last
-            if done is not None and not done.leased:
-                self._plan(ScheduledRetry(found.destination, self.clock() + _ANOTHER_SENDS))
+        response = self._send_held(retry.destination)
+        if response is None or response.result is not ExportResult.RETRY:
+            drained = self._drain_store(retry)
+            response = drained.last if drained is not None else response
+            if drained is not None and not drained.leased:
+                at = self.clock() + _LEASED_ELSEWHERE_SECONDS
+                self.schedule.add_retry(ScheduledRetry(retry.destination, at))
                 return
-        if last is not None and last.outcome == LATER:
-            self._hold_off(found.destination, last, found.attempts)
-        elif self.resting:
-            self._plan(found)
+        if response is not None and response.result is ExportResult.RETRY:
+            self._schedule_retry(retry.destination, response, retry.attempts)
+        elif self.paused:
+            self.schedule.add_retry(retry)
         else:
-            with self._lock:
-                if self._visits.get(found.destination.target) is self._under_way:
-                    del self._visits[found.destination.target]
+            self.schedule.finish_current()
 
-    def let_others_send(self) -> None:
-        """Give back the lease of a visit that the end of the process cuts short; from any thread.
+    def release_lease(self) -> None:
+        """Give back the lease if the end of the process interrupts a retry; from any thread.
 
-        What its last request has delivered and what not is unknown, so another may send it again.
+        Nobody knows which items of its last request have arrived, so another process may send
+        them again.
         """
         target = self._draining
         if target is not None:
             try:
-                self._store.release(target, self._holder)
+                self._store.release_lease(target, self._holder)
             except StoreUnavailable as error:
                 warn(f"cannot give back the store's lease, which ends by itself: {error}")
 
-    def _drain(self, visit: ScheduledRetry) -> outbox.Drained | None:
-        self._draining = visit.destination.target
+    def _drain_store(self, retry: ScheduledRetry) -> outbox.DrainResult | None:
+        """Send what the store holds for an endpoint; None if the store cannot be read."""
+        self._draining = retry.destination.target
         try:
-            return outbox.drain(
+            return outbox.drain_outbox(
                 self._store,
-                visit.destination,
+                retry.destination,
                 self._sender,
                 self._holder,
-                settled=lambda answer, group: self._note_stored(visit.destination, answer, group),
-                goes_on=self._goes_on,
-                seconds=self._seconds,
+                on_response=partial(self._record_stored, retry.destination),
+                may_continue=self._may_continue,
+                max_seconds=self._request_seconds,
             )
         except StoreUnavailable as error:
             warn(f"cannot read the store: {error}")
@@ -332,106 +240,105 @@ class RetryManager:
         finally:
             self._draining = None
 
-    def _send_held(self, destination: Destination) -> Answer | None:
-        """Send what no store took; returns the last answer."""
+    def _send_held(self, destination: Destination) -> ExportResponse | None:
+        """Send the held items of an endpoint; returns its last response."""
         last = None
-        with self._lock:
-            held = [items for its_route, items in self._held if its_route == destination]
-        for items in held:
-            claim = partial(self._take_out, items)
-            for answer, group in destination.post(self._sender, tuple(items), self._seconds):
-                last = answer
-                if answer.outcome == LATER:
-                    with self._settling:
-                        self._store_held()
+        for items in self._held.find_groups(destination):
+            take = partial(self._held.remove_items, items)
+            responses = destination.send_items(self._sender, tuple(items), self._request_seconds)
+            for response, group in responses:
+                last = response
+                if response.result is ExportResult.RETRY:
+                    with self._committing:
+                        self._held.store_all()
                     return last
-                if not self.settle(claim, group, partial(self._note, destination, answer)):
+                record = partial(self._record_response, destination, response)
+                if not self.commit_items(take, group, record):
                     break
         return last
 
-    def _take_out(self, held: list[EncodedItem], group: Sequence[EncodedItem]) -> bool:
-        """Take `group` out of what is held; returns False if it is not any more."""
-        with self._lock:
-            if not any(items is held for _, items in self._held):
-                return False
-            del held[: len(group)]
-            self._held = [each for each in self._held if each[1]]
-            return True
-
-    def _note_stored(
-        self, destination: Destination, answer: Answer, group: Sequence[Stored]
+    def _record_stored(
+        self, destination: Destination, response: ExportResponse, group: Sequence[StoredItem]
     ) -> None:
-        """Note what became of items that were sent from the store."""
+        """Record the outcome of items that were sent from the store.
+
+        Items that another process stored are on the account of that process.
+        """
         own = sum(item.own for item in group)
-        if answer.outcome != TAKEN:
-            _say_refused(destination, answer, len(group))
+        if response.result is not ExportResult.ACCEPTED:
+            _warn_refused(destination, response, len(group))
             return
-        _say_rejected(destination, answer)
-        rejected = min(answer.rejected, own)
-        self._account.deliver(own - rejected, from_store=True)
-        self._account.drop(rejected, _REJECTED, from_store=True)
+        _warn_rejected(destination, response)
+        rejected = min(response.rejected, own)
+        self._account.add_delivered(own - rejected, from_store=True)
+        self._account.add_dropped(rejected, _REJECTED, from_store=True)
 
-    def _is_down(self, destination: Destination) -> bool:
-        with self._lock:
-            visit = self._visits.get(destination.target)
-        return visit is not None and visit.attempts > 0
-
-    def _hold_off(self, destination: Destination, answer: Answer, attempts: int = 0) -> None:
-        """Leave an endpoint alone for a while."""
-        seconds = answer.retry_after
+    def _schedule_retry(
+        self, destination: Destination, response: ExportResponse, attempts: int = 0
+    ) -> None:
+        """Send nothing to an endpoint for the time that it asks for, or for a growing delay."""
+        seconds = response.retry_after
         if seconds is None:
-            seconds = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(attempts, 10))
-            # So that processes spread out; `random` itself is the program's, to seed.
-            seconds *= SystemRandom().uniform(0.5, 1.0)
+            seconds = choose_delay(attempts)
         at = self.clock() + seconds
-        # At the end, one that is busy is given another chance as long as there is time.
-        must = answer.status is not None and self.due is not None and at < self.due
-        visit = ScheduledRetry(destination, at, attempts + 1, must, answer.reason)
-        self._plan(visit)
-        if answer.status is None or (attempts and not must):
-            _say_waiting(visit)
+        # At the end, an endpoint that is only busy gets another chance while there is time.
+        required = response.status is not None and self.due is not None and at < self.due
+        retry = ScheduledRetry(destination, at, attempts + 1, required, response.reason)
+        self.schedule.add_retry(retry)
+        if response.status is None or (attempts and not required):
+            _warn_waiting(retry)
 
-    def _look_once(self, destination: Destination) -> None:
-        """Look, once, whether another process has left something for this endpoint."""
-        if destination.target in self._looked or self.due is not None:
+    def _search_store_once(self, destination: Destination) -> None:
+        """Schedule one look for items that other processes have stored for this endpoint."""
+        if destination.target in self._searched or self.due is not None:
             return
-        self._looked.add(destination.target)
+        self._searched.add(destination.target)
         if self._store.database.exists():
-            self._plan(ScheduledRetry(destination, self.clock()))
+            self.schedule.add_retry(ScheduledRetry(destination, self.clock()))
 
-    def _plan(self, visit: ScheduledRetry) -> None:
-        with self._lock:
-            self._visits[visit.destination.target] = visit
+    # For other threads
+
+    def warn_waiting(self) -> None:
+        """Name the endpoints that items wait for, if no line has named them yet."""
+        for retry in self.schedule.find_failed():
+            _warn_waiting(retry)
+
+    @property
+    def is_sending(self) -> bool:
+        """Whether a request is under way."""
+        return self._sender.waiting
+
+    def is_blocked(self) -> bool:
+        """Return whether items wait for an endpoint that does not answer."""
+        return bool(self._held) or bool(self.schedule.find_failed())
 
     # Time
 
-    def _seconds(self) -> float | None:
-        """Return how long a request may take: at the end not longer than the end."""
-        return None if self.due is None else max(_LEAST_SECONDS, self.due - self.clock())
+    def _request_seconds(self) -> float | None:
+        """Return how long a request may take: at the end, only until the time `due`."""
+        return None if self.due is None else max(_MIN_REQUEST_SECONDS, self.due - self.clock())
 
-    def _goes_on(self) -> bool:
-        return not self.resting and (self.due is None or self.clock() < self.due)
-
-
-_NO_STORE = "no store"
-_REJECTED = "rejected by the endpoint"
+    def _may_continue(self) -> bool:
+        return not self.paused and (self.due is None or self.clock() < self.due)
 
 
-def _say_waiting(visit: ScheduledRetry) -> None:
+def _warn_waiting(retry: ScheduledRetry) -> None:
     warn(
-        f"cannot deliver to {visit.destination.target.shown}: {visit.reason};"
-        " what is recorded waits in the store until it answers"
+        f"cannot deliver to {retry.destination.target.display_url}: {retry.reason};"
+        " spans and events wait in the store until it answers"
     )
 
 
-def _say_rejected(destination: Destination, answer: Answer) -> None:
-    if answer.rejected:
-        reason = f": {answer.reason}" if answer.reason else ""
-        warn(f"{destination.target.shown} rejected {answer.rejected} spans or events{reason}")
+def _warn_rejected(destination: Destination, response: ExportResponse) -> None:
+    if response.rejected:
+        reason = f": {response.reason}" if response.reason else ""
+        warn(
+            f"{destination.target.display_url} rejected {response.rejected} spans or events{reason}"
+        )
 
 
-def _say_refused(destination: Destination, answer: Answer, count: int) -> None:
+def _warn_refused(destination: Destination, response: ExportResponse, count: int) -> None:
     warn(
-        f"{destination.target.shown} refused {count} spans or events ({answer.reason});"
+        f"{destination.target.display_url} refused {count} spans or events ({response.reason});"
         " they are kept in the store: `lupis flush` sends them again"
     )

@@ -1,23 +1,35 @@
-"""Totals of a process and of its launch, for the lines their user sees at the end."""
+"""Adds up the calls of a process and of its launch, for the summary at the end."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Mapping
 
 from lupis_instrument import _semconv
-from lupis_instrument._export.console import dollars
+from lupis_instrument._export.console import format_dollars
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
     from lupis_instrument._export.accounting import Account
 
-_MOST_CHATS = 10_000
+_MAX_CHATS = 10_000
 _COUNTS = ("calls", "errors", "read", "written", "cached", "unpriced", "cost", "seconds")
+"""The fields of `CallTotals`, and of the JSON that processes leave in the store."""
 
 
-class Totals:
-    """What the calls of one kind add up to."""
+class CallTotals:
+    """The sums over all calls to one model, or over all calls.
+
+    Attributes:
+        calls: the number of calls.
+        errors: the number of calls that failed.
+        read: input tokens.
+        written: output tokens.
+        cached: input tokens that came from the cache.
+        unpriced: the number of calls without a known price.
+        cost: the known cost in USD.
+        seconds: the duration of all calls.
+    """
 
     __slots__ = _COUNTS
 
@@ -25,49 +37,49 @@ class Totals:
         self.calls = self.errors = self.read = self.written = self.cached = self.unpriced = 0
         self.seconds = self.cost = 0.0
 
-    def add(self, span: ReadableSpan, attributes: Any) -> None:
-        """Count one call."""
+    def add_call(self, span: ReadableSpan, attributes: Any) -> None:
+        """Add the figures of the span of one LLM call."""
         self.calls += 1
         self.errors += _semconv.ERROR_TYPE in attributes
-        self.read += _tokens(attributes, _semconv.GEN_AI_USAGE_INPUT_TOKENS)
-        self.written += _tokens(attributes, _semconv.GEN_AI_USAGE_OUTPUT_TOKENS)
-        self.cached += _tokens(attributes, _semconv.GEN_AI_USAGE_CACHE_READ)
+        self.read += _count_tokens(attributes, _semconv.GEN_AI_USAGE_INPUT_TOKENS)
+        self.written += _count_tokens(attributes, _semconv.GEN_AI_USAGE_OUTPUT_TOKENS)
+        self.cached += _count_tokens(attributes, _semconv.GEN_AI_USAGE_CACHE_READ)
         self.cost += attributes.get(_semconv.LUPIS_COST_TOTAL, 0.0)
         self.unpriced += attributes.get(_semconv.LUPIS_COST_STATUS) == "unpriced"
         self.seconds += ((span.end_time or 0) - (span.start_time or 0)) / 1e9
 
-    def merge(self, counts: Mapping[str, Any]) -> None:
-        """Add what another process counted."""
+    def merge_counts(self, counts: Mapping[str, Any]) -> None:
+        """Add the sums of another process."""
         for name in _COUNTS:
             setattr(self, name, getattr(self, name) + counts[name])
 
 
-def _tokens(attributes: Any, name: str) -> int:
-    """Return tokens of a call, whichever span has them by the standard name."""
-    found: int = attributes.get(name) or attributes.get(_semconv.REPEATED_TOKENS[name], 0)
-    return found
+def _count_tokens(attributes: Any, name: str) -> int:
+    """Return the tokens of a call, also where another library's span has the standard attribute."""
+    tokens: int = attributes.get(name) or attributes.get(_semconv.REPEATED_TOKENS[name], 0)
+    return tokens
 
 
 class Summary:
-    """Adds up the LLM calls among the spans that pass.
+    """Adds up the LLM calls among the exported spans.
 
     Attributes:
-        spans: how many spans left the pipeline.
-        events: how many events were prepared.
+        spans: the number of spans that left the pipeline.
+        events: the number of events that were prepared.
     """
 
     def __init__(self) -> None:
-        self.forget()
+        self.reset()
 
-    def forget(self) -> None:
-        """Begin at nothing; in a forked child the totals are the parent's."""
-        self._by_model: dict[tuple[str, str], Totals] = {}
-        self._all = Totals()
+    def reset(self) -> None:
+        """Set all totals to 0; in a forked child, they belong to the parent."""
+        self._by_model: dict[tuple[str, str], CallTotals] = {}
+        self._all = CallTotals()
         self._chats: set[str] = set()
         self.spans = self.events = 0
 
-    def add(self, span: ReadableSpan) -> None:
-        """Count one span."""
+    def add_span(self, span: ReadableSpan) -> None:
+        """Count one span, and add it to the totals if it is an LLM call."""
         self.spans += 1
         attributes = span.attributes or {}
         provider = attributes.get(_semconv.GEN_AI_PROVIDER_NAME)
@@ -76,14 +88,15 @@ class Summary:
         model = attributes.get(_semconv.GEN_AI_REQUEST_MODEL) or attributes.get(
             _semconv.GEN_AI_RESPONSE_MODEL, "?"
         )
-        self._by_model.setdefault((str(provider), str(model)), Totals()).add(span, attributes)
-        self._all.add(span, attributes)
+        key = (str(provider), str(model))
+        self._by_model.setdefault(key, CallTotals()).add_call(span, attributes)
+        self._all.add_call(span, attributes)
         chat = attributes.get(_semconv.LUPIS_CHAT_ID)
-        if chat is not None and len(self._chats) < _MOST_CHATS:
+        if chat is not None and len(self._chats) < _MAX_CHATS:
             self._chats.add(str(chat))
 
     def to_json(self) -> dict[str, Any]:
-        """Return all of it, for another process to `merge`."""
+        """Return all totals as JSON data, which another process passes to `merge_json`."""
         rows = [
             [provider, model, {name: getattr(totals, name) for name in _COUNTS}]
             for (provider, model), totals in self._by_model.items()
@@ -95,22 +108,22 @@ class Summary:
             "chats": sorted(self._chats),
         }
 
-    def merge(self, other: Mapping[str, Any]) -> None:
-        """Add what another process of the launch has counted."""
-        self.spans += other["spans"]
-        self.events += other["events"]
-        self._chats.update(other["chats"])
-        for provider, model, counts in other["models"]:
-            self._by_model.setdefault((provider, model), Totals()).merge(counts)
-            self._all.merge(counts)
+    def merge_json(self, totals: Mapping[str, Any]) -> None:
+        """Add the totals of another process of the launch, as its `to_json` returned them."""
+        self.spans += totals["spans"]
+        self.events += totals["events"]
+        self._chats.update(totals["chats"])
+        for provider, model, counts in totals["models"]:
+            self._by_model.setdefault((provider, model), CallTotals()).merge_counts(counts)
+            self._all.merge_counts(counts)
 
-    def lines(self, account: Account, endpoint: str, store: str) -> list[str]:
-        """Return the summary, a line an element; nothing where nothing was recorded.
+    def format_lines(self, account: Account, endpoint: str, store: str) -> list[str]:
+        """Return the lines of the summary; none if nothing was recorded.
 
         Args:
-            account: what became of everything.
-            endpoint: where it was sent to, as the user knows it.
-            store: where the rest lies.
+            account: the counts of delivered, stored and dropped items.
+            endpoint: the endpoint, as the user knows it.
+            store: the path of the store.
         """
         if not (self.spans or self.events or account.created):
             return []
@@ -119,51 +132,51 @@ class Summary:
             for (provider, model), totals in sorted(self._by_model.items())
         ]
         width = max((len(name) for name, _ in rows), default=0)
-        lines = [f"lupis: {_sentence(self._all)}{_chats(len(self._chats))}"]
-        lines += [f"  {name:{width}}  {_sentence(totals)}" for name, totals in rows]
-        things = _counted(self.spans, "span")
-        things += f", {_counted(self.events, 'event')}" if self.events else ""
-        return [*lines, f"  {things}{_fate(account, endpoint, store)}"]
+        lines = [f"lupis: {_format_totals(self._all)}{_format_chats(len(self._chats))}"]
+        lines += [f"  {name:{width}}  {_format_totals(totals)}" for name, totals in rows]
+        items = _format_count(self.spans, "span")
+        items += f", {_format_count(self.events, 'event')}" if self.events else ""
+        return [*lines, f"  {items}{_format_account(account, endpoint, store)}"]
 
 
-def _fate(account: Account, endpoint: str, store: str) -> str:
-    """Say where everything went; each number only where not all of it went one way."""
-    places = [
+def _format_account(account: Account, endpoint: str, store: str) -> str:
+    """Return where the items went; with numbers only if they did not all go to one place."""
+    rows = [
         (account.delivered, f"-> {endpoint}"),
         (account.stored, f"-> {store}"),
         *((count, f"dropped: {reason}") for reason, count in account.dropped.items()),
     ]
-    found = [(count, place) for count, place in places if count]
-    if len(found) == 1 and not account.dropped:
-        return f" {found[0][1]}"
-    each = ", ".join(f"{count:,} {place}" for count, place in found)
-    return f": {each}" if each else f" -> {endpoint}"
+    rows = [(count, text) for count, text in rows if count]
+    if len(rows) == 1 and not account.dropped:
+        return f" {rows[0][1]}"
+    parts = ", ".join(f"{count:,} {text}" for count, text in rows)
+    return f": {parts}" if parts else f" -> {endpoint}"
 
 
-def _sentence(totals: Totals) -> str:
-    parts = [_counted(totals.calls, "LLM call")]
+def _format_totals(totals: CallTotals) -> str:
+    parts = [_format_count(totals.calls, "LLM call")]
     if totals.errors:
-        parts.append(_counted(totals.errors, "error"))
+        parts.append(_format_count(totals.errors, "error"))
     cached = f" ({totals.cached:,} cached)" if totals.cached else ""
     parts.append(f"{totals.read:,} tokens in{cached}")
     parts.append(f"{totals.written:,} out")
-    parts.append(_cost(totals))
+    parts.append(_format_cost(totals))
     parts.append(f"{totals.seconds:.2f} s")
     return ", ".join(part for part in parts if part)
 
 
-def _cost(totals: Totals) -> str:
-    """Return what the calls cost, as far as that is known; nothing where none cost anything."""
-    known = dollars(totals.cost) if totals.cost else ""
+def _format_cost(totals: CallTotals) -> str:
+    """Return the known cost, and how many calls have no known price; "" if all were free."""
+    known = format_dollars(totals.cost) if totals.cost else ""
     if not totals.unpriced:
         return known
     unknown = f"cost of {totals.unpriced:,} unknown"
     return f"{known} ({unknown})" if known else unknown
 
 
-def _chats(count: int) -> str:
-    return f", {_counted(count, 'conversation')}" if count else ""
+def _format_chats(count: int) -> str:
+    return f", {_format_count(count, 'conversation')}" if count else ""
 
 
-def _counted(count: int, noun: str) -> str:
+def _format_count(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

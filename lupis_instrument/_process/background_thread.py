@@ -1,48 +1,159 @@
-"""Threads of ours: daemons, which take no signals and end when the program waits for them."""
+"""The threads of this package: they take no signals and never keep the program from ending."""
 
 from __future__ import annotations
 
+import signal
 import threading
-from typing import TYPE_CHECKING, Callable
+from abc import ABC, abstractmethod
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING, Callable, Iterator
 
-from lupis_instrument._diagnostics import guarded
-from lupis_instrument._process import blocked_signals as signals
+from lupis_instrument._diagnostics import internal_errors, report_fault
 
 if TYPE_CHECKING:
     from threading import Thread
+    from typing import Any, ContextManager
 else:  # the class itself: a test may have put another in its place while this is loaded
     Thread = threading.Timer.__base__
 
+_THREAD_SIGNALS = ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGABRT")
+"""Signals that a thread raises by its own fault; faulthandler must be able to see them."""
 
-class Background(Thread):
-    """A thread that is there to be out of the program's way."""
 
-    def __init__(self, run: Callable[[], None], name: str, leave: Callable[[], object]) -> None:
-        """Make a thread.
+class BackgroundThread(Thread):
+    """A daemon thread that blocks all signals and ends when the program joins it."""
+
+    def __init__(self, run: Callable[[], None], name: str, end: Callable[[], object]) -> None:
+        """Make a thread that has not started yet.
 
         Args:
-            run: what it does.
-            name: it is listed by.
-            leave: asks it to end.
+            run: the function that the thread runs.
+            name: the thread's name, as debuggers list it.
+            end: asks the thread to end.
         """
         super().__init__(target=run, name=name, daemon=True)
-        self._ask_to_leave = leave
+        self._request_end = end
 
     def start(self) -> None:
-        """Start it.
+        """Start the thread with all signals blocked.
 
         Raises:
-            RuntimeError: the interpreter is ending.
+            RuntimeError: the interpreter is ending and starts no more threads.
         """
-        with signals.blocked():
+        with block_signals():
             super().start()
 
     def join(self, timeout: float | None = None) -> None:
-        """Wait for its end; whoever does so for all threads would else wait for ever."""
-        guarded("ending a thread", self._ask_to_leave)
+        """Ask the thread to end and wait until it has.
+
+        A program that joins all threads would otherwise wait for this one without end.
+        """
+        with internal_errors("ending a thread"):
+            self._request_end()
         self.wait(timeout)
 
     def wait(self, seconds: float | None) -> None:
-        """Wait for the end of one that has been asked to; one that starts just now has its way."""
+        """Wait until a thread that was asked to end has ended; None waits without a limit.
+
+        Returns at once for a thread that another thread is just starting.
+        """
         if self.ident is not None:
             super().join(seconds)
+
+
+class BackgroundWorker(ABC):
+    """Work that one background thread does, from the first item on until nothing is left.
+
+    `start` and `stop` open and close the worker. `pause` and `resume` stand around a fork, and
+    `reset` empties the copy of the worker in a forked child.
+    """
+
+    def __init__(self, name: str, thread_context: Callable[[], ContextManager[Any]]) -> None:
+        """Make a worker; its thread starts with the first item.
+
+        Args:
+            name: the name of the thread.
+            thread_context: returns the context manager that the work runs in; it keeps the
+                requests of this package from being recorded.
+        """
+        self._name = name
+        self._thread_context = thread_context
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin without thread and items; in a forked child both belong to the parent."""
+        self._thread: BackgroundThread | None = None
+
+    @abstractmethod
+    def start(self) -> bool:
+        """Undo `stop`, and start the thread if it has work.
+
+        Returns:
+            False if work is there, but the interpreter starts no more threads.
+        """
+
+    @abstractmethod
+    def pause(self, seconds: float) -> None:
+        """End the thread until `resume`; wait for its end for at most `seconds`."""
+
+    @abstractmethod
+    def resume(self) -> None:
+        """Undo `pause`: start the thread again if it has work."""
+
+    @abstractmethod
+    def stop(self, seconds: float) -> bool:
+        """Finish the work at hand within `seconds`; returns whether nothing was left undone."""
+
+    @abstractmethod
+    def _work_once(self) -> bool:
+        """Do the next piece of work on the thread; returns False to end the thread."""
+
+    @abstractmethod
+    def _request_end(self) -> object:
+        """Ask the thread to end when it has done its work."""
+
+    @abstractmethod
+    def _forget_thread(self) -> None:
+        """Note that the thread has died of an error, so that the next item starts another."""
+
+    def _prepare_thread(self) -> None:  # noqa: B027 - most workers need nothing
+        """Import the modules that the work takes, on the thread and before its context."""
+
+    def _make_thread(self) -> BackgroundThread:
+        return BackgroundThread(self._run, self._name, self._request_end)
+
+    def _run(self) -> None:
+        try:
+            self._prepare_thread()
+            with self._thread_context():
+                while self._work_once():
+                    pass
+        except Exception as fault:
+            self._forget_thread()
+            report_fault(f"the thread {self._name}", fault)
+
+
+@contextmanager
+def block_signals() -> Iterator[None]:
+    """Block signals inside the `with` block, and for good in threads that are started there.
+
+    The kernel delivers a signal for the process to any thread that has not blocked it. A program
+    may block a signal in its own threads, to wait for it or to be spared, and does not know of the
+    threads of this package. They would take the signal, and its default action may end the
+    process. A new thread inherits the blocked signals of the thread that starts it.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _blockable_signals())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@lru_cache(maxsize=None)
+def _blockable_signals() -> set[signal.Signals]:
+    kept = {getattr(signal, name) for name in _THREAD_SIGNALS if hasattr(signal, name)}
+    return signal.valid_signals() - kept

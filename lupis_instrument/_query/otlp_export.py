@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Callable, Iterator, NamedTuple
 
 from lupis_instrument._export.otlp.encoded_items import EVENT, SPAN
-from lupis_instrument._export.otlp.encoding import Origin, compose, encode_log_record
+from lupis_instrument._export.otlp.encoding import Origin, encode_log_record, encode_request
 from lupis_instrument._query.otlp_json import LOGS, TRACES, Message, decode_message
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def export_lines(db: sqlite3.Connection, signal: Signal, since: int) -> Iterator
     """
     for page in _read_pages(db, signal.kind, since):
         for _, group in groupby(page, key=lambda row: row[0].resource):
-            request = compose((origin, signal.encode_body(body)) for origin, body in group)
+            request = encode_request((origin, signal.encode_body(body)) for origin, body in group)
             yield json.dumps(decode_message(signal.request, request), separators=(",", ":"))
 
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from struct import unpack
 from typing import Any, Callable, Dict, NamedTuple
 
-from lupis_instrument._export.otlp.protobuf import fields
+from lupis_instrument._export.otlp.protobuf import read_fields
 
 _SIGN_BIT = 1 << 63
 _MAX_CACHED_BYTES = 256
@@ -165,7 +165,7 @@ def decode_message(message: Message, data: bytes) -> dict[str, Any]:
         ValueError: `data` is no protobuf message.
     """
     decoded: dict[str, Any] = {}
-    for number, raw in fields(data):
+    for number, raw in read_fields(data):
         field = message.get(number)
         if field is None:
             continue

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Iterator, NamedTuple
 
 from lupis_instrument._config.config import resolve_settings
 from lupis_instrument._export.store.database import FILE_NAME
-from lupis_instrument._export.store.schema import MIGRATIONS, migrate
+from lupis_instrument._export.store.schema import MIGRATIONS, migrate_schema
 from lupis_instrument._process import data_folder
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
 
 def _create_empty_db() -> sqlite3.Connection:
     db = sqlite3.connect(":memory:", isolation_level=None)
-    migrate(db)
+    migrate_schema(db)
     return db
 
 

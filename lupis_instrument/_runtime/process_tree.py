@@ -75,17 +75,17 @@ def _leave(summary: Summary, account: Account, store: Store, *, former: bool = F
 def _tell(summary: Summary, account: Account, store: Store, config: LupisConfig) -> None:
     """Write the summary of all processes to stderr, in one piece, behind what the program wrote."""
     everything, all_accounts = Summary(), Account()
-    everything.merge(summary.to_json())
-    all_accounts.merge(account.created, account.delivered, account.stored, account.dropped)
+    everything.merge_json(summary.to_json())
+    all_accounts.merge_counts(account.created, account.delivered, account.stored, account.dropped)
     if store.database.exists():
         try:
-            for theirs, totals in store.accounts_of_others():
-                all_accounts.merge(*theirs)
-                everything.merge(totals)
+            for theirs, totals in store.read_other_accounts():
+                all_accounts.merge_counts(*theirs)
+                everything.merge_json(totals)
         except StoreUnavailable as error:
             warn(f"the summary is of this process alone: {error}")
     place = f"{store.database.path()} (see `lupis report`)"
-    lines = everything.lines(all_accounts, _endpoint(config), place)
+    lines = everything.format_lines(all_accounts, _endpoint(config), place)
     if lines:
         _flush_stdout()
         sys.stderr.write(diagnostics.redact("\n".join(lines)) + "\n")

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Mapping
 from lupis_instrument import _semconv
 from lupis_instrument._config.config import LupisConfig, resolve_settings
 from lupis_instrument._diagnostics import LEVELS, diagnostics, guarded, warn
-from lupis_instrument._export import batching
 from lupis_instrument._instrumentation import child_processes as children
 from lupis_instrument._instrumentation import selection, threads
 from lupis_instrument._process import shutdown_hooks
@@ -29,7 +28,8 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
     from lupis_instrument._config.config import ResolvedSettings
-    from lupis_instrument._export.exporters import CaptureExporter, Delivery
+    from lupis_instrument._export.delivery import Delivery
+    from lupis_instrument._export.exporters import CaptureExporter
     from lupis_instrument._llm.conversation.conversations import Conversations
     from lupis_instrument._tracing.context import Conversation
     from lupis_instrument._tracing.pipeline import Pipeline
@@ -54,7 +54,7 @@ class Runtime:
         from opentelemetry.instrumentation.utils import suppress_instrumentation
 
         from lupis_instrument._export.accounting import Account
-        from lupis_instrument._export.batch_worker import BatchWorker
+        from lupis_instrument._export.batch_worker import BatchWorker, read_batch_settings
         from lupis_instrument._export.summary import Summary
         from lupis_instrument._tracing import propagation
         from lupis_instrument._tracing.processor import CallSpanProcessor
@@ -66,15 +66,15 @@ class Runtime:
             self._prepare,
             self._deliver_spans,
             suppress_instrumentation,
-            **batching.read(os.environ),
+            **read_batch_settings(os.environ),
         )
         self.events: BatchWorker[dict[str, Any], dict[str, Any]] = BatchWorker(
             "lupis-events",
             self._redact_event,
             self._deliver_events,
             suppress_instrumentation,
-            batch=50,
-            most=1_000_000,
+            max_batch_size=50,
+            max_waiting=1_000_000,
         )
         self._preparing = RLock()
         self._metadata = events.MetadataCache()
@@ -134,7 +134,7 @@ class Runtime:
         return Conversations(self._chat_key)
 
     def _make_delivery(self) -> Delivery:
-        from lupis_instrument._export.exporters import Delivery
+        from lupis_instrument._export.delivery import Delivery
         from lupis_instrument._tracing.stages.redact import Redact
 
         redact = Redact(self._redactor.get())
@@ -166,7 +166,7 @@ class Runtime:
         self, name: str, properties: Mapping[str, Any] | None, conversation: Conversation
     ) -> None:
         """Queue an event."""
-        self.events.put(events.make_event(name, properties, conversation, self._metadata))
+        self.events.put_item(events.make_event(name, properties, conversation, self._metadata))
 
     def _put(self, record: SpanState) -> None:
         at_once = self._diverted is None and (self.config.durable or self.ending)
@@ -175,7 +175,7 @@ class Runtime:
             stored = at_once and bool(guarded("storing a span", self._store_now, record))
         finally:  # where the program is interrupted, too
             if not stored:
-                self.spans.put(record)
+                self.spans.put_item(record)
 
     def _store_now(self, record: SpanState) -> bool:
         """Store a span before the program goes on; returns False if the worker has to see to it."""
@@ -185,7 +185,7 @@ class Runtime:
         if prepared is None:
             return False
         (span,) = prepared
-        return span is None or self.delivery.store_now(span)
+        return span is None or self.delivery.store_span(span)
 
     def _prepare(self, record: SpanState) -> ReadableSpan | None:
         """Return what leaves the process of a span, if anything does."""
@@ -218,7 +218,7 @@ class Runtime:
             record.end_sdk_span()
         span = self._pipeline.get().run(record) if record.readable is not None else None
         if span is not None and self._diverted is None:
-            self.summary.add(span)
+            self.summary.add_span(span)
         return (span,)
 
     def before_provider_flush(self) -> None:
@@ -227,10 +227,10 @@ class Runtime:
             self.drain(_JOIN_SECONDS)
 
     def _deliver_spans(self, spans: list[ReadableSpan]) -> None:
-        (self._diverted or self.delivery.way).spans(spans)
+        (self._diverted or self.delivery.exporter).export_spans(spans)
 
     def _deliver_events(self, events: list[dict[str, Any]]) -> None:
-        (self._diverted or self.delivery.way).events(events)
+        (self._diverted or self.delivery.exporter).export_events(events)
 
     def _redact_event(self, event: dict[str, Any]) -> dict[str, Any]:
         if self._diverted is None:
@@ -242,7 +242,7 @@ class Runtime:
     def flush(self, seconds: float) -> bool:
         """Deliver what has ended; returns whether all of it arrived within `seconds`."""
         due = monotonic() + seconds
-        ready = self._drain(seconds, stop=False)
+        ready = self._drain(seconds, end_thread=False)
         arrived = [way.flush(max(0.0, due - monotonic())) for way in self._ways]
         return ready and all(arrived)
 
@@ -255,28 +255,28 @@ class Runtime:
             Whether nothing is lost.
         """
         self.processor.end_open_bodies()
-        self._resume()
+        self._start_workers()
         if not (self._delivery.made or (self.spans.idle and self.events.idle)):
             # What the workers load first is no waiting for others, and must not use up the time.
             # Not loaded here: a signal's handler may have interrupted this thread doing so.
-            self._drain(_LOADING_SECONDS, stop=False)
+            self._drain(_LOADING_SECONDS, end_thread=False)
         due = monotonic() + self.config.shutdown_timeout
-        # Leaving the courier a little, whatever happens: it stores what cannot be sent.
-        prepared = self._drain(self.config.shutdown_timeout * 0.9, stop=True)
+        # The export worker gets the remaining time: it stores items that cannot be sent.
+        prepared = self._drain(self.config.shutdown_timeout * 0.9, end_thread=True)
         if not prepared:
             for worker in (self.spans, self.events):
-                worker.halt(_HALT_SECONDS)
-        kept = [way.finish(max(0.0, due - monotonic())) for way in self._ways]
-        self.account.note_lost("queue full", self.spans.dropped + self.events.dropped)
-        self.account.note_lost("fault", self.spans.failed + self.events.failed)
-        self.account.note_lost("not ready in time", self.spans.left + self.events.left)
+                worker.stop(_STOP_SECONDS)
+        kept = [way.stop(max(0.0, due - monotonic())) for way in self._ways]
+        self.account.set_lost_before_export("queue full", self.spans.dropped + self.events.dropped)
+        self.account.set_lost_before_export("fault", self.spans.failed + self.events.failed)
+        self.account.set_lost_before_export("not ready in time", self.spans.left + self.events.left)
         if not self.ending:
-            self._resume()
+            self._start_workers()
         return prepared and all(kept)
 
-    def _resume(self) -> None:
+    def _start_workers(self) -> None:
         for worker in (self.spans, self.events):
-            worker.resume()
+            worker.start()
 
     @property
     def idle(self) -> bool:
@@ -289,8 +289,8 @@ class Runtime:
 
     def begin_anew(self) -> None:
         """Forget what has been told."""
-        self.summary.forget()
-        self.account.forget()
+        self.summary.reset()
+        self.account.reset()
         for worker in (self.spans, self.events):
             worker.dropped = worker.failed = 0
 
@@ -303,14 +303,14 @@ class Runtime:
 
     def drain(self, seconds: float) -> bool:
         """Prepare what has ended; returns whether that was done within `seconds`."""
-        return self._drain(seconds, stop=False)
+        return self._drain(seconds, end_thread=False)
 
-    def _drain(self, seconds: float, *, stop: bool) -> bool:
+    def _drain(self, seconds: float, *, end_thread: bool) -> bool:
         due = monotonic() + seconds
         self.processor.release_waiting()
-        events = self.events.ask(stop=stop)
-        spans = self.spans.ask(stop=stop)
-        return self.spans.wait_for(spans, seconds) and self.events.wait_for(
+        events = self.events.request_flush(end_thread=end_thread)
+        spans = self.spans.request_flush(end_thread=end_thread)
+        return self.spans.wait_for_flush(spans, seconds) and self.events.wait_for_flush(
             events, max(0.0, due - monotonic())
         )
 
@@ -318,8 +318,8 @@ class Runtime:
 
     def before_fork(self) -> None:
         """Come to rest: a thread of ours may not hold a lock when the process is doubled."""
-        self.events.rest(_REST_SECONDS)
-        self.spans.rest(_REST_SECONDS)
+        self.events.pause(_PAUSE_SECONDS)
+        self.spans.pause(_PAUSE_SECONDS)
         for way in self._ways:
             way.before_fork()
 
@@ -327,17 +327,17 @@ class Runtime:
         """Go on."""
         for way in self._ways:
             way.after_fork_in_parent()
-        self.spans.wake()
-        self.events.wake()
+        self.spans.resume()
+        self.events.resume()
 
     def after_fork_in_child(self) -> None:
         """Leave to the parent what is the parent's."""
         self._preparing = RLock()
         self.processor.reset()
-        self.spans.forget()
-        self.events.forget()
-        self.summary.forget()
-        self.account.forget()
+        self.spans.reset()
+        self.events.reset()
+        self.summary.reset()
+        self.account.reset()
         for way in self._ways:
             way.after_fork_in_child()
         self._former.clear()
@@ -350,8 +350,8 @@ class Runtime:
 
 
 _JOIN_SECONDS = 1.0
-_REST_SECONDS = 0.5
-_HALT_SECONDS = 0.5
+_PAUSE_SECONDS = 0.5
+_STOP_SECONDS = 0.5
 _PREPARING_SECONDS = 1.0
 _LOADING_SECONDS = 5.0
 _WITHHELD = {"name": "[REDACTED]", "properties": {}, "metadata": {}}

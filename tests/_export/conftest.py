@@ -8,8 +8,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Status, StatusCode, set_span_in_context
 
 from lupis_instrument._diagnostics import diagnostics
-from lupis_instrument._export.otlp.encoded_items import SpanEncoder
-from lupis_instrument._export.store.store import Process, Store, Target
+from lupis_instrument._export.otlp.encoded_items import ItemEncoder
+from lupis_instrument._export.otlp.target import Target
+from lupis_instrument._export.store.store import Process, Store
 
 SECOND = 1_000_000_000
 
@@ -68,7 +69,7 @@ def items(finished):
 
     def make(count, *, first=0, size=0):
         spans = [finished(str(n), {"filler": "x" * size}) for n in range(first, first + count)]
-        return SpanEncoder(spans[0].resource).spans(spans)
+        return ItemEncoder(spans[0].resource).encode_spans(spans)
 
     return make
 

@@ -11,7 +11,7 @@ from time import monotonic, sleep
 import pytest
 
 from lupis_instrument._export.batch_worker import BatchWorker
-from lupis_instrument._process.background_thread import Background
+from lupis_instrument._process.background_thread import BackgroundThread
 
 
 class Recorder:
@@ -24,7 +24,7 @@ class Recorder:
             "test",
             prepare,
             deliver or self.keep,
-            options.pop("surroundings", nullcontext),
+            options.pop("thread_context", nullcontext),
             **options,
         )
 
@@ -53,41 +53,41 @@ def record():
 
     yield make
     for recorder in made:
-        recorder.worker.flush(5, stop=True)
+        recorder.worker.flush(5, end_thread=True)
 
 
 def test_what_is_put_is_delivered_in_order(record):
     """One thread, one queue."""
     recorder = record()
     for number in range(100):
-        recorder.worker.put(number)
+        recorder.worker.put_item(number)
     assert recorder.worker.flush(5)
     assert list(range(100)) == recorder.items
 
 
 def test_a_full_batch_leaves_at_once(record):
     """And holds no more than it may."""
-    recorder = record(batch=3, delay=60)
+    recorder = record(max_batch_size=3, delay_seconds=60)
     for number in range(7):
-        recorder.worker.put(number)
+        recorder.worker.put_item(number)
     recorder.wait_for(6)
     assert [[0, 1, 2], [3, 4, 5]] == recorder.batches
 
 
 def test_a_batch_leaves_after_its_delay(record):
     """Counted from its first item."""
-    recorder = record(delay=0.05)
-    recorder.worker.put("a")
+    recorder = record(delay_seconds=0.05)
+    recorder.worker.put_item("a")
     recorder.wait_for(1)
-    recorder.worker.put("b")
+    recorder.worker.put_item("b")
     recorder.wait_for(2)
     assert [["a"], ["b"]] == recorder.batches
 
 
 def test_items_wait_for_their_batch(record):
     """Nothing leaves before the delay unless somebody asks."""
-    recorder = record(delay=60)
-    recorder.worker.put("a")
+    recorder = record(delay_seconds=60)
+    recorder.worker.put_item("a")
     assert [] == recorder.batches
     assert recorder.worker.flush(5)
     assert [["a"]] == recorder.batches
@@ -97,26 +97,26 @@ def test_no_thread_starts_before_the_first_item(record):
     """Neither for a flush."""
     recorder = record()
     assert recorder.worker.flush(1)
-    assert recorder.worker.flush(1, stop=True)
+    assert recorder.worker.flush(1, end_thread=True)
     assert "test" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_stopping_ends_the_thread(record):
     """What was put before is delivered."""
-    recorder = record(delay=60)
-    recorder.worker.put("a")
+    recorder = record(delay_seconds=60)
+    recorder.worker.put_item("a")
     thread = next(thread for thread in threading.enumerate() if thread.name == "test")
-    assert recorder.worker.flush(5, stop=True)
+    assert recorder.worker.flush(5, end_thread=True)
     thread.join(5)
     assert (["a"], False) == (recorder.items, thread.is_alive())
 
 
 def test_what_comes_after_the_stop_is_delivered_too(record):
     """The next item starts another thread."""
-    recorder = record(delay=60)
+    recorder = record(delay_seconds=60)
     for item in ("a", "b", "c"):
-        recorder.worker.put(item)
-        assert recorder.worker.flush(5, stop=True)
+        recorder.worker.put_item(item)
+        assert recorder.worker.flush(5, end_thread=True)
     assert ["a", "b", "c"] == recorder.items
 
 
@@ -129,23 +129,23 @@ def test_stopping_twice_at_once_waits_for_neither_in_vain(record):
         released.wait(5)
 
     worker = record(deliver=deliver).worker
-    worker.put("a")
-    first = worker.ask(stop=True)
+    worker.put_item("a")
+    first = worker.request_flush(end_thread=True)
     assert entered.wait(5)
-    second = worker.ask(stop=True)
+    second = worker.request_flush(end_thread=True)
     released.set()
     assert (True, True) == (first.wait(5), second.wait(5))
 
 
 def test_many_threads_stopping_and_putting_lose_nothing(record):
     """Every item arrives once, and every wait comes to its end."""
-    recorder = record(most=100_000)
+    recorder = record(max_waiting=100_000)
 
     def work(start):
         for number in range(start, start + 200):
-            recorder.worker.put(number)
+            recorder.worker.put_item(number)
             if number % 20 == 0:
-                assert recorder.worker.flush(10, stop=True)
+                assert recorder.worker.flush(10, end_thread=True)
 
     threads = [threading.Thread(target=work, args=(start * 200,)) for start in range(8)]
     for thread in threads:
@@ -158,13 +158,13 @@ def test_many_threads_stopping_and_putting_lose_nothing(record):
 
 def test_no_item_is_lost_by_many_threads(record):
     """Also when all come at once and no thread is there yet."""
-    recorder = record(most=100_000, batch=64)
+    recorder = record(max_waiting=100_000, max_batch_size=64)
     ready = threading.Barrier(16)
 
     def put(start):
         ready.wait()
         for number in range(start, start + 500):
-            recorder.worker.put(number)
+            recorder.worker.put_item(number)
 
     threads = [threading.Thread(target=put, args=(start * 500,)) for start in range(16)]
     for thread in threads:
@@ -177,12 +177,12 @@ def test_no_item_is_lost_by_many_threads(record):
 
 def test_only_one_thread_starts(record):
     """However many items come first at once."""
-    recorder = record(delay=60)
+    recorder = record(delay_seconds=60)
     ready = threading.Barrier(16)
 
     def put():
         ready.wait()
-        recorder.worker.put(1)
+        recorder.worker.put_item(1)
 
     threads = [threading.Thread(target=put) for _ in range(16)]
     for thread in threads:
@@ -200,11 +200,11 @@ def test_too_many_waiting_items_are_dropped_and_counted(record):
         entered.set()
         released.wait(10)
 
-    worker = record(deliver=deliver, batch=1, most=10).worker
-    worker.put("first")
+    worker = record(deliver=deliver, max_batch_size=1, max_waiting=10).worker
+    worker.put_item("first")
     assert entered.wait(5)
     for number in range(15):
-        worker.put(number)
+        worker.put_item(number)
     left = worker.left
     released.set()
     assert (11, 5) == (left, worker.dropped)  # one of them in hand
@@ -214,7 +214,7 @@ def test_a_flush_waits_no_longer_than_it_may(record):
     """Against a delivery that hangs."""
     released = threading.Event()
     worker = record(deliver=lambda batch: released.wait(10)).worker
-    worker.put("a")
+    worker.put_item("a")
     began = monotonic()
     done = worker.flush(0.2)
     took = monotonic() - began
@@ -242,8 +242,8 @@ def test_a_flush_waits_for_what_a_slow_thread_has_in_hand(record, slow):
             take_long()
         recorder.keep(batch)
 
-    recorder = record(prepare=prepare, deliver=deliver, delay=0)
-    recorder.worker.put(1)
+    recorder = record(prepare=prepare, deliver=deliver, delay_seconds=0)
+    recorder.worker.put_item(1)
     assert begun.wait(10)
     assert recorder.worker.flush(10)
     assert [[1]] == recorder.batches
@@ -260,11 +260,11 @@ def test_a_delivery_that_raises_is_reported_once_and_the_next_is_made(record, ca
 
     worker = record(deliver=deliver).worker
     for item in ("bad", "good", "bad", "better"):
-        worker.put(item)
+        worker.put_item(item)
         assert worker.flush(5)
     said = capsys.readouterr().err
     assert ["good", "better"] == arrived
-    assert 1 == said.count("delivering what test sends failed (OSError")
+    assert 1 == said.count("delivering items of test failed (OSError")
     assert "sk-secret" not in said
 
 
@@ -272,16 +272,16 @@ def test_an_item_that_cannot_be_prepared_does_not_take_its_batch_along(record, c
     """It alone is missing."""
     recorder = record(prepare=lambda item: 10 // item)
     for item in (1, 0, 5):
-        recorder.worker.put(item)
+        recorder.worker.put_item(item)
     assert recorder.worker.flush(5)
     assert [[10, 2]] == recorder.batches
-    assert "preparing what test sends failed (ZeroDivisionError" in capsys.readouterr().err
+    assert "preparing items of test failed (ZeroDivisionError" in capsys.readouterr().err
 
 
 def test_what_is_prepared_to_none_is_not_delivered(record):
     """An empty batch is none."""
     recorder = record(prepare=lambda item: None)
-    recorder.worker.put("a")
+    recorder.worker.put_item("a")
     assert recorder.worker.flush(5)
     assert [] == recorder.batches
 
@@ -301,8 +301,8 @@ def test_all_happens_in_the_surroundings(record):
         seen.append(getattr(here, "quiet", False))
         return item
 
-    worker = record(prepare=note, deliver=note, surroundings=surroundings).worker
-    worker.put("a")
+    worker = record(prepare=note, deliver=note, thread_context=surroundings).worker
+    worker.put_item("a")
     assert worker.flush(5)
     assert [True, True] == seen
 
@@ -313,31 +313,31 @@ def test_it_knows_how_many_are_left(record):
     worker = record(prepare=lambda _: begun.set() or go_on.wait(5)).worker
     assert 0 == worker.left
     for number in range(3):
-        worker.put(number)
-    done = worker.ask()
+        worker.put_item(number)
+    done = worker.request_flush()
     begun.wait(5)
     assert 3 == worker.left
     go_on.set()
-    assert worker.wait_for(done, 5)
-    worker.rest(5)
+    assert worker.wait_for_flush(done, 5)
+    worker.pause(5)
     assert 0 == worker.left
 
 
 def test_what_is_delivered_is_not_left(record):
     """Not for a moment after a flush."""
     recorder = record()
-    answer = recorder.worker._answer
+    answer = recorder.worker._finish_flush
 
     def slowly(marker):
         more = answer(marker)
         sleep(0.2)
         return more
 
-    recorder.worker._answer = slowly
+    recorder.worker._finish_flush = slowly
     for number in range(3):
-        recorder.worker.put(number)
+        recorder.worker.put_item(number)
     assert recorder.worker.flush(5)
-    recorder.worker._answer = answer
+    recorder.worker._finish_flush = answer
     assert ([0, 1, 2], 0) == (recorder.items, recorder.worker.left)
 
 
@@ -347,18 +347,18 @@ def test_halted_it_hands_over_what_it_has_and_prepares_no_more(record):
     recorder = record(prepare=lambda item: (begun.set(), go_on.wait(5)) and item)
     worker = recorder.worker
     for number in range(5):
-        worker.put(number)
-    worker.ask()
+        worker.put_item(number)
+    worker.request_flush()
     begun.wait(5)
     threading.Timer(0.1, go_on.set).start()
-    worker.halt(5)
+    worker.stop(5)
     assert ([0], 4) == (recorder.items, worker.left)
-    worker.put(5)
-    worker.rest(5)
-    worker.wake()
+    worker.put_item(5)
+    worker.pause(5)
+    worker.resume()
     assert not worker.flush(0.2)
     assert [0] == recorder.items
-    worker.resume()
+    worker.start()
     assert worker.flush(5)
     assert list(range(6)) == recorder.items
 
@@ -366,13 +366,13 @@ def test_halted_it_hands_over_what_it_has_and_prepares_no_more(record):
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="POSIX only")
 def test_a_flush_in_a_handler_that_comes_in_when_the_thread_starts(record, monkeypatch):
     """Signals are blocked while it does, so that those that wait come just then."""
-    recorder = record(delay=60)
-    start = Background.start
+    recorder = record(delay_seconds=60)
+    start = BackgroundThread.start
     found = []
 
     def handle(*_):
-        recorder.worker.put("b")
-        found.append(recorder.worker.flush(5, stop=True))
+        recorder.worker.put_item("b")
+        found.append(recorder.worker.flush(5, end_thread=True))
         found.append(sorted(recorder.items))
 
     def start_and_be_interrupted(thread):
@@ -380,10 +380,10 @@ def test_a_flush_in_a_handler_that_comes_in_when_the_thread_starts(record, monke
         monkeypatch.undo()
         signal.raise_signal(signal.SIGUSR1)
 
-    monkeypatch.setattr(Background, "start", start_and_be_interrupted)
+    monkeypatch.setattr(BackgroundThread, "start", start_and_be_interrupted)
     before = signal.signal(signal.SIGUSR1, handle)
     try:
-        recorder.worker.put("a")
+        recorder.worker.put_item("a")
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert [True, ["a", "b"]] == found
@@ -392,21 +392,21 @@ def test_a_flush_in_a_handler_that_comes_in_when_the_thread_starts(record, monke
 
 def test_a_finalizer_may_put(record):
     """While garbage is collected, at any allocation, in any thread."""
-    recorder = record(most=100_000)
+    recorder = record(max_waiting=100_000)
 
     class Body:
         def __init__(self, number):
             self.number, self.me = number, self
 
         def __del__(self):
-            recorder.worker.put(self.number)
+            recorder.worker.put_item(self.number)
 
     threshold = gc.get_threshold()
     gc.set_threshold(10)
     try:
         for number in range(2000):
             Body(number)
-            recorder.worker.put(number + 2000)
+            recorder.worker.put_item(number + 2000)
     finally:
         gc.set_threshold(*threshold)
     gc.collect()
@@ -418,14 +418,14 @@ def test_a_finalizer_may_put(record):
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_begins_anew(record):
     """It delivers what is put there, and nothing of what waits in the parent."""
-    recorder = record(delay=60)
-    recorder.worker.put("parent's")
+    recorder = record(delay_seconds=60)
+    recorder.worker.put_item("parent's")
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
         try:
-            recorder.worker.forget()
-            recorder.worker.put("child's")
+            recorder.worker.reset()
+            recorder.worker.put_item("child's")
             recorder.worker.flush(5)
             os.write(writer, repr(recorder.items).encode())
         finally:
@@ -445,13 +445,13 @@ def test_without_a_thread_a_flush_delivers_by_itself(run):
         """
         import atexit
         from contextlib import nullcontext
-        from lupis_instrument._export.batch_worker import Worker
+        from lupis_instrument._export.batch_worker import BatchWorker
 
         def end():
-            worker.put("last")
+            worker.put_item("last")
             print(worker.flush(5))
 
-        worker = Worker("test", str, print, nullcontext)
+        worker = BatchWorker("test", str, print, nullcontext)
         atexit.register(end)
         """,
         launched=False,

@@ -8,12 +8,15 @@ import time
 
 import pytest
 
-from lupis_instrument._export import retry_manager
+from lupis_instrument._export import held_items, retry_schedule
 from lupis_instrument._export.accounting import Account
-from lupis_instrument._export.export_worker import MOST_BYTES, ExportBatch, ExportWorker
+from lupis_instrument._export.export_worker import MAX_QUEUED_BYTES, ExportBatch, ExportWorker
 from lupis_instrument._export.otlp.destinations import Destination
-from lupis_instrument._export.otlp.sending import LATER, REFUSED, TAKEN, Answer, Sender
+from lupis_instrument._export.otlp.encoded_items import SPAN
+from lupis_instrument._export.otlp.responses import ExportResponse, ExportResult
+from lupis_instrument._export.otlp.sending import Sender
 from lupis_instrument._export.retry_manager import RetryManager
+from lupis_instrument._export.router import Router
 from lupis_instrument._export.store.database import StoreUnavailable
 from lupis_instrument._export.store.store import Process, Store
 
@@ -35,22 +38,22 @@ class Endpoint:
 
     def __init__(self):
         self.answers = []
-        self.always = Answer(TAKEN)
+        self.always = ExportResponse(ExportResult.ACCEPTED)
         self.taken = []
         self.requests = 0
 
-    def send(self, url, body, headers, **_):
+    def send_request(self, url, body, headers, **_):
         from servers.otlp import read_spans
 
         self.requests += 1
         answer = self.answers.pop(0) if self.answers else self.always
-        if answer.outcome == TAKEN:
+        if answer.result == ExportResult.ACCEPTED:
             self.taken += [span["name"] for span in read_spans(body)]
         return answer
 
 
-DOWN = Answer(LATER, "Connection refused")
-BUSY = Answer(LATER, "status 503", 503)
+DOWN = ExportResponse(ExportResult.RETRY, "Connection refused")
+BUSY = ExportResponse(ExportResult.RETRY, "status 503", 503)
 
 
 class Scene:
@@ -65,18 +68,20 @@ class Scene:
         self.destination = Destination(target, {})
 
     def deliver(self, items, destination="theirs"):
-        self.account.create(len(items))
-        self.retry_manager.deliver(self.destination if destination else None, items, lambda _: True)
+        self.account.add_created(len(items))
+        self.retry_manager.deliver_items(
+            self.destination if destination else None, items, lambda _: True
+        )
 
     def pass_time(self, seconds):
         """Lets time go by, with every visit that falls into it."""
         end = self.clock.now + seconds
         while True:
-            left = self.retry_manager.until_next()
+            left = self.retry_manager.schedule.seconds_until_next()
             if left is None or self.clock.now + left > end:
                 break
             self.clock.now += left
-            self.retry_manager.visit()
+            self.retry_manager.run_due_retry()
         self.clock.now = end
 
     @property
@@ -86,7 +91,9 @@ class Scene:
         return account.delivered, account.stored, account.lost, account.pending
 
     def waiting(self):
-        return len(self.store.take(self.destination.target, most=10**6, most_bytes=1 << 40))
+        return len(
+            self.store.read_waiting(self.destination.target, max_items=10**6, max_bytes=1 << 40)
+        )
 
 
 @pytest.fixture
@@ -134,10 +141,10 @@ def test_pauses_grow(scene, items):
     scene.deliver(items(1))
     times = []
     for _ in range(12):
-        times.append(scene.retry_manager.until_next())
+        times.append(scene.retry_manager.schedule.seconds_until_next())
         scene.pass_time(times[-1])
     for number, seconds in enumerate(times):
-        longest = min(retry_manager.LONGEST_PAUSE, 2.0**number)
+        longest = min(retry_schedule.MAX_DELAY, 2.0**number)
         assert longest / 2 <= seconds <= longest
 
 
@@ -174,16 +181,16 @@ def test_ten_minutes_of_outage_lose_nothing(scene, items):
         scene.deliver(items(50, first=second * 50))
         scene.pass_time(1)
     gc.collect()
-    assert [] == scene.retry_manager._held
-    scene.endpoint.always = Answer(TAKEN)
-    scene.pass_time(retry_manager.LONGEST_PAUSE)
+    assert not scene.retry_manager._held
+    scene.endpoint.always = ExportResponse(ExportResult.ACCEPTED)
+    scene.pass_time(retry_schedule.MAX_DELAY)
     assert list(map(str, range(30_000))) == scene.endpoint.taken
     assert ((30_000, 0, 0, 0), 0) == (scene.fates, scene.waiting())
 
 
 def test_what_an_endpoint_refuses_is_kept_apart(scene, items, capsys):
     """Not sent again by itself, and said."""
-    scene.endpoint.answers = [Answer(REFUSED, "status 401", 401)]
+    scene.endpoint.answers = [ExportResponse(ExportResult.REFUSED, "status 401", 401)]
     scene.deliver(items(2))
     scene.pass_time(1000)
     assert ((0, 2, 0, 0), 1, 0) == (scene.fates, scene.endpoint.requests, scene.waiting())
@@ -192,7 +199,7 @@ def test_what_an_endpoint_refuses_is_kept_apart(scene, items, capsys):
 
 def test_what_was_rejected_of_a_request_is_counted(scene, items, capsys):
     """With the endpoint's reason."""
-    scene.endpoint.answers = [Answer(TAKEN, "too old", rejected=2)]
+    scene.endpoint.answers = [ExportResponse(ExportResult.ACCEPTED, "too old", rejected=2)]
     scene.deliver(items(5))
     assert ((3, 0, 2, 0), {"rejected by the endpoint": 2}) == (scene.fates, scene.account.dropped)
     assert "rejected 2 spans or events: too old" in capsys.readouterr().err
@@ -201,7 +208,7 @@ def test_what_was_rejected_of_a_request_is_counted(scene, items, capsys):
 def test_what_another_process_left_is_sent_too(scene, items, tmp_path):
     """After the first that an endpoint takes; it is on the other's account."""
     other = Store(str(tmp_path / "data"), 1 << 24, Process("shop", "r", 1))
-    other.add(items(3, first=100), scene.destination.target)
+    other.add_items(items(3, first=100), scene.destination.target)
     other.database.close()
     scene.deliver(items(1))
     scene.pass_time(1)
@@ -212,11 +219,11 @@ def test_while_another_sends_this_one_waits(scene, items):
     """One sender at a time; new loads go out all the same."""
     scene.endpoint.answers = [DOWN]
     scene.deliver(items(1))
-    scene.store.lease(scene.destination.target, "another")
+    scene.store.acquire_lease(scene.destination.target, "another")
     scene.pass_time(3)
     scene.deliver(items(1, first=1))
     assert ["1"] == scene.endpoint.taken
-    scene.store.release(scene.destination.target, "another")
+    scene.store.release_lease(scene.destination.target, "another")
     scene.pass_time(10)
     assert ["1", "0"] == scene.endpoint.taken
 
@@ -244,27 +251,27 @@ def test_without_a_store_memory_holds_it(homeless, items):
 
 def test_memory_is_bounded(homeless, items, monkeypatch):
     """The oldest go first, and are counted."""
-    monkeypatch.setattr(retry_manager, "MOST_HELD_BYTES", 10_000)
+    monkeypatch.setattr(held_items, "MAX_HELD_BYTES", 10_000)
     homeless.endpoint.always = DOWN
     for first in range(20):
         homeless.deliver(items(1, first=first, size=1000))
     delivered, stored, lost, pending = homeless.fates
     assert (0, 0, 20) == (delivered, stored, lost + pending)
     assert 7 <= pending <= 10
-    assert not homeless.retry_manager.give_up_held()
+    assert not homeless.retry_manager.drop_held()
     assert {"no store": 20} == homeless.account.dropped
 
 
 def test_what_is_held_is_stored_as_soon_as_can_be(scene, items, monkeypatch):
     """A locked file is free again some time."""
-    real = scene.store.add
+    real = scene.store.add_items
 
     def locked(*_, **__):
         raise StoreUnavailable("locked")
 
-    monkeypatch.setattr(scene.store, "add", locked)
+    monkeypatch.setattr(scene.store, "add_items", locked)
     scene.deliver(items(2), None)
-    monkeypatch.setattr(scene.store, "add", real)
+    monkeypatch.setattr(scene.store, "add_items", real)
     scene.deliver(items(2, first=2), None)
     assert (0, 4, 0, 0) == scene.fates
 
@@ -277,19 +284,17 @@ def export_worker(store, sink, target_of):
     """A courier to the sink."""
     account = Account()
     retry_manager = RetryManager(store, account, Sender({}))
-    export_worker = ExportWorker(retry_manager, contextlib.nullcontext)
+    router = Router("otlp", Destination(target_of(sink.otlp_url), {}), None, None)
+    export_worker = ExportWorker(retry_manager, router, contextlib.nullcontext)
     export_worker.account = account
-    destination = Destination(target_of(sink.otlp_url), {})
 
     def put(items):
-        account.create(len(items))
-        export_worker.put(
-            ExportBatch(items, lambda: destination, sum(len(each.body) for each in items))
-        )
+        account.add_created(len(items))
+        export_worker.put_batch(ExportBatch(SPAN, items, sum(len(item.body) for item in items)))
 
     export_worker.take = put
     yield export_worker
-    export_worker.finish(0.5)
+    export_worker.stop(0.5)
 
 
 def arrived(sink):
@@ -327,7 +332,7 @@ def test_the_end_waits_no_longer_than_it_may(export_worker, sink, items):
     sink.wait_for(1, "requests")
     export_worker.take(items(5, first=5))
     began = time.monotonic()
-    assert export_worker.finish(0.5)
+    assert export_worker.stop(0.5)
     assert time.monotonic() - began < 3
     assert (0, 10, 0, 0) == counts(export_worker.account)
 
@@ -338,7 +343,7 @@ def test_the_end_waits_for_what_the_thread_is_storing(
 ):
     """A request that gives up when it is due may have its parcels settled just before the end."""
     began = threading.Event()
-    add = store.add
+    add = store.add_items
 
     def slowly(*args, **options):
         began.set()
@@ -347,11 +352,11 @@ def test_the_end_waits_for_what_the_thread_is_storing(
             raise StoreUnavailable("full")
         return add(*args, **options)
 
-    monkeypatch.setattr(store, "add", slowly)
-    monkeypatch.setattr(Sender, "send", lambda *_, **__: DOWN)
+    monkeypatch.setattr(store, "add_items", slowly)
+    monkeypatch.setattr(Sender, "send_request", lambda *_, **__: DOWN)
     export_worker.take(items(3))
     assert began.wait(5)
-    assert works == export_worker.finish(0.3)
+    assert works == export_worker.stop(0.3)
     assert ((0, 3, 0, 0) if works else (0, 0, 3, 0)) == counts(export_worker.account)
 
 
@@ -363,13 +368,13 @@ def test_without_a_store_the_end_counts_what_is_being_sent(
     def full(*_, **__):
         raise StoreUnavailable("full")
 
-    monkeypatch.setattr(store, "add", full)
+    monkeypatch.setattr(store, "add_items", full)
     sink.fail(503, times=1, retry_after="0")
     export_worker.take(items(3))
     sink.wait_for(1, "requests")
     sink.hang()
     sink.wait_for(2, "requests")
-    assert not export_worker.finish(0.3)
+    assert not export_worker.stop(0.3)
     assert ((0, 0, 3, 0), {"no store": 3}) == (
         counts(export_worker.account),
         export_worker.account.dropped,
@@ -382,10 +387,10 @@ def test_a_flush_does_not_wait_for_the_time_of_the_next_attempt(export_worker, s
     export_worker.take(items(1))
     export_worker.flush(5)  # whether the answer has come by then or not
     assert export_worker.flush(5)
-    export_worker.finish(1)
+    export_worker.stop(1)
     sink.fail(503, times=1, retry_after="30")
     export_worker.take(items(1, first=1))
-    export_worker.finish(1)
+    export_worker.stop(1)
     assert export_worker.flush(5)
     assert (["0", "1"], (2, 0, 0, 0)) == (arrived(sink), counts(export_worker.account))
 
@@ -395,12 +400,12 @@ def test_what_an_overload_had_stored_is_sent(export_worker, sink, items, monkeyp
     export_worker.take(items(1, first=6))
     assert export_worker.flush(5)
     quick = threading.Event()
-    send = Sender.send
+    send = Sender.send_request
     monkeypatch.setattr(
-        Sender, "send", lambda *args, **options: quick.wait(10) and send(*args, **options)
+        Sender, "send_request", lambda *args, **options: quick.wait(10) and send(*args, **options)
     )
     for number in range(6):
-        export_worker.take(items(1, first=number, size=MOST_BYTES // 3))
+        export_worker.take(items(1, first=number, size=MAX_QUEUED_BYTES // 3))
     assert export_worker.account.stored >= 1
     quick.set()
     assert export_worker.flush(10)
@@ -412,9 +417,9 @@ def test_what_was_taken_back_is_sent_if_the_program_goes_on(export_worker, sink,
     sink.hang(times=1)
     export_worker.take(items(2))
     sink.wait_for(1, "requests")
-    export_worker.finish(0.3)
+    export_worker.stop(0.3)
     began = time.monotonic()
-    assert export_worker.finish(5)
+    assert export_worker.stop(5)
     assert time.monotonic() - began < 3
     sink.ended.set()
     export_worker.take(items(1, first=2))
@@ -427,30 +432,30 @@ def test_what_is_stored_while_a_visit_ends_is_sent_too(
 ):
     """The visit was past it."""
     target = target_of(sink.otlp_url)
-    release = store.release
+    release = store.release_lease
     number = iter(range(2))
 
     def put():
-        store.add(items(1, first=next(number)), target)
-        export_worker.account.create(1)
-        export_worker.account.store(1)
-        export_worker.expect(Destination(target, {}))
+        store.add_items(items(1, first=next(number)), target)
+        export_worker.account.add_created(1)
+        export_worker.account.add_stored(1)
+        export_worker.send_stored(Destination(target, {}))
 
     def released(*args):
         release(*args)
         monkeypatch.undo()
         put()
 
-    monkeypatch.setattr(store, "release", released)
+    monkeypatch.setattr(store, "release_lease", released)
     put()
     sink.wait_for(1)
-    assert export_worker.finish(5)
+    assert export_worker.stop(5)
     assert (["0", "1"], (2, 0, 0, 0)) == (arrived(sink), counts(export_worker.account))
 
 
 def test_a_locked_store_holds_the_end_up_for_once(export_worker, sink, items, store, tmp_path):
     """However many loads are to be stored."""
-    store.add(items(1, first=99))
+    store.add_items(items(1, first=99))
     store.database.busy_seconds = 0.3
     sink.hang()
     for number in range(40):
@@ -458,7 +463,7 @@ def test_a_locked_store_holds_the_end_up_for_once(export_worker, sink, items, st
     with contextlib.closing(sqlite3.connect(store.database.path(), isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         began = time.monotonic()
-        assert not export_worker.finish(1)
+        assert not export_worker.stop(1)
         assert time.monotonic() - began < 8
         other.execute("ROLLBACK")
     assert (0, 0, 40, 0) == counts(export_worker.account)
@@ -471,15 +476,17 @@ def test_what_is_taken_back_before_its_way_is_chosen_waits_for_its_endpoint(
     target = target_of(sink.otlp_url)
     chosen = threading.Event()
 
-    def choose():
-        if threading.current_thread().name == "lupis-courier":
-            chosen.wait(5)
-        return Destination(target, {})
+    class SlowRouter:
+        def choose_destination(self, _):
+            if threading.current_thread().name == "lupis-export":
+                chosen.wait(5)
+            return Destination(target, {})
 
-    export_worker.account.create(1)
-    export_worker.put(ExportBatch(items(1), choose, 10))
-    export_worker.finish(0.3)
-    assert 1 == store.waiting(target)
+    export_worker._router = SlowRouter()
+    export_worker.account.add_created(1)
+    export_worker.put_batch(ExportBatch(SPAN, items(1), 10))
+    export_worker.stop(0.3)
+    assert 1 == store.count_waiting(target)
     chosen.set()
 
 
@@ -489,9 +496,9 @@ def test_before_a_fork_a_slow_endpoint_is_not_waited_for(export_worker, sink, it
     export_worker.take(items(1))
     sink.wait_for(1, "requests")
     began = time.monotonic()
-    export_worker.rest(10)
+    export_worker.pause(10)
     assert time.monotonic() - began < 5
-    export_worker.wake()
+    export_worker.resume()
 
 
 def test_an_answer_that_comes_too_late_counts_no_more(export_worker, sink, items, store, target_of):
@@ -499,11 +506,11 @@ def test_an_answer_that_comes_too_late_counts_no_more(export_worker, sink, items
     sink.slow(0.8)
     export_worker.take(items(1))
     sink.wait_for(0, "requests")
-    export_worker.finish(0.3)
+    export_worker.stop(0.3)
     sink.wait_for(1)
     assert ((0, 1, 0, 0), 1) == (
         counts(export_worker.account),
-        store.waiting(target_of(sink.otlp_url)),
+        store.count_waiting(target_of(sink.otlp_url)),
     )
     assert export_worker.flush(5)
     assert ((1, 0, 0, 0), ["0", "0"]) == (counts(export_worker.account), arrived(sink))
@@ -513,7 +520,7 @@ def test_at_the_end_a_busy_collector_gets_another_chance(export_worker, sink, it
     """As long as there is time."""
     sink.fail(503, times=2, retry_after="0")
     export_worker.take(items(1))
-    assert export_worker.finish(5)
+    assert export_worker.stop(5)
     assert ([503, 503, 200], (1, 0, 0, 0)) == (
         [request.status for request in sink.requests],
         counts(export_worker.account),
@@ -523,59 +530,61 @@ def test_at_the_end_a_busy_collector_gets_another_chance(export_worker, sink, it
 def test_overload_goes_to_the_store(export_worker, sink, items, store):
     """Whoever brings more than may wait stores it; nobody waits for the network."""
     sink.hang()
-    big = MOST_BYTES // 3
+    big = MAX_QUEUED_BYTES // 3
     for number in range(6):
         export_worker.take(items(1, first=number, size=big))
     assert export_worker.account.stored >= 1
-    assert export_worker.finish(0.3)
+    assert export_worker.stop(0.3)
     assert 6 == export_worker.account.stored
 
 
 def test_after_its_end_it_goes_on(export_worker, sink, items):
     """A program may make calls in its exit handlers."""
     export_worker.take(items(1))
-    export_worker.finish(5)
+    export_worker.stop(5)
     export_worker.take(items(1, first=1))
-    assert export_worker.finish(5)
+    assert export_worker.stop(5)
     assert ["0", "1"] == arrived(sink)
 
 
 def test_what_the_caller_stored_is_sent(export_worker, sink, items, store, target_of):
     """With the next visit, and at the end in any case."""
     target = target_of(sink.otlp_url)
-    store.add(items(3), target)
-    export_worker.account.create(3)
-    export_worker.account.store(3)
-    export_worker.expect(Destination(target, {}))
-    assert export_worker.finish(5)
+    store.add_items(items(3), target)
+    export_worker.account.add_created(3)
+    export_worker.account.add_stored(3)
+    export_worker.send_stored(Destination(target, {}))
+    assert export_worker.stop(5)
     assert (["0", "1", "2"], (3, 0, 0, 0)) == (arrived(sink), counts(export_worker.account))
 
 
 def test_the_end_lets_others_send(export_worker, sink, items, store, target_of):
     """Though the thread is in the middle of sending what was stored."""
     target = target_of(sink.otlp_url)
-    store.add(items(1), target)
+    store.add_items(items(1), target)
     sink.hang()
-    export_worker.expect(Destination(target, {}))
+    export_worker.send_stored(Destination(target, {}))
     sink.wait_for(1, "requests")
-    assert not store.lease(target, "another")
-    export_worker.finish(0.3)
-    assert store.lease(target, "another")
+    assert not store.acquire_lease(target, "another")
+    export_worker.stop(0.3)
+    assert store.acquire_lease(target, "another")
 
 
 def test_before_a_fork_the_thread_ends(export_worker, sink, items):
     """And goes on with what came meanwhile."""
     export_worker.take(items(1))
     sink.wait_for(1)
-    export_worker.rest(5)
-    assert "lupis-courier" not in {thread.name for thread in threading.enumerate()}
+    export_worker.pause(5)
+    assert "lupis-export" not in {thread.name for thread in threading.enumerate()}
     export_worker.take(items(1, first=1))
     assert ["0"] == arrived(sink)
-    export_worker.wake()
+    export_worker.resume()
     sink.wait_for(2)
 
 
-@pytest.mark.parametrize(("where", "found"), [("deliver", (3, 0, 0, 0)), ("_note", (1, 0, 2, 0))])
+@pytest.mark.parametrize(
+    ("where", "found"), [("deliver_items", (3, 0, 0, 0)), ("_record_response", (1, 0, 2, 0))]
+)
 def test_after_a_fault_of_ours_the_thread_goes_on(
     where, found, export_worker, sink, items, monkeypatch, capsys
 ):

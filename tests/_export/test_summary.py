@@ -13,13 +13,13 @@ def summary_of(*spans, delivered=None, stored=0, lost=0, events=0):
     """The lines for these spans."""
     summary, account = Summary(), Account()
     for span in spans:
-        summary.add(span)
+        summary.add_span(span)
     summary.events = events
-    account.create(len(spans) + events)
-    account.deliver(len(spans) + events if delivered is None else delivered)
-    account.store(stored)
-    account.drop(lost, "queue full")
-    return summary.lines(account, WHERE, STORE)
+    account.add_created(len(spans) + events)
+    account.add_delivered(len(spans) + events if delivered is None else delivered)
+    account.add_stored(stored)
+    account.add_dropped(lost, "queue full")
+    return summary.format_lines(account, WHERE, STORE)
 
 
 def test_nothing_made_is_nothing_said():
@@ -72,14 +72,14 @@ def test_processes_of_a_launch_add_up(llm_call):
     parts = []
     for chat in ("a", "b"):
         part = Summary()
-        part.add(llm_call(chat=chat))
-        part.add(llm_call(chat="common", error="429"))
+        part.add_span(llm_call(chat=chat))
+        part.add_span(llm_call(chat="common", error="429"))
         parts.append(json.loads(json.dumps(part.to_json())))
     together, alone = Summary(), Summary()
     for part in parts:
-        together.merge(part)
+        together.merge_json(part)
     for chat in ("a", "b", "common", "common"):
-        alone.add(llm_call(chat=chat, error="429" if chat == "common" else None))
+        alone.add_span(llm_call(chat=chat, error="429" if chat == "common" else None))
     assert alone.to_json() == together.to_json()
 
 
@@ -99,6 +99,6 @@ def test_the_answering_model_stands_in_for_an_unknown_one(finished):
 def test_a_forked_child_begins_at_nothing(llm_call):
     """What was before is the parent's to tell."""
     summary = Summary()
-    summary.add(llm_call())
-    summary.forget()
-    assert [] == summary.lines(Account(), WHERE, STORE)
+    summary.add_span(llm_call())
+    summary.reset()
+    assert [] == summary.format_lines(Account(), WHERE, STORE)

@@ -6,8 +6,9 @@ import socket
 
 import pytest
 
-from lupis_instrument._export.otlp.probe import Probe
-from lupis_instrument._export.otlp.sending import LATER, TAKEN, Sender
+from lupis_instrument._export.otlp.probe import EndpointProbe
+from lupis_instrument._export.otlp.responses import ExportResult
+from lupis_instrument._export.otlp.sending import Sender
 from lupis_instrument._process import pristine_http
 
 
@@ -40,7 +41,7 @@ def fail(*_args, **_options):
 def test_who_changes_the_client_does_not_see_it(owner, name, sink, monkeypatch):
     """Whether a function is replaced, or the class."""
     monkeypatch.setattr(owner, name, fail)
-    assert TAKEN == Sender({}).send(sink.otlp_url, b"", {}).outcome
+    assert ExportResult.ACCEPTED is Sender({}).send_request(sink.otlp_url, b"", {}).result
 
 
 def test_the_copy_is_not_what_programs_import():
@@ -87,15 +88,15 @@ class Guarded(socket.socket):
 def test_who_keeps_tests_from_the_network_does_not_see_it(name, theirs, sink, monkeypatch):
     """Nor fail for it."""
     monkeypatch.setattr(socket, name, theirs)
-    assert TAKEN == Sender({}).send(sink.otlp_url, b"", {}).outcome
-    assert Probe(sink.otlp_url).answers()
+    assert ExportResult.ACCEPTED is Sender({}).send_request(sink.otlp_url, b"", {}).result
+    assert EndpointProbe(sink.otlp_url).is_listening()
 
 
 def test_who_guards_a_socket_of_pythons_does_not_see_it(sink, monkeypatch):
     """pytest-socket has its list of hosts asked by the class itself."""
     monkeypatch.setattr(socket, "getaddrinfo", refuse("pytest_socket"))
     monkeypatch.setattr(socket.socket, "connect", fail)
-    assert TAKEN == Sender({}).send(sink.otlp_url, b"", {}).outcome
+    assert ExportResult.ACCEPTED is Sender({}).send_request(sink.otlp_url, b"", {}).result
 
 
 def test_nobody_listens_where_nobody_listens(sink, monkeypatch):
@@ -104,7 +105,8 @@ def test_nobody_listens_where_nobody_listens(sink, monkeypatch):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/"
-        assert (LATER, False) == (Sender({}).send(url, b"", {}).outcome, Probe(url).answers())
+        assert ExportResult.RETRY is Sender({}).send_request(url, b"", {}).result
+        assert not EndpointProbe(url).is_listening()
 
 
 def test_sockets_that_the_program_waits_through_are_ours_too(sink, monkeypatch):
@@ -117,5 +119,5 @@ def test_sockets_that_the_program_waits_through_are_ours_too(sink, monkeypatch):
 
     own = socket.socket
     monkeypatch.setattr(socket, "socket", of("gevent._socket3", open_socket))
-    assert TAKEN == Sender({}).send(sink.otlp_url, b"", {}).outcome
+    assert ExportResult.ACCEPTED is Sender({}).send_request(sink.otlp_url, b"", {}).result
     assert any(opened)

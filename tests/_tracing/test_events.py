@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lupis_instrument._export.otlp.encoding import Origin, compose, encode_log_record
+from lupis_instrument._export.otlp.encoding import Origin, encode_log_record, encode_request
 from lupis_instrument._tracing.context import EMPTY, Conversation
 from lupis_instrument._tracing.events import (
     MOST_DEPTH,
@@ -229,6 +229,6 @@ def test_every_event_is_a_log_record(properties):
     from servers.otlp import read_logs
 
     event = make_event("e", properties, EMPTY)
-    body = compose([(Origin(b"", b""), encode_log_record(event))])
+    body = encode_request([(Origin(b"", b""), encode_log_record(event))])
     (log,) = read_logs(body)
     assert "e" == log["attributes"]["event.name"]

@@ -133,7 +133,7 @@ def measure_store(spans):
     """Prints how many spans a second the store takes, in batches of 512."""
     from opentelemetry.sdk.trace import TracerProvider
 
-    from lupis_instrument._export.otlp.encoded_items import SpanEncoder
+    from lupis_instrument._export.otlp.encoded_items import ItemEncoder
     from lupis_instrument._export.store.store import Process, Store
 
     provider = TracerProvider(shutdown_on_exit=False)
@@ -143,13 +143,13 @@ def measure_store(spans):
         span = tracer.start_span("chat gpt-4o-mini", attributes=ATTRIBUTES)
         span.end()
         made.append(span)
-    parcels = SpanEncoder(provider.resource).spans(made)
+    items = ItemEncoder(provider.resource).encode_spans(made)
     rates = []
     for _ in range(5):
         store = Store(tempfile.mkdtemp(), 1 << 30, Process("p", None, 1))
         began = time.perf_counter()
         for _ in range(max(1, spans // 512)):
-            store.add(parcels)
+            store.add_items(items)
         rates.append(max(1, spans // 512) * 512 / (time.perf_counter() - began))
         store.database.close()
     print(f"store: {statistics.median(rates):,.0f} spans/s")

@@ -24,7 +24,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, TraceFlags
 
-from lupis_instrument._export.otlp.encoded_items import SpanEncoder
+from lupis_instrument._export.otlp.encoded_items import ItemEncoder
 from lupis_instrument._export.store.database import FILE_NAME
 from lupis_instrument._export.store.store import Process, Store
 
@@ -93,17 +93,17 @@ def build(folder: str, spans: int) -> tuple[float, float]:
     for process in range(PROCESSES):
         store = Store(folder, 1 << 40, Process(f"project-{process % 4}", f"{process:032x}", 100))
         origin = Resource({"service.name": "bench", "process.pid": process})
-        packer = SpanEncoder(origin)
+        encoder = ItemEncoder(origin)
         numbers = range(process * spans // PROCESSES, (process + 1) * spans // PROCESSES)
         for start in range(0, len(numbers), BATCH):
-            parcels = packer.spans(
+            items = encoder.encode_spans(
                 [
                     make_span(number, draw, origin, now - (spans - number) * step)
                     for number in numbers[start : start + BATCH]
                 ]
             )
             began, working = time.perf_counter(), time.process_time()
-            store.add(parcels)
+            store.add_items(items)
             seconds += time.perf_counter() - began
             used += time.process_time() - working
         store.database.close()

@@ -186,12 +186,12 @@ class Scene:
         """Sends, to the collector mended, what waits."""
         self.sink.heal()
         store = Store(str(self.folder), 1 << 28, Process("default", None, 0))
-        for target, waiting, refused in store.targets() if store.database.exists() else ():
+        for target, waiting, refused in store.list_targets() if store.database.exists() else ():
             url = target.url.replace("http://127.0.0.1:1/", f"{self.sink.url}/")
             destination, sender = Destination(target, {}), Redirected(url)
             due = monotonic() + 70
             while True:
-                drained = outbox.drain(store, destination, sender, "flush", refused_too=True)
+                drained = outbox.drain_outbox(store, destination, sender, "flush", refused_too=True)
                 if drained.leased or monotonic() > due:
                     break
                 sleep(0.1)  # a pool's child that was killed while sending leaves a minute's lease
@@ -224,8 +224,8 @@ class Redirected(Sender):
         super().__init__({})
         self.url = url
 
-    def send(self, url, body, headers, **options):
-        return super().send(self.url, body, headers, **options)
+    def send_request(self, url, body, headers, **options):
+        return super().send_request(self.url, body, headers, **options)
 
 
 @pytest.fixture
@@ -310,15 +310,16 @@ def test_an_outage_while_a_program_runs_loses_nothing(scene):
 WRITER = """
 import sys
 from opentelemetry.sdk.trace import TracerProvider
-from lupis_instrument._export.otlp.encoded_items import SpanEncoder
-from lupis_instrument._export.store.store import Process, Store, Target
+from lupis_instrument._export.otlp.encoded_items import ItemEncoder
+from lupis_instrument._export.otlp.target import Target
+from lupis_instrument._export.store.store import Process, Store
 
 folder, who = sys.argv[1:]
 store = Store(folder, 1 << 28, Process("p", None, int(who)))
 target = Target("http://127.0.0.1:1/v1/traces", "traces", "p", "http://127.0.0.1:1/v1/traces")
 provider = TracerProvider(shutdown_on_exit=False)
 tracer = provider.get_tracer("t")
-packer = SpanEncoder(provider.resource)
+encoder = ItemEncoder(provider.resource)
 number = 0
 while True:
     spans = []
@@ -326,7 +327,7 @@ while True:
         spans.append(tracer.start_span(f"{who}-{number}"))
         spans[-1].end()
         number += 1
-    store.add(packer.spans(spans), target)
+    store.add_items(encoder.encode_spans(spans), target)
     print(number, flush=True)
 """
 ROUNDS = 500 if os.environ.get("LUPIS_TEST_ALL") else 12
@@ -358,17 +359,18 @@ import os, sys, time
 from lupis_instrument._export.store import outbox
 from lupis_instrument._export.otlp.destinations import Destination
 from lupis_instrument._export.otlp.sending import Sender
-from lupis_instrument._export.store.store import Process, Store, Target
+from lupis_instrument._export.otlp.target import Target
+from lupis_instrument._export.store.store import Process, Store
 
 folder, url = sys.argv[1:]
 store = Store(folder, 1 << 30, Process("p", None, 0))
 target = Target("http://127.0.0.1:1/v1/traces", "traces", "p", "http://127.0.0.1:1/v1/traces")
 class There(Sender):
-    def send(self, _, body, headers, **options):
-        return super().send(url, body, headers, **options)
+    def send_request(self, _, body, headers, **options):
+        return super().send_request(url, body, headers, **options)
 parent = os.getppid()
 while os.getppid() == parent:
-    outbox.drain(store, Destination(target, {}), There({}), sys.argv[0] + str(time.time()))
+    outbox.drain_outbox(store, Destination(target, {}), There({}), sys.argv[0] + str(time.time()))
     time.sleep(0.01)
 """
 

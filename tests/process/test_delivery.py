@@ -278,7 +278,7 @@ def test_where_no_thread_can_be_had_a_hanging_collector_loses_nothing(play, sink
     began = monotonic()
     done = play(NO_THREAD, env={"LUPIS_SHUTDOWN_TIMEOUT": "0.5"})
     assert [(WAITING, 1)] == states(run)
-    assert "waits in the store" in done.stderr
+    assert "wait in the store" in done.stderr
     assert monotonic() - began < 0.5 + MARGIN
 
 
@@ -380,7 +380,7 @@ def test_a_hanging_collector_loses_nothing(play, sink, run):
     sink.hang()
     done = play("for _ in range(5): call()", env={"LUPIS_SHUTDOWN_TIMEOUT": "0.3"})
     assert [(WAITING, 5)] == states(run)
-    assert "waits in the store" in done.stderr
+    assert "wait in the store" in done.stderr
 
 
 # forks
@@ -546,8 +546,8 @@ def test_a_collector_that_comes_later_gets_what_comes_later(play, sink, run):
     text = """
         from lupis_instrument._export.otlp import probe
         answers = iter([False, True])
-        probe._listens = lambda url: next(answers, True)
-        probe._KEPT = 0
+        probe._can_connect = lambda url: next(answers, True)
+        probe._CACHE_SECONDS = 0
         from lupislabs import LupisSDK
         sdk = LupisSDK.get_instance()
         call("early"); sdk.flush(5)
@@ -759,12 +759,12 @@ def test_a_second_signal_while_the_end_stores_loses_nothing(play, sink, run):
     text = """
         import signal
         from lupis_instrument._export.store.store import Store
-        add = Store.add
+        add = Store.add_items
         def slowly(*args, **options):
             print("storing", flush=True)
             time.sleep(1)
             return add(*args, **options)
-        Store.add = slowly
+        Store.add_items = slowly
         call("b")
         os.kill(os.getpid(), signal.SIGTERM)
     """

@@ -13,9 +13,10 @@ from opentelemetry.trace import set_span_in_context
 from servers.program import Started
 
 from lupis_instrument._cli.lupis.commands import lupis as command
-from lupis_instrument._export.otlp.encoded_items import SpanEncoder
+from lupis_instrument._export.otlp.encoded_items import ItemEncoder
+from lupis_instrument._export.otlp.target import Target
 from lupis_instrument._export.store.database import FILE_NAME
-from lupis_instrument._export.store.store import Process, Store, Target
+from lupis_instrument._export.store.store import Process, Store
 
 SECOND = 1_000_000_000
 MAIN = "from lupis_instrument._cli.lupis import main; main()"
@@ -34,7 +35,7 @@ class StoreFiller:
         self.store = Store(str(folder), 1 << 28, Process(project, run, os.getpid()))
         resource = Resource({"service.name": "agent", "lupis.run.id": run})
         self.tracer = TracerProvider(resource=resource, shutdown_on_exit=False).get_tracer("tests")
-        self.encoder = SpanEncoder(resource)
+        self.encoder = ItemEncoder(resource)
 
     def span(self, name="work", *, ago=60, seconds=1.0, parent=None, target=None, **attributes):
         """Store a finished span that began `ago` seconds before; returns it."""
@@ -46,7 +47,7 @@ class StoreFiller:
             attributes=attributes,
         )
         span.end(start + int(seconds * SECOND))
-        self.store.add(self.encoder.spans([span]), target)
+        self.store.add_items(self.encoder.encode_spans([span]), target)
         return span
 
     def call(
@@ -90,7 +91,7 @@ class StoreFiller:
             "properties": properties,
             "metadata": metadata,
         }
-        self.store.add(self.encoder.events([event]), target)
+        self.store.add_items(self.encoder.encode_events([event]), target)
 
     def sql(self, statement, *values):
         """Return the rows that the store answers a statement with."""

@@ -229,11 +229,12 @@ def _check_outbox(config: LupisConfig) -> Iterator[CheckResult]:
         return
     try:
         counts = [
-            f"{waiting} waiting for {target.shown}" + (f", {refused} refused" if refused else "")
-            for target, waiting, refused in store.targets()
+            f"{waiting} waiting for {target.display_url}"
+            + (f", {refused} refused" if refused else "")
+            for target, waiting, refused in store.list_targets()
             if waiting or refused
         ]
-        accounts = store.accounts()
+        accounts = store.read_accounts()
     except StoreUnavailable as error:
         yield CheckResult("Delivery", "outbox", str(error), wrong=True)
     else:

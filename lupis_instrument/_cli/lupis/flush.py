@@ -16,17 +16,19 @@ from lupis_instrument._config.config import resolve_settings
 from lupis_instrument._export.otlp.destinations import (
     WIRE_FORMATS,
     Destination,
-    of_events,
-    of_spans,
+    event_destination,
+    span_destination,
 )
-from lupis_instrument._export.otlp.sending import LATER, REFUSED, Answer, Sender
+from lupis_instrument._export.otlp.responses import ExportResult
+from lupis_instrument._export.otlp.sending import Sender
 from lupis_instrument._export.store.database import StoreUnavailable
-from lupis_instrument._export.store.outbox import Drained, drain
-from lupis_instrument._export.store.store import Process, Store, Target
+from lupis_instrument._export.store.outbox import DrainResult, drain_outbox
+from lupis_instrument._export.store.store import Process, Store
 from lupis_instrument._redaction import Redactor
 
 if TYPE_CHECKING:
     from lupis_instrument._config.config import LupisConfig
+    from lupis_instrument._export.otlp.target import Target
 
 _MEBIBYTE = 1 << 20
 
@@ -58,7 +60,7 @@ def flush() -> None:
 
 def _flush_all(store: Store, config: LupisConfig) -> int:
     """Send the items of each target; returns the number of items that remain."""
-    targets = [target for target, waiting, refused in store.targets() if waiting + refused]
+    targets = [target for target, waiting, refused in store.list_targets() if waiting + refused]
     if not targets:
         write_line("Nothing waits.")
     sender = Sender()
@@ -67,8 +69,8 @@ def _flush_all(store: Store, config: LupisConfig) -> int:
     }
     for target in targets:
         outcome = _flush_target(store, sender, target, destinations.get(_make_key(target)))
-        write_line(f"{escape_controls(target.shown)}  {outcome}")
-    return sum(waiting + refused for _, waiting, refused in store.targets())
+        write_line(f"{escape_controls(target.display_url)}  {outcome}")
+    return sum(waiting + refused for _, waiting, refused in store.list_targets())
 
 
 def _flush_target(
@@ -90,7 +92,7 @@ def _flush_target(
             return f"not sent: {refusal}"
         destination = Destination(target, {_semconv.HEADER_PROJECT_ID: target.project})
     holder = f"flush {os.getpid()} {os.urandom(8).hex()}"
-    drained = drain(store, destination, sender, holder, refused_too=True)
+    drained = drain_outbox(store, destination, sender, holder, refused_too=True)
     return _describe_outcome(drained, store, target)
 
 
@@ -104,30 +106,30 @@ def _try_without_key(sender: Sender, target: Target) -> str | None:
     settings = f"LUPIS_OTLP_ENDPOINT and LUPIS_PROJECT_ID={escape_controls(target.project)}"
     if target.url is None:
         return f"its address has a secret; set {settings} as they were"
-    wire_format = WIRE_FORMATS[target.form]
+    wire_format = WIRE_FORMATS[target.wire_format]
     headers = {
         _semconv.HEADER_PROJECT_ID: target.project,
         "content-type": wire_format.content_type,
     }
-    answer: Answer = sender.send(
-        target.url, wire_format.compose([]), headers, packed=wire_format.packed
+    response = sender.send_request(
+        target.url, wire_format.encode_body([]), headers, compress=wire_format.compressible
     )
-    if answer.outcome == LATER:
-        return answer.reason
-    if answer.outcome == REFUSED:
-        return f"{answer.reason} without a key; set {settings}, and its key or headers"
+    if response.result is ExportResult.RETRY:
+        return response.reason
+    if response.result is ExportResult.REFUSED:
+        return f"{response.reason} without a key; set {settings}, and its key or headers"
     return None
 
 
-def _describe_outcome(drained: Drained, store: Store, target: Target) -> str:
+def _describe_outcome(drained: DrainResult, store: Store, target: Target) -> str:
     if not drained.leased:
         return "another process is sending"
-    parts = [f"{drained.taken:,} sent"]
+    parts = [f"{drained.accepted:,} sent"]
     if drained.rejected:
         parts.append(f"{drained.rejected:,} rejected")
     if drained.refused:
         parts.append(f"{drained.refused:,} refused")
-    waiting = store.waiting(target)
+    waiting = store.count_waiting(target)
     if waiting:
         parts.append(f"{waiting:,} still wait")
     reason = drained.last.reason if drained.last is not None else ""
@@ -137,11 +139,11 @@ def _describe_outcome(drained: Drained, store: Store, target: Target) -> str:
 def _list_destinations(config: LupisConfig) -> Iterator[Destination]:
     """Yield the destinations of spans and of events that the settings describe."""
     redact_text = Redactor("remove").redact_text
-    yield of_spans(config, redact_text)
-    events = of_events(config, redact_text)
+    yield span_destination(config, redact_text)
+    events = event_destination(config, redact_text)
     if events is not None:
         yield events
 
 
 def _make_key(target: Target) -> tuple[str, str, str]:
-    return target.hash, target.form, target.project
+    return target.hash, target.wire_format, target.project

@@ -1,4 +1,4 @@
-"""Where spans and events are to go, and how a request there is put together."""
+"""The endpoints of spans and events, and how items become requests to them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Callable, Iterator, NamedTuple, Protocol, Sequ
 from urllib.parse import urlsplit
 
 from lupis_instrument import _semconv
-from lupis_instrument._export.otlp.encoding import Origin, compose, encode_log_record
-from lupis_instrument._export.otlp.sending import LATER, UNFIT, Answer
-from lupis_instrument._export.store.store import Target
+from lupis_instrument._export.otlp.encoding import Origin, encode_log_record, encode_request
+from lupis_instrument._export.otlp.responses import ExportResponse, ExportResult
+from lupis_instrument._export.otlp.target import Target
 
 if TYPE_CHECKING:
     from typing import Mapping, TypeVar
@@ -19,112 +19,117 @@ if TYPE_CHECKING:
 
     AnyItem = TypeVar("AnyItem", bound="Item")
 
-MOST_BYTES = 4 << 20
-"""Of a request, before compression; receivers refuse those of 20 MB or so."""
-_MOST_SPLITS = 32
-"""How often a request is cut in two to find what an endpoint won't take of it."""
+MAX_REQUEST_BYTES = 4 << 20
+"""The size of a request before compression; receivers refuse requests of about 20 MB."""
+_MAX_SPLITS = 32
+"""How often the items of one export are halved to find the item that an endpoint refuses."""
 
 
 class Item(Protocol):
-    """What can be sent: a parcel, or what the store holds."""
+    """An item to send, from memory or from the store."""
 
     @property
     def origin(self) -> Origin:
-        """Where it comes from."""
+        """The resource and the scope of the item."""
 
     @property
     def body(self) -> bytes:
-        """A span in OTLP's encoding, or an event as JSON."""
+        """A span as an OTLP message, or an event as JSON."""
 
 
 class WireFormat(NamedTuple):
-    """How requests look.
+    """The form of requests.
 
     Attributes:
-        content_type: of the body.
-        compose: makes the body.
-        most: items of one request.
-        packed: whether requests may be compressed.
+        content_type: the media type of the body.
+        encode_body: makes the body of a request from items.
+        max_items: the largest number of items in a request.
+        compressible: whether requests may be compressed.
     """
 
     content_type: str
-    compose: Callable[[Sequence[Item]], bytes]
-    most: int
-    packed: bool = True
+    encode_body: Callable[[Sequence[Item]], bytes]
+    max_items: int
+    compressible: bool = True
 
 
-def _spans(items: Sequence[Item]) -> bytes:
-    return compose((item.origin, item.body) for item in items)
+def _encode_spans(items: Sequence[Item]) -> bytes:
+    return encode_request((item.origin, item.body) for item in items)
 
 
-def _log_records(items: Sequence[Item]) -> bytes:
-    return compose((item.origin, encode_log_record(json.loads(item.body))) for item in items)
+def _encode_log_records(items: Sequence[Item]) -> bytes:
+    return encode_request((item.origin, encode_log_record(json.loads(item.body))) for item in items)
 
 
-def _json_array(items: Sequence[Item]) -> bytes:
+def _encode_json_array(items: Sequence[Item]) -> bytes:
     return b"[" + b",".join(item.body for item in items) + b"]"
 
 
 WIRE_FORMATS = {
-    "traces": WireFormat("application/x-protobuf", _spans, 512),
-    "logs": WireFormat("application/x-protobuf", _log_records, 50),
-    "events": WireFormat("application/json", _json_array, 50, packed=False),
+    "traces": WireFormat("application/x-protobuf", _encode_spans, 512),
+    "logs": WireFormat("application/x-protobuf", _encode_log_records, 50),
+    "events": WireFormat("application/json", _encode_json_array, 50, compressible=False),
 }
+"""By the name that the store keeps with each target."""
 
 
 class Destination(NamedTuple):
-    """One way out.
+    """An endpoint together with the headers of the requests to it.
 
     Attributes:
-        target: where it leads.
-        headers: of each request.
+        target: the endpoint.
+        headers: the headers of each request.
     """
 
     target: Target
     headers: Mapping[str, str]
 
-    def post(
+    def send_items(
         self,
         sender: Sender,
         items: Sequence[AnyItem],
-        seconds: Callable[[], float | None] = lambda: None,
-    ) -> Iterator[tuple[Answer, list[AnyItem]]]:
-        """Send `items` in as many requests as it takes; yields what became of which.
+        max_seconds: Callable[[], float | None] = lambda: None,
+    ) -> Iterator[tuple[ExportResponse, list[AnyItem]]]:
+        """Send `items` in as many requests as needed; yield each response with its items.
 
-        Where an endpoint won't take a request as a whole, its halves are tried. What is left
-        when one is to be tried later is not tried now.
+        Where an endpoint does not accept a request as a whole, the two halves of it are tried. When
+        a request is to be retried later, the remaining items get its response without being sent.
 
         Args:
-            sender: sends them.
-            items: in order.
-            seconds: asked before each request how long it may take.
+            sender: sends the requests.
+            items: the items to send, in order.
+            max_seconds: returns how long the next request may take; None sets no limit.
         """
-        form = WIRE_FORMATS[self.target.form]
-        headers = {**self.headers, "content-type": form.content_type}
-        splits = _MOST_SPLITS
-        left = list(_cut(items, form.most))[::-1]
-        while left:
-            group = left.pop()
-            url = self.target.url or ""
-            body = form.compose(group)
-            answer = sender.send(url, body, headers, packed=form.packed, seconds=seconds())
-            if answer.outcome == UNFIT and len(group) > 1 and splits:
+        wire_format = WIRE_FORMATS[self.target.wire_format]
+        headers = {**self.headers, "content-type": wire_format.content_type}
+        splits = _MAX_SPLITS
+        groups = list(_group_items(items, wire_format.max_items))[::-1]  # a stack, first item last
+        while groups:
+            group = groups.pop()
+            response = sender.send_request(
+                self.target.url or "",
+                wire_format.encode_body(group),
+                headers,
+                compress=wire_format.compressible,
+                max_seconds=max_seconds(),
+            )
+            if response.result is ExportResult.SPLIT and len(group) > 1 and splits:
                 splits -= 1
                 middle = len(group) // 2
-                left += [group[middle:], group[:middle]]
+                groups += [group[middle:], group[:middle]]
                 continue
-            yield answer, group
-            if answer.outcome == LATER:
-                yield from ((answer, rest) for rest in reversed(left))
+            yield response, group
+            if response.result is ExportResult.RETRY:
+                yield from ((response, unsent) for unsent in reversed(groups))
                 return
 
 
-def _cut(items: Sequence[AnyItem], most: int) -> Iterator[list[AnyItem]]:
-    """Yield groups that fit into one request; a bigger item is one by itself."""
+def _group_items(items: Sequence[AnyItem], max_items: int) -> Iterator[list[AnyItem]]:
+    """Yield groups that fit into one request; an item that is too big makes a group by itself."""
     group: list[AnyItem] = []
     size = 0
     for item in items:
-        if group and (len(group) >= most or size + len(item.body) > MOST_BYTES):
+        if group and (len(group) >= max_items or size + len(item.body) > MAX_REQUEST_BYTES):
             yield group
             group, size = [], 0
         group.append(item)
@@ -133,23 +138,35 @@ def _cut(items: Sequence[AnyItem], most: int) -> Iterator[list[AnyItem]]:
         yield group
 
 
-def of_spans(config: LupisConfig, shown: Callable[[str], str]) -> Destination:
-    """Return the way of spans; `shown` redacts."""
-    return _route(config, config.otlp_endpoint, "traces", shown)
+def span_destination(config: LupisConfig, redact_text: Callable[[str], str]) -> Destination:
+    """Return the destination of spans.
+
+    Args:
+        config: the settings.
+        redact_text: removes secrets from an address.
+    """
+    return _make_destination(config, config.otlp_endpoint, "traces", redact_text)
 
 
-def of_events(config: LupisConfig, shown: Callable[[str], str]) -> Destination | None:
-    """Return the way of events; None where no rule says which it is."""
+def event_destination(config: LupisConfig, redact_text: Callable[[str], str]) -> Destination | None:
+    """Return the destination of events; None if neither a setting nor a rule gives their endpoint.
+
+    Args:
+        config: the settings.
+        redact_text: removes secrets from an address.
+    """
     url = config.events_url
     if url is None:
         return None
-    logs = urlsplit(url).path.rstrip("/").endswith("/v1/logs")
-    return _route(config, url, "logs" if logs else "events", shown)
+    takes_logs = urlsplit(url).path.rstrip("/").endswith("/v1/logs")
+    return _make_destination(config, url, "logs" if takes_logs else "events", redact_text)
 
 
-def _route(config: LupisConfig, url: str, form: str, shown: Callable[[str], str]) -> Destination:
+def _make_destination(
+    config: LupisConfig, url: str, wire_format: str, redact_text: Callable[[str], str]
+) -> Destination:
     headers = {_semconv.HEADER_PROJECT_ID: config.project_id}
     if config.api_key is not None:
         headers[_semconv.HEADER_API_KEY] = config.api_key
-    target = Target(url, form, config.project_id, shown(url))
+    target = Target(url, wire_format, config.project_id, redact_text(url))
     return Destination(target, {**headers, **config.otlp_headers})

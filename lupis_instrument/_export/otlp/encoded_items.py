@@ -1,4 +1,4 @@
-"""Spans and events as they travel: encoded once, with what their origin says kept apart."""
+"""Encodes each span and event once, and keeps what reports need beside the encoding."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
 SPAN, EVENT = 0, 1
-"""Kinds of parcels."""
+"""Kinds of encoded items; the store keeps these numbers."""
 
 
 class EncodedItem(NamedTuple):
-    """One span or event, filtered and encoded.
+    """One span or event, redacted and encoded.
 
     Attributes:
         kind: `SPAN` or `EVENT`.
-        origin: where it comes from.
-        body: a span in OTLP's encoding, an event as JSON.
-        source: what it was made from; what is worth a column is looked up there.
+        origin: the resource and the scope, encoded.
+        body: a span as an OTLP message, or an event as JSON.
+        source: the span or event itself; `facts` reads it.
     """
 
     kind: int
@@ -42,31 +42,31 @@ class EncodedItem(NamedTuple):
 
     @property
     def facts(self) -> Facts:
-        """What reports are made of."""
-        return _of_span(self.source) if self.kind == SPAN else _of_event(self.source)
+        """The values that the store keeps in columns, for reports."""
+        return _span_facts(self.source) if self.kind == SPAN else _event_facts(self.source)
 
 
 class Facts(NamedTuple):
-    """What is known of a span or event without decoding it; the columns of the store's `item`.
+    """Values of a span or event to be read without decoding; the columns of the store's `item`.
 
     Attributes:
-        at: when it began, nanoseconds since the epoch.
-        duration: in nanoseconds.
-        name: of the span or event.
-        trace: the trace's id, as bytes.
-        span: the span's id.
-        parent: that of its parent.
+        at: the start, in nanoseconds since the epoch.
+        duration: the duration in nanoseconds.
+        name: the name of the span or event.
+        trace: the trace id, as bytes.
+        span: the span id, as bytes.
+        parent: the span id of the parent, as bytes.
         chat: the chat id.
-        provider: of the LLM API called; None for all that is no LLM call.
-        operation: what it was called for.
-        model: the one asked for, else the one that answered.
-        input_tokens: as reported.
-        output_tokens: as reported.
+        provider: the provider of the LLM API; None for everything but LLM calls.
+        operation: the GenAI operation, such as `chat`.
+        model: the requested model, or else the model that answered.
+        input_tokens: input tokens, as reported.
+        output_tokens: output tokens, as reported.
         cached_tokens: input tokens that came from the cache.
-        cost: in USD; None where it is not known.
+        cost: the cost in USD; None if it is unknown.
         cost_status: `priced`, `partial`, `free` or `unpriced`.
-        error: the type of the error that ended it.
-        first_chunk: seconds to the first piece of the body.
+        error: the type of the error that ended the call.
+        first_chunk: the seconds to the first chunk of the body.
     """
 
     at: int
@@ -88,15 +88,16 @@ class Facts(NamedTuple):
     first_chunk: float | None = None
 
 
-_BY_ATTRIBUTE = (
+_ATTRIBUTES = (
     ("chat", (_semconv.LUPIS_CHAT_ID,)),
     ("provider", (_semconv.GEN_AI_PROVIDER_NAME,)),
     ("operation", (_semconv.GEN_AI_OPERATION_NAME,)),
     ("model", (_semconv.GEN_AI_REQUEST_MODEL, _semconv.GEN_AI_RESPONSE_MODEL)),
     *(
-        # Where another's span has the figures, ours has them by another name.
-        (field, (name, _semconv.REPEATED_TOKENS[name]))
-        for field, name in (
+        # Where the span of another library has the figures, this package's span repeats them
+        # under another name.
+        (column, (name, _semconv.REPEATED_TOKENS[name]))
+        for column, name in (
             ("input_tokens", _semconv.GEN_AI_USAGE_INPUT_TOKENS),
             ("output_tokens", _semconv.GEN_AI_USAGE_OUTPUT_TOKENS),
             ("cached_tokens", _semconv.GEN_AI_USAGE_CACHE_READ),
@@ -107,88 +108,95 @@ _BY_ATTRIBUTE = (
     ("error", (_semconv.ERROR_TYPE,)),
     ("first_chunk", (_semconv.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK,)),
 )
-"""By column, the attributes that may say it; the first that is there does."""
-_BITS = 64
-_LATEST = (1 << 63) - 1
-_MOST_ORIGINS = 256
+"""By column: the attributes to read it from; the first attribute that is set counts."""
+_INT_BITS = 64
+_MAX_TIME = (1 << 63) - 1
+_MAX_ORIGINS = 256
 
 
-def _of_span(span: ReadableSpan) -> Facts:
+def _span_facts(span: ReadableSpan) -> Facts:
     attributes: Mapping[str, Any] = span.attributes or {}
-    found = {
-        field: _column(next((attributes[key] for key in keys if key in attributes), None))
-        for field, keys in _BY_ATTRIBUTE
+    columns = {
+        column: _to_column(next((attributes[key] for key in keys if key in attributes), None))
+        for column, keys in _ATTRIBUTES
     }
-    if found["error"] is None and span.status.status_code.name == "ERROR":
-        found["error"] = "_OTHER"
+    if columns["error"] is None and span.status.status_code.name == "ERROR":
+        columns["error"] = "_OTHER"
     start = span.start_time or 0
     return Facts(
-        at=_bounded(start),
-        duration=_bounded((span.end_time or start) - start),
-        name=_text(span.name),
+        at=_bound_time(start),
+        duration=_bound_time((span.end_time or start) - start),
+        name=_replace_surrogates(span.name),
         trace=span.context.trace_id.to_bytes(16, "big"),
         span=span.context.span_id.to_bytes(8, "big"),
         parent=span.parent.span_id.to_bytes(8, "big") if span.parent is not None else None,
-        **found,
+        **columns,
     )
 
 
-def _bounded(time: int) -> int:
-    """Return a time as the store can hold it: a program may have set its clock to any."""
-    return max(-_LATEST, min(time, _LATEST))
+def _bound_time(time: int) -> int:
+    """Return a time that SQLite can hold: a program may have set its clock to any time."""
+    return max(-_MAX_TIME, min(time, _MAX_TIME))
 
 
-def _of_event(event: Mapping[str, Any]) -> Facts:
+def _event_facts(event: Mapping[str, Any]) -> Facts:
     return Facts(
-        at=_bounded(event["timestamp"] * 1_000_000),
-        name=_text(event["name"]),
-        chat=_column(event["metadata"].get("chat_id")),
+        at=_bound_time(event["timestamp"] * 1_000_000),
+        name=_replace_surrogates(event["name"]),
+        chat=_to_column(event["metadata"].get("chat_id")),
     )
 
 
-def _column(value: Any) -> Any:
-    """Return what a column can hold of an attribute, which a program may have set to anything."""
+def _to_column(value: Any) -> Any:
+    """Return an attribute as SQLite can hold it, or None: programs set attributes to anything."""
     if isinstance(value, str):
-        return _text(value)
+        return _replace_surrogates(value)
     if isinstance(value, float):
         return value if isfinite(value) else None
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    return value if whole and value.bit_length() < _BITS else None
+    is_int = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_int and value.bit_length() < _INT_BITS else None
 
 
-def _text(value: str) -> str:
+def _replace_surrogates(value: str) -> str:
     return value if value.isascii() else value.encode("utf-8", "replace").decode()
 
 
-class SpanEncoder:
-    """Makes parcels of what leaves the pipeline; encodes each origin once."""
+class ItemEncoder:
+    """Encodes finished spans and events; it encodes each origin once."""
 
     def __init__(self, resource: Resource) -> None:
-        """Events come from `resource`, already filtered; spans say themselves where from."""
+        """Make an encoder.
+
+        Args:
+            resource: the resource of events, redacted already; a span has its own.
+        """
         self._origins: dict[tuple[int, int], tuple[Any, Any, Origin]] = {}
-        self._events = Origin(encode_resource(resource), OWN_SCOPE)
+        self._event_origin = Origin(encode_resource(resource), OWN_SCOPE)
 
-    def spans(self, spans: Sequence[ReadableSpan]) -> list[EncodedItem]:
-        """Return `spans`, encoded."""
-        return [EncodedItem(SPAN, self._origin(span), encode_span(span), span) for span in spans]
-
-    def events(self, events: Sequence[Mapping[str, Any]]) -> list[EncodedItem]:
-        """Return `events`, encoded."""
+    def encode_spans(self, spans: Sequence[ReadableSpan]) -> list[EncodedItem]:
+        """Return `spans` as OTLP messages."""
         return [
-            EncodedItem(EVENT, self._events, json.dumps(event).encode(), event) for event in events
+            EncodedItem(SPAN, self._find_origin(span), encode_span(span), span) for span in spans
         ]
 
-    def _origin(self, span: ReadableSpan) -> Origin:
-        """Return where a span comes from, from the last time if that was met before.
+    def encode_events(self, events: Sequence[Mapping[str, Any]]) -> list[EncodedItem]:
+        """Return `events` as JSON objects."""
+        return [
+            EncodedItem(EVENT, self._event_origin, json.dumps(event).encode(), event)
+            for event in events
+        ]
 
-        By identity, for hashing a resource costs more than encoding a span. What an id stands for
-        is kept along with it, so that no other object can come to have it.
+    def _find_origin(self, span: ReadableSpan) -> Origin:
+        """Return the encoded origin of a span, from the cache if possible.
+
+        The cache goes by identity, because hashing a resource costs more than encoding a span. It
+        keeps the objects along with their ids, so that no other object can get the same id.
         """
         resource, scope = span.resource, span.instrumentation_scope
         key = (id(resource), id(scope))
         known = self._origins.get(key)
         if known is None:
-            if len(self._origins) >= _MOST_ORIGINS:  # a program may make a tracer for each call
+            if len(self._origins) >= _MAX_ORIGINS:  # a program may make a tracer for each call
                 self._origins.clear()
             origin = Origin(encode_resource(resource), encode_scope(scope))
             known = self._origins[key] = (resource, scope, origin)

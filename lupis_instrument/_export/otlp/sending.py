@@ -1,9 +1,10 @@
-"""Sends one request to an endpoint, and says what became of it.
+"""Sends one export request over HTTP.
 
-By the standard library, so that no HTTP client is loaded on the program's behalf, and not by
-upstream's exporter, which keeps to itself whether an endpoint refused, was busy, or took a part.
-It uses its own copy of http.client: see `pristine_http`.
-The variables OTEL_EXPORTER_OTLP_* mean what they mean to upstream's:
+It uses the standard library, so that no HTTP client is loaded on behalf of the program, and not
+the upstream exporter, which does not say whether an endpoint refused a request, was busy, or left
+out a part. It uses a private copy of http.client: see `pristine_http`.
+
+The variables OTEL_EXPORTER_OTLP_* mean the same as for the upstream exporter:
 https://opentelemetry.io/docs/specs/otel/protocol/exporter/
 """
 
@@ -14,10 +15,15 @@ from base64 import b64encode
 from contextlib import closing
 from importlib import import_module
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
-from lupis_instrument._export.otlp.encoding import read_response
+from lupis_instrument._export.otlp.responses import (
+    ExportResponse,
+    ExportResult,
+    read_failure,
+    read_success,
+)
 from lupis_instrument._llm.api.addresses import is_loopback
 from lupis_instrument._process import pristine_http
 from lupis_instrument._process.import_lock import Lazy
@@ -26,23 +32,13 @@ from lupis_instrument._version import __version__
 if TYPE_CHECKING:
     from typing import Mapping
 
-TAKEN, LATER, REFUSED, UNFIT = range(4)
-"""Outcomes: it arrived; it may arrive at another time; it never will; it won't as a whole."""
-
-_OUTCOMES = {400: UNFIT, 408: LATER, 413: UNFIT, 422: UNFIT, 425: LATER, 429: LATER}
-"""By status, for those that are not what their class is: 2xx taken, 5xx later, else refused.
-
-The protocol has only some of 5xx tried again; but a collector that is broken today may be mended
-tomorrow, and the store has the patience.
-"""
 _DEFAULT_TIMEOUT = 10.0
-_MOST_ANSWER = 64 * 1024
-_LONGEST_WAIT = 3600.0
-_WINDOWS = {"gzip": 31, "deflate": 15}
-"""By content coding, what zlib calls `wbits`."""
-_PROTOBUF = "application/x-protobuf"
-_ALWAYS = {"user-agent": f"lupis-instrument/{__version__}", "connection": "close"}
-_SUCCESS = 2  # the first digit of such a status
+_MIN_TIMEOUT = 0.05
+_MAX_RESPONSE_BYTES = 64 * 1024
+_ZLIB_WBITS = {"gzip": 31, "deflate": 15}
+"""By content coding: zlib's `wbits`, which sets the container format."""
+_DEFAULT_HEADERS = {"user-agent": f"lupis-instrument/{__version__}", "connection": "close"}
+_SUCCESS_CLASS = 2  # the first digit of the status
 
 
 _MODULES = (
@@ -53,146 +49,136 @@ _MODULES = (
 )
 
 
-class Answer(NamedTuple):
-    """What became of a request.
-
-    Attributes:
-        outcome: `TAKEN`, `LATER`, `REFUSED` or `UNFIT`.
-        reason: in a few words, why it was not taken.
-        status: what it answered, None if it did not.
-        retry_after: seconds that the endpoint asks to be left alone.
-        rejected: how many items it left out of a request that it took.
-    """
-
-    outcome: int
-    reason: str = ""
-    status: int | None = None
-    retry_after: float | None = None
-    rejected: int = 0
-
-
 class Sender:
-    """Sends requests; the TLS settings are read once, proxies with each request.
+    """Sends requests; it reads the TLS settings once, and proxies with each request.
 
     Attributes:
         waiting: whether a request is under way.
     """
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
-        """Work by the variables of `environ`."""
+        """Make a sender that follows the variables in `environ`."""
         self.waiting = False
         self._environ = environ
         self._tls = Lazy(self._make_tls)
 
-    def send(
+    def send_request(
         self,
         url: str,
         body: bytes,
         headers: Mapping[str, str],
         *,
-        packed: bool = True,
-        seconds: float | None = None,
-    ) -> Answer:
-        """POST `body`; never raises.
+        compress: bool = True,
+        max_seconds: float | None = None,
+    ) -> ExportResponse:
+        """Send `body` with POST; never raises.
 
         Args:
             url: the endpoint.
-            body: not yet compressed.
-            headers: with the content type.
-            packed: whether `body` may be compressed.
-            seconds: the most that it may take, if less than OTEL_EXPORTER_OTLP_TIMEOUT.
+            body: the uncompressed body.
+            headers: the headers, with the content type.
+            compress: whether `body` may be compressed.
+            max_seconds: the longest duration, where it is below OTEL_EXPORTER_OTLP_TIMEOUT.
         """
-        client = pristine_http.load_http_client()
+        http_client = pristine_http.load_http_client()
         try:
-            parts, credentials = _take_out_credentials(url)
-            data, coding = self._pack(body) if packed else (body, {})
-            timeout = min(self._timeout(), seconds) if seconds is not None else self._timeout()
+            parts, credentials = _split_credentials(url)
+            data, coding = self._compress(body) if compress else (body, {})
+            timeout = self._timeout()
+            if max_seconds is not None:
+                timeout = min(timeout, max_seconds)
             due = monotonic() + timeout
-            connection, target, passing = self._connect(parts, max(timeout, 0.05))
-            own = {name.lower(): value for name, value in headers.items()}
-            sent = {**_ALWAYS, **credentials, **own, **coding, **passing}
+            connection, target, proxy_headers = self._connect(parts, max(timeout, _MIN_TIMEOUT))
+            given = {name.lower(): value for name, value in headers.items()}
+            all_headers = {**_DEFAULT_HEADERS, **credentials, **given, **coding, **proxy_headers}
             self.waiting = True
             with closing(connection):
-                connection.request("POST", target, data, sent)
+                connection.request("POST", target, data, all_headers)
                 response = connection.getresponse()
-                if response.status // 100 == _SUCCESS:
-                    return _taken(_read(response, due), response.headers.get_content_type())
-                return _not_taken(response.status, response.headers)
-        except (OSError, client.HTTPException, ValueError) as error:
-            return Answer(LATER, _describe(error))
+                if response.status // 100 == _SUCCESS_CLASS:
+                    content_type = response.headers.get_content_type()
+                    return read_success(_read_body(response, due), content_type)
+                return read_failure(response.status, response.headers)
+        except (OSError, http_client.HTTPException, ValueError) as error:
+            return ExportResponse(ExportResult.RETRY, _describe_error(error))
         finally:
             self.waiting = False
 
-    def _setting(self, name: str) -> str:
+    def _read_setting(self, name: str) -> str:
+        """Return a standard variable; one for traces overrides the common one."""
         environ = self._environ
         common = environ.get(f"OTEL_EXPORTER_OTLP_{name}", "")
         return (environ.get(f"OTEL_EXPORTER_OTLP_TRACES_{name}") or common).strip()
 
     def _timeout(self) -> float:
         try:
-            return float(self._setting("TIMEOUT") or _DEFAULT_TIMEOUT)
+            return float(self._read_setting("TIMEOUT") or _DEFAULT_TIMEOUT)
         except ValueError:
             return _DEFAULT_TIMEOUT
 
-    def _pack(self, body: bytes) -> tuple[bytes, dict[str, str]]:
-        """Return `body` compressed, by gzip unless the user chose otherwise."""
+    def _compress(self, body: bytes) -> tuple[bytes, dict[str, str]]:
+        """Return `body` compressed, with gzip unless the user chose another coding or none."""
         import zlib
 
-        coding = self._setting("COMPRESSION").lower() or "gzip"
-        if coding not in _WINDOWS:
+        coding = self._read_setting("COMPRESSION").lower() or "gzip"
+        if coding not in _ZLIB_WBITS:
             return body, {}
-        packer = zlib.compressobj(level=1, wbits=_WINDOWS[coding])
-        return packer.compress(body) + packer.flush(), {"content-encoding": coding}
+        compressor = zlib.compressobj(level=1, wbits=_ZLIB_WBITS[coding])
+        return compressor.compress(body) + compressor.flush(), {"content-encoding": coding}
 
     def _connect(self, parts: SplitResult, timeout: float) -> tuple[Any, str, dict[str, str]]:
-        """Return a connection not yet open, what to ask it for, and the headers of a proxy's own.
+        """Return an unopened connection, the request target, and headers for the proxy.
 
         Raises:
             ValueError: there is no such URL.
         """
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(parts.scheme)
+        path = urlunsplit(("", "", parts.path or "/", parts.query, ""))
         proxy = _find_proxy(parts)
         if proxy is None:
-            target = urlunsplit(("", "", parts.path or "/", parts.query, ""))
-            return self._connection(parts, parts.scheme, timeout), target, {}
-        passing = {f"proxy-{name}": value for name, value in _credentials(proxy).items()}
+            return self._make_connection(parts, parts.scheme, timeout), path, {}
+        proxy_headers = {
+            f"proxy-{name}": value for name, value in _authorization_header(proxy).items()
+        }
         if parts.scheme == "http":
-            return self._connection(proxy, proxy.scheme, timeout), urlunsplit(parts), passing
-        connection = self._connection(proxy, parts.scheme, timeout)
-        connection.set_tunnel(parts.hostname, parts.port, passing)
-        return connection, urlunsplit(("", "", parts.path or "/", parts.query, "")), {}
+            connection = self._make_connection(proxy, proxy.scheme, timeout)
+            return connection, urlunsplit(parts), proxy_headers
+        connection = self._make_connection(proxy, parts.scheme, timeout)
+        connection.set_tunnel(parts.hostname, parts.port, proxy_headers)
+        return connection, path, {}
 
-    def _connection(self, parts: SplitResult, scheme: str, timeout: float) -> Any:
-        client = pristine_http.load_http_client()
+    def _make_connection(self, parts: SplitResult, scheme: str, timeout: float) -> Any:
+        http_client = pristine_http.load_http_client()
         if scheme == "https":
-            tls = self._tls.get()
-            return client.HTTPSConnection(parts.hostname, parts.port, timeout=timeout, context=tls)
-        return client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
+            return http_client.HTTPSConnection(
+                parts.hostname, parts.port, timeout=timeout, context=self._tls.get()
+            )
+        return http_client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
 
     def _make_tls(self) -> Any:
         """Return the TLS context that the standard variables describe."""
         import ssl
 
-        own = self._setting("CERTIFICATE")
-        context = ssl.create_default_context(cafile=own or None)
-        if not own and not os.environ.get("SSL_CERT_FILE"):
+        authorities = self._read_setting("CERTIFICATE")
+        context = ssl.create_default_context(cafile=authorities or None)
+        if not authorities and not os.environ.get("SSL_CERT_FILE"):
             _trust_certifi(context)
-        certificate = self._setting("CLIENT_CERTIFICATE")
+        certificate = self._read_setting("CLIENT_CERTIFICATE")
         if certificate:
-            context.load_cert_chain(certificate, self._setting("CLIENT_KEY") or None)
+            context.load_cert_chain(certificate, self._read_setting("CLIENT_KEY") or None)
         return context
 
 
-def load() -> None:
-    """Import the modules that sending needs, under the import lock."""
+def load_modules() -> None:
+    """Import the modules that sending takes, under the import lock."""
     for name in _MODULES:
         import_module(name)
     pristine_http.load_http_client()
 
 
 def _trust_certifi(context: Any) -> None:
-    """Trust what certifi lists too, where it is there: some systems have no certificates."""
+    """Trust the certificates of certifi as well, if installed: some systems have none."""
     try:
         import certifi
     except ImportError:
@@ -201,77 +187,52 @@ def _trust_certifi(context: Any) -> None:
 
 
 def _find_proxy(parts: SplitResult) -> SplitResult | None:
-    """Return the proxy that the usual variables, or the system's settings, name for a URL."""
+    """Return the proxy for a URL, from the usual variables or the system's settings."""
     from urllib.request import getproxies, proxy_bypass
 
-    # A proxy has no way to this machine's own addresses.
+    # A proxy cannot reach the loopback addresses of this machine.
     if is_loopback(parts.hostname or "") or proxy_bypass(parts.netloc):
         return None
     proxy = getproxies().get(parts.scheme)
     return urlsplit(proxy if "://" in proxy else f"http://{proxy}") if proxy else None
 
 
-def _take_out_credentials(url: str) -> tuple[SplitResult, dict[str, str]]:
-    """Return `url` without user and password, and the header that says them."""
+def _split_credentials(url: str) -> tuple[SplitResult, dict[str, str]]:
+    """Return `url` without user and password, and an Authorization header with them."""
     parts = urlsplit(url)
-    place = parts._replace(netloc=parts.netloc.rpartition("@")[2])
-    return place, _credentials(parts)
+    without = parts._replace(netloc=parts.netloc.rpartition("@")[2])
+    return without, _authorization_header(parts)
 
 
-def _credentials(parts: SplitResult) -> dict[str, str]:
+def _authorization_header(parts: SplitResult) -> dict[str, str]:
     if not parts.username:
         return {}
     pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
     return {"authorization": f"Basic {b64encode(pair.encode()).decode()}"}
 
 
-def _read(response: Any, due: float) -> bytes:
-    """Return the beginning of an answer; one that comes in drops is not waited for for ever."""
-    found = bytearray()
-    while len(found) < _MOST_ANSWER:
-        piece = response.read1(_MOST_ANSWER)
-        if not piece:
+def _read_body(response: Any, due: float) -> bytes:
+    """Return the beginning of a response body.
+
+    Raises:
+        TimeoutError: it was not there at `due`; an endpoint may send it byte by byte.
+        ConnectionError: the endpoint hung up before the end of the body.
+    """
+    body = bytearray()
+    while len(body) < _MAX_RESPONSE_BYTES:
+        chunk = response.read1(_MAX_RESPONSE_BYTES)
+        if not chunk:
             if response.length:
                 raise ConnectionError("the answer was cut off")
             break
-        found += piece
+        body += chunk
         if monotonic() > due:
             raise TimeoutError("timed out")
-    return bytes(found)
+    return bytes(body)
 
 
-def _taken(body: bytes, kind: str) -> Answer:
-    if kind != _PROTOBUF:
-        return Answer(TAKEN)
-    rejected, reason = read_response(body)
-    return Answer(TAKEN, reason, rejected=rejected)
-
-
-def _not_taken(status: int, headers: Any) -> Answer:
-    by_class = LATER if status >= 500 else REFUSED  # noqa: PLR2004 - RFC 9110
-    outcome = _OUTCOMES.get(status, by_class)
-    return Answer(outcome, f"status {status}", status, _retry_after(headers.get("retry-after")))
-
-
-def _retry_after(text: str | None) -> float | None:
-    """Return the seconds that a Retry-After header asks for: RFC 9110, section 10.2.3."""
-    if not text:
-        return None
-    if text.strip().isdigit():
-        return min(float(text), _LONGEST_WAIT)
-    from datetime import datetime, timezone
-    from email.utils import parsedate_to_datetime
-
-    try:
-        date = parsedate_to_datetime(text)
-        left = (date - datetime.now(date.tzinfo or timezone.utc)).total_seconds()
-    except (ValueError, TypeError):
-        return None
-    return min(max(left, 0.0), _LONGEST_WAIT)
-
-
-def _describe(error: Exception) -> str:
-    """Return what failed in a few words."""
+def _describe_error(error: Exception) -> str:
+    """Return the error in a few words, without anything that may hold a secret."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     if isinstance(error, TimeoutError) or "timed out" in str(error):

@@ -1,6 +1,7 @@
-"""One SQLite file that many processes use: opened, guarded, kept from forks, set aside if damaged.
+"""One SQLite file that many processes use, with one connection for each process.
 
-No connection outlives a fork, and none is open while nothing is asked of the file.
+No connection outlives a fork, and none is open before the first use of the file. A damaged file is
+renamed and replaced.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from time import monotonic, sleep, time
 from typing import TYPE_CHECKING, Any, Callable, Iterator, Sequence, TypeVar
 
 from lupis_instrument._diagnostics import warn
-from lupis_instrument._export.store.schema import NewerStore, migrate
+from lupis_instrument._export.store.schema import NewerStore, migrate_schema
 from lupis_instrument._process import data_folder
 
 if TYPE_CHECKING:
@@ -24,50 +25,54 @@ Result = TypeVar("Result")
 FILE_NAME = "store.db"
 _OWNER_ONLY = 0o600
 _LOCK_SECONDS = 5.0
-_WAL_BYTES = 8 << 20
-_PAUSE = 0.002
-_DAMAGE = ("malformed", "not a database", "encrypted", "disk image")
+_MAX_WAL_BYTES = 8 << 20
+_RETRY_SECONDS = 0.002
+_DAMAGE_WORDS = ("malformed", "not a database", "encrypted", "disk image")
+"""Words of SQLite's messages about a file that is no intact database."""
 
 
-class StoreUnavailable(Exception):  # noqa: N818 - it says what is the matter
-    """Nothing can be stored now; the message says why."""
+class StoreUnavailable(Exception):  # noqa: N818 - the name says what is wrong
+    """The store cannot be used now; the message says why."""
 
 
 class Database:
-    """Runs work on the file, one thread at a time.
+    """Runs functions on the file, one thread at a time.
 
     Attributes:
-        busy_seconds: how long to wait for other processes.
+        busy_seconds: the longest wait for other processes that write.
     """
 
-    def __init__(self, data_dir: str | None, opened: Callable[[], None]) -> None:
-        """Use the file in `data_dir`, None for the platform's own folder.
+    def __init__(self, data_dir: str | None, on_open: Callable[[], None]) -> None:
+        """Use the file in `data_dir`; it is opened, or made, with the first `run`.
 
         Args:
-            data_dir: `LUPIS_DATA_DIR`.
-            opened: called when the file has been opened anew: what was read of it may be outdated.
+            data_dir: `LUPIS_DATA_DIR`; None for the platform's own folder.
+            on_open: called after each opening, because values read before may be outdated.
         """
         self._data_dir = data_dir
-        self._opened = opened
+        self._on_open = on_open
         self._lock = Lock()
         self._owner = 0
+        """The thread that is using the file; 0 if there is none."""
         self._connection: sqlite3.Connection | None = None
+        self._closed_for_fork: dict[int, bool] = {}
+        """By thread that forks: whether it could close the file."""
         self.busy_seconds = 2.0
 
     def path(self) -> Path | None:
-        """Return where the file is, or would be."""
+        """Return the path of the file, whether or not it exists; None without a data folder."""
         folder = data_folder.find_folder(self._data_dir)
         return folder / FILE_NAME if folder is not None else None
 
     def exists(self) -> bool:
-        """Tell whether there is a file already."""
+        """Return whether the file exists already."""
         path = self.path()
         return path is not None and path.exists()
 
     def run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
-        """Return what `work` makes of the file.
+        """Call `work` with a connection to the file and return its result.
 
-        A damaged file is set aside, and `work` gets a new one.
+        A damaged file is renamed, and `work` is called again with a new file.
 
         Raises:
             StoreUnavailable: the file cannot be used.
@@ -75,38 +80,45 @@ class Database:
         with self._locked(self.busy_seconds + _LOCK_SECONDS):
             try:
                 try:
-                    return work(self._open())
+                    return work(self._open_file())
                 except sqlite3.DatabaseError as error:
-                    if not any(word in str(error) for word in _DAMAGE):
+                    if not any(word in str(error) for word in _DAMAGE_WORDS):
                         raise
                     self._set_aside()
-                    return work(self._open())
+                    return work(self._open_file())
             except (OSError, sqlite3.Error, NewerStore) as error:
-                self._close()
-                raise StoreUnavailable(_reason(error)) from error
+                self._close_file()
+                raise StoreUnavailable(_describe_error(error)) from error
 
     def close(self) -> None:
-        """Close the file; it is opened again when it is needed."""
+        """Close the file; the next `run` opens it again."""
         with self._locked(_LOCK_SECONDS):
-            self._close()
+            self._close_file()
 
     # Forks
 
-    def before_fork(self) -> bool:
-        """Close the file, and keep it closed until `after_fork`; returns whether that succeeded."""
-        if self._owner == get_ident() or not self._lock.acquire(timeout=_LOCK_SECONDS):
-            return False
-        self._close()
-        return True
+    def before_fork(self) -> None:
+        """Close the file, and keep other threads from opening it until the fork is done.
 
-    def after_fork(self, *, closed: bool) -> None:
-        """Go on, in the parent and in the child; `closed` is what `before_fork` returned."""
+        The file stays open if this very thread is using it, or another thread uses it for too long.
+        """
+        closed = self._owner != get_ident() and self._lock.acquire(timeout=_LOCK_SECONDS)
         if closed:
+            self._close_file()
+        self._closed_for_fork[get_ident()] = closed
+
+    def after_fork_in_parent(self) -> None:
+        """Let threads open the file again."""
+        if self._closed_for_fork.pop(get_ident(), False):
             self._lock.release()
 
-    def leave_to_parent(self) -> None:
-        """Begin anew, in a child that was forked while the file was in use."""
-        _left.append(self._connection)  # closing it would take the parent's locks away
+    def after_fork_in_child(self) -> None:
+        """Let the child open the file; a connection that is still open stays with the parent."""
+        if self._closed_for_fork.pop(get_ident(), False):
+            self._lock.release()
+            return
+        # Closing the connection would take the parent's locks on the file away.
+        _connections_of_parents.append(self._connection)
         self._connection = None
         self._lock = Lock()
         self._owner = 0
@@ -115,7 +127,7 @@ class Database:
 
     @contextmanager
     def _locked(self, seconds: float) -> Iterator[None]:
-        # The garbage collector, or a signal's handler, may come in while this thread is in here.
+        # The garbage collector, or a signal handler, may call this on the thread that has the lock.
         if self._owner == get_ident() or not self._lock.acquire(timeout=seconds):
             raise StoreUnavailable("the store is in use")
         self._owner = get_ident()
@@ -125,29 +137,33 @@ class Database:
             self._owner = 0
             self._lock.release()
 
-    def _open(self) -> sqlite3.Connection:
+    def _open_file(self) -> sqlite3.Connection:
         if self._connection is not None:
             return self._connection
         path = data_folder.make_folder(self._data_dir) / FILE_NAME
-        # Made by us, for SQLite asks the umask alone what others may read.
+        # Make the file first: SQLite would let the umask alone decide who may read it.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, _OWNER_ONLY))
         db = sqlite3.connect(
             str(path), timeout=self.busy_seconds, isolation_level=None, check_same_thread=False
         )
         try:
-            self._write_ahead(db)
+            self._enable_wal(db)
             db.execute("PRAGMA synchronous = NORMAL")
-            db.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
-            migrate(db)
+            db.execute(f"PRAGMA journal_size_limit = {_MAX_WAL_BYTES}")
+            migrate_schema(db)
         except BaseException:
             db.close()
             raise
         self._connection = db
-        self._opened()
+        self._on_open()
         return db
 
-    def _write_ahead(self, db: sqlite3.Connection) -> None:
-        """Have a new file written ahead; where another process is at that, SQLite does not wait."""
+    def _enable_wal(self, db: sqlite3.Connection) -> None:
+        """Switch to write-ahead logging, and wait for other processes that do the same.
+
+        SQLite does not wait by itself here, whatever its busy timeout:
+        https://www.sqlite.org/wal.html
+        """
         due = monotonic() + self.busy_seconds
         while True:
             try:
@@ -156,32 +172,33 @@ class Database:
             except sqlite3.OperationalError as error:
                 if "locked" not in str(error) or monotonic() >= due:
                     raise
-                sleep(_PAUSE)
+                sleep(_RETRY_SECONDS)
 
-    def _close(self) -> None:
+    def _close_file(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
 
     def _set_aside(self) -> None:
-        """Put a damaged file out of the way, never away."""
-        self._close()
+        """Rename a damaged file; its owner may want to recover it, so it is never deleted."""
+        self._close_file()
         path = self.path()
         assert path is not None
         mark = f".corrupt-{int(time())}"
         for suffix in ("", "-wal", "-shm"):
-            beside = path.with_name(path.name + suffix)
-            if beside.exists():
-                beside.replace(beside.with_name(beside.name + mark))
+            part = path.with_name(path.name + suffix)
+            if part.exists():
+                part.replace(part.with_name(part.name + mark))
         warn(f"the store {path} is damaged; it is kept as {path.name}{mark}, and a new one begun")
 
 
-_left: list[sqlite3.Connection | None] = []
+_connections_of_parents: list[sqlite3.Connection | None] = []
+"""Keeps connections alive that a forked child must not close."""
 
 
 @contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """Have all that the block does done, or nothing of it."""
+    """Run the `with` block in a transaction: after an error, none of its changes remain."""
     db.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -192,14 +209,18 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def change(db: sqlite3.Connection, statement: str, rows: Sequence[Sequence[Any]]) -> int:
-    """Run `statement` for each of `rows` in one transaction; returns how many rows it changed."""
+def change_rows(db: sqlite3.Connection, statement: str, rows: Sequence[Sequence[Any]]) -> int:
+    """Run `statement` with each of `rows` in one transaction.
+
+    Returns:
+        The number of changed rows.
+    """
     with transaction(db):
         return db.executemany(statement, rows).rowcount
 
 
-def _reason(error: Exception) -> str:
-    """Return what is wrong in a few words; never a path, which may be anybody's."""
+def _describe_error(error: Exception) -> str:
+    """Return the error in a few words; never a path, which may name a person."""
     if isinstance(error, NewerStore):
         return f"the store is of a newer version of lupis-instrument ({error})"
     return f"no store: {getattr(error, 'strerror', None) or error}"

@@ -1,100 +1,109 @@
-"""Sends what waits in the store: oldest first, one process at a time."""
+"""Sends the items that wait in the store: oldest first, and from one process at a time."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable, NamedTuple, Sequence
 
-from lupis_instrument._export.otlp.sending import LATER, TAKEN, Answer
+from lupis_instrument._export.otlp.responses import ExportResponse, ExportResult
 from lupis_instrument._export.store.schema import DELIVERED, REFUSED
 
 if TYPE_CHECKING:
     from lupis_instrument._export.otlp.destinations import Destination
     from lupis_instrument._export.otlp.sending import Sender
-    from lupis_instrument._export.store.store import Store, Stored
+    from lupis_instrument._export.store.store import Store, StoredItem
 
-MOST_AT_ONCE = 512
-_MOST_BYTES = 4 << 20
+MAX_READ_ITEMS = 512
+_MAX_READ_BYTES = 4 << 20
 
 
-class Drained(NamedTuple):
-    """How far sending came.
+class DrainResult(NamedTuple):
+    """The progress of sending the outbox of one endpoint.
 
     Attributes:
-        taken: how many items the endpoint took.
-        refused: how many it will never take; they stay in the store.
-        rejected: how many of those taken it left out.
-        last: what it said last; None where nothing was sent.
-        leased: whether this process might send: another may be at it.
+        accepted: the number of items that the endpoint accepted.
+        refused: the number of items that it will never accept; they stay in the store.
+        rejected: the number of items that it left out of accepted requests.
+        last: the last response; None if nothing was sent.
+        leased: whether this process could send; if not, another one is sending.
     """
 
-    taken: int = 0
+    accepted: int = 0
     refused: int = 0
     rejected: int = 0
-    last: Answer | None = None
+    last: ExportResponse | None = None
     leased: bool = True
 
     @property
     def stuck(self) -> bool:
-        """Whether there is more to send, and none of it can be now."""
-        return not self.leased or (self.last is not None and self.last.outcome == LATER)
+        """Whether nothing more can be sent now."""
+        return not self.leased or (self.last is not None and self.last.result is ExportResult.RETRY)
 
 
-def drain(
+def drain_outbox(
     store: Store,
     destination: Destination,
     sender: Sender,
     holder: str,
     *,
-    settled: Callable[[Answer, Sequence[Stored]], None] = lambda *_: None,
-    goes_on: Callable[[], bool] = lambda: True,
-    seconds: Callable[[], float | None] = lambda: None,
+    on_response: Callable[[ExportResponse, Sequence[StoredItem]], None] = lambda *_: None,
+    may_continue: Callable[[], bool] = lambda: True,
+    max_seconds: Callable[[], float | None] = lambda: None,
     refused_too: bool = False,
-) -> Drained:
-    """Send all that waits for a route's target.
+) -> DrainResult:
+    """Send all items that wait for an endpoint.
+
+    The lease keeps other processes from sending the same items. It is renewed after each request,
+    and sending stops if another process has it by then: this one was too slow, or slept.
 
     Args:
-        store: where it waits.
-        destination: the target, and the headers of its requests.
-        sender: sends them.
-        holder: who holds the lease, a name of the caller's.
-        settled: called when the fate of some items is known and noted in the store.
-        goes_on: asked after each request.
-        seconds: asked before each request how long it may take.
-        refused_too: also what was refused before: somebody may have mended the reason.
+        store: the store with the items.
+        destination: the endpoint, and the headers of its requests.
+        sender: sends the requests.
+        holder: the name under which this caller holds the lease.
+        on_response: called with each final response, once the store knows the state of its items.
+        may_continue: returns whether to go on after a request.
+        max_seconds: returns how long the next request may take; None sets no limit.
+        refused_too: whether to send refused items as well: the reason may no longer hold.
 
     Raises:
         StoreUnavailable: the store cannot be used any more.
     """
-    if not store.lease(destination.target, holder):
-        return Drained(leased=False)
-    done = Drained()
+    if not store.acquire_lease(destination.target, holder):
+        return DrainResult(leased=False)
+    result = DrainResult()
     if refused_too:
-        store.reopen(destination.target)
+        store.reopen_refused(destination.target)
     try:
-        while not done.stuck and goes_on():
-            items = store.take(destination.target, most=MOST_AT_ONCE, most_bytes=_MOST_BYTES)
+        while not result.stuck and may_continue():
+            items = store.read_waiting(
+                destination.target, max_items=MAX_READ_ITEMS, max_bytes=_MAX_READ_BYTES
+            )
             if not items:
                 break
-            for answer, group in destination.post(sender, items, seconds):
-                done = _note(store, answer, group, done)
-                if answer.outcome != LATER:
-                    settled(answer, group)
-                # The next request may end when the lease would have.
-                if not store.lease(destination.target, holder):
-                    return done
+            for response, group in destination.send_items(sender, items, max_seconds):
+                result = _record_response(store, response, group, result)
+                if response.result is not ExportResult.RETRY:
+                    on_response(response, group)
+                # Renewed here because the next request may last longer than the lease.
+                if not store.acquire_lease(destination.target, holder):
+                    return result
     finally:
-        store.release(destination.target, holder)
-    return done
+        store.release_lease(destination.target, holder)
+    return result
 
 
-def _note(store: Store, answer: Answer, group: Sequence[Stored], done: Drained) -> Drained:
-    done = done._replace(last=answer)
-    if answer.outcome == LATER:
-        return done
-    arrived = answer.outcome == TAKEN
-    store.settle([item.id for item in group], DELIVERED if arrived else REFUSED)
-    if not arrived:
-        return done._replace(refused=done.refused + len(group))
-    return done._replace(
-        taken=done.taken + len(group) - answer.rejected, rejected=done.rejected + answer.rejected
+def _record_response(
+    store: Store, response: ExportResponse, group: Sequence[StoredItem], result: DrainResult
+) -> DrainResult:
+    """Set the state of sent items in the store; returns `result` with their numbers added."""
+    result = result._replace(last=response)
+    if response.result is ExportResult.RETRY:
+        return result
+    accepted = response.result is ExportResult.ACCEPTED
+    store.set_state([item.id for item in group], DELIVERED if accepted else REFUSED)
+    if not accepted:
+        return result._replace(refused=result.refused + len(group))
+    return result._replace(
+        accepted=result.accepted + len(group) - response.rejected,
+        rejected=result.rejected + response.rejected,
     )

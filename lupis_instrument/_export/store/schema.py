@@ -1,4 +1,4 @@
-"""What the store's file holds, and how an older file becomes one of today."""
+"""The tables of the store's file, and the migrations of a file from an older version."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
 KEPT, WAITING, DELIVERED, REFUSED = range(4)
-"""States of an item: to stay here; for an endpoint to take; taken by it; refused by it."""
+"""States of an item: to stay in the store; waiting for an endpoint; accepted or refused by it."""
 
 MIGRATIONS = (
     # From an empty file to version 1.
     """
-    -- What the items of one process and instrumentation scope have in common; see otlp.Origin.
+    -- Resource and scope that the items of one process share; see otlp.encoding.Origin.
     CREATE TABLE origin (
         id INTEGER PRIMARY KEY,
         resource BLOB NOT NULL,
@@ -23,8 +23,8 @@ MIGRATIONS = (
         pid INTEGER,
         UNIQUE (resource, scope)
     );
-    -- Where items are to go. An address may hold a password: it is known by its hash, and shown
-    -- as redaction leaves it. The lease says who is sending: one process at a time.
+    -- The endpoints of items. An address may hold a password, so the table has its hash, and the
+    -- address without secrets. The lease names the one process that is sending.
     CREATE TABLE target (
         id INTEGER PRIMARY KEY,
         hash TEXT NOT NULL,
@@ -35,7 +35,7 @@ MIGRATIONS = (
         held_until REAL NOT NULL DEFAULT 0,
         UNIQUE (hash, form, project)
     );
-    -- A span or an event. Its columns are parcels.Facts; times are nanoseconds, costs USD.
+    -- A span or an event. Its columns are encoded_items.Facts; times are nanoseconds, costs USD.
     CREATE TABLE item (
         id INTEGER PRIMARY KEY,
         kind INTEGER NOT NULL,
@@ -63,20 +63,20 @@ MIGRATIONS = (
     CREATE INDEX item_by_target ON item (target, id) WHERE state = 1;
     CREATE INDEX item_refused ON item (target, id) WHERE state = 3;
     CREATE INDEX item_delivered ON item (id) WHERE state = 2;
-    -- All that a report adds up, so that it reads nothing else, in an order that needs no sorting;
-    -- each process appends to the few places that are its own.
+    -- Every value that a report adds up, so that it reads nothing else, in an order that needs no
+    -- sorting. Each process appends at the few positions of its own origins.
     CREATE INDEX item_call ON item (
         provider, model, origin, at, duration, first_chunk, input_tokens, output_tokens,
         cached_tokens, cost, cost_status, error, chat
     ) WHERE provider IS NOT NULL;
-    -- The last id that an item got. None is given twice, though its item be gone: who reads or
-    -- sends would take the one for the other.
+    -- The last id of an item. No id is used twice, even after its item is deleted: a process that
+    -- reads or sends would otherwise confuse the two items.
     CREATE TABLE sequence (last INTEGER NOT NULL);
     INSERT INTO sequence VALUES (0);
-    -- Apart, so that reports need not read it: a span in OTLP's encoding, an event as JSON.
+    -- A span as an OTLP message or an event as JSON, in a table that reports need not read.
     CREATE TABLE body (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
-    -- What became of one process's spans and events, and what its calls add up to (JSON); the
-    -- leader is the first process of the tree that it belongs to.
+    -- The account of the items of one process, and the totals of its calls as JSON. The leader is
+    -- the first process of the process tree.
     CREATE TABLE process (
         leader TEXT NOT NULL,
         pid INTEGER NOT NULL,
@@ -88,33 +88,35 @@ MIGRATIONS = (
         totals TEXT NOT NULL,
         PRIMARY KEY (leader, pid)
     ) WITHOUT ROWID;
-    -- What had to be dropped to keep the file within its bounds, by state.
+    -- The number of items dropped to keep the file within its limit, by state.
     CREATE TABLE loss (state INTEGER PRIMARY KEY, items INTEGER NOT NULL);
     """,
 )
-"""Each leads from the version of its index to the next; `PRAGMA user_version` says which it is."""
+"""Each script leads from the version of its index to the next; `PRAGMA user_version` holds the
+version of a file."""
 
 
-class NewerStore(Exception):  # noqa: N818 - it says what was met
-    """The file was made by a newer version of this package."""
+class NewerStore(Exception):  # noqa: N818 - the name says what the file is
+    """A newer version of this package has made the file."""
 
 
-def migrate(connection: Connection) -> None:
-    """Bring the file to the version of today.
+def migrate_schema(connection: Connection) -> None:
+    """Bring the file to the current version; an empty file has version 0.
 
     Raises:
-        NewerStore: it is of a later one.
+        NewerStore: the file has a later version.
     """
-    version = _version(connection)
+    version = _read_version(connection)
     if version > len(MIGRATIONS):
         raise NewerStore(f"version {version}, this package knows {len(MIGRATIONS)}")
     if version == len(MIGRATIONS):
         return
     connection.execute("BEGIN EXCLUSIVE")
     try:
-        for script in MIGRATIONS[_version(connection) :]:  # another process may have come first
-            # Not executescript: that would end the transaction.
-            for statement in _statements(script):
+        # Read again: another process may have migrated the file meanwhile.
+        for script in MIGRATIONS[_read_version(connection) :]:
+            # Not executescript, which would end the transaction.
+            for statement in _split_script(script):
                 connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
         connection.execute("COMMIT")
@@ -124,10 +126,10 @@ def migrate(connection: Connection) -> None:
         raise
 
 
-def _version(connection: Connection) -> int:
+def _read_version(connection: Connection) -> int:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     return int(version)
 
 
-def _statements(script: str) -> list[str]:
+def _split_script(script: str) -> list[str]:
     return [statement for statement in script.split(";\n") if statement.strip()]

@@ -1,40 +1,41 @@
 """The SQLite file of finished spans and events, which any number of processes write to.
 
-It is the local store, which `lupis report` reads, and the outbox: what an endpoint has not taken
-yet. All in it has passed redaction.
+It is the local store, which `lupis report` reads, and the outbox of items that no endpoint has
+accepted yet. Everything in it is redacted.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from hashlib import sha256
 from time import time
 from typing import TYPE_CHECKING, Any, Iterable, Iterator, NamedTuple, Sequence
 
 from lupis_instrument._diagnostics import warn
 from lupis_instrument._export.otlp.encoded_items import Facts
 from lupis_instrument._export.otlp.encoding import Origin
-from lupis_instrument._export.store.database import Database, change, transaction
+from lupis_instrument._export.otlp.target import Target
+from lupis_instrument._export.store.database import Database, change_rows, transaction
 from lupis_instrument._export.store.schema import DELIVERED, KEPT, REFUSED, WAITING
 
 if TYPE_CHECKING:
     from lupis_instrument._export.accounting import Account
     from lupis_instrument._export.otlp.encoded_items import EncodedItem
 
-_FREED_FIRST = (DELIVERED, KEPT, REFUSED, WAITING)
-_FREED_AT_ONCE = 64
+_DELETION_ORDER = (DELIVERED, KEPT, REFUSED, WAITING)
+"""The states of items in the order in which a full file deletes them."""
+_DELETED_AT_ONCE = 64
 _LEASE_SECONDS = 60.0
 
 
 class Process(NamedTuple):
-    """Whose items are stored.
+    """The process whose items are stored.
 
     Attributes:
         project: `LUPIS_PROJECT_ID`.
-        run: the launch, None without one.
-        pid: the process.
-        leader: the first process of the tree that it belongs to, by a name of its own.
+        run: the id of the launch; None without one.
+        pid: the process id.
+        leader: the name of the first process of the process tree.
     """
 
     project: str
@@ -43,35 +44,14 @@ class Process(NamedTuple):
     leader: str = ""
 
 
-class Target(NamedTuple):
-    """Where items are to go.
-
-    Attributes:
-        url: the endpoint; None where it is not known in full, for it holds a secret.
-        form: how requests to it are put together; a name of `destinations.WIRE_FORMATS`.
-        project: whose items; they are not sent with another project's key.
-        shown: the endpoint as redaction leaves it.
-    """
-
-    url: str | None
-    form: str
-    project: str
-    shown: str
-
-    @property
-    def hash(self) -> str:
-        """By which the endpoint is known again."""
-        return sha256((self.url or self.shown).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-class Stored(NamedTuple):
+class StoredItem(NamedTuple):
     """An item that waits for its endpoint.
 
     Attributes:
-        id: of its row.
-        origin: where it comes from.
-        body: a span in OTLP's encoding, an event as JSON.
-        own: whether this process put it there.
+        id: the id of its row.
+        origin: the resource and the scope, encoded.
+        body: a span as an OTLP message, or an event as JSON.
+        own: whether this process has stored it.
     """
 
     id: int
@@ -81,49 +61,49 @@ class Stored(NamedTuple):
 
 
 class Store:
-    """Puts items into the file and takes them out.
+    """Writes items to the file and reads those that wait.
 
-    Each method raises `StoreUnavailable` where the file cannot be used.
+    Each method raises `StoreUnavailable` if the file cannot be used.
 
     Attributes:
         database: the file.
     """
 
-    def __init__(self, data_dir: str | None, most_bytes: int, process: Process) -> None:
-        """Use the file in `data_dir`, None for the platform's own folder.
+    def __init__(self, data_dir: str | None, max_bytes: int, process: Process) -> None:
+        """Use the file in `data_dir`; it is made when the first item is stored.
 
         Args:
-            data_dir: `LUPIS_DATA_DIR`.
-            most_bytes: what the file may take up.
-            process: whose items are added.
+            data_dir: `LUPIS_DATA_DIR`; None for the platform's own folder.
+            max_bytes: the size of the file from which on old items are deleted.
+            process: the process whose items are added.
         """
-        self.database = Database(data_dir, self._forget_rows)
-        self._most_bytes = most_bytes
+        self.database = Database(data_dir, self._forget_row_ids)
+        self._max_bytes = max_bytes
         self._process = process
-        self._origins: dict[Origin, int] = {}
-        self._targets: dict[Target, int] = {}
-        self._own_origins: set[int] = set()
+        self._origin_ids: dict[Origin, int] = {}
+        self._target_ids: dict[Target, int] = {}
+        self._own_origin_ids: set[int] = set()
 
     # Items
 
-    def add(
+    def add_items(
         self, items: Sequence[EncodedItem], target: Target | None = None, *, refused: bool = False
     ) -> list[int]:
-        """Store parcels; returns their ids.
+        """Store items and return their ids.
 
         Args:
-            items: those.
-            target: what they wait for, or were `refused` by; None if they are to stay.
-            refused: whether it will never take them.
+            items: the encoded items.
+            target: the endpoint that they wait for; None if they are to stay.
+            refused: whether `target` will never accept them.
         """
         state = KEPT if target is None else REFUSED if refused else WAITING
         try:
-            return self.database.run(lambda db: self._add(db, items, target, state))
+            return self.database.run(lambda db: self._insert_items(db, items, target, state))
         except BaseException:
-            self._forget_rows()  # those made for these parcels are not there
+            self._forget_row_ids()  # the transaction may have taken new rows with it
             raise
 
-    def _add(
+    def _insert_items(
         self,
         db: sqlite3.Connection,
         items: Sequence[EncodedItem],
@@ -131,97 +111,115 @@ class Store:
         state: int,
     ) -> list[int]:
         with transaction(db):
-            to = None if target is None else self._target_id(db, target)
-            last = _one(db, "SELECT last FROM sequence")
+            target_id = None if target is None else self._get_target_id(db, target)
+            last = _select_value(db, "SELECT last FROM sequence")
             db.execute("UPDATE sequence SET last = last + ?", (len(items),))
             ids = list(range(last + 1, last + 1 + len(items)))
             db.executemany(
-                _INSERT,
+                _INSERT_ITEM,
                 [
-                    (id_, each.kind, state, to, self._origin_id(db, each.origin), *each.facts)
-                    for id_, each in zip(ids, items)
+                    (
+                        id_,
+                        item.kind,
+                        state,
+                        target_id,
+                        self._get_origin_id(db, item.origin),
+                        *item.facts,
+                    )
+                    for id_, item in zip(ids, items)
                 ],
             )
             db.executemany(
-                "INSERT INTO body VALUES (?, ?)", zip(ids, (each.body for each in items))
+                "INSERT INTO body VALUES (?, ?)", zip(ids, (item.body for item in items))
             )
         try:
             self._make_room(db)
         except sqlite3.OperationalError as error:
-            # The parcels are in; the next find the file as full, and another moment to make room.
+            # The items are stored. The next addition tries again to make room.
             warn(f"cannot make room in the store: {error}")
         return ids
 
-    def waiting(self, target: Target) -> int:
-        """How many items wait for `target`."""
+    def count_waiting(self, target: Target) -> int:
+        """Return the number of items that wait for `target`."""
         return self.database.run(
-            lambda db: int(_one(db, f"{_COUNT} AND state = {WAITING}", self._known(db, target)))
+            lambda db: int(_select_value(db, _COUNT_WAITING, self._find_target_id(db, target)))
         )
 
-    def take(self, target: Target, *, most: int, most_bytes: int) -> list[Stored]:
-        """Return the oldest items that wait for `target`, at least one if there is any.
+    def read_waiting(self, target: Target, *, max_items: int, max_bytes: int) -> list[StoredItem]:
+        """Return the oldest items that wait for `target`; at least one, if there is any.
 
         Args:
-            target: whose.
-            most: how many.
-            most_bytes: of all their bodies.
+            target: the endpoint.
+            max_items: the largest number of items.
+            max_bytes: the largest size of all their bodies, unless a single item is bigger.
         """
         return self.database.run(
-            lambda db: list(self._take(db, self._known(db, target), most, most_bytes))
+            lambda db: list(
+                self._select_waiting(db, self._find_target_id(db, target), max_items, max_bytes)
+            )
         )
 
-    def _take(
-        self, db: sqlite3.Connection, target: int, most: int, most_bytes: int
-    ) -> Iterator[Stored]:
+    def _select_waiting(
+        self, db: sqlite3.Connection, target_id: int, max_items: int, max_bytes: int
+    ) -> Iterator[StoredItem]:
         size = 0
-        for id_, origin, resource, scope, data in db.execute(_TAKE, (target, most)):
-            if size and size + len(data) > most_bytes:
+        rows = db.execute(_SELECT_WAITING, (target_id, max_items))
+        for id_, origin_id, resource, scope, body in rows:
+            if size and size + len(body) > max_bytes:
                 break
-            size += len(data)
-            yield Stored(id_, Origin(resource, scope), data, origin in self._own_origins)
+            size += len(body)
+            own = origin_id in self._own_origin_ids
+            yield StoredItem(id_, Origin(resource, scope), body, own)
 
-    def reopen(self, target: Target) -> None:
-        """Let wait again what `target` refused."""
-        self.database.run(lambda db: change(db, _REOPEN, [(self._known(db, target),)]))
+    def reopen_refused(self, target: Target) -> None:
+        """Let the items wait again that `target` has refused."""
+        self.database.run(
+            lambda db: change_rows(db, _REOPEN_REFUSED, [(self._find_target_id(db, target),)])
+        )
 
-    def settle(self, ids: Iterable[int], state: int) -> None:
-        """Note what became of items."""
+    def set_state(self, ids: Iterable[int], state: int) -> None:
+        """Set the state of items, such as `DELIVERED`."""
         rows = [(state, id_) for id_ in ids]
-        self.database.run(lambda db: change(db, "UPDATE item SET state = ? WHERE id = ?", rows))
+        self.database.run(
+            lambda db: change_rows(db, "UPDATE item SET state = ? WHERE id = ?", rows)
+        )
 
-    def targets(self) -> list[tuple[Target, int, int]]:
-        """Return all targets, each with how many items wait for it and how many it refused."""
-        rows = self.database.run(lambda db: db.execute(_TARGETS).fetchall())
+    def list_targets(self) -> list[tuple[Target, int, int]]:
+        """Return each target, the number of items waiting for it, and the number it refused."""
+        rows = self.database.run(lambda db: db.execute(_SELECT_TARGETS).fetchall())
         return [
-            (Target(shown if plain else None, form, project, shown), waiting, refused)
-            for hash_, shown, form, project, waiting, refused in rows
-            for plain in [Target(shown, form, project, shown).hash == hash_]
+            (_restore_target(*columns), waiting, refused) for *columns, waiting, refused in rows
         ]
 
     # The lease
 
-    def lease(self, target: Target, holder: str) -> bool:
-        """Become, or stay, the one who sends to `target`; returns False if another is."""
-        return self.database.run(lambda db: self._lease(db, target, holder))
+    def acquire_lease(self, target: Target, holder: str) -> bool:
+        """Get or renew the right to send to `target`; returns False if another process has it.
 
-    def _lease(self, db: sqlite3.Connection, target: Target, holder: str) -> bool:
+        It ends by itself after 60 s, because its holder may be killed.
+        """
+        return self.database.run(lambda db: self._update_lease(db, target, holder))
+
+    def _update_lease(self, db: sqlite3.Connection, target: Target, holder: str) -> bool:
         now = time()
-        row = (holder, now + _LEASE_SECONDS, self._target_id(db, target), holder, now)
-        return bool(change(db, _LEASE, [row]))
+        row = (holder, now + _LEASE_SECONDS, self._get_target_id(db, target), holder, now)
+        return bool(change_rows(db, _ACQUIRE_LEASE, [row]))
 
-    def release(self, target: Target, holder: str) -> None:
-        """Let others send to `target`."""
-        self.database.run(lambda db: change(db, _RELEASE, [(self._known(db, target), holder)]))
+    def release_lease(self, target: Target, holder: str) -> None:
+        """Let other processes send to `target`; without effect if `holder` has no lease."""
+        self.database.run(
+            lambda db: change_rows(db, _RELEASE_LEASE, [(self._find_target_id(db, target), holder)])
+        )
 
     # Accounts
 
     def write_account(self, account: Account, totals: Any, *, former: bool = False) -> None:
-        """Note what became of this process's items, and what its calls add up to.
+        """Store the account of this process, and the totals of its calls.
 
         Args:
-            account: the one.
-            totals: the other.
-            former: whether it becomes another program, which writes an account of its own.
+            account: the counts of its items.
+            totals: the totals of its calls, as JSON data.
+            former: whether the process becomes another program, which stores its own account.
         """
         leader, pid = self._process.leader, self._process.pid
         row = (
@@ -229,141 +227,151 @@ class Store:
             *(account.created, account.delivered, account.stored),
             *(json.dumps(account.dropped), json.dumps(totals)),
         )
-        statement = _WRITE_FORMER if former else _WRITE
-        self.database.run(lambda db: change(db, statement, [row]))
+        statement = _INSERT_FORMER_ACCOUNT if former else _INSERT_ACCOUNT
+        self.database.run(lambda db: change_rows(db, statement, [row]))
 
-    def accounts_of_others(self) -> Iterator[tuple[tuple[int, int, int, dict[str, int]], Any]]:
-        """Yield account and totals of the other processes of this one's tree."""
-        me = (self._process.leader, self._process.pid)
+    def read_other_accounts(self) -> Iterator[tuple[tuple[int, int, int, dict[str, int]], Any]]:
+        """Yield account and totals of each other process in the process tree of this one."""
+        own = (self._process.leader, self._process.pid)
         for created, delivered, stored, dropped, totals in self.database.run(
-            lambda db: db.execute(_OTHERS, me).fetchall()
+            lambda db: db.execute(_SELECT_OTHER_ACCOUNTS, own).fetchall()
         ):
             yield (created, delivered, stored, json.loads(dropped)), json.loads(totals)
 
-    def accounts(self) -> list[tuple[int, int, int, dict[str, int]]]:
-        """Return created, delivered, stored and dropped of each process that left its account."""
-        rows = self.database.run(lambda db: db.execute(_ACCOUNTS).fetchall())
+    def read_accounts(self) -> list[tuple[int, int, int, dict[str, int]]]:
+        """Return created, delivered, stored and dropped of each process in the file."""
+        rows = self.database.run(lambda db: db.execute(_SELECT_ACCOUNTS).fetchall())
         return [(*row[:3], json.loads(row[3])) for row in rows]
-
-    def _forget_rows(self) -> None:
-        self._origins.clear()
-        self._targets.clear()
 
     # Rows that items refer to
 
-    def _origin_id(self, db: sqlite3.Connection, origin: Origin) -> int:
-        known = self._origins.get(origin)
+    def _forget_row_ids(self) -> None:
+        self._origin_ids.clear()
+        self._target_ids.clear()
+
+    def _get_origin_id(self, db: sqlite3.Connection, origin: Origin) -> int:
+        known = self._origin_ids.get(origin)
         if known is None:
-            row = (*origin, self._process.project, self._process.run, self._process.pid)
-            known = self._origins[origin] = _find_or_add(
+            process = self._process
+            known = self._origin_ids[origin] = _find_or_insert(
                 db,
                 "SELECT id FROM origin WHERE resource = ? AND scope = ?",
                 "INSERT INTO origin (resource, scope, project, run, pid) VALUES (?, ?, ?, ?, ?)",
                 tuple(origin),
-                row,
+                (*origin, process.project, process.run, process.pid),
             )
-            self._own_origins.add(known)
+            self._own_origin_ids.add(known)
         return known
 
-    def _target_id(self, db: sqlite3.Connection, target: Target) -> int:
-        known = self._targets.get(target)
+    def _get_target_id(self, db: sqlite3.Connection, target: Target) -> int:
+        known = self._target_ids.get(target)
         if known is None:
-            key = (target.hash, target.form, target.project)
-            known = self._targets[target] = _find_or_add(
+            key = _target_key(target)
+            known = self._target_ids[target] = _find_or_insert(
                 db,
-                "SELECT id FROM target WHERE hash = ? AND form = ? AND project = ?",
+                _SELECT_TARGET_ID,
                 "INSERT INTO target (hash, form, project, shown) VALUES (?, ?, ?, ?)",
                 key,
-                (*key, target.shown),
+                (*key, target.display_url),
             )
         return known
 
-    def _known(self, db: sqlite3.Connection, target: Target) -> int:
-        """Return a target's id, -1 if nothing was ever stored for it."""
-        if target in self._targets:
-            return self._targets[target]
-        statement = "SELECT id FROM target WHERE hash = ? AND form = ? AND project = ?"
-        row = db.execute(statement, (target.hash, target.form, target.project)).fetchone()
+    def _find_target_id(self, db: sqlite3.Connection, target: Target) -> int:
+        """Return the id of a target; -1 if nothing was ever stored for it."""
+        if target in self._target_ids:
+            return self._target_ids[target]
+        row = db.execute(_SELECT_TARGET_ID, _target_key(target)).fetchone()
         return -1 if row is None else int(row[0])
 
-    # Bounds
+    # The size limit
 
     def _make_room(self, db: sqlite3.Connection) -> None:
-        """Drop what is least missed where the file has grown too big."""
-        if _bytes_used(db) <= self._most_bytes:
+        """Delete the least important items until the file is 10 % below its limit."""
+        if _count_used_bytes(db) <= self._max_bytes:
             return
-        lost: dict[int, int] = {}
-        for state in _FREED_FIRST:
-            freed = 1
-            while freed and _bytes_used(db) > self._most_bytes * 0.9:
-                freed = _free(db, state)
-                lost[state] = lost.get(state, 0) + freed
-        unsent = lost.get(WAITING, 0) + lost.get(REFUSED, 0)
+        deleted_by_state: dict[int, int] = {}
+        for state in _DELETION_ORDER:
+            deleted = 1
+            while deleted and _count_used_bytes(db) > self._max_bytes * 0.9:
+                deleted = _delete_oldest(db, state)
+                deleted_by_state[state] = deleted_by_state.get(state, 0) + deleted
+        unsent = deleted_by_state.get(WAITING, 0) + deleted_by_state.get(REFUSED, 0)
         if unsent:
-            megabytes = self._most_bytes / (1 << 20)
+            megabytes = self._max_bytes / (1 << 20)
             warn(
                 f"the store is full (LUPIS_STORE_MAX_MB={megabytes:g}): {unsent} spans and events"
                 " that no endpoint had taken were dropped"
             )
 
 
-_INSERT = (
+_INSERT_ITEM = (
     f"INSERT INTO item (id, kind, state, target, origin, {', '.join(Facts._fields)})"  # noqa: S608
     f" VALUES ({', '.join('?' * (5 + len(Facts._fields)))})"
 )
-_COUNT = "SELECT count(*) FROM item WHERE target = ?"
-_TAKE = (
-    "SELECT item.id, origin, resource, scope, data FROM item"  # noqa: S608 - a number of ours
+_COUNT_WAITING = f"SELECT count(*) FROM item WHERE target = ? AND state = {WAITING}"  # noqa: S608
+_SELECT_WAITING = (
+    "SELECT item.id, origin, resource, scope, data FROM item"  # noqa: S608 - a constant number
     " JOIN origin ON origin.id = origin JOIN body ON body.id = item.id"
     f" WHERE target = ? AND state = {WAITING} ORDER BY item.id LIMIT ?"
 )
-_REOPEN = f"UPDATE item SET state = {WAITING} WHERE target = ? AND state = {REFUSED}"  # noqa: S608
-_ACCOUNTS = "SELECT created, delivered, stored, dropped FROM process"
-_WRITE = "INSERT OR REPLACE INTO process VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-# Numbers below 0 are no process's.
-_WRITE_FORMER = _WRITE.replace(
+_REOPEN_REFUSED = f"UPDATE item SET state = {WAITING} WHERE target = ? AND state = {REFUSED}"  # noqa: S608
+_SELECT_ACCOUNTS = "SELECT created, delivered, stored, dropped FROM process"
+_INSERT_ACCOUNT = "INSERT OR REPLACE INTO process VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+# A former program of a process gets a negative number, which no process has.
+_INSERT_FORMER_ACCOUNT = _INSERT_ACCOUNT.replace(
     "(?, ?,", "(?, (SELECT min(ifnull(min(pid), 0), 0) - 1 FROM process WHERE leader = ?),"
 )
-_OTHERS = (
+_SELECT_OTHER_ACCOUNTS = (
     "SELECT created, delivered, stored, dropped, totals FROM process WHERE leader = ? AND pid != ?"
 )
-_LEASE = (
+_ACQUIRE_LEASE = (
     "UPDATE target SET holder = ?, held_until = ?"
     " WHERE id = ? AND (holder IS NULL OR holder = ? OR held_until < ?)"
 )
-_RELEASE = "UPDATE target SET holder = NULL, held_until = 0 WHERE id = ? AND holder = ?"
-_TARGETS = (
-    "SELECT hash, shown, form, project,"  # noqa: S608 - numbers of ours
+_RELEASE_LEASE = "UPDATE target SET holder = NULL, held_until = 0 WHERE id = ? AND holder = ?"
+_SELECT_TARGET_ID = "SELECT id FROM target WHERE hash = ? AND form = ? AND project = ?"
+_SELECT_TARGETS = (
+    "SELECT hash, shown, form, project,"  # noqa: S608 - constant numbers
     f" (SELECT count(*) FROM item WHERE target = target.id AND state = {WAITING}),"
     f" (SELECT count(*) FROM item WHERE target = target.id AND state = {REFUSED})"
     " FROM target ORDER BY id"
 )
 
 
-def _one(db: sqlite3.Connection, statement: str, *values: Any) -> Any:
+def _target_key(target: Target) -> tuple[str, str, str]:
+    return target.hash, target.wire_format, target.project
+
+
+def _restore_target(hash_: str, shown: str, form: str, project: str) -> Target:
+    """Return the target of a row; its URL is known if redaction has removed nothing from it."""
+    target = Target(shown, form, project, shown)
+    return target if target.hash == hash_ else target._replace(url=None)
+
+
+def _select_value(db: sqlite3.Connection, statement: str, *values: Any) -> Any:
     return db.execute(statement, values).fetchone()[0]
 
 
-def _find_or_add(
-    db: sqlite3.Connection, find: str, add: str, key: Sequence[Any], row: Sequence[Any]
+def _find_or_insert(
+    db: sqlite3.Connection, find: str, insert: str, key: Sequence[Any], row: Sequence[Any]
 ) -> int:
-    found = db.execute(find, key).fetchone()
-    if found is not None:
-        return int(found[0])
-    added = db.execute(add, row).lastrowid
-    assert added is not None
-    return added
+    existing = db.execute(find, key).fetchone()
+    if existing is not None:
+        return int(existing[0])
+    inserted = db.execute(insert, row).lastrowid
+    assert inserted is not None
+    return inserted
 
 
-def _bytes_used(db: sqlite3.Connection) -> int:
-    pages = _one(db, "PRAGMA page_count") - _one(db, "PRAGMA freelist_count")
-    return int(pages * _one(db, "PRAGMA page_size"))
+def _count_used_bytes(db: sqlite3.Connection) -> int:
+    pages = _select_value(db, "PRAGMA page_count") - _select_value(db, "PRAGMA freelist_count")
+    return int(pages * _select_value(db, "PRAGMA page_size"))
 
 
-def _free(db: sqlite3.Connection, state: int) -> int:
-    """Delete some of the oldest items of `state`, and count them as lost."""
+def _delete_oldest(db: sqlite3.Connection, state: int) -> int:
+    """Delete some of the oldest items of `state`, count them as lost, and return their number."""
     with transaction(db):
-        statement = f"SELECT id FROM item WHERE state = ? ORDER BY id LIMIT {_FREED_AT_ONCE}"  # noqa: S608
+        statement = f"SELECT id FROM item WHERE state = ? ORDER BY id LIMIT {_DELETED_AT_ONCE}"  # noqa: S608
         ids = db.execute(statement, (state,)).fetchall()
         db.executemany("DELETE FROM body WHERE id = ?", ids)
         db.executemany("DELETE FROM item WHERE id = ?", ids)

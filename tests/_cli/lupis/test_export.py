@@ -10,7 +10,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
 
-from lupis_instrument._export.otlp.encoding import compose, encode_log_record
+from lupis_instrument._export.otlp.encoding import encode_log_record, encode_request
 from lupis_instrument._query.otlp_json import LOGS, TRACES, decode_message
 
 
@@ -83,7 +83,7 @@ def spans_of(exported):
 
 def test_says_what_protobufs_own_library_says(rich_span, store, lupis):
     """Of a span with all that spans can have."""
-    store.store.add(store.encoder.spans([rich_span]))
+    store.store.add_items(store.encoder.encode_spans([rich_span]))
     assert [as_json(encode_spans([rich_span]))] == lines(lupis)
 
 
@@ -105,8 +105,8 @@ def test_log_records_say_what_protobufs_own_library_says(store):
         "properties": {"deep": {"list": [1, "two", None, True, 2.5], "e": {}}},
         "metadata": {"chat_id": "c", "user_id": None},
     }
-    (origin,) = {parcel.origin for parcel in store.encoder.events([event])}
-    request = compose([(origin, encode_log_record(event))])
+    (origin,) = {item.origin for item in store.encoder.encode_events([event])}
+    request = encode_request([(origin, encode_log_record(event))])
     found = decode_message(LOGS, request)
     if "event_name" not in LogRecord.DESCRIPTOR.fields_by_name:  # protocol 1.4 and older
         del found["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0]["eventName"]

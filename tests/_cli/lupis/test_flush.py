@@ -2,8 +2,8 @@
 
 import pytest
 
+from lupis_instrument._export.otlp.target import Target
 from lupis_instrument._export.store.schema import REFUSED, WAITING
-from lupis_instrument._export.store.store import Target
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def test_sends_what_waits_and_what_was_refused(store, target, sink, lupis):
     for name in ("waits", "refused"):
         store.span(name, target=target)
     store.span("kept")
-    store.store.settle([2], REFUSED)
+    store.store.set_state([2], REFUSED)
     done = lupis("flush")
     assert (0, f"{sink.traces_url}  2 sent\n", "") == (done.exit_code, done.stdout, done.stderr)
     assert ["waits", "refused"] == [span["name"] for span in sink.spans]
@@ -106,11 +106,11 @@ def test_what_is_refused_is_told(store, sink, target, lupis):
 def test_one_sender_at_a_time(store, sink, target, lupis):
     """Another process that is sending goes on."""
     store.span(target=target)
-    assert store.store.lease(target, "another")
+    assert store.store.acquire_lease(target, "another")
     done = lupis("flush")
     assert (1, f"{sink.traces_url}  another process is sending\n") == (done.exit_code, done.stdout)
     assert [] == sink.spans
-    store.store.release(target, "another")
+    store.store.release_lease(target, "another")
     assert 0 == lupis("flush").exit_code
 
 
@@ -119,6 +119,6 @@ def test_many_are_sent(store, target, sink, lupis):
     spans = [store.tracer.start_span(f"span {number}") for number in range(1200)]
     for span in spans:
         span.end()
-    store.store.add(store.encoder.spans(spans), target)
+    store.store.add_items(store.encoder.encode_spans(spans), target)
     assert 0 == lupis("flush").exit_code
     assert [span.name for span in spans] == [span["name"] for span in sink.spans]

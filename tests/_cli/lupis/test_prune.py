@@ -50,8 +50,8 @@ def test_undelivered_stay(store, lupis):
     for name in ("waits", "refused", "delivered"):
         store.span(name, target=store.target)
     store.span("kept")
-    store.store.settle([2], REFUSED)
-    store.store.settle([3], DELIVERED)
+    store.store.set_state([2], REFUSED)
+    store.store.set_state([3], DELIVERED)
     done = lupis("prune", "--all")
     assert ["waits", "refused"] == names(store)
     assert "2 spans and events stay, because no endpoint has accepted them yet" in done.stderr
@@ -92,7 +92,7 @@ def test_many_are_deleted(store, lupis):
     spans = [store.tracer.start_span("s", start_time=1) for _ in range(2500)]
     for span in spans:
         span.end(2)
-    store.store.add(store.encoder.spans(spans))
+    store.store.add_items(store.encoder.encode_spans(spans))
     store.span("new")
     assert "2,500 spans and events deleted" in lupis("prune").stdout
     assert ["new"] == names(store)
@@ -159,7 +159,7 @@ def test_programs_store_meanwhile(store, lupis):
 
     def write():
         for span in spans:
-            store.store.add(store.encoder.spans([span]))
+            store.store.add_items(store.encoder.encode_spans([span]))
 
     writer = threading.Thread(target=write)
     writer.start()

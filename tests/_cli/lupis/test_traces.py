@@ -104,8 +104,8 @@ def test_spans_whose_parents_are_elsewhere_stand_at_the_top(store, lupis):
 def test_a_deep_trace_is_shown(store, lupis):
     """Deeper than Python recurses, and the line has an end."""
     spans = [store.span("s")]
-    store.store.add(
-        store.encoder.spans(
+    store.store.add_items(
+        store.encoder.encode_spans(
             [
                 spans.append(store.tracer.start_span("s", context=_below(spans[-1])))
                 or _ended(spans[-1])
@@ -134,7 +134,7 @@ def test_verbose_shows_attributes_and_events(store, lupis):
     span = store.tracer.start_span("work", attributes={"a": [1, 2], "b": "x\x1b[0m", "c": 1.5})
     span.record_exception(ValueError("no\nway"))
     span.end()
-    store.store.add(store.encoder.spans([span]))
+    store.store.add_items(store.encoder.encode_spans([span]))
     output = lupis("show", "-v", trace_of(span)).stdout
     for text in (
         "a  [1, 2]",

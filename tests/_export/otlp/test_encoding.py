@@ -14,17 +14,17 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceState
 
-from lupis_instrument._export.otlp.encoded_items import SpanEncoder
+from lupis_instrument._export.otlp.encoded_items import ItemEncoder
 from lupis_instrument._export.otlp.encoding import (
-    PartialSuccess,
-    compose,
+    encode_attributes,
     encode_log_record,
+    encode_request,
     encode_resource,
     encode_scope,
     encode_span,
-    read_response,
 )
-from lupis_instrument._export.otlp.protobuf import attributes, fields
+from lupis_instrument._export.otlp.protobuf import read_fields
+from lupis_instrument._export.otlp.responses import PartialSuccess, read_partial_success
 from lupis_instrument._tracing.context import EMPTY
 from lupis_instrument._tracing.events import make_event
 
@@ -65,8 +65,10 @@ SPANS = st.builds(
 
 def request_of(spans):
     """Our request for `spans`, read by protobuf."""
-    items = SpanEncoder(Resource({})).spans(spans)
-    return ExportTraceServiceRequest.FromString(compose((item.origin, item.body) for item in items))
+    items = ItemEncoder(Resource({})).encode_spans(spans)
+    return ExportTraceServiceRequest.FromString(
+        encode_request((item.origin, item.body) for item in items)
+    )
 
 
 def without_what_upstream_leaves_out(request):
@@ -104,7 +106,7 @@ def test_what_otlp_cannot_hold_becomes_something_it_can(value, expected):
     """No value keeps its span from being sent."""
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-    span = Span.FromString(b"".join(attributes(9, {"it": value})))
+    span = Span.FromString(b"".join(encode_attributes(9, {"it": value})))
     assert [("it", expected)] == [(pair.key, pair.value) for pair in span.attributes]
 
 
@@ -115,8 +117,8 @@ def test_a_subclass_is_encoded_as_what_it_is(finished):
     class Colour(str, Enum):
         RED = "red"
 
-    (attribute,) = attributes(1, {"c": Colour.RED})
-    assert attribute == next(attributes(1, {"c": "red"}))
+    (attribute,) = encode_attributes(1, {"c": Colour.RED})
+    assert attribute == next(encode_attributes(1, {"c": "red"}))
 
 
 def test_a_scope_is_told_in_full(finished):
@@ -168,19 +170,19 @@ def test_a_partial_success_is_read():
     answer = ExportTraceServiceResponse()
     answer.partial_success.rejected_spans = 3
     answer.partial_success.error_message = "too old"
-    assert PartialSuccess(3, "too old") == read_response(answer.SerializeToString())
+    assert PartialSuccess(3, "too old") == read_partial_success(answer.SerializeToString())
 
 
 def test_an_empty_answer_rejects_nothing():
     """It is the usual one."""
-    assert PartialSuccess() == read_response(b"")
+    assert PartialSuccess() == read_partial_success(b"")
 
 
 @settings(max_examples=300)
 @given(st.binary(max_size=60))
 def test_garbage_rejects_nothing_or_a_number(data):
     """Whatever it is, it does not raise."""
-    found = read_response(data)
+    found = read_partial_success(data)
     assert isinstance(found.rejected, int)
     assert isinstance(found.reason, str)
 
@@ -190,7 +192,7 @@ def test_garbage_rejects_nothing_or_a_number(data):
 def test_fields_end(data):
     """With the data, or with an error."""
     try:
-        found = list(fields(data))
+        found = list(read_fields(data))
     except ValueError:
         return
     assert len(found) <= len(data)

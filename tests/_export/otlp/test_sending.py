@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 import pytest
 import trustme
 
-from lupis_instrument._export.otlp.sending import LATER, REFUSED, TAKEN, UNFIT, Sender
+from lupis_instrument._export.otlp.responses import ExportResult
+from lupis_instrument._export.otlp.sending import Sender
 
 HEADERS = {"content-type": "application/x-protobuf"}
 
@@ -49,7 +50,7 @@ def answering():
 
 def send(url, body=b"", environ=None, **options):
     """Sends a request."""
-    return Sender(environ or {}).send(url, body, HEADERS, **options)
+    return Sender(environ or {}).send_request(url, body, HEADERS, **options)
 
 
 def http(status, body=b"", *lines):
@@ -61,16 +62,16 @@ def http(status, body=b"", *lines):
 @pytest.mark.parametrize(
     ("status", "outcome"),
     [
-        (200, TAKEN), (202, TAKEN), (204, TAKEN),
-        (400, UNFIT), (413, UNFIT), (422, UNFIT),
-        (401, REFUSED), (403, REFUSED), (404, REFUSED), (405, REFUSED), (301, REFUSED), (307, REFUSED),
-        (408, LATER), (429, LATER), (500, LATER), (502, LATER), (503, LATER), (504, LATER), (507, LATER),
+        (200, ExportResult.ACCEPTED), (202, ExportResult.ACCEPTED), (204, ExportResult.ACCEPTED),
+        (400, ExportResult.SPLIT), (413, ExportResult.SPLIT), (422, ExportResult.SPLIT),
+        (401, ExportResult.REFUSED), (403, ExportResult.REFUSED), (404, ExportResult.REFUSED), (405, ExportResult.REFUSED), (301, ExportResult.REFUSED), (307, ExportResult.REFUSED),
+        (408, ExportResult.RETRY), (429, ExportResult.RETRY), (500, ExportResult.RETRY), (502, ExportResult.RETRY), (503, ExportResult.RETRY), (504, ExportResult.RETRY), (507, ExportResult.RETRY),
     ],
 )  # fmt: skip
 def test_each_status_has_its_outcome(status, outcome, answering):
     """Gone, for good or for now; a redirect is not followed, for it would become a GET."""
     answer = send(answering(http(status, b"", "location: http://127.0.0.1:1/")))
-    assert outcome == answer.outcome
+    assert outcome == answer.result
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,7 @@ BROKEN = {
 @pytest.mark.parametrize("kind", BROKEN)
 def test_a_broken_answer_is_no_answer(kind, answering):
     """Who knows whether it arrived: it is sent again."""
-    assert LATER == send(answering(BROKEN[kind])).outcome
+    assert ExportResult.RETRY == send(answering(BROKEN[kind])).result
 
 
 def test_nobody_there_is_later():
@@ -107,21 +108,25 @@ def test_nobody_there_is_later():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         answer = send(f"http://127.0.0.1:{taken.getsockname()[1]}/")
-    assert (LATER, "Connection refused", None) == (answer.outcome, answer.reason, answer.status)
+    assert (ExportResult.RETRY, "Connection refused", None) == (
+        answer.result,
+        answer.reason,
+        answer.status,
+    )
 
 
 def test_a_silent_endpoint_is_given_up_in_time(answering):
     """OTEL_EXPORTER_OTLP_TIMEOUT."""
     began = monotonic()
     answer = send(answering(b"", keep_open=True), environ={"OTEL_EXPORTER_OTLP_TIMEOUT": "0.2"})
-    assert (LATER, "no answer in time") == (answer.outcome, answer.reason)
+    assert (ExportResult.RETRY, "no answer in time") == (answer.result, answer.reason)
     assert monotonic() - began < 5
 
 
 def test_a_request_may_take_less_than_usual(answering):
     """At the end of the program."""
     began = monotonic()
-    assert LATER == send(answering(b"", keep_open=True), seconds=0.2).outcome
+    assert ExportResult.RETRY == send(answering(b"", keep_open=True), max_seconds=0.2).result
     assert monotonic() - began < 5
 
 
@@ -130,13 +135,13 @@ def test_a_request_may_take_less_than_usual(answering):
 )
 def test_an_address_of_no_use_raises_nothing(url):
     """It was checked before, but who knows."""
-    assert LATER == send(url).outcome
+    assert ExportResult.RETRY == send(url).result
 
 
 def test_a_header_that_http_cannot_carry_raises_nothing(sink):
     """Nor is it shown."""
-    answer = Sender({}).send(sink.otlp_url, b"", {"x-api-key": "a\nsecret"})
-    assert LATER == answer.outcome
+    answer = Sender({}).send_request(sink.otlp_url, b"", {"x-api-key": "a\nsecret"})
+    assert ExportResult.RETRY == answer.result
     assert "secret" not in answer.reason
 
 
@@ -145,7 +150,7 @@ def test_a_partial_success_is_told(answering):
     body = b"\x0a\x0b\x08\x02\x12\x07too old"
     kind = "content-type: application/x-protobuf"
     answer = send(answering(http(200, body, kind)))
-    assert (TAKEN, 2, "too old") == (answer.outcome, answer.rejected, answer.reason)
+    assert (ExportResult.ACCEPTED, 2, "too old") == (answer.result, answer.rejected, answer.reason)
 
 
 def test_a_partial_success_in_another_form_is_not_looked_for(answering):
@@ -172,11 +177,11 @@ def test_a_partial_success_in_another_form_is_not_looked_for(answering):
 def test_requests_are_packed_as_the_standard_variables_say(environ, coding, sink, finished):
     """By default with gzip; what is of traces alone wins."""
     from lupis_instrument._export.otlp.destinations import WIRE_FORMATS
-    from lupis_instrument._export.otlp.encoded_items import SpanEncoder
+    from lupis_instrument._export.otlp.encoded_items import ItemEncoder
 
     span = finished("one")
-    body = WIRE_FORMATS["traces"].compose(SpanEncoder(span.resource).spans([span]))
-    assert TAKEN == send(sink.otlp_url, body, environ).outcome
+    body = WIRE_FORMATS["traces"].encode_body(ItemEncoder(span.resource).encode_spans([span]))
+    assert ExportResult.ACCEPTED == send(sink.otlp_url, body, environ).result
     assert (["one"], coding) == (
         [each["name"] for each in sink.spans],
         sink.requests[0].headers.get("content-encoding"),
@@ -186,7 +191,7 @@ def test_requests_are_packed_as_the_standard_variables_say(environ, coding, sink
 def test_user_and_password_become_a_header(sink):
     """They are no part of a host."""
     url = sink.otlp_url.replace("://", "://ada:p%40ss@")
-    assert TAKEN == send(url).outcome
+    assert ExportResult.ACCEPTED == send(url).result
     assert "Basic YWRhOnBAc3M=" == sink.requests[0].headers["authorization"]
 
 
@@ -196,7 +201,7 @@ def test_user_and_password_become_a_header(sink):
 )
 def test_who_sends_is_said(headers, agent, sink):
     """Unless the user says it."""
-    assert TAKEN == Sender({}).send(sink.otlp_url, b"", headers).outcome
+    assert ExportResult.ACCEPTED == Sender({}).send_request(sink.otlp_url, b"", headers).result
     assert sink.requests[0].headers["user-agent"].startswith(agent)
 
 
@@ -211,7 +216,10 @@ def test_an_ipv6_address_is_reached():
     except OSError:
         pytest.skip("no IPv6 here")
     with serving(server):
-        assert TAKEN == send(f"http://[::1]:{server.server_address[1]}/v1/traces").outcome
+        assert (
+            ExportResult.ACCEPTED
+            == send(f"http://[::1]:{server.server_address[1]}/v1/traces").result
+        )
 
 
 # TLS
@@ -289,20 +297,20 @@ def test_certificates_come_from_the_standard_variables(secure, authority):
         "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE": str(folder / "client.pem"),
         "OTEL_EXPORTER_OTLP_CLIENT_KEY": str(folder / "client.key"),
     }
-    assert TAKEN == send(secure, environ=environ).outcome
+    assert ExportResult.ACCEPTED == send(secure, environ=environ).result
 
 
 def test_an_unknown_authority_is_not_trusted(secure):
     """Nothing is sent to who knows whom."""
     answer = send(secure)
-    assert LATER == answer.outcome
+    assert ExportResult.RETRY == answer.result
     assert "certificate" in answer.reason.lower()
 
 
 def test_a_certificate_that_is_not_there_raises_nothing(secure):
     """It is said, and tried again."""
     environ = {"OTEL_EXPORTER_OTLP_CERTIFICATE": "/nowhere/ca.pem"}
-    assert LATER == send(secure, environ=environ).outcome
+    assert ExportResult.RETRY == send(secure, environ=environ).result
 
 
 # proxies
@@ -320,14 +328,14 @@ def test_a_proxy_is_asked_for_other_machines(proxy, monkeypatch):
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.server_address[1]}")
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
-    assert TAKEN == send("http://collector.example:4318/v1/traces").outcome
+    assert ExportResult.ACCEPTED == send("http://collector.example:4318/v1/traces").result
     assert ["http://collector.example:4318/v1/traces"] == proxy.paths
 
 
 def test_a_proxy_that_wants_a_password_is_told_it(proxy, monkeypatch):
     """The endpoint's own is another's."""
     monkeypatch.setenv("http_proxy", f"http://ada:p%40ss@127.0.0.1:{proxy.server_address[1]}")
-    assert TAKEN == send("http://bo:no@collector.example/v1/traces").outcome
+    assert ExportResult.ACCEPTED == send("http://bo:no@collector.example/v1/traces").result
     assert ["http://collector.example/v1/traces"] == proxy.paths
     assert ("Basic YWRhOnBAc3M=", "Basic Ym86bm8=") == (
         proxy.headers[0]["proxy-authorization"],
@@ -372,7 +380,7 @@ def test_a_proxy_lets_tls_through(secure, authority, monkeypatch):
         proxy.behind = ("127.0.0.1", urlsplit(secure).port)
         monkeypatch.setenv("https_proxy", f"ada:p%40ss@127.0.0.1:{proxy.server_address[1]}")
         answer = send("https://collector.example:4318/v1/traces", environ=environ)
-    assert (TAKEN, ["collector.example:4318"]) == (answer.outcome, proxy.paths)
+    assert (ExportResult.ACCEPTED, ["collector.example:4318"]) == (answer.result, proxy.paths)
     assert "Basic YWRhOnBAc3M=" == proxy.headers[0]["proxy-authorization"]
     assert "authorization" not in proxy.headers[0]
 
@@ -381,12 +389,12 @@ def test_hosts_that_no_proxy_is_for(proxy, monkeypatch):
     """By the usual variable."""
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.server_address[1]}")
     monkeypatch.setenv("no_proxy", ".invalid")
-    assert LATER == send("http://collector.invalid:4318/v1/traces").outcome
+    assert ExportResult.RETRY == send("http://collector.invalid:4318/v1/traces").result
     assert [] == proxy.paths
 
 
 def test_no_proxy_is_asked_for_this_machine(proxy, sink, monkeypatch):
     """It has no way to its loopback addresses."""
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.server_address[1]}")
-    assert TAKEN == send(sink.otlp_url).outcome
+    assert ExportResult.ACCEPTED == send(sink.otlp_url).result
     assert [] == proxy.paths

@@ -4,8 +4,8 @@ import pytest
 from opentelemetry.sdk.resources import Resource
 
 from lupis_instrument._export.otlp.destinations import WIRE_FORMATS, Destination
-from lupis_instrument._export.otlp.encoded_items import SpanEncoder
-from lupis_instrument._export.otlp.sending import TAKEN, Answer
+from lupis_instrument._export.otlp.encoded_items import ItemEncoder
+from lupis_instrument._export.otlp.responses import ExportResponse, ExportResult
 from lupis_instrument._export.store import outbox
 from lupis_instrument._export.store import store as store_module
 
@@ -15,7 +15,10 @@ def target(store, target_of):
     """Where events wait to be sent, of more than one request."""
     target = target_of("http://127.0.0.1:1/api/events", "events")
     event = {"timestamp": 1, "name": "e", "properties": {}, "metadata": {}}
-    store.add(SpanEncoder(Resource({})).events([event] * WIRE_FORMATS["events"].most * 3), target)
+    store.add_items(
+        ItemEncoder(Resource({})).encode_events([event] * WIRE_FORMATS["events"].max_items * 3),
+        target,
+    )
     return target
 
 
@@ -26,14 +29,14 @@ def test_a_lease_lasts_as_long_as_its_holder_sends(store, target, monkeypatch):
     others = []
 
     class Slow:
-        def send(self, *_, **__):
+        def send_request(self, *_, **__):
             now[0] += 40
-            others.append(store.lease(target, "another"))
-            return Answer(TAKEN)
+            others.append(store.acquire_lease(target, "another"))
+            return ExportResponse(ExportResult.ACCEPTED)
 
-    outbox.drain(store, Destination(target, {}), Slow(), "me")
+    outbox.drain_outbox(store, Destination(target, {}), Slow(), "me")
     assert [False] * 3 == others
-    assert store.lease(target, "another")
+    assert store.acquire_lease(target, "another")
 
 
 def test_who_has_lost_the_lease_sends_no_more(store, target, monkeypatch):
@@ -44,13 +47,13 @@ def test_who_has_lost_the_lease_sends_no_more(store, target, monkeypatch):
     class Asleep:
         requests = 0
 
-        def send(self, *_, **__):
+        def send_request(self, *_, **__):
             self.requests += 1
             now[0] += 3600
-            assert store.lease(target, "another")
-            return Answer(TAKEN)
+            assert store.acquire_lease(target, "another")
+            return ExportResponse(ExportResult.ACCEPTED)
 
     asleep = Asleep()
-    outbox.drain(store, Destination(target, {}), asleep, "me")
+    outbox.drain_outbox(store, Destination(target, {}), asleep, "me")
     assert 1 == asleep.requests
-    assert not store.lease(target, "me")
+    assert not store.acquire_lease(target, "me")

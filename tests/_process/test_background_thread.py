@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from lupis_instrument._process import blocked_signals as signals
+from lupis_instrument._process.background_thread import block_signals
 
 pytestmark = pytest.mark.skipif(
     not hasattr(signal, "pthread_sigmask"), reason="signals as POSIX has them"
@@ -21,7 +21,7 @@ def test_a_thread_begins_with_signals_blocked():
     """All that somebody else may send."""
     found = []
     thread = threading.Thread(target=lambda: found.append(mask()))
-    with signals.blocked():
+    with block_signals():
         thread.start()
     thread.join()
     assert {signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGALRM} <= found[0]
@@ -33,7 +33,7 @@ def test_whoever_starts_it_has_blocked_what_it_had_before():
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
     try:
         before = mask()
-        with pytest.raises(RuntimeError), signals.blocked():
+        with pytest.raises(RuntimeError), block_signals():
             raise RuntimeError
         assert before == mask()
     finally:
