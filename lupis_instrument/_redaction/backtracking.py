@@ -197,7 +197,7 @@ def _refuse_nested(parts: list[Part], max_count: int) -> None:
     each round multiplies the divisions.
     """
     if not _always_consume(parts):
-        raise UnsafePatternError("what is repeated can be empty")
+        raise UnsafePatternError("the repeated part can be empty")
     twice = parts + parts
     for index, part in enumerate(parts):
         if part.lengths == 1:

@@ -1,4 +1,4 @@
-"""Characters that nobody sees, and characters that look like a character of ASCII.
+"""Reads invisible characters, and characters that look like a character of ASCII.
 
 A reader takes ``password`` with a soft hyphen in it, or with a Cyrillic letter, for the name that
 it looks like. `read_character` gives the ASCII character that a reader sees.

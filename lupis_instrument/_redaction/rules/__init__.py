@@ -1,4 +1,4 @@
-"""The rules for values: what keys, tokens and numbers of today's services look like."""
+"""The value rules: the formats of keys, tokens and numbers that are secrets by themselves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys and tokens of clouds, hosts and their tools."""
+"""Rules for keys and tokens of clouds, hosting services and their tools."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lupis_instrument._redaction.rules.rule import (
     match_prefix,
 )
 
-# Access keys, and the ids of what they stand for.
+# Prefixes of access keys, and of the ids of users, roles, groups and other resources.
 _AWS_IDS = ("AKIA", "ASIA", "ABIA", "ACCA", "AROA", "AIDA", "AGPA", "AIPA", "ANPA", "ANVA", "APKA")
 
 CLOUD_RULES: tuple[Rule, ...] = (
@@ -115,7 +115,7 @@ CLOUD_RULES: tuple[Rule, ...] = (
             match_prefix(prefix, rf"{NOT_IN_NAME}.") + r"[A-Za-z0-9]{24}(?![\w.\-])"
             for prefix in ("s.", "b.")
         ),
-        "HashiCorp Vault tokens of before 1.10.",
+        "HashiCorp Vault tokens of versions before 1.10.",
         (f"s.{ALNUM[:24]}", f"X: b.{ALNUM[1:25]}"),
         ("s.someAttributeOfALongName", f"hs.{ALNUM[:24]}", f"s.{ALNUM[:24]}.x"),
         is_generated,

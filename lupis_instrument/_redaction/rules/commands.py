@@ -1,4 +1,4 @@
-"""Secrets on command lines, in SQL and in calls, where no name stands before them."""
+"""Rules for secrets on command lines, in SQL and in code, which follow no name of a secret."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COMMAND_RULES: tuple[Rule, ...] = (
             _USER + r"[^\s\"':]{0,80}[\"']?:[\"']?(?P<secret>[^\s\"']{3,200})",
             _USER + r"(?P<secret>[^\s\"':$<]{12,200}):(?=[\s\"']|$)",
         ),
-        "User and password, or a key alone, on the command line of curl.",
+        "Passwords and keys on the command line of curl (--user, --proxy-user).",
         (
             "curl -s -u admin:hunter22 https://x/",
             "curl https://x \\\n  --user 'me:pa55word'",
@@ -63,7 +63,7 @@ COMMAND_RULES: tuple[Rule, ...] = (
                 r"(?P<secret>[^\s\"']{1,256})"
             ),
         ),
-        "Passwords of .netrc files.",
+        "Passwords in .netrc files.",
         ("machine h.example login me password hunter22",),
         ("login with password", "the login of a password manager"),
         is_no_placeholder,
@@ -78,7 +78,7 @@ COMMAND_RULES: tuple[Rule, ...] = (
                 r"[bru]?(?P<a>[\"'])(?P<secret>[^\"'\n]{3,200})(?P=a)"
             ),
         ),
-        "User and password in the call of an HTTP client.",
+        "Passwords in the arguments of HTTP clients (auth, HTTPBasicAuth).",
         ('get(url, auth=("me", "hunter22"))', "HTTPBasicAuth('me', 'hunter22')"),
         ('get(url, auth=("me", password))', "auth(1, 2)"),
         is_no_placeholder,
@@ -94,7 +94,7 @@ COMMAND_RULES: tuple[Rule, ...] = (
                 r"(?P<a>[\"'])(?P<secret>[^\"'\n]{1,200})(?P=a)"
             ),
         ),
-        "Passwords in PowerShell.",
+        "Passwords in PowerShell (ConvertTo-SecureString).",
         (
             'ConvertTo-SecureString "P4ss word" -AsPlainText',
             "ConvertTo-SecureString -AsPlainText -Force -String 'P4ss word'",
@@ -114,7 +114,7 @@ COMMAND_RULES: tuple[Rule, ...] = (
                 rf"(?:password{_BLANK}{{1,4}})?(?P<a>[\"'])(?P<secret>[^\"'\n]{{1,200}})(?P=a)"
             ),
         ),
-        "Passwords in SQL.",
+        "Passwords in SQL (IDENTIFIED BY).",
         (
             "CREATE USER a IDENTIFIED BY 'hunter2'",
             "ALTER USER a IDENTIFIED WITH mysql_native_password BY 'hunter2'",

@@ -1,4 +1,4 @@
-"""Keys and tokens of what software is built, kept and shipped with."""
+"""Rules for keys and tokens of services that store, build and publish software."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ DEVELOPMENT_RULES: tuple[Rule, ...] = (
         "npmrc",
         ("!:_",),
         (r":_(?:authtoken|auth|password)\s{0,4}=\s{0,4}[\"']?(?P<secret>[^\s\"']{8,})",),
-        "Registry credentials of .npmrc files.",
+        "Registry credentials in .npmrc files.",
         (f"//npm.example.com/:_authToken={UUID}", f"//r.example/:_auth=dXNlcjpw{ALNUM[:8]}"),
         ("//npm.example.com/:_authToken=", ":_author=somebody"),
         lowercase=True,
@@ -74,9 +74,9 @@ DEVELOPMENT_RULES: tuple[Rule, ...] = (
         HEX[:40],
     ),
     key_rule("artifactory", "JFrog Artifactory keys", "AKCp", r"[A-Za-z0-9_\-]{10,}", ALNUM[:69]),
-    key_rule("artifactory-older", "JFrog Artifactory keys", "AKC", PIECE, ALNUM[:69])._replace(
-        check=has_digit
-    ),
+    key_rule(
+        "artifactory-older", "JFrog Artifactory keys of the older format", "AKC", PIECE, ALNUM[:69]
+    )._replace(check=has_digit),
     key_rule(
         "jfrog-reference",
         "JFrog reference tokens",

@@ -1,4 +1,4 @@
-"""Secrets that belong to no one service: schemes, key formats, addresses, commands, numbers."""
+"""Rules for secrets of no particular service: HTTP schemes, key formats, URLs, card numbers."""
 
 from __future__ import annotations
 
@@ -75,14 +75,14 @@ GENERAL_RULES: tuple[Rule, ...] = (
             match_prefix("ey", NOT_IN_NAME)
             + r"[A-Za-z0-9_\-]{17,}\.ey[A-Za-z0-9_\-]{17,}(?:\.[A-Za-z0-9_\-]{0,1024}={0,2})?",
         ),
-        "JSON Web Tokens whose JSON begins with a blank or a line end.",
+        "JSON Web Tokens whose JSON begins with a blank or a line break.",
         (f"ewogICJhbGciOiAiSFMyNTYi.eyAic3ViIjogIjEyMzQi.{ALNUM[:43]}".replace("ew", "ey", 1),),
         ("eye.eyebrow", f"key{ALNUM[:20]}.ey{ALNUM[:20]}"),
         has_digit,
     ),
     key_rule(
         "json-web-token-base64",
-        "JSON Web Tokens in base64 once more",
+        "JSON Web Tokens that are encoded in base64 again",
         "ZXlK",
         r"[A-Za-z0-9+/]{40,}={0,2}",
         ALNUM[:80],
@@ -148,7 +148,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
                 r"|(?:(?!-----END|---- END)[^\"'`<>{}]){0,16384})"
             ),
         ),
-        "Private keys in PEM and PGP armour: RFC 7468, RFC 9580. What was cut off counts, too.",
+        "Private keys in PEM and PGP armour, truncated ones included: RFC 7468, RFC 9580.",
         (
             f"-----BEGIN PRIVATE KEY-----\n{ALNUM[:64]}==\n-----END PRIVATE KEY-----",
             f'{{"k": "-----BEGIN RSA PRIVATE KEY-----\\n{ALNUM[:64]}\\n"}}',
@@ -165,7 +165,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
         "private-key-base64",
         ("14 ls0tls1crudjti",),
         (match_prefix("LS0tLS1CRUdJTi") + r"[A-Za-z0-9+/]{60,}={0,2}",),
-        "Private keys in PEM, in base64 once more, as Kubernetes keeps them.",
+        "Private keys in PEM that are encoded in base64 again, as Kubernetes stores them.",
         (f"LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0tCk1JSUV2{ALNUM[:80]}",),
         (f"LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUV2{ALNUM[:80]}",),
         is_encoded_pem,
@@ -187,7 +187,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
                 r"@(?=[\w.\[\-]{1,253}(?:[:/?#\s\"'`<>,;)\]}\\]|$))"
             ),
         ),
-        "Passwords in addresses: RFC 3986, section 3.2.1.",
+        "Passwords in URLs: RFC 3986, section 3.2.1.",
         (
             "postgres://app:s3cr3t@db/x",
             "redis://:hunter2@localhost:6379/0",
@@ -200,7 +200,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
         "oracle-url",
         ("!oracle:",),
         (r"oracle:[a-z]{1,8}:[^\s/@\"'<>]{1,128}/(?P<secret>[^\s@\"'<>]{1,128})@",),
-        "Passwords in the addresses of Oracle databases.",
+        "Passwords in the URLs of Oracle databases.",
         ("jdbc:oracle:thin:app/s3cr3t@//db:1521/x",),
         ("jdbc:oracle:thin:@//db:1521/x", "oracle: see a/b and me@host"),
         fully_hidden=True,
@@ -215,7 +215,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
                 r"|argon2(?:id|i|d)\$[\w=,$+/]{20,256})"
             ),
         ),
-        "Hashes of passwords, as crypt and its successors write them: they can be guessed from.",
+        "Password hashes of crypt and its successors, from which passwords can be guessed.",
         (
             f"$2b$12${ALNUM[:53]}",
             f"root:$6$salt1234${ALNUM[:86]}:19000:",
@@ -229,7 +229,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
         "signature",
         ("!sig=", "!signature="),
         (r"sig(?<![a-z0-9]sig)(?:nature)?=[\"']?(?P<secret>[a-z0-9%+/=_\-.~]{16,})",),
-        "What signs an address or a request (Azure SAS, AWS, Google): who has it may repeat it.",
+        "Signatures of URLs and requests (Azure SAS, AWS, Google), which let anyone repeat them.",
         (f"https://x/?sv=1&sig={ALNUM[:30]}%3D", f"X-Amz-Signature={HEX[:64]}"),
         ("sig=short", f"design={ALNUM[:30]}"),
         lowercase=True,
@@ -258,7 +258,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
                 r"\\{0,4}[\"'`]?\s{0,4}[:?]{0,2}(?:=>?|:)\s{0,4}\\{0,4}[\"'`]?(?P<secret>[a-z0-9+/_\-]{20,}={0,2})(?![\w.%])"
             ),
         ),
-        "Whatever else is called a key and looks drawn at random.",
+        "Values that look random and whose name ends with key.",
         (f"ALGOLIA_KEY={HEX[:32]}", f'"mapsKey": "{ALNUM[:39]}"', f"?key={ALNUM[:32]}"),
         ("key=some_long_configuration_name_here", f"cache_key={HEX[:40]}", f'"key": "{UUID}"'),
         is_generated,
@@ -270,7 +270,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
         (
             r"auth(?:entication)?\\{0,4}[\"'`]?\s{0,4}[:?]{0,2}(?:=>?|:)\s{0,4}\\{0,4}[\"'`]?(?P<secret>[a-z0-9+/_\-]{20,}={0,2})(?![\w.%])",
         ),
-        "Whatever is called auth and looks drawn at random.",
+        "Values that look random and whose name ends with auth or authentication.",
         (f"x-auth: {ALNUM[:32]}", f'"auth": "{HEX[:40]}"', f"authentication={ALNUM[:30]}"),
         ("auth: required_for_this_endpoint", "auth=none"),
         is_generated,
@@ -289,7 +289,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
                 "pwd",
             )
         ),
-        "What looks drawn at random and follows such a word without being assigned to it.",
+        "Values that look random and follow the word token, secret, password, passphrase or pwd.",
         (
             f"invalid token {HEX[:32]}",
             f"client.setToken('{ALNUM[:24]}')",
@@ -303,7 +303,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
         "url-token",
         ("://&@",),
         (r"://(?P<secret>[a-z0-9_\-]{20,256})@(?=[\w.\[\-])",),
-        "Tokens in addresses, where the user's name would be.",
+        "Tokens in URLs, instead of a user name.",
         (f"https://{HEX[:40]}@git.example/x.git",),
         ("https://somebody.with-a-name@git.example/",),
         is_generated,
@@ -321,7 +321,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
                 r"|(?<=3)(?:0[0-5]|[68]\d)\d(?P<c>[ +\-]?)\d{6}(?P=c)\d{4})(?![\w\-]|\.\d)"
             ),
         ),
-        "Payment card numbers by their issuers' ranges (ISO/IEC 7812), check digit verified.",
+        "Payment card numbers in the issuers' ranges (ISO/IEC 7812) with a correct check digit.",
         ("4111111111111111", "5555 5555 5555 4444", "378282246310005", "6011-1111-1111-1117"),
         ("4111111111111112", "1732459871234567", "0.4111111111111111", "4111111111111111a"),
         passes_luhn,
@@ -330,7 +330,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
         "us-ssn",
         ("#ssn",),
         (r"[0-8](?<![\w.\-].)\d\d(?<!000)(?<!666)-(?!00)\d\d-(?!0000)\d{4}(?![\w\-]|\.\d)",),
-        "US social security numbers, as the Social Security Administration issues them.",
+        "US social security numbers in the ranges that the Social Security Administration issues.",
         ("123-45-6789", "ssn is 536-22-1234"),
         ("000-12-3456", "987-65-4321", "123-45-67890", "2024-01-2024"),
         fully_hidden=True,

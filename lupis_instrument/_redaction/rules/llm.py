@@ -1,4 +1,4 @@
-"""Keys of the services that serve language models, and of what is used with them."""
+"""Rules for keys of LLM providers, and of services that are used together with LLMs."""
 
 from __future__ import annotations
 
@@ -38,18 +38,26 @@ LLM_RULES: tuple[Rule, ...] = (
     ),
     key_rule(
         "sk-key-base64",
-        "The same in base64, as Kubernetes keeps them",
+        "sk- keys in base64, as Kubernetes stores them",
         "c2stcHJvai c2stYW50L c2stb3It c2stc3ZjYWNjd",
         r"[A-Za-z0-9+/]{24,}={0,2}",
     ),
     key_rule(
-        "pk-key", "Publishable and project keys, by Lupis' own list", "pk_", r"[A-Za-z0-9_]{20,}"
+        "pk-key",
+        "Publishable and project keys that begin with pk_, from Lupis' own list",
+        "pk_",
+        r"[A-Za-z0-9_]{20,}",
     ),
-    key_rule("ak-key", "Access keys, by Lupis' own list; Modal, Moonshot", "ak- ak_", URLSAFE),
+    key_rule(
+        "ak-key",
+        "Access keys of Modal and Moonshot, and others from Lupis' own list",
+        "ak- ak_",
+        URLSAFE,
+    ),
     key_rule("as-key", "Modal token secrets", "as-", r"[A-Za-z0-9]{22}(?![\w\-])", ALNUM[:22]),
     key_rule(
         "sk_-key",
-        "ElevenLabs, Clerk, Novita, Cartesia keys",
+        "Keys of ElevenLabs, Clerk, Novita and Cartesia",
         "sk_",
         r"(?:car_)?[A-Za-z0-9]{20,}",
         not_before=NOT_IN_NAME,
@@ -62,7 +70,13 @@ LLM_RULES: tuple[Rule, ...] = (
         (f"AIza{ALNUM[:35]}", f"https://x.googleapis.com/?key=AIzaSy{ALNUM[:15]}-{ALNUM[:17]}"),
         (f"AIza{ALNUM[:20]}", f"fAIza{ALNUM[:35]}", f"AIza{ALNUM[:60]}"),
     ),
-    key_rule("google-auth-key", "Google's keys bound to service accounts", "AQ.Ab", URLSAFE, MIXED),
+    key_rule(
+        "google-auth-key",
+        "Google API keys that are bound to service accounts",
+        "AQ.Ab",
+        URLSAFE,
+        MIXED,
+    ),
     key_rule("google-access-token", "Google OAuth 2.0 access tokens", "ya29.", URLSAFE, MIXED),
     key_rule("google-client-secret", "Google OAuth 2.0 client secrets", "GOCSPX-", URLSAFE, MIXED),
     Rule(

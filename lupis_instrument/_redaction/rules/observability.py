@@ -1,4 +1,4 @@
-"""Keys and tokens of what programs are watched with."""
+"""Rules for keys and tokens of monitoring and analytics services."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OBSERVABILITY_RULES: tuple[Rule, ...] = (
         "new-relic-license",
         ("+nral",),
         (r"NRAL(?![A-Za-z0-9])(?<=(?<![A-Za-z0-9])(?P<head>[0-9A-Za-z]{36})NRAL)",),
-        "New Relic license keys end with NRAL.",
+        "New Relic license keys, which end with NRAL.",
         (f"eu01xx{HEX[:26]}FFFFNRAL", f"{HEX[:36]}NRAL"),
         (f"{HEX[:20]}NRAL", f"{HEX[:40]}NRAL"),
     ),
@@ -47,7 +47,7 @@ OBSERVABILITY_RULES: tuple[Rule, ...] = (
     ),
     key_rule(
         "mapbox-older",
-        "Mapbox tokens",
+        "Mapbox tokens of the older format",
         "pk. sk.",
         r"[A-Za-z0-9]{60}\.[A-Za-z0-9]{22}(?![\w\-])",
         f"{ALNUM[:60]}.{ALNUM[:22]}",

@@ -1,4 +1,4 @@
-"""One row of the rules for values, and what most rows are made of."""
+"""The fields of a value rule, and the parts from which most rules are built."""
 
 from __future__ import annotations
 

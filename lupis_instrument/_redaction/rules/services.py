@@ -1,4 +1,4 @@
-"""Keys and tokens of messengers, shops, payment and other services."""
+"""Rules for keys and tokens of messengers, shops, payment and other services."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SERVICE_RULES: tuple[Rule, ...] = (
                 r"(?P<secret>[A-Za-z0-9_@+/\-]{15,})"
             ),
         ),
-        "Incoming webhooks: whoever knows the address may post.",
+        "URLs of incoming webhooks (Slack, Discord, Teams, Zapier), to which anyone can post.",
         (
             f"https://hooks.slack.com/services/T{UPPER[:8]}/B{UPPER[:8]}/{ALNUM[:24]}",
             f"https://discord.com/api/webhooks/123456789012345678/{ALNUM[:68]}",
@@ -80,7 +80,7 @@ SERVICE_RULES: tuple[Rule, ...] = (
     )._replace(check=is_in_one_case, near_misses=_MIXED_CASE),
     key_rule(
         "twilio-account",
-        "Twilio account SIDs, the user names of its basic authentication",
+        "Twilio account SIDs, which are the user names of its basic authentication",
         "AC",
         r"[0-9A-Za-z]{32}(?![A-Za-z0-9])",
         HEX[:32],
@@ -109,7 +109,7 @@ SERVICE_RULES: tuple[Rule, ...] = (
             *(f"=us0{number}" for number in range(1, 10)),
         ),
         (r"-us(?<=(?<![A-Za-z0-9])(?P<head>[0-9A-Za-z]{32})-us)[0-9]{1,2}(?![\w\-])",),
-        "Mailchimp keys end with their data centre: https://mailchimp.com/developer/marketing/docs/fundamentals",
+        "Mailchimp keys, which end with their data centre: https://mailchimp.com/developer/marketing/docs/fundamentals",
         (f"{HEX[:32]}-us6", f"key={HEX[8:40]}-us21"),
         (f"{HEX[:30]}-us6", f"{HEX[:32]}-use"),
     ),
@@ -159,7 +159,7 @@ SERVICE_RULES: tuple[Rule, ...] = (
         "facebook-app",
         tuple(f"!{digit}|" for digit in range(10)),
         (r"\|(?<=[0-9]{12}\|)(?P<secret>[A-Za-z0-9_\-]{24,40})(?![\w\-|])",),
-        "Facebook app access tokens: app id and secret.",
+        "Facebook app access tokens: the id and the secret of an app.",
         (f"access is 1234567890123456|{ALNUM[:27]}",),
         (f"12345|{ALNUM[:27]}", "1234567890123456|short"),
     ),
@@ -242,7 +242,7 @@ SERVICE_RULES: tuple[Rule, ...] = (
                 r"[A-Za-z0-9_=\-]{43}(?![A-Za-z0-9_\-])"
             ),
         ),
-        "Dropbox access tokens that don't expire: ten times A after 11 characters.",
+        "Dropbox access tokens that do not expire: 11 characters, then ten times A.",
         (f"{ALNUM[:11]}AAAAAAAAAA{ALNUM[:43]}",),
         (f"{ALNUM[:10]}AAAAAAAAAA{ALNUM[:43]}", f"{'A' * 21}{ALNUM[:43]}"),
         is_generated,
