@@ -1,10 +1,11 @@
-"""A small agent that uses tools, in plain Python: nothing in it knows of Lupis.
+"""Runs a small agent with tools. It is plain Python and does not import Lupis.
 
-It finds a note by an embedding, lets the model call a tool, asks a second question, for which the
-first model is too busy, and has another provider's model stream a summary.
+The agent finds a note with an embedding, answers a question with a tool, and asks a second question
+that a busy model rejects, so that another model answers it. At the end, a model of another provider
+streams a summary.
 
-    python examples/agent.py               # what it prints without Lupis
-    lupis-run python examples/agent.py     # the same, and then what its LLM calls did
+    python examples/agent.py               # without Lupis
+    lupis-run python examples/agent.py     # the same output, and a summary of the LLM calls
 """
 
 import json
@@ -13,7 +14,7 @@ import urllib.request
 
 import fake_llm
 
-KEY = "made-up-key"  # the stand-in asks for none; a real one comes from the environment
+KEY = "made-up-key"  # the fake provider needs none; read a real one from the environment
 NOTES = [
     "Lisbon: pack for sun and wind.",
     "Oslo: the museums close on Mondays.",
@@ -35,24 +36,24 @@ WEATHER_TOOL = {
 
 
 class Agent:
-    """Holds one conversation."""
+    """An agent in one conversation with its user."""
 
     def __init__(self, base_url):
-        """Takes the address of the provider, without a path."""
+        """Start a conversation; `base_url` is the provider's URL without a path."""
         self.base_url = base_url
         self.model = "gpt-4o-mini"
         self.messages = [{"role": "system", "content": "You are a travel agent. Be brief."}]
 
     def find_note(self, question):
-        """Returns the note that is nearest to the question."""
+        """Return the note whose embedding is nearest to the question."""
         body = {"model": "text-embedding-3-small", "input": [question, *NOTES]}
         with self.post("/v1/embeddings", body) as answer:
-            wanted, *known = [item["embedding"] for item in json.load(answer)["data"]]
-        distances = [sum((a - b) ** 2 for a, b in zip(wanted, vector)) for vector in known]
+            target, *vectors = [item["embedding"] for item in json.load(answer)["data"]]
+        distances = [sum((a - b) ** 2 for a, b in zip(target, vector)) for vector in vectors]
         return NOTES[distances.index(min(distances))]
 
     def ask(self, question):
-        """Asks a question, calls the tools that the model wants, and returns its answer."""
+        """Ask a question, call the tools that the model requests, and return its answer."""
         self.messages.append({"role": "user", "content": question})
         while True:
             message = self.chat()
@@ -62,7 +63,7 @@ class Agent:
             self.messages.extend(map(use_tool, message["tool_calls"]))
 
     def chat(self):
-        """Returns the model's next message; if it is busy, turns to another model."""
+        """Return the model's next message; if the model is busy, ask another model."""
         body = {"model": self.model, "messages": self.messages, "tools": [WEATHER_TOOL]}
         try:
             with self.post("/v1/chat/completions", body) as answer:
@@ -75,13 +76,13 @@ class Agent:
             return self.chat()
 
     def summarise(self):
-        """Yields a summary of the conversation, word by word as it comes."""
-        told = [message["content"] for message in self.messages if message.get("content")]
+        """Yield a summary of the conversation, word by word as it arrives."""
+        texts = [message["content"] for message in self.messages if message.get("content")]
         body = {
             "model": "claude-haiku-4-5",
             "max_tokens": 200,
             "stream": True,
-            "messages": [{"role": "user", "content": "Sum this up: " + " ".join(told)}],
+            "messages": [{"role": "user", "content": "Sum this up: " + " ".join(texts)}],
         }
         with self.post("/v1/messages", body) as answer:
             for line in answer:
@@ -89,7 +90,7 @@ class Agent:
                 yield event.get("delta", {}).get("text", "")
 
     def post(self, path, body):
-        """Sends a request, and returns the answer as soon as its headers are there."""
+        """Send a request, and return the response as soon as its headers have arrived."""
         headers = {
             "Authorization": f"Bearer {KEY}",
             "anthropic-version": "2023-06-01",
@@ -100,14 +101,14 @@ class Agent:
 
 
 def use_tool(call):
-    """Calls a tool as the model asked for, and returns its result as a message."""
+    """Call the tool that the model requests, and return the result as a message."""
     city = json.loads(call["function"]["arguments"])["city"]
-    found = f"{WEATHER.get(city, 'unknown')} in {city}"
-    return {"role": "tool", "tool_call_id": call["id"], "content": found}
+    result = f"{WEATHER.get(city, 'unknown')} in {city}"
+    return {"role": "tool", "tool_call_id": call["id"], "content": result}
 
 
 def main():
-    """Plans a trip."""
+    """Plan a trip with the agent."""
     with fake_llm.base_url(delay=0.002) as url:
         agent = Agent(url)
         question = "What is the weather in Lisbon?"

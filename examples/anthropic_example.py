@@ -1,4 +1,4 @@
-"""Calls Anthropic with its own library: a message, a tool call, a stream, an error.
+"""Calls Anthropic with its own library: a message, a tool call, a stream and an error.
 
     lupis-run python examples/anthropic_example.py
 
@@ -21,7 +21,7 @@ DEPTH_TOOL = {
 
 
 def answer_with_tool(client):
-    """Lets the model call a tool, and hands the tool's result back."""
+    """Let the model call a tool, and return its answer to the tool's result."""
     options = {"model": MODEL, "max_tokens": 100, "tools": [DEPTH_TOOL]}
     first = client.messages.create(messages=[QUESTION], **options)
     result = {"type": "tool_result", "tool_use_id": first.content[0].id, "content": "230 m"}
@@ -34,7 +34,7 @@ def answer_with_tool(client):
 
 
 def main():
-    """Makes one call of each kind."""
+    """Make one call of each kind."""
     with fake_llm.base_url() as url, anthropic.Anthropic(
         base_url=url, api_key="made-up-key", max_retries=0
     ) as client:

@@ -1,7 +1,7 @@
-"""Says which conversation a call belongs to: process-wide, for a block, and for two at once.
+"""Sets the chat id of calls: for the process, for a block, and for two conversations at once.
 
-The narrower wins: a block's chat id over the process-wide one. It follows the work into asyncio
-tasks and threads.
+The most specific chat id wins: the chat id of a block has precedence over the chat id of the
+process. A block's chat id also applies in the asyncio tasks and threads that it starts.
 
     lupis-run python examples/chat_id_example.py
     python examples/chat_id_example.py
@@ -18,7 +18,7 @@ from lupis_instrument import LupisBlockOptions, LupisConfig, LupisMetadata, Lupi
 
 
 def ask(url, question):
-    """Asks a model one question, and returns its answer."""
+    """Ask a model one question, and return its answer."""
     body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": question}]}
     request = urllib.request.Request(
         f"{url}/v1/chat/completions",
@@ -30,15 +30,15 @@ def ask(url, question):
 
 
 async def converse(url, name):
-    """Asks two questions, letting other conversations have their turn in between."""
+    """Ask two questions; other conversations run in between."""
     loop = asyncio.get_running_loop()
-    for place in (1, 2):
-        await loop.run_in_executor(None, ask, url, f"{name}: question {place}?")
+    for number in (1, 2):
+        await loop.run_in_executor(None, ask, url, f"{name}: question {number}?")
     return f"{name}: 2 answers"
 
 
 async def interleave(lupis, url):
-    """Holds two conversations at once: neither sees the other's chat id."""
+    """Hold two conversations at once; each has its own chat id."""
     return await asyncio.gather(
         *(
             lupis.run(
@@ -51,7 +51,7 @@ async def interleave(lupis, url):
 
 
 def main():
-    """Asks the same model in five conversations."""
+    """Ask the same model in five conversations."""
     lupis = LupisSDK.get_instance() or LupisSDK.init(LupisConfig(project_id="examples"))
     with fake_llm.base_url() as url:
         lupis.set_chat_id("chat-all")

@@ -1,10 +1,10 @@
-"""Stands in for an LLM provider on this machine: no account, no network, no cost.
+"""A fake LLM provider on this machine: no account, no network, no cost.
 
 It answers in the wire formats of OpenAI (chat completions, responses, embeddings), Anthropic
 (messages) and Gemini (generateContent, streamGenerateContent, embedContent), as JSON or as a
-stream. What it says is made up, and so are the token counts, but the same request always gets the
-same answer and the same counts. A request that offers tools gets a tool call first, and an answer
-once the tool's result is in.
+stream. The answers and the token counts are made up, but the same request always gets the same
+answer and the same counts. A request that offers tools gets a tool call first, and a text after it
+has sent the tool's result.
 
     python examples/fake_llm.py --port 8080                  # then LLM_BASE_URL=http://127.0.0.1:8080
     python examples/fake_llm.py --port 0 --port-file port    # a free port, written to a file
@@ -12,7 +12,7 @@ once the tool's result is in.
     with fake_llm.serving() as url: ...                      # inside a program
     with fake_llm.base_url() as url: ...                     # the same, unless LLM_BASE_URL is set
 
-Models named in FAULTS fail: "always-busy" answers 429, for one; "always-cut" hangs up half-way.
+Models in FAULTS fail: "always-busy" answers with status 429. "always-cut" hangs up half-way.
 """
 
 from __future__ import annotations
@@ -40,10 +40,15 @@ CUT = "always-cut"
 
 
 class Route(NamedTuple):
-    """Whose path it is, and how that provider answers and words an error."""
+    """An endpoint of a provider.
+
+    Attributes:
+        path: a regular expression for the whole path.
+        answer: makes the reply to a request from its body and its path.
+        error: makes the body of an error in the provider's format.
+    """
 
     path: str
-    """A regular expression for the whole path."""
     answer: Callable[[dict[str, Any], str], Reply]
     error: Callable[[Fault, str], dict[str, Any]]
 
@@ -63,60 +68,65 @@ ROUTES = (
 
 
 def reply_to(path: str, body: dict[str, Any]) -> Reply:
-    """Answers one request."""
+    """Return the reply to a request."""
     route = next((row for row in ROUTES if re.fullmatch(row.path, path.partition("?")[0])), None)
     if route is None:
         known = ", ".join(row.path for row in ROUTES)
-        missing = FAULTS["always-missing"]
-        return Reply(openai.error(missing, f"{path!r} is none of: {known}"), status=404)
-    model = model_in(path, body)
+        fault = FAULTS["always-missing"]
+        return Reply(openai.error(fault, f"{path!r} is none of: {known}"), status=404)
+    model = find_model(path, body)
     if model in FAULTS:
         message = f"{model} always answers with status {FAULTS[model].status}."
         return Reply(route.error(FAULTS[model], message), status=FAULTS[model].status)
     try:
         return route.answer(body, path)
-    except (KeyError, TypeError, AttributeError) as wrong:
+    except (KeyError, TypeError, AttributeError) as error:
         invalid = Fault(400, "invalid_request_error", "INVALID_ARGUMENT")
-        return Reply(route.error(invalid, f"Not a request to {path!r}: {wrong!r}"), status=400)
+        return Reply(route.error(invalid, f"Not a request to {path!r}: {error!r}"), status=400)
 
 
-def model_in(path: str, body: dict[str, Any]) -> str:
-    """The model that is asked, which is in the path or in the body."""
-    return gemini.model_in(path) or str(body.get("model"))
+def find_model(path: str, body: dict[str, Any]) -> str:
+    """Return the requested model, which is in the path or in the body."""
+    return gemini.find_model(path) or str(body.get("model"))
 
 
-class Seen(NamedTuple):
-    """A request that came in."""
+class ReceivedRequest(NamedTuple):
+    """A request that the server has received.
+
+    Attributes:
+        path: its path, with the query.
+        headers: its headers; the names are in lower case.
+        body: its body.
+    """
 
     path: str
     headers: dict[str, str]
-    """Names in lower case."""
     body: bytes
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Reads a request and writes its answer."""
+    """Reads a request and writes the reply."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    wbufsize = -1  # head and body of a short answer leave in one packet
+    wbufsize = -1  # send the headers and the body of a short reply in one packet
     timeout = 60
     server: Server
 
     def do_POST(self) -> None:
-        """Answers any request: the path says what it is."""
+        """Reply to a request to any of `ROUTES`."""
         raw = self.rfile.read(int(self.headers.get("content-length") or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self.server.seen.append(Seen(self.path, headers, raw))
+        self.server.seen.append(ReceivedRequest(self.path, headers, raw))
         body = json.loads(raw or b"{}")
         reply = reply_to(self.path, body)
-        self.is_cut = model_in(self.path, body) == CUT
+        self.is_cut = find_model(self.path, body) == CUT
         self.gzips = "gzip" in headers.get("accept-encoding", "")
         time.sleep(self.server.delay)
         self.send_stream(reply) if reply.stream is not None else self.send_json(reply)
 
     def send_head(self, reply: Reply, **headers: str) -> None:
-        """Sends status and headers."""
+        """Send the status and the headers."""
         self.send_response(reply.status)
         self.send_header("content-type", reply.content_type)
         self.send_header("x-request-id", f"req_{len(self.server.seen)}")
@@ -129,7 +139,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def send_json(self, reply: Reply) -> None:
-        """Sends an answer in one piece."""
+        """Send a JSON reply in one piece."""
         data = json.dumps(reply.body).encode()
         data = gzip.compress(data, 6) if self.gzips else data
         self.send_head(reply, content_length=str(len(data)))
@@ -137,34 +147,40 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection |= self.is_cut
 
     def send_stream(self, reply: Reply) -> None:
-        """Sends an answer piece by piece, each as soon as it is there."""
+        """Send a reply piece by piece, with a delay after each."""
         self.send_head(reply, transfer_encoding="chunked", cache_control="no-cache")
         pieces = list(reply.stream or ())
-        packer = zlib.compressobj(wbits=31) if self.gzips else None
+        compressor = zlib.compressobj(wbits=31) if self.gzips else None
         for piece in pieces[: len(pieces) // 2] if self.is_cut else pieces:
-            if packer:
-                self.send_chunk(packer.compress(piece) + packer.flush(zlib.Z_SYNC_FLUSH))
+            if compressor:
+                self.send_chunk(compressor.compress(piece) + compressor.flush(zlib.Z_SYNC_FLUSH))
             else:
                 self.send_chunk(piece)
             time.sleep(self.server.delay)
         if self.is_cut:
             self.close_connection = True
             return
-        if packer:
-            self.send_chunk(packer.flush())
+        if compressor:
+            self.send_chunk(compressor.flush())
         self.wfile.write(b"0\r\n\r\n")
 
     def send_chunk(self, data: bytes) -> None:
-        """Sends one chunk of a chunked body."""
+        """Send one chunk of a chunked body."""
         self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
         self.wfile.flush()
 
     def log_message(self, *_: Any) -> None:
-        """Says nothing: the terminal belongs to the program."""
+        """Log nothing, so that the terminal shows only the output of the program."""
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """The stand-in; `listening` starts and ends one."""
+    """The fake provider; `listening` starts and stops it.
+
+    Attributes:
+        url: its address.
+        delay: seconds before a reply and after each piece of a stream.
+        seen: the last 1,000 received requests.
+    """
 
     allow_reuse_address = True
     daemon_threads = True
@@ -174,20 +190,20 @@ class Server(socketserver.ThreadingTCPServer):
         super().__init__((host, port), Handler)
         self.url = f"http://{host}:{self.server_address[1]}"
         self.delay = delay
-        self.seen: deque[Seen] = deque(maxlen=1000)
+        self.seen: deque[ReceivedRequest] = deque(maxlen=1000)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Leaves a client that hung up alone: it may do so at any time."""
+        """Ignore a client that has hung up, which it may do at any time."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
 
 @contextlib.contextmanager
 def listening(delay: float = 0.0) -> Iterator[Server]:
-    """Runs the stand-in in this process, and gives it, with the requests that it has seen.
+    """Run the fake provider in this process, and yield its server.
 
     Args:
-        delay: How long it takes, in seconds, before an answer and before each part of a stream.
+        delay: seconds before a reply and after each piece of a stream.
     """
     with Server(delay=delay) as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
@@ -199,37 +215,37 @@ def listening(delay: float = 0.0) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def serving(delay: float = 0.0) -> Iterator[str]:
-    """Runs the stand-in in this process, and gives its address."""
+    """Run the fake provider in this process, and yield its address."""
     with listening(delay) as server:
         yield server.url
 
 
 @contextlib.contextmanager
 def base_url(delay: float = 0.0) -> Iterator[str]:
-    """Gives LLM_BASE_URL if that is set, else the address of a stand-in in this process."""
+    """Yield LLM_BASE_URL if it is set, else the address of a fake provider in this process."""
     if os.environ.get("LLM_BASE_URL"):
         yield os.environ["LLM_BASE_URL"].rstrip("/")
         return
-    for name in ("no_proxy", "NO_PROXY"):  # it is on this machine: no proxy could reach it
+    for name in ("no_proxy", "NO_PROXY"):  # no proxy can reach a server on this machine
         os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1"]))
     with serving(delay) as url:
         yield url
 
 
 def write_port(port: int, file: Path) -> None:
-    """Writes the port so that whoever waits for the file never finds it half written."""
+    """Write the port to a file in one step, so that no reader sees half of it."""
     draft = file.with_name(f"{file.name}.new")
     draft.write_text(str(port), encoding="ascii")
     draft.replace(file)
 
 
 def main() -> None:
-    """Runs the stand-in until it is interrupted."""
+    """Run the fake provider until it is interrupted."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8080, help="0 takes a free one")
-    parser.add_argument("--port-file", help="write the port to this file once it listens")
-    parser.add_argument("--delay", type=float, default=0.0, help="seconds before each part")
+    parser.add_argument("--port", type=int, default=8080, help="0 picks a free port")
+    parser.add_argument("--port-file", help="write the port to this file when the server listens")
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds before each piece")
     options = parser.parse_args()
     with Server(options.host, options.port, options.delay) as server:
         if options.port_file:

@@ -1,4 +1,4 @@
-"""Runs a LangChain chain, an agent's tool call and embeddings: one span for each HTTP call.
+"""Runs a LangChain chain, a tool call and embeddings. Each HTTP call has one span.
 
     lupis-run python examples/langchain_example.py
 
@@ -11,12 +11,12 @@ from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 
 
 def look_up_river(city: str) -> str:
-    """Name the river that a city lies on."""
+    """Name the river of a city."""
     return {"Vienna": "the Danube"}.get(city, "none that I know")
 
 
 def answer_with_tool(model, question):
-    """Lets the model call a tool, and hands the tool's result back."""
+    """Let the model call a tool, and return its answer to the tool's result."""
     model = model.bind_tools([look_up_river])
     first = model.invoke([("user", question)])
     call = first.tool_calls[0]
@@ -25,7 +25,7 @@ def answer_with_tool(model, question):
 
 
 def main():
-    """Makes one call of each kind."""
+    """Make one call of each kind."""
     with fake_llm.base_url() as url:
         options = {"base_url": f"{url}/v1", "api_key": "made-up-key", "max_retries": 0}
         model = ChatOpenAI(model="gpt-4o-mini", stream_usage=True, **options)

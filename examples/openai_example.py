@@ -1,4 +1,4 @@
-"""Calls OpenAI with its own library: a chat, a tool call, a response, embeddings, an error.
+"""Calls OpenAI with its own library: a chat, a tool call, a response, embeddings and an error.
 
     lupis-run python examples/openai_example.py
 
@@ -23,7 +23,7 @@ HEIGHT_TOOL = {
 
 
 def answer_with_tool(client):
-    """Lets the model call a tool, and hands the tool's result back."""
+    """Let the model call a tool, and return its answer to the tool's result."""
     ask = client.chat.completions.create
     first = ask(model="gpt-4o-mini", messages=[QUESTION], tools=[HEIGHT_TOOL])
     call = first.choices[0].message.tool_calls[0]
@@ -33,7 +33,7 @@ def answer_with_tool(client):
 
 
 def main():
-    """Makes one call of each kind."""
+    """Make one call of each kind."""
     with fake_llm.base_url() as url, openai.OpenAI(
         base_url=f"{url}/v1", api_key="made-up-key", max_retries=0
     ) as client:
@@ -42,8 +42,8 @@ def main():
         print("tool:", answer_with_tool(client))
         response = client.responses.create(model="gpt-4.1", input="Name a mountain.")
         print("response:", response.output_text, response.usage.total_tokens)
-        found = client.embeddings.create(model="text-embedding-3-small", input=["peak", "pass"])
-        print("embeddings:", len(found.data), found.usage.prompt_tokens)
+        vectors = client.embeddings.create(model="text-embedding-3-small", input=["peak", "pass"])
+        print("embeddings:", len(vectors.data), vectors.usage.prompt_tokens)
         try:
             client.chat.completions.create(model="always-busy", messages=[QUESTION])
         except openai.RateLimitError as error:

@@ -1,6 +1,6 @@
-"""Traces itself with OpenTelemetry: its spans stay its own, and a call's span of ours is beside.
+"""Traces itself with OpenTelemetry. Its exporter gets only its own spans, also under lupis-run.
 
-LUPIS_JOIN_PROVIDER=true has the program's exporter get our spans, too.
+With LUPIS_JOIN_PROVIDER=true, its exporter gets the spans of lupis-run too.
 
     lupis-run python examples/own_tracing_example.py
     LUPIS_JOIN_PROVIDER=true lupis-run python examples/own_tracing_example.py
@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 
 def main():
-    """Makes a call inside a span, and shows what its own exporter got."""
+    """Make a call inside a span, and print the spans that the program's own exporter got."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))

@@ -1,6 +1,6 @@
-"""Tests a program's LLM calls: how many, of which model, and that they belong to one conversation.
+"""Tests the LLM calls of a program: their number, their model and their conversation.
 
-With pytest, `capture` is the body of a fixture; it needs no test framework, and neither does this.
+`capture` works without a test framework, as here. With pytest, use it in a fixture.
 
     python examples/testing_example.py
     lupis-run python examples/testing_example.py
@@ -14,7 +14,7 @@ from lupis_instrument.testing import capture
 
 
 def agent(url):
-    """Stands for the program under test."""
+    """Ask two questions; this is the program under test."""
     lupis = LupisSDK.get_instance()
     with lupis.conversation("chat-7"):
         ask(url, "First question?")
@@ -23,7 +23,7 @@ def agent(url):
 
 
 def main():
-    """Runs the program and looks at what was captured; nothing of it leaves the process."""
+    """Run the program and check the captured calls and events, which stay in the process."""
     with fake_llm.base_url() as url, capture() as captured:
         agent(url)
     calls, (event,) = captured.calls, captured.events

@@ -1,7 +1,7 @@
-"""Two conversations that take turns, by OpenAI's library alone: Lupis tells them apart by itself.
+"""Holds two alternating conversations with OpenAI's library. Lupis finds out which is which.
 
-There is no line about it here: each call's chat id comes from how its messages begin. With FILE,
-what was said is kept there, and the next run of this program goes on with it.
+The program sets no chat ids: Lupis derives the chat id of a call from the first messages. With
+FILE, the program stores the messages there, and continues the conversations in its next run.
 
     lupis-run --exporter console python examples/two_conversations_example.py [FILE]
 
@@ -23,22 +23,22 @@ QUESTIONS = {
 
 
 def read_conversations(file):
-    """Returns what was said so far, by name."""
+    """Return the stored messages by name, or the messages of new conversations."""
     if file and file.exists():
         return json.loads(file.read_text(encoding="utf-8"))
     return {name: [RULES] for name in QUESTIONS}
 
 
 def ask(client, turns, question):
-    """Asks one question in a conversation, and adds question and answer to it."""
+    """Ask one question in a conversation, and add question and answer to it."""
     turns.append({"role": "user", "content": question})
-    done = client.chat.completions.create(model="gpt-4o-mini", messages=turns)
-    turns.append({"role": "assistant", "content": done.choices[0].message.content})
+    completion = client.chat.completions.create(model="gpt-4o-mini", messages=turns)
+    turns.append({"role": "assistant", "content": completion.choices[0].message.content})
     return turns[-1]["content"]
 
 
 def main():
-    """Asks each question of the one after the same of the other."""
+    """Ask the questions of both conversations in turn."""
     file = Path(sys.argv[1]) if sys.argv[1:] else None
     conversations = read_conversations(file)
     with fake_llm.base_url() as url, openai.OpenAI(

@@ -1,1 +1,1 @@
-"""What the stand-in for an LLM provider says, and the wire formats it says it in."""
+"""The answers of the fake LLM provider, in the wire formats of real providers."""

@@ -1,4 +1,4 @@
-"""An HTTP answer before it is sent: one JSON text, a stream, or a fault."""
+"""HTTP replies: a JSON body, a stream or an error."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from typing import Any, Iterable, NamedTuple
 
 
 class Fault(NamedTuple):
-    """How a model fails: the status, and what Anthropic and Gemini call it."""
+    """The failure of a model.
+
+    Attributes:
+        status: the HTTP status.
+        kind: the error type in OpenAI's and Anthropic's replies.
+        gemini: the error status in Gemini's replies.
+    """
 
     status: int
     kind: str
@@ -24,7 +30,14 @@ FAULTS = {
 
 
 class Reply(NamedTuple):
-    """An HTTP answer: one JSON text, or the parts of a stream."""
+    """An HTTP reply.
+
+    Attributes:
+        body: the JSON value to send, unless there is a stream.
+        stream: the pieces of a stream.
+        status: the HTTP status.
+        content_type: the value of the content-type header.
+    """
 
     body: Any
     stream: Iterable[bytes] | None = None
@@ -33,11 +46,11 @@ class Reply(NamedTuple):
 
 
 def sse(data: Any, event: str = "") -> bytes:
-    """One server-sent event."""
+    """Return a server-sent event with `data`, as JSON unless it is a string."""
     head = f"event: {event}\n" if event else ""
     return f"{head}data: {data if isinstance(data, str) else json.dumps(data)}\n\n".encode()
 
 
 def event_stream(events: Iterable[bytes]) -> Reply:
-    """A stream of server-sent events."""
+    """Return a reply that streams server-sent events."""
     return Reply(None, events, content_type="text/event-stream; charset=utf-8")
