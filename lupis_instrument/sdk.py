@@ -39,8 +39,8 @@ _ITERATED = (
 class LupisMetadata:
     """The user, organization and session that spans and events belong to.
 
-    An attribute that is None or empty leaves the less specific value: a block's metadata go over
-    the process's.
+    An attribute that is None or empty leaves the less specific value: the metadata of a block
+    overrides the metadata of the process, field by field.
 
     Attributes:
         user_id: the user, sent as `user.id` and `lupis.metadata.user_id`.
@@ -64,7 +64,7 @@ class LupisBlockOptions:
     Attributes:
         chat_id: the conversation that the function belongs to.
         name: the name of a span around the function; None for no span.
-        metadata: metadata for the function alone; they go over the metadata around it.
+        metadata: metadata for the function alone; its fields override the metadata around it.
         capture_http: whether the HTTP calls of the function are recorded.
     """
 
@@ -170,8 +170,8 @@ class LupisSDK:
             name: the event's name, such as "report_opened".
             properties: further values by name. A value that JSON cannot hold is replaced by a
                 readable text.
-            metadata: metadata for this event alone. They go over the metadata around the call,
-                field by field.
+            metadata: metadata for this event alone; its fields override the metadata around the
+                call.
         """
         with internal_errors("tracking an event"):
             self._track_event(name, properties, metadata)
@@ -211,7 +211,7 @@ class LupisSDK:
         Child processes started from now on get the four ids, but not `extra`.
 
         Args:
-            metadata: the metadata, which replace all that an earlier call has set.
+            metadata: the metadata, which replaces the metadata of an earlier call.
 
         Raises:
             LupisUsageError: `metadata` is not a `LupisMetadata`.
@@ -249,7 +249,7 @@ class LupisSDK:
 
         Args:
             chat_id: the conversation; None keeps the chat id around the block.
-            metadata: metadata for the block; they go over the metadata around it.
+            metadata: metadata for the block; its fields override the metadata around it.
             name: the name of a span around the block; None for no span.
             capture_http: whether the HTTP calls of the block are recorded.
 

@@ -1,5 +1,6 @@
-"""Attribute names are those of the conventions, each once."""
+"""Attribute names follow the conventions, and each has one constant and a description."""
 
+import re
 from collections import Counter
 
 import pytest
@@ -33,14 +34,14 @@ STABLE = {
 }
 
 
-def test_each_name_is_there_once():
-    """Two constants for one name would drift apart."""
+def test_no_name_has_two_constants():
+    """Two constants for one name could drift apart."""
     assert [] == [name for name, count in Counter(NAMES.values()).items() if count > 1]
 
 
 @pytest.mark.parametrize("name", sorted(set(STABLE) & set(NAMES)))
-def test_stable_names_are_the_conventions(name):
-    """As the conventions' own package has them."""
+def test_stable_names_follow_the_conventions(name):
+    """OpenTelemetry's package of conventions has the same values."""
     assert STABLE[name] == NAMES[name]
 
 
@@ -55,12 +56,21 @@ def test_stable_names_are_the_conventions(name):
         "TELEMETRY_SDK_VERSION",
     ],
 )
-def test_resource_names_are_the_sdks(name):
-    """As the SDK has them."""
+def test_resource_names_follow_the_sdk(name):
+    """OpenTelemetry's SDK has the same values."""
     assert getattr(resources, name) == NAMES[name]
 
 
-def test_names_of_ours_say_so():
-    """What no convention has stands in our own namespace."""
-    ours = {value for name, value in NAMES.items() if name.startswith("LUPIS_")}
-    assert {True} == {value.startswith("lupis.") for value in ours}
+def test_own_names_have_the_prefix():
+    """Each attribute that no convention defines begins with `lupis.`."""
+    own_names = [value for name, value in NAMES.items() if name.startswith("LUPIS_")]
+    assert [] == [value for value in own_names if not value.startswith("lupis.")]
+
+
+def test_table_has_every_attribute():
+    """Each attribute has one line with a description; headers and variables have none."""
+    lines = _semconv.format_attributes_table().splitlines()[2:]
+    keys = [re.match(r"\| `([^`]+?)…?` \| \S.* \|$", line)[1] for line in lines]
+    no_attributes = {"lupis.attempt", "openinference.span.kind"}
+    assert {value for value in NAMES.values() if "." in value} - no_attributes == set(keys)
+    assert len(set(keys)) == len(keys)

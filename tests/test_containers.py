@@ -1,4 +1,4 @@
-"""The examples for containers: what can be told of them without any."""
+"""The examples for containers, checked without running one."""
 
 import os
 import re
@@ -25,70 +25,75 @@ STANDARD = {"OTEL_RESOURCE_ATTRIBUTES", "PYTHONPATH", "POD_NAME"}
 NOBODY = 65534
 
 
-def read(name):
-    """One of the YAML files."""
+def read_yaml(name):
+    """The content of one of the YAML files."""
     return yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
 
 
-def of_dockerfile():
-    """Variables of the Dockerfile."""
+def dockerfile_variables():
+    """The variables that the Dockerfile sets."""
     lines = re.findall(r"^ENV (.*)$", DOCKERFILE, re.MULTILINE)
     return dict(re.findall(r'(\w+)="([^"]*)"', " ".join(lines)))
 
 
-def of_compose():
-    """Variables of the agent in the compose file."""
-    return read("compose")["services"]["agent"]["environment"]
+def compose_variables():
+    """The variables of the agent in the compose file."""
+    return read_yaml("compose")["services"]["agent"]["environment"]
 
 
-def of_kubernetes():
-    """Variables of the agent in the manifest; those that the cluster fills are empty."""
-    return {each["name"]: each.get("value", "") for each in agent()["env"]}
+def kubernetes_variables():
+    """The variables of the agent in the manifest; those that the cluster fills are empty."""
+    return {variable["name"]: variable.get("value", "") for variable in agent_container()["env"]}
 
 
-def agent():
+def agent_container():
     """The container of the program in the manifest."""
-    return read("kubernetes")["spec"]["template"]["spec"]["containers"][0]
+    return read_yaml("kubernetes")["spec"]["template"]["spec"]["containers"][0]
 
 
-@pytest.mark.parametrize("variables", [of_dockerfile, of_compose, of_kubernetes])
-def test_the_variables_are_ours_or_standard(variables):
-    """Each LUPIS_* one is in the table of settings."""
+@pytest.mark.parametrize(
+    "variables", [dockerfile_variables, compose_variables, kubernetes_variables]
+)
+def test_variables_exist(variables):
+    """Each LUPIS_* variable is in the table of settings; the others are standard ones."""
     known = {name for row in SETTINGS for name in (row.variable, *row.aliases)}
     assert variables()
     assert set() == set(variables()) - known - {_semconv.ENV_LAUNCHER_SITE} - STANDARD
 
 
-@pytest.mark.parametrize("variables", [of_dockerfile, of_compose, of_kubernetes])
-def test_the_values_are_valid(variables):
-    """As lupis-run would check them."""
+@pytest.mark.parametrize(
+    "variables", [dockerfile_variables, compose_variables, kubernetes_variables]
+)
+def test_values_are_valid(variables):
+    """`lupis-run` would accept each value."""
     assert [] == read_environment(variables(), lenient=False).problems
 
 
-def test_the_collector_is_where_the_agent_sends_to():
-    """Host, port and path."""
+def test_agent_sends_to_the_collector():
+    """Host, port and path of the endpoint are those of the collector."""
     host, port = re.fullmatch(
-        r"http://(\w+):(\d+)/v1/traces", of_compose()["LUPIS_OTLP_ENDPOINT"]
+        r"http://(\w+):(\d+)/v1/traces", compose_variables()["LUPIS_OTLP_ENDPOINT"]
     ).groups()
-    assert host in read("compose")["services"]
+    assert host in read_yaml("compose")["services"]
     assert (
-        f"0.0.0.0:{port}" == read("collector")["receivers"]["otlp"]["protocols"]["http"]["endpoint"]
+        f"0.0.0.0:{port}"
+        == read_yaml("collector")["receivers"]["otlp"]["protocols"]["http"]["endpoint"]
     )
 
 
-def test_the_collector_takes_spans_and_events():
-    """By pipelines of components that the file sets up."""
-    found = read("collector")
-    pipelines = found["service"]["pipelines"]
+def test_collector_accepts_spans_and_events():
+    """Each pipeline consists of components that the file configures."""
+    configuration = read_yaml("collector")
+    pipelines = configuration["service"]["pipelines"]
     assert {"traces", "logs"} == set(pipelines)
     for pipeline in pipelines.values():
         for kind, names in pipeline.items():
-            assert set(names) <= set(found[kind])
+            assert set(names) <= set(configuration[kind])
 
 
 def test_compose_builds_a_stage_of_the_dockerfile():
-    """Whose files are there, seen from its context."""
-    build = read("compose")["services"]["agent"]["build"]
+    """The files that the stage copies exist, seen from its context."""
+    build = read_yaml("compose")["services"]["agent"]["build"]
     root = FOLDER / build["context"]
     assert (root / build["dockerfile"]).resolve() == FOLDER / "Dockerfile"
     assert re.search(rf"^FROM .* AS {build['target']}$", DOCKERFILE, re.MULTILINE)
@@ -96,11 +101,11 @@ def test_compose_builds_a_stage_of_the_dockerfile():
         assert all((root / file).exists() for file in files.split())
 
 
-def test_nobody_runs_as_root_or_writes_where_it_should_not():
-    """In any of them."""
+def test_containers_run_without_root_and_read_only():
+    """Each container has a user without rights and a read-only file system."""
     assert ["65534:65534"] * 2 == re.findall(r"^USER (.*)$", DOCKERFILE, re.MULTILINE)
-    assert read("compose")["services"]["agent"]["read_only"]
-    spec = read("kubernetes")["spec"]["template"]["spec"]
+    assert read_yaml("compose")["services"]["agent"]["read_only"]
+    spec = read_yaml("kubernetes")["spec"]["template"]["spec"]
     assert (True, NOBODY) == tuple(
         spec["securityContext"][key] for key in ("runAsNonRoot", "runAsUser")
     )
@@ -108,19 +113,21 @@ def test_nobody_runs_as_root_or_writes_where_it_should_not():
         assert container["securityContext"]["readOnlyRootFilesystem"]
 
 
-def test_the_manifest_names_one_version_of_python():
-    """That of the image which the package is copied from, and of its folder."""
+def test_manifest_has_one_version_of_python():
+    """The image of the package, its folder and the variables have the same version."""
     version = re.search(r"FROM python:([\d.]+)-slim AS instrumentation", DOCKERFILE).group(1)
-    spec = read("kubernetes")["spec"]["template"]["spec"]
-    mount = agent()["volumeMounts"][0]["mountPath"]
-    assert f"cpython-{version}:{mount}" == of_kubernetes()["LUPIS_LAUNCHER_SITE"]
+    spec = read_yaml("kubernetes")["spec"]["template"]["spec"]
+    mount = agent_container()["volumeMounts"][0]["mountPath"]
+    assert f"cpython-{version}:{mount}" == kubernetes_variables()["LUPIS_LAUNCHER_SITE"]
     assert spec["initContainers"][0]["image"].endswith(f":{version}")
-    assert f"{mount}/lupis_instrument/sitecustomize_template" == of_kubernetes()["PYTHONPATH"]
+    assert (
+        f"{mount}/lupis_instrument/sitecustomize_template" == kubernetes_variables()["PYTHONPATH"]
+    )
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory):
-    """A folder as `pip install --target` makes it: the package as in a wheel, beside the rest."""
+def shared_folder(tmp_path_factory):
+    """A folder as `pip install --target` makes it: the package of a wheel and its dependencies."""
     folder = tmp_path_factory.mktemp("shared")
     package = Path(lupis_instrument.__file__).parent
     shutil.copytree(package, folder / package.name)
@@ -133,8 +140,8 @@ def shared(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def bare(tmp_path_factory):
-    """A Python that has nothing installed."""
+def bare_python(tmp_path_factory):
+    """A Python in which nothing is installed."""
     folder = tmp_path_factory.mktemp("bare")
     venv.create(folder, with_pip=False)
     return str(folder / "bin" / "python")
@@ -150,21 +157,21 @@ print(sorted(name for name in ("HOME", "XDG_DATA_HOME") if name in os.environ))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="containers are POSIX")
-def test_variables_and_a_shared_folder_are_enough(shared, bare, sink, llm, tmp_path):
-    """Those of the manifest, for a Python without the package, a home and a folder to write to."""
+def test_variables_and_a_shared_folder_instrument(shared_folder, bare_python, sink, llm, tmp_path):
+    """A Python without the package and without a writable home uses the manifest's variables."""
     version = ".".join(map(str, sys.version_info[:2]))
-    env = of_kubernetes()
-    for there, here in (
+    env = kubernetes_variables()
+    for example, actual in (
         ("cpython-3.12", f"{sys.implementation.name}-{version}"),
-        ("/lupis", str(shared)),
+        ("/lupis", str(shared_folder)),
         ("http://otel-collector:4318/v1/traces", sink.traces_url),
         ("/data", str(tmp_path / "file" / "data")),
     ):
-        env = {name: value.replace(there, here, 1) for name, value in env.items()}
+        env = {name: value.replace(example, actual, 1) for name, value in env.items()}
     (tmp_path / "file").write_text("")
     (tmp_path / "app.py").write_text(CALL)
-    done = subprocess.run(
-        [bare, "app.py"],
+    result = subprocess.run(
+        [bare_python, "app.py"],
         env={**env, "LLM_URL": llm.url, "PATH": os.defpath, "PYTHONDONTWRITEBYTECODE": "1"},
         cwd=tmp_path,
         capture_output=True,
@@ -172,14 +179,14 @@ def test_variables_and_a_shared_folder_are_enough(shared, bare, sink, llm, tmp_p
         timeout=60,
         check=False,
     )
-    assert (0, "[]\n", "") == (done.returncode, done.stdout, done.stderr)
+    assert (0, "[]\n", "") == (result.returncode, result.stdout, result.stderr)
     assert ["chat gpt-4o-mini"] == [span["name"] for span in sink.spans]
     assert "shop" == sink.spans[0]["resource"]["lupis.project.id"]
 
 
-def test_a_python_without_tls_delivers(run, llm):
-    """Some images' are built so; a collector beside the program needs none."""
+def test_python_without_tls_delivers(run, llm):
+    """Some images have no `ssl`, which an endpoint without TLS does not need."""
     code = "import sys\nsys.modules['ssl'] = sys.modules['_ssl'] = None\n" + CALL
-    done = run(code, env={"LLM_URL": llm.url})
-    assert (0, "") == (done.returncode, done.stderr)
-    assert ["chat gpt-4o-mini"] == [span["name"] for span in done.spans]
+    result = run(code, env={"LLM_URL": llm.url})
+    assert (0, "") == (result.returncode, result.stderr)
+    assert ["chat gpt-4o-mini"] == [span["name"] for span in result.spans]

@@ -1,4 +1,4 @@
-"""Every example runs as its docstring says, prints the same without Lupis, and shows up with it."""
+"""Each example runs as its docstring says, has the same output without `lupis-run`, and makes spans."""
 
 import contextlib
 import importlib.util
@@ -12,7 +12,7 @@ CHAT = "chat gpt-4o-mini"
 
 
 def example(name, *packages):
-    """A test parameter: an example, skipped where a package that it shows isn't installed."""
+    """A test parameter: an example, skipped if a package that it needs is not installed."""
     missing = [package for package in packages if importlib.util.find_spec(package) is None]
     reason = f"{name}.py needs {', '.join(missing)}"
     return pytest.param(name, id=name, marks=pytest.mark.skipif(bool(missing), reason=reason))
@@ -30,7 +30,6 @@ ALL = [
     example("anthropic_example", "anthropic"),
     example("langchain_example", "langchain_openai"),
 ]
-# How many spans of which name an example makes.
 SPANS = {
     "agent": {
         "embeddings text-embedding-3-small": 1,
@@ -54,25 +53,26 @@ SPANS = {
     "anthropic_example": {"chat claude-haiku-4-5": 4, "chat always-denied": 1},
     "langchain_example": {CHAT: 4, "embeddings text-embedding-3-small": 1},
 }
+"""By example, the names of its spans and how many it makes."""
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory):
-    """Gives what an example left behind under lupis-run, which it does once for all tests."""
+def run_once(tmp_path_factory):
+    """A function that runs an example under `lupis-run` once for all tests, and returns its result."""
     from servers import otlp
     from servers.program import Runner
 
     with contextlib.ExitStack() as sinks:
-        done = {}
+        results = {}
 
-        def run_once(name):
-            if name not in done:
+        def run_example(name):
+            if name not in results:
                 sink = sinks.enter_context(otlp.serving())
                 run = Runner(sink, tmp_path_factory.mktemp(name))
-                done[name] = run(EXAMPLES / f"{name}.py")
-            return done[name]
+                results[name] = run(EXAMPLES / f"{name}.py")
+            return results[name]
 
-        yield run_once
+        yield run_example
 
 
 def tokens(spans):
@@ -84,54 +84,54 @@ def tokens(spans):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_prints_the_same_with_and_without(name, run, ran):
-    """An example's output and exit status don't change under lupis-run."""
+def test_output_is_the_same_with_lupis_run(name, run, run_once):
+    """An example has the same output and exit status with and without `lupis-run`."""
     plain = run(EXAMPLES / f"{name}.py", launched=False)
-    launched = ran(name)
+    launched = run_once(name)
     assert (0, plain.stdout, "") == (launched.returncode, launched.stdout, launched.stderr)
     assert (0, "") == (plain.returncode, plain.stderr)
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_makes_one_span_a_call(name, ran):
-    """Each LLM call of an example is one CLIENT span, named for operation and model."""
-    spans = ran(name).spans
+def test_each_call_is_one_span(name, run_once):
+    """Each LLM call is one CLIENT span, named after operation and model."""
+    spans = run_once(name).spans
     assert SPANS[name] == Counter(span["name"] for span in spans)
     assert {"CLIENT"} >= {span["kind"] for span in spans}
 
 
 @pytest.mark.parametrize("name", [row for row in ALL if SPANS[row.id]])
-def test_reports_tokens_for_what_succeeded(name, ran):
-    """Calls that were answered in full have the tokens that the provider reported."""
-    for span in ran(name).spans:
+def test_complete_calls_have_tokens(name, run_once):
+    """A call has tokens if its response is complete, and no tokens otherwise."""
+    for span in run_once(name).spans:
         attributes = span["attributes"]
-        reported = "gen_ai.usage.input_tokens" in attributes
-        answered = attributes["http.response.status_code"] == 200
-        whole = attributes.get("lupis.response.outcome") == "complete"
-        assert (answered and whole) == reported, span
+        has_tokens = "gen_ai.usage.input_tokens" in attributes
+        succeeded = attributes["http.response.status_code"] == 200
+        complete = attributes.get("lupis.response.outcome") == "complete"
+        assert (succeeded and complete) == has_tokens, span
 
 
-def test_agent_counts_what_the_stand_in_reported(ran):
-    """The agent's tokens are those that the stand-in's answers reported, streamed ones too."""
-    assert (888, 87) == tokens(ran("agent").spans)
+def test_agent_has_the_reported_tokens(run_once):
+    """The sums are those that the fake provider reported, streams included."""
+    assert (888, 87) == tokens(run_once("agent").spans)
 
 
 def test_agent_is_one_conversation(run):
-    """A chat id given to lupis-run is on each of the agent's calls."""
+    """A chat id given to `lupis-run` is on each of the agent's calls."""
     spans = run(EXAMPLES / "agent.py", env={"LUPIS_CHAT_ID": "trip-1"}).spans
     assert ["trip-1"] * 7 == [span["attributes"]["lupis.chat.id"] for span in spans]
 
 
-def test_agent_shows_the_failed_call(ran):
-    """The call that was answered 429 is an error, and the only one."""
-    spans = ran("agent").spans
+def test_agent_has_one_failed_call(run_once):
+    """The call that got status 429 is an error, and no other call is."""
+    spans = run_once("agent").spans
     failed = [span["attributes"] for span in spans if span["status"] == "ERROR"]
     assert ["429"] == [attributes["error.type"] for attributes in failed]
 
 
-def test_events_arrive_in_order_with_metadata(ran):
-    """Events carry their properties, redacted, and the metadata in force."""
-    events = ran("event_tracking_example").events
+def test_events_arrive_in_order_with_metadata(run_once):
+    """Events have their properties, redacted, and their metadata."""
+    events = run_once("event_tracking_example").events
     names = [event["name"] for event in events]
     assert ["feature_used", "report_opened", "connected", "invited"] == names
     assert {"feature": "export"} == events[0]["properties"]
@@ -140,30 +140,30 @@ def test_events_arrive_in_order_with_metadata(ran):
     assert ["user-7", "user-7", "user-8"] == [event["metadata"]["user_id"] for event in events[1:]]
 
 
-def test_events_arrive_without_the_launcher(run):
-    """LupisSDK.init is enough for events."""
+def test_events_arrive_without_lupis_run(run):
+    """`LupisSDK.init` is enough for events."""
     events = run(EXAMPLES / "event_tracking_example.py", launched=False).events
     assert 4 == len(events)
 
 
 @pytest.mark.parametrize("launched", [True, False])
-def test_each_call_is_in_its_conversation(run, launched):
-    """Chat ids follow blocks, threads and tasks, and never get mixed up."""
+def test_calls_have_the_chat_id_of_their_conversation(run, launched):
+    """Chat ids follow blocks, threads and tasks, and do not mix."""
     spans = run(EXAMPLES / "chat_id_example.py", launched=launched).spans
     expected = {"all": 1, "block": 1, "function": 1, "ann": 2, "ben": 2}
     chats = Counter(span["attributes"]["lupis.chat.id"] for span in spans)
     assert {f"chat-{name}": count for name, count in expected.items()} == chats
 
 
-def test_the_programs_own_exporter_gets_ours_when_asked(run):
-    """And only then."""
-    asked = run(EXAMPLES / "own_tracing_example.py", env={"LUPIS_JOIN_PROVIDER": "true"})
-    assert ("['POST', 'chat gpt-4o-mini', 'work']\n", "") == (asked.stdout, asked.stderr)
+def test_own_exporter_gets_spans_of_calls_if_set(run):
+    """With LUPIS_JOIN_PROVIDER, the example's own exporter gets the spans of LLM calls too."""
+    result = run(EXAMPLES / "own_tracing_example.py", env={"LUPIS_JOIN_PROVIDER": "true"})
+    assert ("['POST', 'chat gpt-4o-mini', 'work']\n", "") == (result.stdout, result.stderr)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("openai") is None, reason="needs openai")
-def test_two_conversations_are_told_apart_across_a_restart(run):
-    """Two chat ids, each with all its calls of both runs, which take turns."""
+def test_two_conversations_continue_after_a_restart(run):
+    """Each of the two derived chat ids has its calls of both runs."""
     for _ in range(2):
         spans = run(EXAMPLES / "two_conversations_example.py", "said.json").spans
     chats = [span["attributes"]["lupis.chat.id"] for span in spans]
@@ -173,14 +173,14 @@ def test_two_conversations_are_told_apart_across_a_restart(run):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("openai") is None, reason="needs openai")
-def test_stream_left_early_is_closed(ran):
-    """One of the streams is left early; the others are read to the end."""
-    spans = ran("streaming_example").spans
+def test_stream_that_is_not_read_to_its_end_is_closed(run_once):
+    """One stream is closed early; the others are complete."""
+    spans = run_once("streaming_example").spans
     outcomes = Counter(span["attributes"]["lupis.response.outcome"] for span in spans)
     assert {"complete": 3, "closed": 1} == outcomes
 
 
 @pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.py")), ids=lambda file: file.stem)
-def test_says_how_to_run_it(file):
+def test_docstring_has_the_command(file):
     """An example's docstring has the command that runs it."""
     assert f"python examples/{file.name}" in file.read_text(encoding="utf-8").split('"""')[1]

@@ -1,4 +1,4 @@
-"""The stand-in for an LLM provider answers as the real ones do, the same way every time."""
+"""The fake LLM provider responds as real ones do, and the same to equal requests."""
 
 import gzip
 import http.client
@@ -18,32 +18,32 @@ GEMINI = "/v1beta/models/gemini-2.5-flash"
 
 
 def post(llm, path, body, **headers):
-    """Sends a request; gives status, headers in lower case and body as it came."""
+    """Send a request; return the status, the headers in lower case, and the body as bytes."""
     connection = http.client.HTTPConnection(*llm.server_address)
     try:
         connection.request("POST", path, json.dumps(body), headers)
-        answer = connection.getresponse()
-        names = {name.lower(): value for name, value in answer.getheaders()}
-        return answer.status, names, answer.read()
+        response = connection.getresponse()
+        names = {name.lower(): value for name, value in response.getheaders()}
+        return response.status, names, response.read()
     finally:
         connection.close()
 
 
 def events(raw):
-    """The JSON texts of a stream of server-sent events."""
+    """The JSON objects of a stream of server-sent events."""
     lines = raw.decode().splitlines()
     return [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
 
 
-def test_same_request_same_answer(llm):
-    """Nothing in an answer depends on when or how often it is asked for."""
+def test_equal_requests_get_equal_responses(llm):
+    """A response does not depend on the time or on earlier requests."""
     body = {"model": "gpt-4o-mini", "messages": QUESTION}
     first, second = (post(llm, "/v1/chat/completions", body) for _ in range(2))
     assert first[2] == second[2]
 
 
-def test_longer_request_costs_more(llm):
-    """The made-up count of input tokens grows with the request."""
+def test_longer_request_has_more_input_tokens(llm):
+    """The number of input tokens grows with the request."""
     longer = [*QUESTION, {"role": "assistant", "content": "No."}, *QUESTION]
     short, long = (
         json.loads(post(llm, "/v1/messages", {"model": "claude", "messages": turns})[2])["usage"]
@@ -53,13 +53,13 @@ def test_longer_request_costs_more(llm):
     assert (23, 15) == (long["cache_read_input_tokens"], long["input_tokens"])
 
 
-@pytest.mark.parametrize("asked", [True, False])
-def test_chat_stream_ends_with_usage_if_asked(llm, asked):
-    """Only stream_options.include_usage brings a last part with the usage and no choices."""
+@pytest.mark.parametrize("include_usage", [True, False])
+def test_chat_stream_ends_with_usage_on_request(llm, include_usage):
+    """`stream_options.include_usage` adds a last part that has usage and no choices."""
     body = {"model": "gpt-4o-mini", "messages": QUESTION, "stream": True}
-    body["stream_options"] = {"include_usage": asked}
+    body["stream_options"] = {"include_usage": include_usage}
     *_, last = events(post(llm, "/v1/chat/completions", body)[2])
-    assert asked == (last["choices"] == [] and last["usage"]["total_tokens"] > 0)
+    assert include_usage == (last["choices"] == [] and last["usage"]["total_tokens"] > 0)
 
 
 STREAMS = {
@@ -88,8 +88,8 @@ STREAMS = {
 
 
 @pytest.mark.parametrize("kind", STREAMS)
-def test_stream_reports_what_json_reports(llm, kind):
-    """A streamed answer has the same usage as the one in one piece."""
+def test_stream_has_the_usage_of_json(llm, kind):
+    """A stream has the same usage as a response in one piece."""
     path, body, of_json, of_stream = STREAMS[kind]
     whole = post(llm, path, {"model": "m", **body, "stream": False})[2]
     parts = post(llm, path, {"model": "m", **body, "stream": True})[2]
@@ -97,8 +97,8 @@ def test_stream_reports_what_json_reports(llm, kind):
 
 
 @pytest.mark.parametrize("suffix", ["", "?alt=sse"])
-def test_gemini_streams_in_both_forms(llm, suffix):
-    """Gemini's stream is a JSON array, or server-sent events when those are asked for."""
+def test_gemini_streams_in_both_formats(llm, suffix):
+    """A Gemini stream is a JSON array, or server-sent events with `alt=sse`."""
     body = {"contents": [{"parts": [{"text": "Is it far?"}]}]}
     whole = json.loads(post(llm, f"{GEMINI}:generateContent", body)[2])
     raw = post(llm, f"{GEMINI}:streamGenerateContent{suffix}", body)[2]
@@ -112,13 +112,15 @@ TOOL_CALLS = {
     "chat": (
         "/v1/chat/completions",
         {"messages": QUESTION, "tools": [{"type": "function", "function": TOOL}]},
-        lambda said: said["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"],
+        lambda response: response["choices"][0]["message"]["tool_calls"][0]["function"][
+            "arguments"
+        ],
         {"role": "tool", "content": "near"},
     ),
     "responses": (
         "/v1/responses",
         {"input": QUESTION, "tools": [{"type": "function", **TOOL}]},
-        lambda said: said["output"][0]["arguments"],
+        lambda response: response["output"][0]["arguments"],
         {"type": "function_call_output", "output": "near"},
     ),
     "messages": (
@@ -127,7 +129,7 @@ TOOL_CALLS = {
             "messages": QUESTION,
             "tools": [{"name": "find", "input_schema": TOOL["parameters"]}],
         },
-        lambda said: json.dumps(said["content"][0]["input"]),
+        lambda response: json.dumps(response["content"][0]["input"]),
         {"role": "user", "content": [{"type": "tool_result", "content": "near"}]},
     ),
     "gemini": (
@@ -136,8 +138,8 @@ TOOL_CALLS = {
             "contents": [{"role": "user", "parts": [{"text": "Is it far to Oslo?"}]}],
             "tools": [{"functionDeclarations": [TOOL]}],
         },
-        lambda said: json.dumps(
-            said["candidates"][0]["content"]["parts"][0]["functionCall"]["args"]
+        lambda response: json.dumps(
+            response["candidates"][0]["content"]["parts"][0]["functionCall"]["args"]
         ),
         {"parts": [{"functionResponse": {"name": "find", "response": {"result": "near"}}}]},
     ),
@@ -145,8 +147,8 @@ TOOL_CALLS = {
 
 
 @pytest.mark.parametrize("kind", TOOL_CALLS)
-def test_offered_tool_is_called_until_its_result_is_in(llm, kind):
-    """A request with tools gets a call of the first, and one with the result gets words."""
+def test_offered_tool_is_called_once(llm, kind):
+    """A request with tools gets a tool call, and a request with its result gets text."""
     path, body, arguments_of, result = TOOL_CALLS[kind]
     called = json.loads(post(llm, path, {"model": "m", **body})[2])
     assert '{"city": "Oslo"}' == arguments_of(called)
@@ -155,28 +157,28 @@ def test_offered_tool_is_called_until_its_result_is_in(llm, kind):
     assert b"this is what I found: near" in answered
 
 
-def test_embeds_each_text(llm):
-    """An embedding a text, of the length asked for."""
+def test_each_text_gets_an_embedding(llm):
+    """An embedding has the length that the request asks for."""
     body = {"model": "m", "input": ["one", "two"], "dimensions": 4}
     data = json.loads(post(llm, "/v1/embeddings", body)[2])["data"]
     assert [4, 4] == [len(item["embedding"]) for item in data]
 
 
-def test_gzip_only_when_accepted(llm):
-    """The answer is compressed for those that accept it, and the same inside."""
+def test_gzip_needs_accept_encoding(llm):
+    """A client that accepts gzip gets the same response compressed."""
     body = {"model": "gpt-4o-mini", "messages": QUESTION}
     _, plain_headers, plain = post(llm, "/v1/chat/completions", body)
-    _, headers, packed = post(llm, "/v1/chat/completions", body, **{"Accept-Encoding": "gzip"})
+    _, headers, compressed = post(llm, "/v1/chat/completions", body, **{"Accept-Encoding": "gzip"})
     assert "content-encoding" not in plain_headers
-    assert ("gzip", plain) == (headers["content-encoding"], gzip.decompress(packed))
+    assert ("gzip", plain) == (headers["content-encoding"], gzip.decompress(compressed))
 
 
-def test_gzipped_stream_is_whole(llm):
-    """A compressed stream is the same inside, too."""
+def test_stream_can_be_compressed(llm):
+    """A compressed stream has the same content."""
     body = {"model": "gpt-4o-mini", "messages": QUESTION, "stream": True}
     plain = post(llm, "/v1/chat/completions", body)[2]
-    packed = post(llm, "/v1/chat/completions", body, **{"Accept-Encoding": "gzip"})[2]
-    assert plain == gzip.decompress(packed)
+    compressed = post(llm, "/v1/chat/completions", body, **{"Accept-Encoding": "gzip"})[2]
+    assert plain == gzip.decompress(compressed)
 
 
 ERRORS = {
@@ -187,15 +189,15 @@ ERRORS = {
 
 
 @pytest.mark.parametrize("path", ERRORS)
-def test_busy_model_answers_429_in_the_providers_words(llm, path):
-    """A model that always fails does so in the form of the provider that was asked."""
+def test_busy_model_returns_429(llm, path):
+    """The error has the format of the provider whose API is called."""
     status, headers, raw = post(llm, path, {"model": "always-busy"})
     assert (429, "1") == (status, headers["retry-after"])
     assert ERRORS[path](json.loads(raw)).lower() in {"rate_limit_error", "resource_exhausted"}
 
 
-def test_cut_answer_ends_too_early(llm):
-    """The model always-cut hangs up half-way through a stream."""
+def test_cut_response_ends_early(llm):
+    """The model `always-cut` closes the connection in the middle of a stream."""
     body = {"model": "always-cut", "messages": QUESTION, "stream": True}
     with pytest.raises(http.client.IncompleteRead):
         post(llm, "/v1/chat/completions", body)
@@ -204,28 +206,28 @@ def test_cut_answer_ends_too_early(llm):
 @pytest.mark.parametrize(
     ("path", "status"), [("/v1/unheard-of", 404), ("/v1/chat/completions", 400)]
 )
-def test_wrong_request_is_told_so(llm, path, status):
-    """A path or a body that no provider has gets an error, not silence."""
+def test_invalid_request_gets_an_error(llm, path, status):
+    """A path or a body that no provider knows gets an error status."""
     assert status == post(llm, path, {})[0]
 
 
-def test_remembers_what_it_was_asked(llm):
-    """Tests can look at the requests that came in."""
+def test_requests_can_be_inspected(llm):
+    """A test can read path and headers of each request."""
     post(llm, "/v1/messages", {"model": "m", "messages": QUESTION}, **{"X-Mine": "yes"})
     (seen,) = llm.seen
     assert ("/v1/messages", "yes") == (seen.path, seen.headers["x-mine"])
 
 
-def test_runs_as_a_program(tmp_path):
-    """It takes a free port, writes it to a file, and says its address."""
+def test_program_prints_its_address(tmp_path):
+    """The program uses a free port, writes it to a file, and prints its address."""
     file = tmp_path / "port"
     command = [sys.executable, EXAMPLES / "fake_llm.py", "--port", "0", "--port-file", file]
     with Started(command, stdout=subprocess.PIPE, encoding="utf-8") as process:
         try:
-            said = process.stdout.readline()
+            line = process.stdout.readline()
             deadline = time.monotonic() + 10
             while not file.exists() and time.monotonic() < deadline:
                 time.sleep(0.01)
-            assert f"http://127.0.0.1:{file.read_text(encoding='ascii')}\n" == said
+            assert f"http://127.0.0.1:{file.read_text(encoding='ascii')}\n" == line
         finally:
             process.terminate()

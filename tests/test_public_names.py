@@ -1,4 +1,4 @@
-"""What a program can import, from either name, and what that loads."""
+"""The public names of both packages, and the modules that importing them loads."""
 
 import subprocess
 import sys
@@ -22,38 +22,42 @@ NAMES = (
 )
 
 
-def modules_after(code):
-    """The modules a fresh interpreter has loaded after `code`."""
+def modules_loaded_by(code):
+    """The modules that a fresh interpreter has loaded after `code`."""
     show = f"{code}\nimport sys; print(*sorted(sys.modules), sep='\\n')"
-    done = subprocess.run([sys.executable, "-c", show], capture_output=True, text=True, check=True)
-    return set(done.stdout.split())
+    result = subprocess.run(
+        [sys.executable, "-c", show], capture_output=True, text=True, check=True
+    )
+    return set(result.stdout.split())
 
 
-def test_all_names_what_is_public():
-    """No more, no less."""
+def test_all_has_the_public_names():
+    """`__all__` lists these names and no others."""
     assert set(NAMES) == set(lupis_instrument.__all__)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_both_imports_give_the_same_object(name):
-    """`lupislabs` is another name for the same things."""
+def test_both_packages_have_the_same_objects(name):
+    """`lupislabs` is another name for the same objects."""
     assert getattr(lupis_instrument, name) is getattr(lupislabs, name)
 
 
-def test_both_packages_name_the_same():
-    """Whatever is added to one is added to the other."""
+def test_both_packages_have_the_same_names():
+    """The two packages list the same names in the same order."""
     assert lupis_instrument.__all__ == lupislabs.__all__
 
 
 def test_dir_lists_names_before_they_are_loaded():
-    """Completion in a shell finds them."""
+    """Completion in a shell shows names that are not loaded yet."""
     code = "import lupis_instrument; print(*dir(lupis_instrument))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert set(NAMES) <= set(done.stdout.split())
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert set(NAMES) <= set(result.stdout.split())
 
 
-def test_an_unknown_name_is_an_attribute_error():
-    """With the message any module gives."""
+def test_unknown_name_is_an_attribute_error():
+    """The message is the one of every module."""
     with pytest.raises(AttributeError, match="module 'lupis_instrument' has no attribute 'nope'"):
         _ = lupis_instrument.nope
 
@@ -68,20 +72,20 @@ def test_an_unknown_name_is_an_attribute_error():
         "from lupis_instrument import LupisSDK; LupisSDK.get_instance()",
     ],
 )
-def test_importing_loads_no_opentelemetry_and_no_client(code):
-    """Neither import is dear, and neither has a side effect."""
+def test_import_loads_neither_opentelemetry_nor_clients(code):
+    """An import is fast and has no side effect."""
     heavy = ("opentelemetry", "requests", "httpx", "aiohttp", "urllib3", "http.client", "click")
-    loaded = modules_after(code)
+    loaded = modules_loaded_by(code)
     assert [] == sorted(name for name in loaded if name.split(".")[0] in heavy or name in heavy)
 
 
-def test_importing_the_package_loads_none_of_it():
-    """Each name is loaded when it is asked for."""
-    loaded = modules_after("import lupis_instrument")
+def test_import_loads_no_module_of_the_package():
+    """A name is loaded when it is first used."""
+    loaded = modules_loaded_by("import lupis_instrument")
     assert {"lupis_instrument"} == {name for name in loaded if name.startswith("lupis")}
 
 
 @pytest.mark.parametrize("package", [lupis_instrument, lupislabs])
-def test_types_are_for_others_too(package):
-    """PEP 561: a marker file says that the package is typed."""
+def test_packages_are_typed(package):
+    """A marker file says that a package has types (PEP 561)."""
     assert Path(package.__file__).with_name("py.typed").is_file()

@@ -1,4 +1,4 @@
-"""What a type checker makes of the public names, in an application that is checked strictly."""
+"""The types of the public names, in an application that mypy checks strictly."""
 
 import os
 import re
@@ -35,21 +35,21 @@ async def main() -> None:
 """
 
 
-def test_run_has_the_type_of_what_it_runs(tmp_path):
-    """And what cannot be run is an error; told line by line."""
+def test_run_has_the_type_of_its_function(tmp_path):
+    """A type checker infers the result of `run`, and refuses values that cannot run."""
     (tmp_path / "application.py").write_text(APPLICATION)
     command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "application.py"]
     env = {**os.environ, "MYPY_CACHE_DIR": str(tmp_path / "cache")}
     pipes = {"capture_output": True, "encoding": "utf-8", "timeout": 120}
-    said = subprocess.run(command, cwd=tmp_path, env=env, check=False, **pipes).stdout
-    found = {}
-    for line, kind, text in re.findall(r"application\.py:(\d+): (note|error): (.*)", said):
+    output = subprocess.run(command, cwd=tmp_path, env=env, check=False, **pipes).stdout
+    inferred = {}
+    for line, kind, text in re.findall(r"application\.py:(\d+): (note|error): (.*)", output):
         revealed = re.match(r'Revealed type is "(?:builtins\.)?(.*)"', text)
         code = re.search(r"\[([a-z-]+)\]$", text)
         if revealed:
-            found[int(line)] = revealed[1].replace("builtins.", "")
+            inferred[int(line)] = revealed[1].replace("builtins.", "")
         elif kind == "error":
-            found[int(line)] = f"error: {code[1]}"
+            inferred[int(line)] = f"error: {code[1]}"
     lines = APPLICATION.splitlines()
-    wanted = {n: line.partition("  # ")[2] for n, line in enumerate(lines, 1) if "  # " in line}
-    assert wanted == found, said
+    expected = {n: line.partition("  # ")[2] for n, line in enumerate(lines, 1) if "  # " in line}
+    assert expected == inferred, output

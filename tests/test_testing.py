@@ -1,4 +1,4 @@
-"""The kit for users' own tests; each of these is a program, for it instruments its process."""
+"""`lupis_instrument.testing`; each test runs a program, since `capture` instruments its process."""
 
 from textwrap import dedent
 
@@ -22,20 +22,20 @@ def show(value):
 
 @pytest.fixture
 def play(run, llm):
-    """Runs a program and gives what it printed; nothing may reach the collector."""
+    """A function that runs a program and returns its output; nothing reaches the collector."""
 
     def play(text, **options):
         options.setdefault("launched", False)
-        done = run(PRELUDE + dedent(text), llm.url, **options)
-        assert (0, "") == (done.returncode, done.stderr)
+        result = run(PRELUDE + dedent(text), llm.url, **options)
+        assert (0, "") == (result.returncode, result.stderr)
         assert [] == run.sink.requests
-        return done.stdout.splitlines()
+        return result.stdout.splitlines()
 
     return play
 
 
-def test_what_a_block_does_is_captured(play):
-    """Calls, own spans and events, as plain dicts that JSON can hold."""
+def test_calls_spans_and_events_are_captured(play):
+    """All are plain dicts that JSON can hold."""
     text = """
         with capture() as captured:
             sdk = LupisSDK.get_instance()
@@ -56,7 +56,7 @@ def test_what_a_block_does_is_captured(play):
 
 
 def test_ids_and_times_are_fixed(play):
-    """Numbered as the spans began; whole seconds from START."""
+    """Ids are numbers in the order of the spans, and times whole seconds from START."""
     text = """
         with capture() as captured:
             for _ in range(2):
@@ -75,8 +75,8 @@ def test_ids_and_times_are_fixed(play):
     ] == play(text)
 
 
-def test_reading_needs_no_waiting(play):
-    """What has ended is there inside the block, and gone after a reset."""
+def test_ended_calls_can_be_read_inside_the_block(play):
+    """A call can be read as soon as it has ended, and not after a reset."""
     text = """
         with capture() as captured:
             call()
@@ -89,8 +89,8 @@ def test_reading_needs_no_waiting(play):
     assert ["1", "0", "chat gpt-4o 1"] == play(text)
 
 
-def test_blocks_do_not_see_each_other(play):
-    """Neither their spans nor their chat ids; and they don't nest."""
+def test_blocks_are_separate(play):
+    """A block has no spans or chat ids of an earlier one, and cannot be nested."""
     text = """
         with capture() as first:
             LupisSDK.get_instance().set_chat_id("mine")
@@ -109,8 +109,8 @@ def test_blocks_do_not_see_each_other(play):
     assert ["another block is capturing: one at a time", "1 1", "True", "False"] == play(text)
 
 
-def test_it_works_below_lupis_run(play):
-    """As when a whole test suite is run by it."""
+def test_capture_works_under_lupis_run(play):
+    """A whole test suite can run under `lupis-run`."""
     assert ["1"] == play(
         """
         with capture() as captured:
@@ -121,24 +121,24 @@ def test_it_works_below_lupis_run(play):
     )
 
 
-def test_what_a_block_captures_is_in_no_summary(run, llm):
-    """What was recorded before it is, and goes where it would; nothing is said of settings."""
+def test_captured_calls_are_in_no_summary(run, llm):
+    """The summary and the collector have only the call before the block."""
     text = """
         call("before")
         with capture() as captured:
             call("captured")
-        print(*(each["name"] for each in captured.calls))
+        print(*(span["name"] for span in captured.calls))
         """
-    done = run(PRELUDE + dedent(text), llm.url, env={"LUPIS_SUMMARY": "true"})
-    assert "chat captured\n" == done.stdout
-    assert ["chat before"] == [span["name"] for span in done.spans]
-    first, *_, last = done.stderr.splitlines()
+    result = run(PRELUDE + dedent(text), llm.url, env={"LUPIS_SUMMARY": "true"})
+    assert "chat captured\n" == result.stdout
+    assert ["chat before"] == [span["name"] for span in result.spans]
+    first, *_, last = result.stderr.splitlines()
     assert first.startswith("lupis: 1 LLM call, ")
     assert last == f"  1 span -> {run.sink.traces_url}"
 
 
-def test_a_block_captures_what_would_be_stored_at_once(play):
-    """Nothing of it is in the store."""
+def test_durable_spans_are_captured(play):
+    """With LUPIS_DURABLE, a block's spans do not reach the store."""
     text = """
         with capture() as captured:
             call()
@@ -147,8 +147,8 @@ def test_a_block_captures_what_would_be_stored_at_once(play):
     assert ["1"] == play(text, launched=True, env={"LUPIS_DURABLE": "true"})
 
 
-def test_a_program_that_sets_itself_up_is_captured_too(play):
-    """Its `init` finds the instance."""
+def test_init_inside_the_block_keeps_capturing(play):
+    """A program that calls `init` gets the instance of the block."""
     text = """
         with capture() as captured:
             LupisSDK.init(LupisConfig(project_id="shop", otlp_endpoint="http://127.0.0.1:9"))
@@ -158,8 +158,8 @@ def test_a_program_that_sets_itself_up_is_captured_too(play):
     assert ["1"] == play(text)
 
 
-def test_secrets_are_hidden_here_too(play):
-    """What a test sees is what would leave."""
+def test_captured_events_are_redacted(play):
+    """A test sees the values that would leave the process."""
     text = """
         with capture() as captured:
             LupisSDK.get_instance().track_event("e", {"password": "hunter22222"})
@@ -168,8 +168,8 @@ def test_secrets_are_hidden_here_too(play):
     assert ["{'password': '***'}"] == play(text)
 
 
-def test_switched_off_it_says_so(run):
-    """A test must not pass for want of spans."""
+def test_disabled_instrumentation_is_an_error(run):
+    """A test must not pass because nothing is recorded."""
     program = PRELUDE + dedent(
         """
         try:
@@ -179,5 +179,5 @@ def test_switched_off_it_says_so(run):
             print(error)
         """
     )
-    done = run(program, launched=False, env={"LUPIS_ENABLED": "false"})
-    assert "instrumentation is switched off: see LUPIS_ENABLED\n" == done.stdout
+    result = run(program, launched=False, env={"LUPIS_ENABLED": "false"})
+    assert "instrumentation is switched off: see LUPIS_ENABLED\n" == result.stdout
