@@ -1,10 +1,14 @@
-"""The chat id and the user metadata in force, here and now.
+"""The chat id and the user metadata that apply to the running code.
 
-Three layers: values of the whole process, the chat id that a request being served brings along,
-and values of one piece of work (`run`, `conversation`). The latter two are kept in OpenTelemetry's
-context, so they follow the work wherever that does: into tasks by contextvars, into threads by
-upstream's threading instrumentation. A span or event takes a `Conversation` snapshot when it
-starts; nothing is ever attached across a `yield` of ours.
+Three layers set them, the most specific value wins:
+
+1. the whole process: environment variables, `set_chat_id` and `set_metadata` (`ProcessValues`);
+2. the chat id that an incoming request carries as baggage;
+3. one block of work: `run` and `conversation` of the SDK (`use_conversation`).
+
+Layers 2 and 3 are kept in OpenTelemetry's context, so they follow the work wherever that context
+does: into tasks by contextvars, into threads by the threading instrumentor of opentelemetry-python.
+A span or an event takes a `Conversation` snapshot when it starts.
 """
 
 from __future__ import annotations
@@ -23,16 +27,16 @@ Extra = Mapping[str, Any]
 
 
 class Conversation(NamedTuple):
-    """What is stamped on a span or an event.
+    """The chat id and the metadata to stamp on a span or an event.
 
     Attributes:
-        chat_id: one conversation.
-        user_id: who talks.
-        organization_id: for whom.
-        session_id: outlives conversations, a browser session for example.
-        extra: whatever else the program wants to see again.
+        chat_id: the conversation's id.
+        user_id: the user who talks.
+        organization_id: the organization the user belongs to.
+        session_id: a session that may outlive conversations, such as a browser session.
+        extra: further metadata of the program.
         capture_http: whether HTTP calls are recorded at all.
-        source: who set the chat id, if it was not the program's code.
+        source: the origin of a chat id that code did not set: `environment` or `baggage`.
     """
 
     chat_id: str | None = None
@@ -44,7 +48,7 @@ class Conversation(NamedTuple):
     source: str | None = None
 
     def with_defaults(self, wider: Conversation) -> Conversation:
-        """Return this conversation with what it leaves open taken from `wider`."""
+        """Return this conversation, its unset fields filled from `wider`."""
         if wider is EMPTY:
             return self
         return Conversation(
@@ -60,24 +64,27 @@ class Conversation(NamedTuple):
 
 EMPTY = Conversation()
 
-_KEY = "lupis-conversation"
-_MOST_INCOMING = 256
-"""Characters; who calls a service of the program's may be anybody."""
+_CONVERSATION_KEY = "lupis-conversation"
+_MAX_INCOMING_LENGTH = 256
+"""Characters of an incoming chat id; anybody may call a service of the program."""
 LLM_ONLY_KEY = "lupis-llm-only"
-"""Where OpenTelemetry's context says that only calls to LLM APIs are wanted inside."""
+"""Key of OpenTelemetry's context: only calls to LLM APIs are recorded inside."""
 CALL_SPAN_KEY = "lupis-call"
-"""Where it has the span of the call being made, whatever span is current."""
+"""Key of OpenTelemetry's context: the span of the call being made, whatever span is current."""
 OUTER_CALL_KEY = "lupis-below"
-"""Where it has the record of the call whose instrumentor wants ours below it to keep quiet."""
+"""Key of OpenTelemetry's context: the state of a call whose instrumentor suppresses further spans.
+
+Clients below that call must not make a span of their own while the call is under way.
+"""
 
 
 class ProcessValues:
-    """What holds for the whole process, from the widest to the narrowest.
+    """The conversation values that apply to the whole process, in three layers.
 
     Attributes:
-        environment: `LUPIS_CHAT_ID`, `LUPIS_USER_ID` and so on.
-        chat: what `set_chat_id` set.
-        metadata: what `set_metadata` set.
+        environment: values of `LUPIS_CHAT_ID`, `LUPIS_USER_ID` and so on.
+        chat: the chat id of `set_chat_id`; overrides `environment`.
+        metadata: the values of `set_metadata`; override `chat`.
     """
 
     __slots__ = ("_merged", "chat", "environment", "metadata")
@@ -86,14 +93,14 @@ class ProcessValues:
         self.environment = self.chat = self.metadata = self._merged = EMPTY
 
     def set_layers(self, **layers: Conversation) -> None:
-        """Replace the named layers."""
+        """Replace the named layers; a layer's old values are not kept."""
         for name, value in layers.items():
             setattr(self, name, value)
         self._merged = self.metadata.with_defaults(self.chat).with_defaults(self.environment)
 
     @property
     def merged(self) -> Conversation:
-        """All layers, the narrower over the wider."""
+        """All layers in one, the most specific value of each field."""
         return self._merged
 
 
@@ -101,42 +108,44 @@ process_values = ProcessValues()
 
 
 def current_conversation() -> Conversation:
-    """Return what is in force for the work that calls."""
-    inner = _working().with_defaults(_incoming())
+    """Return the conversation of the calling code, merged from all layers."""
+    inner = _get_block_conversation().with_defaults(_get_baggage_conversation())
     return process_values.merged if inner is EMPTY else inner.with_defaults(process_values.merged)
 
 
-def _working() -> Conversation:
-    # Where OpenTelemetry's context is not loaded, nothing can be in it; an import statement here
-    # would cost each span more than all the rest of it. None, too, while another thread imports it.
+def _get_block_conversation() -> Conversation:
+    # If OpenTelemetry's context is not loaded, nothing can be in it. An import statement here
+    # would cost each span more than the whole function does. `get_value` is missing, too, while
+    # another thread is importing the module.
     get_value = getattr(sys.modules.get("opentelemetry.context"), "get_value", None)
-    found = get_value(_KEY) if get_value is not None else None
-    return found if isinstance(found, Conversation) else EMPTY
+    value = get_value(_CONVERSATION_KEY) if get_value is not None else None
+    return value if isinstance(value, Conversation) else EMPTY
 
 
-def _incoming() -> Conversation:
-    """Return what the request being served says, where the program's server takes up baggage."""
+def _get_baggage_conversation() -> Conversation:
+    """Return the chat id of the request being served, if the program's server reads baggage."""
     get_current = getattr(sys.modules.get("opentelemetry.context"), "get_current", None)
     get_baggage = getattr(sys.modules.get("opentelemetry.baggage"), "get_baggage", None)
     if get_current is None or get_baggage is None or not get_current():
         return EMPTY
     chat_id = get_baggage(_semconv.LUPIS_CHAT_ID)
-    if not isinstance(chat_id, str) or not 0 < len(chat_id) <= _MOST_INCOMING:
+    if not isinstance(chat_id, str) or not 0 < len(chat_id) <= _MAX_INCOMING_LENGTH:
         return EMPTY
     return Conversation(chat_id, source="baggage")
 
 
 @contextmanager
-def use_conversation(narrower: Conversation) -> Iterator[None]:
-    """Have `narrower` in force inside the `with` block, over what is in force outside it."""
+def use_conversation(conversation: Conversation) -> Iterator[None]:
+    """Apply `conversation` inside the `with` block, over the values of the blocks around it."""
     from opentelemetry.context import set_value
 
-    with use_context(set_value(_KEY, narrower.with_defaults(_working()))):
+    merged = conversation.with_defaults(_get_block_conversation())
+    with use_context(set_value(_CONVERSATION_KEY, merged)):
         yield
 
 
 class use_context:  # noqa: N801 - read as a function
-    """Have a context be OpenTelemetry's current one inside the `with` block."""
+    """Makes a context OpenTelemetry's current one inside a `with` block."""
 
     __slots__ = ("_context", "_token")
 
@@ -144,32 +153,36 @@ class use_context:  # noqa: N801 - read as a function
         self._context = context
 
     def __enter__(self) -> None:
-        # Loaded, for there is a context; an import statement would cost more than all the rest.
+        # The module is loaded, for `context` exists. An import statement would cost more than the
+        # whole method does.
         self._token = sys.modules["opentelemetry.context"].attach(self._context)
 
     def __exit__(self, *_: object) -> None:
-        leave(self._token)
+        detach_context(self._token)
 
 
-def leave(token: Any) -> None:
-    """Detach; unlike `opentelemetry.context.detach`, log nothing where there is nothing to do."""
+def detach_context(token: Any) -> None:
+    """Undo `opentelemetry.context.attach`, silently where the token belongs to another context.
+
+    `opentelemetry.context.detach` would log "Failed to detach context" then.
+    """
     variable = getattr(token, "var", None)
     if variable is None:
         from opentelemetry import context
 
-        context.detach(token)  # of a runtime context that is not contextvars'
+        context.detach(token)  # of a runtime context that is not built on contextvars
         return
     try:
         variable.reset(token)
     except ValueError:
-        # The block was left in another context than it was entered in (a generator finished by
-        # the event loop's shutdown, for one): that context never saw the value.
+        # The block was left in another context than it was entered in, for example by a generator
+        # that the event loop finished at its shutdown. That context never saw the value.
         pass
 
 
 def collect_metadata(conversation: Conversation) -> dict[str, Any]:
-    """Return the metadata of an event: the four ids that are set, then the extras."""
-    named = {
+    """Return the metadata of an event: the extras, and the ids that are set."""
+    ids = {
         "user_id": conversation.user_id,
         "organization_id": conversation.organization_id,
         "session_id": conversation.session_id,
@@ -177,5 +190,5 @@ def collect_metadata(conversation: Conversation) -> dict[str, Any]:
     }
     return {
         **conversation.extra,
-        **{name: value for name, value in named.items() if value is not None},
+        **{name: value for name, value in ids.items() if value is not None},
     }

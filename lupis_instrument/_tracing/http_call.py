@@ -1,7 +1,7 @@
-"""One HTTP call as the client's wire shows it: request, response head, and the body going by.
+"""One HTTP call as its client shows it: request, response head, and the body as it is read.
 
-The clients' taps fill an exchange on the program's thread, so all that happens here is keeping
-references; reading them is left to the pipeline, on a thread of ours.
+The clients' adapters fill an `HttpCall` on the program's thread, so methods here only keep
+references. The pipeline reads them later, on a background thread.
 """
 
 from __future__ import annotations
@@ -20,23 +20,25 @@ from lupis_instrument._llm.body.body_reader import BodyReader
 if TYPE_CHECKING:
     Headers = List[Tuple[str, str]]
 
-MOST_REQUEST_BYTES = 4 << 20
-"""Of a request body sent in pieces, no more than this is kept until it is read."""
+MAX_REQUEST_BYTES = 4 << 20
+"""Bytes of a request body that are kept until the pipeline reads it."""
+_MAX_EARLIER_ATTEMPTS = 20
 
-
-_RETRIED = frozenset((401, 407, 408, 409, 425, 429))
+_RETRIED_STATUSES = frozenset((401, 407, 408, 409, 425, 429))
 """Statuses that make clients send a request again, besides 3xx and 5xx."""
 _FIRST_REDIRECT, _FIRST_CLIENT_ERROR, _FIRST_SERVER_ERROR = 300, 400, 500
 
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
 
 class ParsedUrl(NamedTuple):
-    """Where a URL leads.
+    """The parts of a URL that identify a server and an operation.
 
     Attributes:
         scheme: `http` or `https`.
-        host: lower case, an IPv6 address without its brackets.
-        port: the URL's, or its scheme's default.
-        path: with its query string.
+        host: the host in lower case, an IPv6 address without its brackets.
+        port: the URL's port, or the default of its scheme.
+        path: the path with its query string.
     """
 
     scheme: str
@@ -45,12 +47,9 @@ class ParsedUrl(NamedTuple):
     path: str
 
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-
-
 @lru_cache(maxsize=256)
 def parse_url(url: str) -> ParsedUrl:
-    """Take `url` apart; what cannot be read is left empty."""
+    """Split `url` into its parts; all parts of a malformed URL are empty."""
     try:
         parts = urlsplit(url)
         port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
@@ -61,48 +60,56 @@ def parse_url(url: str) -> ParsedUrl:
 
 
 class ResponseBody:
-    """The body of one response, watched while the program reads it.
+    """The body of one response, observed while the program reads it.
 
     Attributes:
-        reader: what finds the usage in it.
-        first_chunk: `perf_counter_ns` when the first came.
-        pieces: how many were fed.
-        outcome: `complete`, `closed`, `dropped` or `error` once it has ended.
+        reader: the reader that extracts usage and ids from the body.
+        first_chunk: the time of the first piece, of `perf_counter_ns`.
+        piece_count: the number of pieces fed so far.
+        outcome: `complete`, `closed`, `dropped` or `error` once the body has ended.
         error_type: the type of the exception that ended it.
-        ended: `perf_counter_ns` of the end.
+        ended: the time of the end, of `perf_counter_ns`.
     """
 
-    __slots__ = ("_http_call", "ended", "error_type", "first_chunk", "outcome", "pieces", "reader")
+    __slots__ = (
+        "_http_call",
+        "ended",
+        "error_type",
+        "first_chunk",
+        "outcome",
+        "piece_count",
+        "reader",
+    )
 
     def __init__(self, http_call: HttpCall, reader: BodyReader) -> None:
         self._http_call = http_call
         self.reader = reader
-        self.pieces = 0
+        self.piece_count = 0
         self.first_chunk: int | None = None
         self.outcome: str | None = None
         self.error_type: str | None = None
         self.ended: int | None = None
 
     def feed(self, data: bytes) -> None:
-        """Take a piece that the program is about to get."""
+        """Take a piece of the body that the program is about to get."""
         try:
-            if not self.pieces:
+            if not self.piece_count:
                 self.first_chunk = perf_counter_ns()
-            self.pieces += 1
+            self.piece_count += 1
             self.reader.feed(data)
         except Exception as fault:
             report_fault("reading a body", fault)
 
     @property
-    def chunks(self) -> int:
-        """How many pieces the body came in, as the wire or else the client cut it."""
+    def chunk_count(self) -> int:
+        """The number of chunks on the wire, or of pieces from the client if that is unknown."""
         decoder = self.reader.finish().chunked_decoder
-        return self.pieces if decoder is None else decoder.count
+        return self.piece_count if decoder is None else decoder.count
 
     def end(self, outcome: str, error: BaseException | None = None) -> None:
-        """Say that no more will come; only the first call counts.
+        """Record the end of the body; only the first call counts.
 
-        May be called while garbage is collected: it must take no lock.
+        The garbage collector may call this in any thread, so it must take no lock.
         """
         if self.outcome is not None:
             return
@@ -118,26 +125,27 @@ class ResponseBody:
 class HttpCall:
     """One logical call: the last attempt's request, response head and body.
 
-    Redirects and retries inside one call of the client begin the exchange anew.
+    A redirect or a retry inside one call of the client begins a new attempt. The attempt replaces
+    the data of the one before it.
 
     Attributes:
-        started: `perf_counter_ns` when the call began.
-        endpoint: which LLM API it goes to; None for every other host.
-        attempts: how many requests were sent for it.
-        earlier: of each attempt before the last, when the next began and its status.
-        span: what will tell of it, if there is one.
+        started: the time when the call began, of `perf_counter_ns`.
+        endpoint: the LLM API that the call goes to; None for any other host.
+        attempts: the number of requests sent.
+        earlier_attempts: for each attempt but the last, when the next one began and its status.
+        span: the span that reports the call, if there is one.
     """
 
     __slots__ = (
-        "_after",
-        "_hold",
+        "_end_span",
         "_hosts",
+        "_keep_open",
+        "_previous",
+        "_request_size",
         "_resends",
-        "_sent",
-        "_settle",
         "attempts",
         "body",
-        "earlier",
+        "earlier_attempts",
         "endpoint",
         "method",
         "request_body",
@@ -154,87 +162,89 @@ class HttpCall:
     def __init__(
         self,
         hosts: Mapping[str, str],
-        hold: Callable[[], Any],
-        settle: Callable[[], Any],
+        keep_open: Callable[[], Any],
+        end_span: Callable[[], Any],
         span: Any = None,
     ) -> None:
-        """Begin an exchange.
+        """Begin a call; attempts follow.
 
         Args:
-            hosts: `LUPIS_PROVIDER_HOSTS`.
-            hold: called when a body is about to be watched: the span must outlast it.
-            settle: called when that body has ended; takes no lock.
-            span: what will tell of it.
+            hosts: the setting `LUPIS_PROVIDER_HOSTS`.
+            keep_open: called before a body is observed; keeps the span open until its end.
+            end_span: called when that body has ended; takes no lock.
+            span: the span that reports the call.
         """
         self.span = span
         self._hosts = hosts
-        self._hold = hold
-        self._settle = settle
+        self._keep_open = keep_open
+        self._end_span = end_span
         self.started = perf_counter_ns()
         self.attempts = 0
-        self.earlier: list[tuple[int, int | None]] = []
+        self.earlier_attempts: list[tuple[int, int | None]] = []
         self.body: ResponseBody | None = None
-        self._after: HttpCall | None = None
+        self._previous: HttpCall | None = None
         self._resends = 0
-        self._forget()
+        self._reset_attempt()
 
-    def _forget(self) -> None:
+    def _reset_attempt(self) -> None:
         self.endpoint: Endpoint | None = None
         self.method = ""
         self.url = ""
         self.request_head: bytes | None = None
         self.request_headers: Headers = []
         self.request_body: list[bytes] = []
-        self._sent = 0
+        self._request_size = 0
         self.status: int | None = None
         self.response_headers: Headers = []
         self.version: str | None = None
 
     def begin_attempt(self, method: str, url: str) -> None:
-        """Begin an attempt."""
-        if self.attempts and len(self.earlier) < _MOST_EARLIER:
-            self.earlier.append((perf_counter_ns(), self.status))
-        self._forget()
+        """Begin the first request of the call, or a further one."""
+        if self.attempts and len(self.earlier_attempts) < _MAX_EARLIER_ATTEMPTS:
+            self.earlier_attempts.append((perf_counter_ns(), self.status))
+        self._reset_attempt()
         self.body = None
         self.attempts += 1
         self.method = method
         self.url = url
-        place = parse_url(url)
-        self.endpoint = identify_endpoint(method, place.host, place.port, place.path, self._hosts)
+        target = parse_url(url)
+        self.endpoint = identify_endpoint(
+            method, target.host, target.port, target.path, self._hosts
+        )
         if self.endpoint is not None and self.attempts == 1:
-            before = _unanswered.get()
-            if before is not None and before is not self:
-                before.count_resends()  # so that it lets go of the one before it
-                self._after = before
-            _unanswered.set(self)
+            previous = _last_unanswered_call.get()
+            if previous is not None and previous is not self:
+                previous.count_resends()  # releases the call before it: no chain of old bodies
+                self._previous = previous
+            _last_unanswered_call.set(self)
 
     def count_resends(self) -> int:
-        """Return which repetition this is of one request that was made here before it: 0 for none.
+        """Return how often this request was sent before, 0 for its first attempt.
 
-        A client that tries again makes the same request, in the same thread or task, when the one
-        before brought no answer that it could use.
+        A library that retries makes the same request again, in the same thread or task, when the
+        answer to the call before was an error or missing.
         """
-        before, self._after = self._after, None
-        if before is not None and self._repeats(before):
-            self._resends = before._resends + before.attempts
+        previous, self._previous = self._previous, None
+        if previous is not None and self._repeats_call(previous):
+            self._resends = previous._resends + previous.attempts
         return self._resends + max(0, self.attempts - 1)
 
-    def _repeats(self, before: HttpCall) -> bool:
-        if before.method != self.method:
+    def _repeats_call(self, previous: HttpCall) -> bool:
+        if previous.method != self.method:
             return False
-        if before.status is not None and before.status < _FIRST_CLIENT_ERROR:
-            location = join_header(before.response_headers, "location")
-            return location is not None and urljoin(before.url, location) == self.url
-        return before.url == self.url and before.request_body == self.request_body
+        if previous.status is not None and previous.status < _FIRST_CLIENT_ERROR:
+            location = join_header(previous.response_headers, "location")
+            return location is not None and urljoin(previous.url, location) == self.url
+        return previous.url == self.url and previous.request_body == self.request_body
 
     def add_request_data(self, data: Any) -> None:
-        """Keep a piece of the request's body, if it is text of ours to read."""
+        """Keep a piece of an LLM request's body; other types than bytes cannot be read."""
         if (
             self.endpoint is not None
             and isinstance(data, (bytes, bytearray))
-            and self._sent < MOST_REQUEST_BYTES
+            and self._request_size < MAX_REQUEST_BYTES
         ):
-            self._sent += len(data)
+            self._request_size += len(data)
             self.request_body.append(bytes(data))
 
     def begin_response(
@@ -246,60 +256,61 @@ class HttpCall:
         decoded: bool = False,
         chunked: bool = False,
     ) -> ResponseBody | None:
-        """Take the response's head; returns what watches the body if it is to be watched.
+        """Take the response's head.
 
         Args:
-            status: of the response.
-            headers: names as they came, one entry a line.
-            version: of HTTP, `1.1` for example.
-            decoded: whether the client has undone Content-Encoding before the tap.
-            chunked: whether the tap sees the chunked transfer coding.
+            status: the status code of the response.
+            headers: the header lines, names as they came, one entry a line.
+            version: the HTTP version, `1.1` for example.
+            decoded: whether the client undoes Content-Encoding before it feeds the body.
+            chunked: whether the body is fed with its chunked transfer coding.
+
+        Returns:
+            The body to feed; None if the body is of no interest.
         """
         self.status = status
         self.response_headers = headers
         self.version = version
-        if not _is_retried(status) and _unanswered.get() is self:
-            _unanswered.set(None)
+        if not _is_retried_status(status) and _last_unanswered_call.get() is self:
+            _last_unanswered_call.set(None)
         redirect = _FIRST_REDIRECT <= status < _FIRST_CLIENT_ERROR
         if redirect or self.endpoint is None or self.endpoint.api == OTHER_API:
             return None
         coding = None if decoded else join_header(headers, "content-encoding")
-        reader = BodyReader(
-            self.endpoint, join_header(headers, "content-type"), coding, chunked=chunked
-        )
+        content_type = join_header(headers, "content-type")
+        reader = BodyReader(self.endpoint, content_type, coding, chunked=chunked)
         self.body = ResponseBody(self, reader)
-        self._hold()
+        self._keep_open()
         return self.body
 
     def on_body_end(self, body: ResponseBody) -> None:
-        """Let the call's span end, unless `body` was an earlier attempt's."""
+        """Let the call's span end, unless `body` belongs to an earlier attempt."""
         if body is self.body:
-            self._settle()
+            self._end_span()
 
     def read_request_headers(self) -> Headers:
-        """Return the request's header lines, from its head where only that was kept."""
-        return (
-            parse_headers(self.request_head)
-            if self.request_head is not None
-            else self.request_headers
-        )
+        """Return the request's header lines, parsed from its raw head if only that was kept."""
+        if self.request_head is not None:
+            return parse_headers(self.request_head)
+        return self.request_headers
 
     @property
     def has_open_body(self) -> bool:
-        """Whether a body is being watched that has not ended."""
+        """Whether a body is observed that has not ended."""
         return self.body is not None and self.body.outcome is None
 
 
-_MOST_EARLIER = 20
+_last_unanswered_call: ContextVar[HttpCall | None] = ContextVar("lupis-unanswered", default=None)
+"""The last LLM call of this thread or task, while it has no final answer.
 
-_unanswered: ContextVar[HttpCall | None] = ContextVar("lupis-unanswered", default=None)
-"""The last call made in this thread or task, while it has had no answer to be content with."""
+The next call may be a retry of it: see `HttpCall.count_resends`.
+"""
 
 
-def _is_retried(status: int) -> bool:
-    """Tell whether clients send a request again that was answered so."""
+def _is_retried_status(status: int) -> bool:
+    """Return whether clients send a request again after a response with this status."""
     redirect = _FIRST_REDIRECT <= status < _FIRST_CLIENT_ERROR
-    return redirect or status >= _FIRST_SERVER_ERROR or status in _RETRIED
+    return redirect or status >= _FIRST_SERVER_ERROR or status in _RETRIED_STATUSES
 
 
 def join_header(headers: Headers, name: str) -> str | None:
@@ -309,7 +320,10 @@ def join_header(headers: Headers, name: str) -> str | None:
 
 
 def parse_headers(head: bytes) -> Headers:
-    """Return the header lines of a request's head, names as they were sent."""
+    """Return the header lines of a request's raw head, names as they were sent.
+
+    The request line and folded lines, which begin with a space, are left out.
+    """
     lines = head.decode("latin-1").split("\r\n")[1:]
     pairs = (line.partition(":") for line in lines if line and line[0] not in " \t")
     return [(name, value.strip()) for name, _, value in pairs]

@@ -21,7 +21,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from lupis_instrument import _semconv
 from lupis_instrument._diagnostics import guarded
-from lupis_instrument._tracing.context import leave
+from lupis_instrument._tracing.context import detach_context
 from lupis_instrument._tracing.sampling import RecordOnlySampler
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class CurrentSpanBlock(ContextDecorator):
         return self._span
 
     def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
-        leave(self._token)
+        detach_context(self._token)
         span: Any = self._span
         options = self._options
         if isinstance(error, Exception) and span.is_recording():

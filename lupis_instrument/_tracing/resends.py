@@ -49,5 +49,5 @@ def earlier_attempts(http_call: HttpCall, start: int) -> list[Event]:
             {} if status is None else {_semconv.HTTP_RESPONSE_STATUS_CODE: status},
             start + at - http_call.started,
         )
-        for at, status in http_call.earlier
+        for at, status in http_call.earlier_attempts
     ]

@@ -12,7 +12,7 @@ from opentelemetry.trace import SpanKind
 from lupis_instrument import LupisConfig
 from lupis_instrument._redaction import Redactor
 from lupis_instrument._tracing import pipeline as _pipeline
-from lupis_instrument._tracing.http_call import _unanswered
+from lupis_instrument._tracing.http_call import _last_unanswered_call
 from lupis_instrument._tracing.processor import CallSpanProcessor
 from lupis_instrument._tracing.sampling import RecordOnlySampler
 
@@ -30,9 +30,9 @@ ANSWER = {
 @pytest.fixture(autouse=True)
 def _first():
     """No call of another test is one that a call repeats."""
-    token = _unanswered.set(None)
+    token = _last_unanswered_call.set(None)
     yield
-    _unanswered.reset(token)
+    _last_unanswered_call.reset(token)
 
 
 class Tracked:

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from lupis_instrument._export.otlp.encoding import Origin, encode_log_record, encode_request
 from lupis_instrument._tracing.context import EMPTY, Conversation
 from lupis_instrument._tracing.events import (
-    MOST_DEPTH,
-    MOST_ITEMS,
-    MOST_SIZE,
-    MOST_TEXT,
+    MAX_DEPTH,
+    MAX_EVENT_SIZE,
+    MAX_ITEMS,
+    MAX_TEXT_LENGTH,
     MetadataCache,
     make_event,
 )
@@ -112,7 +112,7 @@ def test_the_same_value_twice_is_no_cycle():
 def test_a_deep_value_is_cut():
     """Where it goes deeper than anyone reads."""
     deep = "end"
-    for _ in range(MOST_DEPTH + 5):
+    for _ in range(MAX_DEPTH + 5):
         deep = [deep]
     text = json.dumps(plain(deep))
     assert "[too deep]" in text
@@ -121,39 +121,39 @@ def test_a_deep_value_is_cut():
 
 def test_a_long_text_is_cut():
     """And says how long it was."""
-    assert "x" * MOST_TEXT + "[cut: 10000]" == plain("x" * 10_000)
+    assert "x" * MAX_TEXT_LENGTH + "[cut: 10000]" == plain("x" * 10_000)
 
 
 def test_no_secret_is_cut_in_two():
     """No rule would know a key by its beginning."""
     key = "AIzaSy7hQ2mZx9Kp4LwR8sTb3NvY6cJd1GfA5eU"
-    lead = "x" * (MOST_TEXT - len(key)) + " "
-    assert f"{lead}[cut: {MOST_TEXT + 1}]" == plain(lead + key)
+    lead = "x" * (MAX_TEXT_LENGTH - len(key)) + " "
+    assert f"{lead}[cut: {MAX_TEXT_LENGTH + 1}]" == plain(lead + key)
 
 
 def test_long_lists_and_dicts_are_cut():
     """And say how long they were."""
-    assert f"[cut: {MOST_ITEMS + 1}]" == plain(list(range(MOST_ITEMS + 1)))[-1]
-    assert MOST_ITEMS + 5 == plain({n: n for n in range(MOST_ITEMS + 5)})["[cut]"]
+    assert f"[cut: {MAX_ITEMS + 1}]" == plain(list(range(MAX_ITEMS + 1)))[-1]
+    assert MAX_ITEMS + 5 == plain({n: n for n in range(MAX_ITEMS + 5)})["[cut]"]
 
 
 def test_a_huge_event_is_bounded():
     """Also when each of its parts is in bounds."""
-    part = ["y" * MOST_TEXT] * MOST_ITEMS
+    part = ["y" * MAX_TEXT_LENGTH] * MAX_ITEMS
     event = make_event("e", {"a": [part] * 100, "b": {str(n): part for n in range(100)}}, EMPTY)
-    assert MOST_SIZE >= len(json.dumps(event)) > MOST_SIZE // 2
+    assert MAX_EVENT_SIZE >= len(json.dumps(event)) > MAX_EVENT_SIZE // 2
 
 
 BIG = {
-    "plain": "y" * MOST_TEXT,
-    "quotes": '"\\' * MOST_TEXT,
-    "control": "\x00" * MOST_TEXT,
-    "wide": "\U0001f600" * MOST_TEXT,
+    "plain": "y" * MAX_TEXT_LENGTH,
+    "quotes": '"\\' * MAX_TEXT_LENGTH,
+    "control": "\x00" * MAX_TEXT_LENGTH,
+    "wide": "\U0001f600" * MAX_TEXT_LENGTH,
     "long int": 10**300,
     "float": 1.2345678901234567e-300,
     "deep": [[[[[["x"] * 900] * 9] * 9] * 9] * 9],
     "markers": object(),
-    "keys": {'"' * 90 + str(number): None for number in range(MOST_ITEMS)},
+    "keys": {'"' * 90 + str(number): None for number in range(MAX_ITEMS)},
 }
 
 
@@ -161,8 +161,8 @@ BIG = {
 def test_an_event_is_64_kb_of_json_at_most(value):
     """Whatever fills it; whose it is stays whole."""
     whose = Conversation("trip", "ada", extra={"plan": "pro"})
-    event = make_event("e", {f"key {number}": value for number in range(MOST_ITEMS)}, whose)
-    assert len(json.dumps(event)) <= MOST_SIZE == 64 * 1024
+    event = make_event("e", {f"key {number}": value for number in range(MAX_ITEMS)}, whose)
+    assert len(json.dumps(event)) <= MAX_EVENT_SIZE == 64 * 1024
     assert {"chat_id": "trip", "user_id": "ada", "plan": "pro"} == event["metadata"]
 
 

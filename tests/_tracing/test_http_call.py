@@ -112,7 +112,7 @@ def test_another_hosts_request_body_is_not_kept(http_call):
 
 def test_no_more_of_a_request_is_kept_than_is_read(http_call, monkeypatch):
     """The piece that passes the bound is the last."""
-    monkeypatch.setattr(_http_call, "MOST_REQUEST_BYTES", 5)
+    monkeypatch.setattr(_http_call, "MAX_REQUEST_BYTES", 5)
     http_call.begin_attempt("POST", CHAT)
     for _ in range(4):
         http_call.add_request_data(b"123")
@@ -187,7 +187,7 @@ def test_chunks_are_counted(body):
     body.feed(b"one")
     first = body.first_chunk
     body.feed(b"two")
-    assert (2, first) == (body.chunks, body.first_chunk)
+    assert (2, first) == (body.chunk_count, body.first_chunk)
 
 
 def test_a_body_ends_after_it_began(http_call, body):

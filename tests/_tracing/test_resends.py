@@ -95,5 +95,5 @@ def test_a_library_may_say_so_itself(header, expected):
 def test_a_chain_of_repetitions_keeps_no_old_bodies():
     """Each lets go of the one before it when the next begins."""
     calls = [call(429) for _ in range(4)]
-    assert [None, None, None] == [each._after for each in calls[:3]]
+    assert [None, None, None] == [each._previous for each in calls[:3]]
     assert 3 == resends_of(calls[-1])

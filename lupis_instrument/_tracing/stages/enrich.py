@@ -149,7 +149,7 @@ class Enrich:
         resends = resends_of(http_call)
         if resends:
             attributes[_semconv.HTTP_REQUEST_RESEND_COUNT] = resends
-        if http_call.earlier:
+        if http_call.earlier_attempts:
             draft.events = [
                 *draft.events,
                 *earlier_attempts(http_call, draft.source.start_time or 0),
@@ -208,7 +208,7 @@ def _add_body(draft: Draft, http_call: HttpCall, body: ResponseBody, *, ending: 
     attributes = draft.attributes
     # A program that closes behind the body's end has read all there was.
     outcome = ending if ending and body.outcome == "closed" else body.outcome
-    attributes[_semconv.LUPIS_RESPONSE_CHUNKS] = body.chunks
+    attributes[_semconv.LUPIS_RESPONSE_CHUNKS] = body.chunk_count
     if outcome is not None:
         attributes[_semconv.LUPIS_RESPONSE_OUTCOME] = outcome
     if body.first_chunk is not None:

@@ -253,4 +253,4 @@ def test_a_new_session_opens_the_gate(library, recorder):
 def test_a_body_that_is_read_whole_is_seen_as_it_comes(call, recorder):
     """When the first of it came is of interest."""
     assert whole(form="stream") == call(read_all, f"{STREAM}&pause=0.02")
-    assert recorder.body.pieces > 1
+    assert recorder.body.piece_count > 1
