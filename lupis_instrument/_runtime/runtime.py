@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from lupis_instrument._llm.conversation.conversations import Conversations
     from lupis_instrument._tracing.context import Conversation
     from lupis_instrument._tracing.pipeline import Pipeline
-    from lupis_instrument._tracing.processor import SpanState
+    from lupis_instrument._tracing.span_state import SpanState
 
 
 class Runtime:
@@ -56,8 +56,8 @@ class Runtime:
         from lupis_instrument._export.accounting import Account
         from lupis_instrument._export.batch_worker import BatchWorker, read_batch_settings
         from lupis_instrument._export.summary import Summary
-        from lupis_instrument._tracing import propagation
         from lupis_instrument._tracing.processor import CallSpanProcessor
+        from lupis_instrument._tracing.propagation import PropagatorGuard
         from lupis_instrument._tracing.provider import LupisTracerProvider
         from lupis_instrument._tracing.span_forwarder import SpanForwarder
 
@@ -85,12 +85,13 @@ class Runtime:
         self.ending = False
         self._former: list[Delivery] = []
         providers = _bootstrap.providers()
-        self.processor = CallSpanProcessor(self._put, providers.span_tree)
+        propagator_guard = PropagatorGuard(lambda: self.config.propagate_to)
+        self.processor = CallSpanProcessor(self._put, propagator_guard, providers.span_tree)
         self._join = SpanForwarder(providers.list_open)
         providers.set_listener(self)
         self.apply(resolved)
         self.provider = LupisTracerProvider(self.resource, self.processor)
-        propagation.install(self.processor, lambda: self.config.propagate_to)
+        propagator_guard.install(self.processor.find_state)
 
     def apply(self, resolved: ResolvedSettings) -> None:
         """Work by these settings from now on."""
@@ -116,10 +117,10 @@ class Runtime:
         self._delivery = Lazy(self._make_delivery)
 
     def _make_pipeline(self) -> Pipeline:
-        from lupis_instrument._tracing import pipeline as _pipeline
+        from lupis_instrument._tracing.stages import build_pipeline
 
         config = self.config
-        return _pipeline.build_pipeline(
+        return build_pipeline(
             config,
             self._redactor.get(),
             self.resource,
@@ -135,14 +136,14 @@ class Runtime:
 
     def _make_delivery(self) -> Delivery:
         from lupis_instrument._export.delivery import Delivery
-        from lupis_instrument._tracing.stages.redact import Redact
+        from lupis_instrument._tracing.stages.redact import SpanRedactor
 
-        redact = Redact(self._redactor.get())
+        redact = SpanRedactor(self._redactor.get())
         return Delivery(
             self.config,
-            redact.resource(self.resource),
-            redact.text,
-            _parts.process(self.config, redact.text),
+            redact.redact_resource(self.resource),
+            redact.redact_text,
+            _parts.process(self.config, redact.redact_text),
             self.account,
             default_endpoint=self.resolved.sources["otlp_endpoint"] == "default",
         )

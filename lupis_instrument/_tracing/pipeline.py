@@ -1,102 +1,121 @@
-"""What happens to a span between its end and its export, in order.
+"""Runs a finished span through the stages that edit it before its export.
 
-    dedup     one call is one span: what another span stands for is dropped
-    chat_id   the conversation and the user metadata in force when it began
-    enrich    what the wire showed: HTTP attributes, provider, models, usage, outcome
-    once      tokens that the span of an LLM library's instrumentor has too
-    derive    the conversation of an LLM call, where none was in force
-    redact    last, and failing closed
-
-A stage is a function from `Draft` to `Draft`, or to None for a span that is not to leave. All
-of them run on the worker's thread, never on the program's.
+The stages and their order are in `stages/__init__.py`. They run on the worker's thread, never on
+the program's.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.sdk.trace import ReadableSpan
 
 from lupis_instrument._diagnostics import report_fault
 
 if TYPE_CHECKING:
-    from typing import Callable, Optional
+    from typing import Callable, Mapping, Optional, Sequence
 
     from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.trace import Link, Status
 
-    from lupis_instrument._config.config import LupisConfig
-    from lupis_instrument._llm.conversation.conversations import Conversations
-    from lupis_instrument._llm.pricing.own_prices import OwnPrices
-    from lupis_instrument._redaction import Redactor
-    from lupis_instrument._tracing.draft import Draft
-    from lupis_instrument._tracing.processor import SpanState
-    from lupis_instrument._tracing.stages.redact import Redact
+    from lupis_instrument._llm.usage.facts import Facts
+    from lupis_instrument._tracing.span_state import SpanState
 
-    Stage = Callable[[Draft], Optional[Draft]]
+    Stage = Callable[["Draft"], Optional["Draft"]]
+
+
+class Draft:
+    """An editable copy of a finished span.
+
+    The span that the program made is never edited: `build_span` makes a new one.
+
+    Attributes:
+        state: the facts about the span that it does not hold itself.
+        source: the finished span.
+        request: the members of an LLM call's request body; never exported.
+        facts: the facts that the request and the response of an LLM call contain.
+    """
+
+    __slots__ = (
+        "attributes",
+        "events",
+        "facts",
+        "links",
+        "name",
+        "request",
+        "resource",
+        "source",
+        "state",
+        "status",
+    )
+
+    def __init__(self, state: SpanState, resource: Resource) -> None:
+        source = state.readable
+        assert source is not None
+        self.state = state
+        self.source: ReadableSpan = source
+        self.name: str = source.name
+        self.attributes: dict[str, Any] = dict(source.attributes or {})
+        self.events: Sequence[Any] = source.events
+        self.links: Sequence[Link] = source.links
+        self.status: Status = source.status
+        self.resource = resource
+        self.request: Mapping[str, Any] = {}
+        self.facts: Facts | None = None
+
+    def build_span(self) -> ReadableSpan:
+        """Return a new span with the edits, and the ids and times of the finished one."""
+        source = self.source
+        return ReadableSpan(
+            name=self.name,
+            context=source.context,
+            parent=source.parent,
+            resource=self.resource,
+            attributes=self.attributes,
+            events=self.events,
+            links=self.links,
+            kind=source.kind,
+            status=self.status,
+            start_time=source.start_time,
+            end_time=source.end_time,
+            instrumentation_scope=source.instrumentation_scope,
+        )
 
 
 class Pipeline:
-    """The stages a span passes through."""
+    """The stages that every finished span passes through, in order."""
 
-    def __init__(self, *stages: Stage, last: Redact, resource: Resource) -> None:
-        """Line up `stages`; `last` is what no span leaves without, `resource` what all carry."""
-        self._stages = stages
-        self._resource = resource
-        self._last = last
+    def __init__(
+        self,
+        stages: Mapping[str, Stage],
+        *,
+        redact: Callable[[Draft], Draft],
+        resource: Resource,
+    ) -> None:
+        """Create a pipeline.
 
-    def run(self, record: SpanState) -> ReadableSpan | None:
-        """Return the span to export, or None if it is not to leave the process.
-
-        A stage that fails is left out for that span; one that redaction fails on leaves without
-        its attributes, events and links.
+        Args:
+            stages: functions from draft to draft by name, in order; one that returns None drops
+                the span.
+            redact: the last stage, which no span skips.
+            resource: the resource of all exported spans.
         """
-        from lupis_instrument._tracing.draft import Draft
+        self._stages = stages
+        self._redact = redact
+        self._resource = resource
 
-        draft: Draft | None = Draft(record, self._resource)
-        for stage in self._stages:
+    def run(self, state: SpanState) -> ReadableSpan | None:
+        """Return the span to export, or None if a stage drops it.
+
+        A stage that fails is skipped for that span. If redaction fails, it removes all text of the
+        span.
+        """
+        draft: Draft | None = Draft(state, self._resource)
+        for name, stage in self._stages.items():
             try:
                 draft = stage(draft)  # type: ignore[arg-type]
             except Exception as fault:
-                report_fault(f"the {_name(stage)} stage", fault)
+                report_fault(f"the {name} stage", fault)
             if draft is None:
                 return None
-        return self._last(draft).span()  # type: ignore[arg-type]
-
-
-def _name(stage: Stage) -> str:
-    return getattr(stage, "__name__", type(stage).__name__.lower())
-
-
-def _never(_response: str | None) -> bool:
-    return False
-
-
-def build_pipeline(
-    config: LupisConfig,
-    redactor: Redactor | None,
-    resource: Resource,
-    own_prices: OwnPrices | None = None,
-    conversations: Conversations | None = None,
-    *,
-    tokens_reported: Callable[[str | None], bool] = _never,
-) -> Pipeline:
-    """Return the pipeline that `config` asks for.
-
-    Args:
-        config: the settings.
-        redactor: None where filtering is off.
-        resource: what all spans carry.
-        own_prices: the user's.
-        conversations: those seen so far; outlive the pipeline.
-        tokens_reported: see `CountOnce`.
-    """
-    from lupis_instrument._tracing.stages.chat_id import chat_id
-    from lupis_instrument._tracing.stages.dedup import CountOnce, dedup
-    from lupis_instrument._tracing.stages.enrich import Enrich
-    from lupis_instrument._tracing.stages.redact import Redact, read_limits
-
-    stages: list[Stage] = [dedup, chat_id, Enrich(config, own_prices), CountOnce(tokens_reported)]
-    if config.auto_chat_id and conversations is not None:
-        from lupis_instrument._tracing.stages.derive import Derive
-
-        stages.append(Derive(conversations))
-    return Pipeline(*stages, last=Redact(redactor, read_limits()), resource=resource)
+        return self._redact(draft).build_span()  # type: ignore[arg-type]

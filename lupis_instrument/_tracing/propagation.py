@@ -1,14 +1,15 @@
-"""Sends trace headers to the hosts that `LUPIS_PROPAGATE_TO` names, and to no other.
+"""Sends trace headers to the hosts that `LUPIS_PROPAGATE_TO` names, and to no others.
 
-Upstream's instrumentors ask the global propagator to add headers to each request they make a
-span for. The one that is set stays; ours has its place on it: for spans of ours it looks where they
-go.
+The instrumentors of opentelemetry-python ask the global propagator to add headers to each request
+that they make a span for. That propagator stays in place; `PropagatorGuard` replaces its `inject`
+by one that looks at the host of the request first.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Callable, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence
 
 from opentelemetry import baggage, propagate, trace
 from opentelemetry.context import Context, get_current
@@ -19,32 +20,42 @@ from opentelemetry.propagators.textmap import (
 )
 
 from lupis_instrument import _semconv
-from lupis_instrument._diagnostics import guarded, report_fault
+from lupis_instrument._diagnostics import report_fault
 from lupis_instrument._llm.api.addresses import is_allowed_host
 from lupis_instrument._tracing.http_call import parse_url
 
 if TYPE_CHECKING:
-    from lupis_instrument._tracing.processor import CallSpanProcessor
+    from lupis_instrument._tracing.span_state import SpanState
 
-_MOST_TOLD = 256
-"""Trace ids sent lately, by which a header is known that a redirect brings along."""
+    FindState = Callable[[trace.Span], Optional[SpanState]]
+
+_MAX_SENT_TRACE_IDS = 256
+"""Trace ids kept to recognize headers that a redirected request carries along."""
+
+_is_allowed_host = lru_cache(maxsize=256)(is_allowed_host)
 
 
 class SelectivePropagator(TextMapPropagator):
-    """A propagator that keeps our trace ids and chat ids from hosts that needn't know them."""
+    """A propagator that keeps trace ids and chat ids of this package from other hosts."""
 
     def __init__(
         self,
         inner: TextMapPropagator,
-        tracking: CallSpanProcessor,
-        allowed: Callable[[], Sequence[str]],
+        find_state: FindState,
+        allowed_hosts: Callable[[], Sequence[str]],
     ) -> None:
-        """Hand on to `inner` what may go to the `allowed` hosts."""
+        """Wrap a propagator.
+
+        Args:
+            inner: the propagator that adds the headers.
+            find_state: returns the state of a span, None for spans of other providers.
+            allowed_hosts: returns the setting `LUPIS_PROPAGATE_TO`.
+        """
         self._inner = inner
         self._inject = inner.inject
-        self._tracking = tracking
-        self._allowed = allowed
-        self._told: deque[str] = deque(maxlen=_MOST_TOLD)
+        self._find_state = find_state
+        self._allowed_hosts = allowed_hosts
+        self._sent_trace_ids: deque[str] = deque(maxlen=_MAX_SENT_TRACE_IDS)
 
     def inject(
         self,
@@ -52,63 +63,74 @@ class SelectivePropagator(TextMapPropagator):
         context: Context | None = None,
         setter: Any = default_setter,
     ) -> None:
-        """Add headers to `carrier` if the request may carry them."""
+        """Add headers to `carrier` if the host of the request may receive them."""
         try:
-            here = context if context is not None else get_current()
-            wanted = self._allowed_context(here)
-            if wanted is None:
-                self._withdraw(carrier)
+            call_context = context if context is not None else get_current()
+            allowed_context = self._allowed_context(call_context)
+            if allowed_context is None:
+                self._remove_sent_headers(carrier)
+                return
         except Exception as fault:
             report_fault("choosing trace headers", fault)
             return
-        if wanted is not None:
-            kept = guarded("keeping trace headers", self._keep_outer_headers, carrier, wanted)
-            self._inject(carrier, kept or wanted, setter)
+        try:
+            outer_context = self._keep_outer_headers(carrier, allowed_context)
+        except Exception as fault:
+            report_fault("keeping trace headers", fault)
+            outer_context = None
+        self._inject(carrier, outer_context or allowed_context, setter)
 
-    def _keep_outer_headers(self, carrier: Any, here: Context) -> Context | None:
-        """Return what keeps the headers of the program's own instrumentor further out, if any.
+    def _keep_outer_headers(self, carrier: Any, call_context: Context) -> Context | None:
+        """Return a context that repeats the headers of an outer instrumentor of the program.
 
-        The program's backend knows that one's span; it would look for ours in vain.
+        The program's backend knows that instrumentor's span. It would look for a span of this
+        package in vain.
+
+        Returns:
+            The context; None if the carrier has no such headers.
         """
-        record = self._tracking.find_state(trace.get_current_span(here))
-        parent = record.span.parent if record is not None else None
+        state = self._find_state(trace.get_current_span(call_context))
+        parent = state.span.parent if state is not None else None
         if parent is None or parent.is_remote:
             return None
-        # Looked for, not extracted: a propagator may tell the program's backend what it extracts.
+        # Searched for, not extracted: a propagator may report to the program's backend what it
+        # extracts.
         span_id = trace.format_span_id(parent.span_id)
-        if not any(span_id in value for _, value in self._carried(carrier)):
+        if not any(span_id in value for _, value in self._read_trace_headers(carrier)):
             return None
-        return trace.set_span_in_context(trace.NonRecordingSpan(parent), here)
+        return trace.set_span_in_context(trace.NonRecordingSpan(parent), call_context)
 
-    def _allowed_context(self, here: Context) -> Context | None:
-        """Return the context whose headers may go out, None for none at all."""
-        span = trace.get_current_span(here)
-        record = self._tracking.find_state(span)
-        if record is None or record.url is None:
-            return here  # no request of ours: none of our business
-        http_call = record.http_call
-        url = (http_call.url if http_call is not None else "") or record.url
-        if not is_allowed_host(parse_url(url).host, self._allowed()):
+    def _allowed_context(self, call_context: Context) -> Context | None:
+        """Return the context whose headers may be sent, None if none may."""
+        span = trace.get_current_span(call_context)
+        state = self._find_state(span)
+        if state is None or state.url is None:
+            return call_context  # not a request of this package: its propagator decides
+        http_call = state.http_call
+        url = (http_call.url if http_call is not None else "") or state.url
+        if not _is_allowed_host(parse_url(url).host, tuple(self._allowed_hosts())):
             return None
-        self._told.append(trace.format_trace_id(span.get_span_context().trace_id))
-        chat_id = record.conversation.chat_id
+        self._sent_trace_ids.append(trace.format_trace_id(span.get_span_context().trace_id))
+        chat_id = state.conversation.chat_id
         if chat_id is None:
-            return here
-        return baggage.set_baggage(_semconv.LUPIS_CHAT_ID, chat_id, here)
+            return call_context
+        return baggage.set_baggage(_semconv.LUPIS_CHAT_ID, chat_id, call_context)
 
-    def _withdraw(self, carrier: Any) -> None:
-        """Take out what a redirected request brings along from a host that may have it."""
-        for name, value in self._carried(carrier):
-            if self._is_ours(value):
+    def _remove_sent_headers(self, carrier: Any) -> None:
+        """Remove headers that a redirected request carries along from a host that may have them."""
+        for name, value in self._read_trace_headers(carrier):
+            if self._is_sent_header(value):
                 del carrier[name]
 
-    def _carried(self, carrier: Any) -> list[tuple[str, str]]:
-        """Return the trace headers, and their values, that are there."""
-        found = [(name, carrier.get(name)) for name in self.fields]
-        return [(name, value) for name, value in found if isinstance(value, str)]
+    def _read_trace_headers(self, carrier: Any) -> list[tuple[str, str]]:
+        """Return the names and values of the trace headers in a carrier."""
+        headers = [(name, carrier.get(name)) for name in self.fields]
+        return [(name, value) for name, value in headers if isinstance(value, str)]
 
-    def _is_ours(self, value: str) -> bool:
-        return _semconv.LUPIS_CHAT_ID in value or any(trace_id in value for trace_id in self._told)
+    def _is_sent_header(self, value: str) -> bool:
+        if _semconv.LUPIS_CHAT_ID in value:
+            return True
+        return any(trace_id in value for trace_id in self._sent_trace_ids)
 
     def extract(
         self,
@@ -116,31 +138,38 @@ class SelectivePropagator(TextMapPropagator):
         context: Context | None = None,
         getter: Any = default_getter,
     ) -> Context:
-        """Read what came, as the propagator behind does."""
+        """Read incoming headers as the wrapped propagator does."""
         return self._inner.extract(carrier, context, getter)
 
     @property
     def fields(self) -> set[str]:
-        """The headers that may be added."""
+        """The names of the headers that may be added."""
         return self._inner.fields
 
 
-def install(tracking: CallSpanProcessor, allowed: Callable[[], Sequence[str]]) -> None:
-    """Put ours in front of the global propagator, and again where the program has set another.
+class PropagatorGuard:
+    """Puts a `SelectivePropagator` in front of the global propagator."""
 
-    That is seen to when the span of a call starts, for instrumentors ask for headers after that.
-    """
+    def __init__(self, allowed_hosts: Callable[[], Sequence[str]]) -> None:
+        """Create a guard.
 
-    def stand_in_front() -> None:
-        there: Any = propagate.get_global_textmap()
-        if isinstance(getattr(there.inject, "__self__", None), SelectivePropagator):
+        Args:
+            allowed_hosts: returns the setting `LUPIS_PROPAGATE_TO`.
+        """
+        self._allowed_hosts = allowed_hosts
+
+    def install(self, find_state: FindState) -> None:
+        """Guard the global propagator; does nothing if it is guarded already.
+
+        Called with each HTTP call, for the program may set another propagator at any time.
+        """
+        propagator: Any = propagate.get_global_textmap()
+        if isinstance(getattr(propagator.inject, "__self__", None), SelectivePropagator):
             return
-        ours = SelectivePropagator(there, tracking, allowed)
+        selective = SelectivePropagator(propagator, find_state, self._allowed_hosts)
         try:
-            # On the object: which one it is, and of which class, programs look at (Logfire's does).
-            there.inject = ours.inject
-        except (AttributeError, TypeError):  # it has no room for that
-            propagate.set_global_textmap(ours)
-
-    tracking.before_call = stand_in_front
-    stand_in_front()
+            # Set on the object: programs look at the identity and the class of their propagator
+            # (Logfire does).
+            propagator.inject = selective.inject
+        except (AttributeError, TypeError):  # the object takes no attributes
+            propagate.set_global_textmap(selective)

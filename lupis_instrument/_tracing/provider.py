@@ -1,8 +1,9 @@
-"""The provider of our tracers, whose spans may be left elsewhere than they were entered.
+"""The tracer provider of this package: its sampler, its ids, and the blocks of current spans.
 
-A task that is given up in the middle of a request, or a generator that the event loop finishes, is
-closed in another context than it ran in. OpenTelemetry's own `start_as_current_span` logs "Failed
-to detach context" then, for nothing: that context never saw the span.
+Its spans may be left in another context than they were entered in. A task that is cancelled in the
+middle of a request, or a generator that the event loop finishes, is closed in another context than
+it ran in. OpenTelemetry's own `start_as_current_span` logs "Failed to detach context" then, without
+need: that context never saw the span.
 """
 
 from __future__ import annotations
@@ -17,73 +18,121 @@ from opentelemetry import trace
 from opentelemetry.context import attach
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from lupis_instrument import _semconv
-from lupis_instrument._diagnostics import guarded
+from lupis_instrument._diagnostics import report_fault
 from lupis_instrument._tracing.context import detach_context
-from lupis_instrument._tracing.sampling import RecordOnlySampler
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.resources import Resource
-    from opentelemetry.trace import Link
+    from opentelemetry.trace import Link, TraceState
     from opentelemetry.util.types import Attributes
 
     from lupis_instrument._tracing.processor import CallSpanProcessor
 
 
+class RecordOnlySampler(Sampler):
+    """Decides as another sampler does, but records the CLIENT spans that it drops.
+
+    The instrumentors of opentelemetry-python add trace headers for dropped spans too, and only a
+    recorded span tells which host its headers would go to. Its sampled flag stays off, so it is
+    not exported.
+    """
+
+    def __init__(self, inner: Sampler) -> None:
+        """Wrap the sampler `inner`."""
+        self._inner = inner
+
+    def should_sample(  # noqa: PLR0917 - the SDK's
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = None,
+        trace_state: TraceState | None = None,
+    ) -> SamplingResult:
+        """Return the decision on a span that starts."""
+        parent = trace.get_current_span(parent_context).get_span_context()
+        if parent.is_valid and not parent.is_remote and not parent.trace_flags.sampled:
+            # The program's own provider dropped the span around this one, which is a decision
+            # about its backend alone. Without a parent, a sampler decides by the trace id, and so
+            # repeats the decision for a parent of this provider.
+            parent_context = trace.set_span_in_context(trace.INVALID_SPAN, parent_context)
+        options: Any = (kind, attributes, links, trace_state)
+        result = self._inner.should_sample(parent_context, trace_id, name, *options)
+        if kind is not SpanKind.CLIENT or result.decision is not Decision.DROP:
+            return result
+        # The span gets the attributes of the result and no others.
+        return SamplingResult(Decision.RECORD_ONLY, attributes, result.trace_state)
+
+    def get_description(self) -> str:
+        """Return the description of the wrapped sampler."""
+        return self._inner.get_description()
+
+
 class SystemIdGenerator(IdGenerator):
-    """Draws ids from the system: those of `random` are the program's, which may have seeded it."""
+    """Draws ids from the operating system; the program may have seeded the `random` module."""
 
     def __init__(self) -> None:
-        self._draw = SystemRandom().getrandbits
+        self._draw_bits = SystemRandom().getrandbits
 
     def generate_span_id(self) -> int:
-        """Return 64 bits, not all of them 0."""
-        return self._draw(64) or self.generate_span_id()
+        """Return 64 random bits, not all of them 0."""
+        return self._draw_bits(64) or self.generate_span_id()
 
     def generate_trace_id(self) -> int:
-        """Return 128 bits, not all of them 0."""
-        return self._draw(128) or self.generate_trace_id()
+        """Return 128 random bits, not all of them 0."""
+        return self._draw_bits(128) or self.generate_trace_id()
 
     def is_trace_id_random(self) -> bool:
-        """Tell that all bits are."""
+        """Return True: every bit of a trace id is random."""
         return True
 
 
 class LupisTracerProvider(TracerProvider):
-    """Makes tracers whose spans `tracking` follows; never the global one.
+    """Makes tracers whose spans a `CallSpanProcessor` follows; never the global provider.
 
     Attributes:
-        is_lupis_provider: tells it from the program's.
+        is_lupis_provider: marks it among the tracer providers of the program.
     """
 
     is_lupis_provider = True
 
-    def __init__(self, resource: Resource, tracking: CallSpanProcessor) -> None:
+    def __init__(self, resource: Resource, processor: CallSpanProcessor) -> None:
         super().__init__(
             resource=resource, shutdown_on_exit=False, id_generator=SystemIdGenerator()
         )
         self.sampler = RecordOnlySampler(self.sampler)
-        self.add_span_processor(tracking)
-        self._around = tracking.context_with_span
+        self.add_span_processor(processor)
+        self._context_with_span = processor.context_with_span
 
     def get_tracer(self, *args: Any, **kwargs: Any) -> trace.Tracer:
         """Return a tracer for the scope that the arguments name."""
-        return LupisTracer(super().get_tracer(*args, **kwargs), self._around)
+        return LupisTracer(super().get_tracer(*args, **kwargs), self._context_with_span)
 
 
 class LupisTracer(trace.Tracer):
-    """Makes the spans that another tracer makes."""
+    """Makes the spans of another tracer, and makes them current in its own manner."""
 
-    def __init__(self, inner: trace.Tracer, around: Callable[[trace.Span], Context]) -> None:
-        """Make spans with `inner`; `around` returns the context of the work a span stands for."""
+    def __init__(
+        self, inner: trace.Tracer, context_with_span: Callable[[trace.Span], Context]
+    ) -> None:
+        """Wrap a tracer.
+
+        Args:
+            inner: the tracer that starts the spans.
+            context_with_span: returns the context for the work that a span stands for.
+        """
         self._inner = inner
-        self.around = around
+        self.context_with_span = context_with_span
 
     def start_span(self, *args: Any, **kwargs: Any) -> trace.Span:
-        """Start a span that is not current."""
+        """Start a span without making it current."""
         return self._inner.start_span(*args, **kwargs)
 
     def start_as_current_span(  # type: ignore[override] # noqa: PLR0917 - upstream's signature
@@ -98,8 +147,8 @@ class LupisTracer(trace.Tracer):
         set_status_on_exception: bool = True,
         end_on_exit: bool = True,
     ) -> CurrentSpanBlock:
-        """Return what starts a span and has it current in its `with` block, or in a function."""
-        start = functools.partial(
+        """Return a context manager and decorator that starts a span and makes it current."""
+        start_span = functools.partial(
             self.start_span,
             name,
             context=context,
@@ -112,7 +161,7 @@ class LupisTracer(trace.Tracer):
         )
         return CurrentSpanBlock(
             self,
-            start,
+            start_span,
             record_exception=record_exception,
             set_status=set_status_on_exception,
             end=end_on_exit,
@@ -120,21 +169,21 @@ class LupisTracer(trace.Tracer):
 
 
 class CurrentSpanBlock(ContextDecorator):
-    """A span that is current inside a `with` block, or while the function it decorates runs."""
+    """A span that is current inside a `with` block, or while a decorated function runs."""
 
     def __init__(
-        self, tracer: LupisTracer, start: Callable[[], trace.Span], **options: bool
+        self, tracer: LupisTracer, start_span: Callable[[], trace.Span], **options: bool
     ) -> None:
         self._tracer = tracer
-        self._start = start
+        self._start_span = start_span
         self._options = options
 
     def _recreate_cm(self) -> CurrentSpanBlock:
-        # A function that is decorated starts a span a call: contextlib asks for it by this name.
-        return CurrentSpanBlock(self._tracer, self._start, **self._options)
+        # contextlib calls this method, so that each call of a decorated function starts a span.
+        return CurrentSpanBlock(self._tracer, self._start_span, **self._options)
 
     def __call__(self, function: Any) -> Any:
-        """Decorate a function, or a coroutine function."""
+        """Decorate a function, or a coroutine function until it has been awaited."""
         if not inspect.iscoroutinefunction(function):
             return super().__call__(function)
 
@@ -146,9 +195,13 @@ class CurrentSpanBlock(ContextDecorator):
         return decorated
 
     def __enter__(self) -> trace.Span:
-        self._span = self._start()
-        inside = guarded("entering a span", self._tracer.around, self._span)
-        self._token = attach(inside or trace.set_span_in_context(self._span))
+        self._span = self._start_span()
+        try:
+            span_context = self._tracer.context_with_span(self._span)
+        except Exception as fault:
+            report_fault("entering a span", fault)
+            span_context = trace.set_span_in_context(self._span)
+        self._token = attach(span_context)
         return self._span
 
     def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
@@ -160,14 +213,15 @@ class CurrentSpanBlock(ContextDecorator):
                 span.record_exception(error)
             if options["set_status"]:
                 span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
-        elif _gave_up(error) and span.kind is SpanKind.CLIENT:
-            # Upstream's instrumentors tell of exceptions; a call that is cancelled failed as well.
+        elif _is_given_up(error) and span.kind is SpanKind.CLIENT:
+            # The instrumentors of opentelemetry-python handle subclasses of Exception only, but a
+            # cancelled call has failed as well.
             span.set_attribute(_semconv.ERROR_TYPE, type(error).__qualname__)
             span.set_status(Status(StatusCode.ERROR, type(error).__qualname__))
         if options["end"]:
             span.end()
 
 
-def _gave_up(error: BaseException | None) -> bool:
-    """Tell whether a task was cancelled, or the program interrupted."""
+def _is_given_up(error: BaseException | None) -> bool:
+    """Return whether an error means that a task was cancelled or the program interrupted."""
     return error is not None and not isinstance(error, (Exception, GeneratorExit))

@@ -1,4 +1,4 @@
-"""What all spans of this process say about where they come from."""
+"""The OpenTelemetry resource of this process: the attributes that all its spans share."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 def build_resource(config: LupisConfig) -> Resource:
-    """Return the resource that `config` and the standard variables describe."""
-    # Not Resource.create: it looks through the entry points of everything installed.
+    """Return the resource that `config` and the standard `OTEL_*` variables describe."""
+    # Not Resource.create: it searches the entry points of all installed packages.
     from opentelemetry.sdk.resources import OTELResourceDetector, Resource
     from opentelemetry.sdk.version import __version__ as sdk_version
 

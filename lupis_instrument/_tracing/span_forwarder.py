@@ -1,4 +1,4 @@
-"""Hands finished spans to the tracer providers of the program too, where it is asked for."""
+"""Forwards finished spans to the program's own tracer providers, for `LUPIS_JOIN_PROVIDER`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan
 
-from lupis_instrument._diagnostics import guarded, warn
+from lupis_instrument._diagnostics import internal_errors, warn
 from lupis_instrument._tracing.context import OUTER_CALL_KEY, use_context
 
 if TYPE_CHECKING:
@@ -15,39 +15,45 @@ if TYPE_CHECKING:
 
 
 class SpanForwarder:
-    """Feeds the span processors of other providers."""
+    """Passes spans to the span processors of other tracer providers."""
 
-    def __init__(self, providers: Callable[[], Iterable[Any]]) -> None:
-        """Feed those of `providers`, asked for anew for each span."""
-        self._providers = providers
+    def __init__(self, get_providers: Callable[[], Iterable[Any]]) -> None:
+        """Create a forwarder.
+
+        Args:
+            get_providers: returns the providers; called for each span, for they change.
+        """
+        self._get_providers = get_providers
 
     def __call__(self, span: ReadableSpan) -> None:
-        """Hand on a span as it leaves the pipeline, with their resource."""
-        for provider in self._providers():
-            guarded("joining a provider", _feed, provider, span)
+        """Forward a span that the pipeline has prepared."""
+        for provider in self._get_providers():
+            with internal_errors("joining a provider"):
+                _forward_span(provider, span)
 
 
-def _feed(provider: Any, span: ReadableSpan) -> None:
-    # Which processors a provider has, it doesn't say in public. It has kept the one that stands
-    # for all by this name in SDK 1.0 to 1.45.
+def _forward_span(provider: Any, span: ReadableSpan) -> None:
+    # A provider has no public list of its processors. SDK 1.0 to 1.45 keep the processor that
+    # stands for all of them under this name.
     processor = getattr(provider, "_active_span_processor", None)
     if processor is None:
         warn("LUPIS_JOIN_PROVIDER: this release of the OpenTelemetry SDK can't be joined")
         return
-    # Some leave out what ends where instrumentation is suppressed, as Logfire's do, and as it is on
-    # the worker's thread. Calls that they make themselves are no more recorded here than there.
-    with use_context(Context({OUTER_CALL_KEY: _Joining})):
-        processor.on_end(_of(span, provider.resource))
+    # A context of its own, for two reasons. Instrumentation is suppressed on the worker's thread,
+    # and some processors, such as Logfire's, leave out spans that end in a suppressed context.
+    # And HTTP calls that a processor makes must not be recorded in turn.
+    with use_context(Context({OUTER_CALL_KEY: _ForwardingCall})):
+        processor.on_end(_copy_with_resource(span, provider.resource))
 
 
-class _Joining:
-    """Stands for a call that is under way."""
+class _ForwardingCall:
+    """Takes the place of a `SpanState`, as a call that is under way."""
 
     ended = False
 
 
-def _of(span: ReadableSpan, resource: Resource) -> ReadableSpan:
-    """Return the span with another resource: it tells where the program is, as that one's do."""
+def _copy_with_resource(span: ReadableSpan, resource: Resource) -> ReadableSpan:
+    """Return a copy of the span with the resource of the provider that it is forwarded to."""
     return ReadableSpan(
         name=span.name,
         context=span.context,

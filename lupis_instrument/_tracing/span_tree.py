@@ -1,8 +1,9 @@
-"""Which spans lie above the span of a call, whoever's provider makes them.
+"""The tree of open spans, whichever tracer provider makes them.
 
 A program may trace its LLM calls itself, with instrumentors of LLM libraries. Their spans report
-tokens too, but only when they end, which is after the HTTP call below has. So the span of such a
-call waits for the one above it, and what it tells depends on what that one has told.
+tokens too, but only when they end, which is after the HTTP call below has ended. So the span of
+such a call waits for the LLM library's span above it, and the pipeline then leaves the tokens to
+that span if it has them.
 """
 
 from __future__ import annotations
@@ -21,169 +22,191 @@ from lupis_instrument import _semconv
 if TYPE_CHECKING:
     from opentelemetry.context import Context
 
-_MOST_OPEN = 20_000
-"""Spans that the program never ends must not be kept for ever."""
-_MOST_TOLD = 1024
-"""Ids of responses whose tokens another span has told, the latest."""
-_MOST_STEPS = 16
-"""How many spans up an LLM library's is looked for."""
-_PATIENCE = 10.0
-"""Seconds that a call's span waits for one above it that does not end."""
+_MAX_OPEN_SPANS = 20_000
+"""Nodes kept at once; the oldest go first, for a program may never end its spans."""
+_MAX_REPORTED_RESPONSES = 1024
+"""Ids kept of responses whose tokens another span reports; the oldest go first."""
+_MAX_LEVELS = 16
+"""Levels of the tree that are searched upwards for an LLM library's span."""
+_MAX_WAIT = 10.0
+"""Seconds that a call's span waits for the end of the span above it."""
 _FIRST_CLIENT_ERROR = 400
 _WITHIN_LLM_CALL = "suppress_language_model_instrumentation"
-"""What instrumentors of LLM libraries set in the context of the calls below them.
+"""The context key that instrumentors of LLM libraries set for the calls below them.
 
 `SUPPRESS_LANGUAGE_MODEL_INSTRUMENTATION_KEY` of opentelemetry-semantic-conventions-ai.
 """
 
 
 class SpanNode:
-    """One span under way.
+    """One open span.
 
     Attributes:
-        span: the span; what it says may be read at any time.
-        outer: the node of the span around it, or of the LLM library's beside it, if that was
-            under way here.
-        inner: the node of the call's span that was last put below it so.
+        span: the span; its attributes may be read at any time.
+        outer: the node of the span around it, or of the LLM library's span beside it; None if
+            that span was not open in this process.
+        inner: the node of the call's span that `SpanTree.attach_below` last put below it.
         ended: whether the span has ended.
     """
 
-    __slots__ = ("__weakref__", "_waiting", "ended", "inner", "outer", "span")
+    __slots__ = ("__weakref__", "_callbacks", "ended", "inner", "outer", "span")
 
     def __init__(self, span: Any, outer: SpanNode | None) -> None:
         self.span = span
         self.outer = outer
         self.inner: SpanNode | None = None
         self.ended = False
-        self._waiting: deque[Callable[[], None]] = deque()
+        self._callbacks: deque[Callable[[], None]] = deque()
 
-    def call_when_ended(self, act: Callable[[], None]) -> None:
-        """Call `act` when the span has ended, or is waited for no longer; takes no lock."""
-        self._waiting.append(act)
-        if self.ended:
-            self.release_waiting()
+    def call_when_ended(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once the span has ended or the wait is over; takes no lock."""
+        self._callbacks.append(callback)
+        if self.ended:  # perhaps since the last line, in another thread
+            self.run_callbacks()
 
-    def release_waiting(self) -> None:
-        """Have nothing wait for the span any more."""
+    def run_callbacks(self) -> None:
+        """Call all waiting callbacks, whether the span has ended or not."""
         while True:
             try:
-                act = self._waiting.popleft()  # atomic: each is called once
+                callback = self._callbacks.popleft()  # atomic: each callback is called once
             except IndexError:
                 return
-            act()
+            callback()
 
-    def has_any(self, names: Any) -> bool:
-        """Tell whether the span has one of these attributes, and will leave the process."""
+    def reports_any(self, names: Any) -> bool:
+        """Return whether the span has one of these attributes and is sampled, so exported."""
         attributes = getattr(self.span, "attributes", None) or {}
         sampled = self.span.get_span_context().trace_flags.sampled
         return bool(sampled) and any(attributes.get(name) is not None for name in names)
 
 
 class SpanTree:
-    """The spans under way in this process, and what each lies in."""
+    """The open spans of this process, each with the span around it."""
 
     def __init__(self) -> None:
-        self._latest: ContextVar[Callable[[], SpanNode | None]] = ContextVar(
+        self._latest_llm_node: ContextVar[Callable[[], SpanNode | None]] = ContextVar(
             "lupis_latest_llm_span"
         )
         self.reset()
 
     def reset(self) -> None:
-        """Drop what is under way; in a forked child it is the parent's."""
-        self._open: dict[int, SpanNode] = {}
-        self._told: dict[str, None] = {}
-        self._waited_for: deque[tuple[float, SpanNode]] = deque()
+        """Drop all nodes; in a forked child process they belong to the parent."""
+        self._open_nodes: dict[int, SpanNode] = {}
+        self._reported_responses: dict[str, None] = {}
+        self._waits: deque[tuple[float, SpanNode]] = deque()
 
     def begin_span(self, span: trace.Span, parent_context: Context | None) -> SpanNode:
-        """Take note of a span that begins."""
+        """Add a span that starts; it may be the span of an LLM library."""
         span_node = self.add_span(span, parent_context)
         attributes = getattr(span, "attributes", None) or {}
         if is_llm_call(attributes):
-            self._latest.set(ref(span_node))
-            response = attributes.get(_semconv.GEN_AI_RESPONSE_ID)
-            if isinstance(response, str) and span_node.has_any(_semconv.LLM_SPAN_TOKENS):
-                self._note_told(response)
+            self._latest_llm_node.set(ref(span_node))
+            response_id = attributes.get(_semconv.GEN_AI_RESPONSE_ID)
+            if isinstance(response_id, str) and span_node.reports_any(_semconv.LLM_SPAN_TOKENS):
+                self._add_reported_response(response_id)
         return span_node
 
-    def _note_told(self, response: str) -> None:
-        """Keep the id of a response that a span tells the tokens of from its start.
+    def _add_reported_response(self, response_id: str) -> None:
+        """Keep the id of a response whose tokens a span reports from its start.
 
-        Some instrumentors make such a span when a stream is over, as Logfire's.
+        Some instrumentors make such a span when a stream is over, for example Logfire's.
         """
-        if len(self._told) >= _MOST_TOLD:
-            self._told.pop(next(iter(self._told)), None)
-        self._told[response] = None
+        if len(self._reported_responses) >= _MAX_REPORTED_RESPONSES:
+            self._reported_responses.pop(next(iter(self._reported_responses)), None)
+        self._reported_responses[response_id] = None
 
-    def tokens_reported(self, response: str | None) -> bool:
-        """Tell whether a span was made lately to tell the tokens of a response."""
-        return response in self._told
+    def tokens_reported(self, response_id: str | None) -> bool:
+        """Return whether a recent span has reported the tokens of a response from its start."""
+        return response_id in self._reported_responses
 
     def add_span(self, span: trace.Span, parent_context: Context | None) -> SpanNode:
-        """Take note of one that begins and is no LLM library's, as that of an HTTP call."""
+        """Add a span that starts and is no LLM library's, such as the span of an HTTP call."""
         parent = trace.get_current_span(parent_context).get_span_context()
-        span_node = SpanNode(span, self._open.get(parent.span_id) if parent.is_valid else None)
-        if len(self._open) >= _MOST_OPEN:
-            self._open.pop(next(iter(self._open)), None)
-        self._open[span.get_span_context().span_id] = span_node
+        outer = self._open_nodes.get(parent.span_id) if parent.is_valid else None
+        span_node = SpanNode(span, outer)
+        if len(self._open_nodes) >= _MAX_OPEN_SPANS:
+            self._open_nodes.pop(next(iter(self._open_nodes)), None)
+        self._open_nodes[span.get_span_context().span_id] = span_node
         return span_node
 
     def resolve_span(self, span: Any) -> Any:
-        """Return the span under way that has the ids of `span`, which may stand in for it."""
-        span_node = self._open.get(span.get_span_context().span_id)
+        """Return the open span with the ids of `span`, which may be a stand-in without attributes.
+
+        A library that starts spans of its own below a span that suppresses them gets such stand-ins
+        (anthropic does).
+        """
+        span_node = self._open_nodes.get(span.get_span_context().span_id)
         return span if span_node is None else span_node.span
 
     def find_llm_beside(
         self, span_node: SpanNode, parent_context: Context | None
     ) -> SpanNode | None:
-        """Return the LLM library's span which that of `span_node`, an LLM call's, would lie below.
+        """Return the LLM library's span that an LLM call belongs to but does not lie below.
 
-        Some instrumentors begin a span and don't make it current, as Traceloop's. It was begun
-        here, within a span that the call's is within too, and is under way. Where the context
-        doesn't tell that a call is such a library's, it is the first, or repeats one that failed:
-        the span may stay open for as long as an answer is read, beside other calls.
+        Some instrumentors start a span and do not make it current, for example Traceloop's. The
+        span then is the latest LLM span of this thread or task, it is open, and the span around it
+        lies around the call too.
+
+        If the context does not mark the call as the library's, only the first call belongs to the
+        span, and further ones while the call before has failed. For the span may stay open for as
+        long as the program reads a streamed response, beside other calls.
+
+        Args:
+            span_node: the node of the call's span.
+            parent_context: the context that the call's span was started in.
         """
-        llm = self._latest.get(lambda: None)()
-        if llm is None or llm.ended or not _is_within(span_node, llm.outer):
+        llm_node = self._latest_llm_node.get(lambda: None)()
+        if llm_node is None or llm_node.ended or not _is_within(span_node, llm_node.outer):
             return None
-        inner = llm.inner
+        inner = llm_node.inner
         if inner is None or _has_failed(inner) or get_value(_WITHIN_LLM_CALL, parent_context):
-            return llm
+            return llm_node
         return None
 
-    def attach_below(self, span_node: SpanNode, llm: SpanNode) -> None:
-        """Have the span of `span_node` lie below that of `llm`."""
-        span_node.outer = llm
-        llm.inner = span_node
+    def attach_below(self, span_node: SpanNode, llm_node: SpanNode) -> None:
+        """Make `llm_node` the outer node of `span_node`."""
+        span_node.outer = llm_node
+        llm_node.inner = span_node
 
     def end_span(self, span: Any) -> None:
-        """Take note of a span that has ended."""
-        span_node = self._open.pop(span.get_span_context().span_id, None)
+        """Remove a span that has ended, and run the callbacks that wait for its end."""
+        span_node = self._open_nodes.pop(span.get_span_context().span_id, None)
         if span_node is not None:
             span_node.ended = True
-            span_node.release_waiting()
+            span_node.run_callbacks()
 
-    def wait_for_end(self, span_node: SpanNode, act: Callable[[], None]) -> None:
-        """Call `act` when the span of `span_node` has ended, or after a while."""
+    def wait_for_end(self, span_node: SpanNode, callback: Callable[[], None]) -> None:
+        """Call `callback` when the span of `span_node` has ended, or after `_MAX_WAIT` seconds.
+
+        Waits that are over by then are released by the next call of this method, or by
+        `release_waiting` at a flush: the tree has no timer.
+        """
         now = monotonic()
-        span_node.call_when_ended(act)
-        self._waited_for.append((now, span_node))
-        self.release_waiting(now - _PATIENCE)
+        span_node.call_when_ended(callback)
+        self._waits.append((now, span_node))
+        self.release_waiting(now - _MAX_WAIT)
 
     def release_waiting(self, before: float = float("inf")) -> None:
-        """Have nothing wait any more that has waited since `before`."""
-        while self._waited_for:
+        """Run the callbacks that have waited too long.
+
+        Args:
+            before: a time of `monotonic`; waits that began later continue. By default none does.
+        """
+        while self._waits:
             try:
-                if self._waited_for[0][0] > before:
+                # Looked at before it is taken, so that a flush in another thread sees every
+                # wait that is not over.
+                if self._waits[0][0] > before:
                     return
-                _, span_node = self._waited_for.popleft()
+                _, span_node = self._waits.popleft()
             except IndexError:
-                return  # another thread was quicker
-            span_node.release_waiting()
+                return  # another thread has taken the last wait
+            span_node.run_callbacks()
 
 
 def _is_within(span_node: SpanNode | None, outer: SpanNode | None) -> bool:
-    """Tell whether the span of `span_node` lies in that of `outer`; all lie in none."""
-    for _ in range(_MOST_STEPS):
+    """Return whether `span_node` lies below `outer`; every node lies below None."""
+    for _ in range(_MAX_LEVELS):
         span_node = span_node.outer if span_node is not None else None
         if span_node is outer:
             return True
@@ -191,7 +214,7 @@ def _is_within(span_node: SpanNode | None, outer: SpanNode | None) -> bool:
 
 
 def _has_failed(span_node: SpanNode) -> bool:
-    """Tell whether the call of a span brought no answer that its library could use."""
+    """Return whether the call of a span has ended without a response that its library can use."""
     attributes = getattr(span_node.span, "attributes", None) or {}
     status = attributes.get(_semconv.HTTP_RESPONSE_STATUS_CODE)
     return span_node.ended and (not isinstance(status, int) or status >= _FIRST_CLIENT_ERROR)
@@ -199,19 +222,18 @@ def _has_failed(span_node: SpanNode) -> bool:
 
 def find_llm_ancestor(span_node: SpanNode | None) -> SpanNode | None:
     """Return the nearest span above `span_node` that an LLM library's instrumentor made."""
-    for _ in range(_MOST_STEPS):
+    for _ in range(_MAX_LEVELS):
         span_node = span_node.outer if span_node is not None else None
         if span_node is None:
             return None
-        if is_llm_call(getattr(span_node.span, "attributes", None) or {}) or _is_named_so(
-            span_node.span
-        ):
+        span = span_node.span
+        if is_llm_call(getattr(span, "attributes", None) or {}) or _has_llm_name(span):
             return span_node
     return None
 
 
-def _is_named_so(span: Any) -> bool:
-    """Tell whether a span is called as that of an LLM call is: some say the rest at their end."""
+def _has_llm_name(span: Any) -> bool:
+    """Return whether a span is named like an LLM call; some set their attributes at the end."""
     name = getattr(span, "name", "")
     return getattr(span, "kind", None) is trace.SpanKind.CLIENT and (
         name.partition(" ")[0] in _semconv.LLM_OPERATIONS
@@ -219,7 +241,7 @@ def _is_named_so(span: Any) -> bool:
 
 
 def is_llm_call(attributes: Any) -> bool:
-    """Tell whether attributes are those of a single LLM call, not of an agent or a workflow."""
+    """Return whether a span with these attributes is a single LLM call, no agent or workflow."""
     operation = attributes.get(_semconv.GEN_AI_OPERATION_NAME)
     if operation is not None:
         return operation not in _semconv.AGENT_OPERATIONS

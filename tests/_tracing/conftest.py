@@ -1,4 +1,4 @@
-"""Spans as the SDK makes them, followed by ours, with a list in place of the worker."""
+"""Spans of the OpenTelemetry SDK, followed by a `CallSpanProcessor` with a list for its queue."""
 
 import json
 
@@ -11,10 +11,10 @@ from opentelemetry.trace import SpanKind
 
 from lupis_instrument import LupisConfig
 from lupis_instrument._redaction import Redactor
-from lupis_instrument._tracing import pipeline as _pipeline
 from lupis_instrument._tracing.http_call import _last_unanswered_call
 from lupis_instrument._tracing.processor import CallSpanProcessor
-from lupis_instrument._tracing.sampling import RecordOnlySampler
+from lupis_instrument._tracing.provider import RecordOnlySampler
+from lupis_instrument._tracing.stages import build_pipeline
 
 OPENAI = "https://api.openai.com/v1/chat/completions"
 JSON = [("Content-Type", "application/json")]
@@ -28,41 +28,45 @@ ANSWER = {
 
 
 @pytest.fixture(autouse=True)
-def _first():
-    """No call of another test is one that a call repeats."""
+def _no_earlier_call():
+    """No call is a retry of a call in another test."""
     token = _last_unanswered_call.set(None)
     yield
     _last_unanswered_call.reset(token)
 
 
-class Tracked:
-    """A provider whose spans are tracked; `put` has the records whose spans have ended."""
+class TrackedProvider:
+    """A tracer provider with a `CallSpanProcessor`.
 
-    def __init__(self, sampler=None):
-        self.put = []
-        self.tracking = CallSpanProcessor(self.put.append)
+    Attributes:
+        queued: the states of the spans that have ended.
+    """
+
+    def __init__(self, sampler=None, propagator_guard=None):
+        self.queued = []
+        self.processor = CallSpanProcessor(self.queued.append, propagator_guard)
         self.provider = TracerProvider(
             sampler=sampler, resource=Resource({}), shutdown_on_exit=False
         )
         self.provider.sampler = RecordOnlySampler(self.provider.sampler)
-        self.provider.add_span_processor(self.tracking)
+        self.provider.add_span_processor(self.processor)
         self.tracer = self.provider.get_tracer("tests")
 
-    def start(self, url=OPENAI, *, parent=None, kind=SpanKind.CLIENT, **attributes):
+    def start_call(self, url=OPENAI, *, parent=None, kind=SpanKind.CLIENT, **attributes):
         """Starts the span of a call, as an instrumentor does."""
         context = trace.set_span_in_context(parent) if parent is not None else None
-        given = {"http.request.method": "POST", "url.full": url, **attributes}
-        return self.tracer.start_span("POST", context=context, kind=kind, attributes=given)
+        attributes = {"http.request.method": "POST", "url.full": url, **attributes}
+        return self.tracer.start_span("POST", context=context, kind=kind, attributes=attributes)
 
-    def record(self, span):
-        """What is known of a span that is under way."""
-        return self.tracking.find_state(span)
+    def state(self, span):
+        """Returns the state of an open span."""
+        return self.processor.find_state(span)
 
     def http_call(self, span):
-        """The call that a span stands for."""
-        return self.record(span).http_call
+        """Returns the call that a span reports."""
+        return self.state(span).http_call
 
-    def answer(
+    def answer_call(
         self,
         span,
         *,
@@ -75,63 +79,68 @@ class Tracked:
         body=ANSWER,
         outcome="complete",
     ):
-        """Has the wire show a whole exchange; returns its body."""
+        """Plays a whole exchange as a client's adapter does; returns the response's body."""
         http_call = self.http_call(span)
         http_call.begin_attempt(method, url)
         http_call.request_headers = list(request_headers)
         http_call.add_request_data(json.dumps(request or {"model": "gpt-4o"}).encode())
-        watched = http_call.begin_response(status, list(headers), "1.1")
-        if watched is not None:
-            watched.feed(body if isinstance(body, bytes) else json.dumps(body).encode())
-            watched.end(outcome)
-        return watched
+        response_body = http_call.begin_response(status, list(headers), "1.1")
+        if response_body is not None:
+            response_body.feed(body if isinstance(body, bytes) else json.dumps(body).encode())
+            response_body.end(outcome)
+        return response_body
 
-    def run(self, pipeline):
-        """Prepares what was put, as the worker's thread does."""
+    def run_pipeline(self, pipeline):
+        """Prepares the queued spans, as the worker's thread does."""
         prepared = []
-        for record in self.put:
-            if record.readable is None:
-                record.end_sdk_span()
-            span = pipeline.run(record) if record.readable is not None else None
+        for state in self.queued:
+            if state.readable is None:
+                state.end_sdk_span()
+            span = pipeline.run(state) if state.readable is not None else None
             if span is not None:
                 prepared.append(span)
         return prepared
 
 
 @pytest.fixture
+def make_tracked():
+    """Makes tracked providers."""
+    return TrackedProvider
+
+
+@pytest.fixture
 def tracked():
-    """A provider whose spans are tracked."""
-    return Tracked()
+    """A tracked provider that samples every span."""
+    return TrackedProvider()
 
 
 @pytest.fixture
 def unsampled():
-    """The same, with a sampler that wants none of its spans."""
-    return Tracked(ALWAYS_OFF)
+    """A tracked provider whose sampler drops every span."""
+    return TrackedProvider(ALWAYS_OFF)
 
 
 @pytest.fixture
 def pipeline(tracked):
-    """Makes the pipeline of these settings."""
+    """Builds the pipeline of these settings."""
 
-    def make(redactor=None, conversations=None, **settings):
-        config = LupisConfig(project_id="p", **settings)
-        return _pipeline.build_pipeline(
-            config,
+    def build(redactor=None, conversations=None, **settings):
+        return build_pipeline(
+            LupisConfig(project_id="p", **settings),
             redactor or Redactor(),
             Resource({"service.name": "s"}),
             conversations=conversations,
-            tokens_reported=tracked.tracking.span_tree.tokens_reported,
+            tokens_reported=tracked.processor.span_tree.tokens_reported,
         )
 
-    return make
+    return build
 
 
 @pytest.fixture
 def export(tracked, pipeline):
-    """Runs what has ended through the pipeline of these settings."""
+    """Returns the queued spans as a pipeline with these settings exports them."""
 
     def run(**settings):
-        return tracked.run(pipeline(**settings))
+        return tracked.run_pipeline(pipeline(**settings))
 
     return run

@@ -114,7 +114,7 @@ def test_who_waits_lets_no_other_out_of_sight(family):
             called.append("taken")
             return super().popleft()
 
-    family.span_tree._waited_for = Watched()
+    family.span_tree._waits = Watched()
     family.span_tree.wait_for_end(node, lambda: called.append("let go"))
     assert [] == called
     family.span_tree.release_waiting()
@@ -123,7 +123,7 @@ def test_who_waits_lets_no_other_out_of_sight(family):
 
 def test_patience_has_an_end(family, monkeypatch):
     """The next one that waits lets go of those that have waited too long."""
-    monkeypatch.setattr("lupis_instrument._tracing.span_tree._PATIENCE", -1)
+    monkeypatch.setattr("lupis_instrument._tracing.span_tree._MAX_WAIT", -1)
     _, node = family.begin()
     called = []
     family.span_tree.wait_for_end(node, lambda: called.append(1))
@@ -144,9 +144,9 @@ class TestBesideTheCall:
     @pytest.fixture(autouse=True)
     def _elsewhere(self, family):
         """What was begun in a test is begun there only."""
-        token = family.span_tree._latest.set(lambda: None)
+        token = family.span_tree._latest_llm_node.set(lambda: None)
         yield
-        family.span_tree._latest.reset(token)
+        family.span_tree._latest_llm_node.reset(token)
 
     @pytest.fixture
     def call(self, family):

@@ -1,4 +1,4 @@
-"""Last stage: no text leaves unfiltered, and none at all where filtering fails."""
+"""The last stage: filters every text of a span, and removes all of them if filtering fails."""
 
 from __future__ import annotations
 
@@ -13,138 +13,159 @@ from lupis_instrument._diagnostics import report_fault
 
 if TYPE_CHECKING:
     from lupis_instrument._redaction import Redactor
-    from lupis_instrument._tracing.draft import Draft
+    from lupis_instrument._tracing.pipeline import Draft
 
 REDACTED = "[REDACTED]"
-_MOST_KNOWN = 256
+_MAX_CACHED = 256
+"""Redacted scopes and resources kept; a program may make a tracer for each call."""
 
 
-class Redact:
-    """Filters every text of a span, those of its events, links, states, scope and resource too."""
+class SpanRedactor:
+    """Filters every text of a span, its events, links, trace state, scope and resource."""
 
-    def __init__(self, redactor: Redactor | None, cut_at: Collection[int] = ()) -> None:
-        """Filter with `redactor`; None filters nothing. Values as long as `cut_at` may be cut."""
+    def __init__(self, redactor: Redactor | None, cut_lengths: Collection[int] = ()) -> None:
+        """Create the stage.
+
+        Args:
+            redactor: the secret filter; None filters nothing.
+            cut_lengths: the lengths at which OpenTelemetry may have cut values.
+        """
         self._redactor = redactor
-        self._cut_at = cut_at
-        self._known: dict[int, tuple[Any, Any]] = {}
+        self._cut_lengths = cut_lengths
+        self._cache: dict[int, tuple[Any, Any]] = {}
 
     def __call__(self, draft: Draft) -> Draft:
-        """Return the draft, filtered."""
+        """Return the draft with filtered texts, or with none if the filter fails."""
         if self._redactor is not None:
             try:
-                self._filter(draft, self._redactor)
+                self._redact_draft(draft, self._redactor)
             except Exception as fault:
-                _empty(draft)
+                _remove_texts(draft)
                 report_fault("redaction", fault)
         return draft
 
-    def text(self, text: str) -> str:
-        """Return any text that leaves beside the spans, filtered."""
+    def redact_text(self, text: str) -> str:
+        """Return a text that is exported outside spans, filtered."""
         return text if self._redactor is None else self._redactor.redact_text(text)
 
-    def resource(self, resource: Resource) -> Resource:
-        """Return what all spans say about where they come from, filtered."""
+    def redact_resource(self, resource: Resource) -> Resource:
+        """Return a resource with filtered attributes and schema URL."""
         if self._redactor is None:
             return resource
         schema = self._redactor.redact_text(resource.schema_url) if resource.schema_url else ""
         return Resource(self._redactor.redact_attributes(resource.attributes), schema)
 
-    def _filter(self, draft: Draft, redactor: Redactor) -> None:
+    def _redact_draft(self, draft: Draft, redactor: Redactor) -> None:
         draft.name = redactor.redact_text(draft.name)
-        draft.attributes = redactor.redact_attributes(self._whole(draft.attributes))
+        draft.attributes = redactor.redact_attributes(self._drop_cut_words(draft.attributes))
         draft.events = [
             Event(
                 redactor.redact_text(event.name),
-                redactor.redact_attributes(self._whole(event.attributes)),
+                redactor.redact_attributes(self._drop_cut_words(event.attributes)),
                 event.timestamp,
             )
             for event in draft.events
         ]
         draft.links = [
             Link(
-                _context(link.context, redactor),
-                redactor.redact_attributes(self._whole(link.attributes)),
+                _redact_span_context(link.context, redactor),
+                redactor.redact_attributes(self._drop_cut_words(link.attributes)),
             )
             for link in draft.links
         ]
-        # What an OTLP span takes from its source, and others can write into.
+        # The exported span takes trace state and scope from its source. Both hold text of others.
         context, scope = draft.source.context, draft.source.instrumentation_scope
-        shown = self._remember(scope, lambda: _scope(scope, redactor))
-        if context is not None and (context.trace_state or shown is not scope):
-            draft.source = _rebuild(draft.source, _context(context, redactor), shown)
+        redacted_scope = self._cached(scope, lambda: _redact_scope(scope, redactor))
+        if context is not None and (context.trace_state or redacted_scope is not scope):
+            redacted_context = _redact_span_context(context, redactor)
+            draft.source = _copy_source(draft.source, redacted_context, redacted_scope)
         if draft.status.description:
             description = redactor.redact_text(draft.status.description)
             draft.status = Status(draft.status.status_code, description)
         resource = draft.resource
-        draft.resource = self._remember(resource, lambda: self.resource(resource))
+        draft.resource = self._cached(resource, lambda: self.redact_resource(resource))
 
-    def _whole(self, attributes: Mapping[str, Any] | None) -> Mapping[str, Any]:
-        """Return attributes without what OpenTelemetry's limits may have left of a secret."""
-        if not self._cut_at or not attributes:
+    def _drop_cut_words(self, attributes: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        """Return attributes without the last word of values that OpenTelemetry may have cut.
+
+        That word may be the beginning of a secret, which no rule recognizes.
+        """
+        if not self._cut_lengths or not attributes:
             return attributes or {}
-        return {name: self._uncut(value) for name, value in attributes.items()}
+        return {name: self._drop_cut_word(value) for name, value in attributes.items()}
 
-    def _uncut(self, value: Any) -> Any:
+    def _drop_cut_word(self, value: Any) -> Any:
         from lupis_instrument._redaction import drop_truncated_word
 
         if isinstance(value, str):
-            return drop_truncated_word(value) if len(value) in self._cut_at else value
-        return tuple(map(self._uncut, value)) if isinstance(value, tuple) else value
+            return drop_truncated_word(value) if len(value) in self._cut_lengths else value
+        return tuple(map(self._drop_cut_word, value)) if isinstance(value, tuple) else value
 
-    def _remember(self, each: Any, shown: Callable[[], Any]) -> Any:
-        """Return a resource or a scope as it is shown, from the last time if it was met before."""
-        known = self._known.get(id(each))
-        if known is None:
-            if len(self._known) >= _MOST_KNOWN:  # a program may make a tracer for each call
-                self._known.clear()
-            # The original is kept too, so that no other can take its id.
-            known = self._known[id(each)] = (each, shown())
-        return known[1]
+    def _cached(self, original: Any, redact: Callable[[], Any]) -> Any:
+        """Return the redacted form of a resource or a scope, computed once for each object."""
+        cached = self._cache.get(id(original))
+        if cached is None:
+            if len(self._cache) >= _MAX_CACHED:
+                self._cache.clear()
+            # The original is kept too, so that no other object can get its id.
+            cached = self._cache[id(original)] = (original, redact())
+        return cached[1]
 
 
-def read_limits() -> frozenset[int]:
-    """Return the lengths at which OpenTelemetry cuts values: it does before they are filtered."""
+def read_length_limits() -> frozenset[int]:
+    """Return the lengths at which OpenTelemetry cuts values, before they reach this stage."""
     try:
         limits = SpanLimits()
     except ValueError:
-        return frozenset()  # the provider, which reads the same variables, has said so
+        return frozenset()  # the tracer provider reads the same variables and reports the error
     lengths = {limits.max_span_attribute_length, limits.max_attribute_length}
     return frozenset(length for length in lengths if length is not None)
 
 
-def _scope(scope: InstrumentationScope | None, redactor: Redactor) -> InstrumentationScope | None:
-    """Filter what the program that asked for a tracer calls itself."""
+def _redact_scope(
+    scope: InstrumentationScope | None, redactor: Redactor
+) -> InstrumentationScope | None:
+    """Filter the texts that code passes to `get_tracer`.
+
+    Returns:
+        The filtered scope; `scope` itself if it holds no secret.
+    """
     if scope is None:
         return None
-    told = {"name": scope.name, "version": scope.version or "", "schema": scope.schema_url or ""}
+    texts = {"name": scope.name, "version": scope.version or "", "schema": scope.schema_url or ""}
     attributes = dict(getattr(scope, "attributes", None) or {})  # not before SDK 1.30
-    shown, rest = redactor.redact_attributes(told), redactor.redact_attributes(attributes)
-    if shown == told and rest == attributes:
+    redacted = redactor.redact_attributes(texts)
+    redacted_attributes = redactor.redact_attributes(attributes)
+    if redacted == texts and redacted_attributes == attributes:
         return scope
-    more = {"attributes": rest} if attributes else {}
-    return InstrumentationScope(shown["name"], shown["version"], shown["schema"], **more)
+    options = {"attributes": redacted_attributes} if attributes else {}
+    return InstrumentationScope(
+        redacted["name"], redacted["version"], redacted["schema"], **options
+    )
 
 
-def _context(context: SpanContext, redactor: Redactor) -> SpanContext:
-    """Filter the state that vendors hand on in `tracestate`: https://www.w3.org/TR/trace-context."""
+def _redact_span_context(context: SpanContext, redactor: Redactor) -> SpanContext:
+    """Filter `tracestate`, which vendors pass along: https://www.w3.org/TR/trace-context."""
     if not context.trace_state:
         return context
     state = redactor.redact_attributes(context.trace_state)
     if state == dict(context.trace_state):
         return context
-    return _with_state(context, TraceState([(key, str(text)) for key, text in state.items()]))
-
-
-def _with_state(context: SpanContext, state: TraceState) -> SpanContext:
-    return SpanContext(
-        context.trace_id, context.span_id, context.is_remote, context.trace_flags, state
+    return _replace_trace_state(
+        context, TraceState([(key, str(text)) for key, text in state.items()])
     )
 
 
-def _rebuild(
+def _replace_trace_state(context: SpanContext, trace_state: TraceState) -> SpanContext:
+    return SpanContext(
+        context.trace_id, context.span_id, context.is_remote, context.trace_flags, trace_state
+    )
+
+
+def _copy_source(
     span: ReadableSpan, context: SpanContext, scope: InstrumentationScope | None
 ) -> ReadableSpan:
-    """Return as much of `span` as a draft takes from it, in another context and scope."""
+    """Copy the fields of `span` that a draft exports, with another context and scope."""
     return ReadableSpan(
         span.name,
         context,
@@ -156,11 +177,13 @@ def _rebuild(
     )
 
 
-def _empty(draft: Draft) -> None:
+def _remove_texts(draft: Draft) -> None:
+    """Remove all text from a draft; ids, times, kind and status code stay."""
     context = draft.source.context
     if context is not None:
-        nameless = InstrumentationScope(REDACTED)
-        draft.source = _rebuild(draft.source, _with_state(context, TraceState()), nameless)
+        redacted_context = _replace_trace_state(context, TraceState())
+        scope = InstrumentationScope(REDACTED)
+        draft.source = _copy_source(draft.source, redacted_context, scope)
     draft.name = REDACTED
     draft.attributes = {}
     draft.events = ()

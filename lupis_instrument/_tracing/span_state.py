@@ -1,0 +1,127 @@
+"""The state of one span, from its start until the pipeline has prepared it for export.
+
+An ended span cannot be edited, and the instrumentors of opentelemetry-python end theirs when the
+response headers arrive. So before a body is observed, `SpanState.keep_open` replaces the `end` of
+that one span object with a method that waits for the body.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Callable
+
+from lupis_instrument._diagnostics import report_fault
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.trace import ReadableSpan, Span
+
+    from lupis_instrument._tracing.context import Conversation
+    from lupis_instrument._tracing.http_call import HttpCall
+    from lupis_instrument._tracing.span_tree import SpanNode
+
+
+class SpanState:
+    """The facts about one span that the span itself does not hold.
+
+    Attributes:
+        span: the span object that the program holds.
+        conversation: the conversation when the span began.
+        http_call: the HTTP call that the span reports, if it reports one.
+        outer: the state of the span that already reports the same call.
+        excluded: whether a setting or the sampler excludes the span from export.
+        url: the URL of the call, for the spans of HTTP calls.
+        client_contexts: the program's context and the client's, of the last use of the span.
+        readable: the span as it ended.
+        prepared: the result of the pipeline, once it has run: the span to export, or None.
+        span_node: the span's node in the tree of open spans.
+        llm_node: the node of the span around it that an LLM library's instrumentor made.
+        ended: whether the instrumentor has ended the span.
+        end_time: the instrumentor's end time, in nanoseconds since the epoch.
+    """
+
+    __slots__ = (
+        "_queue",
+        "_queue_ticket",
+        "client_contexts",
+        "conversation",
+        "end_time",
+        "ended",
+        "excluded",
+        "http_call",
+        "llm_node",
+        "outer",
+        "prepared",
+        "readable",
+        "span",
+        "span_node",
+        "url",
+    )
+
+    def __init__(
+        self, span: Span, conversation: Conversation, queue: Callable[[SpanState], None]
+    ) -> None:
+        self.span = span
+        self.conversation = conversation
+        self.http_call: HttpCall | None = None
+        self.outer: SpanState | None = None
+        self.excluded = False
+        self.url: str | None = None
+        self.client_contexts: tuple[Context | None, Context | None] = (None, None)
+        self.readable: ReadableSpan | None = None
+        self.prepared: tuple[ReadableSpan | None] | None = None
+        self.span_node: SpanNode | None = None
+        self.llm_node: SpanNode | None = None
+        self.ended = False
+        self.end_time: int | None = None
+        self._queue = queue
+        self._queue_ticket = [None]
+
+    def keep_open(self) -> None:
+        """Keep the span open when its instrumentor ends it."""
+        self.span.end = self._request_end  # type: ignore[method-assign]
+
+    def _request_end(self, end_time: int | None = None) -> None:
+        """Stand in for `Span.end`: end the span unless its body is still being read."""
+        try:
+            if not self.ended:
+                self.end_time = end_time
+            self.ended = True
+            if self.http_call is None or not self.http_call.has_open_body:
+                self._queue_once()
+        except Exception as fault:
+            report_fault("ending a span", fault)
+
+    def end_span(self) -> None:
+        """End the span if its instrumentor has done so; called when the body has ended."""
+        if self.ended:
+            self._queue_once()
+
+    def _queue_once(self) -> None:
+        # Instrumentor and body may end in two threads at once. Popping is atomic and, unlike a
+        # lock, safe where the garbage collector calls.
+        try:
+            self._queue_ticket.pop()
+        except IndexError:
+            return
+        self._queue(self)
+
+    def end_sdk_span(self) -> None:
+        """Call the span's real `end`; on the worker's thread.
+
+        The span lasts until its body has ended, unless its instrumentor named a later time.
+        """
+        http_call = self.http_call
+        body = http_call.body if http_call is not None else None
+        end_time = self.end_time
+        if http_call is not None and body is not None and body.ended is not None:
+            start_time = self.span.start_time or 0
+            end_time = max(end_time or 0, start_time + body.ended - http_call.started)
+        type(self.span).end(self.span, end_time)
+
+    @property
+    def outermost(self) -> SpanState:
+        """The state of the span that reports this call: the outermost of its nested spans."""
+        state = self
+        while state.outer is not None:
+            state = state.outer
+        return state

@@ -1,0 +1,91 @@
+"""Adds the conversation of a span: the one that code or a request set, or a derived one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lupis_instrument import _semconv
+from lupis_instrument._tracing.context import EMPTY, collect_metadata
+from lupis_instrument._tracing.http_call import parse_url
+
+if TYPE_CHECKING:
+    from lupis_instrument._llm.conversation.conversations import Conversations
+    from lupis_instrument._tracing.pipeline import Draft
+
+_ATTRIBUTE_TYPES = (str, bool, int, float)
+_MAX_INT_BITS = 64
+"""Bits of an integer in OTLP, sign included."""
+_FIRST_ERROR_STATUS = 400
+
+
+def add_conversation(draft: Draft) -> Draft:
+    """Add the chat id and the metadata of the time when the span began."""
+    conversation = draft.state.conversation
+    if conversation is EMPTY:
+        return draft
+    attributes = draft.attributes
+    if conversation.chat_id is not None:
+        _add_chat_id(draft, conversation.chat_id, conversation.source or "code")
+    if conversation.user_id is not None:
+        attributes.setdefault(_semconv.USER_ID, conversation.user_id)
+    if conversation.session_id is not None:
+        attributes.setdefault(_semconv.SESSION_ID, conversation.session_id)
+    for name, value in collect_metadata(conversation).items():
+        if name != "chat_id":
+            attributes[f"{_semconv.LUPIS_METADATA}{name}"] = _to_attribute(value)
+    return draft
+
+
+class DeriveChatId:
+    """Derives the conversation of an LLM call that has no chat id."""
+
+    def __init__(self, conversations: Conversations) -> None:
+        """Create the stage.
+
+        Args:
+            conversations: the conversations seen so far.
+        """
+        self._conversations = conversations
+
+    def __call__(self, draft: Draft) -> Draft:
+        """Add the chat id that the ids and messages in the request lead to."""
+        http_call = draft.state.http_call
+        facts = draft.facts
+        if http_call is None or http_call.endpoint is None or facts is None:
+            return draft
+        if _semconv.LUPIS_CHAT_ID in draft.attributes:
+            return draft
+        conversation = self._conversations.identify_call(
+            http_call.endpoint,
+            parse_url(http_call.url).path,
+            draft.request,
+            facts,
+            answered=_is_answered(draft),
+        )
+        if conversation is not None:
+            _add_chat_id(draft, conversation.chat_id, conversation.source)
+        return draft
+
+
+def _add_chat_id(draft: Draft, chat_id: str, source: str) -> None:
+    draft.attributes[_semconv.LUPIS_CHAT_ID] = chat_id
+    draft.attributes[_semconv.LUPIS_CHAT_SOURCE] = source
+    draft.attributes.setdefault(_semconv.GEN_AI_CONVERSATION_ID, chat_id)
+
+
+def _to_attribute(value: Any) -> Any:
+    """Return `value` as an attribute can hold it; OTLP's integers have 64 bits."""
+    too_long = isinstance(value, int) and value.bit_length() >= _MAX_INT_BITS
+    if isinstance(value, _ATTRIBUTE_TYPES) and not too_long:
+        return value
+    try:
+        return repr(value)
+    except Exception:  # the object's own __repr__ failed
+        return f"[{type(value).__name__}]"
+
+
+def _is_answered(draft: Draft) -> bool:
+    """Return whether the call brought a response without an error."""
+    status = draft.attributes.get(_semconv.HTTP_RESPONSE_STATUS_CODE)
+    failed = _semconv.ERROR_TYPE in draft.attributes
+    return isinstance(status, int) and status < _FIRST_ERROR_STATUS and not failed

@@ -1,0 +1,157 @@
+"""The redact stage: no text is exported unfiltered, and none at all if the filter fails."""
+
+import pytest
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
+
+from lupis_instrument._redaction import Redactor
+from lupis_instrument._tracing.pipeline import Pipeline
+from lupis_instrument._tracing.stages.redact import SpanRedactor, read_length_limits
+
+KEY = "sk-proj-1234567890abcdef1234567890abcdef12345678"
+RESOURCE = Resource({"service.name": "s"})
+FILTER_CALLS = 11
+"""Uses of the filter for the span of `end_span_with_secrets`."""
+
+
+def end_span_with_secrets(tracked):
+    """Ends a span with a secret in every field that can hold text."""
+    link = Link(SpanContext(1, 2, is_remote=False), {"link": KEY})
+    span = tracked.tracer.start_span(
+        f"name {KEY}",
+        kind=SpanKind.CLIENT,
+        attributes={
+            "text": f"a {KEY} b",
+            "list": (KEY, "plain"),
+            "password": "hunter22222",
+            "url.full": f"https://a.example/?api_key={KEY}",
+            KEY: "named by a secret",
+        },
+        links=[link],
+    )
+    span.add_event(f"event {KEY}", {"event": KEY})
+    span.record_exception(ValueError(f"bad key {KEY}"))
+    span.set_status(Status(StatusCode.ERROR, f"status {KEY}"))
+    span.end()
+    return span
+
+
+def all_texts(span):
+    """Returns every text of a span in one."""
+    links = [dict(link.attributes) for link in span.links]
+    events = [(event.name, dict(event.attributes)) for event in span.events]
+    fields = [span.name, dict(span.attributes), span.status.description]
+    return repr([*fields, events, links, dict(span.resource.attributes)])
+
+
+@pytest.fixture
+def redact_span(tracked):
+    """Returns the one queued span as a pipeline with only this stage exports it."""
+
+    def run(redactor, resource=RESOURCE, cut_lengths=()):
+        redact = SpanRedactor(redactor, cut_lengths)
+        (span,) = tracked.run_pipeline(Pipeline({}, redact=redact, resource=resource))
+        return span
+
+    return run
+
+
+def test_every_text_is_filtered(tracked, redact_span):
+    """Name, attributes and their names, events, links, status and resource."""
+    end_span_with_secrets(tracked)
+    span = redact_span(Redactor(), Resource({"deployment.note": KEY}))
+    assert "hunter22222" not in all_texts(span)
+    assert KEY[10:-4] not in all_texts(span)
+    assert ("plain", 2, 1) == (span.attributes["list"][1], len(span.events), len(span.links))
+
+
+@pytest.mark.parametrize(
+    "variable", ["OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT"]
+)
+def test_the_beginning_of_a_secret_is_removed(variable, tracked, monkeypatch, redact_span):
+    """OpenTelemetry cuts values before the filter, and no rule recognizes a part of a key."""
+    key = "AIzaSy7hQ2mZx9Kp4LwR8sTb3NvY6cJd1GfA5eU"
+    cut = f"key: {key}"[:-1]
+    monkeypatch.setenv(variable, str(len(cut)))
+    tracked.tracer.start_span("cut", attributes={"a": cut, "b": (cut, "c1"), "d": "e9"}).end()
+    span = redact_span(Redactor(), cut_lengths=read_length_limits())
+    assert {"a": "key: ", "b": ("key: ", "c1"), "d": "e9"} == dict(span.attributes)
+
+
+def test_invalid_length_limits_count_as_none(monkeypatch):
+    """OpenTelemetry's provider reports them, and the stage filters all the same."""
+    assert frozenset() == read_length_limits()
+    monkeypatch.setenv("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "abc")
+    assert frozenset() == read_length_limits()
+
+
+def test_the_schema_url_of_a_resource_is_filtered(tracked, redact_span):
+    """The URL may contain a password."""
+    tracked.tracer.start_span("any").end()
+    span = redact_span(Redactor(), Resource({}, "https://u:hunter22222@h/schema"))
+    assert "hunter22222" not in span.resource.schema_url
+
+
+def test_without_a_filter_every_text_stays(tracked, redact_span):
+    """LUPIS_FILTER_SENSITIVE_DATA=false."""
+    end_span_with_secrets(tracked)
+    assert 10 <= all_texts(redact_span(None)).count(KEY)
+
+
+def test_the_span_of_the_program_is_not_edited(tracked, redact_span):
+    """Another exporter of the program sees its own text."""
+    source = end_span_with_secrets(tracked)
+    redact_span(Redactor())
+    assert f"a {KEY} b" == source.attributes["text"]
+
+
+@pytest.mark.parametrize("attributes", [None, {"note": KEY, "token": "abcdefghijkl"}])
+def test_scopes_are_filtered(tracked, export, attributes):
+    """Name, version, schema URL and attributes that the program passed to `get_tracer`."""
+    try:
+        tracer = tracked.provider.get_tracer(f"app {KEY}", KEY, f"https://h/?k={KEY}", attributes)
+    except TypeError:
+        pytest.skip("this SDK's scopes have no attributes")
+    tracer.start_span("own").end()
+    (span,) = export()
+    scope = span.instrumentation_scope
+    assert "app sk-p***5678" == scope.name
+    assert [] == [secret for secret in (KEY, "abcdefghijkl") if secret in repr(scope.to_json())]
+
+
+class FailingFilter:
+    """A filter that works for a number of uses and fails at the next one."""
+
+    def __init__(self, uses):
+        self.uses_left = uses
+
+    def _use(self, value):
+        if not self.uses_left:
+            raise RuntimeError(KEY)
+        self.uses_left -= 1
+        return value
+
+    def redact_text(self, value):
+        return self._use(value)
+
+    def redact_attributes(self, value):
+        return self._use(dict(value))
+
+
+@pytest.mark.parametrize("uses", range(FILTER_CALLS))
+def test_a_filter_that_fails_at_any_use_removes_every_text(uses, tracked, capsys, redact_span):
+    """The report on stderr does not quote the text either."""
+    end_span_with_secrets(tracked)
+    span = redact_span(FailingFilter(uses))
+    assert ("[REDACTED]", {}, (), ()) == (span.name, dict(span.attributes), span.events, span.links)
+    assert (None, {}) == (span.status.description, dict(span.resource.attributes))
+    assert StatusCode.ERROR is span.status.status_code
+    assert KEY not in capsys.readouterr().err
+
+
+def test_the_filter_is_used_once_for_each_field(tracked, redact_span):
+    """So the test above lets it fail at every use."""
+    end_span_with_secrets(tracked)
+    failing_filter = FailingFilter(100)
+    redact_span(failing_filter)
+    assert FILTER_CALLS == 100 - failing_filter.uses_left
