@@ -127,6 +127,7 @@ class LupisSDK:
         if not isinstance(config, Config):
             raise LupisConfigError(f"expected a LupisConfig, got {type(config).__name__}")
         instance = cls._make_instance()
+        # Two threads may call at once; only one of them may install the import hooks.
         with _state.lock:
             if _runtime.start(config) is not None:
                 bootstrap.watch()
@@ -336,7 +337,7 @@ class LupisSDK:
     # Spans
 
     def get_tracer(self) -> Tracer:
-        """Return an OpenTelemetry tracer whose spans are exported with those of LLM calls."""
+        """Return an OpenTelemetry tracer whose spans are exported together with the LLM calls."""
         runtime = self._start_runtime()
         if runtime is None:
             from opentelemetry.trace import NoOpTracer
@@ -412,7 +413,7 @@ class LupisSDK:
 
 @lru_cache(maxsize=None)
 def _load_runtime() -> ModuleType:
-    """Return the runtime's module; cached, for spans of a program's own ask for it each time."""
+    """Import the runtime; cached, since each span and event of the program needs the module."""
     bootstrap.load_runtime()
     from lupis_instrument._runtime import runtime as _runtime
 

@@ -108,6 +108,7 @@ class LupisConfig:
         """Check each value by the field's row of the table."""
         for item in fields(self):
             value = getattr(self, item.name)
+            # The class is frozen: dataclasses' own __init__ sets its fields like this too.
             object.__setattr__(self, item.name, _check_field(item.name, value))
 
     @property
@@ -196,6 +197,8 @@ def resolve_settings(
             variables come after both.
     """
     reading = read_environment(environ, lenient=True)
+    # Variables first; then each field given in code replaces its variable, unless the operator
+    # decides and has set a LUPIS_* one. `reading.given` has none of the OTEL_* variables.
     values = dict(reading.values)
     sources = dict(reading.sources)
     ignored = []
@@ -203,7 +206,7 @@ def resolve_settings(
         value = getattr(config, name)
         if not launched or name not in reading.given:
             values[name], sources[name] = value, IN_CODE
-        elif value != values[name]:
+        elif value != values[name]:  # equal values are no reason for a message
             ignored.append(_describe_ignored(name, value, reading))
     return ResolvedSettings(
         _build_config(LupisConfig, values, sources), values, sources, reading.problems, ignored

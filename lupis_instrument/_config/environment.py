@@ -142,6 +142,7 @@ class _Reader:
         try:
             return row.read_value(text)
         except InvalidValueError as error:
+            # An empty valid part, of a list without a valid item, is replaced too.
             value = error.valid_part or row.fallback
             message = row.describe_error(label, text, error)
             if self._lenient:
@@ -156,6 +157,7 @@ class _Reader:
                 try:
                     return row.read_value(text), variable
                 except InvalidValueError as error:
+                    # Another tool may understand the value, so it is a warning only.
                     message = row.describe_error(variable, text, error)
                     self._add_warning(variable, f"{message}; ignored")
         return None

@@ -133,7 +133,7 @@ class Setting:
         checked = self.value_type.check_value(parsed)
         if self.check_item is None:
             return checked
-        if isinstance(checked, tuple):
+        if isinstance(checked, tuple):  # of a list, the valid items are kept
             return check_items(checked, self.check_item)
         check_items((checked,), self.check_item)
         return checked

@@ -270,7 +270,7 @@ class Number(ValueType):
     def check_value(self, value: Any) -> Any:
         """Return `value` as a float."""
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        # The comparison is false for NaN too.
+        # A comparison with NaN is false, so NaN is refused too.
         if is_number and self.minimum <= value < float("inf"):
             return float(value)
         raise InvalidValueError(describe_expected(self.expected))
@@ -313,6 +313,7 @@ class Url(Text):
         host = remainder.partition("/")[0].partition("?")[0].rpartition("@")[2]
         if separator and scheme.lower() in {"http", "https"} and is_authority(host):
             return text
+        # `localhost:4318` lacks only the scheme, and the message suggests it.
         suggestion = f"http://{text}"
         lacks_scheme = not separator and is_authority(text.partition("/")[0])
         raise InvalidValueError(
@@ -480,6 +481,7 @@ class Globs(Items):
     def check_value(self, value: Any) -> Any:
         """Return `value` as a tuple of globs; `["all"]`, given in code, means `all`."""
         globs = tuple(value) if isinstance(value, (list, tuple)) else value
+        # One item may be a word for all or none; `parse_text` leaves any other glob as it is.
         is_single = len(globs) == 1 and isinstance(globs[0], str) if globs else False
         return super().check_value(self.parse_text(globs[0]) if is_single else globs)
 

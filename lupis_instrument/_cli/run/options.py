@@ -57,6 +57,7 @@ class SettingOption(click.Option):
 
     def read_text(self, context: click.Context) -> str | None:
         """Return the text for the setting's variable; None if the option is not given."""
+        # Only the command line counts: the settings read their variables and defaults themselves.
         source = context.get_parameter_source(self.row.name)
         if source is not click.core.ParameterSource.COMMANDLINE:
             return None
@@ -173,7 +174,7 @@ _COMMAND = GroupedCommand(
     callback=_run_command,
     help=_HELP,
     context_settings={
-        "allow_interspersed_args": False,
+        "allow_interspersed_args": False,  # options after COMMAND belong to it
         "help_option_names": ["-h", "--help"],
         "max_content_width": 100,
     },

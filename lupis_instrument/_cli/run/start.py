@@ -48,6 +48,7 @@ def start_command(
     """
     try:
         check_settings(environ, labels)
+        # The program may be found and started even if it cannot be instrumented.
         path = lookup.find_command(command[0], environ)
         obstacle = lookup.find_obstacle(command)
         if obstacle:
