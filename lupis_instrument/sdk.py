@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Awaitable, Callable, Iterator, Mapping, T
 
 from lupis_instrument._diagnostics import internal_errors
 from lupis_instrument._process.fork import on_fork
-from lupis_instrument._runtime import bootstrap
+from lupis_instrument._runtime import bootstrap, launch
 from lupis_instrument._tracing import context as call_context
 from lupis_instrument._tracing.context import EMPTY, Conversation
 from lupis_instrument.exceptions import LupisConfigError, LupisUsageError
@@ -122,21 +122,21 @@ class LupisSDK:
         """
         bootstrap.load_runtime()
         from lupis_instrument._config.config import LupisConfig as Config
-        from lupis_instrument._runtime import runtime as _runtime
+        from lupis_instrument._runtime import current as _runtime
 
         if not isinstance(config, Config):
             raise LupisConfigError(f"expected a LupisConfig, got {type(config).__name__}")
         instance = cls._make_instance()
         # Two threads may call at once; only one of them may install the import hooks.
         with _state.lock:
-            if _runtime.start(config) is not None:
-                bootstrap.watch()
+            if _runtime.start_runtime(config) is not None:
+                bootstrap.watch_imports()
         return instance
 
     @classmethod
     def get_instance(cls) -> LupisSDK | None:
         """Return the instance; None without `lupis-run` and before `LupisSDK.init`."""
-        if _state.instance is None and bootstrap.launched():
+        if _state.instance is None and launch.launch.launched:
             return cls._make_instance()
         return _state.instance
 
@@ -150,7 +150,7 @@ class LupisSDK:
     @staticmethod
     def _start_runtime() -> Runtime | None:
         """Return this process's runtime, which the first call starts; None if it is disabled."""
-        runtime: Runtime | None = _load_runtime().start()
+        runtime: Runtime | None = _load_runtime().start_runtime()
         return runtime
 
     def is_enabled(self) -> bool:
@@ -186,7 +186,7 @@ class LupisSDK:
         conversation = call_context.current_conversation()
         if metadata is not None:
             conversation = _make_conversation(metadata).with_defaults(conversation)
-        runtime.track(name, properties, conversation)
+        runtime.track_event(name, properties, conversation)
 
     # Conversations and metadata
 
@@ -343,7 +343,7 @@ class LupisSDK:
             from opentelemetry.trace import NoOpTracer
 
             return NoOpTracer()
-        return runtime.tracer()
+        return runtime.get_tracer()
 
     @contextmanager
     def create_span(self, name: str, attributes: Mapping[str, Any] | None = None) -> Iterator[Span]:
@@ -399,9 +399,9 @@ class LupisSDK:
         Waits `LupisConfig.shutdown_timeout` seconds at most. A later call is still recorded.
         """
         bootstrap.load_runtime()
-        from lupis_instrument._runtime import runtime as _runtime
+        from lupis_instrument._runtime import current as _runtime
 
-        runtime = _runtime.get()
+        runtime = _runtime.get_runtime()
         if runtime is not None:
             with internal_errors("ending"):
                 runtime.shutdown()
@@ -415,7 +415,7 @@ class LupisSDK:
 def _load_runtime() -> ModuleType:
     """Import the runtime; cached, since each span and event of the program needs the module."""
     bootstrap.load_runtime()
-    from lupis_instrument._runtime import runtime as _runtime
+    from lupis_instrument._runtime import current as _runtime
 
     return _runtime
 

@@ -129,7 +129,7 @@ def capture(config: LupisConfig | None = None) -> Iterator[Captured]:
     captured = Captured(runtime, exporter)
     process_values = call_context.process_values
     chat, metadata = process_values.chat, process_values.metadata
-    if not runtime.divert(exporter):
+    if not runtime.capture(exporter):
         raise LupisUsageError("another block is capturing: one at a time")
     try:
         yield captured
@@ -137,14 +137,14 @@ def capture(config: LupisConfig | None = None) -> Iterator[Captured]:
         try:
             captured._end_block()
         finally:
-            runtime.divert(None)
+            runtime.capture(None)
             process_values.set_layers(chat=chat, metadata=metadata)
 
 
 def _start_runtime() -> Runtime:
-    from lupis_instrument._runtime import runtime as _runtime
+    from lupis_instrument._runtime import current
 
-    runtime = _runtime.start()
+    runtime = current.start_runtime()
     if runtime is None:
         raise LupisUsageError("instrumentation is switched off: see LUPIS_ENABLED")
     return runtime

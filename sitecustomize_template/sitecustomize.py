@@ -20,7 +20,7 @@ def _start_instrument(folder):
                 return
             from lupis_instrument._runtime import bootstrap
         bootstrap.leave_children_alone(folder, os.environ)
-        bootstrap.start(borrowed=borrowed)
+        bootstrap.start(lent=borrowed)
     except Exception as error:
         _write_warning("cannot start (%s); the program runs uninstrumented" % type(error).__name__)
 

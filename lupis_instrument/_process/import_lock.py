@@ -2,8 +2,7 @@
 
 Two threads that import parts of the runtime in different orders can deadlock; the import system
 then breaks the deadlock by showing one of them a half-initialized module. And a module that one
-thread is importing while another forks stays locked in the child for ever. Imported at every start
-of Python, so it imports nothing that is not loaded already.
+thread is importing while another forks stays locked in the child for ever.
 """
 
 from __future__ import annotations
@@ -90,15 +89,6 @@ class Lazy:
         return self.made[0]
 
 
-def watch_forks() -> None:
-    """Make forks wait for imports under way; called once in a process."""
-    on_fork(
-        before=_before_fork,
-        after_in_parent=_after_fork_in_parent,
-        after_in_child=_after_fork_in_child,
-    )
-
-
 def _before_fork() -> None:
     _state.forking[_thread.get_ident()] = _state.lock.acquire(timeout=_MAX_WAIT_SECONDS)
 
@@ -111,3 +101,10 @@ def _after_fork_in_parent() -> None:
 def _after_fork_in_child() -> None:
     _state.lock = _thread.RLock()
     _state.forking.clear()
+
+
+on_fork(
+    before=_before_fork,
+    after_in_parent=_after_fork_in_parent,
+    after_in_child=_after_fork_in_child,
+)

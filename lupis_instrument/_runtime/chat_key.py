@@ -1,4 +1,4 @@
-"""The key that derived chat ids are made with: the user's, one kept in the data folder, or ours."""
+"""The key of derived chat ids: the user's, or one kept in the data folder, or a random one."""
 
 from __future__ import annotations
 
@@ -17,38 +17,40 @@ _BYTES = 32
 _OWNER_ONLY = 0o600
 
 
-def read(hash_key: str | None, data_dir: str | None) -> bytes:
-    """Return the key; where it can be neither read nor kept, one of this process and its forks.
+def read_key(hash_key: str | None, data_dir: str | None) -> bytes:
+    """Return the key.
+
+    Where none can be read or kept, return a random key of this process and its forks.
 
     Args:
-        hash_key: `LUPIS_HASH_KEY`, which makes ids the same on several machines.
-        data_dir: `LUPIS_DATA_DIR`.
+        hash_key: the value of `LUPIS_HASH_KEY`, which makes ids the same on several machines.
+        data_dir: the value of `LUPIS_DATA_DIR`.
     """
     if hash_key is not None:
         return hash_key.encode("utf-8", "surrogatepass")
     try:
-        return _kept(data_folder.make_folder(data_dir) / _FILE)
+        return _read_file(data_folder.make_folder(data_dir) / _FILE)
     except OSError as error:
         diagnostics.say("info", f"chat ids are derived anew in each process: {error}")
-        return _own()
+        return _random_key()
 
 
-def _kept(file: Path) -> bytes:
-    """Return the key in `file`, made if it is not there.
+def _read_file(file: Path) -> bytes:
+    """Return the key in `file`, which is made if it does not exist.
 
     Raises:
-        OSError: there is none, and none can be put there.
+        OSError: the file can be neither read nor made, or it holds no key.
     """
     if not file.exists():
-        _make(file)
+        _make_file(file)
     key = file.read_bytes()
     if len(key) < _BYTES:
         raise OSError(f"{str(file)!r} holds no key")
     return key
 
 
-def _make(file: Path) -> None:
-    """Put a key there, whole and at once: of several processes that do, one wins."""
+def _make_file(file: Path) -> None:
+    """Write a key atomically: if several processes do so, one wins."""
     draft = file.with_name(f"{_FILE}.{os.getpid()}.{os.urandom(4).hex()}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
     try:
@@ -56,11 +58,11 @@ def _make(file: Path) -> None:
             stream.write(os.urandom(_BYTES))
         os.link(draft, file)
     except FileExistsError:
-        pass  # another process was quicker; its key is everybody's
+        pass  # another process was quicker: all use its key
     finally:
         draft.unlink()
 
 
 @lru_cache(maxsize=None)
-def _own() -> bytes:
+def _random_key() -> bytes:
     return os.urandom(_BYTES)

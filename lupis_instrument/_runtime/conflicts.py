@@ -1,8 +1,8 @@
-"""Tells why this program's own modules and packages leave no room for what we would load.
+"""Finds modules and packages of the program that conflict with the ones instrumentation needs.
 
-A module in the program's folder may be called as one that a library of ours imports: were
-`requests` imported where the program is `requests.py`, the program would run a second time. And
-what the launcher lends to another environment may not work with the packages that are there.
+A file in the program's folder may have the name of a library that instrumentation imports: if the
+program is `requests.py`, importing `requests` would run the program a second time. And packages
+that the launcher lends to another environment may not work with the packages installed there.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ import os
 import sys
 from functools import lru_cache
 
+from lupis_instrument._diagnostics import internal_errors, warn
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
 _PACKAGE = "lupis-instrument"
-_UNNEEDED = frozenset({"click"})  # by the commands only
+_UNNEEDED = frozenset({"click"})  # only the commands need it
 _LIBRARIES = {
     "brotli": "",
     "brotlicffi": "",
@@ -40,7 +42,7 @@ _LIBRARIES = {
     "zipp": "",
     "zstandard": "backend_cffi",
 }
-"""What we load, and what that loads if there: a part by which each is known, if it has one."""
+"""Libraries that instrumentation loads, directly or not: a submodule that identifies each."""
 _STANDARD = (
     "ast asyncio bisect bz2 calendar concurrent configparser contextlib contextvars copy csv"
     " dataclasses datetime decimal dis email encodings enum fcntl fnmatch functools glob grp gzip"
@@ -50,49 +52,77 @@ _STANDARD = (
     " subprocess sysconfig tempfile textwrap threading token tokenize traceback typing urllib uuid"
     " warnings weakref zipfile zlib"
 )
-"""Modules of Python's own that we may be the first to load."""
-NAMES = frozenset([*_LIBRARIES, *_STANDARD.split()])
+"""Modules of the standard library that instrumentation may be the first to load."""
+NEEDED_MODULES = frozenset([*_LIBRARIES, *_STANDARD.split()])
 
 
-def find_hidden() -> str | None:
-    """Say which module of the program's would be loaded in the place of one that we need."""
-    return _search(tuple(_own_folders()))
+def is_obstructed(*, lent: bool) -> bool:
+    """Return whether a conflict forbids to load anything; warn of it once.
+
+    Args:
+        lent: whether the launcher lends its packages, which may not fit the environment.
+    """
+    return _warn_of_hidden_module() or (lent and _warn_of_misfit())
 
 
-@lru_cache(maxsize=1)  # it is asked again for each client
-def _search(folders: tuple[str, ...]) -> str | None:
+def _warn_of_hidden_module() -> bool:
+    reason = None
+    with internal_errors("looking at the program's modules"):
+        reason = find_hidden_module()
+    if reason:
+        warn(f"{reason}; rename it to have this program instrumented")
+    return bool(reason)
+
+
+def _warn_of_misfit() -> bool:
+    reason = None
+    with internal_errors("looking at the program's packages"):
+        reason = find_misfit()
+    if reason:
+        install = f"{sys.executable} -m pip install lupis-instrument"
+        warn(f"{reason}; to have this program instrumented: {install}")
+    return bool(reason)
+
+
+def find_hidden_module() -> str | None:
+    """Return a sentence about a file of the program that hides a needed module; None without."""
+    return _search_folders(tuple(_program_folders()))
+
+
+@lru_cache(maxsize=1)  # called for each client
+def _search_folders(folders: tuple[str, ...]) -> str | None:
     for folder in folders:
-        for name in sorted(_list_names(folder) & NAMES):
-            path = _find(name, folder)
+        for name in sorted(_list_names(folder) & NEEDED_MODULES):
+            path = _find_file(name, folder)
             if path is not None:
                 return f"{path} hides the module {name!r} from instrumentation"
     return None
 
 
-def _own_folders() -> list[str]:
-    """The folders that are searched before Python's own: the script's, and those of PYTHONPATH."""
+def _program_folders() -> list[str]:
+    """Return the folders before Python's own on the path: the script's, and PYTHONPATH."""
     library = os.path.dirname(os.__file__)  # noqa: PTH120 - pathlib is slow to import
     path = sys.path[: sys.path.index(library)] if library in sys.path else []
-    ours = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))  # noqa: PTH120
-    return [folder for folder in path if isinstance(folder, str) and folder != ours]
+    package_folder = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))  # noqa: PTH120
+    return [folder for folder in path if isinstance(folder, str) and folder != package_folder]
 
 
 def _list_names(folder: str) -> frozenset[str]:
-    """What may be imported from a folder; an archive may hold anything."""
+    """Return the names that may be importable from a folder; an archive may hold any name."""
     try:
         return frozenset(entry.partition(".")[0] for entry in os.listdir(folder or "."))  # noqa: PTH208
     except NotADirectoryError:
-        return NAMES
+        return NEEDED_MODULES
     except OSError:
         return frozenset()
 
 
-def _find(name: str, folder: str) -> str | None:
-    """The file of a module that is not the one that we know by this name."""
+def _find_file(name: str, folder: str) -> str | None:
+    """Return the file that `name` would be imported from, if it is not the needed module."""
     from importlib.machinery import PathFinder
 
     spec = PathFinder.find_spec(name, [folder])
-    if spec is None or spec.origin is None:  # nothing, or a folder that hides nothing
+    if spec is None or spec.origin is None:  # no module, or a plain folder, which hides nothing
         return None
     loaded: ModuleSpec | None = getattr(sys.modules.get(name), "__spec__", None)
     if loaded is not None and loaded.origin != spec.origin:
@@ -103,13 +133,15 @@ def _find(name: str, folder: str) -> str | None:
 
 
 def _is_library(spec: ModuleSpec, folder: str) -> bool:
-    """Whether it is the library of this name, be it the program's own copy."""
-    part = _LIBRARIES[spec.name]
-    if part:
+    """Return whether the file is the library of this name: the program may bring its own copy."""
+    submodule = _LIBRARIES[spec.name]
+    if submodule:
         from importlib.machinery import PathFinder
 
-        inside = spec.submodule_search_locations
-        return inside is not None and bool(PathFinder.find_spec(f"{spec.name}.{part}", inside))
+        folders = spec.submodule_search_locations
+        return folders is not None and bool(
+            PathFinder.find_spec(f"{spec.name}.{submodule}", folders)
+        )
     from importlib.metadata import distributions
 
     return any(distributions(name=spec.name, path=[folder or "."]))
@@ -117,41 +149,42 @@ def _is_library(spec: ModuleSpec, folder: str) -> bool:
 
 @lru_cache(maxsize=1)
 def find_misfit() -> str | None:
-    """Say which package, of what this environment has and of what was lent to it, fits not.
+    """Return a sentence about a package, of the environment or lent, that does not fit.
 
-    The first of a name on `sys.path` is the one that is imported, here as by us.
+    Looks at the first distribution of each name on `sys.path`, which is the one that an import
+    takes. None where all fit.
     """
     try:
         from packaging.requirements import Requirement
     except ImportError:
-        return None  # it comes along with what we need: there is nothing to load either
-    needing, seen = [_PACKAGE], {*_UNNEEDED}
-    while needing:
-        name = needing.pop()
+        return None  # a dependency of OpenTelemetry: without it there is nothing to load
+    to_check, seen = [_PACKAGE], {*_UNNEEDED}
+    while to_check:
+        name = to_check.pop()
         version, requirements = _look_up(name)
         for needed in map(Requirement, requirements):
             if needed.marker is not None and not needed.marker.evaluate({"extra": ""}):
                 continue
-            found = _look_up(needed.name)[0]
-            if needed.name in _UNNEEDED or not found:
+            installed = _look_up(needed.name)[0]
+            if needed.name in _UNNEEDED or not installed:
                 continue
-            if not needed.specifier.contains(found, prereleases=True):
+            if not needed.specifier.contains(installed, prereleases=True):
                 return (
-                    f"{needed.name} {found} of this environment does not fit:"
+                    f"{needed.name} {installed} of this environment does not fit:"
                     f" {name} {version} needs {needed.name}{needed.specifier}"
                 )
             if needed.name not in seen:
                 seen.add(needed.name)
-                needing.append(needed.name)
+                to_check.append(needed.name)
     return None
 
 
-def _look_up(distribution: str) -> tuple[str, list[str]]:
-    """Version and requirements, both empty if it is not there."""
+def _look_up(name: str) -> tuple[str, list[str]]:
+    """Return version and requirements of a distribution; both empty if it is not installed."""
     from importlib import metadata
 
     try:
-        found = metadata.distribution(distribution)
+        distribution = metadata.distribution(name)
     except metadata.PackageNotFoundError:
         return "", []
-    return found.version, found.requires or []
+    return distribution.version, distribution.requires or []

@@ -1,7 +1,7 @@
-"""What `opentelemetry-instrument` loads of ours where OTEL_PYTHON_DISTRO=lupis selects it.
+"""The entry points that `opentelemetry-instrument` loads, selected by OTEL_PYTHON_DISTRO=lupis.
 
-Upstream takes the first distro and the first configurator it comes across where none is named, so
-each stands back there: installed, but not selected, they leave all as it would be without them.
+Where no distro is named, upstream takes the first distro and the first configurator that it finds.
+Ours then return the result that upstream would get without this package.
 """
 
 from __future__ import annotations
@@ -16,36 +16,36 @@ from opentelemetry.instrumentation.environment_variables import (
     OTEL_PYTHON_DISTRO,
 )
 
-from lupis_instrument._runtime import bootstrap as _bootstrap
+from lupis_instrument._runtime import bootstrap
 
 _NAME = "lupis"
 _GROUP = "opentelemetry_configurator"
 
 
 class LupisDistro(OpenTelemetryDistro):
-    """Watches for HTTP clients as below `lupis-run`."""
+    """Watches for HTTP clients, as a process below `lupis-run` does."""
 
     def _configure(self, **kwargs: Any) -> None:  # noqa: ARG002 - upstream's signature
-        _bootstrap.start()
+        bootstrap.start()
 
     def load_instrumentor(self, entry_point: Any, **kwargs: Any) -> None:
-        """Load none: ours lie around the clients that the program uses, from the first request."""
+        """Load none: a client is instrumented by this package with its first request."""
 
 
 class LupisConfigurator(OpenTelemetryConfigurator):
-    """Leaves the SDK to be set up at the first request, as below `lupis-run`."""
+    """Sets up nothing: the SDK is set up at the first request, as below `lupis-run`."""
 
     def _configure(self, **kwargs: Any) -> None:  # noqa: ARG002 - upstream's signature
-        _bootstrap.start()
+        bootstrap.start()
 
 
 def distro() -> LupisDistro | None:
-    """Return ours if it is selected; upstream passes over what is no distro."""
+    """Return our distro if it is selected; upstream skips an entry point that returns None."""
     return LupisDistro() if os.environ.get(OTEL_PYTHON_DISTRO) == _NAME else None
 
 
 def configurator() -> Any:
-    """Return ours if it is selected, else the one that would have come first without it."""
+    """Return our configurator if it is selected, else the one that upstream would take."""
     if os.environ.get(OTEL_PYTHON_CONFIGURATOR) == _NAME:
         return LupisConfigurator()  # type: ignore[no-untyped-call]
     for entry_point in _configurators():
@@ -55,6 +55,7 @@ def configurator() -> Any:
 
 
 def _configurators() -> Any:
-    found: Any = metadata.entry_points()
-    # Python 3.8 and 3.9 have a dict of groups.
-    return found.select(group=_GROUP) if hasattr(found, "select") else found.get(_GROUP, ())
+    entry_points: Any = metadata.entry_points()
+    if hasattr(entry_points, "select"):
+        return entry_points.select(group=_GROUP)
+    return entry_points.get(_GROUP, ())  # Python 3.8 and 3.9 return a dict of groups

@@ -14,9 +14,10 @@ from lupis_instrument._process import import_lock
 FORK = """
 import os, signal, sys, threading
 sys.path.insert(0, ".")
+from lupis_instrument._process import fork
+if os.environ["WATCHED"] == "no":
+    fork.on_fork = lambda **_: None
 from lupis_instrument._process import import_lock
-if os.environ["WATCHED"] == "yes":
-    import_lock.watch_forks()
 begun = threading.Event()
 sys.begun = begun
 def load():

@@ -125,21 +125,21 @@ def test_what_multiprocessing_offers_is_still_there():
 def test_a_signal_that_comes_in_while_another_finishes_waits_for_that():
     """What the first has in hand would be lost."""
     text = """
-        from lupis_instrument._runtime import bootstrap as _bootstrap
+        from lupis_instrument._runtime import launch
         class Delivery:
             def finish(self):
                 print("begun", flush=True)
                 os.kill(os.getpid(), signal.{name})
                 print("ended", flush=True)
-        _bootstrap.keep(Delivery())
-        shutdown_hooks.watch_signals(_bootstrap.finish)
+        launch.launch.runtimes.append(Delivery())
+        shutdown_hooks.watch_signals(launch.finish)
         {end}
     """
     found = [
         play(text.format(name=name, end=end))
         for name, end in (
             ("SIGHUP", "os.kill(os.getpid(), signal.SIGTERM)"),
-            ("SIGTERM", "import atexit; atexit.register(_bootstrap.finish)"),
+            ("SIGTERM", "import atexit; atexit.register(launch.finish)"),
         )
     ]
     assert ["begun\nended\n"] * 2 == [output for _, output in found]
@@ -149,20 +149,20 @@ def test_a_signal_that_comes_in_while_another_finishes_waits_for_that():
 def test_who_ends_the_process_himself_has_all_delivered_that_can_be():
     """A handler of the program's own may do so while an exit handler of ours delivers."""
     text = """
-        from lupis_instrument._runtime import bootstrap as _bootstrap
+        from lupis_instrument._runtime import launch
         class Delivery:
             def finish(self, times=[]):
                 times.append("")
                 print("begun", len(times), flush=True)
                 if len(times) == 1:
                     os.kill(os.getpid(), signal.SIGUSR1)
-        _bootstrap.keep(Delivery())
-        shutdown_hooks.watch_self_termination(_bootstrap.finish, lambda: None)
+        launch.launch.runtimes.append(Delivery())
+        shutdown_hooks.watch_self_termination(launch.finish, lambda: None)
         def end(number, frame):
             signal.signal(signal.SIGUSR1, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGUSR1)
         signal.signal(signal.SIGUSR1, end)
-        _bootstrap.finish()
+        launch.finish()
     """
     assert (-signal.SIGUSR1, "begun 1\nbegun 2\n") == play(text)
 
@@ -170,13 +170,13 @@ def test_who_ends_the_process_himself_has_all_delivered_that_can_be():
 def test_an_end_that_is_interrupted_is_one_all_the_same():
     """By Ctrl-C, say, while it waits for a collector."""
     text = """
-        from lupis_instrument._runtime import bootstrap as _bootstrap
+        from lupis_instrument._runtime import launch
         class Delivery:
             def finish(self):
                 print("begun", flush=True)
                 signal.raise_signal(signal.SIGINT)
-        _bootstrap.keep(Delivery())
-        shutdown_hooks.watch_signals(_bootstrap.finish)
+        launch.launch.runtimes.append(Delivery())
+        shutdown_hooks.watch_signals(launch.finish)
         os.kill(os.getpid(), signal.SIGTERM)
         print("on")
     """

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from lupis_instrument._runtime import bootstrap as _bootstrap
+from lupis_instrument._runtime import bootstrap, launch
 
 FOLDER = "/ours"
 
@@ -31,7 +31,7 @@ FOLDER = "/ours"
 )
 def test_the_variables_switch_it_off(environ, expected):
     """LUPIS_ENABLED before its other name; a value that can't be read leaves it on."""
-    assert expected is _bootstrap.enabled(environ)
+    assert expected is launch.is_enabled(environ)
 
 
 def joined(*parts):
@@ -56,7 +56,7 @@ def test_children_may_be_left_alone(before, after):
     environ = {"LUPIS_INSTRUMENT_CHILDREN": "false"}
     if before is not None:
         environ["PYTHONPATH"] = before
-    _bootstrap.leave_children_alone(FOLDER, environ)
+    bootstrap.leave_children_alone(FOLDER, environ)
     assert after == environ.get("PYTHONPATH")
 
 
@@ -66,7 +66,7 @@ def test_children_are_instrumented_otherwise(value):
     environ = {"PYTHONPATH": FOLDER}
     if value is not None:
         environ["LUPIS_INSTRUMENT_CHILDREN"] = value
-    _bootstrap.leave_children_alone(FOLDER, environ)
+    bootstrap.leave_children_alone(FOLDER, environ)
     assert FOLDER == environ["PYTHONPATH"]
 
 

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from lupis_instrument._runtime import chat_key as _chat_key
+from lupis_instrument._runtime import chat_key
 
-READ = "from lupis_instrument._runtime import chat_key as _chat_key; print(_chat_key.read(None, {!r}).hex())"
+READ = "from lupis_instrument._runtime import chat_key; print(chat_key.read_key(None, {!r}).hex())"
 posix = pytest.mark.skipif(sys.platform == "win32", reason="rights are POSIX's")
 
 
@@ -19,14 +19,14 @@ def kept(folder):
 
 def test_the_users_key_comes_first(tmp_path):
     """And nothing is kept then."""
-    assert "kéy".encode() == _chat_key.read("kéy", str(tmp_path / "data"))
+    assert "kéy".encode() == chat_key.read_key("kéy", str(tmp_path / "data"))
     assert [] == kept(tmp_path)
 
 
 def test_a_key_is_kept(tmp_path):
     """The next process finds it."""
-    key = _chat_key.read(None, str(tmp_path / "data"))
-    assert (32, key) == (len(key), _chat_key.read(None, str(tmp_path / "data")))
+    key = chat_key.read_key(None, str(tmp_path / "data"))
+    assert (32, key) == (len(key), chat_key.read_key(None, str(tmp_path / "data")))
     assert ["chat-id.key"] == kept(tmp_path / "data")
 
 
@@ -34,7 +34,7 @@ def test_a_key_is_kept(tmp_path):
 def test_nobody_else_may_read_it(tmp_path):
     """Neither the file nor the folder."""
     folder = tmp_path / "data"
-    _chat_key.read(None, str(folder))
+    chat_key.read_key(None, str(folder))
     modes = [stat.S_IMODE(path.stat().st_mode) for path in (folder, folder / "chat-id.key")]
     assert [0o700, 0o600] == modes
 
@@ -45,7 +45,7 @@ def test_processes_that_start_at_once_have_one_key(tmp_path):
     command = [sys.executable, "-c", READ.format(str(folder))]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(8)]
     keys = {process.communicate()[0].strip() for process in running}
-    assert {_chat_key.read(None, str(folder)).hex().encode()} == keys
+    assert {chat_key.read_key(None, str(folder)).hex().encode()} == keys
     assert ["chat-id.key"] == kept(folder)
 
 
@@ -54,16 +54,16 @@ def test_a_broken_file_is_left_alone(content, tmp_path):
     """This process then has a key of its own."""
     file = tmp_path / "chat-id.key"
     file.write_bytes(content)
-    key = _chat_key.read(None, str(tmp_path))
-    assert (32, key) == (len(key), _chat_key.read(None, str(tmp_path)))
+    key = chat_key.read_key(None, str(tmp_path))
+    assert (32, key) == (len(key), chat_key.read_key(None, str(tmp_path)))
     assert content == file.read_bytes()
 
 
 def test_without_a_folder_the_key_is_the_processs(tmp_path, capsys):
     """A file stands in its place: no fault, and nothing on stderr."""
     (tmp_path / "data").write_bytes(b"")
-    key = _chat_key.read(None, str(tmp_path / "data"))
-    assert (32, key) == (len(key), _chat_key.read(None, str(tmp_path / "data")))
+    key = chat_key.read_key(None, str(tmp_path / "data"))
+    assert (32, key) == (len(key), chat_key.read_key(None, str(tmp_path / "data")))
     assert "" == capsys.readouterr().err
 
 
@@ -74,5 +74,5 @@ def test_a_folder_without_hard_links_is_no_fault(tmp_path, monkeypatch):
         raise PermissionError(1, "no links here")
 
     monkeypatch.setattr("os.link", refuse)
-    assert 32 == len(_chat_key.read(None, str(tmp_path)))
+    assert 32 == len(chat_key.read_key(None, str(tmp_path)))
     assert [] == kept(tmp_path)

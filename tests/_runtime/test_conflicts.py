@@ -6,7 +6,7 @@ import sys
 import pytest
 from servers.pair import Case, Pairs
 
-from lupis_instrument._runtime import conflicts as _conflicts
+from lupis_instrument._runtime import conflicts
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def own(tmp_path, monkeypatch):
     """A folder that is searched before Python's own, as a script's is."""
     monkeypatch.syspath_prepend(str(tmp_path))
     yield tmp_path
-    _conflicts._search.cache_clear()
+    conflicts._search_folders.cache_clear()
 
 
 def put(folder, name, text=""):
@@ -30,7 +30,7 @@ def test_a_module_of_the_programs_is_named(own, name):
     put(own, name)
     module = name.partition("/")[0].partition(".")[0]
     assert f"{own / name} hides the module {module!r} from instrumentation" == (
-        _conflicts.find_hidden()
+        conflicts.find_hidden_module()
     )
 
 
@@ -48,7 +48,7 @@ def test_a_module_of_the_programs_is_named(own, name):
 def test_what_hides_nothing_is_no_conflict(own, name):
     """Only what an import would load instead."""
     put(own, name)
-    assert None is _conflicts.find_hidden()
+    assert None is conflicts.find_hidden_module()
 
 
 @pytest.mark.parametrize(
@@ -62,20 +62,20 @@ def test_a_library_of_the_programs_own_is_no_conflict(own, files):
     """`pip install --target` into its folder, or a copy."""
     for name in files:
         put(own, name, "Metadata-Version: 2.1\nName: brotlicffi\nVersion: 1.1\n")
-    assert None is _conflicts.find_hidden()
+    assert None is conflicts.find_hidden_module()
 
 
 def test_what_lies_in_later_folders_is_no_conflict(tmp_path, monkeypatch):
     """Those come after Python's own, where distributions are installed."""
     put(tmp_path, "chardet.py")
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
-    assert None is _conflicts.find_hidden()
+    assert None is conflicts.find_hidden_module()
 
 
 def test_folders_that_cannot_be_read_are_no_conflict(own, monkeypatch):
     """They may be missing, or be anything."""
     monkeypatch.setattr(sys, "path", [str(own / "missing"), *sys.path])
-    assert None is _conflicts.find_hidden()
+    assert None is conflicts.find_hidden_module()
 
 
 LOADED = """
@@ -102,7 +102,7 @@ def test_all_that_a_first_call_loads_is_known(tmp_path):
         and str(spec.origin).endswith(".py")
     }
     assert "wrapt" in files
-    assert set() == {name for name in files - _conflicts.NAMES if not name.startswith("_")}
+    assert set() == {name for name in files - conflicts.NEEDED_MODULES if not name.startswith("_")}
 
 
 @pytest.fixture
@@ -118,9 +118,9 @@ def installed(tmp_path, monkeypatch):
             )
 
     monkeypatch.syspath_prepend(str(tmp_path))
-    _conflicts.find_misfit.cache_clear()
+    conflicts.find_misfit.cache_clear()
     yield install
-    _conflicts.find_misfit.cache_clear()
+    conflicts.find_misfit.cache_clear()
 
 
 LUPIS = ("lupis-instrument", "1", "aa>=2", "click>=8", 'bb; extra == "x"', "cc; python_version<'3'")
@@ -139,7 +139,7 @@ LUPIS = ("lupis-instrument", "1", "aa>=2", "click>=8", 'bb; extra == "x"', "cc; 
 def test_what_fits_is_no_conflict(installed, rows):
     """Nor is what is missing, or needed elsewhere only."""
     installed(LUPIS, *rows)
-    assert None is _conflicts.find_misfit()
+    assert None is conflicts.find_misfit()
 
 
 @pytest.mark.parametrize(
@@ -155,4 +155,4 @@ def test_what_fits_is_no_conflict(installed, rows):
 def test_what_fits_not_is_named(installed, rows, said):
     """With what it doesn't fit."""
     installed(LUPIS, *rows)
-    assert _conflicts.find_misfit().startswith(said)
+    assert conflicts.find_misfit().startswith(said)

@@ -84,13 +84,13 @@ def peer(url):
 def ours(url):
     """Our tracer, and what delivers."""
     from lupis_instrument import LupisConfig, LupisSDK
-    from lupis_instrument._runtime import runtime as _runtime
+    from lupis_instrument._runtime import current as _runtime
 
     config = LupisConfig(project_id="bench", otlp_endpoint=url, data_dir=tempfile.mkdtemp())
     sdk = LupisSDK.init(config)
 
     def fates():
-        account = _runtime.get().account
+        account = _runtime.get_runtime().account
         return {"stored": account.stored, "lost": account.lost, "delivered": account.delivered}
 
     return sdk.get_tracer(), lambda: sdk.flush(60), fates

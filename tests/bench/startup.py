@@ -93,10 +93,10 @@ from opentelemetry.instrumentation.{module} import {name}
 AHEAD = """
 import threading
 def load():
-    from lupis_instrument._runtime import bootstrap as _bootstrap
-    _bootstrap.load_runtime()
-    from lupis_instrument._runtime import runtime as _runtime
-    _runtime.start()
+    from lupis_instrument._runtime import bootstrap
+    bootstrap.load_runtime()
+    from lupis_instrument._runtime import current as _runtime
+    _runtime.start_runtime()
     import opentelemetry.instrumentation.{module}
 threading.Thread(target=load, daemon=True).start()
 """

@@ -279,9 +279,9 @@ def test_with_nothing_pending_the_end_is_quick(scene):
         calls()
         assert LupisSDK.get_instance().flush(10)
         import atexit
-        from lupis_instrument._runtime import bootstrap as _bootstrap
+        from lupis_instrument._runtime import launch
         began = time.perf_counter()
-        _bootstrap.finish()
+        launch.finish()
         print(time.perf_counter() - began, file=sys.stderr)
         say("done")
     """

@@ -364,8 +364,8 @@ def test_what_was_not_ready_in_time_is_said(play, sink):
         from lupislabs import LupisSDK
         call("a")
         assert LupisSDK.get_instance().flush(10)
-        from lupis_instrument._runtime import runtime as _runtime
-        _runtime.get().spans._prepare = lambda _: threading.Event().wait(600)
+        from lupis_instrument._runtime import current as _runtime
+        _runtime.get_runtime().spans._prepare = lambda _: threading.Event().wait(600)
         call("b")
         call("c")
     """
@@ -692,9 +692,9 @@ def test_a_durable_span_outlives_an_interrupt(play, sink):
     """Which comes while the span is prepared, on the program's thread."""
     text = """
         import signal
-        from lupis_instrument._runtime import runtime as _runtime
+        from lupis_instrument._runtime import current as _runtime
         call("a")
-        runtime = _runtime.get()
+        runtime = _runtime.get_runtime()
         prepare = runtime._run_pipeline
         def interrupted(record):
             runtime._run_pipeline = prepare
@@ -743,8 +743,8 @@ def test_who_shuts_down_does_not_wait_again_at_the_end(play, sink, run):
     done = play(
         HUNG + text + "; import atexit\n"
         "atexit.register(lambda: print(time.monotonic()))\n"
-        "from lupis_instrument._runtime import bootstrap as _bootstrap\n"
-        "atexit.register(_bootstrap.finish)",
+        "from lupis_instrument._runtime import launch\n"
+        "atexit.register(launch.finish)",
         env={"LUPIS_SHUTDOWN_TIMEOUT": "3"},
     )
     first, second = map(float, done.stdout.split())
@@ -818,9 +818,9 @@ def test_what_was_made_before_a_late_init_is_flushed_too(play, sink):
     text = """
         import signal
         from lupislabs import LupisConfig, LupisSDK
-        from lupis_instrument._runtime import runtime as _runtime
+        from lupis_instrument._runtime import current as _runtime
         call("a")
-        _runtime.get().drain(5)
+        _runtime.get_runtime().drain(5)
         assert LupisSDK.init(LupisConfig(project_id="late")).flush(10)
         os.kill(os.getpid(), signal.SIGKILL)
     """

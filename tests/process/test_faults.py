@@ -17,8 +17,8 @@ AIOHTTP = ("aiohttp",)
 ALL = ("requests", "urllib", "httpx", "async_httpx", "aiohttp")
 ALONE = {
     # While the program imports clients.
-    "_runtime.bootstrap:_wrap_client": ALL,
-    "_runtime.conflicts:find_hidden": ALL,
+    "_runtime.import_callbacks:ImportCallbacks._wrap_client": ALL,
+    "_runtime.conflicts:find_hidden_module": ALL,
     "_instrumentation.import_hook:_watch_loader": REQUESTS,
     "_instrumentation.wrapping:wrap_method": ALL,
     "_instrumentation.clients.httpx:wrap_client": HTTPX,
@@ -33,9 +33,9 @@ ALONE = {
     "_instrumentation.clients.aiohttp:make_marker": AIOHTTP,
     "_instrumentation.clients.aiohttp:take_config": AIOHTTP,
     "_instrumentation.clients.aiohttp:add_receivers": AIOHTTP,
-    "_runtime.runtime:start": REQUESTS,
-    "_runtime.runtime:settings": REQUESTS,
-    "_runtime.bootstrap:_activate_client": REQUESTS,
+    "_runtime.current:start_runtime": REQUESTS,
+    "_runtime.current:read_settings": REQUESTS,
+    "_runtime.import_callbacks:_activate_client": REQUESTS,
     "_tracing.resource:build_resource": REQUESTS,
     "_instrumentation.selection:report_missing": REQUESTS,
     "_runtime.runtime:Runtime.__init__": REQUESTS,
@@ -53,7 +53,7 @@ ALONE = {
     "_export.export_worker:ExportWorker.put_batch": URLLIB,
     "_export.retry_manager:RetryManager.deliver_items": URLLIB,
     # At the end.
-    "_runtime.runtime:finish": URLLIB,
+    "_runtime.current:finish": URLLIB,
     "_runtime.runtime:Runtime.shutdown": URLLIB,
     "_runtime.process_tree:report": URLLIB,
     "_tracing.processor:CallSpanProcessor.end_open_bodies": URLLIB,

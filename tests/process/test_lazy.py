@@ -74,7 +74,7 @@ def test_a_program_that_imports_nothing_loads_nothing(loaded, package):
 
 
 def test_what_an_idle_program_loads_of_ours(loaded):
-    """The hooks, the table of clients, what reports faults, and the lock to load under."""
+    """The import hook, the table of clients, fork handlers, and the reporting of errors."""
     launched, bare = loaded("sys")
     mine = {module for module in launched - bare if is_of(module, "lupis_instrument")}
     names = (
@@ -85,9 +85,9 @@ def test_what_an_idle_program_loads_of_ours(loaded):
         "_instrumentation.import_hook",
         "_process",
         "_process.fork",
-        "_process.import_lock",
         "_runtime",
         "_runtime.bootstrap",
+        "_runtime.launch",
     )
     expected = {"lupis_instrument", *(f"lupis_instrument.{name}" for name in names)}
     assert expected == mine

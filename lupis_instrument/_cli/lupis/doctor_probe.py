@@ -35,11 +35,11 @@ def collect_facts(arguments: Sequence[str]) -> dict[str, Any]:
         "bootstrapped": False,
         "location": "",
     }
-    bootstrap = sys.modules.get("lupis_instrument._runtime.bootstrap")
-    if bootstrap is not None:
+    launch = sys.modules.get("lupis_instrument._runtime.launch")
+    if launch is not None:
         facts["conflicts"] = list(find_conflicts(arguments))
-        facts["bootstrapped"] = bootstrap.launched()
-        facts["location"] = str(Path(str(bootstrap.__file__)).parents[2])
+        facts["bootstrapped"] = launch.launch.launched
+        facts["location"] = str(Path(str(launch.__file__)).parents[2])
         facts["requirements"] = list(check_requirements())
         facts["clients"] = list(check_clients())
         facts["span"] = send_test_span() if "--send" in arguments else None
@@ -60,7 +60,7 @@ def find_conflicts(arguments: Sequence[str]) -> Iterator[str]:
         folders = []
     sys.path[:0] = folders
     try:
-        yield from filter(None, (conflicts.find_hidden(), conflicts.find_misfit()))
+        yield from filter(None, (conflicts.find_hidden_module(), conflicts.find_misfit()))
     finally:
         del sys.path[: len(folders)]
 
@@ -91,9 +91,9 @@ def check_requirements() -> Iterator[tuple[str, str, bool]]:
 def check_clients() -> Iterator[tuple[str, str, bool]]:
     """Yield each HTTP client: its name, how its calls are treated, and whether this is wrong."""
     from lupis_instrument._config.clients import CLIENTS
-    from lupis_instrument._runtime import runtime as lupis_runtime
+    from lupis_instrument._runtime import current
 
-    runtime = lupis_runtime.start()
+    runtime = current.start_runtime()
     for client in CLIENTS:
         name = client.distribution or client.name
         if runtime is None:
@@ -129,13 +129,13 @@ def send_test_span() -> dict[str, Any] | None:
     Returns:
         Whether the span arrived, and after how many seconds.
     """
-    from lupis_instrument._runtime import runtime as lupis_runtime
+    from lupis_instrument._runtime import current
 
-    runtime = lupis_runtime.start()
+    runtime = current.start_runtime()
     if runtime is None:
         return None
     began = time.monotonic()
-    runtime.tracer().start_span("lupis doctor").end()
+    runtime.get_tracer().start_span("lupis doctor").end()
     runtime.flush(_FLUSH_SECONDS)
     return {"arrived": runtime.account.delivered == 1, "seconds": time.monotonic() - began}
 
