@@ -1,101 +1,133 @@
-"""Reading the store changes nothing, whatever is found there."""
+"""Opening the store for reading."""
 
-import json
 import os
 import sqlite3
 
 import pytest
 
 from lupis_instrument._export.store.database import FILE_NAME
-
-COMMANDS = (["report"], ["traces"], ["show", "ab"], ["export"], ["prune"], ["flush"])
-
-
-@pytest.mark.parametrize("arguments", COMMANDS)
-def test_a_missing_store_is_not_made(arguments, lupis, tmp_path):
-    """The path is told, and how to fill it."""
-    done = lupis(*arguments)
-    assert done.exit_code == (1 if arguments[0] == "show" else 0)
-    assert str(tmp_path / "data" / FILE_NAME) in done.stderr
-    assert "lupis-run --exporter local python my_agent.py" in done.stderr
-    assert [] == list(tmp_path.iterdir())
+from lupis_instrument._query.store_reader import (
+    NO_PATH,
+    OpenStore,
+    StoreUnreadableError,
+    find_store_path,
+    open_store,
+    read_file_id,
+)
 
 
-def test_an_empty_store_is_told(store, lupis):
-    """In the same way."""
-    store.sql("SELECT 1")
-    done = lupis("report")
-    assert (0, "") == (done.exit_code, done.stdout)
-    assert "is empty" in done.stderr
-    assert "lupis-run" in done.stderr
+@pytest.fixture(autouse=True)
+def data_folder(tmp_path, monkeypatch):
+    """Points the settings to the folder of the fixture `store`."""
+    folder = tmp_path / "data"
+    monkeypatch.setenv("LUPIS_DATA_DIR", str(folder))
+    return folder
 
 
-def test_nothing_chosen_is_told(store, lupis):
-    """It is not the store that is empty."""
-    store.call()
-    done = lupis("report", "--chat", "unknown")
-    assert "options" in done.stderr
-    assert "lupis-run" not in done.stderr
+def test_path_comes_from_the_settings(data_folder):
+    """LUPIS_DATA_DIR is the folder of the file."""
+    assert data_folder / FILE_NAME == find_store_path()
 
 
-def test_json_is_json_without_a_store(lupis):
-    """For programs that read it."""
-    assert [] == json.loads(lupis("report", "--format", "json").stdout)["rows"]
-    assert [] == json.loads(lupis("traces", "--format", "json").stdout)
+def test_store_is_open_inside_the_block(store):
+    """The connection is closed after it."""
+    store.span()
+    with open_store() as opened:
+        assert (True, True, False) == (opened.exists, opened.is_current, opened.is_empty)
+        assert str(store.file) == opened.shown_path
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        opened.db.execute("SELECT 1")
 
 
-def test_a_store_that_is_just_being_made_counts_as_none(lupis, tmp_path):
-    """A program has made the file, and not yet filled it."""
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / FILE_NAME).touch()
-    assert 0 == lupis("report").exit_code
+def test_missing_store_is_an_empty_one(data_folder):
+    """Neither the file nor its folder is created."""
+    with open_store() as opened:
+        assert (False, True) == (opened.exists, opened.is_empty)
+    assert not data_folder.exists()
 
 
-@pytest.mark.parametrize("arguments", COMMANDS)
-def test_a_newer_store_says_so(arguments, store, lupis):
-    """And stays as it is."""
-    store.call()
+def test_store_without_tables_is_a_missing_one(data_folder):
+    """A program has created the file, and not yet its tables."""
+    data_folder.mkdir()
+    (data_folder / FILE_NAME).touch()
+    with open_store() as opened:
+        assert not opened.exists
+
+
+def test_another_file_at_the_path_is_noticed(store):
+    """A reader then opens the store again."""
+    store.span()
+    with open_store() as opened:
+        content = store.file.read_bytes()
+        store.file.rename(store.file.with_name("aside"))
+        assert not opened.is_current
+        store.file.write_bytes(content)
+        assert not opened.is_current
+
+
+def test_reader_cannot_write(store):
+    """The connection is read-only."""
+    store.span()
+    with pytest.raises(StoreUnreadableError, match="readonly"), open_store() as opened:
+        opened.db.execute("DELETE FROM item")
+
+
+def test_newer_store_is_an_error_with_a_cure(store):
+    """The message names both versions and the upgrade."""
+    store.span()
     store.sql("PRAGMA user_version = 99")
-    store.store.database.close()
-    file = store.file
-    before = file.read_bytes()
-    done = lupis(*arguments)
-    assert 1 == done.exit_code
-    assert "version 99" in done.stderr
-    assert "pip install --upgrade" in done.stderr
-    assert before == file.read_bytes()
+    with pytest.raises(
+        StoreUnreadableError, match=r"version 99.*pip install --upgrade"
+    ), open_store():
+        pass
 
 
-@pytest.mark.parametrize("arguments", COMMANDS)
-def test_a_damaged_store_says_so(arguments, lupis, tmp_path):
-    """It is not a reader that sets it aside."""
-    (tmp_path / "data").mkdir()
-    file = tmp_path / "data" / FILE_NAME
-    file.write_bytes(b"no database" * 1000)
-    done = lupis(*arguments)
-    assert 1 == done.exit_code
-    assert "not a database" in done.stderr
-    assert [file] == list(file.parent.iterdir())
+def test_damaged_store_is_an_error(data_folder):
+    """The message has SQLite's reason, and the file stays."""
+    data_folder.mkdir()
+    (data_folder / FILE_NAME).write_bytes(b"no database" * 1000)
+    with pytest.raises(StoreUnreadableError, match="not a database"), open_store():
+        pass
+    assert [data_folder / FILE_NAME] == list(data_folder.iterdir())
 
 
-def test_a_writer_does_not_hold_it_up(store, lupis):
-    """What it has not confirmed yet is not seen."""
-    store.call()
+def test_broken_pipe_is_no_fault_of_the_store(store):
+    """The output raises it, as with `| head`."""
+    store.span()
+    with pytest.raises(BrokenPipeError), open_store():
+        raise BrokenPipeError
+
+
+def test_writer_does_not_block_a_reader(store):
+    """A reader sees only committed items."""
+    store.span()
     writer = sqlite3.connect(str(store.file), isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")
     writer.execute("DELETE FROM item")
-    assert 1 == json.loads(lupis("report", "--format", "json").stdout)["total"]["calls"]
+    with open_store() as opened:
+        assert not opened.is_empty
     writer.execute("ROLLBACK")
     writer.close()
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_is_read_only_is_read(store, lupis):
-    """Where SQLite can't make the files beside it that it would read by."""
-    store.call()
+def test_store_in_a_read_only_folder_is_read(store):
+    """SQLite cannot create the files beside it that it usually needs."""
+    store.span()
     store.store.database.close()
     store.folder.chmod(0o500)
     try:
-        assert 1 == json.loads(lupis("report", "--format", "json").stdout)["total"]["calls"]
+        with open_store() as opened:
+            assert not opened.is_empty
     finally:
         store.folder.chmod(0o700)
+
+
+def test_user_without_a_data_folder_gets_advice():
+    """There is no path to show."""
+    assert NO_PATH == OpenStore(None, sqlite3.connect(":memory:")).shown_path
+
+
+def test_file_id_is_absent_for_a_missing_file(tmp_path):
+    """It is no error."""
+    assert None is read_file_id(tmp_path / "missing")

@@ -1,4 +1,4 @@
-"""Which interpreter a command comes to."""
+"""The interpreter that a command would run."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ posix = pytest.mark.skipif(os.name == "nt", reason="POSIX only")
 
 @pytest.fixture
 def script(tmp_path):
-    """Writes an executable file and gives its path."""
+    """Writes an executable file and returns its path."""
 
     def write(text, name="tool"):
         file = tmp_path / name
@@ -27,9 +27,9 @@ def script(tmp_path):
 
 
 def test_python_is_its_own_interpreter():
-    """By its path."""
-    found = resolve_command([sys.executable, "app.py"], ENVIRON)
-    assert (sys.executable, sys.executable, None) == found[:3]
+    """The path of the command is the path of the interpreter."""
+    resolved = resolve_command([sys.executable, "app.py"], ENVIRON)
+    assert (sys.executable, sys.executable, None) == resolved[:3]
 
 
 @posix
@@ -43,11 +43,11 @@ def test_python_is_its_own_interpreter():
         f"#!/bin/sh\n'''exec' '{sys.executable}' \"$0\" \"$@\"\n' '''",
     ],
 )
-def test_a_script_names_its_interpreter(script, line):
-    """In its first line, or, as pip writes it for a long path, in its second."""
+def test_script_names_its_interpreter(script, line):
+    """The name is in the first line, or in the second if pip wrote it for a long path."""
     path = script(f"{line}\nimport app\n")
-    found = resolve_command([path, "serve"], ENVIRON)
-    assert (path, sys.executable, None, str(Path(path).parent)) == found
+    resolved = resolve_command([path, "serve"], ENVIRON)
+    assert (path, sys.executable, None, str(Path(path).parent)) == resolved
 
 
 @pytest.mark.parametrize(
@@ -56,53 +56,51 @@ def test_a_script_names_its_interpreter(script, line):
         (["{folder}/app.py", "-P"], "{folder}"),
         (["-W", "error", "-Xdev", "{folder}/app.py", "serve"], "{folder}"),
         (["--check-hash-based-pycs", "never", "{folder}"], "{folder}"),
-        (["-um", "app"], "{here}"),
-        (["-c", "pass"], "{here}"),
-        (["-"], "{here}"),
-        ([], "{here}"),
+        (["-um", "app"], "{current}"),
+        (["-c", "pass"], "{current}"),
+        (["-"], "{current}"),
+        ([], "{current}"),
         (["-uP", "{folder}/app.py"], None),
     ],
 )
 @pytest.mark.parametrize("before", [[sys.executable], ["env", "A=1", "python"]])
-def test_the_folder_is_told_that_modules_are_looked_for_in_first(
-    before, arguments, folder, tmp_path
-):
-    """As `sys.path` will say."""
-    places = {"folder": tmp_path, "here": Path.cwd()}
-    command = before + [argument.format(**places) for argument in arguments]
-    wanted = folder.format(**places) if folder is not None else None
-    assert wanted == resolve_command(command, ENVIRON).folder
+def test_folder_is_the_first_in_sys_path(before, arguments, folder, tmp_path):
+    """It is the script's folder, or the current one."""
+    paths = {"folder": tmp_path, "current": Path.cwd()}
+    command = before + [argument.format(**paths) for argument in arguments]
+    expected = folder.format(**paths) if folder is not None else None
+    assert expected == resolve_command(command, ENVIRON).folder
 
 
 @posix
-def test_a_first_line_may_isolate(script):
-    """Which is an obstacle as on a command line."""
-    found = resolve_command([script(f"#!{sys.executable} -I\n")], ENVIRON)
-    assert "python -I ignores PYTHONPATH" == found.obstacle
+def test_first_line_may_isolate(script):
+    """It is an obstacle, as on a command line."""
+    resolved = resolve_command([script(f"#!{sys.executable} -I\n")], ENVIRON)
+    assert "python -I ignores PYTHONPATH" == resolved.obstacle
 
 
 @posix
 @pytest.mark.parametrize("text", ["#!/bin/sh\npython app.py\n", "python app.py\n", "\0\1\2"])
-def test_other_programs_have_none(script, text):
+def test_other_programs_have_no_known_interpreter(script, text):
     """A shell script may start any."""
     assert resolve_command([script(text)], ENVIRON)[1:3] == (None, None)
 
 
 @posix
-def test_env_is_looked_through():
-    """Its variables are passed over."""
-    found = resolve_command(["env", "A=1", "python", "-E", "app.py"], ENVIRON)
-    assert (sys.executable, "python -E ignores PYTHONPATH") == found[1:3]
+def test_env_is_skipped():
+    """Its options and assignments are skipped."""
+    resolved = resolve_command(["env", "A=1", "python", "-E", "app.py"], ENVIRON)
+    assert (sys.executable, "python -E ignores PYTHONPATH") == resolved[1:3]
 
 
-def test_a_command_that_is_not_there_is_said_so():
-    """As lupis-run says it."""
+def test_missing_command_is_an_error():
+    """The message is the one of lupis-run."""
     with pytest.raises(LupisLaunchError, match="command not found"):
         resolve_command(["no-such-command"], ENVIRON)
 
 
 @posix
-def test_a_script_that_names_itself_comes_to_an_end(script, tmp_path):
-    """The system gives up after a few; so do we."""
+def test_script_that_names_itself_has_no_interpreter(script, tmp_path):
+    """The operating system gives up after a few levels too."""
     path = script(f"#!{tmp_path / 'tool'}\n")
     assert resolve_command([path], ENVIRON).python is None

@@ -1,4 +1,4 @@
-"""`lupis flush`: sends what waits, to whom it is for, with what is theirs."""
+"""`lupis flush`: sends waiting items to their endpoints, each with its own key and headers."""
 
 import pytest
 
@@ -8,12 +8,12 @@ from lupis_instrument._export.store.schema import REFUSED, WAITING
 
 @pytest.fixture
 def target(sink):
-    """The sink, as what waits knows it."""
+    """The sink as the target of stored items."""
     return Target(sink.traces_url, "traces", "shop", sink.traces_url)
 
 
-def test_sends_what_waits_and_what_was_refused(store, target, sink, lupis):
-    """Once; it is delivered then."""
+def test_sends_waiting_and_refused_items(store, target, sink, lupis):
+    """They are delivered, and not sent again."""
     for name in ("waits", "refused"):
         store.span(name, target=target)
     store.span("kept")
@@ -27,14 +27,14 @@ def test_sends_what_waits_and_what_was_refused(store, target, sink, lupis):
 
 
 def test_events_go_to_their_endpoint(store, sink, lupis):
-    """In the form that it takes."""
+    """They are sent in the wire format of this endpoint."""
     store.event("clicked", target=Target(sink.events_url, "events", "shop", sink.events_url))
     assert 0 == lupis("flush").exit_code
     assert ["clicked"] == [event["name"] for event in sink.events]
 
 
-def test_the_key_is_for_the_endpoint_of_the_settings_alone(store, other_store, target, sink, lupis):
-    """And for its project: what is another's goes without."""
+def test_key_goes_only_to_the_endpoint_of_the_settings(store, other_store, target, sink, lupis):
+    """Items for other endpoints and projects are sent without a key."""
     store.span("mine", target=target)
     other_store.span("another project", target=target._replace(project="lab"))
     store.span("another endpoint", target=Target(sink.otlp_url, "traces", "shop", sink.otlp_url))
@@ -52,8 +52,8 @@ def test_the_key_is_for_the_endpoint_of_the_settings_alone(store, other_store, t
     assert 3 == len(sink.spans)
 
 
-def test_what_wants_a_key_is_left_alone(store, target, sink, lupis):
-    """It is not refused, which would keep the next program from sending it."""
+def test_items_that_need_a_key_keep_waiting(store, target, sink, lupis):
+    """Refused items would not be sent by the next program."""
     store.span(target=target)
     sink.fail(401)
     done = lupis("flush")
@@ -64,8 +64,8 @@ def test_what_wants_a_key_is_left_alone(store, target, sink, lupis):
     assert [(WAITING,)] == store.sql("SELECT state FROM item")
 
 
-def test_an_address_with_a_secret_is_not_known(store, lupis):
-    """The settings have to say it again."""
+def test_address_with_a_secret_is_unknown(store, lupis):
+    """The user must give it again in the settings."""
     store.span(
         target=Target("http://u:p@127.0.0.1:9/x", "traces", "shop", "http://u:***@127.0.0.1:9/x")
     )
@@ -74,8 +74,8 @@ def test_an_address_with_a_secret_is_not_known(store, lupis):
     assert "its address has a secret" in done.stdout
 
 
-def test_an_endpoint_that_is_down_is_told(store, sink, target, lupis):
-    """Exit status 1; nothing is lost."""
+def test_endpoint_that_is_down_is_reported(store, sink, target, lupis):
+    """The exit status is 1, and the items keep waiting."""
     store.span(target=target)
     store.span(target=target)
     sink.fail(503)
@@ -92,8 +92,8 @@ def test_an_endpoint_that_is_down_is_told(store, sink, target, lupis):
     assert 2 == len(sink.spans)
 
 
-def test_what_is_refused_is_told(store, sink, target, lupis):
-    """Exit status 1."""
+def test_refused_items_are_reported(store, sink, target, lupis):
+    """The exit status is 1."""
     store.span(target=target)
     sink.fail(404)
     done = lupis("flush", LUPIS_OTLP_ENDPOINT=sink.traces_url, LUPIS_PROJECT_ID="shop")
@@ -103,8 +103,8 @@ def test_what_is_refused_is_told(store, sink, target, lupis):
     )
 
 
-def test_one_sender_at_a_time(store, sink, target, lupis):
-    """Another process that is sending goes on."""
+def test_one_process_sends_at_a_time(store, sink, target, lupis):
+    """A process that already sends goes on."""
     store.span(target=target)
     assert store.store.acquire_lease(target, "another")
     done = lupis("flush")
@@ -114,8 +114,8 @@ def test_one_sender_at_a_time(store, sink, target, lupis):
     assert 0 == lupis("flush").exit_code
 
 
-def test_many_are_sent(store, target, sink, lupis):
-    """In several requests, each once."""
+def test_many_items_are_sent(store, target, sink, lupis):
+    """They go in several requests, each item once."""
     spans = [store.tracer.start_span(f"span {number}") for number in range(1200)]
     for span in spans:
         span.end()

@@ -27,8 +27,8 @@ SECOND = 1_000_000_000
         ("2.50G", 2_500_000_000),
     ],
 )
-def test_counts(shown, number):
-    """Three or four digits."""
+def test_counts_have_three_or_four_digits(shown, number):
+    """Large numbers get a unit."""
     assert shown == format_count(number)
 
 
@@ -53,8 +53,8 @@ def test_counts(shown, number):
         ("4d 05h", 363_700),
     ],
 )
-def test_durations(shown, seconds):
-    """Three digits, and never 1000 of a unit or 60 of one."""
+def test_durations_have_three_digits(shown, seconds):
+    """A unit never reaches the size of the next one."""
     assert shown == format_duration(seconds * SECOND)
 
 
@@ -69,8 +69,8 @@ def test_durations(shown, seconds):
         ("$12,345.68", 12_345.678),
     ],
 )
-def test_dollars(shown, amount):
-    """Cheap calls are told apart; unknown is not 0."""
+def test_dollars_have_enough_digits(shown, amount):
+    """Cheap calls differ, and an unknown cost is not 0."""
     assert shown == format_dollars(amount)
 
 
@@ -89,18 +89,18 @@ def test_dollars(shown, amount):
         (r"\x7f", "\x7f"),
     ],
 )
-def test_what_is_no_visible_character_is_spelled_out(shown, text):
-    """It would steer the terminal."""
+def test_invisible_characters_are_escaped(shown, text):
+    """They could steer the terminal."""
     assert shown == escape_controls(text)
 
 
 def test_wide_characters_take_two_columns():
-    """And combining ones none."""
+    """Combining characters take none."""
     assert (3, 4, 1) == (text_width("abc"), text_width("\u6a21\u578b"), text_width("e\u0301"))
 
 
-def test_pad_fills_or_cuts():
-    """To the column."""
+def test_padded_text_has_the_exact_width():
+    """Longer text is cut off."""
     assert ["ab  ", "  ab", "a...", "\u6a21... "] == [
         pad_text("ab", 4),
         pad_text("ab", 4, right=True),

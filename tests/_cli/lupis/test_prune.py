@@ -1,4 +1,4 @@
-"""`lupis prune`: deletes what is old, never what is still to be delivered."""
+"""`lupis prune`: deletes old items, but none that still has to be delivered."""
 
 import os
 import re
@@ -12,21 +12,21 @@ from lupis_instrument._export.store.schema import DELIVERED, REFUSED
 DAY = 86_400
 
 
-def names(store):
-    """Of what is left."""
+def list_names(store):
+    """Return the names of the remaining items; each has its body."""
     assert store.sql("SELECT id FROM item ORDER BY id") == store.sql(
         "SELECT id FROM body ORDER BY id"
     )
     return [name for (name,) in store.sql("SELECT name FROM item ORDER BY id")]
 
 
-def test_deletes_what_is_older_than_a_month(store, lupis):
-    """Unless told otherwise."""
+def test_deletes_items_older_than_a_month(store, lupis):
+    """This is the age by default."""
     store.span("old", ago=31 * DAY)
     store.span("young", ago=29 * DAY)
     done = lupis("prune")
     assert (0, "1 span or event deleted") == (done.exit_code, done.stdout.splitlines()[0])
-    assert ["young"] == names(store)
+    assert ["young"] == list_names(store)
 
 
 @pytest.mark.parametrize(
@@ -37,38 +37,38 @@ def test_deletes_what_is_older_than_a_month(store, lupis):
         (["--all"], []),
     ],
 )
-def test_age_is_the_users(arguments, left, store, lupis):
-    """Or none."""
+def test_age_is_an_option(arguments, left, store, lupis):
+    """The option --all deletes items of any age."""
     store.span("old", ago=2 * DAY)
     store.span("new", ago=60)
     assert 0 == lupis("prune", *arguments).exit_code
-    assert left == names(store)
+    assert left == list_names(store)
 
 
-def test_undelivered_stay(store, lupis):
-    """Those that wait, and those that were refused; and that is said."""
+def test_undelivered_items_stay(store, lupis):
+    """Waiting and refused items stay, and a message says so."""
     for name in ("waits", "refused", "delivered"):
         store.span(name, target=store.target)
     store.span("kept")
     store.store.set_state([2], REFUSED)
     store.store.set_state([3], DELIVERED)
     done = lupis("prune", "--all")
-    assert ["waits", "refused"] == names(store)
+    assert ["waits", "refused"] == list_names(store)
     assert "2 spans and events stay, because no endpoint has accepted them yet" in done.stderr
     assert 0 == lupis("prune", "--all", "--undelivered").exit_code
-    assert [] == names(store)
+    assert [] == list_names(store)
 
 
-def test_nothing_to_delete_is_told(store, lupis):
-    """Exit status 0."""
+def test_nothing_to_delete_is_reported(store, lupis):
+    """The exit status is 0."""
     store.span()
     done = lupis("prune")
     assert (0, "") == (done.exit_code, done.stdout)
     assert "No spans and events to delete" in done.stderr
 
 
-def test_gives_room_back(store, lupis):
-    """To the disk, not just for later spans."""
+def test_file_shrinks(store, lupis):
+    """The disk gets the space back, not only later items."""
     for _ in range(200):
         store.span(text="x" * 5000)
     store.store.database.close()
@@ -78,8 +78,8 @@ def test_gives_room_back(store, lupis):
     assert file.stat().st_size < before / 10
 
 
-def test_ids_are_not_given_again(store, lupis):
-    """A sender that has an item in hand would take the new one for it."""
+def test_ids_are_not_reused(store, lupis):
+    """A process that still sends a deleted item would take the new one for it."""
     store.span()
     store.span()
     lupis("prune", "--all")
@@ -87,27 +87,27 @@ def test_ids_are_not_given_again(store, lupis):
     assert [(3,)] == store.sql("SELECT id FROM item")
 
 
-def test_many_are_deleted(store, lupis):
-    """In steps."""
+def test_many_items_are_deleted(store, lupis):
+    """They are deleted in batches."""
     spans = [store.tracer.start_span("s", start_time=1) for _ in range(2500)]
     for span in spans:
         span.end(2)
     store.store.add_items(store.encoder.encode_spans(spans))
     store.span("new")
     assert "2,500 spans and events deleted" in lupis("prune").stdout
-    assert ["new"] == names(store)
+    assert ["new"] == list_names(store)
 
 
-def test_programs_go_on_storing(store, lupis):
-    """A process that has the store open does not notice."""
+def test_programs_go_on_storing_afterwards(store, lupis):
+    """A process with the store open notices nothing."""
     store.span("before", ago=90 * DAY)
     lupis("prune")
     store.span("after")
-    assert ["after"] == names(store)
+    assert ["after"] == list_names(store)
 
 
-def test_a_locked_store_is_told(store, lupis):
-    """And left as it is."""
+def test_locked_store_is_reported(store, lupis):
+    """Nothing is deleted."""
     store.span(ago=90 * DAY)
     writer = sqlite3.connect(str(store.file), isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")
@@ -116,17 +116,17 @@ def test_a_locked_store_is_told(store, lupis):
     writer.close()
     assert 1 == done.exit_code
     assert "locked; try again when no program writes" in done.stderr
-    assert ["work"] == names(store)
+    assert ["work"] == list_names(store)
 
 
 def test_all_and_an_age_exclude_each_other(store, lupis):
-    """Exit status 2."""
+    """The exit status is 2."""
     assert 2 == lupis("prune", "--all", "--older-than", "1h").exit_code
 
 
 @pytest.fixture
 def keyboard():
-    """A terminal's two sides: what is written to the first is read from the other."""
+    """The two ends of a terminal: the second reads the text written to the first."""
     pty = pytest.importorskip("pty", reason="a terminal needs Unix")
     ends = pty.openpty()
     yield ends
@@ -135,24 +135,24 @@ def keyboard():
 
 
 @pytest.mark.parametrize(("answer", "left"), [(b"n\n", ["old"]), (b"y\n", [])])
-def test_asks_on_a_terminal(answer, left, keyboard, store, start_lupis):
-    """What is not confirmed is not deleted."""
+def test_terminal_asks_for_confirmation(answer, left, keyboard, store, start_lupis):
+    """Only a yes deletes."""
     store.span("old", ago=90 * DAY)
     process = start_lupis("prune", stdin=keyboard[1])
     os.write(keyboard[0], answer)
     assert b"Delete 1 span or event from " in process.communicate()[1]
-    assert left == names(store)
+    assert left == list_names(store)
 
 
-def test_does_not_ask_if_told_so(keyboard, store, start_lupis):
-    """Nor without a terminal, as the other tests show."""
+def test_yes_answers_in_advance(keyboard, store, start_lupis):
+    """The option is for terminals: without one, no question is asked."""
     store.span("old", ago=90 * DAY)
     assert b"" == start_lupis("prune", "--yes", stdin=keyboard[1]).communicate()[1]
-    assert [] == names(store)
+    assert [] == list_names(store)
 
 
-def test_programs_store_meanwhile(store, lupis):
-    """Each span is deleted once, or still there."""
+def test_programs_store_during_a_prune(store, lupis):
+    """Every span is deleted once, or still in the store."""
     spans = [store.tracer.start_span("s") for _ in range(300)]
     for span in spans:
         span.end()
@@ -171,5 +171,5 @@ def test_programs_store_meanwhile(store, lupis):
         )
         assert 0 == lupis("report").exit_code
     writer.join()
-    assert len(spans) == deleted + len(names(store))
+    assert len(spans) == deleted + len(list_names(store))
     assert [("ok",)] == store.sql("PRAGMA integrity_check")

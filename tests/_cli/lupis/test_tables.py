@@ -1,4 +1,4 @@
-"""Tables: plain in pipes, laid out by rich in a terminal, within its width."""
+"""Tables: plain text in pipes, drawn by rich on a terminal, never wider than the terminal."""
 
 import os
 import re
@@ -20,9 +20,9 @@ pty = pytest.importorskip("pty", reason="a terminal needs Unix")
 
 @pytest.fixture
 def terminal(tmp_path):
-    """Runs the command on a terminal; returns what that would show."""
+    """Runs the command on a terminal; returns the text on its screen."""
 
-    def run(*arguments, columns=200, first="", **env):
+    def run(*arguments, columns=200, prelude="", **env):
         master, slave = pty.openpty()
         foreign = ("LUPIS_", "PYTHON", "NO_COLOR", "TERM", "COLUMNS", "FORCE_COLOR", "COLORTERM")
         own = {name: text for name, text in os.environ.items() if not name.startswith(foreign)}
@@ -34,18 +34,18 @@ def terminal(tmp_path):
             **env,
         }
         process = Started(
-            [sys.executable, "-c", first + MAIN, *arguments], env=env, stdout=slave, stderr=slave
+            [sys.executable, "-c", prelude + MAIN, *arguments], env=env, stdout=slave, stderr=slave
         )
         os.close(slave)
         shown = b""
         while True:
             try:
-                piece = os.read(master, 65536)
-            except OSError:  # Linux says so that the other side has gone
+                chunk = os.read(master, 65536)
+            except OSError:  # Linux raises EIO when the other end is closed
                 break
-            if not piece:
+            if not chunk:
                 break
-            shown += piece
+            shown += chunk
         os.close(master)
         assert 0 == process.wait()
         return shown.decode().replace("\r\n", "\n")
@@ -53,13 +53,13 @@ def terminal(tmp_path):
     return run
 
 
-def plain(text):
-    """What is to be read of it."""
+def strip_styles(text):
+    """Return a text without its escape sequences."""
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
-def test_plain_tables_line_up(capsys):
-    """Numbers to the right, wide characters counted as the terminal does."""
+def test_plain_columns_are_aligned(capsys):
+    """Numbers are aligned to the right, and wide characters count as two columns."""
     columns = [Column("name", right=False), Column("n")]
     tables.show_table(columns, [["\u6a21", "7"], ["longer", "123"]], ["total", "130"])
     lines = [
@@ -74,7 +74,7 @@ def test_plain_tables_line_up(capsys):
 
 
 def test_columns_of_the_highest_rank_go_first():
-    """Until the others have room; those of rank 0 stay."""
+    """They give way until the others fit; columns of rank 0 stay."""
     columns = [
         Column("aaaaaaaa"),
         Column("b" * 8, rank=1),
@@ -86,46 +86,46 @@ def test_columns_of_the_highest_rank_go_first():
     assert [[0, 1, 2, 3], [0, 1, 2, 3], [0, 1, 3], [0, 3], [0, 3]] == fit
 
 
-@pytest.mark.parametrize("first", ["", WITHOUT_RICH], ids=["rich", "plain"])
-def test_a_terminal_shows_the_same_with_and_without_rich(first, store, terminal):
-    """Which is an extra."""
+@pytest.mark.parametrize("prelude", ["", WITHOUT_RICH], ids=["rich", "plain"])
+def test_terminal_shows_the_same_without_rich(prelude, store, terminal):
+    """Rich is an optional dependency."""
     store.call("gpt-4o", cost=0.5, input_tokens=12_345, chat="c")
-    shown = plain(terminal("report", first=first))
+    shown = strip_styles(terminal("report", prelude=prelude))
     assert "gpt-4o" in shown
     assert ["total", "1", "12.3k", "5", "$0.5000"] == shown.splitlines()[-1].split()[:5]
     assert store.call().context.trace_id
-    assert "gpt-4o" in plain(terminal("traces", first=first))
+    assert "gpt-4o" in strip_styles(terminal("traces", prelude=prelude))
 
 
 @pytest.mark.parametrize("arguments", [["report"], ["traces"]])
 @pytest.mark.parametrize("columns", [80, 120])
-@pytest.mark.parametrize("first", ["", WITHOUT_RICH], ids=["rich", "plain"])
-def test_lines_are_not_wider_than_the_terminal(first, columns, arguments, store, terminal):
-    """What there is no room for is left out, or follows below."""
+@pytest.mark.parametrize("prelude", ["", WITHOUT_RICH], ids=["rich", "plain"])
+def test_lines_are_not_wider_than_the_terminal(prelude, columns, arguments, store, terminal):
+    """Columns that do not fit are left out or follow below."""
     store.call("m", "p", first_chunk=0.5, chat="c" * 20, error="429", cached_tokens=1)
-    shown = plain(terminal(*arguments, columns=columns, first=first)).splitlines()
+    shown = strip_styles(terminal(*arguments, columns=columns, prelude=prelude)).splitlines()
     assert [] == [line for line in shown if len(line) > columns]
 
 
 @pytest.mark.parametrize("columns", [80, 100, 200])
 def test_no_figure_is_left_out_of_a_report(columns, store, terminal):
-    """Those without room follow in a table of their own."""
+    """Columns that do not fit follow in a table of their own."""
     store.call("gpt-4o", first_chunk=0.5, error="429", cached_tokens=1)
-    shown = plain(terminal("report", columns=columns))
+    shown = strip_styles(terminal("report", columns=columns))
     for heading in ("time", "p50", "p95", "p99", "first p50", "first p95", "first p99"):
         assert 1 == len(re.findall(rf"(?<!first ){heading}\b", shown)), heading
     assert shown.count("gpt-4o") == shown.count("total")
 
 
-def test_a_terminal_that_is_much_too_narrow_is_told(store, terminal):
-    """Rather than asked for more and more tables."""
+def test_much_too_narrow_terminal_is_reported(store, terminal):
+    """A note lists the missing columns."""
     store.call("a-model-with-a-long-name")
-    shown = plain(terminal("report", columns=40))
+    shown = strip_styles(terminal("report", columns=40))
     assert "no room for" in shown
 
 
-def test_colours_are_for_those_who_want_them(store, terminal):
-    """By https://no-color.org; and bold is no colour."""
+def test_user_can_switch_colours_off(store, terminal):
+    """NO_COLOR works as https://no-color.org says; bold text is no colour."""
     store.call(cost=0.5, error="429")
     trace = format(store.call(error="429").context.trace_id, "032x")
     for arguments in (["report"], ["traces"], ["show", trace]):
@@ -133,8 +133,8 @@ def test_colours_are_for_those_who_want_them(store, terminal):
         assert None is COLOURS.search(terminal(*arguments, NO_COLOR="1"))
 
 
-def test_nothing_is_coloured_in_a_pipe(store, start_lupis):
-    """Nor cut off."""
+def test_pipe_gets_plain_text(store, start_lupis):
+    """Nothing is cut off there either."""
     store.call("m" * 150, cost=0.5, error="429")
     shown = start_lupis("report", env={"COLUMNS": "40"}).communicate()[0].decode()
     assert "\x1b" not in shown
@@ -142,8 +142,8 @@ def test_nothing_is_coloured_in_a_pipe(store, start_lupis):
 
 
 @pytest.mark.parametrize("arguments", [["report", "--by", "chat"], ["traces"], ["export"]])
-def test_a_pipe_that_closes_is_no_fault(arguments, store, start_lupis):
-    """As with `| head`."""
+def test_closed_pipe_is_no_error(arguments, store, start_lupis):
+    """The reader may be `head`."""
     for number in range(300):
         store.call(chat=f"{number} {'x' * 500}")
     process = start_lupis(*arguments)
@@ -155,25 +155,25 @@ def test_a_pipe_that_closes_is_no_fault(arguments, store, start_lupis):
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
-def test_any_encoding_will_do(encoding, store, start_lupis):
-    """What it lacks is spelled out."""
+def test_any_encoding_is_valid(encoding, store, start_lupis):
+    """Characters outside the encoding are escaped."""
     trace = format(store.call("\u6a21\u578b", chat="\u00e9").context.trace_id, "032x")
     for arguments in (["report"], ["report", "--by", "chat"], ["traces"], ["show", "-v", trace]):
         process = start_lupis(*arguments, env={"PYTHONIOENCODING": encoding})
-        shown, said = process.communicate()
-        assert (0, b"") == (process.returncode, said)
+        shown, errors = process.communicate()
+        assert (0, b"") == (process.returncode, errors)
         assert shown.decode(encoding)
 
 
-def test_a_terminal_of_another_encoding_shows_tables(store, terminal):
-    """With lines of its own characters."""
+def test_terminal_with_another_encoding_shows_tables(store, terminal):
+    """Rich then draws with ASCII characters."""
     store.call("\u6a21")
     assert r"\u6a21" in terminal("report", PYTHONIOENCODING="ascii")
 
 
-def test_rich_is_an_extra():
-    """Named in pyproject.toml, and not among what is always installed."""
+def test_rich_is_an_optional_dependency():
+    """It is not among the packages that are always installed."""
     text = (Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8")
-    always = text.partition("\ndependencies = [")[2].partition("]")[0]
-    assert "rich" not in always
+    required = text.partition("\ndependencies = [")[2].partition("]")[0]
+    assert "rich" not in required
     assert '\nreport = ["rich' in text

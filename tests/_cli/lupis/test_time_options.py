@@ -1,4 +1,4 @@
-"""`--since`: how far back, or from when on."""
+"""The option types for ages and start times."""
 
 from datetime import datetime, timezone
 
@@ -22,8 +22,8 @@ SECOND = 1_000_000_000
         (60, " 1 m "),
     ],
 )
-def test_back(seconds, text):
-    """Seconds to weeks."""
+def test_age_is_a_number_with_a_unit(seconds, text):
+    """The units go from seconds to weeks."""
     assert seconds * SECOND == Age().convert(text, None, None)
 
 
@@ -37,27 +37,27 @@ def test_back(seconds, text):
         (datetime(2026, 11, 25, 12, 30, tzinfo=timezone.utc), "2026-11-25T14:30:00+02:00"),
     ],
 )
-def test_days_and_times(moment, text):
-    """Local, unless they say otherwise."""
+def test_start_may_be_a_day_or_time(moment, text):
+    """Times are local unless they have an offset."""
     assert moment.timestamp() * SECOND == StartTime().convert(text, None, None)
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "1", "h", "-1h", "1h30m", "2026-13-01", "1e9d"])
 @pytest.mark.parametrize("command", [["report"], ["traces"], ["export"]])
-def test_wrong_values_say_what_is_right(command, text, lupis):
-    """Exit status 2."""
+def test_wrong_start_is_refused_with_valid_examples(command, text, lupis):
+    """The exit status is 2."""
     done = lupis(*command, "--since", text)
     assert 2 == done.exit_code
     assert repr(text) in done.stderr
     assert "expected 30m, 1h, 2d or 1w, or a day or time like 2026-11-25" in done.stderr
 
 
-def test_long_ago_is_all():
-    """Before the epoch, too."""
+def test_start_may_be_before_the_epoch():
+    """A very long age includes all items."""
     assert 0 > StartTime().convert("999999999w", None, None)
 
 
-def test_wrong_ages_say_what_is_right():
-    """No days or times."""
+def test_wrong_age_is_refused_with_valid_examples():
+    """An age is no day or time."""
     with pytest.raises(click.BadParameter, match="expected 30m"):
         Age().convert("2026-11-25", None, None)

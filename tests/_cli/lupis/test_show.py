@@ -1,0 +1,113 @@
+"""`lupis show`: the spans of a trace as a waterfall."""
+
+import pytest
+from opentelemetry.trace import set_span_in_context
+from servers.recorded import trace_id
+
+
+def test_waterfall_has_children_below_their_parents(store, lupis):
+    """A bar shows the start and the length of its span."""
+    root = store.span("agent", ago=100, seconds=100)
+    second = store.span("second", parent=root, ago=50, seconds=50)
+    store.span("first", parent=root, ago=100, seconds=50)
+    store.call(
+        "m", parent=second, ago=40, seconds=20, input_tokens=12, output_tokens=3, error="timeout"
+    )
+    lines = lupis("show", trace_id(root)).stdout.splitlines()[3:]
+    assert ["agent", "  first", "  second", "    chat m"] == [
+        line[:10].rstrip() if "chat" in line else line.split("\u2588")[0].rstrip() for line in lines
+    ]
+    bars = [(line.index("\u2588"), line.count("\u2588")) for line in lines]
+    whole = bars[0][1]
+    assert [(0, whole), (0, whole // 2)] == [
+        (start - bars[0][0], length) for start, length in bars[:2]
+    ]
+    assert abs(bars[2][0] - bars[0][0] - whole / 2) <= 1
+    assert "12 -> 3" in lines[3]
+    assert "error timeout" in lines[3]
+
+
+def test_heading_adds_up_the_spans(store, lupis):
+    """Unpriced calls are counted, not added as 0."""
+    root = store.span("agent")
+    store.call(parent=root, cost=0.5, chat="c")
+    store.call(parent=root)
+    assert "3 spans  $0.5000 + 1 unpriced  chat c" in lupis("show", trace_id(root)).stdout
+
+
+def test_spans_without_their_parents_are_at_the_top(store, lupis):
+    """Every span is shown once, even if the parents form a circle."""
+    first = store.span("first")
+    second = store.span("second", parent=first, ago=50)
+    third = store.span("third", parent=second, ago=40)
+    store.sql("DELETE FROM item WHERE name = 'first'")
+    lines = lupis("show", trace_id(first)).stdout.splitlines()[3:]
+    assert ["second", "third"] == [line.split()[0] for line in lines]
+    store.sql(
+        "UPDATE item SET parent = ? WHERE name = 'second'", third.context.span_id.to_bytes(8, "big")
+    )
+    lines = lupis("show", trace_id(first)).stdout.splitlines()[3:]
+    assert ["second", "third"] == sorted(line.split()[0] for line in lines)
+
+
+def test_deep_trace_is_shown(store, lupis):
+    """The depth may exceed Python's recursion limit, and lines stay short."""
+    spans = [store.span("s")]
+    for _ in range(1500):
+        child = store.tracer.start_span("s", context=set_span_in_context(spans[-1]))
+        child.end()
+        spans.append(child)
+    store.store.add_items(store.encoder.encode_spans(spans[1:]))
+    lines = lupis("show", trace_id(spans[0])).stdout.splitlines()[3:]
+    assert 1501 == len(lines)
+    assert max(map(len, lines)) < 120
+
+
+def test_verbose_shows_attributes_and_events(store, lupis):
+    """They come from the stored span, with control characters escaped."""
+    span = store.tracer.start_span("work", attributes={"a": [1, 2], "b": "x\x1b[0m", "c": 1.5})
+    span.record_exception(ValueError("no\nway"))
+    span.end()
+    store.store.add_items(store.encoder.encode_spans([span]))
+    output = lupis("show", "-v", trace_id(span)).stdout
+    for text in (
+        "a  [1, 2]",
+        r"b  x\x1b[0m",
+        "c  1.5",
+        "event exception",
+        "exception.type  ValueError",
+    ):
+        assert text in output
+    assert "\x1b" not in output
+    assert "  a  [1, 2]" not in lupis("show", trace_id(span)).stdout
+
+
+def test_ambiguous_digits_name_the_traces(store, lupis):
+    """The error lists the newest traces that match."""
+    traces = [trace_id(store.span()) for _ in range(40)]
+    digit = next(trace[0] for trace in traces if sum(each[0] == trace[0] for each in traces) > 1)
+    done = lupis("show", digit)
+    assert 1 == done.exit_code
+    assert "traces start with these digits" in done.stderr
+    assert any(trace in done.stderr for trace in traces if trace[0] == digit)
+
+
+def test_unknown_trace_is_an_error_with_a_hint(store, lupis):
+    """The exit status is 1."""
+    store.span()
+    done = lupis("show", "0" * 32)
+    assert 1 == done.exit_code
+    assert "`lupis traces` lists" in done.stderr
+
+
+@pytest.mark.parametrize("text", ["xyz", "", "0x12", "12 34", "a" * 33, "\u0663"])
+def test_invalid_ids_are_refused(text, lupis):
+    """The exit status is 2."""
+    done = lupis("show", text)
+    assert 2 == done.exit_code
+    assert "hexadecimal digits" in done.stderr
+
+
+def test_id_may_have_upper_case(store, lupis):
+    """Other tools may write ids so."""
+    assert 0 == lupis("show", trace_id(store.span()).upper()).exit_code

@@ -1,0 +1,69 @@
+"""Commands on a store that is missing, empty, newer or damaged."""
+
+import json
+
+import pytest
+
+from lupis_instrument._export.store.database import FILE_NAME
+
+COMMANDS = (["report"], ["traces"], ["show", "ab"], ["export"], ["prune"], ["flush"])
+
+
+@pytest.mark.parametrize("arguments", COMMANDS)
+def test_missing_store_is_not_created(arguments, lupis, tmp_path):
+    """The message names the path and how to fill the store."""
+    done = lupis(*arguments)
+    assert done.exit_code == (1 if arguments[0] == "show" else 0)
+    assert str(tmp_path / "data" / FILE_NAME) in done.stderr
+    assert "lupis-run --exporter local python my_agent.py" in done.stderr
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_empty_store_is_reported(store, lupis):
+    """The message says how to fill the store."""
+    store.sql("SELECT 1")
+    done = lupis("report")
+    assert (0, "") == (done.exit_code, done.stdout)
+    assert "is empty" in done.stderr
+    assert "lupis-run" in done.stderr
+
+
+def test_options_that_match_nothing_are_reported(store, lupis):
+    """The message blames the options, not the store."""
+    store.call()
+    done = lupis("report", "--chat", "unknown")
+    assert "options" in done.stderr
+    assert "lupis-run" not in done.stderr
+
+
+def test_json_is_valid_without_a_store(lupis):
+    """Programs that read it get an empty list."""
+    assert [] == json.loads(lupis("report", "--format", "json").stdout)["rows"]
+    assert [] == json.loads(lupis("traces", "--format", "json").stdout)
+
+
+@pytest.mark.parametrize("arguments", COMMANDS)
+def test_newer_store_is_refused(arguments, store, lupis):
+    """The message says how to upgrade, and the file does not change."""
+    store.call()
+    store.sql("PRAGMA user_version = 99")
+    store.store.database.close()
+    file = store.file
+    before = file.read_bytes()
+    done = lupis(*arguments)
+    assert 1 == done.exit_code
+    assert "version 99" in done.stderr
+    assert "pip install --upgrade" in done.stderr
+    assert before == file.read_bytes()
+
+
+@pytest.mark.parametrize("arguments", COMMANDS)
+def test_damaged_store_is_refused(arguments, lupis, tmp_path):
+    """Only a writer moves a damaged file aside; a reader does not."""
+    (tmp_path / "data").mkdir()
+    file = tmp_path / "data" / FILE_NAME
+    file.write_bytes(b"no database" * 1000)
+    done = lupis(*arguments)
+    assert 1 == done.exit_code
+    assert "not a database" in done.stderr
+    assert [file] == list(file.parent.iterdir())
