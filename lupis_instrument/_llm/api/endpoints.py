@@ -49,6 +49,7 @@ _LLM_HOST = re.compile(
     r"(?:^|[.-])(?:llms?|litellm|openai|anthropic|claude|gpt|ollama|vllm|genai|ai-gateway"
     r"|inference)(?=[.-])"
 )
+# The first word of a path after prefixes such as /v1/ and /api/: "files" in /openai/v1/files/f1.
 _FIRST_WORD = re.compile(r"/(?:v[0-9][a-z0-9]*/|api/|openai/|beta/)*([A-Za-z][A-Za-z_-]{0,40})?")
 _NO_HOSTS: Mapping[str, str] = {}
 
@@ -85,6 +86,7 @@ def _identify_cached(
     if provider is not None:
         name = _resolve_provider(provider.name, path)
         return _build_endpoint(name, provider.trust, path, is_post=is_post)
+    # An unknown host: only a POST with the path of an operation can be a call of an LLM API.
     operation = find_operation(path, LIKELY) if is_post else None
     if operation is not None and operation.trust > ANYWHERE and not _is_likely_llm_host(host):
         operation = find_operation(path, ANYWHERE)

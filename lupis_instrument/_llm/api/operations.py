@@ -63,6 +63,7 @@ def _row(pattern: str, *columns: object, **more: object) -> Operation:
     return row._replace(is_pattern=True)
 
 
+# The first row that matches wins, so a longer path comes before a shorter one with its last word.
 _OPERATIONS: tuple[Operation, ...] = (
     Operation("/chat/completions", "chat", "openai.chat", ANYWHERE),
     _row(r"/v1/prompts/[^/]+/completions$", "chat", "openai.chat"),
@@ -197,6 +198,7 @@ def _index_by_last_word() -> dict[str, list[Operation]]:
     return index
 
 
+# Most requests end with a word that is in no row, and the index rejects them with one look-up.
 _BY_LAST_WORD = _index_by_last_word()
 
 

@@ -19,6 +19,8 @@ class Provider(NamedTuple):
     trust: HostTrust
 
 
+# Hosts that only serve LLM APIs. A name that starts with a dot means every host below it.
+# OpenTelemetry lists the names of the larger providers:
 # https://opentelemetry.io/docs/specs/semconv/registry/attributes/gen-ai/#gen-ai-provider-name
 _LLM_HOSTS = {
     "openai": "api.openai.com .api.openai.com",
@@ -90,6 +92,7 @@ _LLM_HOSTS = {
     "braintrust": "api.braintrust.dev",
     "opencode": "opencode.ai",
 }
+# Hosts that also serve other APIs, so that not every path on them belongs to an LLM API.
 _SHARED_HOSTS = {
     "azure.ai.openai": ".cognitiveservices.azure.com",
     "azure.ai.inference": ".services.ai.azure.com",

@@ -29,7 +29,9 @@ RESPONSE_FIELDS: dict[str, tuple[FieldPath, ...]] = {
     ),
     "speed": split_paths("usage.speed", "message.usage.speed"),
     "geography": split_paths("usage.inference_geo", "message.usage.inference_geo"),
+    # The length of transcribed audio.
     "duration": split_paths("duration"),
+    # The state of a background job.
     "state": split_paths("status", "response.status"),
     "conversation": split_paths(
         "conversation.id", "conversation_id", "container.id", "thread_id", "sessionId",
@@ -46,7 +48,9 @@ RESPONSE_FIELDS: dict[str, tuple[FieldPath, ...]] = {
         "response.usage", "response.usageMetadata", "response.meta", "interaction.usage",
         "metadata.usage", "result.usage", "x_groq.usage",
     ),
+    # Counts by the host of a model, which are used if the model itself reports none.
     "metrics": split_paths("amazon-bedrock-invocationMetrics"),
+    # The usage of one model call of a Bedrock agent, which makes several for one answer.
     "part": split_paths(
         *(
             f"trace.{step}.modelInvocationOutput.metadata.usage"
@@ -136,6 +140,7 @@ def compile_report_patterns(api: str) -> tuple[Pattern[bytes], ...]:
     in every event with a report. If there are few names, one search for each name is several times
     faster than one search for all names.
     """
+    # A value worth reading begins with a brace, a quote or a digit other than 0.
     names = _REPORT_NAMES.get(api)
     searches = names or ("(?:" + "|".join(map(re.escape, _ALL_REPORT_NAMES)) + ")",)
     return tuple(re.compile(f'"{name}"[ \\t]*:[ \\t]*[{{"1-9]'.encode()) for name in searches)

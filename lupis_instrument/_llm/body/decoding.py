@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Callable, Iterator, Union
+from typing import TYPE_CHECKING, Callable, Union
 
 from lupis_instrument._llm.api.response_fields import compile_report_patterns
 from lupis_instrument._llm.body.chunked import ChunkedDecoder
@@ -69,8 +68,8 @@ class ResponseDecoder:
     ) -> None:
         self._api = endpoint.api
         self._content_type = (content_type or "").partition(";")[0].strip().lower()
-        self._decoders = build_decoders(content_encoding, self._parse)
-        self.chunked_decoder = ChunkedDecoder(self._decode) if chunked else None
+        self._decoders = build_decoders(content_encoding, self._parse_decoded)
+        self.chunked_decoder = ChunkedDecoder(self._decode_content) if chunked else None
         self._start = b""
         self._parser: Parser | None = None
         self._bytes_left: float = float("inf") if endpoint.uses_tokens else _MAX_BYTES_FOR_ERROR
@@ -79,22 +78,30 @@ class ResponseDecoder:
     def feed(self, data: bytes) -> None:
         """Decode and parse a piece of the body."""
         if self.chunked_decoder is None:
-            self._decode(data)
+            self._decode_content(data)
             return
-        with self._stop_on_error():
+        try:
             self.chunked_decoder.feed(data)
+        except Exception:
+            self._stop_reading()
 
     def close(self) -> None:
         """Parse the bytes that were held back; the body has ended."""
         for decoder in self._decoders:
-            with self._stop_on_error():
+            try:
                 decoder.close()
-        if self._parser is None and self._start:
-            with self._stop_on_error():
+            except Exception:
+                self._stop_reading()
+        try:
+            if self._parser is None and self._start:
                 self._choose_parser()
-        if self._parser is not None:
-            with self._stop_on_error():
+        except Exception:
+            self._stop_reading()
+        try:
+            if self._parser is not None:
                 self._parser.close()
+        except Exception:
+            self._stop_reading()
 
     @property
     def is_stream(self) -> bool:
@@ -114,22 +121,20 @@ class ResponseDecoder:
         has_last_chunk = self.chunked_decoder is not None and self.chunked_decoder.ended
         return "complete" if has_last_chunk or self.has_end_mark else None
 
-    @contextmanager
-    def _stop_on_error(self) -> Iterator[None]:
-        """Stop reading the body if a step fails; never raise into the program."""
-        try:
-            yield
-        except Exception:
-            self._bytes_left = 0
-            self._start = b""
+    def _stop_reading(self) -> None:
+        """Ignore all later bytes of the body, because a step failed or the format is unknown."""
+        self._bytes_left = 0
+        self._start = b""
 
-    def _decode(self, data: bytes) -> None:
+    def _decode_content(self, data: bytes) -> None:
         if self._bytes_left > 0 and data:
             self._bytes_left -= len(data)
-            with self._stop_on_error():
+            try:
                 self._decoders[0].feed(data)
+            except Exception:
+                self._stop_reading()
 
-    def _parse(self, data: bytes) -> None:
+    def _parse_decoded(self, data: bytes) -> None:
         """Parse decoded bytes, as soon as enough of them have come to recognise the format."""
         if self._parser is not None:
             self._parser.feed(data)
@@ -141,11 +146,12 @@ class ResponseDecoder:
     def _choose_parser(self) -> None:
         """Choose the parser for the first bytes and feed them; without one, stop reading."""
         start, self._start = self._start, b""
+        # RFC 8259 section 8.1: a parser may ignore a byte order mark at the beginning of JSON.
         if start.startswith(_BYTE_ORDER_MARK):
             start = start[len(_BYTE_ORDER_MARK) :]
         self._parser = self._build_parser(start)
         if self._parser is None:
-            self._bytes_left = 0
+            self._stop_reading()
         else:
             self._parser.feed(start)
 

@@ -16,6 +16,7 @@ MAX_PIECE_BYTES = 64 * 1024
 MAX_DECODED_BYTES = 1 << 30
 """Decoded bytes after which decoding stops: no answer is that long, only a decompression bomb."""
 _MAX_ZSTD_WINDOW = 8 << 20  # RFC 9659: the window that every zstd decoder for HTTP supports
+# The magic numbers at the beginning of compressed data.
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _SNIFFED_BYTES = 8
@@ -31,7 +32,7 @@ class EncodingError(ValueError):
 
 
 class Decoder:
-    """Undoes one encoding: `feed` takes encoded bytes, `write` receives the decoded pieces."""
+    """Base of all decoders: `feed` takes encoded bytes, `write` receives the decoded pieces."""
 
     def __init__(self, write: Write) -> None:
         self._write = write
@@ -49,8 +50,9 @@ class Decoder:
 
 
 class ZlibDecoder(Decoder):
-    """Decodes gzip (one or several members) and deflate, with or without the header of zlib."""
+    """Decodes deflate in the zlib format (RFC 1950); subclasses decode gzip and raw deflate."""
 
+    # The format is part of the window size: https://docs.python.org/3/library/zlib.html
     _window = zlib.MAX_WBITS
 
     def __init__(self, write: Write) -> None:
@@ -58,7 +60,7 @@ class ZlibDecoder(Decoder):
         self._stream = zlib.decompressobj(self._window)
 
     def feed(self, data: bytes) -> None:
-        """Decode a piece; bytes after the last gzip member are padding."""
+        """Decode a piece; gzip may have several members, and padding after the last one."""
         while data:
             piece = self._stream.decompress(data, MAX_PIECE_BYTES)
             if piece:
@@ -107,7 +109,7 @@ class BrotliDecoder(Decoder):
         if self._undecided is not None:
             self._undecided += data
         try:
-            self._decode(data)
+            self._decode_piece(data)
         except self._error as error:
             self._pass_unchanged(error)
         if self._undecided is not None and len(self._undecided) > MAX_PIECE_BYTES:
@@ -125,7 +127,7 @@ class BrotliDecoder(Decoder):
         self._is_plain = True
         self._write_pieces(self._undecided)
 
-    def _decode(self, data: bytes) -> None:
+    def _decode_piece(self, data: bytes) -> None:
         """Decode a piece; older releases can't limit their output, so they get less input."""
         if not self._can_limit_output:
             for start in range(0, len(data), 256):
@@ -149,6 +151,7 @@ class ZstdDecoder(Decoder):
         super().__init__(write)
         self._module = _import_first("compression.zstd", "backports.zstd", "zstandard")
         self._stream: Any = None
+        # zstandard writes to a file-like object; the other two share another interface.
         if not hasattr(self._module, "DecompressionParameter"):
             decoder = self._module.ZstdDecompressor(max_window_size=_MAX_ZSTD_WINDOW)
             sink = _Sink(self._write_pieces)
@@ -252,8 +255,9 @@ def select_decoder(coding: str, start: bytes) -> type[Decoder]:
     if start.startswith(_ZSTD):
         return ZstdDecoder
     if coding == "br":
-        return BrotliDecoder
+        return BrotliDecoder  # recognises a decoded body itself
     if coding == "deflate" and not _TEXT.match(start):
+        # RFC 1950: the first two bytes of the zlib format are a multiple of 31.
         return ZlibDecoder if int.from_bytes(start[:2], "big") % 31 == 0 else RawDeflateDecoder
     return IdentityDecoder
 

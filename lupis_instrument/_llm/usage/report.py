@@ -93,7 +93,7 @@ def read_usage(report: Report) -> Usage | None:
     dialect = _find_dialect(report)
     if dialect is None:
         return None
-    counts: dict[str, Any] = {}
+    counts: dict[str, Any] = {}  # by field of `Usage`
     for part in (report, *_find_extra_rounds(report, dialect)):
         _add_fields(part, dialect, counts)
     _add_modalities(report, dialect, counts)

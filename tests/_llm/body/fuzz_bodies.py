@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import sys
 import zlib
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Iterator
+from typing import TYPE_CHECKING
 
 import atheris
 
@@ -46,12 +45,14 @@ class StrictDecoder(ResponseDecoder):
         """Return the decoder itself, as `BodyReader.finish` does."""
         return self
 
-    @contextmanager
-    def _stop_on_error(self) -> Iterator[None]:
-        try:
-            yield
-        except DECODING_ERRORS:
+    def _stop_reading(self) -> None:
+        """Raise the error that is being handled, unless it is an error of a coding."""
+        error = sys.exc_info()[1]
+        if isinstance(error, DECODING_ERRORS):
             self.broken = True
+        elif error is not None:
+            raise error
+        super()._stop_reading()
 
 
 def read_facts(
