@@ -60,7 +60,7 @@ def find_suppression(find_original: Callable[[Any], Any] = return_span) -> Suppr
 
 
 def _is_in_llm_span(find_original: Callable[[Any], Any]) -> bool:
-    """Return whether the current span is that of an LLM library's instrumentor.
+    """Return whether an LLM library's instrumentor has made the current span.
 
     Such an instrumentor suppresses the spans of the HTTP clients below it, but means its own trace.
     """

@@ -20,17 +20,17 @@ OTHER = "lupis_test_other"
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder that modules are imported from."""
+    """A folder from which modules are imported."""
     monkeypatch.syspath_prepend(str(tmp_path))
     yield tmp_path
-    for name in [each for each in sys.modules if each.startswith("lupis_test_")]:
+    for name in [name for name in sys.modules if name.startswith("lupis_test_")]:
         del sys.modules[name]
     importlib.invalidate_caches()
 
 
 @pytest.fixture
 def hook(monkeypatch):
-    """Installs a hook, and gives what it called back with."""
+    """Installs a hook and returns the list of modules that it called back with."""
     monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
     called = []
 
@@ -42,20 +42,20 @@ def hook(monkeypatch):
 
 
 def write(folder, name=NAME, text="value = 1"):
-    """Makes a module."""
+    """Write the source of a module."""
     (folder / f"{name}.py").write_text(text)
     importlib.invalidate_caches()
 
 
-def test_it_calls_back_with_the_module(folder, hook):
-    """When all of it is there."""
+def test_calls_back_with_the_loaded_module(folder, hook):
+    """The module has been executed by then."""
     write(folder)
     (module,) = hook() or [importlib.import_module(NAME)]
     assert (sys.modules[NAME], 1) == (module, module.value)
 
 
-def test_it_calls_back_each_time_that_the_module_is_executed(folder, hook):
-    """A program may drop it and import it again."""
+def test_calls_back_after_each_execution(folder, hook):
+    """A program may drop a module and import it again."""
     write(folder)
     called = hook()
     first = importlib.import_module(NAME)
@@ -65,8 +65,8 @@ def test_it_calls_back_each_time_that_the_module_is_executed(folder, hook):
     assert called[0] is not called[1]
 
 
-def test_finders_that_wrap_all_there_are_find_the_module(folder, hook):
-    """Ours among them, which must not go on asking itself."""
+def test_finders_that_wrap_the_hook_find_the_module(folder, hook):
+    """The hook does not ask the finder that asks it."""
 
     class Around:
         def __init__(self, finder):
@@ -86,30 +86,30 @@ def test_finders_that_wrap_all_there_are_find_the_module(folder, hook):
     assert [module] == called
 
 
-def test_it_leaves_other_modules_alone(folder, hook):
-    """They are found without it."""
+def test_other_modules_are_not_watched(folder, hook):
+    """A module that is not named calls nothing back."""
     write(folder, OTHER)
     called = hook()
     importlib.import_module(OTHER)
     assert [] == called
 
 
-def test_it_calls_back_at_once_for_what_is_loaded(folder, hook):
+def test_calls_back_at_once_for_a_loaded_module(folder, hook):
     """The program may have imported it before."""
     write(folder)
     module = importlib.import_module(NAME)
     assert [module] == hook()
 
 
-def test_a_module_that_is_not_there_is_not_there(folder, hook):
-    """Its import fails as it would."""
+def test_missing_module_is_an_import_error(folder, hook):
+    """The import fails as it does without the hook."""
     hook()
     with pytest.raises(ModuleNotFoundError, match=NAME):
         importlib.import_module(NAME)
 
 
-def test_looking_for_a_module_does_not_call_back(folder, hook):
-    """It may never be imported."""
+def test_finding_a_spec_does_not_call_back(folder, hook):
+    """The module may never be imported."""
     write(folder)
     called = hook()
     assert NAME == importlib.util.find_spec(NAME).name
@@ -118,8 +118,8 @@ def test_looking_for_a_module_does_not_call_back(folder, hook):
     assert 1 == len(called)
 
 
-def test_the_loader_is_as_it_was(folder, hook):
-    """Nothing of ours stays on it."""
+def test_loader_is_restored(folder, hook):
+    """It has its own class and method after the import."""
     write(folder)
     hook()
     loader = importlib.import_module(NAME).__spec__.loader
@@ -127,8 +127,8 @@ def test_the_loader_is_as_it_was(folder, hook):
     assert "_frozen_importlib_external" == type(loader).__module__
 
 
-def failure():
-    """The traceback of a failing import."""
+def import_traceback():
+    """Return the traceback of a failing import."""
     try:
         __import__(NAME)
     except Exception:
@@ -137,35 +137,35 @@ def failure():
 
 
 @pytest.mark.parametrize("text", ["import nowhere", "1 / 0", "1 +"])
-def test_a_failing_module_fails_the_same(folder, hook, text):
-    """With the same traceback; and calls back when it loads at last."""
+def test_failing_module_has_the_same_traceback(folder, hook, text):
+    """The hook calls back when the module loads at last."""
     write(folder, text=text)
-    bare = failure()
+    without_hook = import_traceback()
     called = hook()
-    assert (bare, []) == (failure(), called)
+    assert (without_hook, []) == (import_traceback(), called)
     write(folder, text="value = 'loaded'")
     importlib.import_module(NAME)
     assert ["loaded"] == [module.value for module in called]
 
 
-def test_a_module_that_replaces_itself_is_what_we_get(folder, hook):
-    """As the program does."""
+def test_calls_back_with_the_replacement_of_a_module(folder, hook):
+    """A module may put another object into `sys.modules`."""
     write(folder, text=f"import sys, types\nsys.modules[{NAME!r}] = types.SimpleNamespace(value=2)")
     called = hook()
     importlib.import_module(NAME)
     assert [2] == [module.value for module in called]
 
 
-def test_a_module_that_takes_itself_out_is_no_trouble(folder, hook):
-    """Its import fails as it would, by the import system's own hand."""
+def test_module_that_removes_itself_calls_nothing_back(folder, hook):
+    """The import system raises the same error as without the hook."""
     write(folder, text=f"import sys\ndel sys.modules[{NAME!r}]")
-    bare = failure()
+    without_hook = import_traceback()
     called = hook()
-    assert (bare, []) == (failure(), called)
+    assert (without_hook, []) == (import_traceback(), called)
 
 
-def test_a_module_that_another_imports_calls_back(folder, hook):
-    """Also where both are waited for."""
+def test_module_imported_by_a_watched_module_calls_back(folder, hook):
+    """Both are watched, and the inner one is loaded first."""
     write(folder, text=f"import {OTHER}")
     write(folder, OTHER)
     called = hook(NAME, OTHER)
@@ -174,7 +174,7 @@ def test_a_module_that_another_imports_calls_back(folder, hook):
 
 
 def test_modules_in_a_zip_file_call_back(folder, hook, monkeypatch):
-    """They share one loader."""
+    """All modules of a zip file share one loader."""
     with zipfile.ZipFile(folder / "lib.zip", "w") as archive:
         archive.writestr(f"{NAME}.py", f"import {OTHER}")
         archive.writestr(f"{OTHER}.py", "")
@@ -186,8 +186,8 @@ def test_modules_in_a_zip_file_call_back(folder, hook, monkeypatch):
     assert {} == {name: value for name, value in vars(loader).items() if callable(value)}
 
 
-def test_a_lazily_loaded_module_calls_back_when_it_is_used(folder, hook):
-    """`importlib.util.LazyLoader` loads it with the first attribute."""
+def test_lazily_loaded_module_calls_back_when_it_is_used(folder, hook):
+    """`importlib.util.LazyLoader` loads it at the first access of an attribute."""
     write(folder)
     called = hook()
     spec = importlib.util.find_spec(NAME)
@@ -199,8 +199,8 @@ def test_a_lazily_loaded_module_calls_back_when_it_is_used(folder, hook):
     assert (1, [module]) == (module.value, called)
 
 
-def test_a_withheld_module_is_not_there(folder, hook, monkeypatch):
-    """For one thread; for another it is."""
+def test_withheld_module_is_missing_in_one_thread(folder, hook, monkeypatch):
+    """Another thread finds it."""
     write(folder)
     hook()
     monkeypatch.setattr(import_hook, "withheld_modules", {(threading.get_ident(), NAME)})
@@ -211,7 +211,7 @@ def test_a_withheld_module_is_not_there(folder, hook, monkeypatch):
 
 
 class Finder:
-    """Finds the module, for one of the loaders below."""
+    """Finds the test's modules for one of the loaders below."""
 
     def __init__(self, loader):
         self.loader = loader
@@ -220,7 +220,7 @@ class Finder:
         return ModuleSpec(name, self.loader) if name.startswith("lupis_test_") else None
 
 
-class Frozen:
+class FrozenLoader:
     """A loader that is a class, as those of frozen and built-in modules are."""
 
     @staticmethod
@@ -232,11 +232,11 @@ class Frozen:
         module.value = "frozen"
 
 
-class Inherited(Frozen):
-    """One that has its methods from another class."""
+class InheritingLoader(FrozenLoader):
+    """A loader that is a class and inherits its methods."""
 
 
-class Bare:
+class SlottedLoader:
     """A loader that takes no attributes."""
 
     __slots__ = ()
@@ -245,12 +245,12 @@ class Bare:
         return None
 
     def exec_module(self, module):
-        module.value = "bare"
+        module.value = "without_hook"
 
 
-@pytest.mark.parametrize("loader", [Frozen, Inherited])
-def test_a_loader_that_is_a_class_calls_back(folder, hook, monkeypatch, loader):
-    """And is as it was."""
+@pytest.mark.parametrize("loader", [FrozenLoader, InheritingLoader])
+def test_loader_that_is_a_class_calls_back(folder, hook, monkeypatch, loader):
+    """The class is the same as before afterwards."""
     before = dict(vars(loader))
     called = hook()
     sys.meta_path.insert(1, Finder(loader))
@@ -259,23 +259,23 @@ def test_a_loader_that_is_a_class_calls_back(folder, hook, monkeypatch, loader):
     assert (["frozen"], before) == ([module.value for module in called], dict(vars(loader)))
 
 
-def test_a_loader_that_takes_no_attributes_loads(folder, hook):
-    """Its module stays unwatched."""
+def test_loader_without_attributes_loads(folder, hook):
+    """Its module is not watched."""
     called = hook()
-    sys.meta_path.insert(1, Finder(Bare()))
-    assert ("bare", []) == (importlib.import_module(NAME).value, called)
+    sys.meta_path.insert(1, Finder(SlottedLoader()))
+    assert ("without_hook", []) == (importlib.import_module(NAME).value, called)
 
 
-def test_a_namespace_package_is_no_trouble(folder, hook):
-    """There is nothing to execute."""
+def test_namespace_package_is_imported(folder, hook):
+    """It has no module to execute."""
     (folder / NAME).mkdir()
     importlib.invalidate_caches()
     hook()
     assert [str(folder / NAME)] == list(importlib.import_module(NAME).__path__)
 
 
-def test_finders_of_the_old_kind_are_passed_over(folder, hook):
-    """They have no `find_spec`."""
+def test_finder_without_find_spec_is_skipped(folder, hook):
+    """Such finders work with Python before 3.12 only."""
     write(folder)
     called = hook()
     sys.meta_path.insert(1, object())

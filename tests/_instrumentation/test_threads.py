@@ -1,4 +1,4 @@
-"""Threads of the program are none the worse for being followed."""
+"""Threads of the program run as before when the context follows them."""
 
 from opentelemetry.instrumentation.threading import ThreadingInstrumentor
 
@@ -29,17 +29,20 @@ print(done)
 """
 
 
-def test_a_thread_that_was_started_before_runs_after(run):
-    """While the first call of another has the instrumentor set up."""
+def test_thread_started_before_the_instrumentation_runs(run):
+    """The first call of another thread sets up the instrumentor."""
     done = run(STARTED_BEFORE)
     assert (0, "['ran']\n", "") == (done.returncode, done.stdout, done.stderr)
 
 
-def test_upstream_reads_the_attribute_that_we_set():
-    """If it comes to be called otherwise, ours is of no use any more."""
+def test_upstream_reads_the_attribute():
+    """If upstream renames it, setting it helps no more."""
     code = [
         function.__func__.__code__
         for name, function in vars(ThreadingInstrumentor).items()
         if name.endswith("__wrap_threading_run")
     ]
-    assert any("_otel_context" in (*each.co_names, *each.co_consts) for each in code)
+    assert any(
+        "_otel_context" in (*function_code.co_names, *function_code.co_consts)
+        for function_code in code
+    )

@@ -1,4 +1,4 @@
-"""Doors: our instrumentor lies behind them, whatever lies before."""
+"""Wrapped methods: the instrumentor goes behind them, and its faults stay there."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ from lupis_instrument._instrumentation.wrapping import wrap_async_method, wrap_m
 
 @pytest.fixture
 def client():
-    """A client's class."""
+    """A client's class, with a function and a coroutine function."""
 
     class Client:
         def send(self, *words):
@@ -29,27 +29,27 @@ def client():
     return Client
 
 
-def wrap(owner, name, mark):
-    """Wraps a function as instrumentors do, and gives what takes that back."""
+def wrap_like_instrumentor(owner, name, mark):
+    """Wrap a method like an instrumentor does; return a function that restores the method."""
     original = getattr(owner, name)
 
     @functools.wraps(original)
-    def wrapper(self, *words):
+    def wrapped(self, *words):
         return [mark, *original(self, *words)]
 
-    setattr(owner, name, wrapper)
+    setattr(owner, name, wrapped)
     return lambda: setattr(owner, name, original)
 
 
-def test_a_call_opens_the_gate(recorder, client):
-    """The first, and reaches what it did before."""
+def test_first_call_activates_the_client(recorder, client):
+    """A call returns the result of the client's function, before and after."""
     wrap_method(recorder.activation, client, "send")
     assert (["wire", 1], 1) == (client().send(1), recorder.activations)
     assert (["wire", 2], 1) == (client().send(2), recorder.activations)
 
 
-def test_a_function_that_begins_no_call_leaves_the_gate_shut(recorder, client):
-    """What is laid behind its door is reached once another has opened it."""
+def test_method_that_begins_no_call_does_not_activate(recorder, client):
+    """Its target is called only after another method has activated the client."""
     wrap_method(
         recorder.activation,
         client,
@@ -59,13 +59,13 @@ def test_a_function_that_begins_no_call_leaves_the_gate_shut(recorder, client):
     )
     assert (["tap", 1], 0) == (client().send(1), recorder.activations)
     with unwrapped(recorder.activation.wrappers):
-        wrap(client, "send", "ours")
+        wrap_like_instrumentor(client, "send", "instrumentor")
     recorder.activation.begin_request()
-    assert ["ours", "tap", 2] == client().send(2)
+    assert ["instrumentor", "tap", 2] == client().send(2)
 
 
-def test_what_is_hung_inside_is_reached(recorder, client):
-    """In place of the client's function."""
+def test_given_function_is_called_in_place_of_the_method(recorder, client):
+    """The function calls the client's method itself."""
     original = client.send
     wrap_method(
         recorder.activation, client, "send", lambda self, *words: ["tap", *original(self, *words)]
@@ -73,8 +73,8 @@ def test_what_is_hung_inside_is_reached(recorder, client):
     assert ["tap", "wire"] == client().send()
 
 
-def test_a_coroutine_function_stays_one(recorder, client):
-    """And does the same."""
+def test_wrapped_coroutine_function_is_a_coroutine_function(recorder, client):
+    """Its first call activates the client too."""
     original = client.send_later
 
     async def tap(self, *words):
@@ -85,58 +85,58 @@ def test_a_coroutine_function_stays_one(recorder, client):
     assert (["tap", "wire", 1], 1) == (asyncio.run(client().send_later(1)), recorder.activations)
 
 
-def test_an_instrumentor_is_laid_behind(recorder, client):
-    """Before what was wrapped around the function already, which is called once."""
+def test_instrumentor_goes_behind_functions_of_the_program(recorder, client):
+    """Both functions are called once a call."""
     wrap_method(recorder.activation, client, "send")
-    wrap(client, "send", "program")
+    wrap_like_instrumentor(client, "send", "program")
     with unwrapped(recorder.activation.wrappers):
-        wrap(client, "send", "ours")
-    assert ["program", "ours", "wire"] == client().send()
+        wrap_like_instrumentor(client, "send", "instrumentor")
+    assert ["program", "instrumentor", "wire"] == client().send()
 
 
-def test_what_was_wrapped_around_can_be_taken_off(recorder, client):
-    """And ours stays."""
+def test_program_can_unwrap_its_function(recorder, client):
+    """The instrumentor of this package stays in place."""
     wrap_method(recorder.activation, client, "send")
-    unwrap = wrap(client, "send", "program")
+    unwrap = wrap_like_instrumentor(client, "send", "program")
     with unwrapped(recorder.activation.wrappers):
-        wrap(client, "send", "ours")
+        wrap_like_instrumentor(client, "send", "instrumentor")
     unwrap()
-    assert ["ours", "wire"] == client().send()
+    assert ["instrumentor", "wire"] == client().send()
 
 
-def test_a_call_under_way_when_the_gate_opens_goes_through(recorder, client):
-    """The first call is instrumented too."""
+def test_call_that_activates_is_instrumented(recorder, client):
+    """The call reaches the instrumentor that it has put in place."""
 
     def activate():
         with unwrapped(recorder.activation.wrappers):
-            wrap(client, "send", "ours")
+            wrap_like_instrumentor(client, "send", "instrumentor")
 
     recorder.activation._activate = activate
     wrap_method(recorder.activation, client, "send")
-    wrap(client, "send", "program")
-    assert ["program", "ours", "wire"] == client().send()
+    wrap_like_instrumentor(client, "send", "program")
+    assert ["program", "instrumentor", "wire"] == client().send()
 
 
-def fail_halfway(wrappers, client):
-    """An instrumentor that fails when it has wrapped a function."""
+def instrument_halfway(wrappers, client):
+    """Fail after one function was wrapped."""
     with unwrapped(wrappers):
-        wrap(client, "send", "half")
+        wrap_like_instrumentor(client, "send", "half")
         raise ZeroDivisionError
 
 
-def test_an_instrumentor_that_fails_leaves_nothing(recorder, client):
-    """The client is as it was."""
+def test_failed_instrumentor_leaves_nothing_behind(recorder, client):
+    """The class has the functions that it had before."""
     wrap_method(recorder.activation, client, "send")
-    unwrap = wrap(client, "send", "program")
+    unwrap = wrap_like_instrumentor(client, "send", "program")
     with pytest.raises(ZeroDivisionError):
-        fail_halfway(recorder.activation.wrappers, client)
+        instrument_halfway(recorder.activation.wrappers, client)
     assert ["program", "wire"] == client().send()
     unwrap()
     assert ["wire"] == client().send()
 
 
-def test_a_door_looks_like_the_function(recorder, client):
-    """By name, documentation and signature."""
+def test_wrapper_looks_like_the_method(recorder, client):
+    """Name, documentation and signature are the same."""
     before = inspect.signature(client.send)
     wrap_method(recorder.activation, client, "send")
     assert ("send", "Send words.", before) == (
@@ -146,8 +146,8 @@ def test_a_door_looks_like_the_function(recorder, client):
     )
 
 
-def test_a_subclass_comes_through(recorder, client):
-    """Also one made before."""
+def test_subclass_calls_the_wrapper(recorder, client):
+    """A subclass that existed before the wrapper reaches it by `super()`."""
 
     class Sub(client):
         def send(self, *words):
@@ -157,25 +157,25 @@ def test_a_subclass_comes_through(recorder, client):
     assert (["sub", "wire"], 1) == (Sub().send(), recorder.activations)
 
 
-class TrippedError(Exception):
-    """What an instrumentor of ours stumbles with."""
+class InstrumentorError(Exception):
+    """The fault of an instrumentor."""
 
 
 @pytest.fixture
 def _lenient():
-    """Faults of ours are reported."""
+    """Reports faults, and does not raise them."""
     diagnostics.reraise = False
 
 
-def instrumented(recorder, owner, name, wrap):
-    """The class, with `wrap` of a function behind its door."""
+def instrument(recorder, owner, name, wrap):
+    """Return an instance of `owner`, with `wrap` of a method as the wrapper's target."""
     with unwrapped(recorder.activation.wrappers):
         setattr(owner, name, wrap(getattr(owner, name)))
     return owner()
 
 
-def passes(original):
-    """An instrumentor that does nothing more."""
+def pass_through(original):
+    """Return a wrapper like an instrumentor's that only calls the function."""
 
     @functools.wraps(original)
     def wrapper(*args):
@@ -184,39 +184,39 @@ def passes(original):
     return wrapper
 
 
-def trips_before(original):
-    """An instrumentor that fails before the client's function is called."""
+def fail_before(original):
+    """Return a wrapper that fails before the client's function is called."""
 
     def wrapper(self, *words):
-        raise TrippedError
+        raise InstrumentorError
 
     return wrapper
 
 
-def trips_after(original):
-    """An instrumentor that fails when it has been."""
+def fail_after(original):
+    """Return a wrapper that fails after the client's function was called."""
 
     def wrapper(self, *words):
         try:
             original(self, *words)
         except LookupError:
             pass
-        raise TrippedError
+        raise InstrumentorError
 
     return wrapper
 
 
-def trips_later(trips):
-    """The same around a coroutine function."""
+def fail_async(fault):
+    """Return the same wrapper for a coroutine function."""
 
     def wrap(original):
         async def wrapper(self, *words):
             coroutine = original(self, *words)
-            if trips is trips_after:
+            if fault is fail_after:
                 with contextlib.suppress(LookupError):
                     await coroutine
             coroutine.close()
-            raise TrippedError
+            raise InstrumentorError
 
         return wrapper
 
@@ -224,73 +224,75 @@ def trips_later(trips):
 
 
 @pytest.mark.usefixtures("_lenient")
-@pytest.mark.parametrize("trips", [trips_before, trips_after])
-def test_a_fault_of_the_instrumentors_is_not_the_programs(trips, recorder, client, capsys):
-    """The client's function is called, once, and what it returns is returned."""
-    seen = []
-    wrap_method(recorder.activation, client, "send", lambda self, word: seen.append(word) or "sent")
-    assert "sent" == instrumented(recorder, client, "send", trips).send(1)
-    assert [1] == seen
-    assert "recording a call failed (TrippedError" in capsys.readouterr().err
+@pytest.mark.parametrize("fault", [fail_before, fail_after])
+def test_fault_of_the_instrumentor_does_not_reach_the_program(fault, recorder, client, capsys):
+    """The client's function is called once, and its result is returned."""
+    received = []
+    wrap_method(
+        recorder.activation, client, "send", lambda self, word: received.append(word) or "sent"
+    )
+    assert "sent" == instrument(recorder, client, "send", fault).send(1)
+    assert [1] == received
+    assert "recording a call failed (InstrumentorError" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("_lenient")
-@pytest.mark.parametrize("trips", [trips_before, trips_after])
-def test_an_instrumentors_fault_leaves_the_clients_error(trips, recorder, client):
-    """Which is raised as it is, with no trace of ours."""
-    error = KeyError("theirs")
+@pytest.mark.parametrize("fault", [fail_before, fail_after])
+def test_fault_of_the_instrumentor_does_not_change_the_clients_error(fault, recorder, client):
+    """The error has neither a cause nor a context that it did not have before."""
+    error = KeyError("client's")
 
     def refuse(self):
         raise error
 
     wrap_method(recorder.activation, client, "send", refuse)
     with pytest.raises(KeyError) as raised:
-        instrumented(recorder, client, "send", trips).send()
+        instrument(recorder, client, "send", fault).send()
     assert (error, None, None) == (raised.value, error.__context__, error.__cause__)
 
 
 @pytest.mark.usefixtures("_lenient")
-@pytest.mark.parametrize("trips", [trips_before, trips_after])
-def test_the_same_goes_for_coroutine_functions(trips, recorder, client):
-    """Called once, and its result or error is the program's."""
-    seen = []
+@pytest.mark.parametrize("fault", [fail_before, fail_after])
+def test_fault_around_a_coroutine_function_does_not_reach_the_program(fault, recorder, client):
+    """The coroutine runs once, and the program gets its result or its error."""
+    received = []
 
     async def send(self, word):
-        seen.append(word)
+        received.append(word)
         if word == "refused":
             raise KeyError(word)
         return "sent"
 
     wrap_async_method(recorder.activation, client, "send_later", send)
-    each = instrumented(recorder, client, "send_later", trips_later(trips))
-    assert "sent" == asyncio.run(each.send_later(1))
+    instance = instrument(recorder, client, "send_later", fail_async(fault))
+    assert "sent" == asyncio.run(instance.send_later(1))
     with pytest.raises(KeyError, match="refused"):
-        asyncio.run(each.send_later("refused"))
-    assert [1, "refused"] == seen
+        asyncio.run(instance.send_later("refused"))
+    assert [1, "refused"] == received
 
 
-def test_an_error_of_the_clients_is_freed_with_its_last_reference(recorder, client):
-    """And with it what the frames of its traceback hold, such as a response."""
+def test_error_of_the_client_is_freed_with_its_last_reference(recorder, client):
+    """The frames of its traceback may hold a response, which is freed with them."""
 
     def refuse(self):
         raise LookupError
 
     wrap_method(recorder.activation, client, "send", refuse)
-    each = instrumented(recorder, client, "send", passes)
+    instance = instrument(recorder, client, "send", pass_through)
     gc.collect()
     gc.disable()
     try:
         with contextlib.suppress(LookupError):
-            each.send()
+            instance.send()
         assert 0 == gc.collect()
     finally:
         gc.enable()
 
 
-def test_a_call_within_a_call_is_a_call_of_its_own(recorder, client):
-    """As a client makes it that follows a redirect."""
+def test_nested_call_is_a_call_of_its_own(recorder, client):
+    """A client calls its own method again to follow a redirect."""
     wrap_method(
         recorder.activation, client, "send", lambda self, deep: deep and [deep, self.send(deep - 1)]
     )
-    each = instrumented(recorder, client, "send", passes)
-    assert [2, [1, 0]] == each.send(2)
+    instance = instrument(recorder, client, "send", pass_through)
+    assert [2, [1, 0]] == instance.send(2)

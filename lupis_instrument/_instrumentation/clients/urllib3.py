@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def wrap_client(module: ModuleType, activation: Activation) -> None:
-    """Wrap `HTTPConnectionPool.urlopen`."""
+    """Wrap `HTTPConnectionPool.urlopen`, through which all requests of urllib3 go."""
     wrap_method(activation, module.HTTPConnectionPool, "urlopen")
 
 

@@ -1,4 +1,4 @@
-"""aiohttp: a recorder response's content shows its bytes, and is a StreamReader all the same."""
+"""aiohttp: the content of a response is recorded as it is read, and stays a `StreamReader`."""
 
 import asyncio
 import inspect
@@ -18,7 +18,7 @@ STREAM = f"{PATH}&form=stream&framing=chunked"
 
 @pytest.fixture
 def library(recorder):
-    """The library with wrapped classes, under a name of its own."""
+    """A copy of the library with wrapped classes, so that no others are wrapped."""
     copy = types.SimpleNamespace(**vars(aiohttp))
     copy.ClientResponse = type("ClientResponse", (aiohttp.ClientResponse,), {})
     copy.ClientSession = type("ClientSession", (), {"__init__": lambda _: None})
@@ -28,7 +28,7 @@ def library(recorder):
 
 @pytest.fixture
 def call(library, recorder, server):
-    """Has a coroutine function read a recorder response."""
+    """Makes a request, and returns the result of a coroutine function that gets the response."""
 
     def call(read, path=PATH, method="POST"):
         return asyncio.run(run(read, server.url + path, method))
@@ -38,54 +38,54 @@ def call(library, recorder, server):
         add_receivers(signals, recorder.activation)
         options = {"response_class": library.ClientResponse, "trace_configs": [signals]}
         session = aiohttp.ClientSession(**options)
-        async with session, session.request(method, url, data=b"{}") as answer:
-            return await read(answer)
+        async with session, session.request(method, url, data=b"{}") as response:
+            return await read(response)
 
     return call
 
 
-def whole(**query):
-    """The body that the server sends."""
+def expected_body(**query):
+    """Return the body that the server sends."""
     return b"".join(wire.pieces_of(query))
 
 
-async def read_all(answer):
-    return await answer.content.read()
+async def read_all(response):
+    return await response.content.read()
 
 
-async def read_pieces(answer):
-    found = b""
-    while not answer.content.at_eof():
-        found += await answer.content.read(10)
-    return found
+async def read_pieces(response):
+    body = b""
+    while not response.content.at_eof():
+        body += await response.content.read(10)
+    return body
 
 
-async def read_any(answer):
-    return b"".join([data async for data in answer.content.iter_any()])
+async def read_any(response):
+    return b"".join([data async for data in response.content.iter_any()])
 
 
-async def read_chunked(answer):
-    return b"".join([data async for data in answer.content.iter_chunked(7)])
+async def read_chunked(response):
+    return b"".join([data async for data in response.content.iter_chunked(7)])
 
 
-async def read_chunks(answer):
-    return b"".join([data async for data, _ in answer.content.iter_chunks()])
+async def read_chunks(response):
+    return b"".join([data async for data, _ in response.content.iter_chunks()])
 
 
-async def read_lines(answer):
-    return b"".join([line async for line in answer.content])
+async def read_lines(response):
+    return b"".join([line async for line in response.content])
 
 
-async def read_nowait(answer):
-    await answer.content.wait_eof()
-    return answer.content.read_nowait()
+async def read_nowait(response):
+    await response.content.wait_eof()
+    return response.content.read_nowait()
 
 
-async def read_response(answer):
-    return await answer.read()
+async def read_response(response):
+    return await response.read()
 
 
-WAYS = [
+READERS = [
     read_all,
     read_pieces,
     read_any,
@@ -98,16 +98,16 @@ WAYS = [
 
 
 @pytest.mark.parametrize("path", [PATH, STREAM])
-@pytest.mark.parametrize("way", WAYS)
-def test_a_body_is_seen_whole(call, recorder, way, path):
-    """Whichever way it is read; then it is complete."""
-    body = whole(form="stream") if path == STREAM else whole()
-    assert body == call(way, path)
+@pytest.mark.parametrize("read", READERS)
+def test_body_is_recorded_to_its_end(call, recorder, read, path):
+    """Every kind of read records each byte once."""
+    body = expected_body(form="stream") if path == STREAM else expected_body()
+    assert body == call(read, path)
     assert (body, "complete") == recorder.recorded_body
 
 
-def test_the_request_is_seen(call, recorder, server):
-    """Method, URL, headers and body."""
+def test_request_is_recorded(call, recorder, server):
+    """Method, URL, headers and body are recorded."""
     call(read_all)
     http_call = recorder.http_call
     assert ("POST", server.url + PATH, [b"{}"]) == (
@@ -118,15 +118,15 @@ def test_the_request_is_seen(call, recorder, server):
     assert "host" in {name.lower() for name, _ in http_call.request_headers}
 
 
-def test_each_hop_of_a_redirect_begins_anew(call, recorder, server):
-    """The last counts."""
+def test_redirected_request_is_recorded_anew(call, recorder, server):
+    """The last request and its response count."""
     call(read_all, f"{PATH}&redirect=1")
     assert (2, "complete") == (recorder.http_call.attempts, recorder.body.outcome)
     assert "redirected=1" in recorder.http_call.url
 
 
-def test_a_request_that_is_not_sent_is_known(recorder):
-    """By its URL."""
+def test_unsent_request_is_recorded(recorder):
+    """Its URL tells the API."""
     url = "http://127.0.0.1:9/v1/chat/completions"
 
     async def call():
@@ -144,31 +144,31 @@ def test_a_request_that_is_not_sent_is_known(recorder):
     )
 
 
-def test_content_is_a_make_reader_class(call):
-    """With all that one has."""
+def test_content_is_a_stream_reader(call):
+    """It has the attributes of the reader that aiohttp feeds."""
 
-    async def look(answer):
-        content = answer.content
+    async def look(response):
+        content = response.content
         await content.read()
         return isinstance(content, aiohttp.StreamReader), repr(content), content.total_bytes
 
     is_reader, text, count = call(look)
-    assert (True, len(whole())) == (is_reader, count)
+    assert (True, len(expected_body())) == (is_reader, count)
     assert "StreamReader" in text
 
 
-def test_contents_attributes_can_be_set(call):
-    """They are the reader's that aiohttp feeds."""
+def test_attributes_of_the_content_can_be_set(call):
+    """They are set on the reader that aiohttp feeds."""
 
-    async def change(answer):
-        answer.content.total_bytes = 5
-        return answer.content._lupis_reader.total_bytes
+    async def change(response):
+        response.content.total_bytes = 5
+        return response.content._lupis_reader.total_bytes
 
     assert 5 == call(change)
 
 
-def test_each_public_method_of_a_make_reader_class_is_answered():
-    """By ours or by the reader that aiohttp feeds; none by a base that holds nothing."""
+def test_every_public_method_of_a_stream_reader_is_overridden():
+    """The inherited methods would work on an empty reader."""
     tapped = adapter._make_reader_class(aiohttp)
     names = [
         name
@@ -179,78 +179,78 @@ def test_each_public_method_of_a_make_reader_class_is_answered():
     assert [] == [name for name in names if name not in vars(tapped)]
 
 
-def test_another_hosts_content_is_left_alone(call, recorder):
-    """It is aiohttp's own."""
+def test_response_of_another_api_is_not_tapped(call, recorder):
+    """Its content is aiohttp's own."""
 
-    async def look(answer):
-        await answer.read()
-        return type(answer.content)
+    async def look(response):
+        await response.read()
+        return type(response.content)
 
     assert aiohttp.StreamReader is call(look, "/data")
     assert None is recorder.body
 
 
-def test_an_empty_body_is_complete(call, recorder):
+def test_empty_body_is_complete(call, recorder):
     """There is nothing to read."""
     call(read_all, f"{PATH}&status=204")
     assert (b"", "complete") == recorder.recorded_body
 
 
-def test_a_cancelled_read_may_be_tried_again(call, recorder):
-    """Nothing of the body is lost."""
+def test_cancelled_read_can_be_repeated(call, recorder):
+    """No byte of the body is lost."""
 
-    async def poll(answer):
-        found = b""
-        while not answer.content.at_eof():
+    async def poll(response):
+        body = b""
+        while not response.content.at_eof():
             try:
-                found += await asyncio.wait_for(answer.content.readany(), 0.01)
+                body += await asyncio.wait_for(response.content.readany(), 0.01)
             except asyncio.TimeoutError:
                 continue
-        return found
+        return body
 
-    assert whole(form="stream") == call(poll, f"{STREAM}&pause=0.03")
-    assert (whole(form="stream"), "complete") == recorder.recorded_body
+    assert expected_body(form="stream") == call(poll, f"{STREAM}&pause=0.03")
+    assert (expected_body(form="stream"), "complete") == recorder.recorded_body
 
 
-def test_too_short_a_body_was_complete(call, recorder):
-    """The program expected more; what there was it got."""
+def test_body_shorter_than_the_read_is_complete(call, recorder):
+    """The program asked for more bytes than there are, and gets all there are."""
 
-    async def read(answer):
+    async def read(response):
         with pytest.raises(asyncio.IncompleteReadError) as raised:
-            await answer.content.readexactly(10_000)
+            await response.content.readexactly(10_000)
         return raised.value.partial
 
-    assert whole() == call(read)
-    assert (whole(), "complete") == recorder.recorded_body
+    assert expected_body() == call(read)
+    assert (expected_body(), "complete") == recorder.recorded_body
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_body_that_is_cut_is_an_error(call, recorder, way):
-    """The program's own."""
+@pytest.mark.parametrize("read", READERS)
+def test_truncated_body_is_an_error(call, recorder, read):
+    """The program gets the client's exception."""
     with pytest.raises(aiohttp.ClientPayloadError):
-        call(way, f"{PATH}&cut=1")
+        call(read, f"{PATH}&cut=1")
     assert ("error", "ClientPayloadError") == (recorder.body.outcome, recorder.body.error_type)
 
 
-def test_leaving_a_response_closes_it(call, recorder):
-    """With the rest unread."""
+def test_leaving_a_response_closes_its_body(call, recorder):
+    """The program has read one line only."""
 
-    async def leave(answer):
-        return await answer.content.readline()
+    async def read_line(response):
+        return await response.content.readline()
 
-    line = call(leave, f"{STREAM}&pause=0.05")
+    line = call(read_line, f"{STREAM}&pause=0.05")
     assert (line, "closed") == (recorder.recorded_body[0][: len(line)], recorder.body.outcome)
 
 
-def test_a_new_session_opens_the_gate(library, recorder):
-    """Upstream's instrumentor reaches only sessions made after it."""
+def test_first_session_activates_the_client(library, recorder):
+    """Upstream's instrumentor reaches only sessions that are made after it."""
     assert 0 == recorder.activations
     library.ClientSession()
     library.ClientSession()
     assert 1 == recorder.activations
 
 
-def test_a_body_that_is_read_whole_is_seen_as_it_comes(call, recorder):
-    """When the first of it came is of interest."""
-    assert whole(form="stream") == call(read_all, f"{STREAM}&pause=0.02")
+def test_body_is_recorded_as_it_comes(call, recorder):
+    """A read of the whole body records each piece, so that the time of the first one is known."""
+    assert expected_body(form="stream") == call(read_all, f"{STREAM}&pause=0.02")
     assert recorder.body.piece_count > 1

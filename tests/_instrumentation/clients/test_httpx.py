@@ -1,4 +1,4 @@
-"""httpx and httpx2: the streams of recorder responses show their bytes."""
+"""httpx and httpx2: the streams of requests and responses are recorded as they are read."""
 
 import asyncio
 import gc
@@ -18,7 +18,7 @@ STREAM = f"{PATH}&form=stream&framing=chunked"
 
 @pytest.fixture(params=["httpx", "httpx2"])
 def httpx(request):
-    """The library, under a name of its own so that nobody else's transports are wrapped."""
+    """The library, with transport classes of its own, so that no others are wrapped."""
     library = pytest.importorskip(request.param)
     copy = types.SimpleNamespace(**vars(library))
     for name in NAMES:
@@ -30,33 +30,33 @@ def httpx(request):
 def client(httpx, recorder):
     """A client whose transport is wrapped."""
     wrap_client(httpx, recorder.activation)
-    with httpx.Client(transport=httpx.HTTPTransport()) as each:
-        yield each
+    with httpx.Client(transport=httpx.HTTPTransport()) as wrapped_client:
+        yield wrapped_client
 
 
-def whole(**query):
-    """The body that the server sends."""
+def expected_body(**query):
+    """Return the body that the server sends."""
     return b"".join(wire.pieces_of(query))
 
 
-def test_a_body_is_seen(client, recorder, server):
-    """To its end; the gate was opened by the request."""
-    answer = client.post(server.url + PATH, json={"model": "m"})
-    assert whole() == answer.content
-    assert (whole(), "complete", 1) == (*recorder.recorded_body, recorder.activations)
+def test_body_is_recorded(client, recorder, server):
+    """The request has activated the client."""
+    response = client.post(server.url + PATH, json={"model": "m"})
+    assert expected_body() == response.content
+    assert (expected_body(), "complete", 1) == (*recorder.recorded_body, recorder.activations)
 
 
-def test_a_stream_is_seen_as_it_is_read(client, recorder, server):
-    """Chunk by chunk."""
-    with client.stream("POST", server.url + STREAM, json={}) as answer:
-        chunks = answer.iter_raw()
+def test_stream_is_recorded_as_it_is_read(client, recorder, server):
+    """Each chunk is recorded when the program gets it."""
+    with client.stream("POST", server.url + STREAM, json={}) as response:
+        chunks = response.iter_raw()
         first = next(chunks)
         assert (first, None) == recorder.recorded_body
     assert "closed" == recorder.body.outcome
 
 
-def test_the_request_is_seen(client, recorder, server):
-    """Method, URL, headers and body."""
+def test_request_is_recorded(client, recorder, server):
+    """Method, URL, headers and body are recorded."""
     client.post(server.url + PATH, content=b"{}", headers={"x-one": "1"})
     http_call = recorder.http_call
     assert ("POST", server.url + PATH, [b"{}"]) == (
@@ -67,21 +67,21 @@ def test_the_request_is_seen(client, recorder, server):
     assert ("x-one", "1") in http_call.request_headers
 
 
-def test_a_redirected_requests_body_is_seen(client, recorder, server):
+def test_body_of_a_redirected_request_is_recorded(client, recorder, server):
     """It is sent again from its bytes."""
     url = f"{server.url}{PATH}&redirect=1"
     client.post(url, content=b"{}", follow_redirects=True)
     assert (2, [b"{}"]) == (recorder.http_call.attempts, recorder.http_call.request_body)
 
 
-def test_an_upload_is_seen_as_it_is_sent(client, recorder, server):
-    """Once: reading it before would use it up."""
+def test_upload_is_recorded_as_it_is_sent(client, recorder, server):
+    """An iterator can be read only once, and the transport reads it."""
     client.post(server.url + PATH, content=iter([b"{", b"}"]))
     assert ([b"{", b"}"], b"{}") == (recorder.http_call.request_body, server.seen[0][3])
 
 
-def test_a_form_with_a_file_is_seen(client, recorder, server):
-    """The model of a transcription stands in it; the request keeps its own stream."""
+def test_form_with_a_file_is_recorded(client, recorder, server):
+    """It names the model of a transcription; the request gets its own stream back."""
     form = {"data": {"model": "whisper-1"}, "files": {"file": b"RIFF" * 9}}
     request = client.build_request("POST", server.url + PATH, **form)
     stream = request.stream
@@ -91,20 +91,20 @@ def test_a_form_with_a_file_is_seen(client, recorder, server):
     assert (body, stream) == (server.seen[0][3], request.stream)
 
 
-def test_an_upload_that_breaks_is_the_programs(client, recorder, server):
-    """Its error is what the program finds."""
+def test_error_of_an_upload_reaches_the_program(client, recorder, server):
+    """The chunks before the error are recorded."""
 
     def pieces():
         yield b"{"
-        raise KeyError("theirs")
+        raise KeyError("program's")
 
     with pytest.raises(KeyError):
         client.post(server.url + PATH, content=pieces())
     assert [b"{"] == recorder.http_call.request_body
 
 
-def test_an_asynchronous_upload_is_seen(httpx, recorder, server):
-    """The same way."""
+def test_asynchronous_upload_is_recorded(httpx, recorder, server):
+    """The transport reads the asynchronous iterator once."""
 
     async def pieces():
         yield b"{"
@@ -119,29 +119,29 @@ def test_an_asynchronous_upload_is_seen(httpx, recorder, server):
     assert ([b"{", b"}"], b"{}") == (recorder.http_call.request_body, server.seen[0][3])
 
 
-def test_a_response_of_another_host_is_left_alone(httpx, client, recorder, server):
-    """Its stream is the client's own."""
-    with client.stream("POST", server.url + "/data") as answer:
-        answer.read()
+def test_response_of_another_api_is_not_tapped(httpx, client, recorder, server):
+    """Its stream is the client's own, and its status is recorded."""
+    with client.stream("POST", server.url + "/data") as response:
+        response.read()
     assert (None, 200) == (recorder.body, recorder.http_call.status)
 
 
-def test_a_call_that_is_not_recorded_is_left_alone(client, recorder, server):
-    """There is no exchange."""
+def test_unrecorded_request_is_not_read(client, recorder, server):
+    """There is no HTTP call to fill."""
     recorder.recording = False
     assert 200 == client.post(server.url + PATH).status_code
     assert 0 == recorder.http_call.attempts
 
 
-def test_a_body_that_is_cut_is_an_error(httpx, client, recorder, server):
-    """The program's own."""
+def test_truncated_body_is_an_error(httpx, client, recorder, server):
+    """The program gets the client's exception."""
     with pytest.raises(httpx.RemoteProtocolError):
         client.post(server.url + PATH + "&cut=1")
     assert ("error", "RemoteProtocolError") == (recorder.body.outcome, recorder.body.error_type)
 
 
-def test_a_response_nobody_holds_is_dropped(httpx, recorder, server):
-    """Unread."""
+def test_unreferenced_response_is_dropped(httpx, recorder, server):
+    """The program has not read its body."""
     wrap_client(httpx, recorder.activation)
     transport = httpx.HTTPTransport()
     request = httpx.Request("POST", server.url + PATH)
@@ -155,8 +155,8 @@ def test_a_response_nobody_holds_is_dropped(httpx, recorder, server):
     assert "dropped" == recorder.body.outcome
 
 
-def test_the_stream_is_of_the_clients_kind(httpx, recorder, server):
-    """And has what the client's own has."""
+def test_tapped_stream_is_a_stream_of_the_client(httpx, recorder, server):
+    """It is an instance of the client's class of streams."""
     wrap_client(httpx, recorder.activation)
     with httpx.HTTPTransport() as transport:
         response = transport.handle_request(httpx.Request("POST", server.url + PATH))
@@ -166,20 +166,20 @@ def test_the_stream_is_of_the_clients_kind(httpx, recorder, server):
 
 
 async def post(httpx, url):
-    """Reads a body in a coroutine."""
-    async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport()) as each:
-        return (await each.post(url, json={})).content
+    """Return the body of the response to a request, made in a coroutine."""
+    async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport()) as client:
+        return (await client.post(url, json={})).content
 
 
-def test_an_asynchronous_body_is_seen(httpx, recorder, server):
-    """To its end."""
+def test_asynchronous_body_is_recorded(httpx, recorder, server):
+    """The body is recorded to its end."""
     wrap_client(httpx, recorder.activation)
-    assert whole(form="stream") == asyncio.run(post(httpx, server.url + STREAM))
-    assert (whole(form="stream"), "complete") == recorder.recorded_body
+    assert expected_body(form="stream") == asyncio.run(post(httpx, server.url + STREAM))
+    assert (expected_body(form="stream"), "complete") == recorder.recorded_body
 
 
-def test_a_cancelled_read_is_closed(httpx, recorder, server):
-    """By the program: nothing went wrong with the call."""
+def test_cancelled_read_closes_the_body(httpx, recorder, server):
+    """The program cancelled it, so the call has not failed."""
     wrap_client(httpx, recorder.activation)
 
     async def cancel():
@@ -195,8 +195,8 @@ def test_a_cancelled_read_is_closed(httpx, recorder, server):
 
 
 @pytest.mark.parametrize("name", [*NAMES, "SyncByteStream", "AsyncByteStream"])
-def test_a_library_of_another_build_is_refused(httpx, recorder, name):
-    """As httpx 1.0.dev is; nothing is wrapped then."""
+def test_library_with_other_classes_is_refused(httpx, recorder, name):
+    """Httpx 1.0.dev has other classes; none of them is wrapped."""
     before = httpx.HTTPTransport.handle_request if name != "HTTPTransport" else None
     delattr(httpx, name)
     with pytest.raises(LupisError, match=f"this version has no {name}"):
@@ -205,8 +205,8 @@ def test_a_library_of_another_build_is_refused(httpx, recorder, name):
     assert before is None or before is httpx.HTTPTransport.handle_request
 
 
-def test_both_libraries_share_an_adapter():
-    """They have the same shape."""
+def test_both_libraries_share_a_wrapper():
+    """They have the same classes."""
     adapters = [
         importlib.import_module(f"lupis_instrument._instrumentation.clients.{name}")
         for name in ("httpx", "httpx2")

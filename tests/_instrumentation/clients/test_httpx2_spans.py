@@ -1,4 +1,4 @@
-"""Our instrumentor for httpx2, for releases of upstream's that don't know it."""
+"""The instrumentor for httpx2 that serves where upstream's release does not know httpx2."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ PATH = "/v1/chat/completions?case=unit"
 
 @pytest.fixture
 def spans():
-    """Spans of httpx2, while a test runs."""
+    """The finished spans of httpx2, while a test runs."""
     from lupis_instrument._instrumentation.clients.httpx2_spans import HTTPX2ClientInstrumentor
 
     exporter = InMemorySpanExporter()
@@ -28,49 +28,49 @@ def spans():
 
 
 async def post(url):
-    """CurrentCalls from a coroutine."""
+    """Make a request in a coroutine."""
     async with httpx2.AsyncClient(trust_env=False) as client:
         return await client.post(url)
 
 
 def post_sync(url):
-    """CurrentCalls."""
+    """Make a request with the blocking client."""
     with httpx2.Client(trust_env=False) as client:
         return client.post(url)
 
 
-WAYS = {"sync": post_sync, "async": lambda url: asyncio.run(post(url))}
+REQUESTS = {"sync": post_sync, "async": lambda url: asyncio.run(post(url))}
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_request_is_a_span(spans, server, way):
-    """And the server is told which."""
-    WAYS[way](server.url + PATH)
+@pytest.mark.parametrize("kind", REQUESTS)
+def test_request_is_a_span(spans, server, kind):
+    """The server gets the ids of the span."""
+    REQUESTS[kind](server.url + PATH)
     (span,) = spans()
     assert ("POST", server.url + PATH) == (span.name, span.attributes["url.full"])
     trace_id = server.seen[0][2]["traceparent"].split("-")[1]
     assert f"{span.context.trace_id:032x}" == trace_id
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_failing_request_is_an_error(spans, server, way):
-    """The program gets its exception."""
+@pytest.mark.parametrize("kind", REQUESTS)
+def test_failed_request_makes_the_span_an_error(spans, server, kind):
+    """The program gets the exception."""
     with pytest.raises(httpx2.RemoteProtocolError):
-        WAYS[way](server.url + PATH + "&drop=1")
+        REQUESTS[kind](server.url + PATH + "&drop=1")
     (span,) = spans()
     assert ("ERROR", "exception") == (span.status.status_code.name, span.events[0].name)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_suppressed_request_has_no_span(spans, server, way):
-    """It is our own."""
+@pytest.mark.parametrize("kind", REQUESTS)
+def test_suppressed_request_has_no_span(spans, server, kind):
+    """This package makes the request itself."""
     with suppress_instrumentation():
-        WAYS[way](server.url + PATH)
+        REQUESTS[kind](server.url + PATH)
     assert () == spans()
 
 
-def test_it_can_be_switched_off(server):
-    """The transports are what they were."""
+def test_uninstrument_restores_the_transports(server):
+    """Their functions are the ones from before."""
     from lupis_instrument._instrumentation.clients.httpx2_spans import HTTPX2ClientInstrumentor
 
     before = httpx2.HTTPTransport.handle_request

@@ -1,4 +1,4 @@
-"""The stand-in for a response's file does what the file does, and shows the body's bytes."""
+"""The stand-in for the file of a response behaves like the file, and records the body."""
 
 import copy
 import gc
@@ -21,7 +21,7 @@ CHAT = "http://127.0.0.1/v1/chat/completions"
 
 
 class Source(io.RawIOBase):
-    """A connection that hands its bytes over in pieces, and then closes or fails."""
+    """A connection that returns its bytes in pieces, and then closes or fails."""
 
     def __init__(self, data, piece=5, error=None):
         self.data = data
@@ -41,13 +41,13 @@ class Source(io.RawIOBase):
 
 
 def file_of(data, **options):
-    """A buffered file, as a connection's `makefile` gives it."""
+    """Return a buffered file, like the one that a connection's `makefile` returns."""
     return io.BufferedReader(Source(data, **options))
 
 
 @pytest.fixture
 def tap(recorder):
-    """Taps a file; the body is what is recorder."""
+    """Taps a file, whose body is recorded."""
 
     def tap(file, length=None):
         recorder.http_call.begin_attempt("POST", CHAT)
@@ -67,17 +67,17 @@ READS = {
 }
 
 
-@pytest.mark.parametrize("way", READS)
+@pytest.mark.parametrize("kind", READS)
 @pytest.mark.parametrize("length", [None, len(BODY)])
-def test_a_body_is_seen_whole(tap, recorder, way, length):
-    """Whichever way it is read; then it is complete."""
+def test_body_is_recorded_to_its_end(tap, recorder, kind, length):
+    """Every kind of read records each byte once."""
     with tap(file_of(BODY), length=length) as file:
-        assert BODY == READS[way](file)
+        assert BODY == READS[kind](file)
     assert (BODY, "complete") == recorder.recorded_body
 
 
-def test_a_body_is_read_into_a_buffer(tap, recorder):
-    """Of any item size."""
+def test_body_is_read_into_a_buffer(tap, recorder):
+    """The buffer may have items of any size."""
     file = tap(file_of(BODY[:16]), length=16)
     buffer = memoryview(bytearray(16)).cast("I")
     assert (16, BODY[:16]) == (file.readinto(buffer), buffer.tobytes())
@@ -85,24 +85,24 @@ def test_a_body_is_read_into_a_buffer(tap, recorder):
     assert (BODY[:16], "complete") == recorder.recorded_body
 
 
-def test_what_follows_a_body_is_not_seen(tap, recorder):
-    """It is the next response's."""
+def test_bytes_after_the_body_are_not_recorded(tap, recorder):
+    """They belong to the next response."""
     file = tap(file_of(BODY + b"HTTP/1.1"), length=len(BODY))
     assert BODY + b"HTTP/1.1" == file.read()
     assert (BODY, "complete") == recorder.recorded_body
 
 
-@pytest.mark.parametrize("way", READS)
-def test_a_body_that_is_cut_is_an_error(tap, recorder, way):
-    """Whichever way it is read."""
-    READS[way](tap(file_of(BODY), length=len(BODY) + 1))
+@pytest.mark.parametrize("kind", READS)
+def test_truncated_body_is_an_error(tap, recorder, kind):
+    """Every kind of read notices the missing bytes."""
+    READS[kind](tap(file_of(BODY), length=len(BODY) + 1))
     assert (BODY, "error") == recorder.recorded_body
     assert "IncompleteRead" == recorder.body.error_type
 
 
-@pytest.mark.parametrize("way", READS)
-def test_reading_nothing_ends_nothing(tap, recorder, way):
-    """Nor does a read that was short because the connection was slow."""
+@pytest.mark.parametrize("kind", READS)
+def test_read_of_no_bytes_does_not_end_the_body(tap, recorder, kind):
+    """A read for zero bytes returns nothing before the end, too."""
     file = tap(file_of(BODY), length=len(BODY))
     assert (b"", b"", b"") == (file.read(0), file.read1(0), file.readline(0))
     assert 0 == file.readinto(bytearray())
@@ -110,8 +110,8 @@ def test_reading_nothing_ends_nothing(tap, recorder, way):
 
 
 @pytest.mark.parametrize("error", [TimeoutError("slow"), ConnectionResetError("gone")])
-def test_an_error_reaches_the_reader(tap, recorder, error):
-    """The same one; and ends the body."""
+def test_error_of_the_connection_reaches_the_program(tap, recorder, error):
+    """It is the same exception, and it ends the body."""
     file = tap(file_of(b"12345", error=error), length=99)
     with pytest.raises(type(error)) as raised:
         file.read()
@@ -120,8 +120,8 @@ def test_an_error_reaches_the_reader(tap, recorder, error):
     assert type(error).__name__ == recorder.body.error_type
 
 
-def test_an_interrupted_read_may_go_on(tap, recorder):
-    """It is the program's, not the connection's."""
+def test_interrupted_read_can_be_continued(tap, recorder):
+    """The interrupt is the program's, and the connection has not failed."""
     source = Source(BODY[:5], error=KeyboardInterrupt())
     file = tap(io.BufferedReader(source), length=len(BODY))
     assert BODY[:5] == file.read(5)
@@ -134,8 +134,8 @@ def test_an_interrupted_read_may_go_on(tap, recorder):
 
 
 @pytest.mark.parametrize("close", [TappedFile.close, lambda file: file.__exit__(None, None, None)])
-def test_closing_before_the_end_is_closing(tap, recorder, close):
-    """And closes the file."""
+def test_closing_before_the_end_closes_the_body(tap, recorder, close):
+    """The file is closed as well."""
     file = file_of(BODY)
     tapped = tap(file, length=len(BODY))
     tapped.read(3)
@@ -143,37 +143,37 @@ def test_closing_before_the_end_is_closing(tap, recorder, close):
     assert (BODY[:3], "closed", True) == (*recorder.recorded_body, file.closed)
 
 
-def test_closing_after_the_end_changes_nothing(tap, recorder):
-    """It was complete."""
+def test_closing_after_the_end_leaves_the_body_complete(tap, recorder):
+    """The outcome of a body is set once."""
     with tap(file_of(BODY)) as file:
         file.read()
     assert (BODY, "complete") == recorder.recorded_body
 
 
-def test_a_file_nobody_holds_is_dropped(tap, recorder):
-    """Unread."""
+def test_unreferenced_file_is_dropped(tap, recorder):
+    """The program has not read it."""
     tap(file_of(BODY))
     gc.collect()
     assert (b"", "dropped") == recorder.recorded_body
 
 
-def test_peeking_shows_nothing(tap, recorder):
-    """The bytes were still to be read."""
+def test_peeked_bytes_are_not_recorded(tap, recorder):
+    """The program has not read them yet."""
     with tap(file_of(BODY)) as file:
         assert BODY[:5] == file.peek(1)
     assert (b"", "closed") == recorder.recorded_body
 
 
 @pytest.mark.parametrize("name", ["readable", "seekable", "isatty", "fileno"])
-def test_it_answers_as_the_file_does(tap, name):
-    """Whatever the program asks it."""
+def test_methods_return_the_values_of_the_file(tap, name):
+    """The program may call any of them."""
     with socket.socket() as connection, connection.makefile("rb") as file:
         expected = getattr(file, name)()
         assert expected == getattr(tap(file), name)()
 
 
 @pytest.mark.parametrize("name", ["name", "mode", "_sock"])
-def test_attributes_of_the_connection_are_found_where_they_were(tap, name):
+def test_raw_has_the_attributes_of_the_connection(tap, name):
     """Some programs reach through the buffer for the socket."""
     with socket.socket() as connection, connection.makefile("rb") as file:
         expected = getattr(file.raw, name)
@@ -181,8 +181,8 @@ def test_attributes_of_the_connection_are_found_where_they_were(tap, name):
 
 
 @pytest.mark.parametrize("act", [pickle.dumps, copy.copy, copy.deepcopy])
-def test_it_can_no_more_be_copied_than_a_file(tap, act):
-    """The same error, and nothing on stderr."""
+def test_copying_fails_like_for_a_file(tap, act):
+    """The error is the same."""
     file = file_of(BODY)
     with pytest.raises(TypeError) as expected:
         act(file)
@@ -195,7 +195,7 @@ CHUNKED = b"6;name=value\r\n012345\r\nA\r\n0123456789\r\n0\r\nx-trailer: 1\r\n\r
 
 
 class Connection:
-    """As much of a socket as a response needs."""
+    """The part of a socket that a response needs."""
 
     def __init__(self, data):
         self.data = data
@@ -205,7 +205,7 @@ class Connection:
 
 
 def responses(head, data, recorder):
-    """A response that is tapped, and one that isn't."""
+    """Return a response that is tapped, and one that isn't."""
     both = []
     for tapped in (True, False):
         response = HTTPResponse(Connection(head + b"\r\n" + data), method="POST")
@@ -233,8 +233,8 @@ STEPS = st.lists(
 )
 
 
-def step(response, name, size):
-    """What one step of a program gives."""
+def run_step(response, name, size):
+    """Return the result or the error of one step of a program."""
     try:
         if name == "readinto":
             buffer = bytearray(size)
@@ -247,47 +247,47 @@ def step(response, name, size):
 @pytest.mark.parametrize("framing", HEADS)
 @settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(steps=STEPS, cut=st.integers(0, 80))
-def test_any_way_of_reading_gives_the_same(recorder, framing, steps, cut):
-    """With the tap and without: values, exceptions, and whether it is closed."""
+def test_any_sequence_of_reads_gives_the_same(recorder, framing, steps, cut):
+    """Values, exceptions and the closing are the same with the tap and without."""
     data = (CHUNKED if framing == "chunked" else PLAIN)[:cut]
     tapped, bare = responses(HEADS[framing], data, recorder)
     for name, size in steps:
-        assert step(bare, name, size) == step(tapped, name, size)
+        assert run_step(bare, name, size) == run_step(tapped, name, size)
         assert bare.isclosed() == tapped.isclosed()
-    assert step(bare, "read", None) == step(tapped, "read", None)
+    assert run_step(bare, "read", None) == run_step(tapped, "read", None)
 
 
 @pytest.mark.parametrize("framing", HEADS)
 @settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(steps=STEPS)
-def test_what_was_read_is_what_was_seen(recorder, framing, steps):
-    """Each byte once, and no framing."""
+def test_recorded_bytes_are_the_bytes_read(recorder, framing, steps):
+    """Each byte is recorded once, and no framing."""
     data = CHUNKED if framing == "chunked" else PLAIN
     response, _ = responses(HEADS[framing], data, recorder)
-    found = b""
+    body = b""
     for name, size in steps:
-        result = step(response, name, size)
+        result = run_step(response, name, size)
         if name == "readinto":
             result = result[1][: result[0]]
-        found += b"" if name == "peek" else result
-    found += response.read()
+        body += b"" if name == "peek" else result
+    body += response.read()
     response.close()
-    assert (found, "complete") == recorder.recorded_body
+    assert (body, "complete") == recorder.recorded_body
 
 
 @pytest.mark.parametrize("size", [b"nonsense\r\n", b"", b"-5\r\n"])
-def test_a_garbled_chunk_is_an_error(recorder, capsys, size):
-    """The connection's, not ours: nothing is said of it."""
+def test_garbled_chunk_is_an_error(recorder, capsys, size):
+    """The connection has failed, and nothing is reported on stderr."""
     data = b"2\r\n01\r\n" + size
     response, bare = responses(HEADS["chunked"], data, recorder)
-    assert step(bare, "read", None) == step(response, "read", None)
+    assert run_step(bare, "read", None) == run_step(response, "read", None)
     response.close()
     assert "error" == recorder.recorded_body[1]
     assert "" == capsys.readouterr().err
 
 
-def test_a_collected_response_is_dropped(recorder):
-    """`HTTPResponse` closes its file then; that's not the program closing it."""
+def test_collected_response_is_dropped(recorder):
+    """`HTTPResponse` closes its file then; the program has not closed it."""
     response, _ = responses(HEADS["length"], PLAIN, recorder)
     response.read(4)
     del response
@@ -295,23 +295,23 @@ def test_a_collected_response_is_dropped(recorder):
     assert (b"0123", "dropped") == recorder.recorded_body
 
 
-def test_a_closed_response_is_closed(recorder):
-    """By the program."""
+def test_closed_response_closes_the_body(recorder):
+    """The program has closed it."""
     response, _ = responses(HEADS["length"], PLAIN, recorder)
     response.close()
     assert (b"", "closed") == recorder.recorded_body
 
 
 class Faulty:
-    """A body that fails in all it has."""
+    """A body whose attributes all fail."""
 
     def __getattr__(self, name):
         raise ZeroDivisionError
 
 
 @pytest.mark.parametrize("length", [None, 5, len(BODY) + 1])
-def test_a_fault_of_ours_stays_ours(length, capsys):
-    """The program reads and closes as it would; two lines are said."""
+def test_fault_in_the_body_does_not_reach_the_program(length, capsys):
+    """The program reads and closes the file, and two faults are reported."""
     diagnostics.reraise = False
     with TappedFile(file_of(BODY), Faulty(), length) as file:
         assert BODY == file.read()
@@ -320,8 +320,8 @@ def test_a_fault_of_ours_stays_ours(length, capsys):
     }
 
 
-def test_a_connection_that_was_closed_below_is_closed(tap, recorder):
-    """As the collector does with a cycle, in any order."""
+def test_file_can_be_closed_after_its_connection(tap, recorder):
+    """The garbage collector closes the members of a cycle in any order."""
     file = file_of(BODY)
     tapped = tap(file)
     file.raw.close()
@@ -329,8 +329,8 @@ def test_a_connection_that_was_closed_below_is_closed(tap, recorder):
     assert (True, "closed") == (tapped.closed, recorder.recorded_body[1])
 
 
-def test_closing_what_is_being_read_fails_as_ever(tap, recorder, capsys):
-    """A signal's handler may try; the body has not ended then."""
+def test_closing_during_a_read_fails_like_for_a_file(tap, recorder, capsys):
+    """A signal handler may try to; the body does not end by that."""
     raised = []
 
     class Interrupted(Source):
@@ -348,12 +348,12 @@ def test_closing_what_is_being_read_fails_as_ever(tap, recorder, capsys):
 
 
 class Kept:
-    """Something that a program holds."""
+    """An object of the program."""
 
 
 @pytest.fixture
 def collector_off():
-    """What is freed is freed because nobody holds it."""
+    """Objects are freed only because nothing refers to them."""
     gc.collect()
     gc.disable()
     yield
@@ -361,39 +361,41 @@ def collector_off():
 
 
 def respond(recorder, data):
-    """A response whose file is tapped, as http.client makes it; and what says when its file goes."""
-    ours, theirs = socket.socketpair()
-    theirs.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(data) + 1, data))
-    response = HTTPResponse(ours)
-    ours.close()
+    """Return a tapped response of http.client, the server's socket, and the body."""
+    client_socket, server_socket = socket.socketpair()
+    server_socket.sendall(
+        b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(data) + 1, data)
+    )
+    response = HTTPResponse(client_socket)
+    client_socket.close()
     response.begin()
     recorder.http_call.begin_attempt("POST", CHAT)
     body = recorder.http_call.begin_response(200, [], "1.1")
     response.fp = TappedFile(response.fp, body, response.length)
-    return response, theirs, body
+    return response, server_socket, body
 
 
 @pytest.mark.usefixtures("collector_off")
-def test_a_response_that_nobody_holds_goes_at_once(recorder):
-    """Its connection is closed by that, though it was not read to its end."""
-    response, theirs, body = respond(recorder, BODY)
+def test_unreferenced_response_is_freed_at_once(recorder):
+    """Its connection is closed by that, although the body was not read to its end."""
+    response, server_socket, body = respond(recorder, BODY)
     wrapper = urllib3.HTTPResponse(response, preload_content=False)
     del response
     assert BODY[:3] == wrapper.read(3)
     gone = weakref.ref(wrapper)
     del wrapper
-    theirs.settimeout(5)
-    assert (None, b"", "dropped") == (gone(), theirs.recv(1), body.outcome)
-    theirs.close()
+    server_socket.settimeout(5)
+    assert (None, b"", "dropped") == (gone(), server_socket.recv(1), body.outcome)
+    server_socket.close()
 
 
 @pytest.mark.usefixtures("collector_off")
-def test_closing_keeps_nothing_of_the_programs(recorder):
-    """Its function may go on for long."""
-    response, theirs, body = respond(recorder, BODY)
+def test_closing_keeps_no_variable_of_the_program(recorder):
+    """The function that closes the file may run for a long time."""
+    response, server_socket, body = respond(recorder, BODY)
     held = Kept()
     gone = weakref.ref(held)
     response.close()
     del held
     assert (None, "closed") == (gone(), body.outcome)
-    theirs.close()
+    server_socket.close()
