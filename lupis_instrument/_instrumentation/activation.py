@@ -98,7 +98,7 @@ class Activation:
         calls = self._calls
         suppression = find_suppression(calls.find_original)
         if suppression is Suppression.OUTER and calls.processor is not None:
-            # An instrumentor of this package that has made a span suppresses the spans of inner clients.
+            # An instrumentor of this package that has made a span suppresses further spans.
             return Suppression.ALL if calls.processor.has_open_call() else suppression
         return suppression
 
