@@ -1,0 +1,60 @@
+"""Keys of messengers, shops and payment services are redacted."""
+
+from __future__ import annotations
+
+import pytest
+
+from lupis_instrument._redaction.rules.services import SERVICE_RULES
+
+RULES = SERVICE_RULES
+
+BODY = "7hQ2mZx9Kp4LwR8sTb3NvY6cJd1GfA5eUo0iXtBqWy"
+
+
+def test_example_is_redacted(rule, example, check_redacted):
+    """No mode shows a secret of a rule's example."""
+    check_redacted(rule, example)
+
+
+def test_near_miss_stays(rule, near_miss, find_secrets):
+    """A rule finds nothing in a text that only resembles its secrets."""
+    assert find_secrets(rule, near_miss) == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://hooks.slack.com/services/",
+        "https://hooks.zapier.com/hooks/catch/",
+        "https://discord.com/api/webhooks/123456789012345678/",
+        "https://acme.webhook.office.com/webhookb2/",
+    ],
+)
+def test_webhook_url_loses_its_secret_part(address, remove_secrets):
+    """The host of an incoming webhook stays, the path behind it is redacted."""
+    assert remove_secrets(f"{address}T0001/B0001/{BODY[:24]}") == f"{address}[REDACTED]"
+
+
+@pytest.mark.parametrize(
+    ("text", "rule_id"),
+    [
+        (f"charge failed: sk_live_{BODY[:24]}", "stripe"),
+        (f"xoxb-1234567890-{BODY[:24]}", "slack"),
+        (f"SG.{BODY[:22]}.{BODY[:40]}abc", "sendgrid"),
+        (f"https://api.telegram.org/bot110201543:AA{BODY[:33]}/getMe", "telegram-bot"),
+        ("0123456789abcdef0123456789abcdef-us21", "mailchimp"),
+        (f"shpat_{'0123456789abcdef' * 2}", "shopify"),
+    ],
+)
+def test_key_is_attributed_to_its_service(text, rule_id, name_rules):
+    """An explanation names the rule of the service whose key it is."""
+    assert name_rules(text) == [rule_id]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["AC-powered SKELETON", "test_pub_sub_of_many_messages_in_a_row", "key-value store", "EAAAA!"],
+)
+def test_word_that_begins_like_a_key_stays(text, remove_secrets):
+    """A word with the prefix of a key is none."""
+    assert remove_secrets(text) is text
