@@ -1,23 +1,20 @@
-"""Which rules are asked to look at a text: those whose literal occurs, and mostly none."""
+"""The prefilter chooses the finders whose literals occur in a text, and mostly none."""
 
 from __future__ import annotations
 
-import random
-
 import pytest
 
-from lupis_instrument._redaction.long_runs import find_long_runs
-from lupis_instrument._redaction.prefilter import Prefilter
+from lupis_instrument._redaction.prefilter import SHAPE, Prefilter, find_card_positions
 
 LITERALS = ["bearer", "!hook", "!:_", "!sig=", "://&@", "ghp_", "20 akia", "+nral", "=us6", "key", "token", "cookie", "ssn", "1//0"]  # fmt: skip
 PREFILTER = Prefilter([(literal, literal) for literal in LITERALS])
 
 
 @pytest.mark.parametrize(
-    ("text", "chosen"),
+    ("text", "literals"),
     [
         ("the bearer of", ["bearer"]),
-        ("thebearerof", []),  # nothing leads to a value
+        ("thebearerof", []),  # no character assigns a value
         ("hooks.example", ["!hook"]),
         ("a cookie, a token", ["token", "cookie"]),
         ("//host/:_auth", ["!:_"]),
@@ -36,24 +33,37 @@ PREFILTER = Prefilter([(literal, literal) for literal in LITERALS])
         ("mississippi lessons learnt", []),
     ],
 )
-def test_literals_choose(text, chosen):
-    """Each where its notation says that it is looked for."""
-    assert sorted(chosen) == sorted(literal for _, literal in PREFILTER.choose_finders(text))
+def test_literals_choose_finders(text, literals):
+    """The notation of a literal decides where it must occur."""
+    assert sorted(literals) == sorted(literal for _, literal in PREFILTER.choose_finders(text))
 
 
-def test_a_run_among_numbers():
-    """In a text of numbers, the runs that hold a letter are found, and none else."""
-    numbers = [str(random.Random(seed).random()) for seed in range(2000)]
-    key = b"ghp_0123456789012345678"
-    text = " ".join([*numbers[:1000], key.decode(), "1.5e-05", *numbers[1000:]])
-    assert [key] == find_long_runs(text.encode())
-    assert [key] == find_long_runs(b" ".join([key]))
-    assert [key] == find_long_runs(b",".join([b"0.8444218515250481"] * 400 + [key]))
+def test_shape_stands_for_its_literal():
+    """A shape has no literal, so its finder comes with a stand-in."""
+    prefilter = Prefilter([("#ssn", "ssn"), ("#digits", "card"), ("#dotted", "dotted")])
+    assert prefilter.choose_finders("id 123-45-6789") == [(SHAPE, "ssn")]
+    assert prefilter.choose_finders("4111 1111 1111 1111") == [(SHAPE, "card")]
+    assert prefilter.choose_finders("a" * 30 + "." + "b" * 30) == [(SHAPE, "dotted")]
 
 
-@pytest.mark.parametrize("between", [" ", f" {'x' * 20} ", " 0.8444218515250481 ", ", "])
-def test_runs_whatever_stands_between(between):
-    """Of a text with few or many long runs, the same ones are found."""
-    keys = [f"k{number:019}" for number in range(300)]
-    found = find_long_runs(between.join(keys).encode())
-    assert keys == [run.decode()[-20:] for run in found if b"k0" in run]
+@pytest.mark.parametrize("text", ["", "no literal at all"])
+def test_finder_without_a_literal_always_runs(text):
+    """An empty literal occurs in every text."""
+    assert Prefilter([("", "custom")]).choose_finders(text) == [("", "custom")]
+
+
+@pytest.mark.parametrize(
+    ("text", "positions"),
+    [
+        ("4111111111111111", [0]),
+        ("card 4111 1111 1111 1111", [5]),
+        ("378282246310005 5555-5555-5555-4444", [0, 16]),
+        ("3782 822463 10005", [0]),
+        ("a4111111111111111", []),
+        ("4111-1111 1111-1111", []),
+        ("12345", []),
+    ],
+)
+def test_positions_of_card_numbers(text, positions):
+    """A number in one of the usual groupings may be a card number; part of a word is none."""
+    assert find_card_positions(text) == positions
