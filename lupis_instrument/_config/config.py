@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from dataclasses import dataclass, field, fields
+from functools import wraps
 from typing import Any, Mapping, NamedTuple, Sequence, TypeVar
 
 from lupis_instrument._config.environment import DEFAULT_SOURCE, read_environment
@@ -16,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lupis_instrument._config.environment import Problem, Reading
 
-Class = TypeVar("Class", bound=type)
+Config = TypeVar("Config", bound="LupisConfig")
 
 IN_CODE = "LupisConfig"
 """The source of a value that the program's own configuration set."""
@@ -29,7 +30,7 @@ _FROM_TABLE: Any = object()
 _EVENTS_PATHS = (("/api/traces", "/api/events"), ("/v1/traces", "/v1/logs"))
 
 
-def _complete_from_table(cls: Class) -> Class:
+def _complete_from_table(cls: type[Config]) -> type[Config]:
     """Give `LupisConfig` its defaults and the documentation of its fields from the table.
 
     Runs before `dataclass` looks at the class. A field itself has to be written in the class too,
@@ -40,6 +41,26 @@ def _complete_from_table(cls: Class) -> Class:
     if cls.__doc__:  # `python -OO` removes docstrings
         lines = [_describe_field(row.name) for row in SETTINGS if row.in_config]
         cls.__doc__ = "\n".join([inspect.cleandoc(cls.__doc__), "", "Attributes:", *lines])
+    return cls
+
+
+def _remember_given(cls: type[Config]) -> type[Config]:
+    """Wrap the constructor so that it notes the given fields before it sets all of them.
+
+    Afterwards a given value can look the same as a default. The wrapper keeps the signature that
+    `dataclass` made, for `help` and editors.
+    """
+    set_fields = cls.__init__
+    names = [item.name for item in fields(cls)]
+
+    @wraps(set_fields)
+    def __init__(self: Config, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it becomes one
+        arguments = {**dict(zip(names, args)), **kwargs}
+        given = frozenset(name for name, value in arguments.items() if value is not None)
+        object.__setattr__(self, "_given", given)  # the class is frozen
+        set_fields(self, *args, **kwargs)
+
+    cls.__init__ = __init__  # type: ignore[method-assign, assignment]
     return cls
 
 
@@ -56,6 +77,7 @@ def _describe_field(name: str) -> str:
     return f"    {name}: {row.description}{default}"
 
 
+@_remember_given
 @dataclass(frozen=True, repr=False)
 @_complete_from_table
 class LupisConfig:
@@ -96,19 +118,10 @@ class LupisConfig:
     durable: bool = _FROM_TABLE
     shutdown_timeout: float = _FROM_TABLE
 
-    def __new__(cls, *args: object, **kwargs: object) -> LupisConfig:  # noqa: PYI034 - no Self in 3.8
-        """Remember which fields are given: afterwards a value may look the same as a default."""
-        config = super().__new__(cls)
-        given = {**dict(zip((item.name for item in fields(cls)), args)), **kwargs}
-        names = frozenset(name for name, value in given.items() if value is not None)
-        object.__setattr__(config, "_given", names)
-        return config
-
     def __post_init__(self) -> None:
         """Check each value by the field's row of the table."""
         for item in fields(self):
             value = getattr(self, item.name)
-            # The class is frozen: dataclasses' own __init__ sets its fields like this too.
             object.__setattr__(self, item.name, _check_field(item.name, value))
 
     @property

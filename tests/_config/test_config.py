@@ -71,6 +71,13 @@ def test_documentation_describes_every_field(row):
     assert row.name == "project_id" or f" Default: {row.default_text}.\n" in f"{text}\n"
 
 
+def test_signature_has_the_fields():
+    """`help` and editors show each field with its default."""
+    parameters = inspect.signature(LupisConfig).parameters
+    assert FIELDS == list(parameters)
+    assert "lupis-sdk" == parameters["service_name"].default
+
+
 def test_project_id_is_required():
     """A configuration in code has to name its project."""
     with pytest.raises(TypeError):
