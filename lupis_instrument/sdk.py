@@ -122,14 +122,14 @@ class LupisSDK:
         """
         bootstrap.load_runtime()
         from lupis_instrument._config.config import LupisConfig as Config
-        from lupis_instrument._runtime import current as _runtime
+        from lupis_instrument._runtime import current
 
         if not isinstance(config, Config):
             raise LupisConfigError(f"expected a LupisConfig, got {type(config).__name__}")
         instance = cls._make_instance()
         # Two threads may call at once; only one of them may install the import hooks.
         with _state.lock:
-            if _runtime.start_runtime(config) is not None:
+            if current.start_runtime(config) is not None:
                 bootstrap.watch_imports()
         return instance
 
@@ -399,9 +399,9 @@ class LupisSDK:
         Waits `LupisConfig.shutdown_timeout` seconds at most. A later call is still recorded.
         """
         bootstrap.load_runtime()
-        from lupis_instrument._runtime import current as _runtime
+        from lupis_instrument._runtime import current
 
-        runtime = _runtime.get_runtime()
+        runtime = current.get_runtime()
         if runtime is not None:
             with internal_errors("ending"):
                 runtime.shutdown()
@@ -415,9 +415,9 @@ class LupisSDK:
 def _load_runtime() -> ModuleType:
     """Import the runtime; cached, since each span and event of the program needs the module."""
     bootstrap.load_runtime()
-    from lupis_instrument._runtime import current as _runtime
+    from lupis_instrument._runtime import current
 
-    return _runtime
+    return current
 
 
 def _call_function(fn: Any) -> Any:

@@ -16,7 +16,7 @@ from lupis_instrument import (
     LupisSDK,
     LupisUsageError,
 )
-from lupis_instrument._runtime import current as _runtime
+from lupis_instrument._runtime import current
 from lupis_instrument._tracing import context as call_context
 from lupis_instrument._tracing.context import EMPTY, Conversation, collect_metadata
 
@@ -26,9 +26,9 @@ ADA = LupisMetadata(user_id="ada", organization_id="acme", session_id="s1", extr
 @pytest.fixture
 def sdk():
     """The in-code API, disabled in this process; the values it sets end with the test."""
-    before, _runtime._state.off = _runtime._state.off, True
+    before, current._state.off = current._state.off, True
     yield object.__new__(LupisSDK)
-    _runtime._state.off = before
+    current._state.off = before
     call_context.process_values.set_layers(environment=EMPTY, chat=EMPTY, metadata=EMPTY)
 
 
