@@ -31,7 +31,7 @@ def test_hit_has_positions_and_rule(engine):
 
 def test_overlapping_hits_become_one(engine):
     """A key that is also the value of a name is one hit, of the rule that knows the key."""
-    assert engine.find_hits(f"password={KEY}") == [Hit(9, 9 + len(KEY), "sk-key")]
+    assert engine.find_hits(f"cookie={KEY}") == [Hit(7, 7 + len(KEY), "sk-key")]
 
 
 @pytest.mark.parametrize(
