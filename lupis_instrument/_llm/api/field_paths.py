@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Tuple
+from typing import Any, Iterable, Tuple
 
 FieldPath = Tuple[str, ...]
 """The member names that lead from a JSON object to one of the values in it."""
@@ -20,3 +20,14 @@ def read_path(value: Any, path: FieldPath) -> Any:
             return None
         value = value.get(name)
     return value
+
+
+def find_value(value: Any, paths: Iterable[FieldPath]) -> Any:
+    """Return the first value at one of `paths` that is not empty; None if there is none."""
+    for path in paths:
+        member = value
+        for name in path:
+            member = member.get(name) if isinstance(member, dict) else None
+        if member:
+            return member
+    return None

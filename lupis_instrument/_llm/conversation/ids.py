@@ -6,6 +6,8 @@ import re
 from typing import TYPE_CHECKING, Any, Mapping, NamedTuple
 from urllib.parse import unquote
 
+from lupis_instrument._llm.api.field_paths import read_path
+
 if TYPE_CHECKING:
     from lupis_instrument._llm.api.field_paths import FieldPath
 
@@ -66,9 +68,7 @@ def read_ids(path: str, request: Mapping[str, Any]) -> RequestIds:
 def _find_member(request: Mapping[str, Any], members: tuple[FieldPath, ...]) -> str | None:
     """Return the first of the members that is an id: a string that is not too long."""
     for path in members:
-        value: Any = request
-        for name in path:
-            value = value.get(name) if isinstance(value, dict) else None
+        value = read_path(request, path)
         if isinstance(value, str) and 0 < len(value) <= _MAX_ID_LENGTH:
             return value
     return None

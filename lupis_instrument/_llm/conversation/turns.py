@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Mapping
 
+from lupis_instrument._llm.api.field_paths import find_value
+
 if TYPE_CHECKING:
     from lupis_instrument._llm.api.field_paths import FieldPath
 
@@ -130,7 +132,7 @@ def hash_answer(body: Mapping[str, Any]) -> int | None:
         answers = body.get(name)
         if isinstance(answers, list) and answers and isinstance(answers[0], dict):
             body = answers[0]
-    return _hash_content(_find_value(body, _ANSWERS))
+    return _hash_content(find_value(body, _ANSWERS))
 
 
 def _hash_content(answer: Any) -> int | None:
@@ -145,28 +147,17 @@ def read_turns(request: Mapping[str, Any]) -> Turns | None:
     for row in _TURNS:
         turns = _collect_turns(request, row) if row[-1][0] in request else None
         if turns:
-            return Turns(_find_value(request, _SYSTEM), turns)
+            return Turns(find_value(request, _SYSTEM), turns)
     return None
 
 
 def _collect_turns(request: Mapping[str, Any], row: tuple[FieldPath, ...]) -> list[Any]:
     """Return the turns at the paths of `row`; none if the last path has no value."""
-    values = [_find_value(request, (path,)) for path in row]
+    values = [find_value(request, (path,)) for path in row]
     if not values[-1]:
         return []
     lists = [value if isinstance(value, list) else [value] for value in values if value]
     return lists[0] if len(lists) == 1 else [turn for turns in lists for turn in turns]
-
-
-def _find_value(body: Mapping[str, Any], paths: tuple[FieldPath, ...]) -> Any:
-    """Return the first value at one of the paths that is not empty; None if there is none."""
-    for path in paths:
-        value: Any = body
-        for name in path:
-            value = value.get(name) if isinstance(value, dict) else None
-        if value:
-            return value
-    return None
 
 
 def _is_user_turn(turn: Any) -> bool:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from lupis_instrument._llm.api.field_paths import read_path, split_paths
+from lupis_instrument._llm.api.field_paths import find_value, read_path, split_paths
 from lupis_instrument._llm.api.response_fields import (
     FIELD_NAMES,
     FIELDS_BY_ROOT,
@@ -33,6 +33,13 @@ APIS = ("openai.chat", "openai.responses", "anthropic.messages", "gemini", "cohe
 def test_path_is_read_in_nested_objects(path, value):
     """A path leads through objects only; a missing member gives None."""
     assert value == read_path({"usage": {"total": 5}, "list": [1], "null": None}, path)
+
+
+def test_first_value_of_several_paths_is_found():
+    """The first path with a value that is not empty counts."""
+    value = {"a": {"b": ""}, "c": [], "d": {"e": 5}, "f": 6}
+    assert find_value(value, split_paths("a.b", "c", "x.y", "d.e", "f")) == 5
+    assert find_value(value, split_paths("a.b", "c.d", "x")) is None
 
 
 def test_dotted_paths_are_split():
