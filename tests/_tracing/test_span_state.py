@@ -1,0 +1,121 @@
+"""The end of a call's span: it waits for the end of the response's body."""
+
+import threading
+
+import pytest
+
+OPENAI = "https://api.openai.com/v1/chat/completions"
+OTHER_API = "https://other.example/v1/x"
+SECOND = 1_000_000_000
+
+
+@pytest.fixture
+def begin_response(tracked):
+    """Begins the response of a call; returns its body, to be read."""
+
+    def begin(span, headers=()):
+        http_call = tracked.http_call(span)
+        http_call.begin_attempt("POST", OPENAI)
+        return http_call.begin_response(200, list(headers), "1.1")
+
+    return begin
+
+
+def test_the_end_waits_for_the_body(tracked, begin_response):
+    """The instrumentor ends the span first, then the program reads the body to its end."""
+    span = tracked.start_call()
+    body = begin_response(span)
+    span.end()
+    assert (True, []) == (span.is_recording(), tracked.queued)
+    body.end("complete")
+    assert [span] == [state.span for state in tracked.queued]
+
+
+def test_a_body_that_ends_first_waits_for_the_instrumentor(tracked):
+    """The program may read a short body before the instrumentor ends its span."""
+    span = tracked.start_call()
+    tracked.answer_call(span)
+    assert [] == tracked.queued
+    span.end()
+    assert [span] == [state.span for state in tracked.queued]
+
+
+def test_a_span_lasts_as_long_as_its_body(tracked, export):
+    """The end time of the instrumentor is that of the headers."""
+    span = tracked.start_call()
+    body = tracked.answer_call(span)
+    body.ended = tracked.http_call(span).started + 5 * SECOND
+    span.end(span.start_time + SECOND)
+    (exported,) = export()
+    assert 5 * SECOND == exported.end_time - exported.start_time
+
+
+def test_a_later_end_time_of_the_instrumentor_counts(tracked, export):
+    """The span does not end before its instrumentor says."""
+    span = tracked.start_call()
+    body = tracked.answer_call(span)
+    body.ended = tracked.http_call(span).started + SECOND
+    span.end(span.start_time + 5 * SECOND)
+    (exported,) = export()
+    assert 5 * SECOND == exported.end_time - exported.start_time
+
+
+def test_only_the_first_end_counts(tracked, export):
+    """OpenTelemetry's spans behave so."""
+    span = tracked.start_call()
+    body = tracked.answer_call(span)
+    body.ended = None
+    span.end(span.start_time + 7)
+    span.end(span.start_time + 9)
+    (exported,) = export()
+    assert 7 == exported.end_time - exported.start_time
+
+
+def test_body_and_span_may_end_in_two_threads_at_once(tracked, begin_response):
+    """The span is queued once, whichever ends last."""
+    for _ in range(200):
+        tracked.queued.clear()
+        span = tracked.start_call()
+        body = begin_response(span)
+        ready = threading.Barrier(2)
+
+        def end_body(body=body, ready=ready):
+            ready.wait()
+            body.end("complete")
+
+        thread = threading.Thread(target=end_body)
+        thread.start()
+        ready.wait()
+        span.end()
+        thread.join()
+        assert 1 == len(tracked.queued)
+
+
+def test_a_redirected_call_waits_for_its_last_body(tracked, begin_response):
+    """The body of an earlier attempt does not end the span."""
+    span = tracked.start_call()
+    http_call = tracked.http_call(span)
+    bodies = [begin_response(span) for _ in range(2)]
+    span.end()
+    bodies[0].end("closed")
+    assert [] == tracked.queued
+    bodies[1].end("complete")
+    assert (1, 2) == (len(tracked.queued), http_call.attempts)
+
+
+def test_a_call_to_another_host_ends_with_its_headers(tracked):
+    """Only the bodies of LLM calls are observed."""
+    span = tracked.start_call(OTHER_API)
+    assert None is tracked.answer_call(span, url=OTHER_API)
+    span.end()
+    assert 1 == len(tracked.queued)
+    assert not span.is_recording()
+
+
+def test_the_outermost_state_reports_the_call(tracked):
+    """With httpx over aiohttp, it is the state of httpx's span."""
+    outer = tracked.start_call()
+    inner = tracked.start_call(parent=outer)
+    innermost = tracked.start_call(parent=inner)
+    assert tracked.state(outer) is tracked.state(innermost).outermost
+    assert tracked.state(outer) is tracked.state(outer).outermost
