@@ -123,7 +123,7 @@ def _get_block_conversation() -> Conversation:
 
 
 def _get_baggage_conversation() -> Conversation:
-    """Return the chat id of the request being served, if the program's server reads baggage."""
+    """Return the chat id of the request being served, if its server reads baggage."""
     get_current = getattr(sys.modules.get("opentelemetry.context"), "get_current", None)
     get_baggage = getattr(sys.modules.get("opentelemetry.baggage"), "get_baggage", None)
     if get_current is None or get_baggage is None or not get_current():

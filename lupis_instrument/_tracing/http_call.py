@@ -1,6 +1,6 @@
 """One HTTP call as its client shows it: request, response head, and the body as it is read.
 
-The clients' adapters fill an `HttpCall` on the program's thread, so methods here only keep
+The clients' adapters fill an `HttpCall` while the program waits, so methods here only keep
 references. The pipeline reads them later, on a background thread.
 """
 

@@ -61,7 +61,7 @@ class CallSpanProcessor(SpanProcessor):
         Args:
             queue: takes the state of a span that has ended; takes no lock.
             propagator_guard: selects the hosts that receive trace headers.
-            span_tree: the tree of open spans, shared with the program's own tracer providers.
+            span_tree: the tree of open spans, shared with other tracer providers.
         """
         self._queue = queue
         self._propagator_guard = propagator_guard
@@ -102,7 +102,7 @@ class CallSpanProcessor(SpanProcessor):
         self._open_states[span.get_span_context().span_id] = state
 
     def _track_call(self, state: SpanState, url: str, parent_context: Context | None) -> None:
-        """Decide what the span of an HTTP call reports."""
+        """Decide whether the span of an HTTP call reports it, repeats it, or is excluded."""
         if self._propagator_guard is not None:
             try:
                 # Now, for instrumentors ask for trace headers once their span has started.
@@ -213,9 +213,9 @@ class CallSpanProcessor(SpanProcessor):
     def client_context(self, program_context: Context) -> Context | None:
         """Return the context for the client's own work on the call whose span is current.
 
-        It is the program's context plus the keys that this package needs. So the program's hooks,
-        transports and instrumentors inside the client see the same current span as without
-        `lupis-run`, and are not suppressed on behalf of this package.
+        It is the context of the program plus the keys that this package needs. So hooks,
+        transports and instrumentors of the program that run inside the client see the same current
+        span as without `lupis-run`, and are not suppressed on behalf of this package.
 
         Args:
             program_context: the context in which the program made the call.

@@ -83,8 +83,8 @@ class SelectivePropagator(TextMapPropagator):
     def _keep_outer_headers(self, carrier: Any, call_context: Context) -> Context | None:
         """Return a context that repeats the headers of an outer instrumentor of the program.
 
-        The program's backend knows that instrumentor's span. It would look for a span of this
-        package in vain.
+        The backend of that instrumentor knows its span. It would look for a span of this package
+        in vain.
 
         Returns:
             The context; None if the carrier has no such headers.
@@ -93,8 +93,7 @@ class SelectivePropagator(TextMapPropagator):
         parent = state.span.parent if state is not None else None
         if parent is None or parent.is_remote:
             return None
-        # Searched for, not extracted: a propagator may report to the program's backend what it
-        # extracts.
+        # Searched for, not extracted: a propagator may report extracted headers to its backend.
         span_id = trace.format_span_id(parent.span_id)
         if not any(span_id in value for _, value in self._read_trace_headers(carrier)):
             return None

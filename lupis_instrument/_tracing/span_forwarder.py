@@ -1,4 +1,4 @@
-"""Forwards finished spans to the program's own tracer providers, for `LUPIS_JOIN_PROVIDER`."""
+"""Forwards finished spans to tracer providers of the program, for `LUPIS_JOIN_PROVIDER`."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class SpanState:
         outer: the state of the span that already reports the same call.
         excluded: whether a setting or the sampler excludes the span from export.
         url: the URL of the call, for the spans of HTTP calls.
-        client_contexts: the program's context and the client's, of the last use of the span.
+        client_contexts: the contexts of the program and of the client, when the span was last used.
         readable: the span as it ended.
         prepared: the result of the pipeline, once it has run: the span to export, or None.
         span_node: the span's node in the tree of open spans.

@@ -104,7 +104,7 @@ class TrackedProvider:
 
 @pytest.fixture
 def make_tracked():
-    """Makes tracked providers."""
+    """Makes tracked providers with options."""
     return TrackedProvider
 
 

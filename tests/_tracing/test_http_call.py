@@ -1,9 +1,9 @@
-"""Exchanges: what a client's wire shows of one call."""
+"""HTTP calls as the clients' adapters fill them, and the bodies of their responses."""
 
 import pytest
 
 from lupis_instrument._diagnostics import diagnostics
-from lupis_instrument._tracing import http_call as _http_call
+from lupis_instrument._tracing import http_call as http_call_module
 from lupis_instrument._tracing.http_call import (
     HttpCall,
     ParsedUrl,
@@ -17,40 +17,40 @@ CHAT = "http://127.0.0.1:8000/v1/chat/completions"
 JSON = [("Content-Type", "application/json")]
 
 
-class Span:
-    """Counts how often an exchange had its span held and settled."""
+class SpanCounter:
+    """Counts how often a call kept its span open and let it end."""
 
     def __init__(self):
-        self.held = self.settled = 0
+        self.kept_open = self.ended = 0
 
-    def hold(self):
-        self.held += 1
+    def keep_open(self):
+        self.kept_open += 1
 
-    def settle(self):
-        self.settled += 1
+    def end_span(self):
+        self.ended += 1
 
 
 @pytest.fixture
 def span():
-    """What an exchange holds open."""
-    return Span()
+    """The span of the call."""
+    return SpanCounter()
 
 
 @pytest.fixture
 def http_call(span):
-    """An exchange without hosts of its own."""
-    return HttpCall({}, span.hold, span.settle)
+    """A call without custom provider hosts."""
+    return HttpCall({}, span.keep_open, span.end_span)
 
 
 @pytest.fixture
 def body(http_call):
-    """The body of an LLM call's response."""
+    """The body of a response to an LLM call."""
     http_call.begin_attempt("POST", CHAT)
     return http_call.begin_response(200, JSON, "1.1")
 
 
 @pytest.mark.parametrize(
-    ("url", "place"),
+    ("url", "expected"),
     [
         (
             "https://Api.Example.com/v1/x?y=1",
@@ -64,29 +64,29 @@ def body(http_call):
         ("", ParsedUrl("", "", None, "")),
     ],
 )
-def test_a_url_is_taken_apart(url, place):
-    """What can't be read is left empty."""
-    assert place == parse_url(url)
+def test_a_url_is_split_into_its_parts(url, expected):
+    """All parts of a malformed URL are empty."""
+    assert expected == parse_url(url)
 
 
 @pytest.mark.parametrize(
-    ("url", "named"), [(CHAT, True), ("http://127.0.0.1:8000/data", False), ("nonsense", False)]
+    ("url", "is_llm"), [(CHAT, True), ("http://127.0.0.1:8000/data", False), ("nonsense", False)]
 )
-def test_a_request_is_known_by_its_url(http_call, url, named):
-    """Whether it goes to an LLM API."""
+def test_the_url_tells_whether_a_request_goes_to_an_llm_api(http_call, url, is_llm):
+    """Only then the call has an endpoint."""
     http_call.begin_attempt("POST", url)
-    assert named == (http_call.endpoint is not None)
+    assert is_llm == (http_call.endpoint is not None)
 
 
-def test_a_host_may_be_named(span):
-    """By LUPIS_PROVIDER_HOSTS."""
-    http_call = HttpCall({"llm.corp.example": "anthropic"}, span.hold, span.settle)
+def test_a_setting_adds_hosts(span):
+    """LUPIS_PROVIDER_HOSTS names the provider of a host."""
+    http_call = HttpCall({"llm.corp.example": "anthropic"}, span.keep_open, span.end_span)
     http_call.begin_attempt("POST", "https://llm.corp.example/v1/messages")
     assert "anthropic" == http_call.endpoint.provider
 
 
-def test_the_requests_body_is_kept_piece_by_piece(http_call):
-    """As bytes that the program can't change afterwards."""
+def test_the_pieces_of_a_request_body_are_kept(http_call):
+    """As copies that the program can't change afterwards."""
     data = bytearray(b"two")
     http_call.begin_attempt("POST", CHAT)
     http_call.add_request_data(b"one")
@@ -96,73 +96,73 @@ def test_the_requests_body_is_kept_piece_by_piece(http_call):
 
 
 @pytest.mark.parametrize("data", ["text", None, object(), [b"a"]])
-def test_what_is_not_bytes_is_not_kept(http_call, data):
-    """It couldn't be read."""
+def test_request_data_other_than_bytes_is_not_kept(http_call, data):
+    """The pipeline could not read it."""
     http_call.begin_attempt("POST", CHAT)
     http_call.add_request_data(data)
     assert [] == http_call.request_body
 
 
 def test_another_hosts_request_body_is_not_kept(http_call):
-    """Nobody would read it."""
+    """Only LLM requests are read."""
     http_call.begin_attempt("POST", "http://127.0.0.1/data")
     http_call.add_request_data(b"one")
     assert [] == http_call.request_body
 
 
-def test_no_more_of_a_request_is_kept_than_is_read(http_call, monkeypatch):
-    """The piece that passes the bound is the last."""
-    monkeypatch.setattr(_http_call, "MAX_REQUEST_BYTES", 5)
+def test_a_long_request_body_is_kept_up_to_a_bound(http_call, monkeypatch):
+    """The piece that exceeds the bound is the last one."""
+    monkeypatch.setattr(http_call_module, "MAX_REQUEST_BYTES", 5)
     http_call.begin_attempt("POST", CHAT)
     for _ in range(4):
         http_call.add_request_data(b"123")
     assert [b"123", b"123"] == http_call.request_body
 
 
-def test_a_response_of_an_llm_is_watched(http_call, span, body):
-    """And its span is held from then on."""
-    assert (body, 1, True) == (http_call.body, span.held, http_call.has_open_body)
+def test_the_body_of_an_llm_response_is_observed(http_call, span, body):
+    """The call keeps its span open from then on."""
+    assert (body, 1, True) == (http_call.body, span.kept_open, http_call.has_open_body)
 
 
 @pytest.mark.parametrize("status", [300, 307, 399])
-def test_a_redirect_is_not_watched(http_call, span, status):
-    """Its body says nothing of the call."""
+def test_the_body_of_a_redirect_is_not_observed(http_call, span, status):
+    """It has no usage."""
     http_call.begin_attempt("POST", CHAT)
-    assert (None, 0) == (http_call.begin_response(status, JSON, "1.1"), span.held)
+    assert (None, 0) == (http_call.begin_response(status, JSON, "1.1"), span.kept_open)
 
 
 @pytest.mark.parametrize(
     ("method", "url"), [("POST", "http://127.0.0.1/data"), ("GET", CHAT), ("HEAD", CHAT)]
 )
-def test_other_responses_are_not_watched(http_call, span, method, url):
-    """Their spans end as upstream's do."""
+def test_the_body_of_another_response_is_not_observed(http_call, span, method, url):
+    """The call's span ends when its instrumentor ends it."""
     http_call.begin_attempt(method, url)
-    assert (None, 0) == (http_call.begin_response(200, JSON, "1.1"), span.held)
+    assert (None, 0) == (http_call.begin_response(200, JSON, "1.1"), span.kept_open)
 
 
 def test_the_responses_head_is_kept(http_call):
-    """Of any host."""
+    """For every host, not only for LLM APIs."""
     http_call.begin_attempt("POST", "http://127.0.0.1/data")
     http_call.begin_response(404, JSON, "1.0")
     assert (404, JSON, "1.0") == (http_call.status, http_call.response_headers, http_call.version)
 
 
-def test_a_body_that_ended_settles_the_span(http_call, span, body):
-    """Once, however often it is said."""
+def test_the_end_of_a_body_lets_the_span_end(http_call, span, body):
+    """A second end changes nothing."""
     body.end("complete")
     body.end("closed")
-    assert (1, "complete", False) == (span.settled, body.outcome, http_call.has_open_body)
+    assert (1, "complete", False) == (span.ended, body.outcome, http_call.has_open_body)
 
 
-def test_an_earlier_attempts_body_settles_nothing(http_call, span, body):
-    """The call goes on."""
+def test_the_end_of_an_earlier_body_does_not_let_the_span_end(http_call, span, body):
+    """The call has begun another attempt."""
     http_call.begin_attempt("POST", CHAT)
     body.end("closed")
-    assert 0 == span.settled
+    assert 0 == span.ended
 
 
-def test_a_new_attempt_begins_anew(http_call, body):
-    """Nothing of the last one is left."""
+def test_a_new_attempt_replaces_the_data_of_the_last_one(http_call, body):
+    """Only the number of attempts is kept."""
     http_call.add_request_data(b"one")
     http_call.request_head = b"POST"
     http_call.begin_attempt("POST", "http://127.0.0.1/data")
@@ -176,14 +176,14 @@ def test_a_new_attempt_begins_anew(http_call, body):
     )
 
 
-def test_an_errors_type_is_kept(body):
-    """Not its message, which may quote a body."""
+def test_the_type_of_an_error_is_kept(body):
+    """Its message is not, for it may quote a body."""
     body.end("error", ConnectionResetError("secret"))
     assert ("error", "ConnectionResetError") == (body.outcome, body.error_type)
 
 
 def test_chunks_are_counted(body):
-    """And the time of the first is taken."""
+    """The first one sets the time of the first chunk."""
     body.feed(b"one")
     first = body.first_chunk
     body.feed(b"two")
@@ -191,14 +191,14 @@ def test_chunks_are_counted(body):
 
 
 def test_a_body_ends_after_it_began(http_call, body):
-    """All times are of one clock."""
+    """All times are from the same clock."""
     body.feed(b"one")
     body.end("complete")
     assert http_call.started <= body.first_chunk <= body.ended
 
 
-class Faulty:
-    """Fails in each of its methods."""
+class Failing:
+    """Fails in each of its methods, as a call or as a reader."""
 
     def feed(self, data):
         raise ZeroDivisionError
@@ -207,16 +207,16 @@ class Faulty:
         raise ZeroDivisionError
 
 
-@pytest.mark.parametrize("act", [lambda body: body.feed(b""), lambda body: body.end("complete")])
-def test_a_fault_does_not_reach_the_program(capsys, act):
-    """It is one line on stderr."""
+@pytest.mark.parametrize("use", [lambda body: body.feed(b""), lambda body: body.end("complete")])
+def test_a_fault_does_not_reach_the_program(capsys, use):
+    """It is reported in one line on stderr."""
     diagnostics.forget()
-    act(ResponseBody(Faulty(), Faulty()))
+    use(ResponseBody(Failing(), Failing()))
     assert 1 == capsys.readouterr().err.count("failed (ZeroDivisionError")
 
 
 @pytest.mark.parametrize(
-    ("headers", "value"),
+    ("headers", "expected"),
     [
         ([("Via", "a"), ("x", "c"), ("VIA", "b")], "a, b"),
         ([("via", "")], ""),
@@ -224,20 +224,20 @@ def test_a_fault_does_not_reach_the_program(capsys, act):
         ([], None),
     ],
 )
-def test_a_headers_values_are_joined(headers, value):
-    """As RFC 9110 section 5.2 allows; None where there is none."""
-    assert value == join_header(headers, "via")
+def test_the_values_of_a_header_are_joined(headers, expected):
+    """RFC 9110 section 5.2 allows it; a missing header is None."""
+    assert expected == join_header(headers, "via")
 
 
-def test_a_head_is_read():
-    """Names as they were sent; the request line and folded lines are no headers."""
+def test_the_headers_of_a_raw_head_are_parsed():
+    """Names keep their case; the request line and folded lines are left out."""
     head = b"POST / HTTP/1.1\r\nHost: a:1\r\nX-Two:  b \r\n folded: c\r\n\r\n"
     assert [("Host", "a:1"), ("X-Two", "b")] == parse_headers(head)
 
 
-def test_headers_come_from_the_head_if_there_is_one(http_call):
-    """Clients that hand their headers over have none."""
+def test_the_raw_head_wins_over_header_lines(http_call):
+    """An adapter sets either the one or the other."""
     http_call.request_headers = [("a", "1")]
-    handed = http_call.read_request_headers()
+    before = http_call.read_request_headers()
     http_call.request_head = b"POST / HTTP/1.1\r\nb: 2\r\n\r\n"
-    assert ([("a", "1")], [("b", "2")]) == (handed, http_call.read_request_headers())
+    assert ([("a", "1")], [("b", "2")]) == (before, http_call.read_request_headers())

@@ -231,5 +231,5 @@ class TestExclusion:
         assert [] == unsampled.run_pipeline(pipeline())
 
     def test_other_unsampled_spans_are_not_recorded(self, unsampled):
-        """They cost nothing."""
+        """Only calls need the host of their URL."""
         assert not unsampled.tracer.start_span("work").is_recording()

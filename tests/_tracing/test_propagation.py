@@ -72,7 +72,7 @@ class TestSelectivePropagator:
         ids=["none", "all", "glob", "not the glob", "named"],
     )
     def test_the_setting_selects_the_hosts(self, allowed_hosts, url, expected, headers):
-        """LUPIS_PROPAGATE_TO."""
+        """LUPIS_PROPAGATE_TO holds globs of hosts and the word "private"."""
         assert expected is ("traceparent" in headers(url, allowed_hosts))
 
     def test_an_unsampled_call_sends_headers_to_the_same_hosts_only(self, headers, unsampled):

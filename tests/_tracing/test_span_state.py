@@ -41,7 +41,7 @@ def test_a_body_that_ends_first_waits_for_the_instrumentor(tracked):
 
 
 def test_a_span_lasts_as_long_as_its_body(tracked, export):
-    """The end time of the instrumentor is that of the headers."""
+    """The instrumentor ends the span when the headers arrive."""
     span = tracked.start_call()
     body = tracked.answer_call(span)
     body.ended = tracked.http_call(span).started + 5 * SECOND

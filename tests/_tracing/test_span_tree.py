@@ -1,4 +1,4 @@
-"""Which spans lie above a call's, and who waits for whom."""
+"""The tree of open spans: the LLM library's span above a call, and waiting for its end."""
 
 from collections import deque
 from contextvars import copy_context
@@ -11,217 +11,227 @@ from opentelemetry.sdk.trace import TracerProvider
 from lupis_instrument._tracing.span_tree import SpanTree, find_llm_ancestor
 
 
-class Family:
-    """Spans of a provider like the program's, noted as they begin."""
+class Spans:
+    """Spans of a provider like the program's, each added to a tree when it starts."""
 
     def __init__(self):
-        self.span_tree = SpanTree()
-        self.tracer = TracerProvider(shutdown_on_exit=False).get_tracer("theirs")
+        self.tree = SpanTree()
+        self.tracer = TracerProvider(shutdown_on_exit=False).get_tracer("program")
 
     def begin(self, parent=None, **attributes):
-        """A span below another, and its node."""
+        """Returns a span below another one, and its node."""
         context = trace.set_span_in_context(parent) if parent is not None else None
-        given = {name.replace("__", "."): value for name, value in attributes.items()}
-        span = self.tracer.start_span("span", context=context, attributes=given)
-        return span, self.span_tree.begin_span(span, context)
+        attributes = {name.replace("__", "."): value for name, value in attributes.items()}
+        span = self.tracer.start_span("span", context=context, attributes=attributes)
+        return span, self.tree.begin_span(span, context)
 
 
 @pytest.fixture
-def family():
-    """An empty ancestry."""
-    return Family()
+def spans():
+    """An empty tree and its tracer."""
+    return Spans()
 
 
-@pytest.mark.parametrize(
-    ("attributes", "found"),
-    [
-        ({"gen_ai__operation__name": "chat"}, True),
-        ({"gen_ai__operation__name": "invoke_agent", "gen_ai__system": "x"}, False),
-        ({"gen_ai__system": "openai"}, True),
-        ({"llm__request__type": "chat"}, True),
-        ({"openinference__span__kind": "LLM"}, True),
-        ({"openinference__span__kind": "AGENT"}, False),
-        ({"gen_ai__usage__prompt_tokens": 3}, True),
-        ({"http__method": "POST"}, False),
-        ({}, False),
-    ],
-)
-@pytest.mark.parametrize("between", [0, 1, 3])
-def test_the_span_of_an_llm_library_is_found(attributes, found, between, family):
-    """By what it says; however many others lie between."""
-    span, wanted = family.begin(**attributes)
-    for _ in range(between):
-        span, _node = family.begin(span)
-    _, node = family.begin(span)
-    assert (wanted if found else None) is find_llm_ancestor(node)
+class TestFindLlmAncestor:
+    """The nearest span above a call that an LLM library's instrumentor made."""
+
+    @pytest.mark.parametrize(
+        ("attributes", "is_llm"),
+        [
+            ({"gen_ai__operation__name": "chat"}, True),
+            ({"gen_ai__operation__name": "invoke_agent", "gen_ai__system": "x"}, False),
+            ({"gen_ai__system": "openai"}, True),
+            ({"llm__request__type": "chat"}, True),
+            ({"openinference__span__kind": "LLM"}, True),
+            ({"openinference__span__kind": "AGENT"}, False),
+            ({"gen_ai__usage__prompt_tokens": 3}, True),
+            ({"http__method": "POST"}, False),
+            ({}, False),
+        ],
+    )
+    @pytest.mark.parametrize("between", [0, 1, 3])
+    def test_attributes_identify_it(self, attributes, is_llm, between, spans):
+        """Other spans may lie between it and the call."""
+        span, llm_node = spans.begin(**attributes)
+        for _ in range(between):
+            span, _node = spans.begin(span)
+        _, node = spans.begin(span)
+        assert (llm_node if is_llm else None) is find_llm_ancestor(node)
+
+    @pytest.mark.parametrize(
+        ("name", "kind", "is_llm"),
+        [
+            ("chat openai/gpt-4o", "CLIENT", True),
+            ("embeddings m", "CLIENT", True),
+            ("chat", "CLIENT", True),
+            ("chat gpt-4o", "INTERNAL", False),
+            ("chatting", "CLIENT", False),
+            ("POST", "CLIENT", False),
+        ],
+    )
+    def test_its_name_identifies_it_without_attributes(self, name, kind, is_llm, spans):
+        """OpenLIT's span of a LiteLLM call gets its attributes when the call is over."""
+        span = spans.tracer.start_span(name, kind=trace.SpanKind[kind])
+        llm_node = spans.tree.begin_span(span, None)
+        _, node = spans.begin(span)
+        assert (llm_node if is_llm else None) is find_llm_ancestor(node)
+
+    def test_a_span_is_not_its_own_ancestor(self, spans):
+        """Not even if an LLM library's instrumentor made it."""
+        _, node = spans.begin(gen_ai__system="openai")
+        assert None is find_llm_ancestor(node)
+
+    def test_a_forked_child_starts_with_an_empty_tree(self, spans):
+        """The open spans belong to its parent."""
+        span, _ = spans.begin(gen_ai__system="openai")
+        spans.tree.reset()
+        _, node = spans.begin(span)
+        assert None is find_llm_ancestor(node)
 
 
-@pytest.mark.parametrize(
-    ("name", "kind", "found"),
-    [
-        ("chat openai/gpt-4o", "CLIENT", True),
-        ("embeddings m", "CLIENT", True),
-        ("chat", "CLIENT", True),
-        ("chat gpt-4o", "INTERNAL", False),
-        ("chatting", "CLIENT", False),
-        ("POST", "CLIENT", False),
-    ],
-)
-def test_a_span_that_says_nothing_yet_is_known_by_its_name(name, kind, found, family):
-    """OpenLIT's of LiteLLM tell of the call when it is over."""
-    span = family.tracer.start_span(name, kind=trace.SpanKind[kind])
-    wanted = family.span_tree.begin_span(span, None)
-    _, node = family.begin(span)
-    assert (wanted if found else None) is find_llm_ancestor(node)
+class TestWaiting:
+    """Callbacks that wait for the end of a span."""
+
+    def test_a_callback_is_called_once_when_the_span_ends(self, spans):
+        """A callback that comes later is called at once."""
+        span, node = spans.begin()
+        calls = []
+        spans.tree.wait_for_end(node, lambda: calls.append("waited"))
+        assert [] == calls
+        spans.tree.end_span(span)
+        spans.tree.end_span(span)
+        spans.tree.release_waiting()
+        assert ["waited"] == calls
+        node.call_when_ended(lambda: calls.append("late"))
+        assert ["waited", "late"] == calls
+
+    def test_a_flush_releases_the_callbacks_of_an_open_span(self, spans):
+        """The span may never end."""
+        _, node = spans.begin()
+        calls = []
+        spans.tree.wait_for_end(node, lambda: calls.append(1))
+        spans.tree.release_waiting()
+        assert [1] == calls
+
+    def test_a_wait_that_is_not_over_is_never_taken_out(self, spans):
+        """A flush in another thread must find it at any time."""
+        _, node = spans.begin()
+        calls = []
+
+        class RecordingDeque(deque):
+            def popleft(self):
+                calls.append("taken")
+                return super().popleft()
+
+        spans.tree._waits = RecordingDeque()
+        spans.tree.wait_for_end(node, lambda: calls.append("released"))
+        assert [] == calls
+        spans.tree.release_waiting()
+        assert ["taken", "released"] == calls
+
+    def test_the_next_wait_releases_callbacks_that_have_waited_too_long(self, spans, monkeypatch):
+        """The tree has no timer."""
+        monkeypatch.setattr("lupis_instrument._tracing.span_tree._MAX_WAIT", -1)
+        _, node = spans.begin()
+        calls = []
+        spans.tree.wait_for_end(node, lambda: calls.append(1))
+        assert [1] == calls
 
 
-def test_a_span_does_not_lie_above_itself(family):
-    """It may be of an LLM library."""
-    _, node = family.begin(gen_ai__system="openai")
-    assert None is find_llm_ancestor(node)
-
-
-def test_what_waits_is_called_once_when_the_span_ends(family):
-    """And at once after that."""
-    span, node = family.begin()
-    called = []
-    family.span_tree.wait_for_end(node, lambda: called.append("waited"))
-    assert [] == called
-    family.span_tree.end_span(span)
-    family.span_tree.end_span(span)
-    family.span_tree.release_waiting()
-    assert ["waited"] == called
-    node.call_when_ended(lambda: called.append("late"))
-    assert ["waited", "late"] == called
-
-
-def test_a_span_that_never_ends_holds_nobody_for_ever(family):
-    """A flush lets go of what waits."""
-    _, node = family.begin()
-    called = []
-    family.span_tree.wait_for_end(node, lambda: called.append(1))
-    family.span_tree.release_waiting()
-    assert [1] == called
-
-
-def test_who_waits_lets_no_other_out_of_sight(family):
-    """A flush in another thread finds those that are not to be let go of yet."""
-    _, node = family.begin()
-    called = []
-
-    class Watched(deque):
-        def popleft(self):
-            called.append("taken")
-            return super().popleft()
-
-    family.span_tree._waits = Watched()
-    family.span_tree.wait_for_end(node, lambda: called.append("let go"))
-    assert [] == called
-    family.span_tree.release_waiting()
-    assert ["taken", "let go"] == called
-
-
-def test_patience_has_an_end(family, monkeypatch):
-    """The next one that waits lets go of those that have waited too long."""
-    monkeypatch.setattr("lupis_instrument._tracing.span_tree._MAX_WAIT", -1)
-    _, node = family.begin()
-    called = []
-    family.span_tree.wait_for_end(node, lambda: called.append(1))
-    assert [1] == called
-
-
-def test_a_child_process_starts_with_none(family):
-    """The spans under way are its parent's."""
-    span, _ = family.begin(gen_ai__system="openai")
-    family.span_tree.reset()
-    _, node = family.begin(span)
-    assert None is find_llm_ancestor(node)
-
-
-class TestBesideTheCall:
-    """An LLM library's span that its instrumentor doesn't make current."""
+class TestFindLlmBeside:
+    """An LLM library's span that its instrumentor does not make current."""
 
     @pytest.fixture(autouse=True)
-    def _elsewhere(self, family):
-        """What was begun in a test is begun there only."""
-        token = family.span_tree._latest_llm_node.set(lambda: None)
+    def _no_latest_span(self, spans):
+        """Spans of one test are not the latest ones of another."""
+        token = spans.tree._latest_llm_node.set(lambda: None)
         yield
-        family.span_tree._latest_llm_node.reset(token)
+        spans.tree._latest_llm_node.reset(token)
 
     @pytest.fixture
-    def call(self, family):
-        """Begins the span of an LLM call, and puts it below the library's, if there is one."""
+    def call(self, spans):
+        """Starts the span of a call as the processor does; returns the LLM span's node."""
 
-        def call(parent=None, status=None, **context):
-            here = Context(context)
-            here = here if parent is None else trace.set_span_in_context(parent, here)
-            span = family.tracer.start_span("call", context=here)
-            node = family.span_tree.begin_span(span, here)
-            llm = family.span_tree.find_llm_beside(node, here)
-            if llm is not None:
-                family.span_tree.attach_below(node, llm)
+        def call(parent=None, status=None, **values):
+            context = Context(values)
+            if parent is not None:
+                context = trace.set_span_in_context(parent, context)
+            span = spans.tracer.start_span("call", context=context)
+            node = spans.tree.begin_span(span, context)
+            llm_node = spans.tree.find_llm_beside(node, context)
+            if llm_node is not None:
+                spans.tree.attach_below(node, llm_node)
             if status is not None:
                 span.set_attribute("http.response.status_code", status)
-                family.span_tree.end_span(span)
+                spans.tree.end_span(span)
             return find_llm_ancestor(node)
 
         return call
 
-    def test_it_is_found(self, family, call):
-        """It was begun here, beneath the same span."""
-        outer, _ = family.begin()
-        _, wanted = family.begin(outer, gen_ai__operation__name="chat")
-        assert wanted is call(outer)
+    def test_it_belongs_to_a_call_below_the_same_span(self, spans, call):
+        """It was started in this thread and is open."""
+        outer, _ = spans.begin()
+        _, llm_node = spans.begin(outer, gen_ai__operation__name="chat")
+        assert llm_node is call(outer)
 
-    def test_others_may_lie_between(self, family, call):
-        """As the program's own instrumentor's of the HTTP client."""
-        outer, _ = family.begin()
-        _, wanted = family.begin(outer, gen_ai__operation__name="chat")
-        between, _ = family.begin(outer)
-        assert wanted is call(between)
+    def test_other_spans_may_lie_between(self, spans, call):
+        """The program's own instrumentor of the HTTP client makes one."""
+        outer, _ = spans.begin()
+        _, llm_node = spans.begin(outer, gen_ai__operation__name="chat")
+        between, _ = spans.begin(outer)
+        assert llm_node is call(between)
 
-    def test_another_call_is_not_its(self, family, call):
-        """It may stay open for as long as the first one's answer is read."""
-        _, wanted = family.begin(gen_ai__operation__name="chat")
-        assert [wanted, None] == [call(), call()]
+    def test_a_second_call_does_not_belong_to_it(self, spans, call):
+        """The span stays open for as long as the first call's response is read."""
+        _, llm_node = spans.begin(gen_ai__operation__name="chat")
+        assert [llm_node, None] == [call(), call()]
         assert None is call(status=200)
 
     @pytest.mark.parametrize("status", [429, 500])
-    def test_an_attempt_after_one_that_failed_is(self, status, family, call):
-        """The library makes it."""
-        _, wanted = family.begin(gen_ai__operation__name="chat")
-        assert [wanted, wanted, None] == [call(status=status), call(status=200), call()]
+    def test_a_call_after_a_failed_one_belongs_to_it(self, status, spans, call):
+        """The library retries within one span."""
+        _, llm_node = spans.begin(gen_ai__operation__name="chat")
+        assert [llm_node, llm_node, None] == [call(status=status), call(status=200), call()]
 
-    def test_all_are_where_the_context_says_so(self, family, call):
-        """By a mark that instrumentors of LLM libraries leave."""
-        _, wanted = family.begin(gen_ai__operation__name="chat")
+    def test_every_call_that_the_context_marks_belongs_to_it(self, spans, call):
+        """Instrumentors of LLM libraries set the mark for the calls below them."""
+        _, llm_node = spans.begin(gen_ai__operation__name="chat")
         mark = {"suppress_language_model_instrumentation": True}
-        assert [wanted, wanted] == [call(**mark), call(**mark)]
+        assert [llm_node, llm_node] == [call(**mark), call(**mark)]
 
-    def test_one_that_has_ended_is_not_found(self, family, call):
-        """The call comes after it."""
-        span, _ = family.begin(gen_ai__operation__name="chat")
-        family.span_tree.end_span(span)
+    def test_no_call_after_its_end_belongs_to_it(self, spans, call):
+        """The span has ended before the call starts."""
+        span, _ = spans.begin(gen_ai__operation__name="chat")
+        spans.tree.end_span(span)
         assert None is call()
 
-    def test_one_elsewhere_is_not_found(self, family, call):
-        """It lies below another span, or was begun in another context."""
-        outer, _ = family.begin()
-        family.begin(outer, gen_ai__operation__name="chat")
+    def test_no_call_elsewhere_belongs_to_it(self, spans, call):
+        """The span lies below another span, or was started in another context."""
+        outer, _ = spans.begin()
+        spans.begin(outer, gen_ai__operation__name="chat")
         assert None is call()
-        copy_context().run(family.begin, gen_ai__operation__name="chat")
+        copy_context().run(spans.begin, gen_ai__operation__name="chat")
         assert None is call()
 
-    def test_the_mark_is_that_of_the_field(self):
-        """Where the package that defines it is installed."""
+    def test_the_mark_is_the_key_of_the_package_that_defines_it(self):
+        """If opentelemetry-semantic-conventions-ai is installed."""
         package = pytest.importorskip("opentelemetry.semconv_ai")
         key = package.SUPPRESS_LANGUAGE_MODEL_INSTRUMENTATION_KEY
         assert "suppress_language_model_instrumentation" == key
 
 
-def test_answers_that_were_told_of_are_not_kept_for_ever(family):
-    """The latest are."""
+def test_a_span_stands_for_the_open_span_with_its_ids(spans):
+    """A stand-in without attributes has the ids of the real span."""
+    span, _ = spans.begin()
+    stand_in = trace.NonRecordingSpan(span.get_span_context())
+    assert span is spans.tree.resolve_span(stand_in)
+    spans.tree.end_span(span)
+    assert stand_in is spans.tree.resolve_span(stand_in)
+
+
+def test_only_the_latest_reported_responses_are_kept(spans):
+    """The others are forgotten, oldest first."""
     for number in range(1100):
-        family.begin(gen_ai__response__id=f"r{number}", gen_ai__usage__input_tokens=1)
-    told = [number for number in range(1100) if family.span_tree.tokens_reported(f"r{number}")]
-    assert [*range(76, 1100)] == told
+        spans.begin(gen_ai__response__id=f"r{number}", gen_ai__usage__input_tokens=1)
+    reported = [number for number in range(1100) if spans.tree.tokens_reported(f"r{number}")]
+    assert [*range(76, 1100)] == reported

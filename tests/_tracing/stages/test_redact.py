@@ -93,7 +93,7 @@ def test_the_schema_url_of_a_resource_is_filtered(tracked, redact_span):
 
 
 def test_without_a_filter_every_text_stays(tracked, redact_span):
-    """LUPIS_FILTER_SENSITIVE_DATA=false."""
+    """LUPIS_FILTER_SENSITIVE_DATA=false switches the filter off."""
     end_span_with_secrets(tracked)
     assert 10 <= all_texts(redact_span(None)).count(KEY)
 
