@@ -238,7 +238,7 @@ SETTINGS: tuple[Setting, ...] = (
         "LUPIS_PROJECT_ID",
         _TOKEN,
         "default",
-        "Project that the telemetry belongs to: resource attribute lupis.project.id and header"
+        "Id of the project for all telemetry: resource attribute lupis.project.id and header"
         " x-project-id.",
         _PROJECT,
     ),
@@ -254,7 +254,7 @@ SETTINGS: tuple[Setting, ...] = (
         "LUPIS_ENABLED",
         _FLAG,
         True,
-        "Whether to record anything. If false, nothing is instrumented and nothing is sent.",
+        "Whether to record calls. If false, nothing is instrumented and nothing is sent.",
         _PROJECT,
         aliases=("LUPIS_SDK_ENABLED",),
         otel_sources=(("OTEL_SDK_DISABLED", _negate_flag),),
@@ -305,8 +305,8 @@ SETTINGS: tuple[Setting, ...] = (
         "LUPIS_EVENTS_ENDPOINT",
         _URL,
         None,
-        "Full URL for events. If not set, …/api/events where spans go to …/api/traces, and OTLP"
-        " logs at …/v1/logs where they go to …/v1/traces.",
+        "Full URL for events. If not set, it follows from the URL for spans: …/api/events for"
+        " …/api/traces, and …/v1/logs (OTLP logs) for …/v1/traces.",
         _DELIVERY,
         default_text="derived from the endpoint for spans",
     ),
@@ -353,7 +353,7 @@ SETTINGS: tuple[Setting, ...] = (
         "LUPIS_HASH_KEY",
         _TEXT,
         None,
-        "Key that makes the hashes of redaction mode hash HMAC-SHA-256. Derived chat ids use it"
+        "Key for redaction mode hash, whose hashes are then HMAC-SHA-256. Derived chat ids use it"
         " too.",
         _PRIVACY,
         secret=True,
