@@ -1,5 +1,6 @@
 """A store filled as programs fill it, and the command `lupis` that reads it."""
 
+import json
 import os
 import subprocess
 import sys
@@ -148,3 +149,31 @@ def start_lupis(tmp_path):
         )
 
     return start
+
+
+@pytest.fixture
+def doctor(sink, tmp_path):
+    """Runs `lupis doctor` as a process; the sink is the endpoint, unless the variables say otherwise."""
+
+    def run(*arguments, **variables):
+        own = {name: text for name, text in os.environ.items() if not name.startswith(FOREIGN)}
+        return subprocess.run(
+            [sys.executable, "-c", MAIN, "doctor", *arguments],
+            env={
+                **own,
+                "XDG_DATA_HOME": str(tmp_path / "data"),
+                "LUPIS_OTLP_ENDPOINT": sink.traces_url,
+                **variables,
+            },
+            cwd=tmp_path,
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
+
+    return run
+
+
+def read_results(done):
+    """Return the results of `lupis doctor --format json` by their names."""
+    return {result["name"]: result for result in json.loads(done.stdout)}

@@ -107,7 +107,7 @@ def test_programs_go_on_storing_afterwards(store, lupis):
 
 
 def test_locked_store_is_reported(store, lupis):
-    """Nothing is deleted."""
+    """It is left as it is, and the exit status is 1."""
     store.span(ago=90 * DAY)
     writer = sqlite3.connect(str(store.file), isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")

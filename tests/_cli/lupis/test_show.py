@@ -85,7 +85,7 @@ def test_verbose_shows_attributes_and_events(store, lupis):
 def test_ambiguous_digits_name_the_traces(store, lupis):
     """The error lists the newest traces that match."""
     traces = [trace_id(store.span()) for _ in range(40)]
-    digit = next(trace[0] for trace in traces if sum(each[0] == trace[0] for each in traces) > 1)
+    digit = next(trace[0] for trace in traces if sum(other[0] == trace[0] for other in traces) > 1)
     done = lupis("show", digit)
     assert 1 == done.exit_code
     assert "traces start with these digits" in done.stderr
