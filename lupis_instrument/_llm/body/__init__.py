@@ -1,1 +1,1 @@
-"""Reads the bodies of requests and responses."""
+"""Decodes and parses the bodies of requests and responses, and reads the facts of a call."""
