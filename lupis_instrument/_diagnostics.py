@@ -1,136 +1,133 @@
-"""What this package says about itself: lines on stderr, and guards that keep faults from the host.
+"""The messages of this package on stderr, and the guards that keep its errors from the program.
 
-The program we run in must never notice a fault of ours, so every hook runs inside `guarded` or
-calls `report_fault` from its own `except`. Tests set `reraise` to see such faults as errors.
+The program must never notice an error of this package. Every hook guards its work: by
+`with internal_errors("reading a body"):`, or on the path of a call by its own `except` clause,
+which calls `report_fault` and costs nothing while all goes well. Tests set `reraise` to see such
+errors.
 """
 
 from __future__ import annotations
 
 import sys
 
-TYPE_CHECKING = False  # `typing` costs a millisecond that a program without calls needn't pay
+TYPE_CHECKING = False  # importing `typing` takes a millisecond, also in programs without calls
 if TYPE_CHECKING:
-    from typing import Any, Callable, TypeVar
-
-    Result = TypeVar("Result")
+    from typing import Callable
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 
 
 class Diagnostics:
-    """Writes lines to stderr, each text once, those below `level` never.
+    """Writes messages to stderr, each text once.
 
     Attributes:
-        level: the least severe number that is written, as in `logging`.
-        redact: applied to each line before it is written.
-        reraise: raise faults of ours instead of reporting them; for tests only.
+        level: the lowest severity that is written, as a number of `logging`.
+        redact: a function that removes secrets from a message before it is written.
+        reraise: whether to raise errors of this package instead of reporting them; for tests.
     """
 
     def __init__(self) -> None:
         self.level = LEVELS["warning"]
-        self.redact: Callable[[str], str] = _keep
+        self.redact: Callable[[str], str] = str
         self.reraise = False
-        self._said: set[str] = set()
+        self._written: set[str] = set()
 
-    def say(self, severity: str, message: str) -> None:
-        """Write `message` to stderr unless it was written before or is not severe enough."""
-        if LEVELS[severity] < self.level or message in self._said:
+    def write_message(self, severity: str, message: str) -> None:
+        """Write a message to stderr.
+
+        Does nothing if the message was written before, or is below the level.
+
+        Args:
+            severity: a key of `LEVELS`.
+            message: one or more sentences; redacted before they are written.
+        """
+        if LEVELS[severity] < self.level or message in self._written:
             return
-        if len(self._said) < _MOST_LINES:
-            self._said.add(message)
-            _write(f"lupis: {severity}: {self._filter(message)}\n")
+        if len(self._written) < _MAX_MESSAGES:
+            self._written.add(message)
+            _write_line(f"lupis: {severity}: {self._redact(message)}\n")
 
-    def _filter(self, message: str) -> str:
+    def _redact(self, message: str) -> str:
         try:
             return self.redact(message)
-        except Exception as fault:  # what cannot be filtered is not said
+        except Exception as fault:  # a message that cannot be redacted is not written
             return f"[REDACTED]: the filter failed ({type(fault).__name__})"
 
-    def forget(self) -> None:
-        """Let every line be written again."""
-        self._said.clear()
+    def reset(self) -> None:
+        """Allow every message to be written again."""
+        self._written.clear()
 
 
-_MOST_LINES = 100
-"""A fault that words itself anew each time must not fill the program's stderr."""
+_MAX_MESSAGES = 100
+"""A limit, because an error whose text changes each time must not fill the program's stderr."""
 
 
-def _keep(message: str) -> str:
-    return message
-
-
-def _write(line: str) -> None:
+def _write_line(line: str) -> None:
     try:
         sys.stderr.write(line)
         sys.stderr.flush()
     except Exception:
-        pass  # stderr is closed, full or None: there is nowhere left to say so
+        pass  # stderr is closed, full or None: there is no other place to write to
 
 
 diagnostics = Diagnostics()
 
 
 def warn(message: str) -> None:
-    """Say something the user should act on."""
-    diagnostics.say("warning", message)
+    """Write a message that the user should act on."""
+    diagnostics.write_message("warning", message)
 
 
-def report_fault(where: str, fault: BaseException) -> None:
-    """Say once that `where` failed.
+def report_fault(action: str, fault: BaseException) -> None:
+    """Report an error of this package, once.
+
+    Args:
+        action: the words for the failed work, such as "reading a body".
+        fault: the error.
 
     Raises:
         BaseException: `fault` itself, in tests that set `diagnostics.reraise`.
     """
     if diagnostics.reraise:
         raise fault
-    warn(describe(where, fault))
+    warn(describe_fault(action, fault))
 
 
-def describe(where: str, fault: BaseException) -> str:
-    """Return a sentence that says that `where` failed.
+def describe_fault(action: str, fault: BaseException) -> str:
+    """Return a sentence about an error of this package.
 
-    Only the fault's type and place are named: its message may quote a body or a secret.
+    It names the error's type and the line that raised it. It leaves the error's text out, which
+    may quote a body or a secret.
     """
     trace = fault.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    place = f" at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
-    return f"{where} failed ({type(fault).__name__}{place}); the program is not affected"
+    location = f" at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
+    return f"{action} failed ({type(fault).__name__}{location}); the program is not affected"
 
 
 class internal_errors:  # noqa: N801 - a context manager, named as it reads after `with`
     """Keeps errors of this package inside a `with` block: reports them, and the program goes on.
 
-    Where the block sets a name that is used after it, give the name a default before the block.
+    Where the block sets a name that is used after it, give the name a value before the block.
     """
 
-    __slots__ = ("_where",)
+    __slots__ = ("_action",)
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, action: str) -> None:
         """Guard a block.
 
         Args:
-            where: the words for the block in the report, such as "reading a body".
+            action: the words for the work of the block, such as "reading a body".
         """
-        self._where = where
+        self._action = action
 
     def __enter__(self) -> None:
-        """Enter the block."""
+        pass
 
     def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> bool:
-        """Report an error of the block; exits of the program, such as SystemExit, pass."""
+        """Report an error of the block; let SystemExit and KeyboardInterrupt pass."""
         if error is None or not isinstance(error, Exception):
             return False
-        report_fault(self._where, error)
+        report_fault(self._action, error)
         return True
-
-
-def guarded(
-    where: str, function: Callable[..., Result], *args: Any, default: Any = None, **kwargs: Any
-) -> Result | Any:
-    """Call `function`; on a fault report it and return `default`."""
-    try:
-        return function(*args, **kwargs)
-    except Exception as fault:
-        report_fault(where, fault)
-        return default

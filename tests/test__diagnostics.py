@@ -1,125 +1,122 @@
-"""Lines on stderr, and guards around what is ours."""
+"""The messages of the package on stderr, and the guards around its own errors."""
 
 from contextlib import redirect_stderr
 
 import pytest
 
-from lupis_instrument._diagnostics import Diagnostics, diagnostics, guarded, report_fault
+from lupis_instrument._diagnostics import Diagnostics, diagnostics, internal_errors, report_fault
 
 SECRET = "sk-1234567890abcdef1234567890abcdef"
 
 
 @pytest.fixture(autouse=True)
-def _fresh():
+def _restored():
+    """Every test begins without written messages, and changes no setting for the next."""
     before = diagnostics.level, diagnostics.redact, diagnostics.reraise
-    diagnostics.forget()
+    diagnostics.reset()
     yield
     diagnostics.level, diagnostics.redact, diagnostics.reraise = before
-    diagnostics.forget()
+    diagnostics.reset()
 
 
-def fail():
-    raise ValueError(SECRET)
-
-
-def test_a_line_names_us_and_its_severity(capsys):
-    """So that the reader of a log knows who is speaking."""
-    Diagnostics().say("warning", "beware")
+def test_a_message_names_the_package_and_its_severity(capsys):
+    """The reader of a log sees who wrote the line."""
+    Diagnostics().write_message("warning", "beware")
     assert ("", "lupis: warning: beware\n") == capsys.readouterr()
 
 
-def test_the_same_line_is_written_once(capsys):
-    """However often it is said."""
-    lines = Diagnostics()
+def test_a_message_is_written_once(capsys):
+    """Repeated calls with the same text write nothing more."""
+    messages = Diagnostics()
     for _ in range(3):
-        lines.say("error", "again")
+        messages.write_message("error", "again")
     assert 1 == capsys.readouterr().err.count("again")
 
 
-def test_forgotten_lines_may_be_written_again(capsys):
-    """For tests, and for a process that begins anew."""
-    lines = Diagnostics()
-    lines.say("error", "again")
-    lines.forget()
-    lines.say("error", "again")
+def test_a_reset_lets_a_message_be_written_again(capsys):
+    """A forked process starts without written messages."""
+    messages = Diagnostics()
+    messages.write_message("error", "again")
+    messages.reset()
+    messages.write_message("error", "again")
     assert 2 == capsys.readouterr().err.count("again")
 
 
 @pytest.mark.parametrize(
     ("level", "expected"), [(10, ["debug", "info", "warning"]), (30, ["warning"]), (40, [])]
 )
-def test_lines_below_the_level_are_not_written(level, expected, capsys):
-    """As in logging."""
-    lines = Diagnostics()
-    lines.level = level
+def test_messages_below_the_level_are_not_written(level, expected, capsys):
+    """The levels are the numbers of `logging`."""
+    messages = Diagnostics()
+    messages.level = level
     for severity in ("debug", "info", "warning"):
-        lines.say(severity, severity)
+        messages.write_message(severity, severity)
     assert expected == [line.split(": ")[1] for line in capsys.readouterr().err.splitlines()]
 
 
-def test_lines_are_redacted(capsys):
-    """By whatever filter is in force."""
-    lines = Diagnostics()
-    lines.redact = lambda text: text.replace(SECRET, "***")
-    lines.say("warning", f"key {SECRET}")
+def test_messages_are_redacted(capsys):
+    """The redactor of the settings sees each message before stderr does."""
+    messages = Diagnostics()
+    messages.redact = lambda text: text.replace(SECRET, "***")
+    messages.write_message("warning", f"key {SECRET}")
     assert "lupis: warning: key ***\n" == capsys.readouterr().err
 
 
-def test_lines_are_bounded(capsys):
-    """A fault that words itself anew each time doesn't fill the program's stderr."""
-    lines = Diagnostics()
+def test_a_message_is_withheld_if_redaction_fails(capsys):
+    """The line names the error of the redactor and nothing of the message."""
+    messages = Diagnostics()
+    messages.redact = lambda text: text[SECRET]
+    messages.write_message("warning", f"key {SECRET}")
+    expected = "lupis: warning: [REDACTED]: the filter failed (TypeError)\n"
+    assert expected == capsys.readouterr().err
+
+
+def test_the_number_of_messages_is_limited(capsys):
+    """An error whose text changes each time does not fill the program's stderr."""
+    messages = Diagnostics()
     for number in range(1000):
-        lines.say("warning", str(number))
+        messages.write_message("warning", str(number))
     assert 100 == len(capsys.readouterr().err.splitlines())
 
 
-class _Broken:
+class _FullDisk:
     def write(self, text):
         raise OSError(28, "No space left on device")
 
 
-@pytest.mark.parametrize("stream", [None, _Broken()], ids=["none", "full"])
-def test_a_stderr_that_cannot_be_written_is_no_error(stream):
-    """Under pythonw there is none, a daemon's may be closed."""
-    lines = Diagnostics()
+@pytest.mark.parametrize("stream", [None, _FullDisk()], ids=["none", "full"])
+def test_an_unusable_stderr_raises_nothing(stream):
+    """Pythonw has no stderr, and a daemon's may be closed."""
     with redirect_stderr(stream):
-        lines.say("error", "unheard")
-    assert {"unheard"} == lines._said
+        Diagnostics().write_message("error", "unheard")
 
 
-def test_a_fault_is_reported_without_its_message(capsys):
-    """Its message may quote a body or a secret: only type and place are named."""
-    assert "left" == guarded("the test", fail, default="left")
-    said = capsys.readouterr().err
-    assert said.startswith("lupis: warning: the test failed (ValueError at ")
-    assert said.endswith("); the program is not affected\n")
-    assert SECRET not in said
+def test_an_error_is_reported_without_its_text(capsys):
+    """The text may quote a body or a secret: the line has only the type and the line number."""
+    with internal_errors("the test"):
+        raise ValueError(SECRET)
+    line = capsys.readouterr().err
+    assert line.startswith("lupis: warning: the test failed (ValueError at ")
+    assert line.endswith("); the program is not affected\n")
+    assert SECRET not in line
 
 
-def test_what_is_guarded_gets_its_arguments():
-    """And its result is handed back."""
-    assert (1, 2) == guarded("the test", lambda one, two: (one, two), 1, two=2)
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_interrupts_pass(interrupt):
+    """They are meant for the program."""
+    with pytest.raises(interrupt), internal_errors("the test"):
+        raise interrupt
 
 
-def test_interrupts_are_not_held_back():
-    """KeyboardInterrupt and SystemExit are the program's."""
-
-    def interrupt():
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        guarded("the test", interrupt)
-
-
-def test_faults_are_errors_in_tests_that_ask_for_it():
-    """`reraise` shows them."""
+def test_errors_are_raised_in_tests_that_ask_for_it():
+    """`reraise` shows an error with its text."""
     diagnostics.reraise = True
-    with pytest.raises(ValueError, match=SECRET):
-        guarded("the test", fail)
+    with pytest.raises(ValueError, match=SECRET), internal_errors("the test"):
+        raise ValueError(SECRET)
 
 
-def test_a_fault_that_was_never_raised_can_be_reported(capsys):
-    """It has no place then."""
+def test_an_error_that_was_never_raised_is_reported_without_a_line_number(capsys):
+    """It has no traceback."""
     report_fault("the test", ValueError())
     expected = "lupis: warning: the test failed (ValueError); the program is not affected\n"
     assert expected == capsys.readouterr().err

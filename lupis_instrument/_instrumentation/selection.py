@@ -54,7 +54,7 @@ def report_client(client: Client, config: LupisConfig, fault: Exception) -> None
     except (metadata.PackageNotFoundError, ValueError):
         version = ""
     reason = str(fault) if isinstance(fault, LupisError) else f"{type(fault).__name__}: {fault}"
-    diagnostics.say(
+    diagnostics.write_message(
         "error" if client.name in config.instrument else "warning",
         f"{client.distribution or client.name}{version} is not instrumented: {reason}",
     )
@@ -69,4 +69,6 @@ def report_missing(config: LupisConfig) -> None:
     for name in config.instrument:
         modules = [client.module.split(".")[0] for client in CLIENTS if client.name == name]
         if not any(find_spec(module) for module in modules):
-            diagnostics.say("error", f"LUPIS_INSTRUMENT={name!r}: {name} is not installed")
+            diagnostics.write_message(
+                "error", f"LUPIS_INSTRUMENT={name!r}: {name} is not installed"
+            )

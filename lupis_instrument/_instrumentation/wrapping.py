@@ -13,7 +13,7 @@ import sys
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Callable, ContextManager
 
-from lupis_instrument._diagnostics import describe, report_fault, warn
+from lupis_instrument._diagnostics import describe_fault, report_fault, warn
 from lupis_instrument._instrumentation.wrapper import Wrapper
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class CallGuard:
         if self.reached:
             report_fault(_RECORDING, error)
         else:  # only the text: the fault's traceback refers to this object
-            self._fault_message = describe(_RECORDING, error)
+            self._fault_message = describe_fault(_RECORDING, error)
         return True
 
     def _clear_frames(self) -> None:

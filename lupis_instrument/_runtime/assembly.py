@@ -1,4 +1,4 @@
-"""Makes the parts of the runtime from the settings; each function loads what its part needs."""
+"""Makes the parts of the runtime from the settings, and loads the modules of each part."""
 
 from __future__ import annotations
 

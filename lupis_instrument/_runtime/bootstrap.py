@@ -81,7 +81,7 @@ def start(environ: Mapping[str, str] = os.environ, *, lent: bool = False) -> Non
 
 
 def start_without_sitecustomize() -> None:
-    """Start where another `sitecustomize` ran instead of ours.
+    """Start where another `sitecustomize` ran instead of the one of this package.
 
     The `sitecustomize` of `opentelemetry-instrument` runs no other, but calls the functions that
     packages register as `opentelemetry_pre_instrument`.

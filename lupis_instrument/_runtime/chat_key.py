@@ -31,7 +31,7 @@ def read_key(hash_key: str | None, data_dir: str | None) -> bytes:
     try:
         return _read_file(data_folder.make_folder(data_dir) / _FILE)
     except OSError as error:
-        diagnostics.say("info", f"chat ids are derived anew in each process: {error}")
+        diagnostics.write_message("info", f"chat ids are derived anew in each process: {error}")
         return _random_key()
 
 

@@ -94,7 +94,7 @@ def read_settings() -> ResolvedSettings:
     resolved = resolve_settings(environ, _state.config, launched=launched)
     if _semconv.ENV_RUN_ID not in os.environ:  # else lupis-run has reported them
         for problem in resolved.problems:
-            diagnostics.say(problem.severity, assembly.remove_secrets(str(problem)))
+            diagnostics.write_message(problem.severity, assembly.remove_secrets(str(problem)))
     for sentence in resolved.ignored:
         warn(sentence)
     return resolved

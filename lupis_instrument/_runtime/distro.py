@@ -1,7 +1,7 @@
 """The entry points that `opentelemetry-instrument` loads, selected by OTEL_PYTHON_DISTRO=lupis.
 
 Where no distro is named, upstream takes the first distro and the first configurator that it finds.
-Ours then return the result that upstream would get without this package.
+The functions below then return the result that upstream would get without this package.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ def is_leader() -> bool:
 
 
 def report(summary: Summary, account: Account, store: Store, config: LupisConfig) -> None:
-    """Print the totals of all processes, or leave those of this process to the leader.
+    """Print the totals of all processes, or leave the totals of this process to the leader.
 
     Called when delivery has finished.
     """

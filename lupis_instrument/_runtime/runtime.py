@@ -326,7 +326,7 @@ class Runtime:
             delivery.before_fork()
 
     def after_fork_in_parent(self) -> None:
-        """Resume the threads."""
+        """Let the threads go on in the parent."""
         for delivery in self._deliveries:
             delivery.after_fork_in_parent()
         self.spans.resume()

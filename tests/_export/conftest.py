@@ -18,7 +18,7 @@ SECOND = 1_000_000_000
 @pytest.fixture(autouse=True)
 def _every_line_is_new():
     """What an earlier test had said may be said again."""
-    diagnostics.forget()
+    diagnostics.reset()
 
 
 @pytest.fixture

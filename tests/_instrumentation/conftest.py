@@ -109,8 +109,8 @@ def server():
 @pytest.fixture(autouse=True)
 def _strict():
     """Raises faults of the package as errors, so that a test sees them."""
-    diagnostics.forget()
+    diagnostics.reset()
     diagnostics.reraise = True
     yield
     diagnostics.reraise = False
-    diagnostics.forget()
+    diagnostics.reset()

@@ -210,7 +210,7 @@ class Failing:
 @pytest.mark.parametrize("use", [lambda body: body.feed(b""), lambda body: body.end("complete")])
 def test_a_fault_does_not_reach_the_program(capsys, use):
     """It is reported in one line on stderr."""
-    diagnostics.forget()
+    diagnostics.reset()
     use(ResponseBody(Failing(), Failing()))
     assert 1 == capsys.readouterr().err.count("failed (ZeroDivisionError")
 

@@ -116,7 +116,7 @@ def call_for_each(targets, names):
             call_each(names)
             with contextlib.suppress(ZeroDivisionError):
                 call_flush()
-        diagnostics.forget()
+        diagnostics.reset()
 
 
 if __name__ == "__main__":
