@@ -1,4 +1,4 @@
-"""Ordinary values of telemetry stay as they are: no false positives."""
+"""Ordinary values of telemetry are not redacted."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ CATALOG = Path(prices_catalog.__file__).with_name("catalog.jsonl")
 
 
 def semantic_conventions():
-    """Every attribute's name and every well-known value of the conventions that are installed."""
+    """Yield every attribute name and well-known value of the installed conventions."""
     for package in (
         "opentelemetry.semconv.attributes",
         "opentelemetry.semconv._incubating.attributes",
@@ -178,7 +178,7 @@ def semantic_conventions():
 
 
 def catalog_texts(value):
-    """Every text in the catalogue of models: names, providers, patterns."""
+    """Yield every text in the price catalogue: names, providers, patterns."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, (dict, list)):
@@ -186,22 +186,22 @@ def catalog_texts(value):
             yield from catalog_texts(item)
 
 
-def own_names():
-    """All attributes and variables that we name."""
+def package_names():
+    """Yield the names of all attributes and variables of this package."""
     return (
         item for name, item in vars(_semconv).items() if name.isupper() and isinstance(item, str)
     )
 
 
-def test_there_are_enough():
-    """The list is long enough to mean something."""
+def test_the_list_is_long_and_has_no_duplicates():
+    """At least 300 different texts are tested."""
     assert len(HARMLESS) >= 300
     assert len(set(HARMLESS)) == len(HARMLESS)
 
 
 @pytest.mark.parametrize("value", HARMLESS)
 def test_text_is_the_same_object(value):
-    """A harmless text comes back as the object it was."""
+    """A harmless text is returned as it is."""
     assert REDACTOR.redact_text(value) is value
 
 
@@ -210,31 +210,31 @@ def test_attributes_are_the_same_objects(mode):
     """A span of harmless attributes keeps each of its texts."""
     attributes = {f"attribute.{n}": value for n, value in enumerate(HARMLESS)}
     attributes["list"] = HARMLESS
-    filtered = Redactor(mode).redact_attributes(attributes)
-    assert attributes == filtered
-    assert [n for n, v in attributes.items() if n != "list" and filtered[n] is not v] == []
+    redacted = Redactor(mode).redact_attributes(attributes)
+    assert attributes == redacted
+    assert [n for n, v in attributes.items() if n != "list" and redacted[n] is not v] == []
 
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(
-    ("source", "least"),
+    ("source", "min_count"),
     [
         (semantic_conventions, 300),
-        (own_names, 40),
+        (package_names, 40),
         (lambda: catalog_texts([*map(json.loads, CATALOG.read_text("utf-8").splitlines())]), 1000),
     ],
-    ids=["conventions", "own", "models"],
+    ids=["conventions", "package", "models"],
 )
-def test_names_that_are_defined_stay(source, least, mode):
-    """Attributes' names, their well-known values, and models' names: as texts and as values."""
+def test_defined_names_and_values_stay(source, min_count, mode):
+    """Names of attributes and models, and well-known values, are not redacted."""
     texts = sorted(set(source()))
     redactor = Redactor(mode)
-    assert least <= len(texts)
+    assert min_count <= len(texts)
     assert [] == [text for text in texts if redactor.redact_text(text) is not text]
     assert {"note": texts} == redactor.redact_attributes({"note": texts})
 
 
 def test_defined_names_hide_nothing():
-    """No attribute that the conventions or we define hides its value for its name."""
-    names = {name for name in (*semantic_conventions(), *own_names()) if "." in name}
+    """No attribute of the conventions or of this package hides its value."""
+    names = {name for name in (*semantic_conventions(), *package_names()) if "." in name}
     assert [] == sorted(name for name in names if REDACTOR.explain_name(name))

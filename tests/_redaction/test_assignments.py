@@ -1,4 +1,4 @@
-"""Names and their values in the notations of programs, data and people, and what only looks like one."""
+"""Values are found in the notations of code, data and prose; similar texts stay."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ HARMLESS = [
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("notation", NOTATIONS)
-def test_value_is_hidden(notation, mode):
-    """Whatever leads from the name to it, nothing of a value is shown."""
+def test_assigned_value_is_redacted(notation, mode):
+    """No part of a value is shown, whatever notation assigns it."""
     shown = REDACTORS[mode].redact_text(notation.format(SECRET))
     assert SECRET not in shown
     assert "unter2" not in shown
@@ -56,14 +56,14 @@ def test_value_is_hidden(notation, mode):
 
 
 @pytest.mark.parametrize("text", HARMLESS)
-def test_what_is_no_value_stays(text):
-    """Code, placeholders and sentences come back as the object they were."""
+def test_text_without_an_assigned_value_stays(text):
+    """Code, placeholders and sentences are returned as they are."""
     assert REDACTORS["mask"].redact_text(text) is text
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\\n", "\\r\\n", "%0A", "%0D%0A", "&#10;"])
 def test_private_key_over_lines(line_end):
-    """A private key goes with all its lines, however these end."""
+    """All lines of a private key are redacted, whatever separates them."""
     body = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC"
     lines = ["-----BEGIN PRIVATE KEY-----", body, body[::-1], "-----END PRIVATE KEY-----"]
     shown = REDACTORS["remove"].redact_text(f"key is {line_end.join(lines)} and so on")

@@ -1,4 +1,4 @@
-"""The three modes give exactly what the table of the specification gives."""
+"""Each mode writes its own marks, and recognises the marks of all modes."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ KEY = "sk-1234567890abcdef1234567890abcdef12345678"
         ("mask", "ssn 123-45-6789", "ssn ***"),
     ],
 )
-def test_table(mode, text, shown):
-    """Each cell of the table, and what follows from its rules."""
+def test_mark_of_each_mode(mode, text, shown):
+    """A key shows its ends or a hash; a value that its name hides shows nothing."""
     assert shown == Redactor(mode).redact_text(text)
 
 
@@ -45,20 +45,20 @@ def test_bearer_hash():
 
 
 def test_keyed_hash():
-    """With a key the hash is a truncated HMAC-SHA-256, the key a text or bytes."""
+    """The keyed hash is a truncated HMAC-SHA-256; the key may be text or bytes."""
     digest = hmac.new(b"k", KEY.encode(), hashlib.sha256).hexdigest()[:8]
     assert f"[HASH:{digest}]" == Redactor("hash", hash_key="k").redact_text(KEY)
     assert f"[HASH:{digest}]" == Redactor("hash", hash_key=b"k").redact_text(KEY)
 
 
 def test_short_value_masks_to_stars():
-    """A matched value of 8 characters or fewer shows nothing."""
+    """A masked value of 8 characters or fewer shows nothing."""
     assert Redactor(patterns=[r"CU-\d{5}"]).redact_text("id CU-12345!") == "id ***!"
     assert Redactor(patterns=[r"CU-\d{6}"]).redact_text("id CU-123456!") == "id CU-1***3456!"
 
 
-def test_hidden_header_shows_what_a_value_rule_shows():
-    """A header hidden for its name is shown as the value rule that matches all of it."""
+def test_header_with_a_known_credential():
+    """A value rule that matches the whole header decides its mark."""
     redactor = Redactor()
     name = "http.request.header.authorization"
     assert redactor.redact_attribute(name, [f"Bearer {KEY}"]) == ["Bear***5678"]
@@ -69,8 +69,8 @@ def test_hidden_header_shows_what_a_value_rule_shows():
 @pytest.mark.parametrize(
     "mark", ["***", "[REDACTED]", "[HASHED]", "[HASH:2dd0e9d5]", "sk-1***5678"]
 )
-def test_marks_are_left_alone(mode, mark):
-    """What any mode wrote is no secret any more, whatever its name."""
+def test_marks_are_no_secrets(mode, mark):
+    """A mark of any mode stays, whatever name it has."""
     redactor = Redactor(mode)
     for text in (mark, f"password: {mark}", f'"token": "{mark}"', f"?token={mark}&a=1"):
         assert redactor.redact_text(text) is text
@@ -78,6 +78,6 @@ def test_marks_are_left_alone(mode, mark):
 
 
 def test_unknown_mode():
-    """A mode that doesn't exist is refused, the valid ones named."""
+    """The error for an unknown mode names the valid modes."""
     with pytest.raises(ValueError, match="mask, remove, hash"):
         Redactor("masked")

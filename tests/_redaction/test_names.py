@@ -1,4 +1,4 @@
-"""Names hide their values by word: what matches, what doesn't, and where a name is none."""
+"""Names hide their values by their words."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ HIDDEN = [
     "next_page_token",
     "mypassword",
 ]
-LEFT = [
+HARMLESS = [
     "server_key_exchange",
     "OLDPWD",
     "primary_keys",
@@ -229,19 +229,19 @@ def redactor():
 
 
 @pytest.mark.parametrize("name", HIDDEN)
-def test_hidden_attribute(redactor, name):
-    """A value under such a name is hidden."""
+def test_attribute_that_hides_its_value(redactor, name):
+    """A value under a secret's name is redacted."""
     assert redactor.redact_attribute(name, SECRET) == "***"
 
 
-@pytest.mark.parametrize("name", LEFT + CONVENTIONS)
-def test_left_attribute(redactor, name):
-    """A value under such a name stays."""
+@pytest.mark.parametrize("name", HARMLESS + CONVENTIONS)
+def test_attribute_that_hides_nothing(redactor, name):
+    """A value under a harmless name is returned as it is."""
     assert redactor.redact_attribute(name, SECRET) is SECRET
 
 
 @pytest.mark.parametrize(
-    "form",
+    "notation",
     [
         "{}={}",
         "{}: {}",
@@ -257,16 +257,16 @@ def test_left_attribute(redactor, name):
 @pytest.mark.parametrize(
     "name", [name for name in HIDDEN if name not in {"DB_PASS", "smtp_pass"}] + ["db_pass"]
 )
-def test_hidden_in_text(redactor, name, form):
-    """The same names hide their values inside a text."""
-    assert "hunter2x" not in redactor.redact_text(form.format(name, "hunter2x"))
+def test_name_in_a_text_that_hides_its_value(redactor, name, notation):
+    """A secret's name hides its value in each notation."""
+    assert "hunter2x" not in redactor.redact_text(notation.format(name, "hunter2x"))
 
 
-@pytest.mark.parametrize("form", ["{}={}", "{}: {}", '"{}": "{}"', "https://x/?a=1&{}={}&b=2"])
-@pytest.mark.parametrize("name", LEFT)
-def test_left_in_text(redactor, name, form):
-    """The same names leave their values inside a text."""
-    text = form.format(name, "hunter2x")
+@pytest.mark.parametrize("notation", ["{}={}", "{}: {}", '"{}": "{}"', "https://x/?a=1&{}={}&b=2"])
+@pytest.mark.parametrize("name", HARMLESS)
+def test_name_in_a_text_that_hides_nothing(redactor, name, notation):
+    """A harmless name hides nothing in any notation."""
+    text = notation.format(name, "hunter2x")
     assert redactor.redact_text(text) is text
 
 
@@ -275,13 +275,13 @@ def test_left_in_text(redactor, name, form):
     ["authorization", "cookie", "x-api-key", "set-cookie", "x_api_key", "proxy-authorization"],
 )
 @pytest.mark.parametrize("side", ["request", "response"])
-def test_header_attributes_go_by_the_header(redactor, side, header):
-    """``http.request.header.<name>`` is hidden if <name> is."""
+def test_header_attribute_is_judged_by_the_header(redactor, side, header):
+    """``http.request.header.<name>`` hides its value if ``<name>`` does."""
     assert redactor.redact_attribute(f"http.{side}.header.{header}", [SECRET]) == ["***"]
 
 
-def test_extra_metadata_goes_by_its_own_name(redactor):
-    """``lupis.metadata.<extra>`` is hidden if <extra> is."""
+def test_extra_metadata_is_judged_by_its_own_name(redactor):
+    """``lupis.metadata.<extra>`` hides its value if ``<extra>`` does."""
     assert redactor.redact_attribute("lupis.metadata.api_key", SECRET) == "***"
     assert redactor.redact_attribute("lupis.metadata.plan", SECRET) is SECRET
 
@@ -300,27 +300,27 @@ def test_extra_metadata_goes_by_its_own_name(redactor):
     ],
 )
 def test_counts_flags_and_nothing_stay(redactor, name, value):
-    """A number named like a token count is none, and neither is a flag."""
+    """A number under a token's name is a count; flags and None are no secrets either."""
     assert redactor.redact_attribute(name, value) is value
 
 
 @pytest.mark.parametrize("name", ["ssn", "cvv", "card_number", "password", "access_token"])
 def test_numbers_that_are_secrets(redactor, name):
-    """A number under any other such name is hidden."""
+    """A number under the name of a card or password is redacted."""
     assert redactor.redact_attribute(name, 123456789) == "***"
 
 
-def test_own_name_works_like_a_built_in_one():
-    """A plain name given as a pattern hides attributes, data and values in texts."""
-    own = Redactor(patterns=["my_employee_no", "email"])
-    assert own.redact_attribute("myEmployeeNo", "E-1") == "***"
-    assert own.redact_attribute("user.email", "a@b.example") == "***"
+def test_custom_name_works_like_a_built_in_one():
+    """A custom name hides attributes, data and values in texts."""
+    custom = Redactor(patterns=["my_employee_no", "email"])
+    assert custom.redact_attribute("myEmployeeNo", "E-1") == "***"
+    assert custom.redact_attribute("user.email", "a@b.example") == "***"
     assert (
-        own.redact_text("my-employee-no: E-1, email=a@b.example")
+        custom.redact_text("my-employee-no: E-1, email=a@b.example")
         == "my-employee-no: ***, email=***"
     )
-    assert own.redact_data({"email": "a"}) == {"email": "***"}
-    assert own.redact_text("emails: 12") == "emails: 12"
+    assert custom.redact_data({"email": "a"}) == {"email": "***"}
+    assert custom.redact_text("emails: 12") == "emails: 12"
 
 
 @pytest.mark.parametrize(
@@ -332,13 +332,13 @@ def test_own_name_works_like_a_built_in_one():
         ("a.bC_d1", ["a", "b", "c", "d", "1"]),
     ],
 )
-def test_words(name, words):
-    """Names are split at case, digits and signs."""
+def test_name_is_split_into_words(name, words):
+    """A name is split where the case changes, and at digits and signs."""
     assert words == split_words(name)
 
 
-def test_own_row_joins_the_list():
-    """A row of one's own is found by its words."""
-    row = NameList(["badge id"]).find_rule("employeeBadgeId")
-    assert row is not None
-    assert row.words == "badge id"
+def test_custom_name_joins_the_list():
+    """A custom name is found by its words in any notation."""
+    name_rule = NameList(["badge id"]).find_rule("employeeBadgeId")
+    assert name_rule is not None
+    assert name_rule.words == "badge id"

@@ -1,4 +1,4 @@
-"""Own patterns: names, regular expressions, and which of them are refused."""
+"""Custom patterns are names or regular expressions; unsafe ones are refused."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ USABLE = [
 
 @pytest.mark.parametrize("pattern", EXPONENTIAL + POLYNOMIAL + BACK_REFERENCES)
 def test_unbounded_backtracking_is_refused(pattern):
-    """A pattern that could stall the program is refused; the message names it and says why."""
-    with pytest.raises(PatternError, match="could stall the program") as caught:
+    """The error names a pattern that could stall the program, and says why."""
+    with pytest.raises(PatternError, match="could stall the program") as refused:
         compile_pattern(pattern)
-    assert repr(pattern) in str(caught.value)
+    assert repr(pattern) in str(refused.value)
 
 
 @pytest.mark.parametrize("pattern", EMPTY)
 def test_empty_match_is_refused(pattern):
-    """A pattern that matches nothing in particular is refused."""
+    """A pattern that matches everywhere is refused."""
     with pytest.raises(PatternError, match="empty string"):
         compile_pattern(pattern)
 
 
 @pytest.mark.parametrize("pattern", BROKEN)
 def test_broken_pattern_is_refused(pattern):
-    """A pattern that doesn't compile is refused with the compiler's reason."""
+    """A pattern that does not compile is refused with the reason."""
     with pytest.raises(PatternError, match="does not compile"):
         compile_pattern(pattern)
 
 
 @pytest.mark.parametrize("pattern", USABLE)
-def test_usable_pattern_is_taken(pattern):
-    """Ordinary patterns are taken."""
+def test_usable_pattern_is_compiled(pattern):
+    """An ordinary regular expression is accepted."""
     assert not compile_pattern(pattern).name
 
 
@@ -66,30 +66,30 @@ def test_usable_pattern_is_taken(pattern):
         (r"abc_\d\d", "abc_12"),
     ],
 )
-def test_any_character_of_a_pattern_is_looked_for(pattern, text):
-    """Whatever the literals of our own rules are written with means nothing in a pattern."""
+def test_pattern_with_a_sign_of_the_prefilter(pattern, text):
+    """The notation of the prefilter's literals has no meaning in a pattern."""
     assert "[REDACTED]" in Redactor("remove", patterns=[pattern]).redact_text(text)
 
 
 def test_name_without_a_word_is_refused():
-    """A plain name has to have a word."""
+    """A plain name needs a word."""
     with pytest.raises(PatternError, match="without a word"):
         compile_pattern("__")
 
 
 def test_error_is_a_value_error():
-    """Callers that know nothing of patterns catch it as a ValueError."""
+    """Callers that do not know the package can catch a ValueError."""
     assert issubclass(PatternError, ValueError)
 
 
-def test_redactor_refuses_too():
-    """A Redactor isn't built with a pattern that is refused."""
+def test_redactor_refuses_an_unsafe_pattern():
+    """A Redactor raises the error of its patterns."""
     with pytest.raises(PatternError):
         Redactor(patterns=["(a+)+$"])
 
 
 def test_pattern_adds_to_the_built_in_rules():
-    """Own patterns hide what they match; the built-in rules still apply."""
+    """The matches of custom patterns are redacted, and the built-in rules still apply."""
     redactor = Redactor("remove", patterns=[r"acct_\w+", r"\d{3}/\d{3}"])
     assert (
         redactor.redact_text("acct_one 123/456 token=x") == "[REDACTED] [REDACTED] token=[REDACTED]"
@@ -99,7 +99,7 @@ def test_pattern_adds_to_the_built_in_rules():
 @pytest.mark.parametrize("before", [0, 100, 1500, 2040, 2048, 4000, 10_000])
 @pytest.mark.parametrize("size", [5, 100, 3000, 20_000])
 def test_long_matches_in_long_texts(before, size):
-    """Texts are searched in windows, but a match is found whole wherever it lies."""
+    """A match is found whole even if it crosses the windows of the search."""
     text = "x " * before + "acct_" + "a" * size + " end"
     assert "x " * before + "[REDACTED] end" == Redactor(
         "remove", patterns=[r"acct_a+"]
@@ -110,6 +110,6 @@ def test_long_matches_in_long_texts(before, size):
 
 
 def test_explain_names_the_pattern():
-    """An explanation tells which pattern matched, and where."""
-    (found,) = Redactor(patterns=[r"EMP\d{6}"]).explain_text("see EMP123456")
-    assert (r"pattern:EMP\d{6}", 4, 13) == found
+    """An explanation names the pattern and the position of its match."""
+    (redaction,) = Redactor(patterns=[r"EMP\d{6}"]).explain_text("see EMP123456")
+    assert (r"pattern:EMP\d{6}", 4, 13) == redaction

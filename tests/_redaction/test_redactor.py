@@ -1,4 +1,4 @@
-"""A Redactor over texts, attributes and nested data: places of secrets, properties, failing closed."""
+"""A Redactor handles texts, attributes and nested data, and drops what it cannot redact."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KEY = "sk-" + "1234567890abcdef" * 2
 REDACTORS = {mode: Redactor(mode) for mode in MODES}
 REDACTOR = REDACTORS["mask"]
 modes = st.sampled_from(MODES)
-# Fragments from which texts are built that come near to secrets, or hold some.
+# Fragments of texts that resemble secrets or hold some.
 FRAGMENTS = [
     "password", "token", "api_key", "Authorization", "cookie", "ssn", "card number", "key", "=", ": ", ":", "'", '"',
     '\\"', "\\", "\\n", " ", "\n", "&", "?", "#", "%", "%3D", "%22", "://", "@", "u:p@h", "Bearer ", "Basic ", "sk-", "***",
@@ -29,7 +29,7 @@ texts = st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=4), max_size=14).
 passwords = st.text(
     string.ascii_letters + string.digits + "-_!$*+~^", min_size=10, max_size=30
 ).filter(lambda text: text[0].isalnum() and text[-1].isalnum())
-PLACES = [
+NOTATIONS = [
     "password={}", "password: {}", "password: '{}'", 'password="{}"', '{{"password": "{}"}}', "{{'token': '{}'}}",
     '{{\\"secret\\": \\"{}\\"}}', "https://h/?token={}&x=1", "https://h/#access_token={}", "https://u:{}@h/x",
     "Cookie: sid={}; a=1", "Authorization: Bearer {}", "x-api-key: {}", "--token {}", "('x-api-key', '{}')",
@@ -41,24 +41,24 @@ PLACES = [
 
 @settings(deadline=None, max_examples=400)
 @given(texts, modes)
-def test_filtering_twice_is_filtering_once(text, mode):
-    """What was filtered is left alone."""
+def test_redacting_twice_is_redacting_once(text, mode):
+    """A redacted text is not changed by a second redaction."""
     once = REDACTORS[mode].redact_text(text)
     assert REDACTORS[mode].redact_text(once) == once
 
 
 @settings(deadline=None, max_examples=200)
 @given(texts, st.sampled_from(["password", "token", "http.request.header.cookie", "note"]), modes)
-def test_attributes_twice_is_once(text, name, mode):
-    """The same for attributes, whose names hide."""
+def test_redacting_attributes_twice_is_redacting_once(text, name, mode):
+    """Redacted attributes are not changed by a second redaction."""
     once = REDACTORS[mode].redact_attributes({name: text, "list": [text, text]})
     assert REDACTORS[mode].redact_attributes(once) == once
 
 
 @settings(deadline=None, max_examples=200)
 @given(st.text())
-def test_any_text_is_taken(text):
-    """No text makes it fail, and one that is left is the same object."""
+def test_any_text_is_redacted_without_an_error(text):
+    """An unchanged text is the same object."""
     shown = REDACTOR.redact_text(text)
     assert shown is text or shown != text
 
@@ -71,18 +71,18 @@ def test_any_text_is_taken(text):
         max_leaves=12,
     )
 )
-def test_any_data_is_taken(data):
-    """Whatever JSON can hold is filtered without an error."""
+def test_any_json_data_is_redacted_without_an_error(data):
+    """Data that JSON can hold is never replaced as a whole."""
     assert REDACTOR.redact_data({"x": data}) != "[REDACTED]"
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("notation", NOTATIONS)
 @settings(deadline=None, max_examples=25)
 @given(password=passwords, mode=modes)
-def test_planted_password_is_gone(place, password, mode):
-    """A password stands in no output, wherever it was."""
-    assume(password not in place)
-    shown = REDACTORS[mode].redact_text(place.format(password))
+def test_password_is_redacted_in_each_notation(notation, password, mode):
+    """No mode shows a password that is assigned in one of these notations."""
+    assume(password not in notation)
+    shown = REDACTORS[mode].redact_text(notation.format(password))
     assert password not in shown
 
 
@@ -92,19 +92,19 @@ def test_planted_password_is_gone(place, password, mode):
     st.sampled_from(["{}", "x {} y", "a={}", "[{}]", '"{}"', "\\n{}", "%20{}"]),
     modes,
 )
-def test_planted_key_is_gone(example, frame, mode):
-    """A rule's example stands in no output, whatever stands around it."""
+def test_key_is_redacted_in_each_frame(example, frame, mode):
+    """No mode shows a rule's example, whatever surrounds it."""
     assert example not in REDACTORS[mode].redact_text(frame.format(example))
 
 
 @given(st.text(string.ascii_lowercase + " .", max_size=60))
-def test_words_come_back_as_the_same_object(text):
-    """Plain words are no secrets."""
+def test_plain_words_are_the_same_object(text):
+    """A text of plain words is returned as it is."""
     assert REDACTOR.redact_text(text) is text
 
 
 @pytest.mark.parametrize("key", [KEY, "password=s3cr3t&x=1"])
-def test_percent_encoded(key):
+def test_percent_encoded_secret(key):
     """A secret is found though parts of it are percent-encoded, once or twice."""
     once = quote(key, safe="")
     hidden = "s3cr3t" if "s3cr3t" in key else KEY[8:-8]
@@ -144,15 +144,15 @@ def test_escape_before_a_key(before):
     assert KEY not in REDACTORS["remove"].redact_text(f"key is{before}{KEY}")
 
 
-def test_key_cut_by_what_no_one_sees():
-    """A key goes with both halves, though something unseen stands between them."""
-    for unseen in ("\u200b", "\u200e", "\u2063", "\ufe0f", "\x00"):
-        shown = REDACTORS["remove"].redact_text(f"key {KEY[:20]}{unseen}{KEY[20:]}")
+def test_key_with_an_invisible_character():
+    """Both halves of a key are redacted when an invisible character separates them."""
+    for invisible in ("\u200b", "\u200e", "\u2063", "\ufe0f", "\x00"):
+        shown = REDACTORS["remove"].redact_text(f"key {KEY[:20]}{invisible}{KEY[20:]}")
         assert "key [REDACTED]" == shown
 
 
 def test_private_key_in_several_literals():
-    """A key in PEM that a source line has in pieces goes to its end."""
+    """A PEM key that source code concatenates is redacted to its end."""
     lines = [
         "-----BEGIN EC PRIVATE KEY-----",
         "MHcCAQEEIIrYSSNQFaA2",
@@ -172,7 +172,7 @@ def test_json_inside_json():
 
 
 def test_attribute_lists():
-    """Lists and tuples of strings are filtered item by item and keep their type."""
+    """Lists and tuples of strings are redacted item by item and keep their type."""
     assert REDACTOR.redact_attribute("note", ["a", KEY]) == ["a", "sk-1***cdef"]
     assert REDACTOR.redact_attribute("note", ("a", KEY)) == ("a", "sk-1***cdef")
     assert REDACTOR.redact_attribute("cookie", ("a=1", "b=2")) == ("***", "***")
@@ -190,7 +190,7 @@ def test_attribute_lists():
     ],
 )
 def test_arguments_of_a_command(arguments, shown):
-    """In a list of arguments, the value of an option is the next one."""
+    """In a list of arguments, the value of an option is the next argument."""
     once = REDACTOR.redact_attributes({"process.command_args": arguments})["process.command_args"]
     assert (shown, shown) == (once, REDACTOR.redact_attribute("process.command_args", once))
     assert type(arguments) is type(once)
@@ -198,24 +198,24 @@ def test_arguments_of_a_command(arguments, shown):
 
 @pytest.mark.parametrize("header", ["x-auth", "x-csrf", "x-jwt", "x-twilio-signature"])
 def test_words_that_hide_in_headers_only(header):
-    """In other places they are mostly said of something else."""
+    """Words such as auth and signature make a header secret, but no other attribute."""
     shown = REDACTOR.redact_attributes(
         {f"http.request.header.{header}": ["hunter2"], header: "hunter2"}
     )
     assert {f"http.request.header.{header}": ["***"], header: "hunter2"} == shown
 
 
-def test_attributes_all_at_once():
-    """A span's attributes: hidden by name, by value, or left as the objects they are."""
-    left = ["stop"]
-    given_ = {
+def test_attributes_of_a_span():
+    """Attributes are redacted by name or by value; the others keep their objects."""
+    reasons = ["stop"]
+    attributes = {
         "gen_ai.usage.input_tokens": 12, "http.request.header.authorization": (f"Bearer {KEY}",), "url.full": f"https://h/?k={KEY}",
-        "finish": left, "flag": True, "cost": 0.1, "card": 4111111111111111, "none": None,
+        "finish": reasons, "flag": True, "cost": 0.1, "card": 4111111111111111, "none": None,
     }  # fmt: skip
-    shown = REDACTOR.redact_attributes(given_)
-    assert shown["finish"] is left
+    shown = REDACTOR.redact_attributes(attributes)
+    assert shown["finish"] is reasons
     assert {
-        **given_,
+        **attributes,
         "http.request.header.authorization": ("Bear***cdef",),
         "url.full": "https://h/?k=sk-1***cdef",
         "card": "4111***1111",
@@ -226,29 +226,33 @@ def test_attributes_all_at_once():
     "value",
     [[1, KEY], (None, KEY), [["x"], KEY], [{"k": KEY}], {"k": KEY}, b"x " + KEY.encode(), {KEY}],
 )
-def test_mixed_values_are_filtered_too(value):
-    """Attributes that no span should have are filtered like any other."""
+def test_mixed_values_are_redacted(value):
+    """Values that OpenTelemetry does not allow are redacted like others."""
     assert KEY not in repr(REDACTOR.redact_attributes({"note": value, "ok": "yes"}))
 
 
 @pytest.mark.parametrize("text", sorted({text for rule in RULES for text in rule.examples}))
-def test_attributes_find_what_a_text_shows(text):
-    """Looking at many values at once finds what looking at each finds; so does an own pattern."""
-    own = Redactor("remove", patterns=[r"EMP\d{6}", "[Xx]-[0-9]{3}"])
-    given_ = {"a": "plain", "b": text, "c": ["x", text], "d": "EMP123456", "e": "x-123"}
+def test_attributes_are_redacted_like_single_values(text):
+    """Many values at once give the same result as each value alone, custom patterns included."""
+    custom = Redactor("remove", patterns=[r"EMP\d{6}", "[Xx]-[0-9]{3}"])
+    attributes = {"a": "plain", "b": text, "c": ["x", text], "d": "EMP123456", "e": "x-123"}
     assert {
-        name: own.redact_attribute(name, value) for name, value in given_.items()
-    } == own.redact_attributes(given_)
-    assert own.redact_attributes(given_)["d"] == own.redact_attributes(given_)["e"] == "[REDACTED]"
+        name: custom.redact_attribute(name, value) for name, value in attributes.items()
+    } == custom.redact_attributes(attributes)
+    assert (
+        custom.redact_attributes(attributes)["d"]
+        == custom.redact_attributes(attributes)["e"]
+        == "[REDACTED]"
+    )
 
 
-def test_attribute_names_are_texts_too():
+def test_secret_in_an_attribute_name():
     """A secret in an attribute's name is hidden."""
     assert {"note sk-1***cdef": 1} == REDACTOR.redact_attributes({f"note {KEY}": 1})
 
 
-def test_carried_names_are_texts_of_their_own():
-    """A key that must stand for itself is found where a prefix of ours precedes it."""
+def test_key_behind_a_carrier_prefix():
+    """A key that must not be part of a longer name is found behind a carrier prefix."""
     key = "7hQ2mZx9Kp4LwR.atlasv1." + "a1" * 30
     assert {"lupis.metadata.7hQ2***a1a1": 1} == REDACTOR.redact_attributes(
         {f"lupis.metadata.{key}": 1}
@@ -259,28 +263,28 @@ def test_carried_names_are_texts_of_their_own():
     "key", ["AIza" + "Sy7hQ2mZx9Kp4LwR8sTb3NvY6cJd1GfA5eU", "AKIA" + "K7Q2MZX9P4LWR8ST"]
 )
 def test_key_as_the_name_of_a_header(key):
-    """Spans have headers' names in lower case; what looks drawn at random in one is hidden."""
+    """A random piece of a header's name is redacted, because spans hold these in lower case."""
     name = f"http.request.header.x-{key.lower()}"
     assert key.lower()[4:-4] not in repr(REDACTOR.redact_attributes({name: ["1"]}))
     digest = "http.request.header.x-amz-server-side-encryption-customer-key-md5"
     assert {digest: ["1"]} == REDACTOR.redact_attributes({digest: ["1"]})
 
 
-def test_names_that_hide_are_told():
-    """By the rule, or not at all."""
+def test_name_is_explained_by_its_rule():
+    """A name that hides nothing has no rule."""
     assert "name:api key" == REDACTOR.explain_name("http.request.header.x-api-key")
     assert REDACTOR.explain_name("gen_ai.usage.input_tokens") is None
 
 
-def test_clean_values_stay_known_only_while_they_are_clean():
-    """A value seen before without harm is looked at anew where its name hides it."""
+def test_known_clean_value_under_a_hiding_name():
+    """A value that was clean under one name is redacted under a name that hides it."""
     redactor = Redactor()
     assert redactor.redact_attributes({"note": "hunter2"}) == {"note": "hunter2"}
     assert redactor.redact_attributes({"password": "hunter2"}) == {"password": "***"}
 
 
 def test_nested_data():
-    """Keys and values of nested data are filtered; a hidden name hides all below it."""
+    """Keys and values of nested data are redacted; a name hides everything below it."""
     shown = REDACTOR.redact_data(
         {
             "a": [{"password": "x", "n": 1}, ("t", KEY)],
@@ -296,7 +300,7 @@ def test_nested_data():
 
 
 def test_deep_data():
-    """What lies deeper than anyone reads becomes a marker."""
+    """Data nested more than 32 levels deep becomes a marker."""
     data: list[object] = [KEY]
     for _ in range(10_000):
         data = [data]
@@ -306,21 +310,21 @@ def test_deep_data():
 
 
 def test_cyclic_data():
-    """What contains itself becomes a marker."""
+    """A mapping that contains itself becomes a marker."""
     data: dict[str, object] = {"a": 1}
     data["self"] = data
     assert {"a": 1, "self": "[CYCLE]"} == REDACTOR.redact_data(data)
 
 
 def test_bytes_and_objects():
-    """Bytes are filtered as text; other objects are shown as text, filtered."""
+    """Bytes and other objects are redacted as text."""
     assert REDACTOR.redact_data(b"plain") == b"plain"
     assert REDACTOR.redact_data(KEY.encode()) == "sk-1***cdef"
     assert REDACTOR.redact_data({"e": ValueError(f"key {KEY}")}) == {"e": "key sk-1***cdef"}
 
 
 class Broken:
-    """Something that fails wherever it is touched."""
+    """An object whose methods all raise an error."""
 
     def __str__(self) -> str:
         raise RuntimeError("broken")
@@ -328,8 +332,8 @@ class Broken:
     __repr__ = __iter__ = __len__ = items = __getitem__ = __str__
 
 
-def test_fails_closed():
-    """What can't be filtered is dropped, never passed on, and nothing is raised."""
+def test_data_that_raises_an_error_is_dropped():
+    """A value that cannot be redacted is never exported, and no error is raised."""
     assert REDACTOR.redact_data(Broken()) == "[REDACTED]"
     assert REDACTOR.redact_attribute("note", Broken()) == "[REDACTED]"
     assert REDACTOR.redact_text(Broken()) == "[REDACTED]"
@@ -340,8 +344,8 @@ def test_fails_closed():
     }
 
 
-def test_explain():
-    """An explanation gives rule and place of each secret in the text."""
+def test_explanation_of_a_text():
+    """An explanation gives the rule and the position of each secret."""
     assert [
         Redaction("name:pass", 9, 10),
         Redaction("sk-key", 11, 11 + len(KEY)),
@@ -350,13 +354,13 @@ def test_explain():
 
 
 def test_key_of_fifteen_characters_before_a_sign():
-    """The run that a Salesforce session id begins with is shorter than most keys."""
+    """A Salesforce session id begins with a run that is shorter than most keys."""
     session = "00D" + "q7bJe9NlaI57" + "!" + "a1" * 20
     assert "session 00Dq***a1a1" == REDACTOR.redact_text(f"session {session}")
 
 
-def test_list_element_assigned():
-    """As PHP and form fields write it."""
+def test_value_assigned_to_a_list_element():
+    """PHP and form fields assign to ``name[]``."""
     assert "apikey[]='***'" == REDACTOR.redact_text("apikey[]='hunter2'")
 
 
@@ -420,8 +424,8 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("part", HOSTILE)
-def test_time_grows_with_the_text_only(part):
-    """Sixteen times the text takes nowhere near the square of that: 256 times the time."""
+def test_time_grows_linearly(part):
+    """Sixteen times the text takes far less than 256 times the time."""
     import time
 
     def seconds(text: str) -> float:
