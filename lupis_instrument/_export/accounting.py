@@ -2,7 +2,7 @@
 
     created = delivered + stored + dropped
 
-holds whenever no item is on its way; a pending item is created and nothing else yet.
+holds whenever no item is in transit; a pending item is created and nothing else yet.
 """
 
 from __future__ import annotations
@@ -94,5 +94,5 @@ class Account:
 
     @property
     def pending(self) -> int:
-        """The number of items that are on their way."""
+        """The number of items in transit."""
         return self.created - self.delivered - self.stored - self.lost

@@ -140,7 +140,7 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
         return self._queue.empty() or self._start_thread()
 
     def pause(self, seconds: float) -> None:
-        """Deliver what is queued and end the thread until `resume`.
+        """Deliver the queued items and end the thread until `resume`.
 
         Args:
             seconds: the longest wait for the delivery, and again for the end of the thread.
@@ -236,7 +236,7 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
         """Wait for the event of `request_flush`; do the work here if the thread seems dead.
 
         The program may have patched threads, or tied this one to a thread of gevent's. A thread
-        that has items in hand counts as alive, however long it takes to load the modules for them.
+        that is preparing items counts as alive, however long it takes to load the modules for them.
 
         Returns:
             Whether the flush was done within `seconds`.
@@ -259,7 +259,7 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
         return self._thread is None and self._queue.empty()
 
     @property
-    def left(self) -> int:
+    def unfinished(self) -> int:
         """The number of items that are neither delivered nor lost yet."""
         waiting = self._queue.qsize() - len(self._flushes)
         return max(0, waiting) + sum(list(self._batch_sizes.values()))
@@ -273,14 +273,14 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
         """Collect one batch and deliver it; returns whether the thread goes on.
 
         Args:
-            wait: whether to wait for items; if not, only those already queued are delivered.
+            wait: whether to wait for items; if not, only the queued items are delivered.
         """
         batch: list[Prepared] = []
         try:
             marker = self._fill_batch(batch, wait=wait)
             if batch:
                 self._deliver_batch(batch)
-            # Before the flush is answered: whoever waited for it may ask for `left` at once.
+            # Before the flush is answered: whoever waited for it may read `unfinished` at once.
             self._batch_sizes.pop(id(batch), None)
             return marker is None or self._finish_flush(marker)
         finally:

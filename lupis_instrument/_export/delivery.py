@@ -124,5 +124,5 @@ class Delivery:
         self._export_worker.resume()
 
     def after_fork_in_child(self) -> None:
-        """Leave the file and all items on their way to the parent; the child needs a new object."""
+        """Leave the file and all items in transit to the parent; the child needs a new object."""
         self.store.database.after_fork_in_child()

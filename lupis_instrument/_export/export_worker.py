@@ -108,7 +108,7 @@ class ExportWorker(BackgroundWorker):
         self.start()
 
     def flush(self, seconds: float) -> bool:
-        """Send all items, those in the store included.
+        """Send all items, also the ones in the store.
 
         Returns:
             Whether all of them arrived within `seconds`.
@@ -157,7 +157,7 @@ class ExportWorker(BackgroundWorker):
             self.start()
 
     def stop(self, seconds: float) -> bool:
-        """Send all items, or store those that cannot be sent in time; the thread ends.
+        """Send all items, or store the ones that cannot be sent in time; the thread ends.
 
         Args:
             seconds: the time limit; one last write to the store may exceed it.
@@ -292,8 +292,8 @@ class ExportWorker(BackgroundWorker):
         with self._changed:
             if self._epoch is not epoch or self._current is None:
                 return False
-            left = self._current.items[len(group) :]
-            self._current = self._current._replace(items=left) if left else None
+            remaining = self._current.items[len(group) :]
+            self._current = self._current._replace(items=remaining) if remaining else None
             return True
 
     def _rescue_items(self, epoch: object) -> None:

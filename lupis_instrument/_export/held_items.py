@@ -87,7 +87,7 @@ class HeldItems:
                 self._groups[:0] = groups
 
     def drop_all(self) -> bool:
-        """Try once more to store the items, and drop those that are left.
+        """Try once more to store the items, and drop the remaining ones.
 
         Returns:
             Whether no item was dropped.

@@ -1,4 +1,4 @@
-"""Delivers items to their endpoint, or else to the store, and retries what waits in the store.
+"""Delivers items to their endpoint, or else to the store, and retries the items in the store.
 
 While an endpoint does not answer, its items go straight to the store. Stored items are retried
 after delays that grow. Items that the store does not accept either are held in memory, within
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from lupis_instrument._export.store.store import Store, StoredItem
 
 _LEASED_ELSEWHERE_SECONDS = 5.0
-"""How long to wait while another process sends what waits for the same endpoint."""
+"""How long to wait while another process sends items to the same endpoint."""
 _COMMIT_SECONDS = 3.0
 _MIN_REQUEST_SECONDS = 0.05
 _REJECTED = "rejected by the endpoint"
@@ -88,7 +88,7 @@ class RetryManager:
         items: Sequence[EncodedItem],
         take: Callable[[Sequence[EncodedItem]], bool],
     ) -> None:
-        """Send items, and store those that cannot be sent.
+        """Send items, and store the ones that cannot be sent.
 
         Args:
             destination: the endpoint; None stands for the store.
@@ -122,7 +122,7 @@ class RetryManager:
         as delivered. `take` decides between the two, and one lock keeps them apart.
 
         Args:
-            take: removes the items from those under way, or returns False.
+            take: removes the items from the current batch, or returns False.
             items: the items with a known outcome.
             record: counts the items, or stores them.
         """
@@ -189,7 +189,7 @@ class RetryManager:
     # Retries
 
     def run_due_retry(self) -> None:
-        """Send what waits for the endpoint whose time has come, if there is one."""
+        """Send the items of the endpoint whose time has come, if there is one."""
         retry = self.schedule.begin_due()
         if retry is None:
             return
@@ -222,7 +222,7 @@ class RetryManager:
                 warn(f"cannot give back the store's lease, which ends by itself: {error}")
 
     def _drain_store(self, retry: ScheduledRetry) -> outbox.DrainResult | None:
-        """Send what the store holds for an endpoint; None if the store cannot be read."""
+        """Send the items that wait for an endpoint; returns None if the store cannot be read."""
         self._draining = retry.destination.target
         try:
             return outbox.drain_outbox(

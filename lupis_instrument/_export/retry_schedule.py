@@ -1,4 +1,4 @@
-"""The times at which this process next sends to each endpoint what the store holds for it."""
+"""The times at which this process next sends the stored items of each endpoint."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ class BackgroundWorker(ABC):
 
     @abstractmethod
     def stop(self, seconds: float) -> bool:
-        """Finish the work at hand within `seconds`; returns whether nothing was left undone."""
+        """Finish the current work within `seconds`; returns whether nothing was left undone."""
 
     @abstractmethod
     def _work_once(self) -> bool:

@@ -267,7 +267,9 @@ class Runtime:
         kept = [delivery.stop(max(0.0, due - monotonic())) for delivery in self._deliveries]
         self.account.set_lost_before_export("queue full", self.spans.dropped + self.events.dropped)
         self.account.set_lost_before_export("fault", self.spans.failed + self.events.failed)
-        self.account.set_lost_before_export("not ready in time", self.spans.left + self.events.left)
+        self.account.set_lost_before_export(
+            "not ready in time", self.spans.unfinished + self.events.unfinished
+        )
         if not self.ending:
             self._start_workers()
         return prepared and all(kept)

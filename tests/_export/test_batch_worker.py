@@ -205,7 +205,7 @@ def test_too_many_waiting_items_are_dropped_and_counted(record):
     assert entered.wait(5)
     for number in range(15):
         worker.put_item(number)
-    left = worker.left
+    left = worker.unfinished
     released.set()
     assert (11, 5) == (left, worker.dropped)  # one of them in hand
 
@@ -311,16 +311,16 @@ def test_it_knows_how_many_are_left(record):
     """Those in hand, too; a flush is none."""
     begun, go_on = threading.Event(), threading.Event()
     worker = record(prepare=lambda _: begun.set() or go_on.wait(5)).worker
-    assert 0 == worker.left
+    assert 0 == worker.unfinished
     for number in range(3):
         worker.put_item(number)
     done = worker.request_flush()
     begun.wait(5)
-    assert 3 == worker.left
+    assert 3 == worker.unfinished
     go_on.set()
     assert worker.wait_for_flush(done, 5)
     worker.pause(5)
-    assert 0 == worker.left
+    assert 0 == worker.unfinished
 
 
 def test_what_is_delivered_is_not_left(record):
@@ -338,7 +338,7 @@ def test_what_is_delivered_is_not_left(record):
         recorder.worker.put_item(number)
     assert recorder.worker.flush(5)
     recorder.worker._finish_flush = answer
-    assert ([0, 1, 2], 0) == (recorder.items, recorder.worker.left)
+    assert ([0, 1, 2], 0) == (recorder.items, recorder.worker.unfinished)
 
 
 def test_halted_it_hands_over_what_it_has_and_prepares_no_more(record):
@@ -352,7 +352,7 @@ def test_halted_it_hands_over_what_it_has_and_prepares_no_more(record):
     begun.wait(5)
     threading.Timer(0.1, go_on.set).start()
     worker.stop(5)
-    assert ([0], 4) == (recorder.items, worker.left)
+    assert ([0], 4) == (recorder.items, worker.unfinished)
     worker.put_item(5)
     worker.pause(5)
     worker.resume()
@@ -387,7 +387,7 @@ def test_a_flush_in_a_handler_that_comes_in_when_the_thread_starts(record, monke
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert [True, ["a", "b"]] == found
-    assert 0 == recorder.worker.left
+    assert 0 == recorder.worker.unfinished
 
 
 def test_a_finalizer_may_put(record):

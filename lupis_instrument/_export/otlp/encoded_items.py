@@ -1,4 +1,4 @@
-"""Encodes each span and event once, and keeps what reports need beside the encoding."""
+"""Encodes each span and event once, and reads the values for the columns of the store."""
 
 from __future__ import annotations
 

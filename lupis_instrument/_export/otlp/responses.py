@@ -1,4 +1,4 @@
-"""The result of one export request: how an endpoint answered, and what to do with the items.
+"""The result of one export request: the endpoint's answer, and its consequence for the items.
 
 https://opentelemetry.io/docs/specs/otlp/#otlphttp-response
 """

@@ -1,8 +1,8 @@
 """Sends one export request over HTTP.
 
-It uses the standard library, so that no HTTP client is loaded on behalf of the program, and not
-the upstream exporter, which does not say whether an endpoint refused a request, was busy, or left
-out a part. It uses a private copy of http.client: see `pristine_http`.
+It uses the standard library, so that no HTTP client is loaded on behalf of the program. It does not
+use the upstream exporter, which does not say whether an endpoint refused a request, was busy, or
+rejected a part of it. `pristine_http` explains why it has a private copy of http.client.
 
 The variables OTEL_EXPORTER_OTLP_* mean the same as for the upstream exporter:
 https://opentelemetry.io/docs/specs/otel/protocol/exporter/

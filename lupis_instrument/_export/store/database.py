@@ -31,7 +31,7 @@ _DAMAGE_WORDS = ("malformed", "not a database", "encrypted", "disk image")
 """Words of SQLite's messages about a file that is no intact database."""
 
 
-class StoreUnavailable(Exception):  # noqa: N818 - the name says what is wrong
+class StoreUnavailable(Exception):  # noqa: N818 - the name states the problem
     """The store cannot be used now; the message says why."""
 
 

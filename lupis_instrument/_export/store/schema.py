@@ -96,7 +96,7 @@ MIGRATIONS = (
 version of a file."""
 
 
-class NewerStore(Exception):  # noqa: N818 - the name says what the file is
+class NewerStore(Exception):  # noqa: N818 - the name states the problem
     """A newer version of this package has made the file."""
 
 
