@@ -70,7 +70,7 @@ def test_a_background_thread_has_blocked_signals():
 
 @posix
 def test_signals_of_faults_are_not_blocked():
-    """faulthandler needs the signals that a thread raises by its own fault."""
+    """Python's faulthandler needs the signals that a thread raises by its own fault."""
     with block_signals():
         assert not blocked_signals() & {signal.SIGSEGV, signal.SIGFPE}
 
