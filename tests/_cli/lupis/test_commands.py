@@ -1,0 +1,35 @@
+"""The subcommands of `lupis`."""
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from lupis_instrument._cli.lupis.commands import _COMMANDS, lupis
+
+
+def run_lupis(*arguments):
+    """Run the command; returns its output."""
+    done = CliRunner().invoke(lupis, arguments)
+    assert 0 == done.exit_code, done.output
+    return done.output
+
+
+def test_help_lists_every_command():
+    """The summary of each fits on its line."""
+    lines = run_lupis("--help").partition("Commands:\n")[2].splitlines()
+    assert [*_COMMANDS] == [line.split()[0] for line in lines]
+    assert [] == [line for line in lines if line.endswith("...")]
+
+
+@pytest.mark.parametrize("name", _COMMANDS)
+def test_command_has_help(name):
+    """Every option says its purpose."""
+    command = lupis.get_command(None, name)
+    options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+    assert [] == [option.name for option in options if not option.help]
+    assert command.help.split("\n")[0] in run_lupis(name, "--help").replace("\n  ", " ")
+
+
+def test_unknown_command_is_refused():
+    """The exit status is 2."""
+    assert 2 == CliRunner().invoke(lupis, ["no-such-command"]).exit_code
