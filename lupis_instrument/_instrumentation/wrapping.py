@@ -1,9 +1,13 @@
 """Wraps the methods of a client that its calls come through; see `wrapper` for the layers.
 
-A call passes four functions. In the class is the entry (`start_call` below). It makes the first
-request activate the instrumentation, lifts the suppression by outer instrumentors, and calls the
-target, which is the instrumentor. The instrumentor calls `call_client`, which notes that the call
-has come that far, and calls the client's own function in the context of the program.
+A call passes four functions:
+
+1. `start_call`, which is in the class, makes the first request activate the instrumentation and
+   lifts the suppression by outer instrumentors.
+2. `call_target` calls the instrumentor under a guard, `CallGuard`.
+3. The instrumentor starts its span, and calls the function that it takes for the client's.
+4. That is `call_client`. It marks the guard as reached, and calls the client's own function in the
+   context of the program.
 """
 
 from __future__ import annotations
@@ -73,7 +77,7 @@ class CallGuard:
         if guard is None or guard._wrapper is not wrapper or guard.reached:
             return None
         guard.reached = True
-        guard._instrumentor_frame = sys._getframe(2)  # 1 is `call_client`
+        guard._instrumentor_frame = sys._getframe(2)  # 0 is this function, 1 is `call_client`
         return guard
 
     def __enter__(self) -> None:
@@ -105,10 +109,10 @@ class CallGuard:
         frame, self._instrumentor_frame = self._instrumentor_frame, None
         try:
             while frame is not None:
-                frame.clear()
+                frame.clear()  # raises RuntimeError for a frame that still runs
                 frame = frame.f_back
         except RuntimeError:
-            pass  # a frame that still runs: it is of this module
+            pass  # `call_target` of this module, which called the instrumentor
 
     def use_client_context(self) -> ContextManager[None]:
         """Return a context manager inside which the client's function is called."""
@@ -212,7 +216,7 @@ def wrap_method(
 def wrap_async_method(
     activation: Activation, owner: Any, name: str, function: Callable[..., Any]
 ) -> None:
-    """Wrap a coroutine function in the same manner as `wrap_method`, of which see the arguments."""
+    """Wrap a coroutine function like `wrap_method` wraps a function; the arguments are the same."""
 
     @functools.wraps(function)
     async def call_client(self: Any, *args: Any, **kwargs: Any) -> Any:

@@ -192,14 +192,22 @@ def _watch_response(http_call: HttpCall, response: Any, stream_class: Any) -> No
         response.stream = stream_class(response.stream, body)
 
 
+class _TappedStream:
+    """Stands in for the stream of a response, and feeds a body with the bytes that pass."""
+
+    def __init__(self, stream: Any, body: ResponseBody) -> None:
+        self._stream = stream
+        self._body = body
+
+    def __del__(self) -> None:
+        self._body.end("dropped")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 def _make_stream_class(module: Any) -> Any:
-    class TappedStream(module.SyncByteStream):  # type: ignore[misc]
-        """The stream of a response, which feeds a body with the bytes that pass."""
-
-        def __init__(self, stream: Any, body: ResponseBody) -> None:
-            self._stream = stream
-            self._body = body
-
+    class TappedStream(_TappedStream, module.SyncByteStream):  # type: ignore[misc]
         def __iter__(self) -> Iterator[bytes]:
             body = self._body
             feed = body.feed
@@ -221,23 +229,11 @@ def _make_stream_class(module: Any) -> Any:
             finally:
                 self._body.end("closed")
 
-        def __del__(self) -> None:
-            self._body.end("dropped")
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._stream, name)
-
     return TappedStream
 
 
 def _make_async_stream_class(module: Any) -> Any:
-    class TappedStream(module.AsyncByteStream):  # type: ignore[misc]
-        """The stream of a response, which feeds a body with the bytes that pass."""
-
-        def __init__(self, stream: Any, body: ResponseBody) -> None:
-            self._stream = stream
-            self._body = body
-
+    class TappedStream(_TappedStream, module.AsyncByteStream):  # type: ignore[misc]
         async def __aiter__(self) -> AsyncIterator[bytes]:
             body = self._body
             feed = body.feed
@@ -258,11 +254,5 @@ def _make_async_stream_class(module: Any) -> Any:
                 await self._stream.aclose()
             finally:
                 self._body.end("closed")
-
-        def __del__(self) -> None:
-            self._body.end("dropped")
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._stream, name)
 
     return TappedStream
