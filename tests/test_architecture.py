@@ -89,6 +89,13 @@ def test_the_launcher_sees_settings_and_below(module):
     assert [] == [name for name, _ in imports_of(module) if name.startswith("opentelemetry")]
 
 
+@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("_query")])
+def test_queries_know_no_terminal(module):
+    """The web viewer asks the same questions as the commands."""
+    names = [name.split(".")[0] for name, _ in imports_of(module)]
+    assert set() == {"click", "rich"} & set(names)
+
+
 @pytest.mark.parametrize(
     "module", [name for name in MODULES if name.startswith(("_llm", "_redaction"))]
 )

@@ -179,6 +179,7 @@ def add_up_calls(
     unit = _choose_unit(db)
     groups: dict[tuple[str | None, ...], list[tuple[Any, ...]]] = {}
     for row in db.execute(build_statement(grouping, call_filter, unit), call_filter._asdict()):
+        # Several rows may have the same key: SQL groups by quarters of an hour, a key by days.
         key = grouping.make_key(projects, row[:3])
         groups.setdefault(key, []).append(row[3:])
     totals = {key: Totals.from_rows(rows, unit) for key, rows in groups.items()}

@@ -121,8 +121,9 @@ def walk_span_tree(spans: list[Item]) -> Iterator[tuple[int, Item]]:
     children: dict[bytes | None, list[Item]] = {}
     for span in sorted(spans, key=lambda span: span.at, reverse=True):
         children.setdefault(span.parent if span.parent in span_ids else None, []).append(span)
-    # The stack's top holds the roots. Below them lie all spans, to reach those whose parents form
-    # a circle: no root leads there, so they come last, from whichever span is taken first.
+    # The roots are at the top of the stack. Below them are all spans again, for circles: if the
+    # parents of some spans form a circle, no root leads there. The walk enters it at any span,
+    # after all trees.
     stack = [(0, span) for span in [*reversed(spans), *children.get(None, ())]]
     seen_ids: set[int] = set()
     while stack:

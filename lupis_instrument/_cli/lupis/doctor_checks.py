@@ -45,8 +45,7 @@ FLAG_EFFECTS = {
         "PYTHONSAFEPATH: your program's folder is not on sys.path; this does no harm", wrong=False
     ),
 }
-"""The flags in `sys.flags` that limit what an interpreter imports at its start."""
-
+"""The flags in `sys.flags` that limit the imports of an interpreter at its start."""
 
 _THIS_INTERPRETER = ResolvedCommand("", sys.executable, None)
 _NO_INTERPRETER = ResolvedCommand("", None, None)
@@ -70,6 +69,7 @@ def examine_environment(command: Sequence[str] = ()) -> list[CheckResult]:
     if probe is not None and is_reachable:
         results += check_test_span(probe)
     results += check_data_folder(resolved.config)
+    # Arguments, paths and URLs may hold secrets.
     redact_text = Redactor("remove").redact_text
     return [
         result._replace(name=redact_text(result.name), text=redact_text(result.text))
@@ -95,6 +95,7 @@ def _check_command(command: Sequence[str]) -> tuple[list[CheckResult], ResolvedC
 
 
 def _check_interpreter(probe: ProbeResult) -> Iterator[CheckResult]:
+    """Yield the interpreter, its flags, and whether the bootstrap ran in it."""
     topic, facts = "Interpreter", probe.facts
     errors = "; ".join(probe.errors)
     if not facts:
@@ -106,6 +107,7 @@ def _check_interpreter(probe: ProbeResult) -> Iterator[CheckResult]:
         yield CheckResult(topic, flag, *FLAG_EFFECTS[flag])
     if not facts["bootstrapped"]:
         text = "did not run: check the flags, or for another sitecustomize that comes first"
+        # A bootstrap that gives up writes its reason to stderr.
         yield CheckResult(topic, "bootstrap", errors or text, wrong=True)
     elif probe.installed:
         yield CheckResult(topic, "lupis_instrument", f"found in {facts['location']}")

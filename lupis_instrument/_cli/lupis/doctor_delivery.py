@@ -35,7 +35,8 @@ def check_endpoint(resolved: ResolvedSettings) -> tuple[CheckResult, bool]:
     if config.exporter == "auto" and resolved.sources["otlp_endpoint"] == DEFAULT_SOURCE:
         text = f"to the local store, because no Lupis desktop app is at {shown_url}: {problem}"
         return CheckResult(topic, name, text), False
-    return CheckResult(topic, name, f"{shown_url}: {problem}", wrong=True), False
+    text = f"{shown_url} does not answer: {problem}; start it, or set LUPIS_OTLP_ENDPOINT"
+    return CheckResult(topic, name, text, wrong=True), False
 
 
 def _find_connection_problem(url: str) -> str | None:
@@ -69,6 +70,7 @@ def check_data_folder(config: LupisConfig) -> Iterator[CheckResult]:
         text = "your user has no data folder; set LUPIS_DATA_DIR"
         yield CheckResult(topic, name, text, wrong=True)
         return
+    # A program creates the folder when it first stores something: its parent decides until then.
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     if not os.access(existing, os.W_OK | os.X_OK) or not existing.is_dir():
         text = f"{folder} cannot be written to; set LUPIS_DATA_DIR to another folder"

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, Iterator, Sequence
 
 FLAGS = ("isolated", "ignore_environment", "no_site", "no_user_site", "safe_path")
-"""The flags in `sys.flags` that limit what an interpreter imports at its start."""
+"""The flags in `sys.flags` that limit the imports of an interpreter at its start."""
 _FLUSH_SECONDS = 5.0
 
 
 def collect_facts(arguments: Sequence[str]) -> dict[str, Any]:
-    """Return the facts about this interpreter; those about the package only with the bootstrap.
+    """Return facts about this interpreter, and with the bootstrap also about this package.
 
     Args:
         arguments: `--send` to send a test span; `--folder` and the first folder in the `sys.path`

@@ -1,4 +1,4 @@
-"""Looks up what models cost: in the catalogue's price lists and in the user's prices file."""
+"""Looks up prices of models in the catalogue and in the user's prices file."""
 
 from __future__ import annotations
 

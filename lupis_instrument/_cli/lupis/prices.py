@@ -1,4 +1,4 @@
-"""`lupis prices`: shows what models cost, by the catalogue and by your own prices file."""
+"""`lupis prices`: shows prices of models, from the catalogue and from the user's prices file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PRICE_COLUMNS = {
     help="The output format.",
 )
 def prices(model: str | None, provider: str | None, form: str) -> None:
-    """Show what models cost, in USD.
+    """Show the prices of models in USD.
 
     Without MODEL, lists the models of the provider; without a provider too, lists all providers.
     Exits with 1 if the model or the provider is not known.

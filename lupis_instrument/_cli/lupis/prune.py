@@ -85,7 +85,7 @@ def _delete_and_shrink(path: Path, condition: str) -> None:
     finally:
         database.close()
     freed = max(size_before - path.stat().st_size, 0)
-    write_line(f"{freed / _MEBIBYTE:,.1f} MiB given back")
+    write_line(f"{freed / _MEBIBYTE:,.1f} MiB freed")
 
 
 def _delete_items(database: Database, condition: str) -> int:

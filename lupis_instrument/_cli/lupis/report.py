@@ -61,7 +61,7 @@ class Measure(NamedTuple):
 def _make_percentiles(name: str, heading: str, rank: int) -> Iterator[Measure]:
     """Yield a measure for each of the percentiles in the property `name` of the totals."""
     for index, percent in enumerate(PERCENTILES):
-
+        # The default argument keeps the index of this round; a closure would see the last one.
         def read_value(totals: Totals, index: int = index) -> Any:
             return getattr(totals, name)[index]
 
@@ -157,6 +157,7 @@ def _write_table(columns: Sequence[str], groups: _Groups) -> None:
     while measures:
         left_out = _write_measures(columns, groups, total, measures)
         if len(left_out) == len(measures):
+            # Not even one column fits beside the names: another table would not help.
             note = f"no room for: {', '.join(left_out)}; --format csv has all"
             write_line(style_text(note, dim=True))
             return

@@ -63,6 +63,7 @@ def _check_prefix(prefix: str) -> None:
 
 def _refuse_ambiguity(spans: list[Item]) -> None:
     """Raise a click.ClickException if the spans belong to several traces."""
+    # Unlike a set, a dictionary keeps the order of storing: the last ids are the newest.
     ids = list(dict.fromkeys(span.trace.hex() for span in spans if span.trace is not None))
     if len(ids) > 1:
         newest = "\n".join(f"  {trace_id}" for trace_id in ids[-_MAX_LISTED_IDS:])

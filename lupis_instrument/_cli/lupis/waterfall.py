@@ -65,6 +65,7 @@ def draw_waterfall(spans: list[Item], width: int) -> Iterator[tuple[str, Item]]:
     figure_widths = [max(map(len, column)) for column in zip(*figures)]
     errors = [f"error {escape_controls(span.error)}" if span.error else "" for _, span in rows]
     name_width = min(max(map(text_width, names)), _MAX_NAME_WIDTH)
+    # Two spaces before the bar, before each figure and before the error.
     gaps = 2 * (len(figure_widths) + 2)
     used = name_width + sum(figure_widths) + max(map(len, errors)) + gaps
     scale = _make_scale(spans, max(width - used, _MIN_BAR_WIDTH))
