@@ -1,6 +1,6 @@
 """The price of counted units: which units contain which, tiers, and exact decimal arithmetic.
 
-The rules are those of genai-prices (https://github.com/pydantic/genai-prices). The tests compare
+It follows the rules of genai-prices (https://github.com/pydantic/genai-prices). The tests compare
 the results with that library over all of its data.
 """
 

@@ -178,7 +178,7 @@ def test_an_answer_has_the_hash_of_the_turn_that_repeats_it(provider):
 
 
 def test_different_answers_have_different_hashes():
-    """Their text counts."""
+    """The text of an answer is part of its hash."""
     first, second = ({"message": {"role": "assistant", "content": text}} for text in "ab")
     assert hash_answer(first) != hash_answer(second)
 
