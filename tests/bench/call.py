@@ -1,13 +1,14 @@
-"""What one later call costs: bare, with upstream's instrumentor and stock exporter, and with ours.
+"""Measures a call after the first: bare, with OpenTelemetry's instrumentor, and with lupis-run.
 
     python tests/bench/call.py [--rounds 9] [--calls 200] [--clients requests,httpx]
 
-Each variant runs in a process of its own against one keep-alive server, which also takes the
-spans; the rounds of the three are interleaved, so that whatever the machine does meets all of them.
-A round is a number of calls made one after the other; its figures are means, and a variant's are
-the medians of its rounds. "wall" is what the program waits for its calls; "cpu" is all that the
-process computes until the spans of the round are delivered, in the background too. Two answers are
-asked for: an LLM's, which ours reads, and another, which it only notes.
+Each variant runs in its own process against one keep-alive server, which also receives the spans.
+The rounds of the three variants are interleaved, so that other load on the machine affects all of
+them. A round is a number of sequential calls. The figures of a round are means; the figures of a
+variant are the medians of its rounds. "wall" is the time that the program waits for its calls.
+"cpu" is the CPU time of the process until the spans of the round are delivered, background threads
+included. There are two kinds of calls: to an LLM API, whose response lupis-run reads, and to
+another API. "peer" is OpenTelemetry's instrumentor with its OTLP exporter.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ HEADERS = {"content-type": "application/json", "authorization": "Bearer sk-" + "
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers everything at once, over a connection that is kept."""
+    """Answers every request at once, over keep-alive connections."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -72,7 +73,7 @@ class Server(ThreadingTCPServer):
     daemon_threads = True
 
 
-# The clients: each makes a function of a path that makes one call and reads its answer.
+# Each function returns a function that makes one call to a path and reads the response.
 
 
 def use_requests(base):
@@ -146,11 +147,11 @@ INSTRUMENTORS = {
     "httpx2": ("httpx", "HTTPX2ClientInstrumentor"),
     "aiohttp": ("aiohttp_client", "AioHttpClientInstrumentor"),
 }
-"""Upstream's, of which http.client has none."""
+"""OpenTelemetry's instrumentors; there is none for http.client."""
 
 
-def instrument_as_peers_do(client, endpoint):
-    """Switches on what `opentelemetry-instrument` would, with its stock exporter."""
+def instrument_as_peer(client, endpoint):
+    """Instrument the client as `opentelemetry-instrument` does; return the flush function."""
     from importlib import import_module
 
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -166,9 +167,9 @@ def instrument_as_peers_do(client, endpoint):
 
 
 def find_flush(client, endpoint, variant):
-    """Returns what delivers the spans made until now."""
+    """Return the function that delivers all finished spans."""
     if variant == "peer":
-        return instrument_as_peers_do(client, endpoint)
+        return instrument_as_peer(client, endpoint)
     if variant == "ours":
         from lupis_instrument import LupisSDK
 
@@ -176,8 +177,8 @@ def find_flush(client, endpoint, variant):
     return lambda: None
 
 
-def work(client, base, endpoint, variant):
-    """In the child: for each line "path calls" that comes, makes calls, and says wall and CPU µs."""
+def run_worker(client, base, endpoint, variant):
+    """In a child process: for each line "path calls", make calls and print wall and CPU µs."""
     flush = find_flush(client, endpoint, variant)
     call = CLIENTS[client](base)
     for line in sys.stdin:
@@ -189,11 +190,11 @@ def work(client, base, endpoint, variant):
         flush()
         cpu = time.process_time() - cpu
         print(wall / int(calls) * 1e6, cpu / int(calls) * 1e6, flush=True)
-    os._exit(0)  # sessions are not closed, and need no warning
+    os._exit(0)  # no warnings about sessions that are not closed
 
 
 class Variant:
-    """A child process that makes calls when it is told to."""
+    """A child process that makes calls on request."""
 
     def __init__(self, variant, client, base, endpoint):
         launcher = ["-m", "lupis_instrument", sys.executable] if variant == "ours" else []
@@ -216,7 +217,7 @@ class Variant:
         return tuple(map(float, self.process.stdout.readline().split()))
 
     def medians(self):
-        """Wall and CPU."""
+        """Return the medians of wall and CPU time."""
         return tuple(statistics.median(column) for column in zip(*self.rounds))
 
     def close(self):
@@ -225,14 +226,14 @@ class Variant:
 
 
 def measure(client, base, rounds, calls):
-    """Returns wall and CPU microseconds of a call, by kind of answer and variant."""
+    """Return wall and CPU microseconds of a call, by kind of call and variant."""
     names = [name for name in VARIANTS if name != "peer" or client in INSTRUMENTORS]
     variants = {name: Variant(name, client, base, base + "/v1/traces") for name in names}
     medians = {}
     for kind, path in PATHS.items():
         for variant in variants.values():
             variant.rounds = []
-            variant.measure(path, calls)  # whatever happens only once has happened then
+            variant.measure(path, calls)  # one-time work happens in this round
         for _ in range(rounds):
             for variant in variants.values():
                 variant.rounds.append(variant.measure(path, calls))
@@ -242,21 +243,21 @@ def measure(client, base, rounds, calls):
     return medians
 
 
-def report(client, medians):
-    """One line a figure: what peer and ours add, and how they compare."""
-    for kind, found in medians.items():
+def print_report(client, medians):
+    """Print a line for each figure: the time that peer and ours add, and their ratio."""
+    for kind, figures in medians.items():
         for column, figure in enumerate(("wall", "cpu")):
-            bare = found["bare"][column]
-            ours = found["ours"][column] - bare
+            bare = figures["bare"][column]
+            ours = figures["ours"][column] - bare
             line = f"{client:12} {kind:6} {figure:5} bare {bare:6.0f}   ours +{ours:5.0f}"
-            if "peer" in found:
-                peer = found["peer"][column] - bare
+            if "peer" in figures:
+                peer = figures["peer"][column] - bare
                 line += f"   peer +{peer:5.0f}   ours/peer {ours / peer:5.2f}"
             print(line, flush=True)
 
 
 def serve():
-    """In a child: says the port, and serves until its parent hangs up."""
+    """In a child process: print the port, and serve until the parent ends the process."""
     with Server(("127.0.0.1", 0), Handler) as server:
         print(server.server_address[1], flush=True)
         server.serve_forever()
@@ -273,13 +274,13 @@ def main():
         base = f"http://127.0.0.1:{server.stdout.readline().strip()}"
         print("microseconds a call; medians of interleaved rounds")
         for client in options.clients.split(","):
-            report(client, measure(client, base, options.rounds, options.calls))
+            print_report(client, measure(client, base, options.rounds, options.calls))
         server.kill()
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--work"]:
-        work(*sys.argv[2:])
+        run_worker(*sys.argv[2:])
     elif sys.argv[1:2] == ["--serve"]:
         serve()
     else:

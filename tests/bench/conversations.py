@@ -1,12 +1,12 @@
-"""What it costs to tell which conversation a call belongs to, and where that is paid.
+"""Measures how long it takes to find the conversation of a call.
 
     python tests/bench/conversations.py [--rounds 15]
 
-A conversation of some 100 KB grows by a question and an answer a call. "derive" is what is added to
-a call's digest, on the worker's thread; "parse" the reading of the body that the digest does anyway,
-and "skim" what it did before for a body of that size. "first" is a conversation's first call, which
-keys a fingerprint of its beginning. "caller" is what the program's own thread pays: nothing more
-than before, shown by the time of keeping the body. Medians of interleaved rounds, in µs.
+A conversation of about 100 KB grows by a question and an answer with each call. "derive" is the
+time to find the conversation, on the worker's thread. "parse" is the time to parse the body, which
+is necessary anyway; "skim" is the time to skim a body of this size, as earlier versions did. "first"
+is the first call of a conversation, which makes a fingerprint of its opening. "caller" is the time
+of the thread that makes the call, which only stores the body. Medians of interleaved rounds, in µs.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ CALLS = 20
 
 
 def write_turns(count: int) -> list[dict[str, str]]:
-    """A list of so many turns that together are 100 KB of made-up prose."""
+    """Return `count` turns with 100 KB of made-up prose together."""
     per_turn = SIZE // count // 5
     roles = ["system", *("user", "assistant") * count][count == 1 :]
     return [
@@ -60,15 +60,15 @@ def write_turns(count: int) -> list[dict[str, str]]:
 
 
 def write_blocks(turns: list[dict[str, str]]) -> list[dict[str, object]]:
-    """The same turns as Anthropic's libraries write them."""
+    """Return the turns in the form of Anthropic's libraries."""
     return [
         {"role": turn["role"], "content": [{"type": "text", "text": turn["content"]}]}
         for turn in turns
     ]
 
 
-def grow(turns: list) -> list[bytes]:
-    """The bodies of a conversation's calls, each longer than the last."""
+def grow_conversation(turns: list) -> list[bytes]:
+    """Return the bodies of a conversation's calls, each longer than the one before."""
     more = [
         {"role": role, "content": f"{role} {number}"}
         for number in range(CALLS)
@@ -81,58 +81,58 @@ def grow(turns: list) -> list[bytes]:
 
 
 def measure(action, *arguments) -> float:
-    """How many µs one call takes."""
+    """Return the µs that a call of `action` takes."""
     began = time.perf_counter()
     action(*arguments)
     return (time.perf_counter() - began) * 1e6
 
 
-def skim(body: bytes) -> None:
-    """What a body of over 64 KiB cost before."""
+def skim_body(body: bytes) -> None:
+    """Skim a body, as earlier versions did with more than 64 KiB."""
     JsonScanner(frozenset(("model", "stream")), frozenset(), lambda _: None).feed(body)
 
 
-def keep(body: bytes) -> None:
-    """What the program's thread does with a body."""
+def store_body(body: bytes) -> None:
+    """Store a body, as the thread of the call does."""
     http_call = HttpCall({}, lambda: None, lambda: None)
     http_call.begin_attempt("POST", URL)
     http_call.add_request_data(body)
 
 
-def run(bodies: list[bytes], found: dict[str, list[float]]) -> None:
-    """Makes the calls of one conversation in a process that hasn't seen it."""
+def run_conversation(bodies: list[bytes], times: dict[str, list[float]]) -> None:
+    """Make the calls of a conversation that is new, and add the time of each step to `times`."""
     endpoint = identify_endpoint("POST", "api.openai.com", 443, PATH)
     conversations = Conversations(lambda: b"k" * 32)
-    names = set()
+    conversation_ids = set()
     for number, body in enumerate(bodies):
-        found["caller"].append(measure(keep, body))
-        found["parse"].append(measure(parse_request_body, body))
-        found["skim"].append(measure(skim, body))
-        asked = parse_request_body(body)
+        times["caller"].append(measure(store_body, body))
+        times["parse"].append(measure(parse_request_body, body))
+        times["skim"].append(measure(skim_body, body))
+        request = parse_request_body(body)
         began = time.perf_counter()
-        name = conversations.identify_call(endpoint, PATH, asked, Facts(), answered=True)
-        taken = (time.perf_counter() - began) * 1e6
-        found["derive" if number else "first"].append(taken)
-        names.add(name)
-    assert len(names) == 1
+        conversation = conversations.identify_call(endpoint, PATH, request, Facts(), answered=True)
+        elapsed = (time.perf_counter() - began) * 1e6
+        times["derive" if number else "first"].append(elapsed)
+        conversation_ids.add(conversation)
+    assert len(conversation_ids) == 1
 
 
 def main() -> None:
-    """Prints a row for each shape."""
+    """Print a row for each shape of conversation."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=15)
     rounds = parser.parse_args().rounds
-    shapes = {name: grow(write_turns(count)) for name, count in SHAPES.items()}
-    shapes["50 blocks"] = grow(write_blocks(write_turns(50)))
+    shapes = {name: grow_conversation(write_turns(count)) for name, count in SHAPES.items()}
+    shapes["50 blocks"] = grow_conversation(write_blocks(write_turns(50)))
     columns = ("derive", "first", "parse", "skim", "caller")
     results = {name: {column: [] for column in columns} for name in shapes}
     for _ in range(rounds):
         for name, bodies in shapes.items():
-            run(bodies, results[name])
+            run_conversation(bodies, results[name])
     print(f"{'':10}" + "".join(f"{column:>9}" for column in columns))
-    for name, found in results.items():
-        print(f"{name:10}" + "".join(f"{statistics.median(found[c]):9.1f}" for c in columns))
-    slowest = max(statistics.median(found["derive"]) for found in results.values())
+    for name, times in results.items():
+        print(f"{name:10}" + "".join(f"{statistics.median(times[c]):9.1f}" for c in columns))
+    slowest = max(statistics.median(times["derive"]) for times in results.values())
     print(f"deriving: at most {slowest:.0f} µs a call of {SIZE // 1000} KB")
 
 

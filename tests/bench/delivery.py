@@ -1,11 +1,11 @@
-"""What delivering costs a span: ours beside the SDK's batch processor with the stock OTLP exporter.
+"""Compares the delivery of spans with the SDK's batch processor and OTLP exporter ("peer").
 
     python tests/bench/delivery.py [--rounds 5] [--spans 10000] [--rate 2000]
 
-Each variant runs in a process of its own against one collector that counts; the rounds of the
-variants are interleaved. "paced" makes spans at a rate, as a busy program would, and "burst" as
-fast as it can. "cpu" is all that the process computes for a span, until it is delivered. Spans have
-the 20 attributes of a typical LLM call. The store's own speed is measured by itself.
+Each variant runs in its own process against one collector. The rounds of the variants are
+interleaved. "paced" makes spans at a rate, as a busy program would; "burst" makes them as fast as
+possible. "cpu" is the CPU time of the process for a span until it is delivered. Spans have the 20
+attributes of a typical LLM call. The speed of the store is measured separately.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ ATTRIBUTES = {
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Counts bytes, and takes everything."""
+    """Accepts everything."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -68,7 +68,7 @@ class Server(ThreadingTCPServer):
 
 
 def peer(url):
-    """A tracer of the SDK's own, and what delivers."""
+    """Return the SDK's tracer, its flush function, and a function for further figures."""
     from opentelemetry.exporter.otlp.proto.http import Compression
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.trace import TracerProvider
@@ -82,27 +82,27 @@ def peer(url):
 
 
 def ours(url):
-    """Our tracer, and what delivers."""
+    """Return the tracer of LupisSDK, its flush function, and a function for the counts of spans."""
     from lupis_instrument import LupisConfig, LupisSDK
     from lupis_instrument._runtime import current as _runtime
 
     config = LupisConfig(project_id="bench", otlp_endpoint=url, data_dir=tempfile.mkdtemp())
     sdk = LupisSDK.init(config)
 
-    def fates():
+    def count_spans():
         account = _runtime.get_runtime().account
         return {"stored": account.stored, "lost": account.lost, "delivered": account.delivered}
 
-    return sdk.get_tracer(), lambda: sdk.flush(60), fates
+    return sdk.get_tracer(), lambda: sdk.flush(60), count_spans
 
 
 def measure(variant, url, spans, rate):
-    """Makes spans in this process, and prints what they cost."""
-    tracer, flush, fates = globals()[variant](url)
-    make(tracer, 200, 0)
+    """Make spans in this process, and print their cost."""
+    tracer, flush, count_spans = globals()[variant](url)
+    make_spans(tracer, 200, 0)
     flush()
     wall, cpu = time.perf_counter(), time.process_time()
-    make(tracer, spans, rate)
+    make_spans(tracer, spans, rate)
     made = time.perf_counter() - wall
     flush()
     print(
@@ -111,14 +111,14 @@ def measure(variant, url, spans, rate):
                 "cpu": (time.process_time() - cpu) / spans * 1e6,
                 "rate": spans / made,
                 "delivered in": time.perf_counter() - wall,
-                **fates(),
+                **count_spans(),
             }
         )
     )
 
 
-def make(tracer, spans, rate):
-    """Makes spans at a rate, 0 for as fast as can be."""
+def make_spans(tracer, spans, rate):
+    """Make spans at a rate a second; 0 means as fast as possible."""
     began = time.perf_counter()
     for number in range(spans):
         with tracer.start_as_current_span("chat gpt-4o-mini", attributes=ATTRIBUTES):
@@ -130,7 +130,7 @@ def make(tracer, spans, rate):
 
 
 def measure_store(spans):
-    """Prints how many spans a second the store takes, in batches of 512."""
+    """Print the number of spans a second that the store accepts, in batches of 512."""
     from opentelemetry.sdk.trace import TracerProvider
 
     from lupis_instrument._export.otlp.encoded_items import ItemEncoder
@@ -138,12 +138,12 @@ def measure_store(spans):
 
     provider = TracerProvider(shutdown_on_exit=False)
     tracer = provider.get_tracer("bench")
-    made = []
+    spans_of_batch = []
     for _ in range(512):
         span = tracer.start_span("chat gpt-4o-mini", attributes=ATTRIBUTES)
         span.end()
-        made.append(span)
-    items = ItemEncoder(provider.resource).encode_spans(made)
+        spans_of_batch.append(span)
+    items = ItemEncoder(provider.resource).encode_spans(spans_of_batch)
     rates = []
     for _ in range(5):
         store = Store(tempfile.mkdtemp(), 1 << 30, Process("p", None, 1))
@@ -155,25 +155,25 @@ def measure_store(spans):
     print(f"store: {statistics.median(rates):,.0f} spans/s")
 
 
-def run(variant, url, spans, rate):
-    """One round in a process of its own."""
+def run_round(variant, url, spans, rate):
+    """Run one round in its own process, and return its figures."""
     command = [sys.executable, __file__, "--measure", variant, url, str(spans), str(rate)]
     done = subprocess.run(command, check=True, capture_output=True, encoding="utf-8")
     return json.loads(done.stdout)
 
 
 def compare(name, url, options, rate):
-    """Rounds of both variants, and their ratio."""
+    """Run the rounds of both variants, and print their medians and ratio."""
     rounds = {variant: [] for variant in VARIANTS}
     for _ in range(options.rounds):
         for variant in VARIANTS:
-            rounds[variant].append(run(variant, url, options.spans, rate))
-    for variant, found in rounds.items():
-        cpu = statistics.median(each["cpu"] for each in found)
-        reached = statistics.median(each["rate"] for each in found)
-        fates = {key: found[0][key] for key in ("delivered", "stored", "lost") if key in found[0]}
+            rounds[variant].append(run_round(variant, url, options.spans, rate))
+    for variant, runs in rounds.items():
+        cpu = statistics.median(figures["cpu"] for figures in runs)
+        reached = statistics.median(figures["rate"] for figures in runs)
+        counts = {key: runs[0][key] for key in ("delivered", "stored", "lost") if key in runs[0]}
         print(
-            f"{name:6} {variant:5} {cpu:7.1f} us cpu a span, {reached:9,.0f} spans/s made {fates}"
+            f"{name:6} {variant:5} {cpu:7.1f} us cpu a span, {reached:9,.0f} spans/s made {counts}"
         )
     ratios = [a["cpu"] / b["cpu"] for a, b in zip(rounds["ours"], rounds["peer"])]
     print(f"{name:6} ratio {statistics.median(ratios):6.2f}")

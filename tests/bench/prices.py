@@ -1,7 +1,7 @@
-"""What pricing costs a program: the first call, a later one, memory, size; and genai-prices beside.
+"""Measures pricing: the first call, a later call, memory and size, compared with genai-prices.
 
-Each figure is of a process of its own, the median of the rounds. Memory is what tracemalloc counts
-as kept, and at its highest, from before the import until after the first price.
+Each figure comes from its own process, and is the median of the rounds. Memory is measured with
+tracemalloc, from before the import until after the first price: the kept memory, and the peak.
 
 usage: python tests/bench/prices.py [ROUNDS]
 """
@@ -27,10 +27,10 @@ AT = datetime(2026, 11, 23, tzinfo=timezone.utc)
 from lupis_instrument._llm.usage.report import Usage
 USAGE = Usage(1200, 300, 1000)
 def report(first, call):
-    keep = first()
-    later = min(each(call) for _ in range(5))
+    first()
+    later = min(time_call(call) for _ in range(5))
     print('{"kept": %d, "peak": %d, "first": %f, "later": %f}' % (*KEPT, TOOK, later))
-def each(call):
+def time_call(call):
     started = time.perf_counter()
     for _ in range(200): call()
     return (time.perf_counter() - started) / 200
@@ -69,13 +69,13 @@ CALLS = {
 
 
 def measure(body: str, rounds: int) -> dict[str, float]:
-    """Return the medians of the figures that processes with that body print."""
-    _run(TIMED, body)  # so that the modules are compiled
+    """Return the medians of the figures that processes with this code print."""
+    _run(TIMED, body)  # compiles the modules
     timed = [_run(TIMED, body) for _ in range(rounds)]
-    figures = _run(TRACED, body)
+    medians = _run(TRACED, body)
     for name in ("first", "later"):
-        figures[name] = statistics.median(each[name] for each in timed)
-    return figures
+        medians[name] = statistics.median(figures[name] for figures in timed)
+    return medians
 
 
 def _run(program: str, body: str) -> dict[str, float]:
@@ -88,7 +88,7 @@ def _run(program: str, body: str) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure, and print a table."""
+    """Measure all rows, and print the table."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     text = CATALOG.read_bytes()
     packed = len(zlib.compress(text, 6))

@@ -1,8 +1,8 @@
-"""How long redaction takes: a typical LLM span, texts without matches, long and hostile texts.
+"""Measures redaction: a typical LLM span, texts without matches, long and hostile texts.
 
-Prints medians of processor time; nothing passes or fails by them. Run it with ``python tests/bench/redaction.py``.
-``--lupislabs PYTHON`` names the interpreter of a virtual environment with lupislabs 1.0.1, whose
-filter then takes the same spans.
+Prints medians of CPU time; nothing passes or fails by them. Run it with ``python tests/bench/redaction.py``.
+``--lupislabs PYTHON`` names the interpreter of a virtual environment with lupislabs 1.0.1, to measure
+its filter with the same spans.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ RESPONSE_HEADERS = {
 
 
 def build_span() -> dict[str, object]:
-    """A streamed chat completion: 40 attributes beside 25 headers."""
+    """Return the attributes of a streamed chat completion: 40, and 25 headers."""
     run = uuid.UUID(int=random.getrandbits(128))
     span: dict[str, object] = {
         "http.request.method": "POST",
@@ -108,14 +108,14 @@ def build_span() -> dict[str, object]:
     return span
 
 
-def texts(size: int) -> dict[str, str]:
-    """Texts without a secret of about the size given, in characters."""
+def make_texts(size: int) -> dict[str, str]:
+    """Return texts without secrets, of about `size` characters."""
     words = [*str(__doc__).lower().replace("``", "").split(), "the", "model", "answered"]
     rows = [
         {"id": uuid.UUID(int=random.getrandbits(128)).hex, "model": "gpt-4o-mini", "n": index}
         for index in range(size // 70)
     ]
-    beyond = "Das Modell überprüfte die Größe, „gut“, sagte es 👍🏽. "
+    non_ascii = "Das Modell überprüfte die Größe, „gut“, sagte es 👍🏽. "
     line = '2026-11-23 20:31:11,123 INFO httpx HTTP Request: POST https://api.openai.com/v1/chat/completions "HTTP/1.1 200 OK"\n'
     return {
         "prose": " ".join(random.choices(words, k=size // 6))[:size],
@@ -128,15 +128,15 @@ def texts(size: int) -> dict[str, str]:
         "hashes": " ".join(f"{random.getrandbits(256):064x}" for _ in range(size // 65)),
         "numbers": json.dumps([random.uniform(-1, 1) for _ in range(size // 21)]),
         "URLs": "\n".join(f"https://example.com/v1/items/{n}?q=a%20b" for n in range(size // 40)),
-        "not ASCII": (beyond * (size // len(beyond) + 1))[:size],
+        "not ASCII": (non_ascii * (size // len(non_ascii) + 1))[:size],
         "code": (Path(json.__file__).with_name("decoder.py").read_text() * (size // 9000 + 1))[
             :size
         ],
     }
 
 
-def hostile(size: int) -> dict[str, str]:
-    """Texts that make careless patterns slow."""
+def make_hostile_texts(size: int) -> dict[str, str]:
+    """Return texts on which careless patterns are slow."""
     parts = (
         "a",
         "eyJ",
@@ -158,14 +158,14 @@ def hostile(size: int) -> dict[str, str]:
     return {f"{part!r} repeated": (part * (size // len(part) + 1))[:size] for part in parts}
 
 
-def median(run: Callable[[], object], times: int) -> float:
-    """Seconds that a call takes."""
-    taken = []
+def time_median(run: Callable[[], object], times: int) -> float:
+    """Return the median CPU seconds of a call of `run`."""
+    seconds = []
     for _ in range(times):
         start = time.process_time()
         run()
-        taken.append(time.process_time() - start)
-    return statistics.median(taken)
+        seconds.append(time.process_time() - start)
+    return statistics.median(seconds)
 
 
 EARLIER = """
@@ -185,7 +185,7 @@ print(statistics.median(taken))
 
 
 def time_earlier(python: str, spans: list[dict[str, object]]) -> float:
-    """Seconds that the filter of lupislabs 1.0.1 takes for a span."""
+    """Return the median CPU seconds of the filter of lupislabs 1.0.1 for a span."""
     done = subprocess.run(
         [python, "-c", EARLIER],
         input=json.dumps(spans),
@@ -197,33 +197,33 @@ def time_earlier(python: str, spans: list[dict[str, object]]) -> float:
 
 
 def main() -> None:
-    """Print the figures."""
-    parser = argparse.ArgumentParser(description="Measures what redaction costs.")
+    """Measure all texts, and print the figures."""
+    parser = argparse.ArgumentParser(description="Measures redaction.")
     parser.add_argument("--lupislabs", metavar="PYTHON", help="compare with lupislabs 1.0.1 there")
     options = parser.parse_args()
     random.seed(1)
     redactor = Redactor()
     spans = [build_span() for _ in range(300)]
     redactor.redact_attributes(spans[0])
-    each = iter(spans * 10)
-    taken = median(lambda: redactor.redact_attributes(next(each)), 2000)
-    print(f"span of {len(spans[0])} attributes: {taken * 1e6:.0f} us  (aim: 60)")
+    next_spans = iter(spans * 10)
+    seconds = time_median(lambda: redactor.redact_attributes(next(next_spans)), 2000)
+    print(f"span of {len(spans[0])} attributes: {seconds * 1e6:.0f} us  (aim: 60)")
     if options.lupislabs:
         earlier = time_earlier(options.lupislabs, spans)
-        print(f"lupislabs 1.0.1: {earlier * 1e6:.0f} us, {earlier / taken:.1f} times ours")
+        print(f"lupislabs 1.0.1: {earlier * 1e6:.0f} us, {earlier / seconds:.1f} times ours")
     for size in (1_000, 100_000, 1_000_000):
-        for name, text in texts(size).items():
+        for name, text in make_texts(size).items():
             times = max(5, 300_000 // size)
             speed = (
                 len(text.encode())
-                / median(lambda text=text: redactor.redact_text(text), times)
+                / time_median(lambda text=text: redactor.redact_text(text), times)
                 / 1e6
             )
             print(f"{name}, {size:,} characters: {speed:.0f} MB/s  (aim: 30)")
-    for name, text in hostile(10_000).items():
+    for name, text in make_hostile_texts(10_000).items():
         long = text * 20
-        short_time = median(lambda text=text: redactor.redact_text(text), 3)
-        long_time = median(lambda text=long: redactor.redact_text(text), 3)
+        short_time = time_median(lambda text=text: redactor.redact_text(text), 3)
+        long_time = time_median(lambda text=long: redactor.redact_text(text), 3)
         speed = len(long) / long_time / 1e6
         print(
             f"{name}: {speed:.1f} MB/s, 20 times the text takes {long_time / short_time:.0f} times"

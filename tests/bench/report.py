@@ -1,8 +1,8 @@
-"""How fast the store takes spans, and how fast `lupis report` answers from very many.
+"""Measures the store with very many spans: writing, and the commands that read it.
 
-Builds a store of LLM calls, in batches as a program would, and then runs the commands on it as
-processes. Prints spans a second, and the median seconds of each command; those of the processor,
-too, for a machine that has other things to do.
+Writes LLM calls to a store in batches, as a program would, and then runs the commands in their own
+processes. Prints spans a second, and for each command the median seconds and CPU seconds, because
+other load on the machine affects only the former.
 
 usage: python tests/bench/report.py [SPANS [ROUNDS [FOLDER]]]
 """
@@ -51,7 +51,7 @@ COMMANDS = (
 
 
 def make_span(number: int, draw: random.Random, origin: Resource, end: int) -> ReadableSpan:
-    """One LLM call, of those that ended a month ago until now."""
+    """Return the span of an LLM call that ended at `end`, in nanoseconds since the epoch."""
     provider, model = MODELS[int(draw.expovariate(0.3)) % len(MODELS)]
     attributes = {
         **HEADERS,
@@ -84,8 +84,8 @@ def make_span(number: int, draw: random.Random, origin: Resource, end: int) -> R
     )
 
 
-def build(folder: str, spans: int) -> tuple[float, float]:
-    """Fill a store; returns seconds that storing took and used, the making of spans left out."""
+def build_store(folder: str, spans: int) -> tuple[float, float]:
+    """Fill a store; return the seconds and CPU seconds of storing, without making the spans."""
     draw = random.Random(1)
     now = time.time_ns()
     step = 30 * 86_400_000_000_000 // spans
@@ -110,8 +110,8 @@ def build(folder: str, spans: int) -> tuple[float, float]:
     return seconds, used
 
 
-def run(folder: str, arguments: list[str]) -> tuple[float, float]:
-    """Seconds that a command takes, and that it uses of the processor, its start included."""
+def run_command(folder: str, arguments: list[str]) -> tuple[float, float]:
+    """Return the seconds and CPU seconds of a command, the start of Python included."""
     command = [sys.executable, "-c", "from lupis_instrument._cli.lupis import main; main()"]
     environment = {**os.environ, "LUPIS_DATA_DIR": folder}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -123,18 +123,21 @@ def run(folder: str, arguments: list[str]) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Build, run, print."""
+    """Build a store, run the commands, and print the figures."""
     spans, rounds = (int(text) for text in [*sys.argv[1:3], "1000000", "3"][:2])
     with tempfile.TemporaryDirectory() as scratch:
         folder = sys.argv[3] if len(sys.argv) > 3 else scratch
         if not (Path(folder) / FILE_NAME).exists():
-            seconds, used = build(folder, spans)
+            seconds, used = build_store(folder, spans)
             print(
                 f"store: {spans / seconds:,.0f} spans/s, {spans / used:,.0f} per processor second"
             )
         size = (Path(folder) / FILE_NAME).stat().st_size
         print(f"{spans:,} spans, {size / (1 << 20):,.0f} MiB")
-        figures = {" ".join(each): [run(folder, each) for _ in range(rounds)] for each in COMMANDS}
+        figures = {
+            " ".join(command): [run_command(folder, command) for _ in range(rounds)]
+            for command in COMMANDS
+        }
     print("seconds  processor")
     for name, rows in figures.items():
         seconds, used = map(statistics.median, zip(*rows))

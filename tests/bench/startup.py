@@ -1,21 +1,21 @@
-"""What starting costs: the launcher, the bootstrap, the first call and all it loads; and memory.
+"""Measures the start: the launcher, the bootstrap, the first call with its imports, and memory.
 
     python tests/bench/startup.py [--rounds 15] [--clients httpx,requests] [--peers all]
 
-Each program runs bare and under each way of instrumenting it, in turn, so that whatever the machine
-does meets all of them; figures are medians over the rounds. "answer" is the time from the launch
-until the program has read the answer to its call; "end" until it has ended and its span is
-delivered; "cpu" is what is computed meanwhile, whichever thread does it. Memory is the resident set
-of a program that is idle, and of one whose call has been delivered. What matters are ratios: ours
-to bare Python, and what ours adds to what `opentelemetry-instrument` adds, which sends traces,
-metrics and logs by OTLP/HTTP. "by hand" is a program that sets up the SDK and the client's upstream
-instrumentor before its call, and no exporter: what none who loads them can do without.
+Each program runs bare and with each launcher in turn, so that other load on the machine affects all
+of them. The figures are medians over the rounds. "answer" is the time from the launch until the
+program has read the response to its call; "end" is the time until it has ended and its span is
+delivered; "cpu" is the CPU time of all threads until then. Memory is the resident set of an idle
+program, and of a program whose call has been delivered. The ratios matter: our time to the time of
+bare Python, and the time that we add to the time that `opentelemetry-instrument` adds, which sends
+traces, metrics and logs by OTLP/HTTP. "by hand" is a program that sets up the SDK and the client's
+OpenTelemetry instrumentor before its call, without an exporter: the minimum for all who load them.
 
-The last table is what the place of loading was decided by: at the first request, as it is done, or
-in a thread that starts when the program has imported the client.
+The last table is the reason to load the runtime at the first request, and not in a thread that
+starts when the program has imported the client.
 
-`--peers` measures other launchers too, each in an environment of its own that is thrown away
-afterwards: `--peers ddtrace,logfire`, or `all`.
+`--peers` also measures other launchers, each in its own temporary environment:
+`--peers ddtrace,logfire`, or `all`.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ BETWEEN = {
     "after computing for 0.3 s": "end = time.thread_time() + 0.3\nwhile time.thread_time() < end: pass",
     "after waiting for 0.3 s": "time.sleep(0.3)",
 }
-"""What the program does between importing the client and its first request."""
+"""Code between the import of the client and the first request."""
 
 BY_HAND = """
 from opentelemetry.sdk.trace import TracerProvider
@@ -100,7 +100,7 @@ def load():
     import opentelemetry.instrumentation.{module}
 threading.Thread(target=load, daemon=True).start()
 """
-"""Stands in for a bootstrap that would load in the background when the client is imported."""
+"""Simulates a bootstrap that loads in the background when the client is imported."""
 
 PEERS = {
     "ddtrace": (["ddtrace"], ["ddtrace-run", "python"], {"DD_TRACE_AGENT_URL": "{base}"}),
@@ -115,31 +115,32 @@ PEERS = {
         {"NEW_RELIC_DEVELOPER_MODE": "true", "NEW_RELIC_LOG_LEVEL": "critical"},
     ),
     "openlit": (
-        # Less a release of OpenTelemetry that came in part: pip would try what fits it for ever.
+        # Without a release of OpenTelemetry that was published only in part: pip would search
+        # for packages that fit it without end.
         ["openlit", "opentelemetry-api!=1.45.2", "opentelemetry-sdk!=1.45.2"],
         ["openlit-instrument", "python"],
         {"OTEL_EXPORTER_OTLP_ENDPOINT": "{base}"},
     ),
 }
-"""By name: what is installed, the command that runs Python, and its variables."""
+"""By name: the packages to install, the command that runs Python, and its variables."""
 
 
-def computed():
-    """Seconds of CPU that children which have ended used."""
+def read_child_cpu():
+    """Return the CPU seconds of all child processes that have ended."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
 
-class Way:
-    """One way to run a Python program: what stands before its path, and the variables."""
+class Launcher:
+    """A command that runs a Python program, and its environment variables."""
 
     def __init__(self, command, env):
         self.command = command
         self.env = env
 
     def run(self, program, env):
-        """Runs it; returns seconds until its answer, until its end, and of CPU, and its memory in MB."""
-        before, began = computed(), time.monotonic()
+        """Run a program; return the seconds to its answer and its end, CPU seconds, and memory in MB."""
+        before, began = read_child_cpu(), time.monotonic()
         done = subprocess.run(
             [*self.command, str(program)],
             env={**self.env, **env},
@@ -148,85 +149,89 @@ class Way:
             check=False,
         )
         ended = time.monotonic() - began
-        cpu = computed() - before
+        cpu = read_child_cpu() - before
         if done.returncode:
             raise SystemExit(f"{' '.join(self.command)}: status {done.returncode}\n{done.stderr}")
         answered, pages = map(float, ["nan", "nan", *done.stdout.split()][-2:])
         return answered - began, ended, cpu, pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def measure(ways, programs, rounds, **env):
-    """Medians of what `Way.run` returns, by way, interleaved.
+def measure(launchers, programs, rounds, **env):
+    """Return the medians of the results of `Launcher.run`, by launcher; rounds are interleaved.
 
-    `programs` is a path, or by way the path of what it runs.
+    `programs` is a path, or a path for each launcher.
     """
     if isinstance(programs, Path):
-        programs = dict.fromkeys(ways, programs)
-    runs = {name: [] for name in ways}
+        programs = dict.fromkeys(launchers, programs)
+    runs = {name: [] for name in launchers}
     for _ in range(rounds + 1):
-        for name, way in ways.items():
-            runs[name].append(way.run(programs[name], env))
-    # The first round met a cold disk, and wrote bytecode.
-    return {name: [statistics.median(each[1:]) for each in zip(*runs[name])] for name in ways}
+        for name, launcher in launchers.items():
+            runs[name].append(launcher.run(programs[name], env))
+    # The first round read from a cold disk and wrote bytecode.
+    return {
+        name: [statistics.median(column[1:]) for column in zip(*runs[name])] for name in launchers
+    }
 
 
-def own_environment():
-    """The variables without those of tracers and Python."""
+def clean_environment():
+    """Return the environment variables without the variables of tracers and Python."""
     foreign = ("LUPIS_", "OTEL_", "PYTHON")
     return {name: text for name, text in os.environ.items() if not name.startswith(foreign)}
 
 
-def find_ways(base):
-    """By name: bare Python, our bootstrap alone, our launcher, and OpenTelemetry's."""
+def list_launchers(base):
+    """Return bare Python, our bootstrap alone, lupis-run and OpenTelemetry's launcher by name."""
     from lupis_instrument._cli.run.locations import find_bootstrap_folder
 
     scripts = Path(sys.executable).parent
-    own = {**own_environment(), "BENCH_URL": base}
+    own = {**clean_environment(), "BENCH_URL": base}
     ours = {**own, "LUPIS_OTLP_ENDPOINT": base + "/v1/traces"}
     theirs = {"OTEL_EXPORTER_OTLP_ENDPOINT": base, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
     return {
-        "bare": Way([sys.executable], own),
-        "bootstrap": Way([sys.executable], {**ours, "PYTHONPATH": find_bootstrap_folder()}),
-        "lupis-run": Way([str(scripts / "lupis-run"), sys.executable], ours),
-        PEER: Way([str(scripts / PEER), sys.executable], {**own, **theirs}),
+        "bare": Launcher([sys.executable], own),
+        "bootstrap": Launcher([sys.executable], {**ours, "PYTHONPATH": find_bootstrap_folder()}),
+        "lupis-run": Launcher([str(scripts / "lupis-run"), sys.executable], ours),
+        PEER: Launcher([str(scripts / PEER), sys.executable], {**own, **theirs}),
     }
 
 
-def write(folder, name, imports="", between="", call=""):
-    """Writes a program and returns its path."""
+def write_program(folder, name, imports="", between="", call=""):
+    """Write a program to the folder, and return its path."""
     path = Path(folder, f"{name}.py")
     path.write_text(PROGRAM.format(imports=imports, between=between, call=call))
     return path
 
 
-def report_idle(ways, folder, rounds):
-    """A program that does nothing, and one that only imports a client."""
+def report_idle(launchers, folder, rounds):
+    """Report a program that does nothing, and a program that only imports a client."""
     empty = Path(folder, "pass.py")
     empty.write_text("pass")
-    for program in (empty, write(folder, "import httpx", IMPORTS["httpx"])):
-        found = measure(ways, program, rounds)
-        for name, (_, end, *_) in found.items():
+    for program in (empty, write_program(folder, "import httpx", IMPORTS["httpx"])):
+        medians = measure(launchers, program, rounds)
+        for name, (_, end, *_) in medians.items():
             print(
-                f"{program.stem:14} {name:26} {end * MS:6.1f} ms   {end / found['bare'][1]:5.2f} x bare"
-                f"   1/{found[PEER][1] / end:4.1f} x {PEER}",
+                f"{program.stem:14} {name:26} {end * MS:6.1f} ms   {end / medians['bare'][1]:5.2f} x bare"
+                f"   1/{medians[PEER][1] / end:4.1f} x {PEER}",
                 flush=True,
             )
 
 
-def report_calls(ways, folder, rounds, clients):
-    """What a program with one call pays, and how that compares."""
+def report_calls(launchers, folder, rounds, clients):
+    """Report the time that a program with one call pays, compared with the peer."""
     for client in clients:
-        plain = write(folder, "call", IMPORTS[client], call=CALLS[client])
-        shown, programs = dict(ways), dict.fromkeys(ways, plain)
+        plain = write_program(folder, "call", IMPORTS[client], call=CALLS[client])
+        shown, programs = dict(launchers), dict.fromkeys(launchers, plain)
         if client in INSTRUMENTORS:
             module, name = INSTRUMENTORS[client]
             between = BY_HAND.format(module=module, name=name)
-            shown["by hand"] = ways["bare"]
-            programs["by hand"] = write(folder, "hand", IMPORTS[client], between, CALLS[client])
-        found = measure(shown, programs, rounds)
+            shown["by hand"] = launchers["bare"]
+            programs["by hand"] = write_program(
+                folder, "hand", IMPORTS[client], between, CALLS[client]
+            )
+        medians = measure(shown, programs, rounds)
         for column, figure in enumerate(FIGURES):
-            bare = found["bare"][column]
-            added = {name: (each[column] - bare) * MS for name, each in found.items()}
+            bare = medians["bare"][column]
+            added = {name: (row[column] - bare) * MS for name, row in medians.items()}
             peer = added[PEER]
             ratios = "".join(
                 f"   {name} +{added[name]:6.1f}, ratio {added[name] / peer:.2f}"
@@ -237,34 +242,36 @@ def report_calls(ways, folder, rounds, clients):
             print(start + ratios, flush=True)
 
 
-def report_memory(ways, folder, rounds):
-    """What is added to the resident set, at idle and when a span has been delivered."""
-    idle = write(folder, "idle")
-    call = write(folder, "one call", IMPORTS["httpx"], call=CALLS["httpx"])
+def report_memory(launchers, folder, rounds):
+    """Report the memory that is added, at idle and after the delivery of a span."""
+    idle = write_program(folder, "idle")
+    call = write_program(folder, "one call", IMPORTS["httpx"], call=CALLS["httpx"])
     soon = {"BENCH_SLEEP": "1.5", "OTEL_BSP_SCHEDULE_DELAY": "100"}
     for program, env in ((idle, {}), (call, soon)):
-        found = measure(ways, program, rounds, **env)
-        for name, (*_, memory) in found.items():
-            added = memory - found["bare"][3]
+        medians = measure(launchers, program, rounds, **env)
+        for name, (*_, memory) in medians.items():
+            added = memory - medians["bare"][3]
             print(f"{program.stem:14} {name:26} {memory:6.1f} MB   +{added:5.2f}", flush=True)
 
 
-def report_places(ways, folder, rounds):
-    """What a program waits in all when loading begins at the first request, or at the import."""
-    ways = {
-        "bare": ways["bare"],
-        "request": ways["bootstrap"],
-        "import": ways["bootstrap"],
+def report_load_times(launchers, folder, rounds):
+    """Report the time that a program waits if it loads at the first request, or at the import."""
+    launchers = {
+        "bare": launchers["bare"],
+        "request": launchers["bootstrap"],
+        "import": launchers["bootstrap"],
     }
     shapes = {name: (between, CALLS["httpx"]) for name, between in BETWEEN.items()}
     for name, (between, call) in {**shapes, "never": ("", "")}.items():
-        plain = write(folder, "plain", IMPORTS["httpx"], between, call)
+        plain = write_program(folder, "plain", IMPORTS["httpx"], between, call)
         load = AHEAD.format(module="httpx")
-        ahead = write(folder, "ahead", IMPORTS["httpx"] + load, between, call)
-        found = measure(ways, {"bare": plain, "request": plain, "import": ahead}, rounds)
+        ahead = write_program(folder, "ahead", IMPORTS["httpx"] + load, between, call)
+        medians = measure(launchers, {"bare": plain, "request": plain, "import": ahead}, rounds)
         for column, figure in enumerate(FIGURES):
-            bare = found["bare"][column]
-            request, imported = ((found[way][column] - bare) * MS for way in ("request", "import"))
+            bare = medians["bare"][column]
+            request, imported = (
+                (medians[name][column] - bare) * MS for name in ("request", "import")
+            )
             print(
                 f"{name:26} {figure:6} at the request +{request:6.1f} ms"
                 f"   at the import +{imported:6.1f}",
@@ -273,26 +280,26 @@ def report_places(ways, folder, rounds):
 
 
 def report_peer(name, base, rounds):
-    """What another launcher costs, in an environment that is made for it and thrown away."""
+    """Report the cost of another launcher, in a temporary environment."""
     packages, command, variables = PEERS[name]
     with tempfile.TemporaryDirectory() as folder:
         venv.create(Path(folder, "venv"), with_pip=True)
         scripts = Path(folder, "venv", "bin")
         install = [str(scripts / "pip"), "install", "--quiet", "httpx", *packages]
         subprocess.run(install, check=True)
-        own = {**own_environment(), "BENCH_URL": base, "VIRTUAL_ENV": str(scripts.parent)}
+        own = {**clean_environment(), "BENCH_URL": base, "VIRTUAL_ENV": str(scripts.parent)}
         own["PATH"] = os.pathsep.join([str(scripts), own.get("PATH", os.defpath)])
         theirs = {key: text.format(base=base) for key, text in variables.items()}
-        ways = {
-            "bare": Way([str(scripts / "python")], own),
-            name: Way([str(scripts / command[0]), *command[1:]], {**own, **theirs}),
+        launchers = {
+            "bare": Launcher([str(scripts / "python")], own),
+            name: Launcher([str(scripts / command[0]), *command[1:]], {**own, **theirs}),
         }
         empty = Path(folder, "pass.py")
         empty.write_text("pass")
-        call = write(folder, "one call", IMPORTS["httpx"], call=CALLS["httpx"])
-        for program in (empty, call, write(folder, "idle")):
-            found = measure(ways, program, rounds)
-            bare, (answer, end, cpu, memory) = found["bare"], found[name]
+        call = write_program(folder, "one call", IMPORTS["httpx"], call=CALLS["httpx"])
+        for program in (empty, call, write_program(folder, "idle")):
+            medians = measure(launchers, program, rounds)
+            bare, (answer, end, cpu, memory) = medians["bare"], medians[name]
             print(
                 f"{name:10} {program.stem:9} bare {bare[1] * MS:6.1f} ms"
                 f"   answer +{(answer - bare[0]) * MS:6.1f}   end +{(end - bare[1]) * MS:6.1f}"
@@ -311,13 +318,13 @@ def main():
     command = [sys.executable, SERVER, "--serve"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         base = f"http://127.0.0.1:{server.stdout.readline().strip()}"
-        ways = find_ways(base)
+        launchers = list_launchers(base)
         try:
             with tempfile.TemporaryDirectory() as folder:
-                report_idle(ways, folder, options.rounds)
-                report_calls(ways, folder, options.rounds, options.clients.split(","))
-                report_memory(ways, folder, options.rounds)
-                report_places(ways, folder, options.rounds)
+                report_idle(launchers, folder, options.rounds)
+                report_calls(launchers, folder, options.rounds, options.clients.split(","))
+                report_memory(launchers, folder, options.rounds)
+                report_load_times(launchers, folder, options.rounds)
             for name in peers:
                 report_peer(name, base, options.rounds)
         finally:

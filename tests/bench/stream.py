@@ -1,8 +1,8 @@
-"""What watching a stream costs a program, ours against the bare client.
+"""Measures the cost of reading a stream with lupis-run, compared with the bare client.
 
-Each client reads streams of server-sent events without usage, bare and instrumented in turn, in
-processes of their own: processor time a chunk of a long one, and for how long the first chunk of a
-short one is waited for. Prints medians over the rounds.
+Each client reads streams of server-sent events without usage, bare and instrumented in turn, each
+in its own process. Prints medians over the rounds: the CPU time for a chunk of a long stream, and
+the time until the first chunk of a short stream.
 
 usage: python tests/bench/stream.py [ROUNDS [CHUNKS]]
 """
@@ -93,24 +93,24 @@ print(time.process_time() - started)
 SHORT = """
 import statistics, sys, time
 URL = sys.argv[1]
-waits, heard = [], []
-def hear():
-    heard or heard.append(time.perf_counter())
+waits, first = [], []
+def note_chunk():
+    first or first.append(time.perf_counter())
 {reader}
 for _ in range(100):
-    heard.clear()
+    first.clear()
     started = time.perf_counter()
     read()
-    waits.append(heard[0] - started)
+    waits.append(first[0] - started)
 print(statistics.median(waits[20:]))
 """
 SHORT_CHUNKS = 300
-THINKING = 0.02
-"""Seconds that the server takes before it answers with a short stream."""
+THINKING_SECONDS = 0.02
+"""The delay of the server before a short stream."""
 
 
 def serve(listener: socket.socket, chunks: int) -> None:
-    """Answer each connection's requests with one stream of `chunks` chunks."""
+    """Answer each request with a stream of `chunks` chunks."""
     body = b"%x\r\n%s\r\n" % (len(EVENT), EVENT)
     while True:
         connection, _ = listener.accept()
@@ -127,7 +127,7 @@ def _answer(connection: socket.socket, body: bytes, chunks: int) -> None:
             if not request.endswith(b"}"):
                 continue
             if chunks == SHORT_CHUNKS:
-                time.sleep(THINKING)
+                time.sleep(THINKING_SECONDS)
             connection.sendall(head)
             for _ in range(chunks // 100):
                 connection.sendall(body * 100)
@@ -135,7 +135,7 @@ def _answer(connection: socket.socket, body: bytes, chunks: int) -> None:
 
 
 def measure(program: str, url: str, *, watched: bool) -> float:
-    """Return the seconds that a program says, under us or alone."""
+    """Return the seconds that a program prints; `watched` runs it with lupis-run's bootstrap."""
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -152,7 +152,7 @@ def measure(program: str, url: str, *, watched: bool) -> float:
 
 
 def compare(programs: dict[str, str], chunks: int, rounds: int, scale: float) -> None:
-    """Print a row for each client's program, of which the server sends `chunks`."""
+    """Print a row for each client; the server sends `chunks` chunks."""
     print(f"{'client':14} {'bare':>7} {'ours':>7} {'added':>7} {'ratio':>6}")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=serve, args=(listener, chunks), daemon=True).start()
@@ -162,23 +162,23 @@ def compare(programs: dict[str, str], chunks: int, rounds: int, scale: float) ->
                 (measure(program, url, watched=False), measure(program, url, watched=True))
                 for _ in range(rounds)
             ]
-            bare = statistics.median(each[0] for each in pairs) * scale
+            bare = statistics.median(alone for alone, _ in pairs) * scale
             added = statistics.median(ours - alone for alone, ours in pairs) * scale
             ratio = (bare + added) / bare
             print(f"{client:14} {bare:7.2f} {bare + added:7.2f} {added:7.2f} {ratio:6.2f}")
 
 
 def main() -> None:
-    """Measure all clients and print two tables."""
+    """Measure all clients, and print two tables."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     chunks = int(sys.argv[2]) if len(sys.argv) > 2 else 100_000
     print(f"{chunks:,} chunks of {len(EVENT)} bytes, medians of {rounds} rounds, us a chunk")
     programs = {client: LONG.format(reader=reader) for client, reader in READERS.items()}
     compare(programs, chunks, rounds, 1e6 / chunks)
-    print(f"\n{SHORT_CHUNKS} chunks, medians of {rounds} rounds, us until the first is there,")
-    print(f"of a server that answers after {THINKING * 1e3:.0f} ms")
+    print(f"\n{SHORT_CHUNKS} chunks, medians of {rounds} rounds, us until the first chunk,")
+    print(f"of a server that answers after {THINKING_SECONDS * 1e3:.0f} ms")
     programs = {
-        client: SHORT.format(reader=reader.replace(": pass", ": hear()"))
+        client: SHORT.format(reader=reader.replace(": pass", ": note_chunk()"))
         for client, reader in READERS.items()
     }
     compare(programs, SHORT_CHUNKS, rounds, 1e6)

@@ -1,9 +1,9 @@
-"""Sends each exchange of a plan with one client and says what the program saw of the answer.
+"""Sends the exchanges of a plan with one client, and prints a digest of each response.
 
 usage: python drive.py CLIENT PLAN
 
-PLAN is JSON Lines: id, method, url, headers, body. One line of output an exchange: its id, the
-status, and the SHA-256 of the body as the program read it, piece by piece.
+PLAN is JSON Lines: id, method, url, headers, body. The output has a line for each exchange: its id,
+the status, and the SHA-256 of the body, which the program reads piece by piece.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any, Callable, Iterable
 from urllib.parse import urlsplit
 
-Seen = "tuple[int, str]"
-AT_ONCE = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
-"""To proxies, urllib3 sends small packets late, which would add 40 ms to each call."""
+Outcome = "tuple[int, str]"
+NO_DELAY = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
+"""By default urllib3 delays small packets to proxies, by 40 ms a call."""
 
 
 def decode_brotli(body: bytes) -> bytes:
@@ -48,24 +48,24 @@ DECODERS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-def digest(pieces: Iterable[bytes]) -> str:
+def hash_pieces(pieces: Iterable[bytes]) -> str:
     sha = hashlib.sha256()
     for piece in pieces:
         sha.update(piece)
     return sha.hexdigest()
 
 
-def with_requests() -> Callable[[dict[str, Any]], Seen]:
+def with_requests() -> Callable[[dict[str, Any]], Outcome]:
     import requests.adapters
 
     class Adapter(requests.adapters.HTTPAdapter):
         def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-            return super().proxy_manager_for(proxy, socket_options=AT_ONCE, **options)
+            return super().proxy_manager_for(proxy, socket_options=NO_DELAY, **options)
 
     session = requests.Session()
     session.mount("https://", Adapter())
 
-    def send(call: dict[str, Any]) -> Seen:
+    def send(call: dict[str, Any]) -> Outcome:
         with session.request(
             call["method"],
             call["url"],
@@ -74,19 +74,19 @@ def with_requests() -> Callable[[dict[str, Any]], Seen]:
             stream=True,
             allow_redirects=False,
         ) as response:
-            return response.status_code, digest(response.iter_content(chunk_size=None))
+            return response.status_code, hash_pieces(response.iter_content(chunk_size=None))
 
     return send
 
 
-def with_urllib3() -> Callable[[dict[str, Any]], Seen]:
+def with_urllib3() -> Callable[[dict[str, Any]], Outcome]:
     import urllib3
 
     pool = urllib3.ProxyManager(
-        os.environ["HTTPS_PROXY"], ca_certs=os.environ["SSL_CERT_FILE"], socket_options=AT_ONCE
+        os.environ["HTTPS_PROXY"], ca_certs=os.environ["SSL_CERT_FILE"], socket_options=NO_DELAY
     )
 
-    def send(call: dict[str, Any]) -> Seen:
+    def send(call: dict[str, Any]) -> Outcome:
         headers = {**call["headers"], **urllib3.util.make_headers(accept_encoding=True)}
         response = pool.request(
             call["method"],
@@ -98,48 +98,50 @@ def with_urllib3() -> Callable[[dict[str, Any]], Seen]:
             retries=False,
         )
         try:
-            return response.status, digest(response.stream(64, decode_content=True))
+            return response.status, hash_pieces(response.stream(64, decode_content=True))
         finally:
             response.release_conn()
 
     return send
 
 
-def with_httpx(module: str) -> Callable[[dict[str, Any]], Seen]:
+def with_httpx(module: str) -> Callable[[dict[str, Any]], Outcome]:
     httpx: Any = __import__(module)
     client = httpx.Client()
 
-    def send(call: dict[str, Any]) -> Seen:
+    def send(call: dict[str, Any]) -> Outcome:
         with client.stream(
             call["method"], call["url"], content=call["body"].encode(), headers=call["headers"]
         ) as response:
-            return response.status_code, digest(response.iter_bytes())
+            return response.status_code, hash_pieces(response.iter_bytes())
 
     return send
 
 
-def with_httpx_async(module: str) -> Callable[[dict[str, Any]], Seen]:
+def with_httpx_async(module: str) -> Callable[[dict[str, Any]], Outcome]:
     httpx: Any = __import__(module)
     loop = asyncio.new_event_loop()
     client = httpx.AsyncClient()
 
-    async def ask(call: dict[str, Any]) -> Seen:
+    async def send(call: dict[str, Any]) -> Outcome:
         async with client.stream(
             call["method"], call["url"], content=call["body"].encode(), headers=call["headers"]
         ) as response:
-            return response.status_code, digest([piece async for piece in response.aiter_bytes()])
+            return response.status_code, hash_pieces(
+                [piece async for piece in response.aiter_bytes()]
+            )
 
-    return lambda call: loop.run_until_complete(ask(call))
+    return lambda call: loop.run_until_complete(send(call))
 
 
-def with_aiohttp() -> Callable[[dict[str, Any]], Seen]:
+def with_aiohttp() -> Callable[[dict[str, Any]], Outcome]:
     import aiohttp
 
     loop = asyncio.new_event_loop()
     context = ssl.create_default_context(cafile=os.environ["SSL_CERT_FILE"])
     sessions: list[aiohttp.ClientSession] = []
 
-    async def ask(call: dict[str, Any]) -> Seen:
+    async def send(call: dict[str, Any]) -> Outcome:
         if not sessions:
             sessions.append(aiohttp.ClientSession())
         async with sessions[0].request(
@@ -151,16 +153,18 @@ def with_aiohttp() -> Callable[[dict[str, Any]], Seen]:
             ssl=context,
             allow_redirects=False,
         ) as response:
-            return response.status, digest([piece async for piece in response.content.iter_any()])
+            return response.status, hash_pieces(
+                [piece async for piece in response.content.iter_any()]
+            )
 
-    return lambda call: loop.run_until_complete(ask(call))
+    return lambda call: loop.run_until_complete(send(call))
 
 
-def with_http_client() -> Callable[[dict[str, Any]], Seen]:
+def with_http_client() -> Callable[[dict[str, Any]], Outcome]:
     proxy = urlsplit(os.environ["HTTPS_PROXY"])
     context = ssl.create_default_context(cafile=os.environ["SSL_CERT_FILE"])
 
-    def send(call: dict[str, Any]) -> Seen:
+    def send(call: dict[str, Any]) -> Outcome:
         url = urlsplit(call["url"])
         connection = http.client.HTTPSConnection(proxy.hostname or "", proxy.port, context=context)
         connection.set_tunnel(url.hostname or "", url.port or 443)
@@ -173,12 +177,12 @@ def with_http_client() -> Callable[[dict[str, Any]], Seen]:
         if response.getheader("x-encoded"):
             body = DECODERS[os.environ["DRIVE_ENCODING"]](body)
         connection.close()
-        return response.status, digest([body])
+        return response.status, hash_pieces([body])
 
     return send
 
 
-CLIENTS: dict[str, Callable[[], Callable[[dict[str, Any]], Seen]]] = {
+CLIENTS: dict[str, Callable[[], Callable[[dict[str, Any]], Outcome]]] = {
     "requests": with_requests,
     "urllib3": with_urllib3,
     "httpx": lambda: with_httpx("httpx"),

@@ -1,6 +1,6 @@
-"""Recorded exchanges of LLM APIs: reading them, telling whether a reading is right, a table.
+"""Reads recorded exchanges of LLM APIs, and checks results against them.
 
-The recordings are no part of the project: the variable LUPIS_TEST_CORPUS says where they are.
+The recordings are not part of the project: the variable LUPIS_TEST_CORPUS has their path.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Iterable, Mapping, NamedTuple
 
 VARIABLE = "LUPIS_TEST_CORPUS"
 TOKENS = {
-    # What a recording calls it -> the span attribute that has to hold it.
+    # Name in a recording -> span attribute with the same value.
     "input_tokens_total": "gen_ai.usage.input_tokens",
     "output_tokens": "gen_ai.usage.output_tokens",
     "cache_read_tokens": "gen_ai.usage.cache_read.input_tokens",
@@ -31,7 +31,14 @@ _HEADER_COUNTS = {
 
 
 class Exchange(NamedTuple):
-    """One recorded call: what was sent, what came back, and what is to be read out of it."""
+    """One recorded call: the request, the response, and the values to read.
+
+    Attributes:
+        headers: the response's headers; the names are in lower case.
+        ambiguous: whether any result without an error is right.
+        readings: equally right results, with `model` and the names of `TOKENS`; None means that
+            the provider did not report it.
+    """
 
     id: str
     provider: str
@@ -43,31 +50,28 @@ class Exchange(NamedTuple):
     path: str
     status: int
     headers: Mapping[str, str]
-    """Names in lower case."""
     request_body: bytes
     request_model: str | None
     body: bytes
     tags: frozenset[str]
     ambiguous: bool
-    """One reading is as good as another; only an error is wrong."""
     readings: tuple[Mapping[str, Any], ...]
-    """Each as right as the others: `model` and the names of `TOKENS`, None for not reported."""
 
 
-def find() -> Path | None:
-    """Where the recordings are; None if they are not given."""
-    given = os.environ.get(VARIABLE)
-    return Path(given) if given else None
+def find_recordings() -> Path | None:
+    """Return the path of the recordings, or None if the variable is not set."""
+    path = os.environ.get(VARIABLE)
+    return Path(path) if path else None
 
 
-def load(path: Path) -> list[Exchange]:
-    """Read recordings, JSON Lines, compressed or not."""
+def load_recordings(path: Path) -> list[Exchange]:
+    """Read the recordings from a file in JSON Lines, compressed or not."""
     content = path.read_bytes()
     text = gzip.decompress(content) if path.suffix == ".gz" else content
-    return [_read(json.loads(line)) for line in text.splitlines()]
+    return [_read_exchange(json.loads(line)) for line in text.splitlines()]
 
 
-def _read(row: Mapping[str, Any]) -> Exchange:
+def _read_exchange(row: Mapping[str, Any]) -> Exchange:
     headers = {name.lower(): ", ".join(values) for name, values in row["response_headers"].items()}
     readings = (row["expected"], *({**row["expected"], **other} for other in row["alternatives"]))
     return Exchange(
@@ -83,41 +87,41 @@ def _read(row: Mapping[str, Any]) -> Exchange:
 
 
 def _add_header_counts(reading: Mapping[str, Any], headers: Mapping[str, str]) -> Mapping[str, Any]:
-    """Recordings were read by their bodies; Bedrock counts in headers where a body doesn't."""
+    """Add the counts in Bedrock's headers if the body has none; recordings only have the body's."""
     if any(reading[name] is not None for name in TOKENS):
         return reading
     counts = {name: headers.get(header, "") for name, header in _HEADER_COUNTS.items()}
     return {**reading, **{name: int(count) for name, count in counts.items() if count}}
 
 
-def find_differences(exchange: Exchange, seen: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """What of `seen` is wrong: name -> (what is right, what was seen). Empty: all is right.
+def find_differences(exchange: Exchange, result: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Return the wrong values in `result`, as name -> (right value, wrong value).
 
     Args:
         exchange: the recording.
-        seen: `model` and the names of `TOKENS`; a name that is missing counts as None.
+        result: the values of `model` and the names of `TOKENS`; a name that is missing counts as None.
     """
     if exchange.ambiguous:
         return {}
-    found = [
+    differences = [
         {
-            name: (reading[name], seen.get(name))
+            name: (reading[name], result.get(name))
             for name in ("model", *TOKENS)
-            if reading[name] != seen.get(name)
+            if reading[name] != result.get(name)
         }
         for reading in exchange.readings
     ]
-    return min(found, key=len)
+    return min(differences, key=len)
 
 
 def read_span(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """What a span says, under the names that recordings use."""
-    seen = {name: attributes.get(attribute) for name, attribute in TOKENS.items()}
-    return {"model": attributes.get(MODEL), **seen}
+    """Return the values in a span's attributes, under the names of recordings."""
+    counts = {name: attributes.get(attribute) for name, attribute in TOKENS.items()}
+    return {"model": attributes.get(MODEL), **counts}
 
 
 def format_table(results: Iterable[tuple[Exchange, bool]]) -> str:
-    """The share of exact readings by provider and kind of body, the worst last."""
+    """Return a table of the share of exact results by provider and kind of body, worst last."""
     right: Counter[tuple[str, str]] = Counter()
     total: Counter[tuple[str, str]] = Counter()
     for exchange, exact in results:

@@ -1,4 +1,4 @@
-"""Recorded exchanges, sent by real clients over TLS, are recorded once and change nothing."""
+"""Recorded exchanges, sent by real clients over TLS, have one span each and do not change."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ import drive
 import exchanges
 from servers import replay
 
-CORPUS = exchanges.find()
+CORPUS = exchanges.find_recordings()
 pytestmark = pytest.mark.skipif(
-    CORPUS is None, reason=f"{exchanges.VARIABLE} doesn't say where recorded exchanges are"
+    CORPUS is None, reason=f"{exchanges.VARIABLE} does not name a file of recorded exchanges"
 )
 EXACT = 0.99
 MODULES = {name: name.replace("-async", "") for name in drive.CLIENTS}
-EVERY_WAY = "LUPIS_TEST_CORPUS_WAYS"
-"""Set to `all`, this variable asks for the whole matrix, which takes an hour."""
-WAYS = (
+MODES_VARIABLE = "LUPIS_TEST_CORPUS_WAYS"
+"""The value `all` selects the whole matrix, which takes an hour."""
+MODES = (
     list(itertools.product((0, 17, 1), ("identity", *replay.ENCODERS)))
-    if os.environ.get(EVERY_WAY) == "all"
+    if os.environ.get(MODES_VARIABLE) == "all"
     else [(17, "gzip"), (0, "identity"), (1024, "deflate")]
 )
-LONGEST = 1800  # seconds for one client to read all; one byte a chunk takes it minutes
+MAX_SECONDS = 1800  # for one client to read all; chunks of one byte take minutes
 
 
 @pytest.fixture(scope="module")
 def recordings():
-    return exchanges.load(CORPUS)
+    return exchanges.load_recordings(CORPUS)
 
 
-@pytest.fixture(scope="module", params=WAYS, ids=lambda way: f"{way[1]}-{way[0] or 'whole'}")
+@pytest.fixture(scope="module", params=MODES, ids=lambda mode: f"{mode[1]}-{mode[0] or 'whole'}")
 def proxy(recordings, request, tmp_path_factory):
     chunk, encoding = request.param
     folder = tmp_path_factory.mktemp("replay")
     by_id = {exchange.id: exchange for exchange in recordings}
-    with replay.replaying(by_id, folder, chunk=chunk, encoding=encoding) as place:
+    with replay.replaying(by_id, folder, chunk=chunk, encoding=encoding) as server:
         yield {
-            "HTTPS_PROXY": place.url,
-            "SSL_CERT_FILE": place.ca_file,
-            "REQUESTS_CA_BUNDLE": place.ca_file,
+            "HTTPS_PROXY": server.url,
+            "SSL_CERT_FILE": server.ca_file,
+            "REQUESTS_CA_BUNDLE": server.ca_file,
             "DRIVE_ENCODING": encoding,
             "DRIVE_CHUNK": str(chunk or ""),
             "LUPIS_CAPTURE_HEADERS": "x-replay-id",
@@ -57,7 +57,7 @@ def proxy(recordings, request, tmp_path_factory):
         }
 
 
-def plan(recordings, file):
+def write_plan(recordings, file):
     lines = [
         {
             "id": exchange.id,
@@ -76,27 +76,29 @@ def plan(recordings, file):
 def test_each_exchange_is_one_exact_span_and_the_program_reads_the_same(
     client, recordings, proxy, run, tmp_path, capsys
 ):
-    """One span an exchange, every body as recorded, and usage as the provider reported it."""
+    """Each exchange has one span with the reported usage, and the program reads the same body."""
     if importlib.util.find_spec(MODULES[client]) is None:
         pytest.skip(f"{MODULES[client]} is not installed")
-    sent = plan(recordings, tmp_path / "plan.jsonl")
-    done = run(Path(drive.__file__), client, sent, env=proxy, timeout=LONGEST)
+    plan = write_plan(recordings, tmp_path / "plan.jsonl")
+    done = run(Path(drive.__file__), client, plan, env=proxy, timeout=MAX_SECONDS)
 
-    seen = [json.loads(line) for line in done.stdout.splitlines()]
-    bodies = {each["id"]: each.get("sha", each.get("error")) for each in seen}
-    assert {each.id: hashlib.sha256(each.body).hexdigest() for each in recordings} == bodies
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    bodies = {row["id"]: row.get("sha", row.get("error")) for row in rows}
+    assert {
+        exchange.id: hashlib.sha256(exchange.body).hexdigest() for exchange in recordings
+    } == bodies
 
     spans = {span["attributes"]["http.request.header.x-replay-id"][0]: span for span in done.spans}
-    assert Counter(each.id for each in recordings) == Counter(
+    assert Counter(exchange.id for exchange in recordings) == Counter(
         span["attributes"]["http.request.header.x-replay-id"][0] for span in done.spans
     )
 
     differences = [
-        exchanges.find_differences(each, exchanges.read_span(spans[each.id]["attributes"]))
-        for each in recordings
+        exchanges.find_differences(exchange, exchanges.read_span(spans[exchange.id]["attributes"]))
+        for exchange in recordings
     ]
     results = list(zip(recordings, map(operator.not_, differences)))
     with capsys.disabled():
-        way = f"{client}, {proxy['DRIVE_ENCODING']}, chunks of {proxy['DRIVE_CHUNK'] or 'any'}"
-        print(f"\n{way}\n{exchanges.format_table(results)}")
+        mode = f"{client}, {proxy['DRIVE_ENCODING']}, chunks of {proxy['DRIVE_CHUNK'] or 'any'}"
+        print(f"\n{mode}\n{exchanges.format_table(results)}")
     assert EXACT <= sum(exact for _, exact in results) / len(results)

@@ -1,4 +1,4 @@
-"""Recorded exchanges, fed whole and in pieces, plain and compressed, are read exactly."""
+"""Recorded exchanges are read exactly: whole and in pieces, plain and compressed."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from lupis_instrument._llm.body.digest import digest_call, parse_request_body
 from lupis_instrument._llm.usage.facts import Facts
 from lupis_instrument._llm.usage.report import Usage
 
-CORPUS = exchanges.find()
+CORPUS = exchanges.find_recordings()
 pytestmark = pytest.mark.skipif(
-    CORPUS is None, reason=f"{exchanges.VARIABLE} doesn't say where recorded exchanges are"
+    CORPUS is None, reason=f"{exchanges.VARIABLE} does not name a file of recorded exchanges"
 )
 EXACT = 0.995
 
 
 @pytest.fixture(scope="module")
 def recordings():
-    return exchanges.load(CORPUS)
+    return exchanges.load_recordings(CORPUS)
 
 
-def read(exchange, cut, encoding):
+def read_facts(exchange, cut, encoding):
     headers = {
         name: value for name, value in exchange.headers.items() if name != "content-encoding"
     }
@@ -38,7 +38,7 @@ def read(exchange, cut, encoding):
     if encoding == "gzip":
         body = gzip.compress(body)
         headers["content-encoding"] = "gzip"
-    elif encoding == "decoded":  # as clients hand it over: header kept, body plain
+    elif encoding == "decoded":  # clients decode the body and keep the header
         headers["content-encoding"] = "gzip"
     endpoint = identify_endpoint(exchange.method, exchange.host, exchange.port, exchange.path)
     if endpoint is None:
@@ -57,7 +57,7 @@ def read(exchange, cut, encoding):
     )
 
 
-def describe(facts):
+def describe_facts(facts):
     usage = facts.usage or Usage()
     return {
         "model": facts.response_model,
@@ -69,9 +69,9 @@ def describe(facts):
 @pytest.mark.parametrize("encoding", ["identity", "gzip", "decoded"])
 @pytest.mark.parametrize("cut", [0, 1, 17])
 def test_usage_and_model_are_exact(recordings, cut, encoding, capsys):
-    """However a body comes, what is read out of it is what the provider reported."""
+    """The result is the reported usage, however the body arrives."""
     differences = [
-        exchanges.find_differences(exchange, describe(read(exchange, cut, encoding)))
+        exchanges.find_differences(exchange, describe_facts(read_facts(exchange, cut, encoding)))
         for exchange in recordings
     ]
     table = exchanges.format_table(zip(recordings, map(operator.not_, differences)))
@@ -84,33 +84,33 @@ def test_usage_and_model_are_exact(recordings, cut, encoding, capsys):
     assert EXACT <= differences.count({}) / len(differences)
 
 
-def test_model_asked_for_is_read(recordings):
-    """The request's model is read from body or path, wherever the recording holds it."""
+def test_requested_model_is_read(recordings):
+    """It is in the body or in the path of the request."""
     wrong = {
-        exchange.id: (exchange.request_model, asked)
+        exchange.id: (exchange.request_model, model)
         for exchange in recordings
-        for asked in [read(exchange, 0, "identity").request_model]
+        for model in [read_facts(exchange, 0, "identity").request_model]
         if exchange.request_model
-        and asked != exchange.request_model
+        and model != exchange.request_model
         and identify_endpoint(exchange.method, exchange.host, exchange.port, exchange.path)
-        and len(exchange.request_body) < 3900  # recordings cut longer ones off
+        and len(exchange.request_body) < 3900  # recordings cut longer bodies
     }
     assert {} == wrong
 
 
 def test_failed_calls_use_no_tokens(recordings):
-    """An answer with an error status reports no usage."""
+    """A response with an error status reports no usage."""
     used = [
         exchange.id
         for exchange in recordings
-        if exchange.status >= 400 and read(exchange, 0, "identity").usage
+        if exchange.status >= 400 and read_facts(exchange, 0, "identity").usage
     ]
     assert [] == used
 
 
-def test_nothing_read_is_message_text(recordings):
-    """Facts hold short words and numbers only."""
+def test_no_message_text_is_read(recordings):
+    """Facts have only short words and numbers."""
     for exchange in recordings:
-        facts = read(exchange, 0, "identity")
+        facts = read_facts(exchange, 0, "identity")
         words = (*facts.finish_reasons, facts.error_type or "", facts.service_tier or "")
         assert all(len(word) <= 64 and " " not in word for word in words), exchange.id
