@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 from bisect import bisect_left, insort
-from typing import TYPE_CHECKING, Any, Callable, Mapping, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, Mapping, NamedTuple, Protocol
 
 from lupis_instrument._llm.conversation.ids import read_ids
 from lupis_instrument._llm.conversation.turns import CHAT_OPERATIONS, read_turns
@@ -21,11 +21,26 @@ if TYPE_CHECKING:
     from lupis_instrument._llm.api.endpoints import Endpoint
     from lupis_instrument._llm.conversation.ids import RequestIds
     from lupis_instrument._llm.conversation.turns import Turns
-    from lupis_instrument._llm.usage.facts import Facts
 
 API, DERIVED = "api", "derived"
 _FINGERPRINT_DIGITS = 20
 _MAX_CALLS_PER_LIST = 250
+
+
+class AnswerFacts(Protocol):
+    """The facts of a response that concern its conversation. `usage.facts.Facts` has them."""
+
+    @property
+    def response_id(self) -> str | None:
+        """The provider's id of the answer."""
+
+    @property
+    def conversation_id(self) -> str | None:
+        """The provider's id of the conversation."""
+
+    @property
+    def answer_hash(self) -> int | None:
+        """The hash of the answer, if it came in one piece."""
 
 
 class Conversation(NamedTuple):
@@ -66,7 +81,7 @@ class Conversations:
         endpoint: Endpoint,
         path: str,
         request: Mapping[str, Any],
-        facts: Facts,
+        facts: AnswerFacts,
         *,
         answered: bool,
     ) -> Conversation | None:
@@ -76,39 +91,22 @@ class Conversations:
             endpoint: the called endpoint.
             path: the request's path, with its query.
             request: the members of the request's body.
-            facts: the facts of the call.
+            facts: the facts of the response.
             answered: whether the call succeeded. The program may repeat a failed call, and the
                 repetition belongs to the same conversation.
         """
         try:
-            return self._identify_call(endpoint, path, request, facts, answered=answered)
+            ids = read_ids(path, request)
+            turns = _read_whole_list(endpoint, ids, request)
+            conversation = self._find_known(turns, ids) or self._start_new(turns, ids, facts)
+            if conversation is not None:
+                self._remember_ids(conversation, ids, facts)
+                if turns is not None:
+                    self._matcher.add_call(
+                        turns, conversation, answered=answered, answer_hash=facts.answer_hash
+                    )
         except RecursionError:  # the body is nested more deeply than messages are
             return None
-
-    def _identify_call(
-        self,
-        endpoint: Endpoint,
-        path: str,
-        request: Mapping[str, Any],
-        facts: Facts,
-        *,
-        answered: bool,
-    ) -> Conversation | None:
-        ids = read_ids(path, request)
-        # A call with one of the provider's ids sends only new messages, not the whole list.
-        sends_all = (
-            endpoint.uses_tokens and ids.conversation is None and ids.previous_answer is None
-        )
-        turns = None
-        if sends_all and endpoint.operation in CHAT_OPERATIONS:
-            turns = read_turns(request)
-        conversation = self._find_known(turns, ids) or self._start_new(turns, ids, facts)
-        if conversation is not None:
-            self._remember_ids(conversation, ids, facts)
-            if turns is not None:
-                self._matcher.add_call(
-                    turns, conversation, answered=answered, answer_hash=facts.answer_hash
-                )
         return conversation
 
     def _find_known(self, turns: Turns | None, ids: RequestIds) -> Conversation | None:
@@ -121,7 +119,9 @@ class Conversations:
             return Conversation(known.chat_id, API) if known is not None else None
         return self._matcher.find_conversation(turns) if turns is not None else None
 
-    def _start_new(self, turns: Turns | None, ids: RequestIds, facts: Facts) -> Conversation | None:
+    def _start_new(
+        self, turns: Turns | None, ids: RequestIds, facts: AnswerFacts
+    ) -> Conversation | None:
         """Return a conversation that starts with this call."""
         if facts.conversation_id is not None:
             known = self._by_provider_id.get(facts.conversation_id)
@@ -151,13 +151,29 @@ class Conversations:
         digest = hmac.digest(self._key, b"lupis chat id\0" + kind + b"\0" + text, "sha256")
         return f"auto-{digest.hex()[:_FINGERPRINT_DIGITS]}"
 
-    def _remember_ids(self, conversation: Conversation, ids: RequestIds, facts: Facts) -> None:
+    def _remember_ids(
+        self, conversation: Conversation, ids: RequestIds, facts: AnswerFacts
+    ) -> None:
         """Remember the provider's ids, by which later calls refer to this conversation."""
         if facts.response_id is not None:
             self._by_answer_id.put(facts.response_id, conversation)
         for provider_id in (ids.conversation, facts.conversation_id):
             if provider_id is not None:
                 self._by_provider_id.put(provider_id, conversation)
+
+
+def _read_whole_list(
+    endpoint: Endpoint, ids: RequestIds, request: Mapping[str, Any]
+) -> Turns | None:
+    """Return the turns of a call that sends the whole conversation; None for other calls.
+
+    A call with one of the provider's ids sends only new messages.
+    """
+    if ids.conversation is not None or ids.previous_answer is not None:
+        return None
+    if not endpoint.uses_tokens or endpoint.operation not in CHAT_OPERATIONS:
+        return None
+    return read_turns(request)
 
 
 class _SeenCall:
