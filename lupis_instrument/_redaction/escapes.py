@@ -43,6 +43,7 @@ _ASCII = 128
 # digit.
 _SEPARATOR = "\ufffd"
 _HEX = "0123456789abcdefABCDEF"
+# The characters of the common escapes; `_read_rare_escape` reads the others.
 _CHARACTERS = {f"&{name};": character for name, character in zip(
     ("quot", "amp", "apos", "lt", "gt", "equals", "colon", "nbsp", "#34", "#39", "#x22", "#x27"),
     "\"&'<>=: \"'\"'",

@@ -134,6 +134,7 @@ class Redactor:
 
     def _redact_attributes(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         result: dict[str, Any] = {}
+        # Attributes whose texts were not seen before: name, value and texts.
         unknown: list[tuple[str, Any, Sequence[str]]] = []
         # Most values are the same as in the span before: hosts, models, header fields.
         clean = self._clean_texts
@@ -143,6 +144,7 @@ class Redactor:
             if name_rule is None and (kind in _HARMLESS_TYPES or (kind is str and value in clean)):
                 result[shown_name] = value
                 continue
+            # Texts are kept for now and replaced later, if the prefilter suspects them.
             texts = _list_texts(value) if name_rule is None else None
             result[shown_name] = self._redact_safely(value, name_rule) if texts is None else value
             if texts and not clean.issuperset(texts):
@@ -154,7 +156,7 @@ class Redactor:
     def _redact_unknown(
         self, unknown: list[tuple[str, Any, Sequence[str]]], result: dict[str, Any]
     ) -> None:
-        """Redact values that were not seen before; for most spans one prefilter run is enough.
+        """Redact texts that were not seen before; mostly, one run of the prefilter is enough.
 
         Args:
             unknown: The name, value and texts of each attribute.
@@ -178,8 +180,8 @@ class Redactor:
         """Return how an attribute's name is shown, and the rule by which it hides its value."""
         if len(self._known_names) >= _MAX_KNOWN_NAMES:
             self._known_names.clear()
-        # Behind a carrier prefix stands a separate text. It may be a key, which must not be part
-        # of a longer name.
+        # The text behind a carrier prefix is redacted alone, because the rule of a key does not
+        # match inside a longer name.
         prefix = next((prefix for prefix in CARRIER_PREFIXES if name.startswith(prefix)), "")
         carried = self._engine.redact_text(name[len(prefix) :])
         if prefix in HEADER_PREFIXES:
