@@ -1,6 +1,6 @@
 """Prints the path of one LLM call: which files of the package it enters, in order.
 
-    python .ci/call_path.py [--files] [--moves]
+    python .ci/call_path.py [--files] [--moves] [--markdown]
 
 An httpx client calls a local server. After some calls to warm up, one call is followed on every
 thread with `sys.setprofile`, until its span is delivered. A move is a call from a function of one
@@ -22,6 +22,11 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = f"{ROOT / 'lupis_instrument'}{os.sep}"
+THREADS = {
+    "MainThread": "On the thread that makes the call",
+    "lupis-spans": "On the background thread that prepares spans",
+    "lupis-export": "On the background thread that sends them",
+}
 WARM_UP_CALLS = 20
 FLUSH_SECONDS = 10.0
 
@@ -95,13 +100,29 @@ def follow_call() -> CallRecorder:
     return recorder
 
 
+def format_markdown(recorder: CallRecorder) -> str:
+    """Return a numbered list of the files, grouped by thread."""
+    lines = []
+    thread_before = ""
+    for number, (file, thread) in enumerate(recorder.files.items(), 1):
+        if thread != thread_before:
+            lines += ["", f"{THREADS.get(thread, thread)}:", ""]
+            thread_before = thread
+        lines.append(f"{number}. `{file}`")
+    return "\n".join(lines).strip() + "\n"
+
+
 def main() -> None:
     """Print the figures and the chosen lists."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--files", action="store_true", help="list the files in order")
     parser.add_argument("--moves", action="store_true", help="list the moves between files")
+    parser.add_argument("--markdown", action="store_true", help="list the files for the docs")
     args = parser.parse_args()
     recorder = follow_call()
+    if args.markdown:
+        print(format_markdown(recorder), end="")
+        return
     if args.files:
         for number, (file, thread) in enumerate(recorder.files.items(), 1):
             names = sorted({name for path, name in recorder.functions if path == file})
