@@ -1,4 +1,4 @@
-"""Finds out whether a span is wanted here: OpenTelemetry has two means to say that it is not.
+"""Finds out whether a span is wanted here; OpenTelemetry has two means to suppress one.
 
 - `suppress_instrumentation` addresses this package too: whoever exports telemetry, or wants a call
   to stay unrecorded, uses it.
@@ -25,11 +25,17 @@ _UTILS = "opentelemetry.instrumentation.utils"
 
 
 class Suppression(Enum):
-    """Whose wish it is that a call gets no span."""
+    """Who wants a call to have no span.
 
-    NONE = "nobody's"
-    OUTER = "an outer instrumentor's, which has made a span for its own provider"
-    ALL = "the program's, or this package's for its own traffic"
+    Attributes:
+        NONE: nobody.
+        OUTER: an outer instrumentor, which has made a span for its own provider.
+        ALL: the program, or this package for its own traffic.
+    """
+
+    NONE = "none"
+    OUTER = "outer"
+    ALL = "all"
 
 
 def return_span(span: Any) -> Any:
@@ -38,7 +44,7 @@ def return_span(span: Any) -> Any:
 
 
 def find_suppression(find_original: Callable[[Any], Any] = return_span) -> Suppression:
-    """Return whose wish it is that no span is made here; runs several times a call.
+    """Return who suppresses spans here; runs several times a call.
 
     Args:
         find_original: returns the span that another span stands in for, see `CurrentCalls`. Some

@@ -1,4 +1,4 @@
-"""Whose wish it is that a call gets no span."""
+"""Who suppresses the span of a call."""
 
 import subprocess
 import sys

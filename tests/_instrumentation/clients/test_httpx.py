@@ -196,7 +196,7 @@ def test_cancelled_read_closes_the_body(httpx, recorder, server):
 
 @pytest.mark.parametrize("name", [*NAMES, "SyncByteStream", "AsyncByteStream"])
 def test_library_with_other_classes_is_refused(httpx, recorder, name):
-    """Httpx 1.0.dev has other classes; none of them is wrapped."""
+    """The classes of httpx 1.0.dev differ; none of them is wrapped."""
     before = httpx.HTTPTransport.handle_request if name != "HTTPTransport" else None
     delattr(httpx, name)
     with pytest.raises(LupisError, match=f"this version has no {name}"):
