@@ -51,6 +51,7 @@ class MetadataCache:
             conversation: the conversation of the event.
             copy: the copy of the event's other values; the metadata's size counts in it.
         """
+        # One tuple is read and replaced at once, so threads need no lock.
         cached_conversation, metadata, size = self._last
         if cached_conversation is not conversation:
             before = copy.bytes_left

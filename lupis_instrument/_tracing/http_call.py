@@ -211,6 +211,8 @@ class HttpCall:
         self.endpoint = identify_endpoint(
             method, target.host, target.port, target.path, self._hosts
         )
+        # A library that retries makes a new call. So each LLM call remembers the one before it
+        # in this thread or task, if that one has no final answer.
         if self.endpoint is not None and self.attempts == 1:
             previous = _last_unanswered_call.get()
             if previous is not None and previous is not self:
@@ -233,6 +235,7 @@ class HttpCall:
         if previous.method != self.method:
             return False
         if previous.status is not None and previous.status < _FIRST_CLIENT_ERROR:
+            # The previous answer was a redirect; some libraries follow it with a call of its own.
             location = join_header(previous.response_headers, "location")
             return location is not None and urljoin(previous.url, location) == self.url
         return previous.url == self.url and previous.request_body == self.request_body
@@ -245,7 +248,7 @@ class HttpCall:
             and self._request_size < MAX_REQUEST_BYTES
         ):
             self._request_size += len(data)
-            self.request_body.append(bytes(data))
+            self.request_body.append(bytes(data))  # a copy: the program may reuse its buffer
 
     def begin_response(
         self,
@@ -273,6 +276,7 @@ class HttpCall:
         self.version = version
         if not _is_retried_status(status) and _last_unanswered_call.get() is self:
             _last_unanswered_call.set(None)
+        # The bodies of redirects contain no usage, nor do the files and lists of OTHER_API.
         redirect = _FIRST_REDIRECT <= status < _FIRST_CLIENT_ERROR
         if redirect or self.endpoint is None or self.endpoint.api == OTHER_API:
             return None

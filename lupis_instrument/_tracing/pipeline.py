@@ -114,7 +114,7 @@ class Pipeline:
         for name, stage in self._stages.items():
             try:
                 draft = stage(draft)  # type: ignore[arg-type]
-            except Exception as fault:
+            except Exception as fault:  # the draft keeps the edits of the other stages
                 report_fault(f"the {name} stage", fault)
             if draft is None:
                 return None

@@ -97,7 +97,7 @@ class CallSpanProcessor(SpanProcessor):
         state.excluded = not span.get_span_context().trace_flags.sampled
         if url is not None:
             self._track_call(state, url, parent_context)
-        if len(self._open_states) >= _MAX_OPEN_SPANS:
+        if len(self._open_states) >= _MAX_OPEN_SPANS:  # a dict keeps its order: oldest first
             self._open_states.pop(next(iter(self._open_states)), None)
         self._open_states[span.get_span_context().span_id] = state
 
@@ -155,9 +155,10 @@ class CallSpanProcessor(SpanProcessor):
             return None
         http_call = state.http_call
         waits = http_call is not None and http_call.status is None and not state.ended
-        if waits and state.url is not None and parse_url(state.url)[:3] == parse_url(url)[:3]:
-            return state
-        return None
+        if not waits or state.url is None:
+            return None
+        same_server = parse_url(state.url)[:3] == parse_url(url)[:3]  # scheme, host, port
+        return state if same_server else None
 
     def _queue_state(self, state: SpanState) -> None:
         """Queue a state, after the LLM library's span that may report the same tokens has ended."""
@@ -188,6 +189,7 @@ class CallSpanProcessor(SpanProcessor):
 
     def _find_call_state(self, call_context: Context | None = None) -> SpanState | None:
         """Return the state of the call being made in a context, by default the current one."""
+        # Inside a client, the program's span is current, so the context names the call's span.
         span = context.get_value(CALL_SPAN_KEY, call_context)
         state = self.find_state(span) if isinstance(span, trace.Span) else None
         if state is None:
@@ -228,6 +230,7 @@ class CallSpanProcessor(SpanProcessor):
         state = self.find_state(span)
         if state is None or state.url is None:
             return None
+        # A client enters the context several times in a call, so it is made once.
         if state.client_contexts[0] is not program_context:
             inside = context.set_value(CALL_SPAN_KEY, span, program_context)
             if not is_http_instrumentation_enabled():

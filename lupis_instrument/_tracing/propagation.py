@@ -105,6 +105,7 @@ class SelectivePropagator(TextMapPropagator):
         state = self._find_state(span)
         if state is None or state.url is None:
             return call_context  # not a request of this package: its propagator decides
+        # A redirect changes the URL of the call, not of its span.
         http_call = state.http_call
         url = (http_call.url if http_call is not None else "") or state.url
         if not _is_allowed_host(parse_url(url).host, tuple(self._allowed_hosts())):

@@ -100,6 +100,7 @@ class SpanTree:
         span_node = self.add_span(span, parent_context)
         attributes = getattr(span, "attributes", None) or {}
         if is_llm_call(attributes):
+            # A weak reference: the contexts of tasks and threads may outlive the span.
             self._latest_llm_node.set(ref(span_node))
             response_id = attributes.get(_semconv.GEN_AI_RESPONSE_ID)
             if isinstance(response_id, str) and span_node.reports_any(_semconv.LLM_SPAN_TOKENS):

@@ -48,6 +48,7 @@ class CountOnce:
         if counted:
             attributes[_semconv.LUPIS_DEDUP] = "parent" if repeated else "self"
         if counted and repeated:
+            # An older, second name of the cache writes; one renamed attribute is enough for them.
             attributes.pop(_semconv.GEN_AI_USAGE_CACHE_CREATION, None)
             for name, repeated_name in _semconv.REPEATED_TOKENS.items():
                 if name in attributes:

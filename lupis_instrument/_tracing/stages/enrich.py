@@ -99,7 +99,7 @@ class Enrich:
             if http_call.endpoint is not None:
                 facts = self._add_genai(draft, http_call, http_call.endpoint)
                 self._add_cost(draft, http_call, http_call.endpoint, facts)
-        _add_error_type(draft)
+        _add_error_type(draft)  # last, for it uses the status and does not replace an error type
         return draft
 
     def _add_http(self, draft: Draft, http_call: HttpCall) -> None:
@@ -153,6 +153,7 @@ class Enrich:
         attributes = draft.attributes
         attributes[_semconv.GEN_AI_PROVIDER_NAME] = endpoint.provider
         attributes[_semconv.GEN_AI_OPERATION_NAME] = endpoint.operation
+        # The span's name of the GenAI conventions: "{operation} {model}".
         model = facts.request_model or facts.response_model
         draft.name = f"{endpoint.operation} {model}" if model else endpoint.operation
         _add_facts(attributes, facts)
@@ -178,6 +179,7 @@ class Enrich:
         cost = price_call(
             provider=endpoint.provider,
             api_url=http_call.url,
+            # An alias in the request is an exact version in the response.
             models=(facts.response_model, facts.request_model),
             usage=facts.usage,
             at=datetime.fromtimestamp((draft.source.start_time or 0) / 1e9, tz=timezone.utc),
