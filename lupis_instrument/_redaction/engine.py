@@ -147,6 +147,10 @@ class Engine:
         return dict.fromkeys(finder for _, finder in chosen)
 
     def _write_marks(self, text: str, hits: list[Hit]) -> str:
+        """Return the text with a mark instead of each hit.
+
+        Modes ``remove`` and ``hash`` also replace the quotation marks around a fully hidden value.
+        """
         pieces: list[str] = []
         done = 0
         for hit in hits:

@@ -235,6 +235,7 @@ class NameList:
         return tuple(split_words(value)) in self._by_words
 
     def _find_by_words(self, words: list[str]) -> NameRule | None:
+        """Look up every sequence of consecutive words; return the strictest rule."""
         best = None
         for start in range(len(words)):
             for end in range(start + 1, min(start + self._max_words, len(words)) + 1):

@@ -97,10 +97,7 @@ def compile_pattern(pattern: str) -> CustomPattern:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            regex = re.compile(pattern)
-            is_empty = matches_empty(pattern)
-            if not is_empty:
-                refuse_backtracking(pattern)
+            regex = _compile_safe_regex(pattern)
     except (re.error, OverflowError, RecursionError) as error:
         raise PatternError(f"pattern {pattern!r} does not compile: {error}") from None
     except UnsafePatternError as error:
@@ -108,6 +105,12 @@ def compile_pattern(pattern: str) -> CustomPattern:
             f"pattern {pattern!r} could stall the program: {error}; bound the repeat, as in "
             "{1,64}, or separate the parts by something that only one of them matches"
         ) from None
-    if is_empty:
-        raise PatternError(f"pattern {pattern!r} matches the empty string, and so everywhere")
     return CustomPattern(pattern, find_literal(pattern), regex)
+
+
+def _compile_safe_regex(pattern: str) -> re.Pattern[str]:
+    regex = re.compile(pattern)
+    if matches_empty(pattern):
+        raise PatternError(f"pattern {pattern!r} matches the empty string, and so everywhere")
+    refuse_backtracking(pattern)
+    return regex

@@ -126,6 +126,7 @@ class Prefilter(Generic[FinderT]):
         return [(literal, finder) for literal, finders in chosen for finder in finders]
 
     def _choose_by_runs(self, runs: list[bytes]) -> list[tuple[str, list[FinderT]]]:
+        """Return the entries whose literals occur in the long runs or their pieces."""
         joined = b" ".join(runs)
         text = joined.decode("ascii")
         pieces = joined.translate(_TO_PIECES).split()

@@ -133,6 +133,7 @@ class Redactor:
         return f"name:{name_rule.words}" if name_rule else None
 
     def _redact_attributes(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """Sort out the values that are known to be clean, then redact all others."""
         result: dict[str, Any] = {}
         # Attributes whose texts were not seen before: name, value and texts.
         unknown: list[tuple[str, Any, Sequence[str]]] = []
@@ -192,6 +193,7 @@ class Redactor:
         return known
 
     def _mark_generated(self, piece: re.Match[str]) -> str:
+        """Return the mark of a piece of a header's name that looks random, or the piece."""
         text = piece.group()
         return self._engine.mode.mark_secret(text) if is_generated(text) else text
 
@@ -266,6 +268,7 @@ class Redactor:
     def _redact_mapping(
         self, value: Mapping[Any, Any], name_rule: NameRule | None, parents: tuple[int, ...]
     ) -> Any:
+        """Return a mapping with redacted keys and values, each value by its own key, too."""
         result = {}
         for key, item in value.items():
             name = key if isinstance(key, str) else str(key)

@@ -50,6 +50,7 @@ class RuleFinder:
         return self._regex
 
     def _check_match(self, text: str, match: re.Match[str]) -> Iterator[Hit]:
+        """Yield the secret part of a match, unless it is a mark or fails the rule's check."""
         groups = match.re.groupindex
         start, end = match.span("secret" if "secret" in groups else 0)
         if "head" in groups:

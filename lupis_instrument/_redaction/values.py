@@ -82,6 +82,7 @@ class NameFinder:
                 yield hit
 
     def _check_match(self, text: str, match: re.Match[str]) -> Hit | None:
+        """Return the value behind a possible name as a hit; None if it needs no redaction."""
         start = _find_name_start(text, match.start())
         if not is_assignment(text, start, match):
             return None
