@@ -43,7 +43,7 @@ _WEAK_PREVIEW, _PREVIEW = 64, 512
 _ANNOTATION = re.compile(r"&?(?:'?\w{1,16} )?[\w.\[\]<>*]{1,32}\s{0,4}=\s{0,4}(?=[bru]{0,2}[\"'])")
 _LAST_WORD = re.compile(r"[A-Za-z]+$")
 
-# Anchors that share a shorter literal of a value rule: the prefilter looks for fewer literals.
+# Anchors that share a shorter literal with other finders: the prefilter looks for fewer literals.
 _SHARED_LITERALS = {
     "authorization": "auth",
     "credential": "cred",
