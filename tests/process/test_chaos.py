@@ -195,7 +195,7 @@ class Scene:
                 if drained.leased or monotonic() > due:
                     break
                 sleep(0.1)  # a pool's child that was killed while sending leaves a minute's lease
-            assert waiting + refused == drained.taken
+            assert waiting + refused == drained.accepted
         store.database.close()
 
     def marks(self):
