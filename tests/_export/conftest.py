@@ -1,4 +1,4 @@
-"""Finished spans for the tests in this folder."""
+"""Finished spans, encoded items and a store for the tests in this folder."""
 
 import os
 
@@ -16,8 +16,8 @@ SECOND = 1_000_000_000
 
 
 @pytest.fixture(autouse=True)
-def _every_line_is_new():
-    """What an earlier test had said may be said again."""
+def _all_lines_are_new():
+    """Warnings of earlier tests may be written again."""
     diagnostics.reset()
 
 
@@ -47,7 +47,7 @@ def llm_call(finished):
     """Makes the span of a finished LLM call."""
 
     def make(model="gpt-4o", read=10, written=5, *, chat=None, cached=None, error=None, seconds=1):
-        given = {
+        values = {
             "gen_ai.provider.name": "openai",
             "gen_ai.operation.name": "chat",
             "gen_ai.request.model": model,
@@ -57,7 +57,7 @@ def llm_call(finished):
             "lupis.chat.id": chat,
             "error.type": error,
         }
-        attributes = {name: value for name, value in given.items() if value is not None}
+        attributes = {name: value for name, value in values.items() if value is not None}
         return finished(f"chat {model}", attributes, seconds=seconds)
 
     return make
@@ -65,7 +65,7 @@ def llm_call(finished):
 
 @pytest.fixture
 def items(finished):
-    """Makes parcels of spans, named 0, 1, 2 and so on."""
+    """Makes encoded spans with the names 0, 1, 2 and so on."""
 
     def make(count, *, first=0, size=0):
         spans = [finished(str(n), {"filler": "x" * size}) for n in range(first, first + count)]
@@ -76,7 +76,7 @@ def items(finished):
 
 @pytest.fixture
 def store(tmp_path):
-    """A store in a folder of its own."""
+    """A store in a new folder."""
     store = Store(str(tmp_path / "data"), 64 << 20, Process("shop", "run", os.getpid(), "leader"))
     yield store
     store.database.close()
@@ -84,5 +84,5 @@ def store(tmp_path):
 
 @pytest.fixture
 def target_of():
-    """Says where items go."""
+    """Makes the target of a URL."""
     return lambda url, form="traces": Target(url, form, "shop", url)

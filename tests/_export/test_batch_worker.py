@@ -1,4 +1,4 @@
-"""The background thread: batches, waiting, faults, forks."""
+"""A background thread prepares items and delivers them in batches."""
 
 import gc
 import os
@@ -15,7 +15,7 @@ from lupis_instrument._process.background_thread import BackgroundThread
 
 
 class Recorder:
-    """Keeps what is delivered; its worker ends with the test."""
+    """A worker together with the batches that it delivered."""
 
     def __init__(self, prepare=lambda item: item, deliver=None, **options):
         self.batches = []
@@ -44,7 +44,7 @@ class Recorder:
 
 @pytest.fixture
 def record():
-    """Makes recorders, and ends their threads."""
+    """Makes recorders; their threads end with the test."""
     made = []
 
     def make(**options):
@@ -56,8 +56,8 @@ def record():
         recorder.worker.flush(5, end_thread=True)
 
 
-def test_what_is_put_is_delivered_in_order(record):
-    """One thread, one queue."""
+def test_items_are_delivered_in_order(record):
+    """There is one thread and one queue."""
     recorder = record()
     for number in range(100):
         recorder.worker.put_item(number)
@@ -65,8 +65,8 @@ def test_what_is_put_is_delivered_in_order(record):
     assert list(range(100)) == recorder.items
 
 
-def test_a_full_batch_leaves_at_once(record):
-    """And holds no more than it may."""
+def test_a_full_batch_is_delivered_at_once(record):
+    """It holds no more than the largest number of items."""
     recorder = record(max_batch_size=3, delay_seconds=60)
     for number in range(7):
         recorder.worker.put_item(number)
@@ -74,8 +74,8 @@ def test_a_full_batch_leaves_at_once(record):
     assert [[0, 1, 2], [3, 4, 5]] == recorder.batches
 
 
-def test_a_batch_leaves_after_its_delay(record):
-    """Counted from its first item."""
+def test_a_batch_is_delivered_after_its_delay(record):
+    """The delay begins with the first item."""
     recorder = record(delay_seconds=0.05)
     recorder.worker.put_item("a")
     recorder.wait_for(1)
@@ -85,7 +85,7 @@ def test_a_batch_leaves_after_its_delay(record):
 
 
 def test_items_wait_for_their_batch(record):
-    """Nothing leaves before the delay unless somebody asks."""
+    """Nothing is delivered before the delay, unless a flush asks for it."""
     recorder = record(delay_seconds=60)
     recorder.worker.put_item("a")
     assert [] == recorder.batches
@@ -94,15 +94,15 @@ def test_items_wait_for_their_batch(record):
 
 
 def test_no_thread_starts_before_the_first_item(record):
-    """Neither for a flush."""
+    """A flush starts none either."""
     recorder = record()
     assert recorder.worker.flush(1)
     assert recorder.worker.flush(1, end_thread=True)
     assert "test" not in {thread.name for thread in threading.enumerate()}
 
 
-def test_stopping_ends_the_thread(record):
-    """What was put before is delivered."""
+def test_a_flush_can_end_the_thread(record):
+    """It delivers the items first."""
     recorder = record(delay_seconds=60)
     recorder.worker.put_item("a")
     thread = next(thread for thread in threading.enumerate() if thread.name == "test")
@@ -111,7 +111,7 @@ def test_stopping_ends_the_thread(record):
     assert (["a"], False) == (recorder.items, thread.is_alive())
 
 
-def test_what_comes_after_the_stop_is_delivered_too(record):
+def test_items_after_the_end_of_the_thread_are_delivered(record):
     """The next item starts another thread."""
     recorder = record(delay_seconds=60)
     for item in ("a", "b", "c"):
@@ -120,8 +120,8 @@ def test_what_comes_after_the_stop_is_delivered_too(record):
     assert ["a", "b", "c"] == recorder.items
 
 
-def test_stopping_twice_at_once_waits_for_neither_in_vain(record):
-    """The second finds the first one's delivery under way."""
+def test_two_flushes_can_end_the_thread_at_once(record):
+    """The second begins during the delivery of the first."""
     entered, released = threading.Event(), threading.Event()
 
     def deliver(batch):
@@ -137,8 +137,8 @@ def test_stopping_twice_at_once_waits_for_neither_in_vain(record):
     assert (True, True) == (first.wait(5), second.wait(5))
 
 
-def test_many_threads_stopping_and_putting_lose_nothing(record):
-    """Every item arrives once, and every wait comes to its end."""
+def test_threads_that_put_items_and_end_the_thread_lose_nothing(record):
+    """Every item arrives once, and every flush returns."""
     recorder = record(max_waiting=100_000)
 
     def work(start):
@@ -156,8 +156,8 @@ def test_many_threads_stopping_and_putting_lose_nothing(record):
     assert list(range(1600)) == sorted(recorder.items)
 
 
-def test_no_item_is_lost_by_many_threads(record):
-    """Also when all come at once and no thread is there yet."""
+def test_items_of_many_threads_all_arrive(record):
+    """They come at once, before the thread of the worker has started."""
     recorder = record(max_waiting=100_000, max_batch_size=64)
     ready = threading.Barrier(16)
 
@@ -176,7 +176,7 @@ def test_no_item_is_lost_by_many_threads(record):
 
 
 def test_only_one_thread_starts(record):
-    """However many items come first at once."""
+    """Many items may come first at the same moment."""
     recorder = record(delay_seconds=60)
     ready = threading.Barrier(16)
 
@@ -205,13 +205,13 @@ def test_too_many_waiting_items_are_dropped_and_counted(record):
     assert entered.wait(5)
     for number in range(15):
         worker.put_item(number)
-    left = worker.unfinished
+    unfinished = worker.unfinished
     released.set()
-    assert (11, 5) == (left, worker.dropped)  # one of them in hand
+    assert (11, 5) == (unfinished, worker.dropped)  # one of the 11 is being delivered
 
 
-def test_a_flush_waits_no_longer_than_it_may(record):
-    """Against a delivery that hangs."""
+def test_a_flush_is_limited_in_time(record):
+    """The delivery may hang."""
     released = threading.Event()
     worker = record(deliver=lambda batch: released.wait(10)).worker
     worker.put_item("a")
@@ -224,8 +224,8 @@ def test_a_flush_waits_no_longer_than_it_may(record):
 
 
 @pytest.mark.parametrize("slow", ["preparing", "delivering"])
-def test_a_flush_waits_for_what_a_slow_thread_has_in_hand(record, slow):
-    """It may be loading from a cold disk; nobody else can do that for it."""
+def test_a_flush_waits_for_a_slow_thread(record, slow):
+    """It may be loading modules from a cold disk, which no other thread can do for it."""
     begun = threading.Event()
 
     def take_long():
@@ -249,8 +249,8 @@ def test_a_flush_waits_for_what_a_slow_thread_has_in_hand(record, slow):
     assert [[1]] == recorder.batches
 
 
-def test_a_delivery_that_raises_is_reported_once_and_the_next_is_made(record, capsys):
-    """The thread survives."""
+def test_an_error_in_a_delivery_is_reported_once(record, capsys):
+    """The thread goes on, and the report does not repeat the message of the error."""
     arrived = []
 
     def deliver(batch):
@@ -262,14 +262,14 @@ def test_a_delivery_that_raises_is_reported_once_and_the_next_is_made(record, ca
     for item in ("bad", "good", "bad", "better"):
         worker.put_item(item)
         assert worker.flush(5)
-    said = capsys.readouterr().err
+    report = capsys.readouterr().err
     assert ["good", "better"] == arrived
-    assert 1 == said.count("delivering items of test failed (OSError")
-    assert "sk-secret" not in said
+    assert 1 == report.count("delivering items of test failed (OSError")
+    assert "sk-secret" not in report
 
 
-def test_an_item_that_cannot_be_prepared_does_not_take_its_batch_along(record, capsys):
-    """It alone is missing."""
+def test_an_error_in_preparing_an_item_loses_only_this_item(record, capsys):
+    """The batch is delivered without it."""
     recorder = record(prepare=lambda item: 10 // item)
     for item in (1, 0, 5):
         recorder.worker.put_item(item)
@@ -278,16 +278,16 @@ def test_an_item_that_cannot_be_prepared_does_not_take_its_batch_along(record, c
     assert "preparing items of test failed (ZeroDivisionError" in capsys.readouterr().err
 
 
-def test_what_is_prepared_to_none_is_not_delivered(record):
-    """An empty batch is none."""
+def test_nothing_is_delivered_for_items_prepared_to_none(record):
+    """There are no empty batches."""
     recorder = record(prepare=lambda item: None)
     recorder.worker.put_item("a")
     assert recorder.worker.flush(5)
     assert [] == recorder.batches
 
 
-def test_all_happens_in_the_surroundings(record):
-    """There our own traffic is not recorded."""
+def test_the_work_runs_inside_the_context(record):
+    """There, the requests of this package are not recorded."""
     here = threading.local()
     seen = []
 
@@ -307,8 +307,8 @@ def test_all_happens_in_the_surroundings(record):
     assert [True, True] == seen
 
 
-def test_it_knows_how_many_are_left(record):
-    """Those in hand, too; a flush is none."""
+def test_unfinished_items_are_counted(record):
+    """Items that are being prepared count; the marker of a flush does not."""
     begun, go_on = threading.Event(), threading.Event()
     worker = record(prepare=lambda _: begun.set() or go_on.wait(5)).worker
     assert 0 == worker.unfinished
@@ -323,8 +323,8 @@ def test_it_knows_how_many_are_left(record):
     assert 0 == worker.unfinished
 
 
-def test_what_is_delivered_is_not_left(record):
-    """Not for a moment after a flush."""
+def test_delivered_items_are_finished(record):
+    """They do not count for even a moment after a flush."""
     recorder = record()
     answer = recorder.worker._finish_flush
 
@@ -341,8 +341,8 @@ def test_what_is_delivered_is_not_left(record):
     assert ([0, 1, 2], 0) == (recorder.items, recorder.worker.unfinished)
 
 
-def test_halted_it_hands_over_what_it_has_and_prepares_no_more(record):
-    """Until it is to go on; a fork meanwhile changes nothing about that."""
+def test_a_stopped_worker_delivers_prepared_items_only(record):
+    """It goes on with `start`, and not with the `resume` after a fork."""
     begun, go_on = threading.Event(), threading.Event()
     recorder = record(prepare=lambda item: (begun.set(), go_on.wait(5)) and item)
     worker = recorder.worker
@@ -364,8 +364,8 @@ def test_halted_it_hands_over_what_it_has_and_prepares_no_more(record):
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="POSIX only")
-def test_a_flush_in_a_handler_that_comes_in_when_the_thread_starts(record, monkeypatch):
-    """Signals are blocked while it does, so that those that wait come just then."""
+def test_a_signal_handler_can_flush_while_the_thread_starts(record, monkeypatch):
+    """Signals are blocked during the start, so waiting signals arrive right after it."""
     recorder = record(delay_seconds=60)
     start = BackgroundThread.start
     found = []
@@ -390,8 +390,8 @@ def test_a_flush_in_a_handler_that_comes_in_when_the_thread_starts(record, monke
     assert 0 == recorder.worker.unfinished
 
 
-def test_a_finalizer_may_put(record):
-    """While garbage is collected, at any allocation, in any thread."""
+def test_a_finalizer_can_put_an_item(record):
+    """The garbage collector runs it at any allocation, in any thread."""
     recorder = record(max_waiting=100_000)
 
     class Body:
@@ -416,8 +416,8 @@ def test_a_finalizer_may_put(record):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_forked_child_begins_anew(record):
-    """It delivers what is put there, and nothing of what waits in the parent."""
+def test_a_forked_child_delivers_only_its_own_items(record):
+    """The waiting items belong to the parent."""
     recorder = record(delay_seconds=60)
     recorder.worker.put_item("parent's")
     reader, writer = os.pipe()
@@ -439,8 +439,8 @@ def test_a_forked_child_begins_anew(record):
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="earlier versions still start threads")
-def test_without_a_thread_a_flush_delivers_by_itself(run):
-    """From Python 3.12 on, none can be started while the interpreter ends."""
+def test_without_a_thread_a_flush_delivers_the_items(run):
+    """Since Python 3.12, no thread can be started while the interpreter ends."""
     done = run(
         """
         import atexit

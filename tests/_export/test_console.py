@@ -1,12 +1,12 @@
-"""Spans as text."""
+"""Spans are rendered as text."""
 
 import pytest
 
 from lupis_instrument._export.console import describe_span, render_spans
 
 
-def test_children_stand_below_their_parents(finished):
-    """Indented, in the order they began, whatever the order they ended in."""
+def test_children_are_indented_below_their_parents(finished):
+    """They come in the order in which they began, not in the order in which they ended."""
     root = finished("trip", start=1)
     second = finished("second", parent=root, start=3)
     first = finished("first", parent=root, start=2)
@@ -17,33 +17,33 @@ def test_children_stand_below_their_parents(finished):
     assert [0, 2, 2, 4] == [indent - indents[0] for indent in indents]
 
 
-def test_a_child_whose_parent_is_elsewhere_stands_alone(finished):
-    """The parent may still be under way, or in another process."""
+def test_a_child_without_its_parent_is_a_root(finished):
+    """The parent may not have ended yet, or belong to another process."""
     elsewhere = finished("elsewhere")
     assert ["here"] == [render_spans([finished("here", parent=elsewhere)]).split()[-1]]
 
 
-def test_traces_deeper_than_python_recurses_are_shown(finished):
-    """An agent that calls itself nests without bound."""
+def test_a_trace_may_be_deeper_than_python_recurses(finished):
+    """An agent that calls itself nests without limit."""
     spans = [finished("0")]
     for depth in range(1, 1500):
         spans.append(finished(str(depth), parent=spans[-1]))
     assert 1500 == len(render_spans(spans).splitlines())
 
 
-def test_nothing_is_no_text():
-    """Not even a line break."""
+def test_no_spans_make_no_text():
+    """There is not even a line break."""
     assert "" == render_spans([])
 
 
-def test_an_llm_call_says_what_it_used(llm_call):
-    """Seconds, name, provider, tokens, conversation."""
+def test_the_line_of_an_llm_call(llm_call):
+    """It has seconds, name, provider, tokens and chat id."""
     line = describe_span(llm_call("gpt-4o", 12, 34, chat="trip-7", seconds=1.5))
     assert "   1.50 s  chat gpt-4o  openai  12 -> 34 tokens  chat trip-7" == line
 
 
-def test_another_call_says_where_it_went(finished):
-    """By its URL."""
+def test_the_line_of_another_call(finished):
+    """It has the URL instead of a provider."""
     line = describe_span(finished("GET", {"url.full": "http://a.example/b"}, seconds=0.25))
     assert "   0.25 s  GET  http://a.example/b" == line
 
@@ -62,12 +62,12 @@ def test_another_call_says_where_it_went(finished):
         ),
     ],
 )
-def test_troubles_are_named(attributes, failed, expected, finished):
-    """An error by its type, an end before the end by its kind."""
+def test_errors_stand_at_the_end_of_the_line(attributes, failed, expected, finished):
+    """An error is named by its type, and an incomplete body by its outcome."""
     assert describe_span(finished("GET", attributes, failed=failed)).endswith(expected)
 
 
-def test_tokens_that_only_one_side_has_are_shown(finished):
-    """Embeddings write none."""
+def test_missing_output_tokens_are_shown_as_0(finished):
+    """Embeddings have none."""
     line = describe_span(finished("embeddings", {"gen_ai.usage.input_tokens": 8}))
     assert line.endswith("8 -> 0 tokens")

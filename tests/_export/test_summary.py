@@ -1,16 +1,16 @@
-"""Totals at the end of a program."""
+"""The summary adds up the calls of a program and its child processes."""
 
 import json
 
 from lupis_instrument._export.accounting import Account
 from lupis_instrument._export.summary import Summary
 
-WHERE = "http://127.0.0.1:4318/v1/traces"
+ENDPOINT = "http://127.0.0.1:4318/v1/traces"
 STORE = "/data/store.db"
 
 
 def summary_of(*spans, delivered=None, stored=0, lost=0, events=0):
-    """The lines for these spans."""
+    """Return the lines of the summary for some spans."""
     summary, account = Summary(), Account()
     for span in spans:
         summary.add_span(span)
@@ -19,16 +19,16 @@ def summary_of(*spans, delivered=None, stored=0, lost=0, events=0):
     account.add_delivered(len(spans) + events if delivered is None else delivered)
     account.add_stored(stored)
     account.add_dropped(lost, "queue full")
-    return summary.format_lines(account, WHERE, STORE)
+    return summary.format_lines(account, ENDPOINT, STORE)
 
 
-def test_nothing_made_is_nothing_said():
-    """A program without calls ends as it would have."""
+def test_without_spans_there_is_no_summary():
+    """A program without calls ends as usual."""
     assert [] == summary_of()
 
 
 def test_calls_add_up(llm_call):
-    """By provider and model, and all together."""
+    """The first line is the total; the others are by provider and model."""
     lines = summary_of(
         llm_call("gpt-4o", 1000, 200, cached=600, chat="a", seconds=0.5),
         llm_call("gpt-4o", 500, 100, chat="b", seconds=1),
@@ -38,37 +38,37 @@ def test_calls_add_up(llm_call):
         "lupis: 3 LLM calls, 1 error, 1,501 tokens in (600 cached), 302 out, 2.50 s, 2 conversations",
         "  openai gpt-4.1  1 LLM call, 1 error, 1 tokens in, 2 out, 1.00 s",
         "  openai gpt-4o   2 LLM calls, 1,500 tokens in (600 cached), 300 out, 1.50 s",
-        f"  3 spans -> {WHERE}",
+        f"  3 spans -> {ENDPOINT}",
     ] == lines
 
 
 def test_other_calls_count_as_spans_only(finished):
-    """Not every HTTP call is an LLM's."""
+    """They have no tokens and no cost."""
     assert [
         "lupis: 0 LLM calls, 0 tokens in, 0 out, 0.00 s",
-        f"  1 span -> {WHERE}",
+        f"  1 span -> {ENDPOINT}",
     ] == summary_of(finished("GET"))
 
 
-def test_what_did_not_arrive_is_said(finished):
-    """So that the numbers add up."""
+def test_stored_and_dropped_items_are_named(finished):
+    """The numbers add up to the number of spans."""
     spans = [finished() for _ in range(6)]
     lines = summary_of(*spans, delivered=1, stored=2, lost=3)
-    assert f"  6 spans: 1 -> {WHERE}, 2 -> {STORE}, 3 dropped: queue full" == lines[-1]
+    assert f"  6 spans: 1 -> {ENDPOINT}, 2 -> {STORE}, 3 dropped: queue full" == lines[-1]
 
 
-def test_what_is_all_in_the_store_is_there(finished):
-    """One place, no numbers."""
+def test_one_place_for_all_items_needs_no_numbers(finished):
+    """Here it is the store."""
     assert f"  1 span -> {STORE}" == summary_of(finished(), delivered=0, stored=1)[-1]
 
 
-def test_events_are_counted_too(finished):
-    """Beside the spans."""
-    assert f"  1 span, 2 events -> {WHERE}" == summary_of(finished(), events=2)[-1]
+def test_events_are_counted_beside_the_spans(finished):
+    """They are no calls."""
+    assert f"  1 span, 2 events -> {ENDPOINT}" == summary_of(finished(), events=2)[-1]
 
 
-def test_processes_of_a_launch_add_up(llm_call):
-    """As JSON, by way of the store."""
+def test_the_processes_of_a_launch_add_up(llm_call):
+    """Each leaves its totals in the store as JSON."""
     parts = []
     for chat in ("a", "b"):
         part = Summary()
@@ -83,8 +83,8 @@ def test_processes_of_a_launch_add_up(llm_call):
     assert alone.to_json() == together.to_json()
 
 
-def test_the_answering_model_stands_in_for_an_unknown_one(finished):
-    """Where the request's body could not be read."""
+def test_the_response_model_replaces_an_unknown_request_model(finished):
+    """The body of the request could not be read."""
     span = finished(
         "chat",
         {
@@ -96,9 +96,9 @@ def test_the_answering_model_stands_in_for_an_unknown_one(finished):
     assert summary_of(span)[1].startswith("  openai gpt-4o-2024  1 LLM call")
 
 
-def test_a_forked_child_begins_at_nothing(llm_call):
-    """What was before is the parent's to tell."""
+def test_a_forked_child_has_no_totals(llm_call):
+    """The parent reports the earlier calls."""
     summary = Summary()
     summary.add_span(llm_call())
     summary.reset()
-    assert [] == summary.format_lines(Account(), WHERE, STORE)
+    assert [] == summary.format_lines(Account(), ENDPOINT, STORE)

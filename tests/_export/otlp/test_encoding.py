@@ -1,4 +1,4 @@
-"""Our encoder of OTLP says what upstream's says."""
+"""The encoder writes the same OTLP messages as the upstream encoder."""
 
 import pytest
 from hypothesis import given, settings
@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
-    ExportTraceServiceResponse,
 )
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.sdk.resources import Resource
@@ -23,8 +22,6 @@ from lupis_instrument._export.otlp.encoding import (
     encode_scope,
     encode_span,
 )
-from lupis_instrument._export.otlp.protobuf import read_fields
-from lupis_instrument._export.otlp.responses import PartialSuccess, read_partial_success
 from lupis_instrument._tracing.context import EMPTY
 from lupis_instrument._tracing.events import make_event
 
@@ -64,15 +61,15 @@ SPANS = st.builds(
 
 
 def request_of(spans):
-    """Our request for `spans`, read by protobuf."""
+    """Return the request for `spans`, parsed by protobuf."""
     items = ItemEncoder(Resource({})).encode_spans(spans)
     return ExportTraceServiceRequest.FromString(
         encode_request((item.origin, item.body) for item in items)
     )
 
 
-def without_what_upstream_leaves_out(request):
-    """Some releases of upstream's encoder leave out a link's state, and most of a scope."""
+def remove_fields_that_upstream_omits(request):
+    """Remove the state of links and most of a scope: some releases of upstream omit them."""
     for resource_spans in request.resource_spans:
         for scope_spans in resource_spans.scope_spans:
             scope_spans.schema_url = ""
@@ -86,9 +83,9 @@ def without_what_upstream_leaves_out(request):
 @settings(max_examples=200, deadline=None)
 @given(st.lists(SPANS, min_size=1, max_size=3))
 def test_every_span_is_encoded_as_upstream_encodes_it(spans):
-    """Names, times, attributes, events, links, status, resource and scope."""
-    ours = without_what_upstream_leaves_out(request_of(spans))
-    assert without_what_upstream_leaves_out(encode_spans(spans)) == ours
+    """This covers names, times, attributes, events, links, status, resource and scope."""
+    request = remove_fields_that_upstream_omits(request_of(spans))
+    assert remove_fields_that_upstream_omits(encode_spans(spans)) == request
 
 
 @pytest.mark.parametrize(
@@ -102,15 +99,15 @@ def test_every_span_is_encoded_as_upstream_encodes_it(spans):
         (-1, AnyValue(int_value=-1)),
     ],
 )
-def test_what_otlp_cannot_hold_becomes_something_it_can(value, expected):
-    """No value keeps its span from being sent."""
+def test_unusual_values_are_encoded(value, expected):
+    """No value of an attribute keeps its span from being sent."""
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
     span = Span.FromString(b"".join(encode_attributes(9, {"it": value})))
     assert [("it", expected)] == [(pair.key, pair.value) for pair in span.attributes]
 
 
-def test_a_subclass_is_encoded_as_what_it_is(finished):
+def test_a_subclass_is_encoded_as_its_base():
     """An enumeration of texts is a text."""
     from enum import Enum
 
@@ -121,22 +118,22 @@ def test_a_subclass_is_encoded_as_what_it_is(finished):
     assert attribute == next(encode_attributes(1, {"c": "red"}))
 
 
-def test_a_scope_is_told_in_full(finished):
-    """Some releases of upstream's encoder leave out its attributes and schema."""
-    scope = InstrumentationScope("n", "1", "https://schema", {"a": 1})
-    span = ReadableSpan("s", finished().context, instrumentation_scope=scope)
+def test_a_scope_is_encoded_completely(finished):
+    """Some releases of upstream omit its attributes and schema URL."""
+    given = InstrumentationScope("n", "1", "https://schema", {"a": 1})
+    span = ReadableSpan("s", finished().context, instrumentation_scope=given)
     (scope_spans,) = request_of([span]).resource_spans[0].scope_spans
-    told = scope_spans.scope
+    scope = scope_spans.scope
     assert ("n", "1", "https://schema", [("a", 1)]) == (
-        told.name,
-        told.version,
+        scope.name,
+        scope.version,
         scope_spans.schema_url,
-        [(pair.key, pair.value.int_value) for pair in told.attributes],
+        [(pair.key, pair.value.int_value) for pair in scope.attributes],
     )
 
 
-def test_spans_of_one_origin_share_its_description(finished):
-    """Resource and scope stand in a request once."""
+def test_spans_share_their_resource_and_scope(finished):
+    """A request has each of them once."""
     request = request_of([finished("a"), finished("b")])
     assert [1, 1, 2] == [
         len(request.resource_spans),
@@ -146,53 +143,17 @@ def test_spans_of_one_origin_share_its_description(finished):
 
 
 def test_a_span_without_a_scope_can_be_encoded(finished):
-    """Scope and resource are parts of their own."""
+    """Its scope is an empty message."""
     assert encode_scope(None)
     assert encode_span(finished())
     assert encode_resource(Resource({}))
 
 
-def test_the_name_of_an_event_is_a_field_where_there_is_one():
-    """Since protocol 1.5; elsewhere the attribute says it."""
+def test_the_name_of_an_event_is_a_field():
+    """The field exists since protocol 1.5; older backends read the attribute."""
     from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
     record = LogRecord.FromString(encode_log_record(make_event("bought", None, EMPTY)))
     if "event_name" not in LogRecord.DESCRIPTOR.fields_by_name:
         pytest.skip("an older protocol")
     assert "bought" == record.event_name
-
-
-# answers
-
-
-def test_a_partial_success_is_read():
-    """How many were rejected, and why."""
-    answer = ExportTraceServiceResponse()
-    answer.partial_success.rejected_spans = 3
-    answer.partial_success.error_message = "too old"
-    assert PartialSuccess(3, "too old") == read_partial_success(answer.SerializeToString())
-
-
-def test_an_empty_answer_rejects_nothing():
-    """It is the usual one."""
-    assert PartialSuccess() == read_partial_success(b"")
-
-
-@settings(max_examples=300)
-@given(st.binary(max_size=60))
-def test_garbage_rejects_nothing_or_a_number(data):
-    """Whatever it is, it does not raise."""
-    found = read_partial_success(data)
-    assert isinstance(found.rejected, int)
-    assert isinstance(found.reason, str)
-
-
-@settings(max_examples=300)
-@given(st.binary(max_size=60))
-def test_fields_end(data):
-    """With the data, or with an error."""
-    try:
-        found = list(read_fields(data))
-    except ValueError:
-        return
-    assert len(found) <= len(data)
