@@ -1,4 +1,4 @@
-"""A collector on this machine that keeps what it receives, and misbehaves when told to."""
+"""A collector for tests: it keeps the items that it receives, and can misbehave on purpose."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Record = Dict[str, Any]
 
 
 def value_of(value: Any) -> Any:
-    """An OTLP AnyValue as the Python value that it stands for."""
+    """Return the Python value of an OTLP AnyValue."""
     kind = value.WhichOneof("value")
     if kind == "array_value":
         return [value_of(item) for item in value.array_value.values]
@@ -34,12 +34,12 @@ def value_of(value: Any) -> Any:
 
 
 def attributes_of(pairs: Any) -> Record:
-    """OTLP key-value pairs as a dict."""
+    """Return OTLP key-value pairs as a dict."""
     return {pair.key: value_of(pair.value) for pair in pairs}
 
 
 def origin_of(owner: Any, group: Any) -> Record:
-    """The resource and the scope that spans or log records have in common."""
+    """Return the resource and the scope that spans or log records share."""
     return {
         "resource": attributes_of(owner.resource.attributes),
         "scope": {"name": group.scope.name, "version": group.scope.version},
@@ -47,7 +47,7 @@ def origin_of(owner: Any, group: Any) -> Record:
 
 
 def span_of(span: Any) -> Record:
-    """A span as a dict: ids in hex, times in nanoseconds, kind and status by name."""
+    """Return a span as a dict: ids in hex, times in nanoseconds, kind and status by name."""
     return {
         "name": span.name,
         "kind": Span.SpanKind.Name(span.kind).replace("SPAN_KIND_", ""),
@@ -79,7 +79,7 @@ def span_of(span: Any) -> Record:
 
 
 def log_of(log: Any) -> Record:
-    """A log record as a dict."""
+    """Return a log record as a dict, with its time in nanoseconds."""
     return {
         "name": getattr(log, "event_name", ""),
         "time": log.time_unix_nano,
@@ -91,7 +91,7 @@ def log_of(log: Any) -> Record:
 
 
 def read_spans(body: bytes) -> list[Record]:
-    """The spans in an OTLP export request."""
+    """Return the spans in an OTLP export request."""
     return [
         {**span_of(span), **origin_of(owner, group)}
         for owner in ExportTraceServiceRequest.FromString(body).resource_spans
@@ -101,7 +101,7 @@ def read_spans(body: bytes) -> list[Record]:
 
 
 def read_logs(body: bytes) -> list[Record]:
-    """The log records in an OTLP export request."""
+    """Return the log records in an OTLP export request."""
     return [
         {**log_of(log), **origin_of(owner, group)}
         for owner in ExportLogsServiceRequest.FromString(body).resource_logs
@@ -119,38 +119,38 @@ DECODERS = {"gzip": gzip.decompress, "deflate": zlib.decompress, "": bytes}
 
 
 class Received(NamedTuple):
-    """A request that came in, whatever became of it."""
+    """A request that arrived, whether or not it was accepted."""
 
     path: str
     headers: dict[str, str]
-    """Names in lower case."""
+    """The headers; names are in lower case."""
     raw: bytes
-    """As it came over the wire."""
+    """The body as it arrived, perhaps compressed."""
     status: int
-    """What it was answered; 0 for nothing."""
+    """The status of the answer; 0 if there was none."""
     at: float
-    """Seconds, `time.monotonic()`."""
+    """The time of `time.monotonic()`, in seconds."""
 
 
 class Fault(NamedTuple):
-    """A way to misbehave."""
+    """A kind of misbehaviour."""
 
     status: int = 200
-    headers: dict[str, str] = {}  # noqa: RUF012 - nobody changes it
+    headers: dict[str, str] = {}  # noqa: RUF012 - it is never changed
     body: bytes = b""
     seconds: float = 0.0
-    """How long it keeps a request waiting; infinity is until it ends."""
+    """The time before the answer; infinity lasts until the collector ends."""
     times: float = math.inf
-    """How many requests it hits."""
+    """The number of requests that it affects."""
     raw: bytes | None = None
-    """Sent instead of an answer in HTTP; the connection is reset after it."""
+    """Bytes to send in place of an HTTP response; the connection is reset after them."""
 
 
-FINE = Fault()
+NO_FAULT = Fault()
 
 
 class Sink(socketserver.ThreadingTCPServer):
-    """The collector: what it accepted lies in `spans`, `logs` and `events`, oldest first."""
+    """The collector: accepted items are in `spans`, `logs` and `events`, oldest first."""
 
     allow_reuse_address = True
     daemon_threads = True
@@ -166,67 +166,67 @@ class Sink(socketserver.ThreadingTCPServer):
         self.spans: list[Record] = []
         self.logs: list[Record] = []
         self.events: list[Record] = []
-        self.fault = FINE
-        self.news = threading.Condition()
+        self.fault = NO_FAULT
+        self.changed = threading.Condition()
         self.ended = threading.Event()
 
     def fail(self, status: int, *, times: float = math.inf, body: bytes = b"", **headers) -> None:
-        """Answers the next requests with a status; `retry_after="1"` adds that header."""
+        """Answer the next requests with a status; `retry_after="1"` adds that header."""
         names = {name.replace("_", "-"): str(value) for name, value in headers.items()}
         self.fault = Fault(status, names, body, times=times)
 
     def slow(self, seconds: float) -> None:
-        """Answers, but late."""
+        """Answer each request after some seconds."""
         self.fault = Fault(seconds=seconds)
 
     def hang(self, times: float = math.inf) -> None:
-        """Accepts requests and never answers."""
+        """Receive requests and never answer them."""
         self.fault = Fault(0, seconds=math.inf, times=times)
 
     def drop(self, times: float = math.inf) -> None:
-        """Hangs up instead of answering."""
+        """Close the connection without an answer."""
         self.fault = Fault(0, times=times)
 
     def reset(self, raw: bytes = b"", times: float = math.inf) -> None:
-        """Sends these bytes and resets the connection, having kept nothing."""
+        """Send these bytes and reset the connection; nothing is kept."""
         self.fault = Fault(0, times=times, raw=raw)
 
     def heal(self) -> None:
-        """Behaves again."""
-        self.fault = FINE
+        """Answer normally again."""
+        self.fault = NO_FAULT
 
     def take_fault(self) -> Fault:
-        """How the request at hand is to be answered."""
-        with self.news:
+        """Return the fault for the current request, and count it."""
+        with self.changed:
             fault = self.fault
-            left = fault.times - 1
-            self.fault = fault._replace(times=left) if left > 0 else FINE
+            times = fault.times - 1
+            self.fault = fault._replace(times=times) if times > 0 else NO_FAULT
             return fault
 
     def keep(self, request: Received, kind: str, records: list[Record]) -> None:
-        """Keeps a request, and what is in it if it was accepted."""
-        with self.news:
+        """Keep a request, and its items if it was accepted."""
+        with self.changed:
             self.requests.append(request)
             if request.status == 200:
                 getattr(self, kind).extend(records)
-            self.news.notify_all()
+            self.changed.notify_all()
 
     def wait_for(self, count: int, kind: str = "spans", timeout: float = 10.0) -> list[Record]:
-        """Waits until so many spans, logs, events or requests are there, and returns them all."""
-        with self.news:
-            there = self.news.wait_for(lambda: len(getattr(self, kind)) >= count, timeout)
+        """Wait until a number of spans, logs, events or requests has arrived; return them all."""
+        with self.changed:
+            arrived = self.changed.wait_for(lambda: len(getattr(self, kind)) >= count, timeout)
             kept = list(getattr(self, kind))
-        assert there, f"{len(kept)} of {count} {kind} after {timeout} s"
+        assert arrived, f"{len(kept)} of {count} {kind} after {timeout} s"
         return kept
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Leaves a client that hung up alone."""
+        """Ignore clients that closed the connection."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Reads an export request, and answers it as the sink's fault says."""
+    """Reads an export request, and answers it as the sink's fault requires."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -235,7 +235,7 @@ class Handler(BaseHTTPRequestHandler):
     server: Sink
 
     def do_POST(self) -> None:
-        """Takes spans, logs or events, by the end of the path."""
+        """Receive spans, logs or events; the end of the path says which."""
         raw = self.rfile.read(int(self.headers.get("content-length") or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
         fault = self.server.take_fault()
@@ -260,7 +260,7 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def answer(self, fault: Fault) -> None:
-        """Sends a status; the empty body is the protobuf message that says all was taken."""
+        """Send a response; its empty body is the protobuf message for complete success."""
         self.send_response(fault.status)
         self.send_header("content-type", "application/x-protobuf")
         self.send_header("content-length", str(len(fault.body)))
@@ -270,12 +270,12 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(fault.body)
 
     def log_message(self, *_: Any) -> None:
-        """Says nothing."""
+        """Write no log."""
 
 
 @contextlib.contextmanager
 def serving() -> Iterator[Sink]:
-    """Runs a sink in this process."""
+    """Run a sink in this process."""
     with Sink() as sink:
         threading.Thread(target=sink.serve_forever, args=(0.02,), daemon=True).start()
         try:

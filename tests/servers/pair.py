@@ -265,8 +265,8 @@ def look_at(folder: Path) -> Iterator[tuple[str, str]]:
 
 def await_marks(sink: Any, count: int, seconds: float) -> list[str]:
     """The marks of the calls that arrive, a call's name beside one that was not recognised."""
-    with sink.news:
-        sink.news.wait_for(lambda: len(sink.spans) >= count, seconds)
+    with sink.changed:
+        sink.changed.wait_for(lambda: len(sink.spans) >= count, seconds)
         spans = [(span["name"], *span["attributes"].get(MARK, [])) for span in sink.spans]
     return sorted(
         span[1] if span[0] == "chat gpt-4o-mini" else " as ".join(reversed(span))
