@@ -14,7 +14,11 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Callable, Generic, Mapping, TypeVar
 
 from lupis_instrument._diagnostics import report_fault
-from lupis_instrument._process.background_thread import BackgroundThread, BackgroundWorker
+from lupis_instrument._process.background_thread import (
+    BackgroundThread,
+    BackgroundWorker,
+    is_last_thread,
+)
 
 if TYPE_CHECKING:
     from typing import ContextManager
@@ -314,7 +318,7 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
             False if `due`, the time to deliver the batch, has come.
         """
         seconds = due - monotonic()
-        if seconds <= 0 or _is_last_thread():
+        if seconds <= 0 or is_last_thread():
             return False
         if self._flushes or self._queue.qsize() >= self._max_batch_size:
             return True
@@ -370,13 +374,3 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
         self._thread = None
         # Whoever put an item meanwhile saw a thread, and must not wait for it in vain.
         self._start_if_needed()
-
-
-def _is_last_thread() -> bool:
-    """Return whether this process is a child that was forked by a thread which has ended.
-
-    Such a child ends with its last thread. Python's own main thread has a class to itself, seen as
-    `_MainThread` in 3.8 to 3.14; where it has ended, other threads of the program go on.
-    """
-    main = threading.main_thread()
-    return type(main).__name__ != "_MainThread" and not main.is_alive()

@@ -157,3 +157,13 @@ def block_signals() -> Iterator[None]:
 def _blockable_signals() -> set[signal.Signals]:
     kept = {getattr(signal, name) for name in _THREAD_SIGNALS if hasattr(signal, name)}
     return signal.valid_signals() - kept
+
+
+def is_last_thread() -> bool:
+    """Return whether this process is a child that was forked by a thread which has ended.
+
+    Such a child ends with its last thread. Python's own main thread has a class to itself, seen as
+    `_MainThread` in 3.8 to 3.14; where it has ended, other threads of the program go on.
+    """
+    main = threading.main_thread()
+    return type(main).__name__ != "_MainThread" and not main.is_alive()

@@ -11,6 +11,7 @@ from lupis_instrument._process.background_thread import (
     BackgroundThread,
     BackgroundWorker,
     block_signals,
+    is_last_thread,
 )
 
 posix = pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="POSIX signals")
@@ -19,7 +20,7 @@ posix = pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="POSIX
 @pytest.fixture(autouse=True)
 def _all_lines_are_new():
     """Warnings of earlier tests may be written again."""
-    diagnostics.forget()
+    diagnostics.reset()
 
 
 def blocked_signals():
@@ -166,3 +167,24 @@ def test_a_thread_that_dies_of_an_error_is_forgotten(capsys):
         thread.wait(10)
     assert None is worker._thread
     assert "the thread test failed (ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_the_main_thread_of_a_program_is_not_the_last_one():
+    """Only a child that a thread has forked ends with its last thread."""
+    assert not is_last_thread()
+
+
+class EndedMainThread:
+    """Python's own main thread after its end."""
+
+    def is_alive(self):
+        """Returns False."""
+        return False
+
+
+@pytest.mark.parametrize(("class_name", "last"), [("_MainThread", False), ("Thread", True)])
+def test_the_class_of_the_main_thread_decides(class_name, last, monkeypatch):
+    """In a child that a thread has forked, the main thread is an ordinary one."""
+    main = type(class_name, (EndedMainThread,), {})()
+    monkeypatch.setattr(threading, "main_thread", lambda: main)
+    assert last is is_last_thread()

@@ -16,15 +16,13 @@ from lupis_instrument._export.otlp.encoded_items import Facts
 from lupis_instrument._export.otlp.encoding import Origin
 from lupis_instrument._export.otlp.target import Target
 from lupis_instrument._export.store.database import Database, change_rows, transaction
-from lupis_instrument._export.store.schema import DELIVERED, KEPT, REFUSED, WAITING
+from lupis_instrument._export.store.schema import KEPT, REFUSED, WAITING
+from lupis_instrument._export.store.size_limit import make_room
 
 if TYPE_CHECKING:
     from lupis_instrument._export.accounting import Account
     from lupis_instrument._export.otlp.encoded_items import EncodedItem
 
-_DELETION_ORDER = (DELIVERED, KEPT, REFUSED, WAITING)
-"""The states of items in the order in which a full file deletes them."""
-_DELETED_AT_ONCE = 64
 _LEASE_SECONDS = 60.0
 
 
@@ -133,7 +131,7 @@ class Store:
                 "INSERT INTO body VALUES (?, ?)", zip(ids, (item.body for item in items))
             )
         try:
-            self._make_room(db)
+            make_room(db, self._max_bytes)
         except sqlite3.OperationalError as error:
             # The items are stored. The next addition tries again to make room.
             warn(f"cannot make room in the store: {error}")
@@ -283,26 +281,6 @@ class Store:
         row = db.execute(_SELECT_TARGET_ID, _target_key(target)).fetchone()
         return -1 if row is None else int(row[0])
 
-    # The size limit
-
-    def _make_room(self, db: sqlite3.Connection) -> None:
-        """Delete the least important items until the file is 10 % below its limit."""
-        if _count_used_bytes(db) <= self._max_bytes:
-            return
-        deleted_by_state: dict[int, int] = {}
-        for state in _DELETION_ORDER:
-            deleted = 1
-            while deleted and _count_used_bytes(db) > self._max_bytes * 0.9:
-                deleted = _delete_oldest(db, state)
-                deleted_by_state[state] = deleted_by_state.get(state, 0) + deleted
-        unsent = deleted_by_state.get(WAITING, 0) + deleted_by_state.get(REFUSED, 0)
-        if unsent:
-            megabytes = self._max_bytes / (1 << 20)
-            warn(
-                f"the store is full (LUPIS_STORE_MAX_MB={megabytes:g}): {unsent} spans and events"
-                " that no endpoint had taken were dropped"
-            )
-
 
 _INSERT_ITEM = (
     f"INSERT INTO item (id, kind, state, target, origin, {', '.join(Facts._fields)})"  # noqa: S608
@@ -361,20 +339,3 @@ def _find_or_insert(
     inserted = db.execute(insert, row).lastrowid
     assert inserted is not None
     return inserted
-
-
-def _count_used_bytes(db: sqlite3.Connection) -> int:
-    pages = _select_value(db, "PRAGMA page_count") - _select_value(db, "PRAGMA freelist_count")
-    return int(pages * _select_value(db, "PRAGMA page_size"))
-
-
-def _delete_oldest(db: sqlite3.Connection, state: int) -> int:
-    """Delete some of the oldest items of `state`, count them as lost, and return their number."""
-    with transaction(db):
-        statement = f"SELECT id FROM item WHERE state = ? ORDER BY id LIMIT {_DELETED_AT_ONCE}"  # noqa: S608
-        ids = db.execute(statement, (state,)).fetchall()
-        db.executemany("DELETE FROM body WHERE id = ?", ids)
-        db.executemany("DELETE FROM item WHERE id = ?", ids)
-        db.execute("INSERT OR IGNORE INTO loss VALUES (?, 0)", (state,))
-        db.execute("UPDATE loss SET items = items + ? WHERE state = ?", (len(ids), state))
-    return len(ids)

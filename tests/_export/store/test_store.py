@@ -9,6 +9,7 @@ import pytest
 
 from lupis_instrument._export.accounting import Account
 from lupis_instrument._export.otlp.encoded_items import ItemEncoder
+from lupis_instrument._export.store import store as store_module
 from lupis_instrument._export.store.database import StoreUnavailable
 from lupis_instrument._export.store.schema import DELIVERED, REFUSED
 from lupis_instrument._export.store.store import Process, Store
@@ -288,14 +289,14 @@ def test_items_are_stored_though_no_room_can_be_made(open_store, items, target, 
     store = open_store("small", max_bytes=1 << 18)
     store.database.busy_seconds = 0.1
     store.add_items(items(200, size=2000))
-    before, make_room = count_items(store), store._make_room
+    before, make_room = count_items(store), store_module.make_room
     with closing(sqlite3.connect(store.database.path(), isolation_level=None)) as other:
 
-        def make_room_while_locked(db):
+        def make_room_while_locked(*args):
             other.execute("BEGIN IMMEDIATE")
-            make_room(db)
+            make_room(*args)
 
-        monkeypatch.setattr(store, "_make_room", make_room_while_locked)
+        monkeypatch.setattr(store_module, "make_room", make_room_while_locked)
         store.add_items(items(150, first=1000, size=2000), target)
         other.execute("ROLLBACK")
     assert (150, before + 150) == (store.count_waiting(target), count_items(store))
