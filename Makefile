@@ -9,7 +9,7 @@ INSTALL = $(PY) -m pip install --quiet --quiet
 LINTED := lupis_instrument sitecustomize_template tests examples .ci
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-runners coverage test-all suites lint typecheck bench catalog build clean
+.PHONY: help setup demo test test-runners coverage test-all suites lint typecheck bench catalog docs build clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1@\2/p' Makefile | while IFS=@ read -r target text; \
@@ -52,6 +52,14 @@ bench: setup  ## measure what it costs a program
 catalog: setup  ## make the catalogue of prices from the newest genai-prices
 	$(INSTALL) --upgrade genai-prices
 	$(PY) .ci/catalog.py
+
+docs: .venv/.installed  ## write the generated tables of docs/reference
+	@for page in docs/reference/*.md; do \
+	module=$$(sed -n 's/^<!-- .*: python -m \(.*\) -->$$/\1/p' $$page) && \
+	$(PY) -m $$module > $$page.table && \
+	awk -v table=$$page.table '/^<!-- .* end -->$$/ { while ((getline line < table) > 0) print line; inside = 0 } \
+	!inside; /^<!-- .*: python -m / { inside = 1 }' $$page > $$page.new && \
+	mv $$page.new $$page && rm $$page.table || exit 1; done
 
 build: setup  ## build sdist and wheel, look into the wheel, and have an old pip take it
 	rm -rf dist

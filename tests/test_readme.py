@@ -1,142 +1,80 @@
-"""The README says what is true: its settings are the code's, and its program runs."""
+"""The README is short, its programs run, and its sample output is real."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROGRAMS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+MAX_LINES = 150
+OPENING_LINES = 40
 
+AGENT_UNDER_TEST = """
+import json, sys, urllib.request
 
-@pytest.mark.parametrize(
-    ("table", "module"),
-    [("settings", "_config.settings"), ("attributes", "_semconv"), ("rules", "_redaction")],
-)
-def test_tables_are_the_codes(table, module):
-    """Each table is the one that the code generates."""
-    command = [sys.executable, "-m", f"lupis_instrument.{module}"]
-    generated = subprocess.run(
-        command, cwd=ROOT, check=True, capture_output=True, encoding="utf-8"
-    ).stdout
-    written = README.partition(f"{module} -->\n")[2].partition(f"<!-- {table} end")[0]
-    assert generated.strip() == written.strip()
-
-
-CALLS = """
-import sys, urllib.request
-import httpx, requests, urllib3
-from lupis_instrument import LupisMetadata, LupisSDK
-sdk = LupisSDK.get_instance()
-body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
-with sdk.conversation("c", LupisMetadata("u", "o", "s", extra={"plan": 1})):
-    for place in (sys.argv[1], "http://127.0.0.1:9"):
-        url = place + "/v1/chat/completions"
-        for send in (
-            lambda: requests.post(url, json=body),
-            lambda: httpx.post(url, json=body),
-            lambda: urllib3.request("POST", url, json=body, retries=False),
-            lambda: urllib.request.urlopen(url, b"{}").read(),
-        ):
-            try:
-                send()
-            except Exception:
-                pass
+def run_my_agent():
+    messages = [{"role": "user", "content": "hi"}]
+    data = json.dumps({"model": "gpt-4o-mini", "messages": messages}).encode()
+    urllib.request.urlopen(f"{sys.argv[1]}/v1/chat/completions", data).read()
 """
 
 
-def test_all_attributes_are_told(run, llm):
-    """No span, event of a span or resource has an attribute that the table lacks."""
-    spans = run(CALLS, llm.url).spans
-    assert 8 == len(spans)
-    places = [place for span in spans for place in (span, *span["events"])]
-    keys = {key for place in places for key in place["attributes"]}
-    keys |= {key for span in spans for key in span["resource"]}
-    table = README.partition("_semconv -->\n")[2].partition("<!-- attributes end")[0]
-    told = re.findall(r"^\| `([^`]+?)…?` \|", table, re.MULTILINE)
-    carriers = tuple(name for name in told if name.endswith("."))
-    assert set() == {key for key in keys if key not in told and not key.startswith(carriers)}
+def without_times(text):
+    """The text with a mark for each number of seconds."""
+    return re.sub(r" *\d+\.\d\d s\b", " TIME", text)
+
+
+def test_it_is_short():
+    """The README has at most 150 lines."""
+    assert MAX_LINES >= len(README.splitlines())
 
 
 def test_begins_with_what_a_newcomer_needs():
-    """The first 40 lines have the command, what it shows, and four benefits."""
-    opening = README.splitlines()[:40]
+    """The first 40 lines have the command, the summary that it prints, and four benefits."""
+    opening = README.splitlines()[:OPENING_LINES]
     assert "lupis-run python my_agent.py" in opening
     assert any(line.startswith("lupis: ") for line in opening)
     assert 4 == sum(line.startswith("- **") for line in opening)
 
 
-def test_python_in_it_runs(run):
-    """The ten lines of LupisSDK run, launched or not."""
-    program = PROGRAMS[0]
-    outcomes = [run(program, launched=launched) for launched in (True, False)]
-    assert [(0, ""), (0, "")] == [(done.returncode, done.stdout) for done in outcomes]
+def test_sample_output_is_real(run):
+    """`make demo` prints the sample output, except for the times."""
+    env = {"LUPIS_EXPORTER": "console", "LUPIS_SUMMARY": "true", "LUPIS_CHAT_ID": "demo-trip"}
+    done = run(ROOT / "examples" / "agent.py", env=env)
+    sample = re.findall(r"```text\n(.*?)```", README, re.DOTALL)[0]
+    assert without_times(sample) == without_times(done.stderr)
+
+
+def test_program_with_events_and_chat_ids_runs(run):
+    """The first program runs with and without `lupis-run`, and its event arrives."""
+    outcomes = [run(PROGRAMS[0], launched=launched) for launched in (True, False)]
+    assert [(0, "", "")] * 2 == [(done.returncode, done.stdout, done.stderr) for done in outcomes]
     assert ["feature_used"] * 2 == [event["name"] for event in outcomes[0].events]
 
 
-STAND_INS = """
-import asyncio, json, subprocess, sys, threading, urllib.request
-from types import SimpleNamespace
-import requests
-from lupis_instrument import LupisSDK
-lupis = LupisSDK.get_instance()
-
-def create(model="m", messages=({"role": "user", "content": "hi"},)):
-    data = json.dumps({"model": model, "messages": messages}).encode()
-    with urllib.request.urlopen(f"{sys.argv[1]}/v1/chat/completions", data) as answer:
-        return json.load(answer, object_hook=Thing)
-
-class Thing(dict):
-    __getattr__ = dict.__getitem__
-
-client = SimpleNamespace(chat=SimpleNamespace(completions=SimpleNamespace(create=create)))
-work = create
-
-async def main():
-    await asyncio.get_running_loop().run_in_executor(None, create)
-"""
+def test_program_with_a_span_runs(run):
+    """The second program runs with and without `lupis-run`, and its span arrives."""
+    outcomes = [run(PROGRAMS[1], launched=launched) for launched in (True, False)]
+    assert [(0, "", "")] * 2 == [(done.returncode, done.stdout, done.stderr) for done in outcomes]
+    spans = outcomes[0].spans
+    assert ["plan trip"] * 2 == [span["name"] for span in spans]
+    assert {"steps": 3, "city": "Lisbon"}.items() <= spans[0]["attributes"].items()
 
 
-@pytest.fixture
-def snippet(run, llm):
-    """Runs one of the programs with what it takes for granted; gives its calls' chat ids."""
-
-    def play(number):
-        (run.folder / "child.py").write_text(
-            f"import sys\nsys.argv[1:] = [{llm.url!r}]\n{STAND_INS}create()"
-        )
-        folder = str(Path(sys.executable).parent)
-        env = {
-            "PATH": os.pathsep.join([folder, os.environ["PATH"]]),
-            "HTTP_PROXY": llm.url,
-            "NO_PROXY": "127.0.0.1",
-        }
-        done = run(STAND_INS + PROGRAMS[number], llm.url, env=env)
-        assert (0, "", "") == (done.returncode, done.stdout, done.stderr)
-        return [span["attributes"]["lupis.chat.id"] for span in done.spans]
-
-    return play
+def test_program_for_tests_runs(run, llm):
+    """The third program is a test that passes with an agent that makes one call."""
+    program = AGENT_UNDER_TEST + PROGRAMS[2] + "test_the_agent_asks_once()\n"
+    done = run(program, llm.url, launched=False)
+    assert (0, "", "") == (done.returncode, done.stdout, done.stderr)
+    assert [] == done.spans
 
 
-def test_its_two_conversations_are_two(snippet):
-    """Which take turns, without a line about it."""
-    ids = snippet(2)
-    assert (4, 2) == (len(ids), len(set(ids)))
-    assert ids[:2] * 2 == ids
-
-
-def test_its_block_is_followed(snippet, llm):
-    """Into a task's executor, a thread and a child; a private host is told."""
-    assert ["chat-42"] * 4 == snippet(3)
-    told = [seen.headers.get("baggage") for seen in llm.seen if "orders.internal" in seen.path]
-    assert ["lupis.chat.id=chat-42"] == told
+def test_all_programs_are_tested():
+    """The README has the three programs that the tests above run."""
+    assert 3 == len(PROGRAMS)
 
 
 def test_links_lead_somewhere():
-    """Files that it links to are there."""
+    """The files that the README links to exist."""
     links = re.findall(r"\]\(([^)#]+)\)", README)
     assert [] == [link for link in links if "://" not in link and not (ROOT / link).exists()]
