@@ -291,7 +291,11 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
             self._batch_sizes.pop(id(batch), None)
 
     def _fill_batch(self, batch: list[Prepared], *, wait: bool) -> _FlushMarker | None:
-        """Prepare items into `batch` until it is full, due or ended by the marker of a flush."""
+        """Prepare items into `batch` until it is full, due or ended by the marker of a flush.
+
+        The wait for the first item has no limit. The later ones are collected until `due`, with a
+        look at the queue every `POLL_SECONDS`, so that the thread wakes up rarely.
+        """
         due: float | None = None
         while len(batch) < self._max_batch_size and not self._stopped:
             try:
@@ -303,6 +307,7 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
             if due is None:
                 self._batch_sizes[id(batch)] = 0
                 due = monotonic() + self._delay_seconds if wait else 0.0
+                # The program has just come back from a call: let it run before this thread works.
                 if not isinstance(item, _FlushMarker):
                     self._wait_for_items(due)
             if isinstance(item, _FlushMarker):
@@ -324,7 +329,7 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
             return True
         try:
             self._wakeups.get(timeout=min(seconds, POLL_SECONDS))
-            while True:
+            while True:  # one wake-up is enough for all calls until now
                 self._wakeups.get_nowait()
         except Empty:
             return True

@@ -23,10 +23,9 @@ if TYPE_CHECKING:
 MAX_QUEUED_BYTES = 16 << 20
 """The size of all items that wait for the thread; whoever brings more has to store them."""
 _SENDING_PAUSE_SECONDS = 0.02
-"""The wait for a thread that is sending when the process forks: an endpoint nearby has answered
-by then."""
+"""The longest wait, before a fork, for a thread that is sending; a near endpoint answers sooner."""
 STORING_SECONDS = 0.2
-"""The part of the time to stop in that is kept for storing the items that could not be sent."""
+"""The part of the time limit of `stop` that is kept for storing items that could not be sent."""
 
 
 class ExportBatch(NamedTuple):
@@ -166,6 +165,7 @@ class ExportWorker(BackgroundWorker):
             Whether no item is lost.
         """
         manager = self._retry_manager
+        # From now on, no request may take longer than until `due`.
         manager.due = due = manager.clock() + seconds - STORING_SECONDS
         self._schedule.make_due()
         self._wait_for_work(due)
@@ -174,6 +174,7 @@ class ExportWorker(BackgroundWorker):
                 address = destination.target.display_url
                 warn(f"{address} is too slow; the remaining items wait in the store")
             self._store_items(destination, items)
+        # The thread may be storing the items of a request that was given up at `due`.
         manager.wait_for_commit()
         manager.due = None
         manager.warn_waiting()
@@ -255,14 +256,11 @@ class ExportWorker(BackgroundWorker):
         with self._changed:
             self._busy = False
             self._changed.notify_all()
-            until_next = self._schedule.seconds_until_next()
-            while not self._batches and until_next and not self._should_end():
-                self._changed.wait(until_next)
-                until_next = self._schedule.seconds_until_next()
-            retry_is_due = until_next == 0
+            retry_is_due = self._wait_for_retry()
             if self._retry_manager.paused or not (self._batches or retry_is_due):
                 self._thread = None
                 return False
+            # A retry goes first: under a steady stream of batches it would never get its turn.
             batch = None if retry_is_due else self._batches.popleft()
             self._current = batch
             self._size -= batch.size if batch is not None else 0
@@ -278,11 +276,24 @@ class ExportWorker(BackgroundWorker):
             report_fault("delivering", fault)
         return True
 
+    def _wait_for_retry(self) -> bool:
+        """Wait until a batch comes, a retry is due or the thread should end.
+
+        Returns:
+            Whether a retry is due.
+        """
+        until_next = self._schedule.seconds_until_next()
+        while not self._batches and until_next and not self._should_end():
+            self._changed.wait(until_next)
+            until_next = self._schedule.seconds_until_next()
+        return until_next == 0
+
     def _should_end(self) -> bool:
         return self._retry_manager.paused or self._ending
 
     def _deliver_batch(self, batch: ExportBatch, epoch: object) -> None:
         destination = self._router.choose_destination(batch.kind)
+        # `stop` may have taken the batch back while the router looked at the network.
         if self._epoch is epoch:
             take = partial(self._take_items, epoch)
             self._retry_manager.deliver_items(destination, batch.items, take)

@@ -193,6 +193,7 @@ class RetryManager:
         retry = self.schedule.begin_due()
         if retry is None:
             return
+        # Items in memory go first: they are lost if the process is killed.
         response = self._send_held(retry.destination)
         if response is None or response.result is not ExportResult.RETRY:
             drained = self._drain_store(retry)

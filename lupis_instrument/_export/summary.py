@@ -92,6 +92,7 @@ class Summary:
         self._by_model.setdefault(key, CallTotals()).add_call(span, attributes)
         self._all.add_call(span, attributes)
         chat = attributes.get(_semconv.LUPIS_CHAT_ID)
+        # Bounded: a server may have a new conversation with each request.
         if chat is not None and len(self._chats) < _MAX_CHATS:
             self._chats.add(str(chat))
 

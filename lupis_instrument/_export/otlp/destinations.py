@@ -113,6 +113,8 @@ class Destination(NamedTuple):
                 compress=wire_format.compressible,
                 max_seconds=max_seconds(),
             )
+            # One bad item spoils its whole request. Halving finds it in few requests; the limit
+            # is for an endpoint that accepts nothing at all.
             if response.result is ExportResult.SPLIT and len(group) > 1 and splits:
                 splits -= 1
                 middle = len(group) // 2

@@ -88,6 +88,7 @@ class Sender:
             if max_seconds is not None:
                 timeout = min(timeout, max_seconds)
             due = monotonic() + timeout
+            # A timeout of 0 would make the socket non-blocking.
             connection, target, proxy_headers = self._connect(parts, max(timeout, _MIN_TIMEOUT))
             given = {name.lower(): value for name, value in headers.items()}
             all_headers = {**_DEFAULT_HEADERS, **credentials, **given, **coding, **proxy_headers}
@@ -141,6 +142,7 @@ class Sender:
         proxy_headers = {
             f"proxy-{name}": value for name, value in _authorization_header(proxy).items()
         }
+        # A proxy forwards http by the full URL; https goes through a tunnel (RFC 9110, CONNECT).
         if parts.scheme == "http":
             connection = self._make_connection(proxy, proxy.scheme, timeout)
             return connection, urlunsplit(parts), proxy_headers

@@ -110,6 +110,7 @@ class Store:
     ) -> list[int]:
         with transaction(db):
             target_id = None if target is None else self._get_target_id(db, target)
+            # Ids come from a sequence, because SQLite gives the ids of deleted rows out again.
             last = _select_value(db, "SELECT last FROM sequence")
             db.execute("UPDATE sequence SET last = last + ?", (len(items),))
             ids = list(range(last + 1, last + 1 + len(items)))
