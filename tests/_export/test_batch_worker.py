@@ -10,7 +10,7 @@ from time import monotonic, sleep
 
 import pytest
 
-from lupis_instrument._export.batch_worker import BatchWorker
+from lupis_instrument._export.batch_worker import BatchWorker, read_batch_settings
 from lupis_instrument._process.background_thread import BackgroundThread
 
 
@@ -288,20 +288,20 @@ def test_nothing_is_delivered_for_items_prepared_to_none(record):
 
 def test_the_work_runs_inside_the_context(record):
     """There, the requests of this package are not recorded."""
-    here = threading.local()
+    thread_values = threading.local()
     seen = []
 
     @contextmanager
-    def surroundings():
-        here.quiet = True
+    def context():
+        thread_values.quiet = True
         yield
-        here.quiet = False
+        thread_values.quiet = False
 
     def note(item):
-        seen.append(getattr(here, "quiet", False))
+        seen.append(getattr(thread_values, "quiet", False))
         return item
 
-    worker = record(prepare=note, deliver=note, thread_context=surroundings).worker
+    worker = record(prepare=note, deliver=note, thread_context=context).worker
     worker.put_item("a")
     assert worker.flush(5)
     assert [True, True] == seen
@@ -368,12 +368,12 @@ def test_a_signal_handler_can_flush_while_the_thread_starts(record, monkeypatch)
     """Signals are blocked during the start, so waiting signals arrive right after it."""
     recorder = record(delay_seconds=60)
     start = BackgroundThread.start
-    found = []
+    results = []
 
     def handle(*_):
         recorder.worker.put_item("b")
-        found.append(recorder.worker.flush(5, end_thread=True))
-        found.append(sorted(recorder.items))
+        results.append(recorder.worker.flush(5, end_thread=True))
+        results.append(sorted(recorder.items))
 
     def start_and_be_interrupted(thread):
         start(thread)
@@ -386,7 +386,7 @@ def test_a_signal_handler_can_flush_while_the_thread_starts(record, monkeypatch)
         recorder.worker.put_item("a")
     finally:
         signal.signal(signal.SIGUSR1, before)
-    assert [True, ["a", "b"]] == found
+    assert [True, ["a", "b"]] == results
     assert 0 == recorder.worker.unfinished
 
 
@@ -445,7 +445,7 @@ def test_without_a_thread_a_flush_delivers_the_items(run):
         """
         import atexit
         from contextlib import nullcontext
-        from lupis_instrument._export.batch_worker import BatchWorker
+        from lupis_instrument._export.batch_worker import BatchWorker, read_batch_settings
 
         def end():
             worker.put_item("last")
@@ -457,3 +457,20 @@ def test_without_a_thread_a_flush_delivers_the_items(run):
         launched=False,
     )
     assert ("['last']\nTrue\n", "") == (done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("environ", "settings"),
+    [
+        ({}, {}),
+        ({"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "64"}, {"max_batch_size": 64}),
+        ({"OTEL_BSP_MAX_QUEUE_SIZE": " 100 "}, {"max_waiting": 100}),
+        ({"OTEL_BSP_SCHEDULE_DELAY": "250"}, {"delay_seconds": 0.25}),
+        ({"OTEL_BSP_SCHEDULE_DELAY": "0"}, {}),
+        ({"OTEL_BSP_MAX_QUEUE_SIZE": "many"}, {}),
+        ({"OTEL_BSP_MAX_QUEUE_SIZE": "-5"}, {}),
+    ],
+)
+def test_the_standard_variables_set_the_batches(environ, settings):
+    """Values that are no positive whole number are ignored."""
+    assert settings == read_batch_settings(environ)

@@ -139,12 +139,12 @@ def test_the_lupis_endpoint_gets_a_json_array(sink, finished):
 def test_a_standard_endpoint_gets_log_records(sink, finished):
     """The event's name, properties and chat id are attributes."""
     send_events(sink, finished().resource, otlp_endpoint=sink.otlp_url)
-    one, two = sink.logs
-    assert {"event.name": "one", "a": 1} == one["attributes"]
+    first, second = sink.logs
+    assert {"event.name": "one", "a": 1} == first["attributes"]
     assert {
         "event.name": "two",
         "lupis.metadata.chat_id": "c",
         "lupis.chat.id": "c",
         "gen_ai.conversation.id": "c",
-    } == two["attributes"]
-    assert {"service.name": "s"} == one["resource"]
+    } == second["attributes"]
+    assert {"service.name": "s"} == first["resource"]
