@@ -27,7 +27,7 @@ POLL_SECONDS = 0.5
 """How long items may lie unprepared: until then, each holds on to the body of a request."""
 
 _LIFE_SIGN_SECONDS = 1.0
-"""After so long without progress, whoever waits for a flush does the work of the thread."""
+"""After so long without progress, a caller that waits for a flush does the work of the thread."""
 
 _STOP_POLL_SECONDS = 0.001
 """Time between two looks at whether the thread has delivered its batch."""
@@ -178,7 +178,7 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
 
     def _start_thread(self) -> bool:
         """Start the thread; returns False if the interpreter starts no more threads."""
-        # Do not wait for the lock: whoever holds it starts the thread. If the holder is a frame
+        # Do not wait for the lock: its holder starts the thread. If the holder is a frame
         # below this one (the garbage collector ran in between), the wait would never end.
         if not self._starting.acquire(blocking=False):
             return True
@@ -284,7 +284,7 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
             marker = self._fill_batch(batch, wait=wait)
             if batch:
                 self._deliver_batch(batch)
-            # Before the flush is answered: whoever waited for it may read `unfinished` at once.
+            # Before the flush is answered: its caller may read `unfinished` at once.
             self._batch_sizes.pop(id(batch), None)
             return marker is None or self._finish_flush(marker)
         finally:
@@ -361,7 +361,7 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
             report_fault(f"delivering items of {self._name}", fault)
 
     def _finish_flush(self, marker: _FlushMarker) -> bool:
-        """Tell whoever waits that a flush is done; returns whether the thread goes on."""
+        """Set the event of a flush that is done; returns whether the thread goes on."""
         self._flushes.remove(marker)
         if marker.end_thread:
             self._end_thread()
@@ -377,5 +377,5 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
 
     def _end_thread(self) -> None:
         self._thread = None
-        # Whoever put an item meanwhile saw a thread, and must not wait for it in vain.
+        # A caller that put an item meanwhile saw a thread, and started none for its item.
         self._start_if_needed()

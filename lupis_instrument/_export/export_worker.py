@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lupis_instrument._export.router import Router
 
 MAX_QUEUED_BYTES = 16 << 20
-"""The size of all items that wait for the thread; whoever brings more has to store them."""
+"""The size of all items that wait for the thread; a caller with more items stores them itself."""
 _SENDING_PAUSE_SECONDS = 0.02
 """The longest wait, before a fork, for a thread that is sending; a near endpoint answers sooner."""
 STORING_SECONDS = 0.2

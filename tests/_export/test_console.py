@@ -68,6 +68,6 @@ def test_errors_stand_at_the_end_of_the_line(attributes, failed, expected, finis
 
 
 def test_missing_output_tokens_are_shown_as_0(finished):
-    """Embeddings have none."""
+    """Embeddings have no output tokens."""
     line = describe_span(finished("embeddings", {"gen_ai.usage.input_tokens": 8}))
     assert line.endswith("8 -> 0 tokens")

@@ -68,7 +68,7 @@ def test_spans_are_sent_to_the_endpoint(make_delivery, sink, finished, account):
 
 
 def test_local_spans_stay_in_the_store(make_delivery, sink, finished, account):
-    """Nothing is sent."""
+    """Nothing is sent to the endpoint."""
     delivery = make_delivery(exporter="local", otlp_endpoint=sink.otlp_url)
     delivery.exporter.export_spans([finished()])
     assert delivery.stop(10)

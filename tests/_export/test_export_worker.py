@@ -91,7 +91,7 @@ def test_a_batch_is_sent_at_once(worker, sink, items):
 
 
 def test_batches_of_many_threads_arrive_once(worker, sink, items):
-    """None is lost."""
+    """No item is lost on the way."""
     batches = [items(5, first=number * 5) for number in range(40)]
     threads = [threading.Thread(target=worker.put_items, args=(batch,)) for batch in batches]
     [thread.start() for thread in threads]
@@ -115,7 +115,7 @@ def test_a_flush_does_not_wait_for_the_next_attempt(worker, sink, items):
 
 
 def test_under_overload_items_are_stored(worker, sink, items):
-    """Whoever brings more than may wait stores it, and does not wait for the network."""
+    """A thread that brings too many items stores them, and does not wait for the network."""
     sink.hang()
     for number in range(6):
         worker.put_items(items(1, first=number, size=MAX_QUEUED_BYTES // 3))

@@ -30,7 +30,7 @@ def account():
 
 
 def test_the_noop_exporter_has_no_effect(finished, capsys):
-    """`LUPIS_EXPORTER=none` shows nothing."""
+    """With `LUPIS_EXPORTER=none`, nothing is shown."""
     exporter = NoopExporter()
     exporter.export_spans([finished()])
     exporter.export_events([EVENT])
@@ -91,7 +91,7 @@ def test_the_otlp_exporter_sends_spans_and_events(finished, account, store, sink
 
 
 def test_the_capture_exporter_keeps_items_in_order(finished):
-    """`testing.capture` reads them."""
+    """They are for `testing.capture`."""
     exporter = CaptureExporter()
     spans = [finished("one"), finished("two"), finished("three")]
     exporter.export_spans(spans[:2])

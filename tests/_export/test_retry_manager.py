@@ -105,7 +105,7 @@ def test_accepted_items_are_delivered(scene, items):
 
 
 def test_items_without_an_endpoint_are_stored(scene, items):
-    """They stay there."""
+    """They stay in the store."""
     scene.deliver(items(3), to_store=True)
     assert ((0, 3, 0, 0), 0) == (scene.counts, scene.endpoint.requests)
 

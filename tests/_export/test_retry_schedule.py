@@ -37,13 +37,13 @@ def schedule(clock):
 
 @pytest.fixture
 def destination(target_of):
-    """An endpoint."""
+    """The endpoint of most tests."""
     return Destination(target_of("http://127.0.0.1:1/v1/traces"), {})
 
 
 @pytest.fixture
 def other_destination(target_of):
-    """Another endpoint."""
+    """Another endpoint beside it."""
     return Destination(target_of("http://127.0.0.1:2/v1/traces"), {})
 
 

@@ -62,7 +62,7 @@ def test_a_message_of_protobufs_own_library_is_read():
 
 @given(st.integers(1, 16), st.integers(1, 2**64 - 1))
 def test_encoded_numbers_are_read_back(number, value):
-    """Whatever their size."""
+    """Numbers have up to 64 bits."""
     assert [(number, value)] == list(read_fields(int_field(number, value)))
 
 

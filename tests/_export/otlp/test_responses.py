@@ -44,7 +44,7 @@ def test_the_status_decides_the_result(result, statuses):
 
 
 def test_a_failure_names_its_status():
-    """Warnings repeat it."""
+    """Warnings to the user repeat it."""
     assert ExportResponse(ExportResult.RETRY, "status 503", 503, 7.0) == read_failure(
         503, {"retry-after": "7"}
     )
@@ -63,7 +63,7 @@ def test_retry_after_is_read_within_reason(text, seconds):
 
 
 def test_retry_after_may_be_a_date():
-    """https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3."""
+    """RFC 9110 allows both: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3."""
     date = format_datetime(datetime.now(timezone.utc) + timedelta(seconds=30), usegmt=True)
     assert 25 < parse_retry_after(date) <= 30
 

@@ -28,7 +28,7 @@ def opened():
 
 @pytest.fixture
 def folder(tmp_path):
-    """The data folder."""
+    """The data folder of the test."""
     return tmp_path / "data"
 
 
@@ -61,7 +61,7 @@ def test_the_file_is_made_when_it_is_needed(database):
 
 
 def test_the_path_is_known_before_the_file_exists(database, folder):
-    """Messages name it."""
+    """Messages to the user name it."""
     assert folder / FILE_NAME == database.path()
 
 

@@ -87,7 +87,7 @@ def test_a_current_file_is_left_alone(db):
 
 
 def test_an_older_file_gets_only_the_missing_migrations(db, monkeypatch):
-    """Its rows stay."""
+    """Its rows stay as they are."""
     migrate_schema(db)
     db.execute("INSERT INTO loss VALUES (1, 2)")
     addition = "ALTER TABLE loss ADD COLUMN reason TEXT;\n"

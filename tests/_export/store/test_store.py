@@ -1,4 +1,4 @@
-"""Items go into the store and come out again, whoever uses it."""
+"""Items go into the store and come out again, in this process or another."""
 
 import os
 import sqlite3
