@@ -1,4 +1,4 @@
-"""Fixtures for all tests: a collector, a stand-in for LLM providers, and programs to run."""
+"""Fixtures for all tests: a collector, a server like an LLM provider, and a runner of programs."""
 
 import sys
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-sys.path.insert(0, str(Path(__file__).parent))  # so that `servers` is found from everywhere
-pytest.register_assert_rewrite("servers.pair")
-# No test fails for the time it takes, be the machine as busy as it likes.
+sys.path.insert(0, str(Path(__file__).parent))  # so that every test can import `servers`
+pytest.register_assert_rewrite("servers.comparison")
+# No test fails because the machine is slow.
 settings.register_profile(
     "steady", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -17,7 +17,7 @@ settings.load_profile("steady")
 
 @pytest.fixture(autouse=True)
 def _checked_log(caplog):
-    """Fails a test in whose process OpenTelemetry has logged what it must never log."""
+    """Fails a test if OpenTelemetry logged a misuse in the test's process."""
     from servers.program import check_log
 
     yield
@@ -27,7 +27,7 @@ def _checked_log(caplog):
 
 @pytest.fixture
 def sink():
-    """A collector that keeps what it receives, as dicts; see servers/otlp.py."""
+    """A collector that keeps the spans, logs and events that it receives; see servers/otlp.py."""
     from servers import otlp
 
     with otlp.serving() as collector:
@@ -36,7 +36,7 @@ def sink():
 
 @pytest.fixture
 def llm():
-    """A stand-in for LLM providers: `.url`, and `.seen`, the requests it got."""
+    """A server like an LLM provider: `.url`, and `.seen`, the requests that it received."""
     from servers import llm
 
     with llm.listening() as server:
@@ -45,7 +45,7 @@ def llm():
 
 @pytest.fixture
 def run(sink, tmp_path):
-    """Runs a program, a Path or a text, under lupis-run (or not: `launched=False`)."""
+    """Runs a program, a Path or a text, under lupis-run, or alone with `launched=False`."""
     from servers.program import Runner
 
     return Runner(sink, tmp_path)

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from servers.program import Started
+from servers.program import ManagedProcess
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 QUESTION = [{"role": "user", "content": "Is it far to Oslo?"}]
@@ -222,7 +222,7 @@ def test_program_prints_its_address(tmp_path):
     """The program uses a free port, writes it to a file, and prints its address."""
     file = tmp_path / "port"
     command = [sys.executable, EXAMPLES / "fake_llm.py", "--port", "0", "--port-file", file]
-    with Started(command, stdout=subprocess.PIPE, encoding="utf-8") as process:
+    with ManagedProcess(command, stdout=subprocess.PIPE, encoding="utf-8") as process:
         try:
             line = process.stdout.readline()
             deadline = time.monotonic() + 10

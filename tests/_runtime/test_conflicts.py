@@ -4,7 +4,7 @@ import importlib.machinery
 import sys
 
 import pytest
-from servers.pair import Case, Pairs
+from servers.comparison import Case, PairRunner
 
 from lupis_instrument._runtime import conflicts
 
@@ -93,7 +93,7 @@ print(*sorted({name.partition(".")[0] for name in set(sys.modules) - before}))
 def test_all_that_a_first_call_loads_is_known(tmp_path):
     """A module that is not in the table could be the program's own."""
     case = Case(LOADED, "a")
-    names = set(Pairs({"": case}, tmp_path)("")[1].traces.stdout[-1].split())
+    names = set(PairRunner({"": case}, tmp_path)("")[1].behaviour.stdout[-1].split())
     path = [folder for folder in sys.path if "site-packages" in folder or "lib/python" in folder]
     files = {
         name

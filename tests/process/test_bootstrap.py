@@ -272,7 +272,7 @@ def test_programs_started_in_any_way_are_instrumented(run, server, way):
     (run.folder / "program.py").write_text(CALL)
     done = subprocess.run(
         [sys.executable, "-m", "lupis_instrument", sys.executable, *WAYS[way]],
-        env=run.environment({"WIRE_URL": server.url}),
+        env=run.build_environment({"WIRE_URL": server.url}),
         cwd=run.folder,
         input=CALL,
         capture_output=True,

@@ -1,4 +1,4 @@
-"""No secret of any kind, planted anywhere in a span or an event, is in any byte that leaves."""
+"""No secret of any rule, anywhere in a span or an event, leaves the program."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import pytest
 FOLDER = Path(__file__).parent / "canaries"
 sys.path.insert(0, str(FOLDER))
 
-from echo import echoing  # noqa: E402
-from secrets_of_all_kinds import name_all, names_a_header, plant_all  # noqa: E402
+from canary_secrets import can_be_header_name, make_canaries, make_secret_names  # noqa: E402
+from echo_server import echoing  # noqa: E402
 
-CANARIES = plant_all()
-NAMED = name_all()
+CANARIES = make_canaries()
+SECRET_NAMES = make_secret_names()
 BY_RULE = {canary.rule: canary for canary in CANARIES}
-OURS = frozenset(("x-project-id", "x-api-key"))
-"""Headers of our own requests that carry what they were configured with."""
-CONTEXT = 60
+CONFIGURED_HEADERS = frozenset(("x-project-id", "x-api-key"))
+"""Headers of this package's own requests whose values are settings."""
+CONTEXT_CHARACTERS = 60
 
 MODES = {
     "mask": {},
@@ -31,11 +31,11 @@ MODES = {
 }
 
 
-def environment(**extra):
-    """Variables that carry canaries themselves."""
+def build_variables(**extra):
+    """Returns variables with canaries in their values."""
     key = BY_RULE["sk-key"].text
-    notes = [f"note.{number}={quote(each.text)}" for number, each in enumerate(CANARIES)]
-    hidden = [f"deployment.{name}={value}" for name, value in NAMED.items()]
+    notes = [f"note.{number}={quote(canary.text)}" for number, canary in enumerate(CANARIES)]
+    hidden = [f"deployment.{name}={value}" for name, value in SECRET_NAMES.items()]
     return {
         "LUPIS_LOG_LEVEL": "debug",
         "LUPIS_SUMMARY": "true",
@@ -52,48 +52,49 @@ def environment(**extra):
     }
 
 
-class Told:
-    """All that left one run of the program."""
+class Output:
+    """All text that left one run of the program: requests to the collector, stdout and stderr."""
 
     def __init__(self, done, requests):
         bodies = [
-            gzip.decompress(each.raw) if "content-encoding" in each.headers else each.raw
-            for each in requests
+            gzip.decompress(request.raw) if "content-encoding" in request.headers else request.raw
+            for request in requests
         ]
         heads = [
-            f"{each.path}\n{name}: {value}".encode()
-            for each in requests
-            for name, value in each.headers.items()
-            if name not in OURS
+            f"{request.path}\n{name}: {value}".encode()
+            for request in requests
+            for name, value in request.headers.items()
+            if name not in CONFIGURED_HEADERS
         ]
         written = [done.stderr.encode(), done.stdout.encode()]
         self.text = b"\n".join([*bodies, *heads, *written]).decode("utf-8", "replace")
         self.done = done
         self.sink = done.sink
 
-    def leaks(self, needles):
-        """Where one of the needles is, with what stands around it."""
-        places = [self.text.find(needle) for needle in needles]
-        return [self.text[max(0, at - CONTEXT) : at + CONTEXT] for at in places if at >= 0]
+    def find_leaks(self, needles):
+        """Returns each place of a needle, with the text around it."""
+        starts = [self.text.find(needle) for needle in needles]
+        width = CONTEXT_CHARACTERS
+        return [self.text[max(0, start - width) : start + width] for start in starts if start >= 0]
 
 
 @pytest.fixture(scope="module", params=MODES)
-def told(request, tmp_path_factory):
-    """What a program told that has a secret of every kind in every place."""
+def output(request, tmp_path_factory):
+    """The output of a program that has a secret of every rule in every text."""
     from servers import llm, otlp
     from servers.program import Runner
 
     with otlp.serving() as sink, llm.listening() as server, echoing() as echo:
         run = Runner(sink, tmp_path_factory.mktemp("canaries"))
         planted = {
-            "texts": [each.text for each in CANARIES],
-            "header_names": [each.text for each in CANARIES if names_a_header(each)],
-            "names": NAMED,
+            "texts": [canary.text for canary in CANARIES],
+            "header_names": [canary.text for canary in CANARIES if can_be_header_name(canary)],
+            "names": SECRET_NAMES,
         }
         endpoint = sink.otlp_url if request.param == "hash" else sink.traces_url
-        env = environment(LUPIS_OTLP_ENDPOINT=endpoint, **MODES[request.param])
+        env = build_variables(LUPIS_OTLP_ENDPOINT=endpoint, **MODES[request.param])
         done = run(
-            FOLDER / "plant.py",
+            FOLDER / "plant_secrets.py",
             echo.host,
             server.url,
             env=env,
@@ -101,37 +102,37 @@ def told(request, tmp_path_factory):
             timeout=120,
         )
         assert 0 == done.returncode, done.stderr[:4000]
-        told = Told(done, sink.requests)
-        told.asked = echo.seen + len(server.seen)
-        yield told
+        output = Output(done, sink.requests)
+        output.request_count = echo.seen + len(server.seen)
+        yield output
 
 
-def test_all_is_told(told):
-    """Else the tests below would prove nothing: spans of calls, own spans, and events."""
-    if told.sink.spans:
-        names = {name for span in told.sink.spans for name in span["attributes"]}
+def test_the_program_made_all_calls_spans_and_events(output):
+    """Otherwise the tests below would prove nothing."""
+    if output.sink.spans:
+        names = {name for span in output.sink.spans for name in span["attributes"]}
         assert {
             "url.full",
             "http.request.header.x-note-0",
             "http.response.header.x-note-0",
         } <= names
-        calls = sum("url.full" in span["attributes"] for span in told.sink.spans)
-        assert len(CANARIES) < told.asked <= calls
-        assert len(CANARIES) == len(told.sink.events or told.sink.logs)
+        calls = sum("url.full" in span["attributes"] for span in output.sink.spans)
+        assert len(CANARIES) < output.request_count <= calls
+        assert len(CANARIES) == len(output.sink.events or output.sink.logs)
     else:
-        assert 3 * len(CANARIES) < told.done.stderr.count("\n")
+        assert 3 * len(CANARIES) < output.done.stderr.count("\n")
 
 
 @pytest.mark.parametrize("canary", CANARIES, ids=lambda canary: canary.rule)
-def test_no_secret_of_a_rule_leaves(told, canary):
-    """Neither as a whole nor a longer piece of it, in no encoding."""
-    assert [] == told.leaks(canary.needles)
+def test_no_secret_of_a_rule_leaves(output, canary):
+    """Neither the whole secret nor a longer piece of it appears, in any encoding."""
+    assert [] == output.find_leaks(canary.needles)
 
 
-@pytest.mark.parametrize("name", NAMED)
-def test_no_value_of_a_name_leaves(told, name):
-    """What a name hides is nowhere, whatever the name stood before."""
-    assert [] == told.leaks([NAMED[name]])
+@pytest.mark.parametrize("name", SECRET_NAMES)
+def test_no_value_of_a_secret_name_leaves(output, name):
+    """The value does not appear, wherever the name was used."""
+    assert [] == output.find_leaks([SECRET_NAMES[name]])
 
 
 CALL = """
@@ -145,13 +146,13 @@ TEMPLATE = Path(__file__).parents[2] / "sitecustomize_template"
 KEY = BY_RULE["sk-key"]
 
 
-def test_no_secret_of_an_endpoint_is_said(run):
-    """Neither by the line that says what could not be delivered, nor by the totals."""
-    place = f"http://bob:{NAMED['password']}@127.0.0.1:9/api/traces?key={KEY.text}"
-    done = run(CALL, env={"LUPIS_OTLP_ENDPOINT": place, "LUPIS_SUMMARY": "true"})
-    told = Told(done, [])
-    assert "127.0.0.1:9/api/traces" in told.text
-    assert [] == told.leaks([NAMED["password"], *KEY.needles])
+def test_no_secret_of_an_endpoint_is_on_stderr(run):
+    """The line about failed delivery and the summary show the endpoint without its secrets."""
+    endpoint = f"http://bob:{SECRET_NAMES['password']}@127.0.0.1:9/api/traces?key={KEY.text}"
+    done = run(CALL, env={"LUPIS_OTLP_ENDPOINT": endpoint, "LUPIS_SUMMARY": "true"})
+    output = Output(done, [])
+    assert "127.0.0.1:9/api/traces" in output.text
+    assert [] == output.find_leaks([SECRET_NAMES["password"], *KEY.needles])
 
 
 @pytest.mark.parametrize(
@@ -164,10 +165,10 @@ def test_no_secret_of_an_endpoint_is_said(run):
         ("LUPIS_SENSITIVE_DATA_PATTERNS", "({}"),
     ],
 )
-def test_no_secret_in_a_wrong_value_is_said(variable, value, run):
-    """A key that went into the wrong variable is not on stderr when that is complained about."""
+def test_no_secret_in_an_invalid_value_is_on_stderr(variable, value, run):
+    """The warning about a variable with a key as its value does not show the key."""
     env = {"LUPIS_EXPORTER": "none", "PYTHONPATH": str(TEMPLATE)}
     done = run(CALL, launched=False, env={**env, variable: value.format(KEY.text)})
-    told = Told(done, [])
-    assert variable in told.text
-    assert [] == told.leaks(KEY.needles)
+    output = Output(done, [])
+    assert variable in output.text
+    assert [] == output.find_leaks(KEY.needles)

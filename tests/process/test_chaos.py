@@ -15,7 +15,7 @@ from time import monotonic, sleep
 
 import pytest
 from servers import otlp
-from servers.program import Started
+from servers.program import ManagedProcess
 
 from lupis_instrument._export.otlp.destinations import Destination
 from lupis_instrument._export.otlp.sending import Sender
@@ -164,9 +164,9 @@ class Scene:
         else:
             FAULTS[fault](self.sink)
         environ = {"LUPIS_OTLP_ENDPOINT": self.endpoint, "LUPIS_SHUTDOWN_TIMEOUT": f"{TIMEOUT}"}
-        running = Started(
-            self.run.command(PRELUDE + dedent(text), [self.llm.url]),
-            env=self.run.environment({**environ, "LUPIS_SUMMARY": "true", **env}),
+        running = ManagedProcess(
+            self.run.build_command(PRELUDE + dedent(text), [self.llm.url]),
+            env=self.run.build_environment({**environ, "LUPIS_SUMMARY": "true", **env}),
             cwd=self.run.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -340,7 +340,7 @@ def test_a_kill_in_the_middle_of_a_write_harms_no_file(tmp_path):
     confirmed = {}
     for number in range(ROUNDS):
         command = [sys.executable, str(program), str(tmp_path / "data"), str(number)]
-        with Started(command, stdout=subprocess.PIPE, encoding="utf-8") as writer:
+        with ManagedProcess(command, stdout=subprocess.PIPE, encoding="utf-8") as writer:
             for _ in range(1 + number % 7):
                 confirmed[number] = int(writer.stdout.readline())
             writer.kill()
@@ -389,7 +389,7 @@ def test_many_write_while_two_flush(tmp_path):
     with otlp.serving() as sink, ExitStack() as running:
 
         def start(*command):
-            return running.enter_context(Started([sys.executable, *command], **pipes))
+            return running.enter_context(ManagedProcess([sys.executable, *command], **pipes))
 
         flushers = [start(tmp_path / "flusher.py", folder, sink.otlp_url) for _ in range(2)]
         writers = [start(tmp_path / "writer.py", folder, str(n)) for n in range(16)]

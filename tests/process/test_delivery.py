@@ -12,7 +12,7 @@ from textwrap import dedent
 from time import monotonic, sleep
 
 import pytest
-from servers.program import Started
+from servers.program import ManagedProcess
 
 from lupis_instrument._export.store.database import FILE_NAME
 from lupis_instrument._export.store.schema import KEPT, WAITING
@@ -117,9 +117,9 @@ def test_batches_leave_while_the_program_runs(run, sink, llm):
     """After OTEL_BSP_SCHEDULE_DELAY, or when OTEL_BSP_MAX_EXPORT_BATCH_SIZE are there."""
     text = PRELUDE + "for n in range(5): call(str(n))\nsys.stdin.read()\n"
     env = {"OTEL_BSP_SCHEDULE_DELAY": "300", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "3"}
-    running = Started(
-        run.command(text, [llm.url]),
-        env=run.environment(env),
+    running = ManagedProcess(
+        run.build_command(text, [llm.url]),
+        env=run.build_environment(env),
         cwd=run.folder,
         stdin=subprocess.PIPE,
     )
@@ -527,10 +527,10 @@ def test_the_summary_tells_what_a_process_was_before(play, sink):
 def test_the_summary_comes_behind_the_programs_last_words(play):
     """Where both go to one place."""
     text = PRELUDE + "call()\nprint('last words', end='')"
-    command = play.run.command(text, [play.llm.url])
+    command = play.run.build_command(text, [play.llm.url])
     done = subprocess.run(
         command,
-        env=play.run.environment({"LUPIS_SUMMARY": "true"}),
+        env=play.run.build_environment({"LUPIS_SUMMARY": "true"}),
         cwd=play.run.folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -768,9 +768,9 @@ def test_a_second_signal_while_the_end_stores_loses_nothing(play, sink, run):
         call("b")
         os.kill(os.getpid(), signal.SIGTERM)
     """
-    command = run.command(PRELUDE + HUNG + dedent(text), [play.llm.url])
-    env = run.environment({"LUPIS_SHUTDOWN_TIMEOUT": "0.5"})
-    with Started(command, env=env, cwd=run.folder, stdout=subprocess.PIPE) as program:
+    command = run.build_command(PRELUDE + HUNG + dedent(text), [play.llm.url])
+    env = run.build_environment({"LUPIS_SHUTDOWN_TIMEOUT": "0.5"})
+    with ManagedProcess(command, env=env, cwd=run.folder, stdout=subprocess.PIPE) as program:
         program.stdout.readline()
         program.send_signal(signal.SIGHUP)
         program.communicate(timeout=30)
@@ -782,10 +782,10 @@ def test_a_second_signal_while_the_end_stores_loses_nothing(play, sink, run):
 def test_a_signal_that_finds_the_program_writing(play, sink, run):
     """To a full pipe: nobody else may write there meanwhile; the totals are told all the same."""
     text = 'call("a"); print("go", flush=True)\nwhile True: print("x" * 5000)\n'
-    command = run.command(PRELUDE + text, [play.llm.url])
-    env = run.environment({"LUPIS_SUMMARY": "true"})
+    command = run.build_command(PRELUDE + text, [play.llm.url])
+    env = run.build_environment({"LUPIS_SUMMARY": "true"})
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
-    with Started(command, env=env, cwd=run.folder, **pipes) as program:
+    with ManagedProcess(command, env=env, cwd=run.folder, **pipes) as program:
         program.stdout.readline()
         sleep(1)  # until the pipe is full
         program.send_signal(signal.SIGTERM)

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from servers.program import Started
+from servers.program import ManagedProcess
 
 import lupis_instrument
 from lupis_instrument._config.settings import SETTINGS
@@ -279,7 +279,7 @@ def test_an_isolated_python_is_told_and_runs(lupis_run, flags):
 @posix
 def test_it_becomes_the_program(lupis_run):
     """exec: same PID, no process between the caller and the program."""
-    with Started(
+    with ManagedProcess(
         [*lupis_run.prefix, "python", "-c", "import os; print(os.getpid())"],
         env=lupis_run.environ,
         stdout=subprocess.PIPE,
@@ -296,7 +296,7 @@ def test_a_signal_reaches_the_program(lupis_run, number):
         "import signal; signal.signal(signal.SIGINT, signal.SIG_DFL)\n"
         "print('ready', flush=True); signal.pause()"
     )
-    with Started(
+    with ManagedProcess(
         [*lupis_run.prefix, "python", "-c", program],
         env=lupis_run.environ,
         stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""`opentelemetry-instrument` with our distro selected, and with it only installed."""
+"""`opentelemetry-instrument` with this package's distro selected, and only installed."""
 
 import json
 import os
@@ -10,14 +10,14 @@ import pytest
 
 COMMAND = str(Path(sys.executable).with_name("opentelemetry-instrument"))
 SELECTED = {"OTEL_PYTHON_DISTRO": "lupis", "OTEL_PYTHON_CONFIGURATOR": "lupis"}
-PLAIN = {
+UPSTREAM_VARIABLES = {
     "OTEL_TRACES_EXPORTER": "otlp",
     "OTEL_METRICS_EXPORTER": "none",
     "OTEL_LOGS_EXPORTER": "none",
     "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
 }
-PASSED_OVER = "Configuration of "
-"""How the line begins by which upstream tells of each configurator that it leaves out."""
+SKIPPED_LINE = "Configuration of "
+"""The beginning of upstream's line about each configurator that it skips."""
 
 PROGRAM = """
 import json, os, subprocess, sys, urllib.request
@@ -27,21 +27,21 @@ body = b'{"model": "gpt-4o-mini", "messages": []}'
 headers = {"content-type": "application/json"}
 requests.post(url, data=body, headers=headers)
 urllib.request.urlopen(urllib.request.Request(url, body, headers)).read()
-hooked = [type(each).__name__ for each in sys.meta_path]
-print(json.dumps({"hooked": "ImportHook" in hooked}))
+hooks = [type(hook).__name__ for hook in sys.meta_path]
+print(json.dumps({"hooked": "ImportHook" in hooks}))
 """
 
 
 @pytest.fixture
 def launch(run, sink, llm):
-    """Runs a program under a launcher, and gives what it left behind."""
+    """Runs the program with a command, and returns the finished process."""
 
-    def launched(*command, **env):
+    def launch(*command, **env):
         file = run.folder / "program.py"
         file.write_text(PROGRAM)
         done = subprocess.run(
             [*command, sys.executable, str(file)],
-            env={**run.environment({}), "LLM_URL": llm.url, **env},
+            env={**run.build_environment({}), "LLM_URL": llm.url, **env},
             cwd=run.folder,
             capture_output=True,
             encoding="utf-8",
@@ -51,11 +51,11 @@ def launch(run, sink, llm):
         assert 0 == done.returncode, done.stderr
         return done
 
-    return launched
+    return launch
 
 
-def outline(spans):
-    """What two runs of a program have in common: no ids, times and ports."""
+def outline_spans(spans):
+    """Returns spans without ids, times and ports, which differ between two runs."""
     own = ("lupis.", "gen_ai.", "http.request.method", "http.response.status_code")
     changing = ("time_to_first_chunk", "lupis.run.id")
     return sorted(
@@ -75,28 +75,28 @@ def outline(spans):
     )
 
 
-def foreign_lines(done):
-    """Stderr without upstream's lines on what it passes over."""
-    return [line for line in done.stderr.splitlines() if not line.startswith(PASSED_OVER)]
+def other_lines(done):
+    """Returns the lines of stderr without upstream's lines about configurators."""
+    return [line for line in done.stderr.splitlines() if not line.startswith(SKIPPED_LINE)]
 
 
-def test_selected_it_gives_what_lupis_run_gives(launch, sink):
-    """The same spans, and as much on the terminal."""
-    ours = launch(sys.executable, "-m", "lupis_instrument")
-    expected = outline(sink.spans)
+def test_the_selected_distro_records_the_same_as_lupis_run(launch, sink):
+    """The spans and the output are the same."""
+    launched = launch(sys.executable, "-m", "lupis_instrument")
+    expected = outline_spans(sink.spans)
     sink.spans.clear()
     done = launch(COMMAND, **SELECTED)
     assert 2 == len(expected)
-    assert expected == outline(sink.spans)
-    assert (ours.stdout, []) == (done.stdout, foreign_lines(done))
+    assert expected == outline_spans(sink.spans)
+    assert (launched.stdout, []) == (done.stdout, other_lines(done))
 
 
-def test_selected_it_sets_no_global_provider(launch, run, llm):
-    """That is the program's to set, as below lupis-run."""
+def test_the_selected_distro_sets_no_global_provider(launch, run, llm):
+    """The program sets it, as with lupis-run."""
     code = "from opentelemetry import trace; print(type(trace.get_tracer_provider()).__name__)"
     done = subprocess.run(
         [COMMAND, sys.executable, "-c", code],
-        env={**run.environment({}), **SELECTED},
+        env={**run.build_environment({}), **SELECTED},
         capture_output=True,
         encoding="utf-8",
         timeout=60,
@@ -105,11 +105,11 @@ def test_selected_it_sets_no_global_provider(launch, run, llm):
     assert "ProxyTracerProvider\n" == done.stdout
 
 
-def test_installed_only_it_changes_nothing(launch, sink):
-    """Upstream's distro and configurator do what they would do alone."""
+def test_the_installed_distro_changes_nothing(launch, sink):
+    """Upstream's distro and configurator work as without this package."""
     endpoint = sink.traces_url.replace("/api/traces", "/v1/traces")
-    done = launch(COMMAND, **PLAIN, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=endpoint)
-    assert ({"hooked": False}, []) == (json.loads(done.stdout), foreign_lines(done))
+    done = launch(COMMAND, **UPSTREAM_VARIABLES, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=endpoint)
+    assert ({"hooked": False}, []) == (json.loads(done.stdout), other_lines(done))
     scopes = [span["scope"]["name"] for span in sink.spans]
     assert ["opentelemetry.instrumentation.requests"] == scopes
     assert [] == [key for span in sink.spans for key in span["attributes"] if "lupis" in key]
@@ -123,8 +123,8 @@ def test_installed_only_it_changes_nothing(launch, sink):
         (SELECTED, ["LupisDistro", "LupisConfigurator"]),
     ],
 )
-def test_each_stands_back_unless_it_is_selected(env, kinds):
-    """Whichever upstream comes across first, without a name to choose by."""
+def test_the_distro_yields_to_upstream_unless_it_is_selected(env, kinds):
+    """Upstream loads the first distro that it finds if no variable names it."""
     code = (
         "import json; from lupis_instrument._runtime import distro as d;"
         "print(json.dumps([type(d.distro()).__name__, type(d.configurator()).__name__]))"

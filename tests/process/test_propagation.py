@@ -1,4 +1,4 @@
-"""Which hosts receive trace headers, with each client, whatever upstream's instrumentors send."""
+"""With each client, private hosts receive trace headers and public hosts do not."""
 
 import importlib.util
 
@@ -14,7 +14,7 @@ client, port = sys.argv[1:3]
 BODY = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 real = socket.getaddrinfo
 
-def getaddrinfo(host, *rest, **more):  # every name is this machine's
+def getaddrinfo(host, *rest, **more):  # every name resolves to this machine
     return real("127.0.0.1", *rest, **more)
 
 socket.getaddrinfo = getaddrinfo
@@ -97,42 +97,43 @@ def redirect(mark):
 
 redirect("first")
 """
-FOLLOWING = ("requests", "urllib3", "httpx", "async_httpx", "httpx2", "aiohttp")
-TRACING = {"traceparent", "tracestate", "baggage", "b3", "sentry-trace", "uber-trace-id"}
+FOLLOWING_CLIENTS = ("requests", "urllib3", "httpx", "async_httpx", "httpx2", "aiohttp")
+TRACING_HEADERS = {"traceparent", "tracestate", "baggage", "b3", "sentry-trace", "uber-trace-id"}
 
 
 def skip_if_missing(package):
-    """Skips the test of a client that isn't installed."""
+    """Skips the test of a client that is not installed."""
     if package and importlib.util.find_spec(package) is None:
         pytest.skip(f"{package} is not installed")
 
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_public_api_receives_no_tracing_header(client, run, llm):
-    """A private host does; also after the program has set a propagator of its own."""
+    """A private host does, even after the program has set its own propagator."""
     skip_if_missing(CLIENTS[client])
     port = llm.url.rpartition(":")[2]
     done = run(PROGRAM + LATER_PROPAGATOR, client, port)
     assert (0, "") == (done.returncode, done.stderr)
     assert 6 == len(done.spans)
-    found = [
-        (seen.headers["host"].partition(":")[0], TRACING & set(seen.headers)) for seen in llm.seen
+    received = [
+        (seen.headers["host"].partition(":")[0], TRACING_HEADERS & set(seen.headers))
+        for seen in llm.seen
     ]
     both = {"traceparent", "baggage"}
-    assert [("api.openai.com", set()), ("gateway", both), ("127.0.0.1", both)] * 2 == found
+    assert [("api.openai.com", set()), ("gateway", both), ("127.0.0.1", both)] * 2 == received
     assert {"lupis.chat.id=trip+7"} == {
         seen.headers["baggage"] for seen in llm.seen if "baggage" in seen.headers
     }
 
 
-@pytest.mark.parametrize("client", FOLLOWING)
-def test_a_redirect_takes_no_tracing_header_along(client, run):
-    """From a private host, which receives them, to a public one."""
+@pytest.mark.parametrize("client", FOLLOWING_CLIENTS)
+def test_a_redirect_to_a_public_host_has_no_tracing_header(client, run):
+    """The private host that redirects receives them."""
     skip_if_missing(CLIENTS[client])
     with wire.serving() as server:
         done = run(PROGRAM + REDIRECTED, client, server.url.rpartition(":")[2])
         seen = [
-            (headers["host"].partition(":")[0], TRACING & set(headers))
+            (headers["host"].partition(":")[0], TRACING_HEADERS & set(headers))
             for _, _, headers, _ in server.seen
         ]
     assert (0, "") == (done.returncode, done.stderr)
@@ -147,8 +148,8 @@ redirects.replace_trace_headers = fail
 
 
 @pytest.mark.parametrize("client", ["requests", "aiohttp"])
-def test_a_fault_while_following_a_redirect_breaks_no_call(client, run):
-    """The call is answered, and one line tells of the fault."""
+def test_an_internal_error_during_a_redirect_breaks_no_call(client, run):
+    """The call is answered, and a line reports the error."""
     with wire.serving() as server:
         done = run(PROGRAM + FAULTY + REDIRECTED, client, server.url.rpartition(":")[2])
         assert 2 == len(server.seen)

@@ -6,7 +6,7 @@ from textwrap import dedent
 from time import monotonic
 
 import pytest
-from servers.program import Started
+from servers.program import ManagedProcess
 
 PRELUDE = """
 import asyncio, json, sys, threading, urllib.request
@@ -358,9 +358,9 @@ def test_events_leave_in_batches(run, sink, llm):
         + "for n in range(60, 63): sdk.track_event(str(n))\n"
     )
     began = monotonic()
-    running = Started(
-        run.command(text, [sink.traces_url, llm.url]),
-        env=run.environment({}),
+    running = ManagedProcess(
+        run.build_command(text, [sink.traces_url, llm.url]),
+        env=run.build_environment({}),
         cwd=run.folder,
         stdin=subprocess.PIPE,
     )

@@ -1,4 +1,4 @@
-"""Beside whatever else starts with Python: other sitecustomizes, agents, coverage, launchers."""
+"""Other code that starts with Python still works: sitecustomize, agents, coverage, launchers."""
 
 import os
 import sys
@@ -6,13 +6,22 @@ import venv
 from pathlib import Path
 
 import pytest
-from servers.pair import Case, Pairs, arrivals, check_arrived, check_transparent, parameters
+from servers.comparison import (
+    Case,
+    PairRunner,
+    check_recorded_calls,
+    check_same_behaviour,
+    list_calling_cases,
+    list_cases,
+)
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX only")
 
 PROGRAM = 'from calls import call\nprint(call("a"))\n'
-HERE = {"program.py": PROGRAM}
-TELLS = "import sys; print('users', sorted(name for name in sys.modules if 'custom' in name))\n"
+PROGRAM_FILE = {"program.py": PROGRAM}
+PRINTS_MODULES = (
+    "import sys; print('users', sorted(name for name in sys.modules if 'custom' in name))\n"
+)
 AGENT = """
 import functools, http.client, sys
 print("agent")
@@ -25,7 +34,7 @@ def request(self, *args, **kwargs):
 
 http.client.HTTPConnection.request = request
 """
-FINDER = """
+AGENT_FINDER = """
 import sys
 class Finder:
     def find_spec(self, name, path=None, target=None):
@@ -33,7 +42,7 @@ class Finder:
             print("agent sees", name)
 sys.meta_path.insert(0, Finder())
 """
-CHAINING = """
+CHAINING_AGENT = """
 import os, sys
 print("other agent")
 sys.path.remove(os.path.dirname(__file__))
@@ -50,13 +59,13 @@ call("a")
 subprocess.run([sys.executable, "child.py"], check=True)
 """
 CHILD = "from calls import call\nprint(call('b'))\n"
-COVERED = {
+COVERAGE_FILES = {
     "parent.py": PARENT,
     "child.py": CHILD,
     "rc": "[run]\nparallel = true\nsource = .\nomit = calls.py\ndata_file = {folder}/.coverage\n",
     "start/sitecustomize.py": "import coverage; coverage.process_startup()\n",
 }
-DDTRACE = {
+DDTRACE_VARIABLES = {
     "DD_TRACE_ENABLED": "true",
     "DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false",
     "DD_REMOTE_CONFIGURATION_ENABLED": "false",
@@ -64,97 +73,97 @@ DDTRACE = {
     "DD_TRACE_STARTUP_LOGS": "false",
     "DD_TRACE_LOG_FILE": "/dev/null",
 }
-UNSENT = r"^failed to send, .*\n"  # by what is in time when the program ends
-OTEL = {
+UNSENT = r"^failed to send, .*\n"  # only if ddtrace tries to send before the program ends
+OTEL_VARIABLES = {
     "OTEL_TRACES_EXPORTER": "none",
     "OTEL_METRICS_EXPORTER": "none",
     "OTEL_LOGS_EXPORTER": "none",
 }
-REPORT = "coverage run --rcfile=rc parent.py && coverage combine -q --rcfile=rc && coverage report --rcfile=rc"
+COVERAGE_COMMAND = "coverage run --rcfile=rc parent.py && coverage combine -q --rcfile=rc && coverage report --rcfile=rc"
 
 
-def environment(files):
-    """Makes a virtual environment, with these files among its packages, and a way to ours."""
+def make_environment(files):
+    """Makes a virtual environment that has these files and can import this package."""
 
     def prepare(folder):
         venv.create(folder / "env", system_site_packages=False, symlinks=True)
         (packages,) = (folder / "env" / "lib").glob("*/site-packages")
-        ours = [path for path in sys.path if Path(path, "opentelemetry").is_dir()]
+        paths = [path for path in sys.path if Path(path, "opentelemetry").is_dir()]
         root = Path(__file__).parents[2]
-        for name, text in {"ours.pth": "\n".join([*ours, str(root)]), **files}.items():
+        for name, text in {"package.pth": "\n".join([*paths, str(root)]), **files}.items():
             (packages / name).write_text(text)
 
     return prepare
 
 
 def in_environment(files, **more):
-    """A case that runs in such an environment."""
+    """A case of a program in such an environment."""
     command = ["env/bin/python", "program.py"]
-    return Case(command, "a", files=HERE, prepare=environment(files), **more)
+    return Case(command, "a", files=PROGRAM_FILE, prepare=make_environment(files), **more)
 
 
 CASES = {
-    "the user's": Case(
-        PROGRAM, "a", files={"lib/sitecustomize.py": TELLS}, env={"PYTHONPATH": "{folder}/lib"}
+    "a sitecustomize of the user": Case(
+        PROGRAM, "a", files={"lib/sitecustomize.py": PRINTS_MODULES}, env={"PYTHONPATH": "{folder}/lib"}
     ),
-    "an environment's": in_environment({"sitecustomize.py": TELLS}),
-    "an environment's usercustomize": in_environment({"usercustomize.py": TELLS}),
+    "a sitecustomize of an environment": in_environment({"sitecustomize.py": PRINTS_MODULES}),
+    "a usercustomize of an environment": in_environment({"usercustomize.py": PRINTS_MODULES}),
     "an agent by a .pth": in_environment({"agent.pth": "import agent", "agent.py": AGENT}),
-    "an agent that finds, by a .pth": in_environment({"agent.pth": "import f", "f.py": FINDER}),
+    "an agent with an import finder by a .pth": in_environment({"agent.pth": "import f", "f.py": AGENT_FINDER}),
     "a .pth that imports a client": in_environment({"client.pth": "import http.client, urllib3"}),
-    "an agent that chains, after ours": Case(
+    "an agent that chains, after this package": Case(
         PROGRAM,
         "a",
-        files={"agent/sitecustomize.py": CHAINING, "lib/sitecustomize.py": TELLS},
+        files={"agent/sitecustomize.py": CHAINING_AGENT, "lib/sitecustomize.py": PRINTS_MODULES},
         env={"PYTHONPATH": "{folder}/agent:{folder}/lib"},
     ),
-    "an agent that chains, before ours": Case(
+    "an agent that chains, before this package": Case(
         ["{lupis-run}", "sh", "-c", 'PYTHONPATH="{folder}/agent:$PYTHONPATH" exec "$@"', "sh",
          "{python}", "program.py"],
         "a",
-        files={**HERE, "agent/sitecustomize.py": CHAINING},
+        files={**PROGRAM_FILE, "agent/sitecustomize.py": CHAINING_AGENT},
     ),
-    "coverage and its children": Case(
-        ["sh", "-c", REPORT], "a b", files=COVERED,
+    "coverage of a program and its child": Case(
+        ["sh", "-c", COVERAGE_COMMAND], "a b", files=COVERAGE_FILES,
         env={"COVERAGE_PROCESS_START": "{folder}/rc", "PYTHONPATH": "{folder}/start"},
     ),
-    "opentelemetry-instrument below ours": Case(
-        ["{lupis-run}", "opentelemetry-instrument", "{python}", "program.py"], "a", files=HERE,
-        env=OTEL,
+    "opentelemetry-instrument below lupis-run": Case(
+        ["{lupis-run}", "opentelemetry-instrument", "{python}", "program.py"], "a", files=PROGRAM_FILE,
+        env=OTEL_VARIABLES,
     ),
-    "opentelemetry-instrument above ours": Case(
-        ["opentelemetry-instrument", "{lupis-run}", "{python}", "program.py"], "a", files=HERE,
-        env=OTEL,
-        # Said by each Python process below it where two configurators are installed: lupis-run is one.
-        masked=r"^Configuration of lupis not loaded, .*\n",
+    "opentelemetry-instrument above lupis-run": Case(
+        ["opentelemetry-instrument", "{lupis-run}", "{python}", "program.py"], "a", files=PROGRAM_FILE,
+        env=OTEL_VARIABLES,
+        # Each Python process below it writes this line if two configurators are installed.
+        varying=r"^Configuration of lupis not loaded, .*\n",
     ),
-    "ddtrace-run below ours": Case(
-        ["{lupis-run}", "ddtrace-run", "{python}", "program.py"], "a", files=HERE, env=DDTRACE,
-        needs=["ddtrace"], masked=UNSENT,
+    "ddtrace-run below lupis-run": Case(
+        ["{lupis-run}", "ddtrace-run", "{python}", "program.py"], "a", files=PROGRAM_FILE, env=DDTRACE_VARIABLES,
+        needs=["ddtrace"], varying=UNSENT,
     ),
-    "ddtrace-run above ours": Case(
-        ["ddtrace-run", "{lupis-run}", "{python}", "program.py"], "a", files=HERE, env=DDTRACE,
-        needs=["ddtrace"], masked=UNSENT,
+    "ddtrace-run above lupis-run": Case(
+        ["ddtrace-run", "{lupis-run}", "{python}", "program.py"], "a", files=PROGRAM_FILE, env=DDTRACE_VARIABLES,
+        needs=["ddtrace"], varying=UNSENT,
     ),
     "lupis-run below lupis-run": Case(
-        ["{lupis-run}", "{lupis-run}", "{python}", "program.py"], "a", files=HERE
+        ["{lupis-run}", "{lupis-run}", "{python}", "program.py"], "a", files=PROGRAM_FILE
     ),
 }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory):
-    """Runs a case without us and with us."""
-    return Pairs(CASES, tmp_path_factory.mktemp("sitecustomize") / "run")
+def run_pair(tmp_path_factory):
+    """Runs a case without and with lupis-run."""
+    return PairRunner(CASES, tmp_path_factory.mktemp("sitecustomize") / "run")
 
 
-@pytest.mark.parametrize("name", parameters(CASES))
-def test_what_else_starts_with_python_does_the_same(name, pair):
-    """It runs, once, and sees what it would see."""
-    check_transparent(CASES[name], pair(name))
+@pytest.mark.parametrize("name", list_cases(CASES))
+def test_other_start_up_code_behaves_the_same(name, run_pair):
+    """It runs once, and prints the same."""
+    check_same_behaviour(CASES[name], run_pair(name))
 
 
-@pytest.mark.parametrize("name", arrivals(CASES))
-def test_calls_arrive_once(name, pair):
-    """Whatever stands beside us."""
-    check_arrived(CASES[name], pair(name))
+@pytest.mark.parametrize("name", list_calling_cases(CASES))
+def test_the_collector_receives_each_call_once(name, run_pair):
+    """Other start-up code does not prevent that."""
+    check_recorded_calls(CASES[name], run_pair(name))

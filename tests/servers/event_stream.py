@@ -10,7 +10,7 @@ from typing import Any
 
 
 def frame(payload: Any, **headers: str) -> bytes:
-    """A message with `payload` as JSON; headers are strings, `:event-type` is `event_type`."""
+    """A frame with `payload` as JSON; the header `:event-type` is the argument `event_type`."""
     block = b"".join(
         bytes((len(name) + 1,)) + b":" + name.replace("_", "-").encode() + b"\x07"
         + struct.pack(">H", len(value)) + value.encode()
@@ -23,11 +23,11 @@ def frame(payload: Any, **headers: str) -> bytes:
 
 
 def event(kind: str, payload: Any) -> bytes:
-    """An event of the kind that an operation's stream knows."""
+    """An event of an operation's stream, of the kind `kind`."""
     return frame(payload, event_type=kind, content_type="application/json", message_type="event")
 
 
 def chunk(payload: Any) -> bytes:
-    """A chunk of InvokeModelWithResponseStream: a model's own JSON in base64."""
+    """A chunk of InvokeModelWithResponseStream: the JSON of the model's API in base64."""
     text = base64.b64encode(json.dumps(payload).encode()).decode()
     return event("chunk", {"bytes": text, "p": "abc"})

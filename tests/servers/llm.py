@@ -1,4 +1,4 @@
-"""The examples' stand-in for an LLM provider, in the tests' process."""
+"""Imports the server of the examples that acts like an LLM provider."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs a Python program in a process of its own, with and without lupis-run."""
+"""Runs Python programs as processes, with and without lupis-run."""
 
 from __future__ import annotations
 
@@ -9,20 +9,30 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any, Mapping, NamedTuple, Sequence
 
-FOREIGN = ("LUPIS_", "OTEL_", "PYTHON", "LLM_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+FOREIGN_PREFIXES = (
+    "LUPIS_",
+    "OTEL_",
+    "PYTHON",
+    "LLM_BASE_URL",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+)
 
-NEVER_LOGGED = ("Failed to detach context", "Overriding of current TracerProvider")
-"""What OpenTelemetry logs, to stderr where no logging is set up, when somebody misuses it."""
+MISUSE_MESSAGES = ("Failed to detach context", "Overriding of current TracerProvider")
+"""Messages of OpenTelemetry about misuse; they go to stderr where the program sets up no logging."""
 
 
 def check_log(text: str) -> None:
-    """Fails if a program's log has what it must never have."""
-    found = [line for line in text.splitlines() if any(each in line for each in NEVER_LOGGED)]
-    assert [] == found, found
+    """Fails if a program's log has a message about misuse of OpenTelemetry."""
+    lines = [
+        line for line in text.splitlines() if any(message in line for message in MISUSE_MESSAGES)
+    ]
+    assert [] == lines, lines
 
 
 def link_packages(folder: Path) -> None:
-    """Fills a folder with all that is installed beside pytest, but for our own package."""
+    """Links all packages that are installed beside pytest into a folder, except this package."""
     import pytest
 
     site = Path(pytest.__file__).parents[1]
@@ -31,8 +41,8 @@ def link_packages(folder: Path) -> None:
             (folder / entry.name).symlink_to(entry)
 
 
-class Started(subprocess.Popen):
-    """A process which a test that fails does not wait for: `with` kills it then."""
+class ManagedProcess(subprocess.Popen):
+    """A process that `with` kills when the block fails, instead of waiting for it."""
 
     def __exit__(self, kind, error, trace):
         if kind is not None:
@@ -40,39 +50,39 @@ class Started(subprocess.Popen):
         super().__exit__(kind, error, trace)
 
 
-class Finished(NamedTuple):
-    """What a program left behind."""
+class FinishedProgram(NamedTuple):
+    """The results of a program."""
 
     returncode: int
     stdout: str
     stderr: str
     sink: Any
-    """Where its spans went: `servers.otlp.Sink`."""
+    """The collector: `servers.otlp.Sink`."""
 
     @property
     def spans(self) -> list[dict[str, Any]]:
-        """All spans that have arrived."""
+        """All spans that the collector has received."""
         return self.sink.spans
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """All events that have arrived."""
+        """All events that the collector has received."""
         return self.sink.events
 
 
 class Runner:
-    """Runs programs, from a file or a text, in an empty folder, and sends what they do to a sink."""
+    """Runs programs in one folder, with a collector as their endpoint."""
 
     def __init__(self, sink: Any, folder: Path) -> None:
         self.sink = sink
         self.folder = folder
 
-    def environment(self, extra: Mapping[str, str]) -> dict[str, str]:
-        """The tests' own environment without what would change a program, and the sink's address."""
+    def build_environment(self, extra: Mapping[str, str]) -> dict[str, str]:
+        """Returns the tests' own variables, except those that change programs, and the endpoint."""
         own = {
             name: value
             for name, value in os.environ.items()
-            if not name.upper().startswith(FOREIGN)
+            if not name.upper().startswith(FOREIGN_PREFIXES)
         }
         return {
             **own,
@@ -81,7 +91,7 @@ class Runner:
             **extra,
         }
 
-    def command(
+    def build_command(
         self,
         program: str | Path,
         arguments: Sequence[str] = (),
@@ -90,7 +100,7 @@ class Runner:
         options: Sequence[str] = (),
         python: str = sys.executable,
     ) -> list[str]:
-        """The command line: options are lupis-run's, arguments the program's."""
+        """Returns the command line: `options` are for lupis-run, `arguments` for the program."""
         if not isinstance(program, Path):
             text, program = program, self.folder / "program.py"
             program.write_text(dedent(text), encoding="utf-8")
@@ -105,11 +115,11 @@ class Runner:
         stdin: str = "",
         timeout: float = 60,
         **options: Any,
-    ) -> Finished:
-        """Runs a program to its end, and checks its log; other options are those of `command`."""
+    ) -> FinishedProgram:
+        """Runs a program to its end, and checks its log; passes `options` to `build_command`."""
         done = subprocess.run(
-            self.command(program, arguments, **options),
-            env=self.environment(env or {}),
+            self.build_command(program, arguments, **options),
+            env=self.build_environment(env or {}),
             cwd=self.folder,
             input=stdin,
             capture_output=True,
@@ -118,4 +128,4 @@ class Runner:
             check=False,
         )
         check_log(done.stdout + done.stderr)
-        return Finished(done.returncode, done.stdout, done.stderr, self.sink)
+        return FinishedProgram(done.returncode, done.stdout, done.stderr, self.sink)

@@ -1,4 +1,4 @@
-"""A store filled as programs fill it, and the command `lupis` that reads it."""
+"""A store with spans and events like a program's, and the command `lupis` that reads the store."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import set_span_in_context
-from servers.program import Started
+from servers.program import ManagedProcess
 
 from lupis_instrument._cli.lupis.commands import lupis as command
 from lupis_instrument._export.otlp.encoded_items import ItemEncoder
@@ -22,11 +22,11 @@ from lupis_instrument._export.store.store import Process, Store
 SECOND = 1_000_000_000
 MAIN = "from lupis_instrument._cli.lupis import main; main()"
 URL = "http://127.0.0.1:9/v1/traces"
-FOREIGN = ("LUPIS_", "OTEL_", "PYTHON", "NO_COLOR", "TERM", "COLUMNS", "LINES", "TZ")
+FOREIGN_PREFIXES = ("LUPIS_", "OTEL_", "PYTHON", "NO_COLOR", "TERM", "COLUMNS", "LINES", "TZ")
 
 
 class StoreFiller:
-    """Puts spans and events into the store of a folder, as one process does."""
+    """Adds spans and events to the store in a folder, as a process of a program does."""
 
     def __init__(self, folder, project="shop", run="a" * 32):
         self.folder = folder
@@ -39,7 +39,7 @@ class StoreFiller:
         self.encoder = ItemEncoder(resource)
 
     def span(self, name="work", *, ago=60, seconds=1.0, parent=None, target=None, **attributes):
-        """Store a finished span that began `ago` seconds before; returns it."""
+        """Stores and returns a finished span that began `ago` seconds before."""
         start = self.now - int(ago * SECOND)
         span = self.tracer.start_span(
             name,
@@ -66,7 +66,7 @@ class StoreFiller:
         first_chunk=None,
         **options,
     ):
-        """Store the span of a finished LLM call; `options` are those of `span`."""
+        """Stores and returns the span of a finished LLM call; passes `options` to `span`."""
         attributes = {
             "gen_ai.provider.name": provider,
             "gen_ai.operation.name": "chat",
@@ -84,7 +84,7 @@ class StoreFiller:
         return self.span(f"chat {model}", **options, **attributes)
 
     def event(self, name, chat=None, *, target=None, **properties):
-        """Store an event of now."""
+        """Stores an event with the current time."""
         metadata = {} if chat is None else {"chat_id": chat}
         event = {
             "name": name,
@@ -95,18 +95,18 @@ class StoreFiller:
         self.store.add_items(self.encoder.encode_events([event]), target)
 
     def sql(self, statement, *values):
-        """Return the rows that the store answers a statement with."""
+        """Returns the rows of an SQL statement."""
         return self.store.database.run(lambda db: db.execute(statement, values).fetchall())
 
 
 def trace_id(span):
-    """Return the trace id of a span in hexadecimal."""
+    """Returns the trace id of a span in hexadecimal."""
     return format(span.context.trace_id, "032x")
 
 
 @pytest.fixture
 def store(tmp_path):
-    """Fills the store that `lupis` reads."""
+    """A filler of the store that the fixture `lupis` reads."""
     filler = StoreFiller(tmp_path / "data")
     yield filler
     filler.store.database.close()
@@ -114,7 +114,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def other_store(tmp_path):
-    """Fills the same file as a process of another launch and project."""
+    """A filler of the same file, as a process of another run and project."""
     filler = StoreFiller(tmp_path / "data", "lab", "b" * 32)
     yield filler
     filler.store.database.close()
@@ -133,11 +133,13 @@ def lupis(tmp_path):
 
 @pytest.fixture
 def start_lupis(tmp_path):
-    """Starts the command as a process of its own."""
+    """Starts the command as a process."""
 
     def start(*arguments, env=(), **options):
-        own = {name: text for name, text in os.environ.items() if not name.startswith(FOREIGN)}
-        return Started(
+        own = {
+            name: text for name, text in os.environ.items() if not name.startswith(FOREIGN_PREFIXES)
+        }
+        return ManagedProcess(
             [sys.executable, "-c", MAIN, *arguments],
             env={**own, "LUPIS_DATA_DIR": str(tmp_path / "data"), **dict(env)},
             **{
@@ -153,10 +155,12 @@ def start_lupis(tmp_path):
 
 @pytest.fixture
 def doctor(sink, tmp_path):
-    """Runs `lupis doctor` as a process; the sink is the endpoint, unless the variables say otherwise."""
+    """Runs `lupis doctor` as a process; by default, its endpoint is the collector `sink`."""
 
     def run(*arguments, **variables):
-        own = {name: text for name, text in os.environ.items() if not name.startswith(FOREIGN)}
+        own = {
+            name: text for name, text in os.environ.items() if not name.startswith(FOREIGN_PREFIXES)
+        }
         return subprocess.run(
             [sys.executable, "-c", MAIN, "doctor", *arguments],
             env={
@@ -175,5 +179,5 @@ def doctor(sink, tmp_path):
 
 
 def read_results(done):
-    """Return the results of `lupis doctor --format json` by their names."""
+    """Returns the results of `lupis doctor --format json` by name."""
     return {result["name"]: result for result in json.loads(done.stdout)}

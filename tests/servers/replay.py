@@ -1,7 +1,7 @@
-"""A proxy that answers for every host, over TLS, with recorded exchanges.
+"""A proxy that answers for every host over TLS with recorded exchanges.
 
-Clients are pointed at it by HTTPS_PROXY; header `x-replay-id` names the exchange to answer with, or else
-the path does.
+Clients find it by HTTPS_PROXY. The header `x-replay-id`, or else the path of a request, names the
+exchange with the response.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ def _zstd(body: bytes) -> bytes:
 ENCODERS = {"gzip": gzip.compress, "deflate": zlib.compress, "br": _brotli, "zstd": _zstd}
 
 
-class Place(NamedTuple):
-    """Where the proxy is.
+class Proxy(NamedTuple):
+    """The address of the proxy.
 
     Attributes:
-        url: for HTTPS_PROXY.
-        ca_file: the certificate authority that clients must trust.
+        url: the value of HTTPS_PROXY.
+        ca_file: the file of the certificate authority that clients must trust.
     """
 
     url: str
@@ -64,7 +64,7 @@ class _Replay:
         self.authority = trustme.CA()
         self.contexts: dict[str, ssl.SSLContext] = {}
 
-    def context_of(self, host: str) -> ssl.SSLContext:
+    def load_context(self, host: str) -> ssl.SSLContext:
         if host not in self.contexts:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self.authority.issue_cert(host).configure_cert(context)
@@ -79,7 +79,7 @@ class _Replay:
                     host = line.split(" ")[1].rsplit(":", 1)[0]
                     writer.write(b"HTTP/1.1 200 Connected\r\n\r\n")
                     await writer.drain()
-                    await _start_tls(reader, writer, self.context_of(host))
+                    await _start_tls(reader, writer, self.load_context(host))
                     continue
                 await _skip_body(reader, headers)
                 path = unquote(line.split(" ")[1].partition("?")[0])
@@ -106,12 +106,12 @@ class _Replay:
         framing = "transfer-encoding: chunked" if self.chunk else f"content-length: {len(body)}"
         lines.append(framing)
         head = "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n"
-        for block in _blocks(head, _pieces(body, self.chunk)):
+        for block in _join_small_pieces(head, _cut_body(body, self.chunk)):
             writer.write(block)
             await writer.drain()
 
 
-def _pieces(body: bytes, size: int) -> Iterator[bytes]:
+def _cut_body(body: bytes, size: int) -> Iterator[bytes]:
     if not size:
         yield body
         return
@@ -121,8 +121,8 @@ def _pieces(body: bytes, size: int) -> Iterator[bytes]:
     yield b"0\r\n\r\n"
 
 
-def _blocks(head: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """What is written at once: for the smallest chunks many, or else all would take hours."""
+def _join_small_pieces(head: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yields blocks to write at once; writing chunks of one byte each would take hours."""
     block = head
     for piece in pieces:
         block += piece
@@ -134,8 +134,8 @@ def _blocks(head: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 async def _read_head(reader: asyncio.StreamReader) -> tuple[str, dict[str, str]]:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    line, *rest = head.split("\r\n")
-    pairs = (each.partition(":") for each in rest if each)
+    line, *fields = head.split("\r\n")
+    pairs = (field.partition(":") for field in fields if field)
     return line, {name.lower(): value.strip() for name, _, value in pairs}
 
 
@@ -165,14 +165,14 @@ async def _start_tls(
 @contextmanager
 def replaying(
     exchanges: Mapping[str, Any], folder: Path, *, chunk: int = 0, encoding: str = "identity"
-) -> Iterator[Place]:
-    """Answer with `exchanges` (by id) while the block runs.
+) -> Iterator[Proxy]:
+    """Runs the proxy while the block runs.
 
     Args:
-        exchanges: what to answer with, by id or path.
-        folder: where the certificate authority's file is put.
-        chunk: bytes of one chunk of a body; 0 sends it whole with its length.
-        encoding: Content-Encoding of the bodies where the client accepts it.
+        exchanges: the recorded exchanges by id or path.
+        folder: the folder for the file of the certificate authority.
+        chunk: the size of a body's chunks in bytes; 0 sends the whole body with its length.
+        encoding: the Content-Encoding of the bodies, if the client accepts it.
     """
     replay = _Replay(exchanges, chunk, encoding)
     ca_file = folder / "ca.pem"
@@ -185,7 +185,7 @@ def replaying(
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     try:
-        yield Place(f"http://127.0.0.1:{port}", str(ca_file))
+        yield Proxy(f"http://127.0.0.1:{port}", str(ca_file))
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()

@@ -1,9 +1,9 @@
-"""What the runner of programs checks in each of them."""
+"""The runner fails the test of a program that misuses OpenTelemetry."""
 
 import pytest
 
 MISUSES = {
-    "a context left elsewhere": """
+    "a context detached in another context": """
         import contextvars
         from opentelemetry import context
         token = contextvars.copy_context().run(context.attach, {})
@@ -19,7 +19,7 @@ MISUSES = {
 
 
 @pytest.mark.parametrize("misuse", MISUSES)
-def test_a_program_whose_log_shows_a_misuse_fails_its_test(misuse, run):
-    """Whatever the test itself looks at."""
+def test_a_misuse_in_the_log_fails_the_test(misuse, run):
+    """The runner reads the log itself; the test does not have to look."""
     with pytest.raises(AssertionError, match=r"Failed to detach|Overriding of current"):
         run(MISUSES[misuse], launched=False)

@@ -1,7 +1,7 @@
-"""An HTTP server whose answers' framing, pace and faults the request's query string asks for.
+"""An HTTP server; the query of a request selects the framing, pace and faults of the response.
 
-`/v1/chat/completions?form=stream&framing=chunked&gzip=1&pause=0.1` for example. On any other path
-it answers the same; only that one is an LLM API's.
+For example `/v1/chat/completions?form=stream&framing=chunked&gzip=1&pause=0.1`. Other paths have
+the same responses, but are no LLM APIs; `BY_PATH` lists the exceptions.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ BEDROCK = {
     "metrics": {"latencyMs": 1},
 }
 BY_PATH = {"/v1/messages": ANTHROPIC, "/converse": BEDROCK}
-"""What ends a path of another API than OpenAI's, and its answer."""
+"""The responses of other APIs than OpenAI's, by the end of the path."""
 
 Query = Dict[str, str]
 
 
-def pieces_of(query: Query, path: str = "") -> list[bytes]:
-    """The body that is asked for, in the pieces in which it is sent."""
+def build_pieces(query: Query, path: str = "") -> list[bytes]:
+    """Returns the body that the query selects, in the pieces in which it is sent."""
     head = {"id": "chatcmpl-1", "model": MODEL, "created": 1}
     for end, answer in BY_PATH.items():
         if path.endswith(end):
@@ -50,19 +50,19 @@ def pieces_of(query: Query, path: str = "") -> list[bytes]:
         return []
     if query.get("form") == "stream":
         words = [
-            {**head, "object": "chat.completion.chunk", "choices": [choice("delta", word)]}
+            {**head, "object": "chat.completion.chunk", "choices": [build_choice("delta", word)]}
             for word in ("one ", "two ", "three ", "four ")
         ]
         last = {**head, "object": "chat.completion.chunk", "choices": [], "usage": USAGE}
         texts = [*map(json.dumps, [*words, last]), "[DONE]"]
         return [f"data: {text}\n\n".encode() for text in texts]
-    answer = {**head, "object": "chat.completion", "choices": [choice("message", "one two")]}
+    answer = {**head, "object": "chat.completion", "choices": [build_choice("message", "one two")]}
     data = json.dumps({**answer, "usage": USAGE}).encode()
-    return [data[place : place + 100] for place in range(0, len(data), 100)]
+    return [data[start : start + 100] for start in range(0, len(data), 100)]
 
 
-def choice(key: str, text: str) -> dict[str, Any]:
-    """One choice of a completion."""
+def build_choice(key: str, text: str) -> dict[str, Any]:
+    """Returns a choice of a completion, with the text under `key`."""
     return {"index": 0, key: {"role": "assistant", "content": text}, "finish_reason": "stop"}
 
 
@@ -73,13 +73,13 @@ class Handler(socketserver.StreamRequestHandler):
     server: Wire
 
     def handle(self) -> None:
-        """Answers until one side hangs up."""
+        """Answers requests until the client or the server closes the connection."""
         self.number = self.server.count_connection()
-        while self.answer():
+        while self.answer_request():
             pass
 
-    def answer(self) -> bool:
-        """Answers one request; false when the connection is to be closed."""
+    def answer_request(self) -> bool:
+        """Answers one request; returns False if the connection must be closed."""
         line = self.rfile.readline().decode("latin-1")
         if not line.strip():
             return False
@@ -90,19 +90,19 @@ class Handler(socketserver.StreamRequestHandler):
         query = dict(parse_qsl(urlsplit(target).query))
         if "drop" in query:
             return False
-        if self.server.fails(query):
+        if self.server.is_busy(query):
             self.send_head("503 Busy", {"content-length": "4", "retry-after": "0"})
             self.wfile.write(b"busy")
             return True
         if "redirect" in query:
-            other = query["redirect"] if query["redirect"].startswith("http") else ""
-            there = other + target.replace("redirect=", "redirected=")
-            self.send_head("307 Elsewhere", {"content-length": "0", "location": there})
+            origin = query["redirect"] if query["redirect"].startswith("http") else ""
+            location = origin + target.replace("redirect=", "redirected=")
+            self.send_head("307 Elsewhere", {"content-length": "0", "location": location})
             return True
         return self.send_answer(method, target, query)
 
     def read_headers(self) -> dict[str, str]:
-        """The request's headers, names in lower case."""
+        """Reads the request's headers; their names are in lower case."""
         headers = {}
         while True:
             name, colon, value = self.rfile.readline().decode("latin-1").partition(":")
@@ -111,7 +111,7 @@ class Handler(socketserver.StreamRequestHandler):
             headers[name.lower()] = value.strip()
 
     def read_body(self, headers: dict[str, str]) -> bytes:
-        """The request's body, with its length or in chunks."""
+        """Reads the request's body, chunked or with a length."""
         if headers.get("transfer-encoding") != "chunked":
             return self.rfile.read(int(headers.get("content-length", 0)))
         body = b""
@@ -123,24 +123,24 @@ class Handler(socketserver.StreamRequestHandler):
                 return body
 
     def send_head(self, status: str, headers: dict[str, str]) -> None:
-        """Sends status and headers; `x-connection` numbers the connections."""
+        """Sends the status line and headers; `x-connection` is the number of the connection."""
         lines = [f"HTTP/1.1 {status}", f"x-connection: {self.number}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         self.wfile.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
 
     def send_answer(self, method: str, target: str, query: Query) -> bool:
-        """Sends head and body as the query asks."""
+        """Sends head and body as the query selects; returns False to close the connection."""
         status = query.get("status", "200")
         if status == "204":
             self.send_head("204 Nothing", {})
             return True
-        pieces = pieces_of(query, urlsplit(target).path)
+        pieces = build_pieces(query, urlsplit(target).path)
         kind = "text/event-stream" if query.get("form") == "stream" else "application/json"
         headers = {"content-type": kind}
         if "gzip" in query:
             headers["content-encoding"] = "gzip"
             packed = gzip.compress(b"".join(pieces))
-            pieces = [packed[place : place + 40] for place in range(0, len(packed), 40)]
+            pieces = [packed[start : start + 40] for start in range(0, len(packed), 40)]
         framing = query.get("framing", "length")
         if framing == "length":
             headers["content-length"] = str(sum(map(len, pieces)))
@@ -154,7 +154,7 @@ class Handler(socketserver.StreamRequestHandler):
         return framing != "close"
 
     def send_pieces(self, pieces: list[bytes], query: Query, framing: str) -> bool:
-        """Sends a body, or as much of it as the query asks."""
+        """Sends a body, or the part of it that the query selects."""
         spoiled = "cut" in query or "hang" in query
         for piece in pieces[: len(pieces) // 2] if spoiled else pieces:
             self.server.ended.wait(float(query.get("pause", 0)))
@@ -163,7 +163,7 @@ class Handler(socketserver.StreamRequestHandler):
         if "hang" in query:
             self.server.ended.wait(60)
         if spoiled:
-            # In the middle of a piece, and of a chunk.
+            # Ends within a piece, and within a chunk.
             self.wfile.write(b"fff\r\ndata" if framing == "chunked" else b"{")
             return False
         if "garbled" in query:
@@ -186,27 +186,27 @@ class Wire(socketserver.ThreadingTCPServer):
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         self.seen: list[Any] = []
         self.connections = 0
-        self.failed: dict[str, int] = {}
+        self.refusals: dict[str, int] = {}
         self.lock = threading.Lock()
         self.ended = threading.Event()
 
     def count_connection(self) -> int:
-        """The number of a new connection."""
+        """Returns the number of a new connection, counted from 1."""
         with self.lock:
             self.connections += 1
             return self.connections
 
-    def fails(self, query: Query) -> bool:
-        """Whether this is one of the first `busy` requests of its `case`."""
+    def is_busy(self, query: Query) -> bool:
+        """Returns whether this is one of the first `busy` requests of its `case`."""
         with self.lock:
-            times = self.failed.get(query.get("case", ""), 0)
+            times = self.refusals.get(query.get("case", ""), 0)
             if times >= int(query.get("busy", 0)):
                 return False
-            self.failed[query.get("case", "")] = times + 1
+            self.refusals[query.get("case", "")] = times + 1
             return True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Leaves a client that hung up alone."""
+        """Ignores a client that closes its connection."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from servers.program import Started
+from servers.program import ManagedProcess
 
 from lupis_instrument._cli.lupis import tables
 from lupis_instrument._cli.lupis.tables import Column
@@ -33,7 +33,7 @@ def terminal(tmp_path):
             "LUPIS_DATA_DIR": str(tmp_path / "data"),
             **env,
         }
-        process = Started(
+        process = ManagedProcess(
             [sys.executable, "-c", prelude + MAIN, *arguments], env=env, stdout=slave, stderr=slave
         )
         os.close(slave)

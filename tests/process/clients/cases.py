@@ -1,4 +1,4 @@
-"""Runs the cases of a program one by one and prints what each saw, a line of JSON a case."""
+"""Runs the cases of a program one by one, and prints the result of each as a line of JSON."""
 
 import asyncio
 import inspect
@@ -16,13 +16,13 @@ CASES = []
 
 
 def case(function):
-    """Adds a case: a function of its URL-maker, plain or async, that returns what it saw."""
+    """Adds a case: a function that takes a URL-maker and returns its observations; it may be async."""
     CASES.append(function)
     return function
 
 
 class Urls:
-    """Makes the URLs of one case, which say so in their query."""
+    """Makes the URLs of one case, with the name of the case in their query."""
 
     def __init__(self, name):
         self.name = name
@@ -31,39 +31,41 @@ class Urls:
         return f"{BASE}{path}?{urlencode({'case': self.name, **query})}"
 
 
-def kind(thing):
-    """The full name of a thing's type."""
-    return f"{type(thing).__module__}.{type(thing).__qualname__}"
+def type_name(value):
+    """Returns the full name of a value's type."""
+    return f"{type(value).__module__}.{type(value).__qualname__}"
 
 
-def failure(function, *arguments, **options):
-    """The exception that a call ends with, and those that led to it, as text."""
+def catch_failure(function, *arguments, **options):
+    """Returns the exceptions that a call raises, as `describe_exceptions` does."""
     try:
         function(*arguments, **options)
     except BaseException as error:
-        return chain(error)
+        return describe_exceptions(error)
     return None
 
 
-def chain(error):
-    """An exception and those that led to it, as text without addresses and ports."""
-    found = []
-    while error is not None and len(found) < 9:
+def describe_exceptions(error):
+    """Returns types and texts of an exception and its causes, without addresses and ports."""
+    exceptions = []
+    while error is not None and len(exceptions) < 9:
         text = re.sub(r"0x[0-9a-f]+|\b[0-9a-f]{12}\b|port=\d+|:\d{4,5}", "...", str(error))
-        found.append([kind(error), text])
+        exceptions.append([type_name(error), text])
         error = error.__cause__ or error.__context__
-    return found
+    return exceptions
 
 
 def main():
     """Runs the cases that the command line names, or all."""
-    chosen = [each for each in CASES if each.__name__ in sys.argv[1:] or not sys.argv[1:]]
-    for each in chosen:
-        urls = Urls(each.__name__)
+    chosen = [
+        function for function in CASES if function.__name__ in sys.argv[1:] or not sys.argv[1:]
+    ]
+    for function in chosen:
+        urls = Urls(function.__name__)
         try:
-            result = each(urls)
+            result = function(urls)
             if inspect.isawaitable(result):
                 result = asyncio.run(result)
         except BaseException as error:
-            result = {"raised": chain(error)}
-        print(json.dumps([each.__name__, result], default=kind), flush=True)
+            result = {"raised": describe_exceptions(error)}
+        print(json.dumps([function.__name__, result], default=type_name), flush=True)

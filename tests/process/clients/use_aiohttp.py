@@ -1,14 +1,14 @@
-"""What programs do with aiohttp."""
+"""Uses of aiohttp."""
 
 import asyncio
 import gc
 
 import aiohttp
-from cases import BODY, case, chain, kind, main
+from cases import BODY, case, describe_exceptions, main, type_name
 
 
 def session_case(function):
-    """A case that is given a session."""
+    """Adds a case that takes a session."""
 
     async def run(urls):
         async with aiohttp.ClientSession() as session:
@@ -22,7 +22,7 @@ def session_case(function):
 async def json_body(urls, session):
     async with session.post(urls(), json=BODY) as answer:
         content = answer.content
-        types = [kind(answer), isinstance(content, aiohttp.StreamReader), content.at_eof()]
+        types = [type_name(answer), isinstance(content, aiohttp.StreamReader), content.at_eof()]
         return [*types, await answer.json(), content.at_eof(), content.total_bytes]
 
 
@@ -42,8 +42,8 @@ async def stream_lines(urls, session):
 @session_case
 async def stream_any(urls, session):
     async with session.post(urls(form="stream", framing="chunked"), json=BODY) as answer:
-        found = [data async for data in answer.content.iter_any()]
-        return b"".join(found).decode()
+        pieces = [data async for data in answer.content.iter_any()]
+        return b"".join(pieces).decode()
 
 
 @session_case
@@ -64,11 +64,11 @@ async def stream_chunks(urls, session):
 async def readchunk(urls, session):
     url = urls(form="stream", framing="chunked", pause=0.02)
     async with session.post(url, json=BODY) as answer:
-        found = []
+        pieces = []
         while not answer.content.at_eof():
             data, _ = await answer.content.readchunk()
-            found.append(data.decode())
-        return "".join(found)
+            pieces.append(data.decode())
+        return "".join(pieces)
 
 
 @session_case
@@ -83,12 +83,12 @@ async def read_pieces(urls, session):
 @session_case
 async def read_some(urls, session):
     async with session.post(urls(framing="chunked"), json=BODY) as answer:
-        found = b""
+        body = b""
         while True:
             data = await answer.content.read(13)
             if not data:
-                return found.decode()
-            found += data
+                return body.decode()
+            body += data
 
 
 @session_case
@@ -164,7 +164,7 @@ async def dropped(urls, session):
 async def released(urls, session):
     answer = await session.post(urls(form="stream", hang=1), json=BODY)
     answer.close()
-    return [answer.closed, kind(answer.content.exception())]
+    return [answer.closed, type_name(answer.content.exception())]
 
 
 @session_case
@@ -173,7 +173,7 @@ async def cut(urls, session):
         async with session.post(urls(cut=1), json=BODY) as answer:
             await answer.read()
     except Exception as error:
-        return chain(error)
+        return describe_exceptions(error)
 
 
 @session_case
@@ -184,7 +184,7 @@ async def cut_lines(urls, session):
             async for _ in answer.content:
                 pass
     except Exception as error:
-        return chain(error)
+        return describe_exceptions(error)
 
 
 @session_case
@@ -194,7 +194,7 @@ async def timed_out(urls, session):
         async with session.post(urls(hang=1), json=BODY, timeout=limit) as answer:
             await answer.read()
     except Exception as error:
-        return chain(error)
+        return describe_exceptions(error)
 
 
 @session_case
@@ -209,7 +209,7 @@ async def cancelled(urls, session):
     try:
         await task
     except asyncio.CancelledError as error:
-        return [kind(error), task.cancelled()]
+        return [type_name(error), task.cancelled()]
 
 
 @session_case
@@ -217,7 +217,7 @@ async def refused(urls, session):
     try:
         await session.post("http://127.0.0.1:9/v1/chat/completions?case=refused", json=BODY)
     except Exception as error:
-        return chain(error)
+        return describe_exceptions(error)
 
 
 @session_case
@@ -235,16 +235,16 @@ async def nothing(urls, session):
 @session_case
 async def redirect(urls, session):
     async with session.post(urls(redirect=1), json=BODY) as answer:
-        return [await answer.json(), [each.status for each in answer.history]]
+        return [await answer.json(), [response.status for response in answer.history]]
 
 
 @session_case
 async def gathered(urls, session):
-    async def one():
+    async def call():
         async with session.post(urls(), json=BODY) as answer:
             return await answer.json()
 
-    return await asyncio.gather(*(one() for _ in range(4)))
+    return await asyncio.gather(*(call() for _ in range(4)))
 
 
 @session_case
@@ -259,12 +259,12 @@ async def kept_alive(urls, session):
 
 @case
 async def subclassed(urls):
-    class Session(aiohttp.ClientSession):  # aiohttp warns of this, and libraries do it
+    class Session(aiohttp.ClientSession):  # aiohttp warns about this, but libraries do it
         async def _request(self, *arguments, **options):
             return await super()._request(*arguments, **options)
 
     async with Session() as session, session.post(urls(), json=BODY) as answer:
-        return [kind(session), await answer.json()]
+        return [type_name(session), await answer.json()]
 
 
 @case

@@ -1,11 +1,11 @@
-"""What programs do with http.client."""
+"""Uses of http.client."""
 
 import gc
 import http.client
 import io
 from urllib.parse import urlsplit
 
-from cases import BASE, DATA, HEADERS, case, failure, kind, main
+from cases import BASE, DATA, HEADERS, case, catch_failure, main, type_name
 
 
 def connect(**options):
@@ -21,7 +21,13 @@ def post(url, connection=None):
 @case
 def json_body(urls):
     answer = post(urls())
-    return [answer.read().decode(), kind(answer), answer.isclosed(), answer.version, answer.closed]
+    return [
+        answer.read().decode(),
+        type_name(answer),
+        answer.isclosed(),
+        answer.version,
+        answer.closed,
+    ]
 
 
 @case
@@ -102,24 +108,24 @@ def peeked_length(urls):
     return [first.decode(), answer.read().decode()]
 
 
-def into(answer):
+def read_into_buffer(answer):
     buffer = bytearray(33)
-    found = b""
+    body = b""
     while True:
         count = answer.readinto(buffer)
         if not count:
-            return found.decode()
-        found += buffer[:count]
+            return body.decode()
+        body += buffer[:count]
 
 
 @case
 def readinto(urls):
-    return into(post(urls(form="stream")))
+    return read_into_buffer(post(urls(form="stream")))
 
 
 @case
 def readinto_chunked(urls):
-    return into(post(urls(form="stream", framing="chunked")))
+    return read_into_buffer(post(urls(form="stream", framing="chunked")))
 
 
 @case
@@ -151,7 +157,7 @@ def connection_closed(urls):
     connection = connect()
     answer = post(urls(), connection)
     connection.close()
-    return [answer.isclosed(), failure(answer.read)]
+    return [answer.isclosed(), catch_failure(answer.read)]
 
 
 @case
@@ -164,7 +170,7 @@ def dropped(urls):
 @case
 def cut(urls):
     answer = post(urls(cut=1))
-    return failure(answer.read)
+    return catch_failure(answer.read)
 
 
 @case
@@ -176,35 +182,35 @@ def cut_pieces(urls):
 @case
 def cut_chunked(urls):
     answer = post(urls(form="stream", framing="chunked", cut=1))
-    return failure(answer.read)
+    return catch_failure(answer.read)
 
 
 @case
 def cut_readinto(urls):
-    return failure(into, post(urls(form="stream", framing="chunked", cut=1)))
+    return catch_failure(read_into_buffer, post(urls(form="stream", framing="chunked", cut=1)))
 
 
 @case
 def garbled(urls):
-    return failure(post(urls(form="stream", framing="chunked", garbled=1)).read)
+    return catch_failure(post(urls(form="stream", framing="chunked", garbled=1)).read)
 
 
 @case
 def timed_out(urls):
     connection = connect()
     connection.timeout = 0.2
-    return failure(post(urls(hang=1), connection).read)
+    return catch_failure(post(urls(hang=1), connection).read)
 
 
 @case
 def refused(urls):
     connection = http.client.HTTPConnection("127.0.0.1", 9)
-    return failure(connection.request, "POST", "/v1/chat/completions?case=refused", DATA)
+    return catch_failure(connection.request, "POST", "/v1/chat/completions?case=refused", DATA)
 
 
 @case
 def hung_up(urls):
-    return failure(post, urls(drop=1))
+    return catch_failure(post, urls(drop=1))
 
 
 @case
@@ -253,7 +259,7 @@ def by_hand(urls):
 def too_early(urls):
     connection = connect()
     connection.putrequest("POST", urls()[len(BASE) :])
-    return failure(connection.getresponse)
+    return catch_failure(connection.getresponse)
 
 
 @case

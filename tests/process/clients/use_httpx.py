@@ -1,11 +1,11 @@
-"""What programs do with httpx; with `httpx2` as its first argument, with that."""
+"""Uses of httpx, or of httpx2 if that is the first argument."""
 
 import asyncio
 import gc
 import importlib
 import sys
 
-from cases import BODY, case, chain, failure, kind, main
+from cases import BODY, case, catch_failure, describe_exceptions, main, type_name
 
 httpx = importlib.import_module(sys.argv.pop(1))
 client = httpx.Client(trust_env=False)
@@ -22,13 +22,19 @@ def stream(url, **options):
 @case
 def json_body(urls):
     answer = post(urls())
-    return [answer.json(), kind(answer), kind(answer.stream), answer.is_closed, answer.http_version]
+    return [
+        answer.json(),
+        type_name(answer),
+        type_name(answer.stream),
+        answer.is_closed,
+        answer.http_version,
+    ]
 
 
 @case
 def stream_lines(urls):
     with stream(urls(form="stream", framing="chunked", pause=0.05)) as answer:
-        return [kind(answer.stream), list(answer.iter_lines())]
+        return [type_name(answer.stream), list(answer.iter_lines())]
 
 
 @case
@@ -69,40 +75,40 @@ def unread(urls):
 
 @case
 def dropped(urls):
-    # With a pool of its own: an unclosed response holds its connection for ever.
-    other = httpx.Client(trust_env=False)
-    request = other.build_request("POST", urls(form="stream", framing="chunked"), json=BODY)
-    status = other.send(request, stream=True).status_code
-    del other, request
+    # An unclosed response keeps its connection, so the case has a client of its own.
+    fresh = httpx.Client(trust_env=False)
+    request = fresh.build_request("POST", urls(form="stream", framing="chunked"), json=BODY)
+    status = fresh.send(request, stream=True).status_code
+    del fresh, request
     gc.collect()
     return status
 
 
 @case
 def cut(urls):
-    return failure(post, urls(cut=1))
+    return catch_failure(post, urls(cut=1))
 
 
 @case
 def cut_chunked(urls):
-    return failure(post, urls(form="stream", framing="chunked", cut=1))
+    return catch_failure(post, urls(form="stream", framing="chunked", cut=1))
 
 
 @case
 def timed_out(urls):
-    return failure(post, urls(hang=1), timeout=0.2)
+    return catch_failure(post, urls(hang=1), timeout=0.2)
 
 
 @case
 def refused(urls):
-    return failure(post, "http://127.0.0.1:9/v1/chat/completions?case=refused")
+    return catch_failure(post, "http://127.0.0.1:9/v1/chat/completions?case=refused")
 
 
 @case
 def read_twice(urls):
     with stream(urls(form="stream")) as answer:
         list(answer.iter_raw())
-        return failure(lambda: list(answer.iter_raw()))
+        return catch_failure(lambda: list(answer.iter_raw()))
 
 
 @case
@@ -120,7 +126,7 @@ def nothing(urls):
 @case
 def redirect(urls):
     answer = post(urls(redirect=1), follow_redirects=True)
-    return [answer.json(), [each.status_code for each in answer.history]]
+    return [answer.json(), [response.status_code for response in answer.history]]
 
 
 @case
@@ -168,82 +174,82 @@ def no_llm(urls):
     return post(urls("/data")).json()
 
 
-def asynchronous(function):
-    """A case that is given an AsyncClient."""
+def async_client_case(function):
+    """Adds a case that takes an AsyncClient."""
 
     async def run(urls):
-        async with httpx.AsyncClient(trust_env=False) as each:
-            return await function(urls, each)
+        async with httpx.AsyncClient(trust_env=False) as async_client:
+            return await function(urls, async_client)
 
     run.__name__ = function.__name__
     return case(run)
 
 
-@asynchronous
-async def async_json_body(urls, each):
-    answer = await each.post(urls(), json=BODY)
-    return [answer.json(), kind(answer.stream)]
+@async_client_case
+async def async_json_body(urls, async_client):
+    answer = await async_client.post(urls(), json=BODY)
+    return [answer.json(), type_name(answer.stream)]
 
 
-@asynchronous
-async def async_stream_lines(urls, each):
+@async_client_case
+async def async_stream_lines(urls, async_client):
     url = urls(form="stream", framing="chunked", pause=0.05)
-    async with each.stream("POST", url, json=BODY) as answer:
-        return [kind(answer.stream), [line async for line in answer.aiter_lines()]]
+    async with async_client.stream("POST", url, json=BODY) as answer:
+        return [type_name(answer.stream), [line async for line in answer.aiter_lines()]]
 
 
-@asynchronous
-async def async_gzipped(urls, each):
-    return (await each.post(urls(gzip=1), json=BODY)).json()
+@async_client_case
+async def async_gzipped(urls, async_client):
+    return (await async_client.post(urls(gzip=1), json=BODY)).json()
 
 
-@asynchronous
-async def async_early_break(urls, each):
+@async_client_case
+async def async_early_break(urls, async_client):
     url = urls(form="stream", framing="chunked", pause=0.02)
-    async with each.stream("POST", url, json=BODY) as answer:
+    async with async_client.stream("POST", url, json=BODY) as answer:
         async for line in answer.aiter_lines():
             return line
     return None
 
 
-@asynchronous
-async def async_cut(urls, each):
+@async_client_case
+async def async_cut(urls, async_client):
     try:
-        await each.post(urls(cut=1), json=BODY)
+        await async_client.post(urls(cut=1), json=BODY)
     except Exception as error:
-        return chain(error)
+        return describe_exceptions(error)
 
 
-@asynchronous
-async def async_timed_out(urls, each):
+@async_client_case
+async def async_timed_out(urls, async_client):
     try:
-        await each.post(urls(hang=1), json=BODY, timeout=0.2)
+        await async_client.post(urls(hang=1), json=BODY, timeout=0.2)
     except Exception as error:
-        return chain(error)
+        return describe_exceptions(error)
 
 
-@asynchronous
-async def async_cancelled(urls, each):
-    task = asyncio.create_task(each.post(urls(form="stream", hang=1), json=BODY))
+@async_client_case
+async def async_cancelled(urls, async_client):
+    task = asyncio.create_task(async_client.post(urls(form="stream", hang=1), json=BODY))
     await asyncio.sleep(0.4)
     task.cancel()
     try:
         await task
     except asyncio.CancelledError as error:
-        return [kind(error), task.cancelled()]
+        return [type_name(error), task.cancelled()]
 
 
-@asynchronous
-async def async_gathered(urls, each):
-    answers = await asyncio.gather(*(each.post(urls(), json=BODY) for _ in range(4)))
+@async_client_case
+async def async_gathered(urls, async_client):
+    answers = await asyncio.gather(*(async_client.post(urls(), json=BODY) for _ in range(4)))
     return [answer.json() for answer in answers]
 
 
-@asynchronous
-async def async_kept_alive(urls, each):
+@async_client_case
+async def async_kept_alive(urls, async_client):
     numbers = set()
     for _ in range(3):
-        answer = await each.post(urls(form="stream", framing="chunked"), json=BODY)
+        answer = await async_client.post(urls(form="stream", framing="chunked"), json=BODY)
         numbers.add(answer.headers["x-connection"])
     return len(numbers)
 

@@ -1,10 +1,10 @@
-"""What programs do with requests."""
+"""Uses of requests."""
 
 import gc
 import threading
 
 import requests
-from cases import BODY, case, failure, kind, main
+from cases import BODY, case, catch_failure, main, type_name
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
@@ -19,7 +19,7 @@ def post(url, **options):
 @case
 def json_body(urls):
     answer = post(urls())
-    return [answer.json(), kind(answer), kind(answer.raw), answer.raw.closed]
+    return [answer.json(), type_name(answer), type_name(answer.raw), answer.raw.closed]
 
 
 @case
@@ -56,8 +56,8 @@ def raw_types(urls):
     with post(urls(form="stream", framing="chunked"), stream=True) as answer:
         raw = answer.raw
         return [
-            kind(raw),
-            kind(raw._original_response),
+            type_name(raw),
+            type_name(raw._original_response),
             raw.isclosed(),
             raw.read().decode(),
             raw.closed,
@@ -81,32 +81,32 @@ def dropped(urls):
 
 @case
 def cut(urls):
-    return failure(post, urls(cut=1))
+    return catch_failure(post, urls(cut=1))
 
 
 @case
 def cut_chunked(urls):
-    return failure(post, urls(form="stream", framing="chunked", cut=1))
+    return catch_failure(post, urls(form="stream", framing="chunked", cut=1))
 
 
 @case
 def garbled(urls):
-    return failure(post, urls(form="stream", framing="chunked", garbled=1))
+    return catch_failure(post, urls(form="stream", framing="chunked", garbled=1))
 
 
 @case
 def timed_out(urls):
-    return failure(post, urls(hang=1), timeout=0.2)
+    return catch_failure(post, urls(hang=1), timeout=0.2)
 
 
 @case
 def refused(urls):
-    return failure(post, "http://127.0.0.1:9/v1/chat/completions?case=refused")
+    return catch_failure(post, "http://127.0.0.1:9/v1/chat/completions?case=refused")
 
 
 @case
 def hung_up(urls):
-    return failure(post, urls(drop=1))
+    return catch_failure(post, urls(drop=1))
 
 
 @case
@@ -130,7 +130,7 @@ def empty(urls):
 @case
 def redirect(urls):
     answer = post(urls(redirect=1))
-    return [answer.json(), [each.status_code for each in answer.history]]
+    return [answer.json(), [response.status_code for response in answer.history]]
 
 
 @case
@@ -152,13 +152,15 @@ def kept_alive(urls):
 
 @case
 def threads(urls):
-    found = []
-    workers = [threading.Thread(target=lambda: found.append(post(urls()).json())) for _ in range(4)]
+    answers = []
+    workers = [
+        threading.Thread(target=lambda: answers.append(post(urls()).json())) for _ in range(4)
+    ]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    return found
+    return answers
 
 
 @case
@@ -174,7 +176,7 @@ def prepared(urls):
 
 @case
 def failed_status(urls):
-    return failure(post(urls(status=500)).raise_for_status)
+    return catch_failure(post(urls(status=500)).raise_for_status)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""What programs do with urllib.request."""
+"""Uses of urllib.request."""
 
 import gc
 import shutil
 import tempfile
 import urllib.request
 
-from cases import DATA, HEADERS, case, failure, kind, main
+from cases import DATA, HEADERS, case, catch_failure, main, type_name
 
 
 def post(url, **options):
@@ -15,7 +15,12 @@ def post(url, **options):
 @case
 def json_body(urls):
     with post(urls()) as answer:
-        return [answer.read().decode(), kind(answer), kind(answer.headers), answer.url == urls()]
+        return [
+            answer.read().decode(),
+            type_name(answer),
+            type_name(answer.headers),
+            answer.url == urls(),
+        ]
 
 
 @case
@@ -47,17 +52,17 @@ def dropped(urls):
 
 @case
 def cut(urls):
-    return failure(post(urls(cut=1)).read)
+    return catch_failure(post(urls(cut=1)).read)
 
 
 @case
 def timed_out(urls):
-    return failure(post(urls(hang=1), timeout=0.2).read)
+    return catch_failure(post(urls(hang=1), timeout=0.2).read)
 
 
 @case
 def refused(urls):
-    return failure(post, "http://127.0.0.1:9/v1/chat/completions?case=refused")
+    return catch_failure(post, "http://127.0.0.1:9/v1/chat/completions?case=refused")
 
 
 @case
@@ -66,7 +71,7 @@ def failed_status(urls):
         post(urls(status=500))
     except urllib.request.HTTPError as error:
         with error:
-            return [error.code, kind(error.fp), error.read().decode()]
+            return [error.code, type_name(error.fp), error.read().decode()]
 
 
 @case

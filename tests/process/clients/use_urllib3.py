@@ -1,9 +1,9 @@
-"""What programs do with urllib3."""
+"""Uses of urllib3."""
 
 import gc
 
 import urllib3
-from cases import DATA, HEADERS, case, failure, kind, main
+from cases import DATA, HEADERS, case, catch_failure, main, type_name
 
 pool = urllib3.PoolManager()
 
@@ -15,7 +15,7 @@ def post(url, **options):
 @case
 def json_body(urls):
     answer = post(urls())
-    return [answer.data.decode(), kind(answer), answer.closed, answer.version]
+    return [answer.data.decode(), type_name(answer), answer.closed, answer.version]
 
 
 @case
@@ -41,25 +41,25 @@ def read_pieces(urls):
 @case
 def read1(urls):
     answer = post(urls(form="stream", framing="chunked"), preload_content=False)
-    found = b""
+    body = b""
     while not answer.closed:
         data = answer.read1(20)
         if not data:
             break
-        found += data
-    return found.decode()
+        body += data
+    return body.decode()
 
 
 @case
 def readinto(urls):
     answer = post(urls(form="stream"), preload_content=False)
     buffer = bytearray(64)
-    found = []
+    pieces = []
     while True:
         count = answer.readinto(buffer)
         if not count:
-            return found
-        found.append(buffer[:count].decode())
+            return pieces
+        pieces.append(buffer[:count].decode())
 
 
 @case
@@ -109,23 +109,23 @@ def dropped(urls):
 
 @case
 def cut(urls):
-    return failure(post, urls(cut=1), retries=False)
+    return catch_failure(post, urls(cut=1), retries=False)
 
 
 @case
 def cut_chunked(urls):
-    return failure(post, urls(form="stream", framing="chunked", cut=1), retries=False)
+    return catch_failure(post, urls(form="stream", framing="chunked", cut=1), retries=False)
 
 
 @case
 def timed_out(urls):
-    return failure(post, urls(hang=1), timeout=0.2, retries=False)
+    return catch_failure(post, urls(hang=1), timeout=0.2, retries=False)
 
 
 @case
 def refused(urls):
     url = "http://127.0.0.1:9/v1/chat/completions?case=refused"
-    return failure(post, url, retries=False)
+    return catch_failure(post, url, retries=False)
 
 
 @case
@@ -156,7 +156,7 @@ def retried(urls):
 @case
 def out_of_retries(urls):
     retries = urllib3.Retry(1, status_forcelist=[503], allowed_methods=None)
-    return failure(post, urls(busy=9), retries=retries)
+    return catch_failure(post, urls(busy=9), retries=retries)
 
 
 @case

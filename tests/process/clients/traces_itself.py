@@ -1,4 +1,4 @@
-"""A program that traces its calls itself, with upstream's instrumentors and its own provider."""
+"""A program that traces its own calls, with upstream's instrumentors and its own provider."""
 
 import asyncio
 import importlib
@@ -49,7 +49,7 @@ def call_aiohttp():
 
 
 def main():
-    """Calls with the named client, before or after its instrumentor is switched on, or both."""
+    """Calls while the client's instrumentor is on and after it was switched off; `later`: also before."""
     client, when = sys.argv[1:]
     exporter = InMemorySpanExporter()
     provider = TracerProvider()

@@ -1,4 +1,7 @@
-"""Calls with each named client, after having made one function of ours fail."""
+"""Makes functions of this package fail, and calls with each named client.
+
+usage: fault_injection.py TARGET,... CLIENT,...
+"""
 
 import asyncio
 import contextlib
@@ -16,12 +19,13 @@ STREAM = Urls("stream")(form="stream", framing="chunked")
 
 
 def fail(*_, **__):
+    """Replaces a function of this package."""
     raise ZeroDivisionError("injected")
 
 
 @contextlib.contextmanager
-def broken(target):
-    """Makes `module:name` or `module:Class.name` raise; nothing without a name."""
+def break_function(target):
+    """Makes `module:name` or `module:Class.name` raise; does nothing without a name."""
     module, _, path = target.partition(":")
     *parents, name = path.split(".")
     if not name or not os.environ.get("LUPIS_RUN_ID"):
@@ -30,10 +34,10 @@ def broken(target):
     owner = importlib.import_module(module)
     for parent in parents:
         owner = getattr(owner, parent)
-    whole = vars(owner)[name]
-    setattr(owner, name, property(fail) if isinstance(whole, property) else fail)
+    original = vars(owner)[name]
+    setattr(owner, name, property(fail) if isinstance(original, property) else fail)
     yield
-    setattr(owner, name, whole)
+    setattr(owner, name, original)
 
 
 def call_requests():
@@ -101,19 +105,19 @@ def call_flush():
         sdk.flush(2)
 
 
-def call_each(names):
-    """Calls with each of the clients."""
-    for each in names:
-        globals()[f"call_{each}"]()
+def call_with_clients(names):
+    """Makes the calls of each named client."""
+    for name in names:
+        globals()[f"call_{name}"]()
 
 
-def call_for_each(targets, names):
-    """Has each target fail, one after the other, and marks which on both streams."""
+def call_for_targets(targets, names):
+    """Makes one target after the other fail, and names it on both streams."""
     for target in targets:
         print("==", target, flush=True)
         print("==", target, file=sys.stderr, flush=True)
-        with broken(target):
-            call_each(names)
+        with break_function(target):
+            call_with_clients(names)
             with contextlib.suppress(ZeroDivisionError):
                 call_flush()
         diagnostics.reset()
@@ -122,11 +126,11 @@ def call_for_each(targets, names):
 if __name__ == "__main__":
     targets, clients = (argument.split(",") for argument in sys.argv[1:3])
     if len(targets) > 1:
-        call_each(clients)
-        call_for_each(targets, clients)
+        call_with_clients(clients)
+        call_for_targets(targets, clients)
     else:
-        # Not given back: it is to fail at the end too.
-        broken(targets[0]).__enter__()
-        call_each(clients)
+        # The original is not put back, so that the function fails at the end too.
+        break_function(targets[0]).__enter__()
+        call_with_clients(clients)
     print("done")
     sys.exit(7)

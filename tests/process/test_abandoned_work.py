@@ -1,4 +1,4 @@
-"""OpenTelemetry never complains of ours: programs give up work in the middle all the time."""
+"""Programs that abandon work cause no message of OpenTelemetry about misuse."""
 
 from textwrap import dedent
 
@@ -13,8 +13,8 @@ for quiet in ("asyncio", "httpcore", "httpx", "urllib3"):
 URL = os.environ["WIRE_URL"] + "/v1/chat/completions?hang=1"
 BODY = {"model": "test-model", "messages": []}
 """
-GIVEN_UP = {
-    "a task when its loop is closed": """
+ABANDONED = {
+    "a task when its loop closes": """
         import httpx
         async def call():
             async with httpx.AsyncClient() as client:
@@ -68,9 +68,9 @@ GIVEN_UP = {
 }
 
 
-@pytest.mark.parametrize("text", GIVEN_UP.values(), ids=GIVEN_UP)
-def test_work_that_is_given_up_is_no_news(run, text):
-    """Neither in the program's log nor on stderr, with all levels shown."""
+@pytest.mark.parametrize("text", ABANDONED.values(), ids=ABANDONED)
+def test_abandoned_work_causes_no_message(run, text):
+    """Neither the program's log nor stderr has one, at any level."""
     with wire.serving() as server:
         done = run(PRELUDE + dedent(text), env={"WIRE_URL": server.url, "PYTHONWARNINGS": "ignore"})
     assert 0 == done.returncode

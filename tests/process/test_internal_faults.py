@@ -263,8 +263,8 @@ def test_a_bad_collector_is_not_the_programs_trouble(run, server, bare, how):
 )
 def test_a_closed_stderr_is_no_trouble(run, server, bare, target):
     """There is nowhere to say so then."""
-    environ = run.environment({"WIRE_URL": server.url})
-    command = run.command(PROGRAM, [f"lupis_instrument.{target}", *URLLIB])
+    environ = run.build_environment({"WIRE_URL": server.url})
+    command = run.build_command(PROGRAM, [f"lupis_instrument.{target}", *URLLIB])
     done = subprocess.run(
         ["/bin/sh", "-c", '"$@" 2>&-', "sh", *command],
         env=environ,

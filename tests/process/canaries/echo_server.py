@@ -1,4 +1,4 @@
-"""A provider that refuses every request, and says back what it should not have been told."""
+"""A provider that refuses each request, and quotes its headers and body in the response."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import threading
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Iterator
 
-CLIENTS_OWN = frozenset(
+CLIENT_HEADERS = frozenset(
     (
         "accept",
         "accept-encoding",
@@ -27,7 +27,7 @@ CLIENTS_OWN = frozenset(
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers with status 401; headers and body quote the headers that the client did not add."""
+    """Answers with status 401; headers and body quote the headers that the program added."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -35,26 +35,28 @@ class Handler(BaseHTTPRequestHandler):
     timeout = 60
 
     def do_POST(self) -> None:
-        """Answers."""
+        """Refuses a request and quotes it."""
         request = self.rfile.read(int(self.headers.get("content-length") or 0))
         self.server.seen += 1  # type: ignore[attr-defined]
-        said = [pair for pair in self.headers.items() if pair[0].lower() not in CLIENTS_OWN]
-        wrong = f"Incorrect API key provided: {self.headers.get('authorization')}"
-        body = json.dumps({"error": {"message": wrong, "said": said, "body": request.decode()}})
+        quoted = [pair for pair in self.headers.items() if pair[0].lower() not in CLIENT_HEADERS]
+        message = f"Incorrect API key provided: {self.headers.get('authorization')}"
+        body = json.dumps(
+            {"error": {"message": message, "quoted": quoted, "body": request.decode()}}
+        )
         self.send_response(401)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))
-        for name, value in said:
+        for name, value in quoted:
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body.encode())
 
     def log_message(self, *_: Any) -> None:
-        """Says nothing."""
+        """Keeps stderr free of the log of requests."""
 
 
-class Echo(socketserver.ThreadingTCPServer):
-    """The server: `.url`, and `.seen`, the number of requests."""
+class EchoServer(socketserver.ThreadingTCPServer):
+    """The server: `.host` with its port, and `.seen`, the number of requests."""
 
     allow_reuse_address = True
     daemon_threads = True
@@ -66,15 +68,15 @@ class Echo(socketserver.ThreadingTCPServer):
         self.seen = 0
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Leaves a client that hung up alone."""
+        """Ignores a client that closes its connection."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
 
 @contextlib.contextmanager
-def echoing() -> Iterator[Echo]:
+def echoing() -> Iterator[EchoServer]:
     """Runs a server in this process."""
-    with Echo() as server:
+    with EchoServer() as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         try:
             yield server

@@ -113,13 +113,13 @@ def play(run):
     """Runs the program under us, or without."""
 
     def play(agent, when, way, *, launched=True, **env):
-        command = run.command(PROGRAM, [agent, when, way], launched=launched)
+        command = run.build_command(PROGRAM, [agent, when, way], launched=launched)
         if agent == "opentelemetry_instrument":
             tool = shutil.which("opentelemetry-instrument", path=str(Path(sys.executable).parent))
             none = [f"--{kind}_exporter=none" for kind in ("traces", "metrics", "logs")]
             command[-5:-5] = [tool, *none]
         with wire.serving() as server:
-            environ = run.environment({"WIRE_URL": server.url, **QUIET, **env})
+            environ = run.build_environment({"WIRE_URL": server.url, **QUIET, **env})
             pipes = {"capture_output": True, "encoding": "utf-8", "timeout": 120}
             done = subprocess.run(command, check=False, env=environ, cwd=run.folder, **pipes)
         assert 0 == done.returncode, done.stderr

@@ -1,10 +1,10 @@
-"""From a program under lupis-run to the report on it, each a process of its own."""
+"""Commands of `lupis` report the calls of a program that ran under lupis-run."""
 
 import json
 import subprocess
 import sys
 
-LUPIS = [sys.executable, "-c", "from lupis_instrument._cli.lupis import main; main()"]
+LUPIS_COMMAND = [sys.executable, "-c", "from lupis_instrument._cli.lupis import main; main()"]
 PROGRAM = """
 import httpx, sys
 for model in ("gpt-4o", "gpt-4o", "gpt-4o-mini"):
@@ -13,15 +13,15 @@ for model in ("gpt-4o", "gpt-4o", "gpt-4o-mini"):
 """
 
 
-def test_what_a_program_did_is_reported(run, llm, tmp_path):
-    """From the local store, with the tokens that its provider reported."""
+def test_the_report_shows_the_calls_of_a_program(run, llm, tmp_path):
+    """It reads the local store, and shows the tokens that the provider reported."""
     env = {"LUPIS_EXPORTER": "local", "LUPIS_DATA_DIR": str(tmp_path / "own")}
     done = run(PROGRAM, llm.url, env=env)
     assert (0, []) == (done.returncode, done.spans)
     answers = [
         subprocess.run(
-            [*LUPIS, *arguments],
-            env=run.environment(env),
+            [*LUPIS_COMMAND, *arguments],
+            env=run.build_environment(env),
             stdout=subprocess.PIPE,
             check=True,
         ).stdout

@@ -1,6 +1,6 @@
-"""Plants the secrets that its standard input lists in every place a span or an event can hold text.
+"""Puts the secrets from standard input into every text that a span or an event can hold.
 
-Its arguments: where a provider is that refuses and echoes, and where one is that answers.
+usage: plant_secrets.py ECHO_HOST LLM_URL
 """
 
 import asyncio
@@ -18,27 +18,27 @@ DEAD = "127.0.0.1:9"
 PLANTED = json.load(sys.stdin)
 TEXTS, NAMES = PLANTED["texts"], PLANTED["names"]
 HEADER_NAMES = frozenset(PLANTED["header_names"])
-GROUP = 4
+GROUP_SIZE = 4
 
 
-def groups():
-    """The texts, a few at a time; those that a rule follows over many lines stand alone."""
+def group_texts():
+    """Yields the texts in groups; a text of many lines, which a rule reads to its end, is alone."""
     longest = [text for text in TEXTS if "\n" in text]
     shorter = [text for text in TEXTS if "\n" not in text]
     yield from ([text] for text in longest)
-    yield from (shorter[place : place + GROUP] for place in range(0, len(shorter), GROUP))
+    yield from (shorter[start : start + GROUP_SIZE] for start in range(0, len(shorter), GROUP_SIZE))
 
 
-def url_of(host, texts, **query):
-    """A URL with secrets in its path, its query and its fragment."""
+def build_url(host, texts, **query):
+    """Returns a URL with secrets in its path, its query and its fragment."""
     path = "/".join(quote(text, safe="") for text in texts)
     pairs = "&".join(f"q={quote(text, safe='')}" for text in texts)
     named = "&".join(f"{name}={value}" for name, value in query.items())
     return f"http://{host}/{path}?{pairs}&{named}#{pairs}&{named}"
 
 
-def headers_of(texts, named):
-    """Secrets as header values, and, as far as they can be, in headers' names."""
+def build_headers(texts, named):
+    """Returns headers with secrets as values, and as names where the characters allow it."""
     plain = [text.replace("\n", " ") for text in texts]
     names = dict.fromkeys((text for text in texts if text in HEADER_NAMES), "1")
     values = {f"x-note-{number}": text for number, text in enumerate(plain)}
@@ -46,24 +46,24 @@ def headers_of(texts, named):
     return {**names, **values, **hidden, "authorization": f"Bearer {plain[0]}"}
 
 
-def requests():
-    """Address, headers and body of each request."""
-    some = iter(list(NAMES.items()) * 9)
-    for texts in groups():
-        named = dict(next(some) for _ in range(8))
-        yield url_of(ECHO, texts, **named), headers_of(texts, named), {"model": texts[0]}
+def list_requests():
+    """Yields the URL, headers and body of each request."""
+    pairs = iter(list(NAMES.items()) * 9)
+    for texts in group_texts():
+        named = dict(next(pairs) for _ in range(8))
+        yield build_url(ECHO, texts, **named), build_headers(texts, named), {"model": texts[0]}
         user = quote(texts[0], safe="")
         yield f"http://{user}:{next(iter(named.values()))}@{ECHO}/v1/chat/completions", {}, {}
-        yield url_of(DEAD, texts, **named), headers_of(texts, named), {}
+        yield build_url(DEAD, texts, **named), build_headers(texts, named), {}
         model = {"model": texts[-1], "messages": [{"role": "user", "content": texts[0]}]}
-        yield f"{LLM}/v1/chat/completions?key={user}", headers_of(texts, named), model
+        yield f"{LLM}/v1/chat/completions?key={user}", build_headers(texts, named), model
 
 
 def use_requests():
     import requests as client
 
     with client.Session() as session:
-        for url, headers, body in requests():
+        for url, headers, body in list_requests():
             try:
                 session.post(url, headers=headers, json=body).text  # noqa: B018 - reads it
             except (client.RequestException, ValueError):
@@ -74,7 +74,7 @@ def use_urllib3():
     import urllib3
 
     pool = urllib3.PoolManager(retries=False)
-    for url, headers, body in requests():
+    for url, headers, body in list_requests():
         try:
             pool.request("POST", url, headers=headers, body=json.dumps(body))
         except urllib3.exceptions.HTTPError:
@@ -82,7 +82,7 @@ def use_urllib3():
 
 
 def use_http_client():
-    for url, headers, body in requests():
+    for url, headers, body in list_requests():
         parts = urlsplit(url)
         connection = http.client.HTTPConnection(parts.hostname, parts.port)
         target = f"{parts.path}?{parts.query}#{parts.fragment}"
@@ -97,7 +97,7 @@ def use_http_client():
 def use_httpx(module="httpx"):
     client = __import__(module)
     with client.Client(trust_env=False) as session:
-        for url, headers, body in requests():
+        for url, headers, body in list_requests():
             try:
                 session.post(url, headers=headers, json=body)
             except (client.HTTPError, ValueError, client.InvalidURL):
@@ -117,17 +117,17 @@ async def _use_aiohttp():
     from yarl import URL
 
     async with aiohttp.ClientSession() as session:
-        for url, headers, body in requests():
+        for url, headers, body in list_requests():
             try:
-                place = URL(url, encoded=True)
-                async with session.post(place, headers=headers, json=body) as answer:
+                encoded_url = URL(url, encoded=True)
+                async with session.post(encoded_url, headers=headers, json=body) as answer:
                     await answer.read()
             except (aiohttp.ClientError, ValueError):
                 pass
 
 
 def use_spans(sdk):
-    """Span names, attributes, events, links, states and exceptions."""
+    """Puts secrets into span names, attributes, events, links, states and exceptions."""
     from opentelemetry.trace import (
         Link,
         SpanContext,
@@ -142,30 +142,32 @@ def use_spans(sdk):
         attributes = {"note": text, "notes": [text, "x"], f"about {text}": 1, name: value}
         allowed = re.fullmatch(r"[!-+\--<>-~]{1,256}", text)
         state = TraceState([("vendor", text if allowed else "0")])
-        elsewhere = SpanContext(1 + number, 1, True, TraceFlags(1), state)
+        remote_parent = SpanContext(1 + number, 1, True, TraceFlags(1), state)
         try:
             with sdk.create_span(text, attributes) as span:
-                span.add_event(text, {**attributes, "said": f'{{"{name}": "{value}"}}'})
+                span.add_event(text, {**attributes, "quoted": f'{{"{name}": "{value}"}}'})
                 span.add_event(f"{name}={value}")
                 span.record_exception(KeyError(text), attributes)
                 raise ValueError(f"{name}: {value}; {text}") from LookupError(text)  # noqa: TRY301
         except ValueError:
             pass
         tracer = sdk.get_tracer()
-        with tracer.start_as_current_span("linked", links=[Link(elsewhere, attributes)]) as span:
+        with tracer.start_as_current_span(
+            "linked", links=[Link(remote_parent, attributes)]
+        ) as span:
             span.set_status(Status(StatusCode.ERROR, f"{text} {name}={value}"))
-        with tracer.start_as_current_span("inherited", context=_remote(elsewhere)):
+        with tracer.start_as_current_span("inherited", context=_remote_context(remote_parent)):
             pass
 
 
-def _remote(context):
+def _remote_context(span_context):
     from opentelemetry.trace import NonRecordingSpan, set_span_in_context
 
-    return set_span_in_context(NonRecordingSpan(context))
+    return set_span_in_context(NonRecordingSpan(span_context))
 
 
 def use_events(sdk):
-    """Event names, properties at any depth, metadata and chat ids."""
+    """Puts secrets into event names, nested properties, metadata and chat ids."""
     for number, text in enumerate(TEXTS):
         name, value = list(NAMES.items())[number % len(NAMES)]
         nested = {"note": [text, {text: {"deep": text, name: [value]}}]}

@@ -1,4 +1,4 @@
-"""A chat id that comes in with a request, where the program runs an upstream server instrumentation."""
+"""A chat id in the baggage of a request applies to its handler, with upstream's instrumentations."""
 
 import importlib.util
 
@@ -19,7 +19,7 @@ INCOMING = {
     "baggage": "lupis.chat.id=trip+7,other=1",
 }
 
-def ask(mark):
+def call(mark):
     body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
     request = urllib.request.Request(
         f"{LLM}/v1/chat/completions", json.dumps(body).encode(), {"x-mark": mark}
@@ -28,11 +28,11 @@ def ask(mark):
         return response.read()
 
 def work():
-    ask("handler")
-    thread = threading.Thread(target=ask, args=("thread",))
+    call("handler")
+    thread = threading.Thread(target=call, args=("thread",))
     thread.start(); thread.join()
-    with LupisSDK.get_instance().conversation("narrower"):
-        ask("block")
+    with LupisSDK.get_instance().conversation("of the block"):
+        call("block")
     return b"done"
 
 class Quiet(WSGIRequestHandler):
@@ -47,7 +47,7 @@ def serve_wsgi(app):
             server.handle_request()
             thread.join()
 
-def fetch(port, headers):  # by a client that nobody instruments
+def fetch(port, headers):  # by a socket, which has no instrumentor
     lines = [f"{name}: {value}" for name, value in headers.items()]
     head = "\\r\\n".join(["GET /work HTTP/1.0", *lines, "", ""])
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
@@ -136,7 +136,7 @@ SERVERS = {
 
 
 def is_missing(module):
-    """Whether a module isn't installed, nor what it is in."""
+    """Returns whether a module or its package is not installed."""
     try:
         return importlib.util.find_spec(module) is None
     except ModuleNotFoundError:
@@ -144,19 +144,19 @@ def is_missing(module):
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_incoming_baggage_is_taken_up(server, run, llm):
-    """By the handler and its threads, for that request alone; a block is narrower."""
+def test_incoming_baggage_sets_the_chat_id(server, run, llm):
+    """It applies to the handler and its threads for one request; a block overrides it."""
     packages, text = SERVERS[server]
     needed = [*packages, f"opentelemetry.instrumentation.{server}"]
     missing = [module for module in needed if is_missing(module)]
     if missing:
         pytest.skip(f"{', '.join(missing)} not installed: see the group `servers`")
     lines = "\n".join(line[8:] for line in text.splitlines())
-    env = {"LUPIS_CHAT_ID": "wide", "LUPIS_SUMMARY": "false"}
+    env = {"LUPIS_CHAT_ID": "of the process", "LUPIS_SUMMARY": "false"}
     done = run(COMMON + lines, llm.url, env=env)
     assert (0, "") == (done.returncode, done.stderr)
     calls = [span for span in done.spans if span["kind"] == "CLIENT"]
-    found = [
+    received = [
         (
             span["attributes"]["http.request.header.x-mark"][0],
             span["attributes"]["lupis.chat.id"],
@@ -165,9 +165,9 @@ def test_incoming_baggage_is_taken_up(server, run, llm):
         for span in calls
         if "http.request.header.x-mark" in span["attributes"]
     ]
-    with_it = [(mark, "trip 7", "baggage") for mark in ("handler", "thread")]
-    without = [(mark, "wide", "environment") for mark in ("handler", "thread")]
-    block = ("block", "narrower", "code")
-    assert [*with_it, block, *without, block] == found
+    with_baggage = [(mark, "trip 7", "baggage") for mark in ("handler", "thread")]
+    without = [(mark, "of the process", "environment") for mark in ("handler", "thread")]
+    block = ("block", "of the block", "code")
+    assert [*with_baggage, block, *without, block] == received
     traces = {span["trace_id"] for span in calls if span["attributes"]["lupis.chat.id"] == "trip 7"}
     assert {"0af7651916cd43dd8448eb211c80319c"} == traces

@@ -1,14 +1,20 @@
-"""What clients are rarely asked, and what their own tests ask of them: the answer is the same with us."""
+"""Programs that use clients in unusual manners behave the same with lupis-run."""
 
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from servers.pair import Case, Pairs, arrivals, check_arrived, check_transparent
+from servers.comparison import (
+    Case,
+    PairRunner,
+    check_recorded_calls,
+    check_same_behaviour,
+    list_calling_cases,
+)
 
 UPSTREAM = Path(find_spec("opentelemetry.instrumentation.aiohttp_client").origin)
-TRIPPED = "recording an aiohttp request failed (AttributeError"
-"""What is said where upstream's instrumentor reads headers that way."""
+HEADERS_FAULT = "recording an aiohttp request failed (AttributeError"
+"""A warning about releases of upstream's instrumentor that need the usual type of headers."""
 TRACED = """
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
@@ -26,19 +32,19 @@ def show():
     print([(span.name, span.parent and names.get(span.parent.span_id, "?"))
            for span in kept.get_finished_spans()])
 
-def look(*_):
+def show_current_span(*_):
     span = trace.get_current_span()
     print("inside", getattr(span, "name", None), span.get_span_context().is_valid)
     with tracer.start_as_current_span("deeper"):
         pass
 """
-"""A program that traces itself."""
-INSIDE = {
+"""A program that traces its own work."""
+CALLS_WITH_HOOKS = {
     "http.client": """
 import http.client
 class Connection(http.client.HTTPConnection):
     def connect(self):
-        look()
+        show_current_span()
         super().connect()
 def get():
     connection = Connection(*PLACE)
@@ -49,7 +55,7 @@ def get():
 import urllib3
 class Connection(urllib3.connection.HTTPConnection):
     def connect(self):
-        look()
+        show_current_span()
         super().connect()
 def get():
     pool = urllib3.HTTPConnectionPool(*PLACE)
@@ -60,7 +66,7 @@ def get():
 import requests
 class Adapter(requests.adapters.HTTPAdapter):
     def send(self, *args, **kwargs):
-        look()
+        show_current_span()
         return super().send(*args, **kwargs)
 def get():
     with requests.Session() as session:
@@ -73,47 +79,47 @@ import {client}
 def get():
     seen = []
     def once(*_):
-        seen or seen.append(look())
+        seen or seen.append(show_current_span())
     with {client}.Client(trust_env=False) as client:
         return client.get(URL, extensions={{"trace": once}}).content
 """
         for client in ("httpx", "httpx2")
     },
-    "httpx, later": """
+    "httpx, async": """
 import asyncio, httpx
-async def later():
+async def get_async():
     seen = []
     async def once(*_):
-        seen or seen.append(look())
+        seen or seen.append(show_current_span())
     async with httpx.AsyncClient(trust_env=False) as client:
         return (await client.get(URL, extensions={"trace": once})).content
 def get():
-    return asyncio.run(later())
+    return asyncio.run(get_async())
 """,
     "aiohttp": """
 import aiohttp, asyncio
-async def later():
+async def get_async():
     config = aiohttp.TraceConfig()
     async def sent(*_):
-        look()
+        show_current_span()
     config.on_request_headers_sent.append(sent)
     async with aiohttp.ClientSession(trace_configs=[config]) as session:
         async with session.get(URL) as response:
             return await response.read()
 def get():
-    return asyncio.run(later())
+    return asyncio.run(get_async())
 """,
 }
-"""By client, a call inside which something of the program's looks around."""
-BELOW = """
+"""By client, a call during which a hook of the program prints the current span."""
+OWN_INSTRUMENTOR = """
 from opentelemetry.instrumentation.urllib3 import URLLib3Instrumentor
 URLLib3Instrumentor().instrument()
 import requests
 def get():
     return requests.get(URL).content
 """
-"""The program's own instrumentor lies below a client that it leaves alone."""
-WAYS = """
+"""The program instruments urllib3, and not requests, which uses it."""
+SERVER_ADDRESS = """
 import calls
 import inspect, re
 PLACE = re.search(r'HTTPConnection\\("(.+?)", (\\d+)', inspect.getsource(calls)).groups()
@@ -123,7 +129,7 @@ URL = "http://%s:%d/v1/models" % PLACE
 
 
 ODD_HEADERS = (
-    WAYS
+    SERVER_ADDRESS
     + """
 import aiohttp, asyncio
 class Response(aiohttp.ClientResponse):
@@ -146,7 +152,7 @@ asyncio.run(main())
 )
 
 
-OUTLIVING = """
+STARTS_THREAD = """
 import requests, threading
 ended = threading.Event()
 def work():
@@ -165,13 +171,13 @@ thread.join()
 """
 
 
-def traced(get):
-    """A case of a program that traces itself and makes a call in a span of its own and in none."""
-    ways = 'print(get()[:1])\nwith tracer.start_as_current_span("outer"):\n    get()\nshow()\n'
-    return Case(WAYS + TRACED + get + ways)
+def traces_itself(get):
+    """A case of a program that makes a call outside and inside of a span of its own."""
+    calls = 'print(get()[:1])\nwith tracer.start_as_current_span("outer"):\n    get()\nshow()\n'
+    return Case(SERVER_ADDRESS + TRACED + get + calls)
 
 
-LET_GO = """
+DROPPED_RESPONSE = """
 import gc, socket, threading, weakref
 import urllib3
 from calls import call
@@ -199,10 +205,10 @@ gc.disable()
 with urllib3.HTTPConnectionPool("127.0.0.1", server.getsockname()[1]) as pool:
     retries = urllib3.Retry(read=1)
     pool.urlopen("GET", "/", preload_content=False, retries=retries)
-made = [weakref.ref(each) for each in made]
-print([each() is None or each().fileno() == -1 for each in made])
+made = [weakref.ref(sock) for sock in made]
+print([sock() is None or sock().fileno() == -1 for sock in made])
 """
-"""A response to a second attempt is dropped; the first attempt's error keeps frames alive."""
+"""The program drops the response to a retry; the error of the first attempt keeps frames alive."""
 
 SUPPRESSED = """
 from opentelemetry.context import attach, set_value
@@ -213,11 +219,13 @@ with tracer.start_as_current_span("chat", attributes={"gen_ai.system": "x"}) as 
     MADE
     call("a")
 """
-"""An LLM library's instrumentor that has those below it keep quiet by the context's key alone."""
-STANDING_IN = "attach(trace.set_span_in_context(trace.NonRecordingSpan(span.get_span_context())))"
-"""What a tracer makes of a span of the library's own there."""
+"""An LLM library's instrumentor suppresses other instrumentors by the context's key alone."""
+NON_RECORDING_SPAN = (
+    "attach(trace.set_span_in_context(trace.NonRecordingSpan(span.get_span_context())))"
+)
+"""The span that a tracer makes while instrumentation is suppressed."""
 
-SEEDED = """
+SEEDED_RANDOM = """
 import random
 from calls import call
 for mark in "abc":
@@ -225,7 +233,7 @@ for mark in "abc":
     call(mark)
     print(random.random())
 """
-JOINING = """
+JOINS_ALL_THREADS = """
 import threading
 from calls import call
 call("a")
@@ -235,14 +243,14 @@ for thread in threading.enumerate():
         thread.join()
 print("all have ended")
 """
-PICKLED = """
+PICKLED_FUNCTIONS = """
 import copy, os, pickle, signal
 from calls import call
 call("a")
-for each in (os.kill, os.killpg, os.execv, signal.raise_signal):
-    print(pickle.loads(pickle.dumps(each)), copy.copy(each) is each, copy.deepcopy(each) is each)
+for f in (os.kill, os.killpg, os.execv, signal.raise_signal):
+    print(pickle.loads(pickle.dumps(f)), copy.copy(f) is f, copy.deepcopy(f) is f)
 """
-DEEP = """
+DEEP_STACK = """
 import sys
 from calls import call
 import urllib.request
@@ -253,10 +261,10 @@ def down(left):
 down(sys.getrecursionlimit() - 120)
 call("b")
 """
-"""The stack has room for the call, and not for loading."""
+"""The stack has room for the call, but not for loading the runtime."""
 FORKING = """
 import os, threading, warnings
-warnings.simplefilter("ignore")  # a fork beside threads warns from Python 3.12 on
+warnings.simplefilter("ignore")  # Python 3.12 warns of a fork beside threads
 from calls import call
 
 def work():
@@ -269,14 +277,14 @@ call_it = threading.Thread(target=work)
 call_it.start()
 call_it.join()
 """
-MOCKED = """
+MOCKED_THREADS = """
 from unittest.mock import patch
 from calls import call
 with patch("threading.Thread"):
     call("a")
 call("b")
 """
-CLEARED = """
+CLEARED_VARIABLES = """
 import os
 from unittest.mock import patch
 from calls import call
@@ -284,7 +292,7 @@ with patch.dict(os.environ, {}, clear=True):
     call("a")
 call("b")
 """
-DROPPED = """
+DROPPED_MODULES = """
 import sys
 from unittest.mock import patch
 from calls import call
@@ -302,42 +310,48 @@ CASES = {
         "a",
     ),
     "aiohttp: headers of another type": Case(
-        ODD_HEADERS, "a", ours=TRIPPED if "headers.getall" in UPSTREAM.read_text() else ""
+        ODD_HEADERS, "a", warning=HEADERS_FAULT if "headers.getall" in UPSTREAM.read_text() else ""
     ),
-    "a thread that a call starts, and that outlives it": Case(WAYS + OUTLIVING, "late"),
+    "a thread that starts during a call and outlives the call": Case(
+        SERVER_ADDRESS + STARTS_THREAD, "late"
+    ),
     **{
-        f"inside {client}": traced(get)
-        for client, get in INSIDE.items()
+        f"the current span during a call of {client}": traces_itself(get)
+        for client, get in CALLS_WITH_HOOKS.items()
         if find_spec(client.partition(",")[0])
     },
-    "another's instrumentor below": traced(BELOW),
-    "random numbers that are seeded": Case(SEEDED, "a b c"),
-    "a program that waits for all threads": Case(JOINING, "a b"),
-    "functions that are pickled and copied": Case(PICKLED, "a"),
-    "a first call deep in the stack": Case(DEEP, "b", unseen="a"),
-    "threads that are mocked at a call": Case(MOCKED, "a b"),
-    "variables that are not there at a call": Case(CLEARED, "a b"),
+    "an instrumentor of the program below requests": traces_itself(OWN_INSTRUMENTOR),
+    "random numbers that are seeded": Case(SEEDED_RANDOM, "a b c"),
+    "a program that waits for all threads": Case(JOINS_ALL_THREADS, "a b"),
+    "functions that are pickled and copied": Case(PICKLED_FUNCTIONS, "a"),
+    "a first call deep in the stack": Case(DEEP_STACK, "b", unrecorded="a"),
+    "threads that are mocked during a call": Case(MOCKED_THREADS, "a b"),
+    "environment variables that are cleared during a call": Case(CLEARED_VARIABLES, "a b"),
     "a thread that forks, and ends": Case(FORKING, "a b"),
-    "modules that are dropped after a call": Case(DROPPED, "a b"),
-    "below a span that suppresses": Case(TRACED + SUPPRESSED.replace("MADE", "pass"), "a"),
-    "below one that stands in for it": Case(TRACED + SUPPRESSED.replace("MADE", STANDING_IN), "a"),
-    "a response that is let go of after a retry": Case(LET_GO, "a"),
+    "modules that a call loaded and the program drops": Case(DROPPED_MODULES, "a b"),
+    "an LLM library that suppresses instrumentation": Case(
+        TRACED + SUPPRESSED.replace("MADE", "pass"), "a"
+    ),
+    "an LLM library that suppresses instrumentation, with a span that does not record": Case(
+        TRACED + SUPPRESSED.replace("MADE", NON_RECORDING_SPAN), "a"
+    ),
+    "a response that is dropped after a retry": Case(DROPPED_RESPONSE, "a"),
 }
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory):
-    """Runs a case without us and with us."""
-    return Pairs(CASES, tmp_path_factory.mktemp("odd") / "run")
+def run_pair(tmp_path_factory):
+    """Runs a case without and with lupis-run."""
+    return PairRunner(CASES, tmp_path_factory.mktemp("odd") / "run")
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_program_sees_no_difference(name, pair):
-    """Same output, same errors."""
-    check_transparent(CASES[name], pair(name))
+def test_unusual_programs_behave_the_same(name, run_pair):
+    """Output, errors, status and files are the same."""
+    check_same_behaviour(CASES[name], run_pair(name))
 
 
-@pytest.mark.parametrize("name", arrivals(CASES))
-def test_its_calls_arrive(name, pair):
-    """Once."""
-    check_arrived(CASES[name], pair(name))
+@pytest.mark.parametrize("name", list_calling_cases(CASES))
+def test_the_collector_receives_each_call_once(name, run_pair):
+    """Each call that can be recorded is received."""
+    check_recorded_calls(CASES[name], run_pair(name))

@@ -1,16 +1,23 @@
-"""Programs of more than one process or thread: each delivers what it called, once."""
+"""In programs of many processes and threads, each call is delivered once."""
 
 import os
 import sys
 from pathlib import Path
 
 import pytest
-from servers.pair import Case, Pairs, arrivals, check_arrived, check_transparent, parameters
+from servers.comparison import (
+    Case,
+    PairRunner,
+    check_recorded_calls,
+    check_same_behaviour,
+    list_calling_cases,
+    list_cases,
+)
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX only")
 
 FORKING = ["{python}", "-W", "ignore::DeprecationWarning", "program.py"]
-"""From 3.12 on Python warns of forks where a thread runs, and ours may run."""
+"""Python 3.12 warns of forks while another thread runs, and this package's threads may run."""
 
 CALL = "from calls import call\n"
 CHILD = {"child.py": 'import sys\nfrom calls import call\nprint("child", call(sys.argv[1]))\n'}
@@ -55,14 +62,14 @@ if not os.fork():
     os._exit(0)
 os.wait()
 """
-OWN_CLOSED = """
+CLOSES_ALL_FILES = """
 import os
 from calls import call
 call("before")
 os.closerange(3, 256)
 call("after")
 """
-SPAWNED = """
+POSIX_SPAWN = """
 import os, sys
 from calls import call
 pid = os.posix_spawn(sys.executable, [sys.executable, "child.py", "child"], {environ})
@@ -75,8 +82,8 @@ from calls import call
 print(subprocess.run({command}, {options}, capture_output=True, check=True).stdout)
 call("parent")
 """
-LIST = '[sys.executable, "child.py", "child"]'
-EXECUTED = """
+CHILD_COMMAND = '[sys.executable, "child.py", "child"]'
+EXEC = """
 import os, sys
 {before}
 os.execv(sys.executable, [sys.executable, "child.py", "child"])
@@ -107,8 +114,8 @@ if __name__ == "__main__":
     context = multiprocessing.get_context(sys.argv[2])
     print(globals()[sys.argv[1]](context), multiprocessing.active_children())
 """
-METHODS = ("fork", "spawn", "forkserver")
-KINDS = ("process", "pool", "executor")
+START_METHODS = ("fork", "spawn", "forkserver")
+WORKER_KINDS = ("process", "pool", "executor")
 THREADED = """
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -120,7 +127,7 @@ with ThreadPoolExecutor(3) as pool:
 [thread.join() for thread in threads]
 print([thread.name for thread in threading.enumerate() if not thread.name.startswith("lupis-")])
 """
-DAEMONIC = """
+DAEMONIC_THREAD = """
 import threading, time
 from calls import call
 called = threading.Event()
@@ -131,7 +138,7 @@ def work():
 threading.Thread(target=work, daemon=True).start()
 called.wait()
 """
-STILL_CALLING = """
+OUTLIVING_THREAD = """
 import threading
 from calls import call
 def work():
@@ -140,7 +147,7 @@ threading.Thread(target=work).start()
 """
 
 
-WITHOUT_CLIENT = """
+CHILD_WITHOUT_CLIENT = """
 import multiprocessing, os, signal
 def child():
     kept = [len(os.listdir(folder)) for folder in ("/proc/self/fd", "/proc/self/task")]
@@ -153,7 +160,7 @@ if __name__ == "__main__":
         process.join()
         print(process.exitcode)
 """
-CLIENT_OF_ITS_OWN = """
+CHILD_IMPORTS_CLIENT = """
 import multiprocessing, os, signal, time
 def child(called):
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -173,14 +180,14 @@ if __name__ == "__main__":
 """
 
 
-def subprocesses(command=LIST, options="shell=False", **calls):
-    """A case of a program that starts another by `subprocess`."""
+def starts_subprocess(command=CHILD_COMMAND, options="shell=False", **calls):
+    """A case of a program that starts another program with `subprocess`."""
     text = SUBPROCESS.format(command=command, options=options)
-    return Case(text, **{"marks": "child parent", **calls}, files=CHILD)
+    return Case(text, **{"recorded": "child parent", **calls}, files=CHILD)
 
 
-def workers(kind, method):
-    """A case of multiprocessing; where the first call is the children's, no thread of ours runs."""
+def starts_workers(kind, method):
+    """A case of multiprocessing; the first call is in a child, so the parent has no export thread."""
     return Case(
         ["{python}", "workers.py", kind, method],
         "a b",
@@ -188,96 +195,104 @@ def workers(kind, method):
     )
 
 
-def forking(text, marks):
-    """A case of a program that forks where it has made calls."""
-    return Case(FORKING, marks, files={"program.py": text})
+def forks_after_calls(text, recorded):
+    """A case of a program that forks after it has made calls."""
+    return Case(FORKING, recorded, files={"program.py": text})
 
 
 CASES = {
     "a fork": Case(FORK.format(before=""), "child after"),
-    "a fork after a call": forking(FORK.format(before="call('before')"), "before child after"),
-    "forks in forks": forking(FORKS, "level1 level2 level3 parent"),
-    "a daemon that closes all files": forking(DAEMON, "before daemon"),
-    "a program that closes all files": Case(OWN_CLOSED, "before after"),
-    "a process that ends itself in a fork": Case(
+    "a fork after a call": forks_after_calls(
+        FORK.format(before="call('before')"), "before child after"
+    ),
+    "forks in forks": forks_after_calls(FORKS, "level1 level2 level3 parent"),
+    "a daemon that closes all files": forks_after_calls(DAEMON, "before daemon"),
+    "a program that closes all files": Case(CLOSES_ALL_FILES, "before after"),
+    "a forked child that calls os._exit": Case(
         "import os\nfrom calls import call\n"
         "if not os.fork():\n    call('child'); os._exit(4)\n"
         "print(os.wait()[1] >> 8); call('parent')",
         "parent",
-        unseen="child",
+        unrecorded="child",
     ),
-    "posix_spawn": Case(SPAWNED.replace("{environ}", "os.environ"), "child parent", files=CHILD),
+    "posix_spawn": Case(
+        POSIX_SPAWN.replace("{environ}", "os.environ"), "child parent", files=CHILD
+    ),
     "posix_spawn without variables": Case(
-        SPAWNED.replace("{environ}", "{}"), "parent", unseen="child", files=CHILD
+        POSIX_SPAWN.replace("{environ}", "{}"), "parent", unrecorded="child", files=CHILD
     ),
     "os.system": Case(
-        "import os, sys\nprint(os.system(f'{sys.executable} child.py child'))", "child", files=CHILD
+        "import os, sys\nprint(os.system(f'\"{sys.executable}\" child.py child'))",
+        "child",
+        files=CHILD,
     ),
-    "a subprocess": subprocesses(),
-    "a subprocess in a shell": subprocesses("f'{sys.executable} child.py child'", "shell=True"),
-    "a subprocess without variables": subprocesses(
-        options="env={}", marks="parent", unseen="child"
+    "a subprocess": starts_subprocess(),
+    "a subprocess in a shell": starts_subprocess(
+        "f'\"{sys.executable}\" child.py child'", "shell=True"
     ),
-    "a subprocess with few variables": subprocesses(
-        options="env={'PATH': os.environ['PATH']}", marks="parent", unseen="child"
+    "a subprocess without variables": starts_subprocess(
+        options="env={}", recorded="parent", unrecorded="child"
     ),
-    "a subprocess with variables copied": subprocesses(options="env=dict(os.environ, A='1')"),
-    "an isolated subprocess": subprocesses(
+    "a subprocess with few variables": starts_subprocess(
+        options="env={'PATH': os.environ['PATH']}", recorded="parent", unrecorded="child"
+    ),
+    "a subprocess with variables copied": starts_subprocess(options="env=dict(os.environ, A='1')"),
+    "an isolated subprocess": starts_subprocess(
         "[sys.executable, '-I', '-c', 'import sys; sys.path[:0] = [\".\"]; import child', 'child']",
-        marks="parent",
-        unseen="child",
+        recorded="parent",
+        unrecorded="child",
     ),
-    "a subprocess of a forking kind": subprocesses(
+    "a subprocess that is started by a fork": starts_subprocess(
         options="start_new_session=True, preexec_fn=lambda: None, close_fds=False"
     ),
-    "another program in its place": Case(EXECUTED.format(before=""), "child", files=CHILD),
-    "another program in its place after a call": Case(
-        EXECUTED.format(before=CALL + "call('before')"), "before child", files=CHILD
+    "exec of another program": Case(EXEC.format(before=""), "child", files=CHILD),
+    "exec of another program after a call": Case(
+        EXEC.format(before=CALL + "call('before')"), "before child", files=CHILD
     ),
-    "another program in its place, found on the path": Case(
-        EXECUTED.format(before=CALL + "call('before')").replace(
+    "exec of a program on the path": Case(
+        EXEC.format(before=CALL + "call('before')").replace(
             "execv(sys.executable", "execvp('python3'"
         ),
         "before child",
         files=CHILD,
         env={"PATH": os.pathsep.join(["/nowhere", str(Path(sys.executable).parent)])},
     ),
-    "another program that isn't there": Case(
+    "exec of a missing program": Case(
         CALL + "import os\ncall('before')\n"
         "try:\n    os.execvp('nowhere', ['nowhere'])\nexcept OSError as error:\n    print(error)\n"
         "call('after')",
         "before after",
     ),
     **{
-        f"multiprocessing: {kind}, {method}": workers(kind, method)
-        for kind in KINDS
-        for method in METHODS
+        f"multiprocessing: {kind}, {method}": starts_workers(kind, method)
+        for kind in WORKER_KINDS
+        for method in START_METHODS
     },
     **(
-        {"children of multiprocessing without a client": Case(WITHOUT_CLIENT)}
+        {"children of multiprocessing without a client": Case(CHILD_WITHOUT_CLIENT)}
         if Path("/proc/self/task").exists()
         else {}
     ),
-    "a child of multiprocessing with a client of its own": Case(CLIENT_OF_ITS_OWN, "child"),
+    "a child of multiprocessing that alone imports a client": Case(CHILD_IMPORTS_CLIENT, "child"),
     "threads": Case(THREADED, "p1 p2 p3 p4 t0 t1 t2 t3"),
-    "a daemonic thread at the end": Case(DAEMONIC, "daemon"),
-    "a thread that outlives the program's text": Case(STILL_CALLING, "late"),
+    "a daemonic thread at the end": Case(DAEMONIC_THREAD, "daemon"),
+    "a thread that outlives the main thread": Case(OUTLIVING_THREAD, "late"),
 }
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory):
-    """Runs a case without us and with us."""
-    return Pairs(CASES, tmp_path_factory.mktemp("children") / "run")
+def run_pair(tmp_path_factory):
+    """Runs a case without and with lupis-run."""
+    return PairRunner(CASES, tmp_path_factory.mktemp("children") / "run")
 
 
-@pytest.mark.parametrize("name", parameters(CASES))
-def test_programs_of_many_processes_do_the_same(name, pair):
-    """Same output, status and files."""
-    check_transparent(CASES[name], pair(name))
+@pytest.mark.parametrize("name", list_cases(CASES))
+def test_programs_of_many_processes_behave_the_same(name, run_pair):
+    """Output, status and files are the same."""
+    check_same_behaviour(CASES[name], run_pair(name))
 
 
-@pytest.mark.parametrize("name", arrivals(CASES))
-def test_their_calls_arrive_once(name, pair):
-    """Whichever process or thread made them."""
-    check_arrived(CASES[name], pair(name))
+@pytest.mark.parametrize("name", list_calling_cases(CASES))
+def test_the_collector_receives_each_call_once(name, run_pair):
+    """Calls of all processes and threads are received."""
+    check_recorded_calls(CASES[name], run_pair(name))

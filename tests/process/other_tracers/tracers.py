@@ -1,4 +1,4 @@
-"""What else may trace a program: each sets itself up, and says where its spans are."""
+"""Sets up other tracers of a program; each function returns the exporter of the tracer, or None."""
 
 import importlib
 import os
@@ -13,18 +13,18 @@ INSTRUMENTORS = (
 )
 
 
-def kept():
-    """A provider of the program's, global from now on, whose spans are kept."""
+def set_global_provider():
+    """Sets a provider of the program as the global one; returns the exporter with its spans."""
     from opentelemetry import trace
     from opentelemetry.sdk.trace import TracerProvider
 
     provider = TracerProvider()
     trace.set_tracer_provider(provider)
-    return keep(provider)
+    return keep_spans(provider)
 
 
-def keep(provider):
-    """The exporter that keeps a provider's spans."""
+def keep_spans(provider):
+    """Adds an exporter in memory to a provider, and returns the exporter."""
     from opentelemetry.sdk.trace.export import SimpleSpanProcessor
     from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
@@ -34,7 +34,7 @@ def keep(provider):
 
 
 def instrument(**options):
-    """Switches on each of upstream's instrumentors whose client is installed."""
+    """Switches on each instrumentor of upstream whose client is installed."""
     for path in INSTRUMENTORS:
         module, _, name = path.partition(".")
         try:
@@ -45,11 +45,12 @@ def instrument(**options):
 
 
 def none():
-    return None
+    """There is no other tracer."""
+    return
 
 
 def own_instrumentors():
-    exporter = kept()
+    exporter = set_global_provider()
     instrument()
     return exporter
 
@@ -59,11 +60,11 @@ def own_instrumentors_without_provider():
 
 
 def own_provider_given():
-    """Not the global one."""
+    """The provider is an argument of the instrumentors, and not the global one."""
     from opentelemetry.sdk.trace import TracerProvider
 
     provider = TracerProvider()
-    exporter = keep(provider)
+    exporter = keep_spans(provider)
     instrument(tracer_provider=provider)
     return exporter
 
@@ -76,7 +77,7 @@ def own_provider_that_samples_nothing():
     provider = TracerProvider(sampler=ALWAYS_OFF)
     trace.set_tracer_provider(provider)
     instrument()
-    return keep(provider)
+    return keep_spans(provider)
 
 
 def sentry():
@@ -107,7 +108,7 @@ def logfire():
 def openlit():
     import openlit
 
-    exporter = kept()
+    exporter = set_global_provider()
     openlit.init(disable_metrics=True)
     return exporter
 
@@ -124,7 +125,7 @@ def traceloop():
 def openllmetry():
     from opentelemetry.instrumentation.openai import OpenAIInstrumentor
 
-    exporter = kept()
+    exporter = set_global_provider()
     OpenAIInstrumentor().instrument()
     return exporter
 
@@ -138,7 +139,7 @@ def openllmetry_and_instrumentors():
 def openai_v2():
     from opentelemetry.instrumentation.openai_v2 import OpenAIInstrumentor
 
-    exporter = kept()
+    exporter = set_global_provider()
     OpenAIInstrumentor().instrument()
     return exporter
 
@@ -152,7 +153,7 @@ def openai_v2_and_instrumentors():
 def openinference():
     from openinference.instrumentation.openai import OpenAIInstrumentor
 
-    exporter = kept()
+    exporter = set_global_provider()
     OpenAIInstrumentor().instrument()
     return exporter
 
@@ -171,7 +172,7 @@ def ddtrace():
 
 
 def opentelemetry_instrument():
-    """Stands before the program on the command line."""
+    """The command `opentelemetry-instrument` starts this program and has set the provider."""
     from opentelemetry import trace
 
-    return keep(trace.get_tracer_provider())
+    return keep_spans(trace.get_tracer_provider())

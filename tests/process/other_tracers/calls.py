@@ -1,4 +1,4 @@
-"""Makes LLM calls in many ways; the matrix of tests/process/test_once.py names them."""
+"""Makes LLM calls with many libraries; tests/process/test_calls_are_counted_once.py names them."""
 
 import asyncio
 import os
@@ -115,7 +115,7 @@ def call_openai_aiohttp():
 
 
 def call_openai_abandoned():
-    """A stream that is left early: the library's span may never learn of its tokens."""
+    """Closes a stream early: the library's span may never learn its tokens."""
     import openai
 
     with openai.OpenAI(**OPENAI, default_query=STREAMED) as client:

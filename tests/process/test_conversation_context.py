@@ -1,4 +1,4 @@
-"""A chat id in force follows the work, and nothing else: tasks, callbacks, threads, generators."""
+"""The current chat id applies to the tasks, callbacks, threads and generators of its block."""
 
 import sys
 from textwrap import dedent
@@ -10,12 +10,12 @@ import asyncio, contextvars, gc, json, logging, sys, threading
 from concurrent.futures import ThreadPoolExecutor
 from lupis_instrument import LupisBlockOptions, LupisMetadata, LupisSDK
 
-logging.basicConfig(level=logging.INFO)  # so that whatever is logged is seen
+logging.basicConfig(level=logging.INFO)  # the test would see any log line
 sdk = LupisSDK.get_instance()
 
-def here():
-    """What a span that starts here belongs to."""
-    with sdk.create_span("here"):
+def chat_id():
+    """Starts a span, and returns the current chat id."""
+    with sdk.create_span("a span"):
         pass
     from lupis_instrument._tracing.context import current_conversation
     return current_conversation().chat_id
@@ -23,94 +23,94 @@ def here():
 
 
 @pytest.fixture
-def play(run):
-    """Runs a program to its end, and gives the words that it printed."""
+def run_program(run):
+    """Runs a program to its end, and returns the words that it printed."""
 
-    def play(text, **options):
+    def run_program(text, **options):
         done = run(COMMON + dedent(text), **options)
         assert (0, "") == (done.returncode, done.stderr)
         return done.stdout.split()
 
-    return play
+    return run_program
 
 
-def test_asyncios_callbacks_and_tasks_are_in_it(play):
-    """Also those that run after the block has been left."""
+def test_callbacks_and_tasks_of_asyncio_keep_the_chat_id(run_program):
+    """They keep it if they run after the block has ended."""
     text = """
         async def later():
             await asyncio.sleep(0)
-            return here()
+            return chat_id()
         async def main():
             loop = asyncio.get_running_loop()
-            called, found = asyncio.Event(), []
+            called, chat_ids = asyncio.Event(), []
             with sdk.conversation("trip"):
                 task = asyncio.create_task(later())
-                loop.call_soon(lambda: found.append(here()))
-                loop.call_later(0.01, lambda: (found.append(here()), called.set()))
-                future = loop.run_in_executor(None, here)
+                loop.call_soon(lambda: chat_ids.append(chat_id()))
+                loop.call_later(0.01, lambda: (chat_ids.append(chat_id()), called.set()))
+                future = loop.run_in_executor(None, chat_id)
                 threading.Thread(
-                    target=loop.call_soon_threadsafe, args=(lambda: found.append(here()),)
+                    target=loop.call_soon_threadsafe, args=(lambda: chat_ids.append(chat_id()),)
                 ).start()
-            print(here(), await task, await future)
+            print(chat_id(), await task, await future)
             await called.wait()
-            print(*found)
+            print(*chat_ids)
         asyncio.run(main())
         """
-    assert ["None", "trip", "trip", "trip", "trip", "trip"] == play(text)
+    assert ["None", "trip", "trip", "trip", "trip", "trip"] == run_program(text)
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="TaskGroup is new in 3.11")
-def test_a_task_groups_tasks_are_in_it(play):
-    """Each in the one that it was made in, however they take turns."""
+def test_tasks_of_a_task_group_keep_the_chat_id(run_program):
+    """Each task keeps the chat id of the block that created it."""
     text = """
-        async def work(name, found):
+        async def work(name, pairs):
             for _ in range(3):
                 await asyncio.sleep(0)
-                found.add((name, here()))
+                pairs.add((name, chat_id()))
         async def main():
-            found = set()
+            pairs = set()
             async with asyncio.TaskGroup() as group:
                 for name in "abc":
                     with sdk.conversation(name):
-                        group.create_task(work(name, found))
-            print(*sorted(f"{name}{there}" for name, there in found))
+                        group.create_task(work(name, pairs))
+            print(*sorted(f"{name}{chat}" for name, chat in pairs))
         asyncio.run(main())
         """
-    assert ["aa", "bb", "cc"] == play(text)
+    assert ["aa", "bb", "cc"] == run_program(text)
 
 
-def test_threads_timers_and_pools_are_in_it(play):
-    """A pool's threads are many's: each piece of work is in the one that it was handed over in."""
+def test_threads_timers_and_pools_keep_the_chat_id(run_program):
+    """The work in a pool's thread keeps the chat id of the block that submitted it."""
     text = """
-        found = []
+        chat_ids = []
         with ThreadPoolExecutor(1) as pool:
             futures = []
             for name in "abc":
                 with sdk.conversation(name):
-                    futures.append(pool.submit(here))
+                    futures.append(pool.submit(chat_id))
                     futures.append(pool.submit(asyncio.run, asyncio.sleep(0, 1)))
-            futures.append(pool.submit(here))
+            futures.append(pool.submit(chat_id))
             print(*(future.result() for future in futures[::2] + futures[-1:]))
             with sdk.conversation("map"):
-                print(*pool.map(lambda _: here(), range(2)))
+                print(*pool.map(lambda _: chat_id(), range(2)))
         with sdk.conversation("timer"):
-            timer = threading.Timer(0.01, lambda: found.append(here()))
+            timer = threading.Timer(0.01, lambda: chat_ids.append(chat_id()))
             timer.start()
         timer.join()
-        print(*found, here())
+        print(*chat_ids, chat_id())
         """
-    assert ["a", "b", "c", "None", "None", "map", "map", "timer", "None"] == play(text)
+    assert ["a", "b", "c", "None", "None", "map", "map", "timer", "None"] == run_program(text)
 
 
-def test_a_generator_is_in_the_conversation_of_who_asks_it(play):
-    """One made in a block and read elsewhere, and the other way round."""
+def test_a_generator_has_the_chat_id_of_its_reader(run_program):
+    """The block that made the generator does not matter."""
     text = """
         def generate():
             while True:
-                yield here()
+                yield chat_id()
         async def agenerate():
             while True:
-                yield here()
+                yield chat_id()
         with sdk.conversation("made"):
             generator = generate()
             print(next(generator))
@@ -125,21 +125,21 @@ def test_a_generator_is_in_the_conversation_of_who_asks_it(play):
             await generator.aclose()
         asyncio.run(main())
         """
-    assert ["made", "None", "read", "made", "None"] == play(text)
+    assert ["made", "None", "read", "made", "None"] == run_program(text)
 
 
-def test_a_block_inside_a_generator_is_left_without_a_word(play):
-    """Closed elsewhere, dropped, or finished by the end of the loop: nothing is logged."""
+def test_an_abandoned_block_in_a_generator_logs_nothing(run_program):
+    """The generator is closed in another context, dropped, or ended by the loop."""
     text = """
         def generate():
             with sdk.conversation("inside"):
-                yield here()
-                yield here()
+                yield chat_id()
+                yield chat_id()
         async def agenerate():
             with sdk.conversation("inside", name="a span too"):
-                yield here()
-                yield here()
-        print(*generate(), here())
+                yield chat_id()
+                yield chat_id()
+        print(*generate(), chat_id())
         abandoned = generate()
         contextvars.copy_context().run(next, abandoned)
         contextvars.copy_context().run(abandoned.close)
@@ -157,13 +157,13 @@ def test_a_block_inside_a_generator_is_left_without_a_word(play):
                 break
             return left
         asyncio.run(main())
-        print(here())
+        print(chat_id())
         """
-    assert ["inside", "inside", "None", "inside", "None"] == play(text)
+    assert ["inside", "inside", "None", "inside", "None"] == run_program(text)
 
 
-def test_a_stream_read_outside_its_block_is_the_blocks(run, llm):
-    """A call belongs to the conversation that it was made in, wherever its answer is read."""
+def test_a_stream_keeps_the_chat_id_of_its_call(run, llm):
+    """Another block reads the rest of the response."""
     text = """
         import httpx
         def stream():
@@ -171,7 +171,7 @@ def test_a_stream_read_outside_its_block_is_the_blocks(run, llm):
             with httpx.Client() as client:
                 with client.stream("POST", sys.argv[1] + "/v1/chat/completions", json=body) as answer:
                     yield from answer.iter_lines()
-        with sdk.conversation("asked"):
+        with sdk.conversation("of the call"):
             lines = stream()
             next(lines)
         with sdk.conversation("other"):
@@ -179,34 +179,34 @@ def test_a_stream_read_outside_its_block_is_the_blocks(run, llm):
         """
     done = run(COMMON.replace("INFO", "WARNING") + dedent(text), llm.url)
     assert (0, "") == (done.returncode, done.stderr)
-    assert ["asked"] == [span["attributes"]["lupis.chat.id"] for span in done.spans]
+    assert ["of the call"] == [span["attributes"]["lupis.chat.id"] for span in done.spans]
 
 
-def test_the_narrower_wins(play):
-    """Block, then metadata, then what is set for the process, then the variable."""
+def test_the_most_specific_chat_id_wins(run_program):
+    """The order is block, metadata, the process's chat id, the variable."""
     text = """
-        print(here())
+        print(chat_id())
         sdk.set_chat_id("set")
-        print(here())
+        print(chat_id())
         sdk.set_metadata(LupisMetadata(chat_id="metadata"))
-        print(here())
+        print(chat_id())
         with sdk.conversation("outer"):
             with sdk.conversation("inner"):
-                print(here())
+                print(chat_id())
             with sdk.conversation(None, LupisMetadata(user_id="u")):
-                print(here())
+                print(chat_id())
         sdk.clear_metadata(); sdk.clear_chat_id()
-        print(here())
+        print(chat_id())
         """
     expected = ["variable", "set", "metadata", "inner", "outer", "variable"]
-    assert expected == play(text, env={"LUPIS_CHAT_ID": "variable"})
+    assert expected == run_program(text, env={"LUPIS_CHAT_ID": "variable"})
 
 
 MANY = """
 import time
 ready = threading.Barrier(200, timeout=60)
 
-def ask(client, name):
+def call(client, name):
     body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
     headers = {"x-mark": name, "content-type": "application/json"}
     return client.post(sys.argv[1] + "/v1/chat/completions", json=body, headers=headers)
@@ -215,11 +215,11 @@ def talk(client, name):
     with sdk.conversation(name, LupisMetadata(user_id="user of " + name)):
         ready.wait()
         for _ in range(3):
-            ask(client, name)
+            call(client, name)
 
 async def atalk(client, name):
     for _ in range(3):
-        await ask(client, name)
+        await call(client, name)
 
 def options(name):
     return LupisBlockOptions(chat_id=name, metadata=LupisMetadata(user_id="user of " + name))
@@ -243,11 +243,11 @@ else:
 
 
 @pytest.mark.parametrize("kind", ["threads", "asyncio"])
-def test_two_hundred_conversations_at_once_never_mix(kind, run, llm):
-    """Each call has the chat id and the user of its own."""
+def test_two_hundred_simultaneous_conversations_never_mix(kind, run, llm):
+    """Each call has the chat id and the user of its own block."""
     done = run(COMMON.replace("INFO", "WARNING") + MANY, llm.url, kind, timeout=120)
     assert (0, "") == (done.returncode, done.stderr)
-    found = [
+    received = [
         (
             span["attributes"]["http.request.header.x-mark"][0],
             span["attributes"]["lupis.chat.id"],
@@ -256,4 +256,4 @@ def test_two_hundred_conversations_at_once_never_mix(kind, run, llm):
         for span in done.spans
     ]
     expected = [(f"chat-{n}", f"chat-{n}", f"user of chat-{n}") for n in range(200)]
-    assert sorted(expected * 3) == sorted(found)
+    assert sorted(expected * 3) == sorted(received)

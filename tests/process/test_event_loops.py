@@ -1,10 +1,17 @@
-"""Event loops and monkey patches: programs that wait in other ways than by blocking."""
+"""Programs with event loops and monkey patches behave the same, and their calls arrive."""
 
 import os
 import signal
 
 import pytest
-from servers.pair import Case, Pairs, arrivals, check_arrived, check_transparent, parameters
+from servers.comparison import (
+    Case,
+    PairRunner,
+    check_recorded_calls,
+    check_same_behaviour,
+    list_calling_cases,
+    list_cases,
+)
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX only")
 
@@ -156,58 +163,61 @@ print(eventlet.tpool.execute(call, "d") if hasattr(eventlet, "tpool") else call(
 """
 
 
-def loop(text, marks, *needs, arguments=(), **more):
-    """A case of a program with asynchronous clients."""
+def loop_case(text, recorded, *needs, arguments=(), **more):
+    """A case of a program that can import asynchronous clients."""
     command = ["{python}", "loop.py", *arguments]
-    return Case(command, marks, files={"loop.py": text, "clients.py": CLIENTS}, needs=needs, **more)
+    files = {"loop.py": text, "clients.py": CLIENTS}
+    return Case(command, recorded, files=files, needs=needs, **more)
 
 
-OWN_DNS = {"EVENTLET_NO_GREENDNS": "yes"}  # dnspython, patched by it, cannot import trio
+EVENTLET_VARIABLES = {
+    "EVENTLET_NO_GREENDNS": "yes"
+}  # eventlet patches dnspython, which then cannot import trio
 CASES = {
-    "asyncio": loop(GATHERED + "asyncio.run(main())", "a b c d e f"),
-    "asyncio with warnings as errors": loop(
+    "asyncio": loop_case(GATHERED + "asyncio.run(main())", "a b c d e f"),
+    "asyncio with warnings as errors": loop_case(
         GATHERED + "asyncio.run(main())", "a b c d e f", env={"PYTHONWARNINGS": "error"}
     ),
-    "asyncio, run twice": loop(TWICE, "a aa b bb"),
-    "asyncio with threads": loop(THREADED, "a b c"),
-    "asyncio, interrupted": loop(INTERRUPTED, "a", status=-signal.SIGINT),
-    "asyncio, cancelled": loop(CANCELLED, "a b", status=1, masked="0x[0-9a-f]+"),
-    "asyncio, a task left over": loop(PENDING, "a"),
-    "asyncio and a subprocess": loop(SUBPROCESS, "child"),
-    "anyio over asyncio": loop(ANYIO, "a b c again", arguments=["asyncio"]),
-    "anyio over trio": loop(ANYIO, "a b c again", "trio", arguments=["trio"]),
-    "uvloop": loop(GATHERED + "import uvloop; uvloop.run(main())", "a b c d e f", "uvloop"),
-    "uvloop, installed": loop(
-        "import uvloop; uvloop.install()\n" + TWICE, "a aa b bb", "uvloop", masked="(?s).*Deprec.*"
+    "asyncio, run twice": loop_case(TWICE, "a aa b bb"),
+    "asyncio with threads": loop_case(THREADED, "a b c"),
+    "asyncio, interrupted": loop_case(INTERRUPTED, "a", status=-signal.SIGINT),
+    "asyncio, cancelled": loop_case(CANCELLED, "a b", status=1, varying="0x[0-9a-f]+"),
+    "asyncio, a task left over": loop_case(PENDING, "a"),
+    "asyncio and a subprocess": loop_case(SUBPROCESS, "child"),
+    "anyio over asyncio": loop_case(ANYIO, "a b c again", arguments=["asyncio"]),
+    "anyio over trio": loop_case(ANYIO, "a b c again", "trio", arguments=["trio"]),
+    "uvloop": loop_case(GATHERED + "import uvloop; uvloop.run(main())", "a b c d e f", "uvloop"),
+    "uvloop, installed": loop_case(
+        "import uvloop; uvloop.install()\n" + TWICE, "a aa b bb", "uvloop", varying="(?s).*Deprec.*"
     ),
-    "gevent": loop(GEVENT, "a b c", "gevent"),
-    "gevent with warnings as errors": loop(
+    "gevent": loop_case(GEVENT, "a b c", "gevent"),
+    "gevent with warnings as errors": loop_case(
         GEVENT, "a b c", "gevent", env={"PYTHONWARNINGS": "error"}
     ),
-    "gevent and a fork": loop(GEVENT_FORK, "a b c child", "gevent"),
-    "gevent and multiprocessing": loop(GEVENT_CHILD, "a b c child", "gevent"),
-    "gevent, pools and threads": loop(GEVENT_POOL, "a b c d e f", "gevent"),
-    "gevent and a signal": loop(
-        GEVENT_SIGNAL, "", "gevent", unseen="a b c last", status=29
+    "gevent and a fork": loop_case(GEVENT_FORK, "a b c child", "gevent"),
+    "gevent and multiprocessing": loop_case(GEVENT_CHILD, "a b c child", "gevent"),
+    "gevent, pools and threads": loop_case(GEVENT_POOL, "a b c d e f", "gevent"),
+    "gevent and a signal": loop_case(
+        GEVENT_SIGNAL, "", "gevent", unrecorded="a b c last", status=29
     ),
-    "eventlet": loop(EVENTLET, "a b c", "eventlet", env=OWN_DNS),
-    "eventlet with threads": loop(EVENTLET_THREADS, "a b c d", "eventlet", env=OWN_DNS),
+    "eventlet": loop_case(EVENTLET, "a b c", "eventlet", env=EVENTLET_VARIABLES),
+    "eventlet with threads": loop_case(EVENTLET_THREADS, "a b c d", "eventlet", env=EVENTLET_VARIABLES),
 }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory):
-    """Runs a case without us and with us."""
-    return Pairs(CASES, tmp_path_factory.mktemp("loops") / "run")
+def run_pair(tmp_path_factory):
+    """Runs a case without and with lupis-run."""
+    return PairRunner(CASES, tmp_path_factory.mktemp("loops") / "run")
 
 
-@pytest.mark.parametrize("name", parameters(CASES))
-def test_programs_that_wait_in_other_ways_do_the_same(name, pair):
-    """Same output, status and files."""
-    check_transparent(CASES[name], pair(name))
+@pytest.mark.parametrize("name", list_cases(CASES))
+def test_programs_with_event_loops_behave_the_same(name, run_pair):
+    """Output, status and files are the same."""
+    check_same_behaviour(CASES[name], run_pair(name))
 
 
-@pytest.mark.parametrize("name", arrivals(CASES))
-def test_their_calls_arrive_once(name, pair):
-    """Whatever waits for them."""
-    check_arrived(CASES[name], pair(name))
+@pytest.mark.parametrize("name", list_calling_cases(CASES))
+def test_the_collector_receives_each_call_once(name, run_pair):
+    """Calls of coroutines, greenlets, threads and children are received."""
+    check_recorded_calls(CASES[name], run_pair(name))
