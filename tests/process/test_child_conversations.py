@@ -1,4 +1,4 @@
-"""What is in force follows the work into processes."""
+"""Child processes inherit the current chat id and metadata."""
 
 import sys
 from textwrap import dedent
@@ -6,20 +6,24 @@ from textwrap import dedent
 import pytest
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
-METHODS = [pytest.param("fork", marks=posix), "spawn", pytest.param("forkserver", marks=posix)]
+START_METHODS = [
+    pytest.param("fork", marks=posix),
+    "spawn",
+    pytest.param("forkserver", marks=posix),
+]
 
 COMMON = """
 import asyncio, json, os, subprocess, sys, threading
 from lupis_instrument import LupisMetadata, LupisSDK
 
-SHOW = "import os, sys; print(os.environ.get('LUPIS_CHAT_ID'), sys.argv)"
+SHOW_CHAT_ID = "import os, sys; print(os.environ.get('LUPIS_CHAT_ID'), sys.argv)"
 sdk = LupisSDK.get_instance()
 
-def show(*command, **options):
-    command = command or (sys.executable, "-c", SHOW)
+def start_child(*command, **options):
+    command = command or (sys.executable, "-c", SHOW_CHAT_ID)
     return subprocess.run(command, stdout=subprocess.PIPE, check=True, **options).stdout.decode().split()[0]
 
-def ask(mark):
+def call(mark):
     import urllib.request
     body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
     request = urllib.request.Request(
@@ -30,19 +34,19 @@ def ask(mark):
 
 
 @pytest.fixture
-def play(run, llm):
-    """Runs a program to its end, and gives the words that it printed."""
+def run_program(run, llm):
+    """Runs a program to its end, and returns the words that it printed."""
 
-    def play(text, **options):
+    def run_program(text, **options):
         done = run(COMMON + dedent(text), llm.url, **options)
         assert (0, "") == (done.returncode, done.stderr)
         return done.stdout.split()
 
-    return play
+    return run_program
 
 
-def marked(sink):
-    """Chat id and source of each call, by the mark in its header."""
+def chats_by_mark(sink):
+    """Returns chat id and source of each call, by the mark in its header."""
     return {
         span["attributes"]["http.request.header.x-mark"][0]: (
             span["attributes"].get("lupis.chat.id"),
@@ -52,32 +56,34 @@ def marked(sink):
     }
 
 
-def test_a_subprocess_has_the_chat_id_in_force(play):
-    """Of a block, of the process, or the launch's; this process's variables stay as they are."""
+def test_a_subprocess_has_the_current_chat_id(run_program):
+    """It comes from a block, the process or the launch; this process's variables do not change."""
     text = """
-        print(show())
+        print(start_child())
         with sdk.conversation("block"):
-            print(show())
+            print(start_child())
             print(os.environ["LUPIS_CHAT_ID"])
         sdk.set_chat_id("set")
-        print(show())
+        print(start_child())
         """
-    assert ["wide", "block", "wide", "set"] == play(text, env={"LUPIS_CHAT_ID": "wide"})
+    assert ["launch", "block", "launch", "set"] == run_program(
+        text, env={"LUPIS_CHAT_ID": "launch"}
+    )
 
 
-def test_the_ids_of_the_metadata_go_along(play):
-    """By their variables."""
+def test_a_subprocess_has_the_ids_of_the_metadata(run_program):
+    """Each id has a variable."""
     text = """
         names = ["LUPIS_USER_ID", "LUPIS_ORGANIZATION_ID", "LUPIS_SESSION_ID"]
         code = f"import os; print(','.join(map(os.environ.get, {names})))"
         with sdk.conversation(None, LupisMetadata("ann", "acme", "s1", extra={"plan": "pro"})):
-            print(show(sys.executable, "-c", code))
+            print(start_child(sys.executable, "-c", code))
         """
-    assert ["ann,acme,s1"] == play(text)
+    assert ["ann,acme,s1"] == run_program(text)
 
 
-def test_a_childs_calls_belong_to_the_conversation(play, sink):
-    """And those of its own children, and of its threads."""
+def test_calls_of_a_child_belong_to_the_conversation(run_program, sink):
+    """So do calls of its own children and threads."""
     text = """
         if len(sys.argv) == 2:
             with sdk.conversation("trip"):
@@ -85,69 +91,69 @@ def test_a_childs_calls_belong_to_the_conversation(play, sink):
                     subprocess.run([sys.executable, __file__, sys.argv[1], depth], check=True)
             subprocess.run([sys.executable, __file__, sys.argv[1], "none"], check=True)
         else:
-            ask(sys.argv[2])
-            thread = threading.Thread(target=ask, args=(sys.argv[2] + "-thread",))
+            call(sys.argv[2])
+            thread = threading.Thread(target=call, args=(sys.argv[2] + "-thread",))
             thread.start(); thread.join()
             if sys.argv[2] == "1":
                 subprocess.run([sys.executable, __file__, sys.argv[1], "2"], check=True)
         """
-    play(text, env={"LUPIS_AUTO_CHAT_ID": "false"})
+    run_program(text, env={"LUPIS_AUTO_CHAT_ID": "false"})
     trip = ("trip", "environment")
     none = (None, None)
     assert {
         "1": trip, "1-thread": trip, "2": trip, "2-thread": trip, "none": none, "none-thread": none
-    } == marked(sink)  # fmt: skip
+    } == chats_by_mark(sink)  # fmt: skip
 
 
-def test_variables_of_the_programs_own_choice_stay(play):
-    """An environment of its own, one that says otherwise; one passed on is this process's."""
+def test_variables_that_the_program_sets_stay(run_program):
+    """A copy of this process's variables has the current chat id."""
     text = """
         import copy
         with sdk.conversation("block"):
-            print(show(env={"PATH": os.environ["PATH"]}))
-            print(show(env={**os.environ, "LUPIS_CHAT_ID": "theirs"}))
-            print(show(env={**os.environ, "MORE": "1"}))
+            print(start_child(env={"PATH": os.environ["PATH"]}))
+            print(start_child(env={**os.environ, "LUPIS_CHAT_ID": "chosen"}))
+            print(start_child(env={**os.environ, "MORE": "1"}))
             env = dict(os.environ)
-            print(show(env=env), env == os.environ)
+            print(start_child(env=env), env == os.environ)
             print(subprocess.Popen(
-                [sys.executable, "-c", SHOW], -1, None, None, subprocess.PIPE, None, None, True,
+                [sys.executable, "-c", SHOW_CHAT_ID], -1, None, None, subprocess.PIPE, None, None, True,
                 False, None, {"LUPIS_CHAT_ID": "tenth"},
             ).communicate()[0].decode().split()[0])
         """
-    assert ["None", "theirs", "block", "block", "True", "tenth"] == play(text)
+    assert ["None", "chosen", "block", "block", "True", "tenth"] == run_program(text)
 
 
-def test_asyncios_processes_have_it_too(play):
-    """Each task's its own."""
+def test_processes_of_asyncio_have_the_chat_id_of_their_task(run_program):
+    """Four tasks start processes at the same time."""
     text = """
         async def child(name):
             with sdk.conversation(name):
                 process = await asyncio.create_subprocess_exec(
-                    sys.executable, "-c", SHOW, stdout=asyncio.subprocess.PIPE
+                    sys.executable, "-c", SHOW_CHAT_ID, stdout=asyncio.subprocess.PIPE
                 )
                 return (await process.communicate())[0].decode().split()[0]
         async def main():
             print(*await asyncio.gather(*map(child, "abcd")))
         asyncio.run(main())
         """
-    assert [*"abcd"] == play(text)
+    assert [*"abcd"] == run_program(text)
 
 
-def test_processes_started_at_once_are_never_mixed_up(play):
-    """From many threads, each in its own conversation."""
+def test_simultaneous_processes_have_their_own_chat_ids(run_program):
+    """Many threads start processes, each in its own conversation."""
     text = """
         from concurrent.futures import ThreadPoolExecutor
         def child(name):
             with sdk.conversation(name):
-                return name == show("/bin/sh", "-c", "echo $LUPIS_CHAT_ID")
+                return name == start_child("/bin/sh", "-c", "echo $LUPIS_CHAT_ID")
         with ThreadPoolExecutor(16) as pool:
             print(*set(pool.map(child, [f"chat-{number}" for number in range(200)])))
         """
-    assert ["True"] == play(text)
+    assert ["True"] == run_program(text)
 
 
-def test_nothing_of_it_is_on_a_command_line(play):
-    """Where other users of the machine would see it."""
+def test_the_chat_id_is_not_on_the_command_line(run_program):
+    """Other users of the machine can read command lines."""
     text = """
         import multiprocessing
         with sdk.conversation("unseen"):
@@ -155,79 +161,79 @@ def test_nothing_of_it_is_on_a_command_line(play):
         """
     if sys.version_info < (3, 10):
         pytest.skip("sys.orig_argv is new in 3.10")
-    assert "unseen" not in " ".join(play(text))
+    assert "unseen" not in " ".join(run_program(text))
 
 
 @pytest.mark.parametrize("value", ["'nul' + chr(0)", "chr(0xd800)", "'x' * 10**6"])
-def test_what_no_variable_can_hold_disturbs_nothing(value, play):
+def test_a_chat_id_that_no_variable_can_hold_is_left_out(value, run_program):
     """The child starts without it."""
     text = f"""
         with sdk.conversation({value}):
-            print(show())
+            print(start_child())
         """
-    assert ["None"] == play(text)
+    assert ["None"] == run_program(text)
 
 
-def test_children_may_be_left_alone(play):
-    """LUPIS_INSTRUMENT_CHILDREN=false."""
+def test_a_variable_leaves_children_without_the_chat_id(run_program):
+    """The variable is LUPIS_INSTRUMENT_CHILDREN=false."""
     text = """
         with sdk.conversation("block"):
-            print(show())
+            print(start_child())
         """
-    assert ["None"] == play(text, env={"LUPIS_INSTRUMENT_CHILDREN": "false"})
+    assert ["None"] == run_program(text, env={"LUPIS_INSTRUMENT_CHILDREN": "false"})
 
 
 MULTIPROCESSING = """
 import multiprocessing, sys
 from concurrent.futures import ProcessPoolExecutor
 
-def show_in_child(mark):
-    ask(mark)
+def call_in_child(mark):
+    call(mark)
     sdk.flush(10)
 
 if __name__ == "__main__":
     context = multiprocessing.get_context(sys.argv[2])
     for name in ("one", "two"):
         with sdk.conversation(name):
-            process = context.Process(target=show_in_child, args=(name,))
+            process = context.Process(target=call_in_child, args=(name,))
             process.start()
         process.join()
         assert process.exitcode == 0 and not [key for key in vars(process) if "lupis" in key]
     with sdk.conversation("pool"):
         pool = context.Pool(1)
-    pool.map(show_in_child, ["pool"])
+    pool.map(call_in_child, ["pool"])
     pool.close(); pool.join()
     with sdk.conversation("executor"), ProcessPoolExecutor(1, context) as executor:
-        executor.submit(show_in_child, "executor").result()
-    process = context.Process(target=show_in_child, args=("none",))
+        executor.submit(call_in_child, "executor").result()
+    process = context.Process(target=call_in_child, args=("none",))
     process.start(); process.join()
 """
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_multiprocessings_children_have_it(method, run, llm, sink):
-    """However they are started; the next one isn't in the conversation of the last."""
+@pytest.mark.parametrize("method", START_METHODS)
+def test_children_of_multiprocessing_have_the_current_chat_id(method, run, llm, sink):
+    """The next child is not in the conversation of the last."""
     done = run(COMMON + MULTIPROCESSING, llm.url, method, env={"LUPIS_AUTO_CHAT_ID": "false"})
     assert (0, "") == (done.returncode, done.stderr)
     source = "code" if method == "fork" else "environment"
     names = ("one", "two", "pool", "executor")
     expected = {name: (name, source) for name in names}
-    assert {**expected, "none": (None, None)} == marked(sink)
+    assert {**expected, "none": (None, None)} == chats_by_mark(sink)
 
 
 @posix
-def test_a_forked_child_is_in_the_conversation(play, sink):
+def test_a_forked_child_is_in_the_conversation(run_program, sink):
     """It has the context of the thread that forked."""
     text = """
         with sdk.conversation("trip"):
             pid = os.fork()
             if not pid:
-                ask("child"); sdk.shutdown_sync(); os._exit(0)
+                call("child"); sdk.shutdown_sync(); os._exit(0)
         os.waitpid(pid, 0)
-        ask("parent")
+        call("parent")
         """
-    play(text, env={"LUPIS_AUTO_CHAT_ID": "false"})
-    assert {"child": ("trip", "code"), "parent": (None, None)} == marked(sink)
+    run_program(text, env={"LUPIS_AUTO_CHAT_ID": "false"})
+    assert {"child": ("trip", "code"), "parent": (None, None)} == chats_by_mark(sink)
 
 
 FAULTY = """
@@ -237,14 +243,14 @@ children.changed_variables = fail
 """
 
 
-def test_a_fault_of_ours_keeps_no_process_from_starting(run, llm):
-    """The child runs without the chat id, and one line says so."""
+def test_an_internal_error_prevents_no_process(run, llm):
+    """The child runs without the chat id, and a line reports the error."""
     text = """
         import multiprocessing
         def work(): print("works", flush=True)
         if __name__ == "__main__":
             with sdk.conversation("trip"):
-                print(show(), flush=True)
+                print(start_child(), flush=True)
                 process = multiprocessing.Process(target=work)
                 process.start(); process.join()
         """
@@ -254,28 +260,28 @@ def test_a_fault_of_ours_keeps_no_process_from_starting(run, llm):
     assert "handing a chat id to a process failed (ZeroDivisionError" in line
 
 
-def test_a_popen_of_another_tools_is_left_alone(run, llm):
-    """One that shows nothing of what it takes: processes start, without the chat id."""
+def test_another_tools_popen_stays_unchanged(run, llm):
+    """If its signature hides the arguments, processes start without the chat id."""
     text = """
-        theirs = subprocess.Popen.__init__
-        subprocess.Popen.__init__ = lambda self, *args, **kwargs: theirs(self, *args, **kwargs)
+        original = subprocess.Popen.__init__
+        subprocess.Popen.__init__ = lambda self, *args, **kwargs: original(self, *args, **kwargs)
         with sdk.conversation("trip"):
-            print(show())
+            print(start_child())
         """
     done = run(COMMON + dedent(text), llm.url)
     assert ("None\n", "") == (done.stdout, done.stderr)
 
 
-def test_popen_looks_as_it_did(play):
-    """Its signature, its name, its errors."""
+def test_popen_looks_the_same(run_program):
+    """Its signature, name and errors do not change."""
     text = """
         import inspect
         sdk.flush(1)
-        found = inspect.signature(subprocess.Popen.__init__)
-        print(list(found.parameters)[1], subprocess.Popen.__init__.__qualname__)
+        signature = inspect.signature(subprocess.Popen.__init__)
+        print(list(signature.parameters)[1], subprocess.Popen.__init__.__qualname__)
         try:
             subprocess.Popen(["/no/such/program"])
         except FileNotFoundError as error:
             print(error.filename)
         """
-    assert ["args", "Popen.__init__", "/no/such/program"] == play(text)
+    assert ["args", "Popen.__init__", "/no/such/program"] == run_program(text)

@@ -1,7 +1,9 @@
-"""No prompt, completion, tool argument or key leaves a program, in any form."""
+"""No prompt, completion, tool argument or key leaves the program."""
 
 import gzip
+import json
 from textwrap import dedent
+from typing import NamedTuple
 
 import pytest
 
@@ -20,8 +22,8 @@ KEYS = {
     "gemini": "AIzaSyCANARYabcdefghijklmnopqrstuvwxyz12",
     "query": "canary-query-key-0123456789",
 }
-SHOWN_OF_A_KEY = 4
-"""Characters at each end that mode mask shows."""
+SHOWN_CHARACTERS = 4
+"""The number of characters at each end that the mode `mask` shows."""
 
 PROGRAM = """
 import json, sys, urllib.error, urllib.request
@@ -111,11 +113,25 @@ for send in (with_httpx, with_requests, with_urllib):
 """
 
 
-@pytest.fixture(params=["mask", "remove", "hash"], scope="module")
-def told(request, tmp_path_factory):
-    """All that left a program: what the collector got and what stood on stderr, and the spans."""
-    import json
+class Traffic(NamedTuple):
+    """The data of one run of the program.
 
+    Attributes:
+        left: the text that left the program: requests to the collector, and stderr.
+        spans: the spans that the collector received.
+        received: the bodies that the provider received.
+        answers: the responses that the program printed.
+    """
+
+    left: str
+    spans: list
+    received: str
+    answers: str
+
+
+@pytest.fixture(params=["mask", "remove", "hash"], scope="module")
+def traffic(request, tmp_path_factory):
+    """The traffic of a program that sends canaries and keys, by redaction mode."""
     from servers import llm, otlp
     from servers.program import Runner
 
@@ -126,53 +142,51 @@ def told(request, tmp_path_factory):
         done = run(dedent(PROGRAM), *arguments, env=env)
         assert 0 == done.returncode, done.stderr
         bodies = [
-            gzip.decompress(each.raw) if "content-encoding" in each.headers else each.raw
-            for each in sink.requests
+            gzip.decompress(request.raw) if "content-encoding" in request.headers else request.raw
+            for request in sink.requests
         ]
         sent = b"\n".join(
-            [*bodies, *(repr(each.headers).encode() for each in sink.requests)]
+            [*bodies, *(repr(request.headers).encode() for request in sink.requests)]
         ).decode("utf-8", "replace")
-        seen = b"".join(each.body for each in server.seen).decode()
-        yield sent + done.stderr, sink.spans, seen, done.stdout
+        received = b"".join(request.body for request in server.seen).decode()
+        yield Traffic(sent + done.stderr, sink.spans, received, done.stdout)
 
 
-def test_every_call_was_recorded(told):
-    """Else the tests below would prove nothing: sixteen calls by each of three clients."""
-    _, spans, _, _ = told
-    assert 3 * 16 == len(spans)
+def test_each_call_was_recorded(traffic):
+    """Each of three clients made sixteen calls; otherwise the tests below would prove nothing."""
+    assert 3 * 16 == len(traffic.spans)
 
 
-@pytest.mark.parametrize("what", CANARIES)
-def test_the_provider_got_what_we_look_for(what, told):
-    """Nor would they if a canary had never been sent."""
-    assert CANARIES[what] in told[2]
+@pytest.mark.parametrize("name", CANARIES)
+def test_the_provider_received_the_canary(name, traffic):
+    """Otherwise the next tests would prove nothing."""
+    assert CANARIES[name] in traffic.received
 
 
-@pytest.mark.parametrize("what", CANARIES)
-def test_no_content_of_a_request_leaves(what, told):
-    """Prompts, system prompts, tools and their arguments and results, images, files."""
-    assert CANARIES[what].split()[0] not in told[0]
+@pytest.mark.parametrize("name", CANARIES)
+def test_no_content_of_a_request_leaves(name, traffic):
+    """This covers prompts, system prompts, tools, their arguments and results, images and files."""
+    assert CANARIES[name].split()[0] not in traffic.left
 
 
-def test_no_content_of_a_response_leaves(told):
-    """No longer run of words that the provider said is in what left."""
-    text, _, _, answers = told
-    words = [line.strip() for line in answers.replace("\\n", "\n").split('"') if " " in line]
-    said = {word for word in words if len(word) > 12}
-    assert said
-    assert set() == {word for word in said if word in text}
+def test_no_content_of_a_response_leaves(traffic):
+    """No text of more than 12 characters in a response is in the data that left."""
+    parts = traffic.answers.replace("\\n", "\n").split('"')
+    texts = {text.strip() for text in parts if " " in text and len(text.strip()) > 12}
+    assert texts
+    assert set() == {text for text in texts if text in traffic.left}
 
 
-@pytest.mark.parametrize("whose", KEYS)
-def test_no_key_leaves(whose, told):
-    """In a header, a URL or an error: at most its ends are shown."""
-    key = KEYS[whose]
-    middle = key[SHOWN_OF_A_KEY:-SHOWN_OF_A_KEY]
-    assert middle not in told[0]
-    assert middle[4:20] not in told[0]
+@pytest.mark.parametrize("name", KEYS)
+def test_no_key_leaves(name, traffic):
+    """At most the ends of a key in a header, a URL or an error are shown."""
+    key = KEYS[name]
+    middle = key[SHOWN_CHARACTERS:-SHOWN_CHARACTERS]
+    assert middle not in traffic.left
+    assert middle[4:20] not in traffic.left
 
 
-def test_what_a_key_stood_in_is_kept(told):
-    """So that it can be seen that one was sent."""
-    names = {name for span in told[1] for name in span["attributes"]}
+def test_the_names_of_headers_with_keys_stay(traffic):
+    """They show that the program sent a key."""
+    names = {name for span in traffic.spans for name in span["attributes"]}
     assert {"http.request.header.authorization", "http.request.header.x-api-key"} <= names

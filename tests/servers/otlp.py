@@ -192,7 +192,7 @@ class Sink(socketserver.ThreadingTCPServer):
         self.fault = Fault(0, times=times, raw=raw)
 
     def heal(self) -> None:
-        """Answer normally again."""
+        """Accept the next requests again."""
         self.fault = NO_FAULT
 
     def take_fault(self) -> Fault:
@@ -270,7 +270,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(fault.body)
 
     def log_message(self, *_: Any) -> None:
-        """Write no log."""
+        """Write no log of requests."""
 
 
 @contextlib.contextmanager
