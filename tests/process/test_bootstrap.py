@@ -1,4 +1,4 @@
-"""The bootstrap as Python meets it: beside the user's sitecustomize, and in odd surroundings."""
+"""The bootstrap in Python processes: with a sitecustomize of the user, and in other environments."""
 
 import json
 import os
@@ -12,28 +12,28 @@ from servers import wire
 
 from lupis_instrument._cli.run.locations import describe_site, find_bootstrap_folder
 
-FOLDER = find_bootstrap_folder()
-HOOKED = "any(type(each).__name__ == 'ImportHook' for each in sys.meta_path)"
-IS_HOOKED = f"import sys; print({HOOKED})"
+BOOTSTRAP_FOLDER = find_bootstrap_folder()
+HOOKED_EXPRESSION = "any(type(finder).__name__ == 'ImportHook' for finder in sys.meta_path)"
+PRINT_HOOKED = f"import sys; print({HOOKED_EXPRESSION})"
 
 
-class Python:
-    """Runs Python with the bootstrap's variables, in an empty folder, or without them."""
+class PythonRunner:
+    """Runs Python in an empty folder, with or without the bootstrap's variables."""
 
     def __init__(self, folder):
         self.folder = folder
-        self.own = {
+        self.variables = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("LUPIS_", "PYTHON", "OTEL_"))
         }
 
     def __call__(self, *arguments, bootstrapped=True, python=sys.executable, path="", **env):
-        first = [FOLDER] if bootstrapped else []
+        first = [BOOTSTRAP_FOLDER] if bootstrapped else []
         paths = os.pathsep.join([*first, *filter(None, [path])])
         return subprocess.run(
             [python, *arguments],
-            env={**self.own, **({"PYTHONPATH": paths} if paths else {}), **env},
+            env={**self.variables, **({"PYTHONPATH": paths} if paths else {}), **env},
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -42,68 +42,70 @@ class Python:
             check=False,
         )
 
-    def says(self, *arguments, **options):
-        """What it prints, where all went well."""
+    def read_output(self, *arguments, **options):
+        """Returns the output of a process that succeeds with an empty stderr."""
         done = self(*arguments, **options)
         assert (0, "") == (done.returncode, done.stderr)
         return done.stdout.strip()
 
 
 @pytest.fixture
-def python(tmp_path):
-    """Runs Python."""
-    return Python(tmp_path)
+def run_python(tmp_path):
+    """Runs Python in an empty folder."""
+    return PythonRunner(tmp_path)
 
 
 @pytest.fixture
-def users(tmp_path):
-    """Writes the user's sitecustomize and gives its folder."""
+def write_sitecustomize(tmp_path):
+    """Writes a sitecustomize of the user and returns its folder."""
 
-    def write(text):
+    def write_text(text):
         folder = tmp_path / "users"
         folder.mkdir()
         (folder / "sitecustomize.py").write_text(text)
         return str(folder)
 
-    return write
+    return write_text
 
 
-def test_it_sets_the_hooks(python):
-    """By its variable alone, without the launcher."""
-    assert "True" == python.says("-c", IS_HOOKED)
+def test_the_variable_alone_sets_the_import_hook(run_python):
+    """The launcher is not needed."""
+    assert "True" == run_python.read_output("-c", PRINT_HOOKED)
 
 
-def test_its_folder_is_not_on_the_path(python):
-    """The program's `sys.path` is what it would be."""
+def test_the_bootstrap_folder_is_not_in_sys_path(run_python):
+    """The program's `sys.path` is the same as without the bootstrap."""
     code = "import json, sys; print(json.dumps(sys.path))"
-    launched, bare = (json.loads(python.says("-c", code, bootstrapped=each)) for each in (1, 0))
+    launched, bare = (
+        json.loads(run_python.read_output("-c", code, bootstrapped=value)) for value in (1, 0)
+    )
     assert bare == launched
 
 
-def test_the_users_sitecustomize_runs(python, users):
-    """Once, after ours."""
-    path = users(f"import sys; print('users', {HOOKED})")
-    assert "users True" == python.says("-c", "pass", path=path)
+def test_the_users_sitecustomize_runs(run_python, write_sitecustomize):
+    """It runs once, after the bootstrap."""
+    path = write_sitecustomize(f"import sys; print('users', {HOOKED_EXPRESSION})")
+    assert "users True" == run_python.read_output("-c", "pass", path=path)
 
 
-def test_sitecustomize_is_the_users(python, users):
-    """For whoever imports it; it is not run again."""
-    path = users("print('users')")
+def test_the_module_sitecustomize_is_the_users(run_python, write_sitecustomize):
+    """An import finds it, and does not run it again."""
+    path = write_sitecustomize("print('users')")
     code = "import sitecustomize; print(sitecustomize.__file__)"
     expected = str(Path(path, "sitecustomize.py"))
-    assert ["users", expected] == python.says("-c", code, path=path).split("\n")
+    assert ["users", expected] == run_python.read_output("-c", code, path=path).split("\n")
 
 
-def test_a_chain_of_sitecustomizes_runs(python, users, tmp_path):
-    """The user's may chain the next one as ours does."""
-    path = users(
+def test_a_chain_of_sitecustomizes_runs(run_python, write_sitecustomize, tmp_path):
+    """The user's sitecustomize may import the next, as the bootstrap does."""
+    path = write_sitecustomize(
         "import sys\nsys.path.remove(__file__.rpartition('/')[0])\n"
         "del sys.modules['sitecustomize']\nprint('users')\nimport sitecustomize\n"
     )
     (tmp_path / "next").mkdir()
     (tmp_path / "next" / "sitecustomize.py").write_text("print('next')")
     path = os.pathsep.join([path, str(tmp_path / "next")])
-    assert "users\nnext" == python.says("-c", "pass", path=path)
+    assert "users\nnext" == run_python.read_output("-c", "pass", path=path)
 
 
 @pytest.mark.parametrize(
@@ -115,10 +117,12 @@ def test_a_chain_of_sitecustomizes_runs(python, users, tmp_path):
         "raise ImportError",
     ],
 )
-def test_a_failing_sitecustomize_fails_the_same(python, users, text):
-    """Same status, same lines on stderr, and the program runs on or doesn't."""
-    path = users(text)
-    launched, bare = (python("-c", "print(1)", bootstrapped=each, path=path) for each in (1, 0))
+def test_a_failing_sitecustomize_fails_the_same(run_python, write_sitecustomize, text):
+    """Status and stderr are the same, and whether the program runs."""
+    path = write_sitecustomize(text)
+    launched, bare = (
+        run_python("-c", "print(1)", bootstrapped=value, path=path) for value in (1, 0)
+    )
     assert (bare.returncode, bare.stdout, bare.stderr) == (
         launched.returncode,
         launched.stdout,
@@ -126,10 +130,12 @@ def test_a_failing_sitecustomize_fails_the_same(python, users, text):
     )
 
 
-def test_a_sitecustomize_that_exits_ends_the_same(python, users):
-    """It keeps Python from starting, with us too."""
-    path = users("raise SystemExit(3)")
-    launched, bare = (python("-c", "print(1)", bootstrapped=each, path=path) for each in (1, 0))
+def test_a_sitecustomize_that_exits_keeps_python_from_starting(run_python, write_sitecustomize):
+    """The status is the same as without the bootstrap."""
+    path = write_sitecustomize("raise SystemExit(3)")
+    launched, bare = (
+        run_python("-c", "print(1)", bootstrapped=value, path=path) for value in (1, 0)
+    )
     assert (bare.returncode, "", "SystemExit: 3") == (
         launched.returncode,
         launched.stdout,
@@ -138,94 +144,99 @@ def test_a_sitecustomize_that_exits_ends_the_same(python, users):
 
 
 @pytest.mark.parametrize("text", ["raise ValueError('users')", "import nowhere"])
-def test_a_failing_sitecustomize_leaves_us_in_place(python, users, text):
-    """The hooks were set before."""
-    assert "True\n" == python("-c", IS_HOOKED, path=users(text)).stdout
+def test_a_failing_sitecustomize_leaves_the_import_hook_in_place(
+    run_python, write_sitecustomize, text
+):
+    """The bootstrap sets the hook first."""
+    assert "True\n" == run_python("-c", PRINT_HOOKED, path=write_sitecustomize(text)).stdout
 
 
-@pytest.mark.parametrize("fault", ["raise ValueError('ours')", "raise SystemError", "1 +"])
-def test_ours_failing_is_one_line(python, users, tmp_path, fault):
-    """The user's sitecustomize and the program run all the same."""
+@pytest.mark.parametrize("fault", ["raise ValueError('bootstrap')", "raise SystemError", "1 +"])
+def test_a_failing_bootstrap_writes_one_line(run_python, write_sitecustomize, tmp_path, fault):
+    """The user's sitecustomize and the program run."""
     (tmp_path / "broken" / "lupis_instrument").mkdir(parents=True)
     (tmp_path / "broken" / "lupis_instrument" / "__init__.py").write_text(fault)
-    path = os.pathsep.join([str(tmp_path / "broken"), users("print('users')")])
-    done = python("-c", "print('program')", path=path)
+    path = os.pathsep.join([str(tmp_path / "broken"), write_sitecustomize("print('users')")])
+    done = run_python("-c", "print('program')", path=path)
     assert (0, "users\nprogram\n") == (done.returncode, done.stdout)
     (line,) = done.stderr.splitlines()
     assert line.startswith("lupis: warning: cannot start (")
 
 
 @pytest.mark.parametrize("option", ["-S", "-I", "-E"])
-def test_isolated_programs_are_left_alone(python, option):
+def test_isolated_programs_have_no_import_hook(run_python, option):
     """They ignore the variable, or sitecustomize."""
-    assert "False" == python.says(option, "-c", IS_HOOKED)
+    assert "False" == run_python.read_output(option, "-c", PRINT_HOOKED)
 
 
 @pytest.mark.parametrize(
     "env",
     [{"LUPIS_ENABLED": "false"}, {"LUPIS_SDK_ENABLED": "0"}, {"OTEL_SDK_DISABLED": "true"}],
 )
-def test_switched_off_it_sets_no_hooks(python, env):
-    """Nothing is patched."""
-    assert "False" == python.says("-c", IS_HOOKED, **env)
+def test_the_switched_off_bootstrap_sets_no_import_hook(run_python, env):
+    """Each of three variables switches it off."""
+    assert "False" == run_python.read_output("-c", PRINT_HOOKED, **env)
 
 
 CHILD = f"""
 import os, subprocess, sys
 print(os.environ.get("PYTHONPATH"), flush=True)
-subprocess.run([sys.executable, "-c", {IS_HOOKED!r}])
+subprocess.run([sys.executable, "-c", {PRINT_HOOKED!r}])
 """
 
 
-def test_children_are_instrumented(python):
-    """They find the bootstrap as their parent did."""
-    path = os.pathsep.join([FOLDER, "/else"])
-    assert f"{path}\nTrue" == python.says("-c", CHILD, path="/else")
+def test_children_are_instrumented(run_python):
+    """They find the bootstrap by the same variable."""
+    path = os.pathsep.join([BOOTSTRAP_FOLDER, "/else"])
+    assert f"{path}\nTrue" == run_python.read_output("-c", CHILD, path="/else")
 
 
 @pytest.mark.parametrize(("path", "kept"), [("", "None"), ("/else", "/else")])
-def test_children_may_be_left_alone(python, path, kept):
-    """The rest of PYTHONPATH is kept."""
-    said = python.says("-c", CHILD, path=path, LUPIS_INSTRUMENT_CHILDREN="false")
-    assert f"{kept}\nFalse" == said
+def test_a_variable_leaves_children_without_instrumentation(run_python, path, kept):
+    """Other folders in PYTHONPATH stay."""
+    output = run_python.read_output("-c", CHILD, path=path, LUPIS_INSTRUMENT_CHILDREN="false")
+    assert f"{kept}\nFalse" == output
 
 
 @pytest.fixture(scope="module")
-def other(tmp_path_factory):
-    """The interpreter of a virtual environment that has nothing installed."""
+def other_python(tmp_path_factory):
+    """The interpreter of a virtual environment without packages."""
     folder = tmp_path_factory.mktemp("other")
     venv.create(folder, with_pip=False, symlinks=os.name != "nt")
     return str(folder / ("Scripts" if os.name == "nt" else "bin") / "python")
 
 
-def test_another_environment_borrows_the_launchers_packages(python, other):
-    """They come last in its path, so that its own win."""
-    code = f"import json, sys; print(json.dumps([{HOOKED}, sys.path]))"
+def test_another_environment_borrows_the_launchers_packages(run_python, other_python):
+    """They are last in its path, so its own packages have priority."""
+    code = f"import json, sys; print(json.dumps([{HOOKED_EXPRESSION}, sys.path]))"
     site = describe_site()
-    places = site.partition(":")[2].split(os.pathsep)
-    hooked, path = json.loads(python.says("-c", code, python=other, LUPIS_LAUNCHER_SITE=site))
+    folders = site.partition(":")[2].split(os.pathsep)
+    hooked, path = json.loads(
+        run_python.read_output("-c", code, python=other_python, LUPIS_LAUNCHER_SITE=site)
+    )
     assert hooked
-    assert places == path[-len(places) :]
+    assert folders == path[-len(folders) :]
 
 
 @pytest.mark.parametrize(
     "site", ["cpython-2.7:/old", "pypy-3.11:/other", "", "nonsense", "cpython-{}.{}:"]
 )
-def test_an_environment_that_cannot_borrow_is_told(python, other, site):
-    """One line says what to install, and the program runs."""
+def test_an_environment_that_cannot_borrow_causes_a_warning(run_python, other_python, site):
+    """The line names the command to install the package, and the program runs."""
     site = site.format(*sys.version_info)
-    done = python("-c", "print(1)", python=other, LUPIS_LAUNCHER_SITE=site)
+    done = run_python("-c", "print(1)", python=other_python, LUPIS_LAUNCHER_SITE=site)
     assert (0, "1\n") == (done.returncode, done.stdout)
     (line,) = done.stderr.splitlines()
     assert line.endswith("-m pip install lupis-instrument")
-    assert other in line
+    assert other_python in line
 
 
-def test_an_environment_that_cannot_borrow_keeps_its_path(python, other):
-    """Nothing is appended that it can't use."""
+def test_an_environment_that_cannot_borrow_keeps_its_path(run_python, other_python):
+    """No folder that it cannot use is appended."""
     code = "import json, sys; print(json.dumps(sys.path))"
     launched, bare = (
-        json.loads(python("-c", code, python=other, bootstrapped=each).stdout) for each in (1, 0)
+        json.loads(run_python("-c", code, python=other_python, bootstrapped=value).stdout)
+        for value in (1, 0)
     )
     assert bare == launched
 
@@ -241,18 +252,18 @@ print(urllib.request.urlopen(request).status)
 @pytest.fixture(scope="module")
 def server():
     """A server to call."""
-    with wire.serving() as each:
-        yield each
+    with wire.serving() as running:
+        yield running
 
 
-def test_another_environments_calls_arrive(run, server, other):
-    """With all that was borrowed for it."""
-    done = run(CALL, python=other, env={"WIRE_URL": server.url})
+def test_calls_in_another_environment_are_recorded(run, server, other_python):
+    """It uses the borrowed packages."""
+    done = run(CALL, python=other_python, env={"WIRE_URL": server.url})
     assert (0, "200\n", "") == (done.returncode, done.stdout, done.stderr)
     assert ["chat test-model"] == [span["name"] for span in done.spans]
 
 
-WAYS = {
+COMMANDS = {
     "a file": ["program.py"],
     "a module": ["-m", "program"],
     "a line": ["-c", CALL],
@@ -266,12 +277,12 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_programs_started_in_any_way_are_instrumented(run, server, way):
-    """Their output is theirs, and their calls arrive."""
+@pytest.mark.parametrize("name", COMMANDS)
+def test_programs_are_instrumented_however_they_start(run, server, name):
+    """Their output is the same, and their call is recorded."""
     (run.folder / "program.py").write_text(CALL)
     done = subprocess.run(
-        [sys.executable, "-m", "lupis_instrument", sys.executable, *WAYS[way]],
+        [sys.executable, "-m", "lupis_instrument", sys.executable, *COMMANDS[name]],
         env=run.build_environment({"WIRE_URL": server.url}),
         cwd=run.folder,
         input=CALL,
@@ -282,21 +293,21 @@ def test_programs_started_in_any_way_are_instrumented(run, server, way):
     )
     assert (0, "200\n") == (done.returncode, done.stdout)
     noise = [line for line in done.stderr.splitlines() if "unclosed" not in line.lower()]
-    assert way == "development mode" or [] == noise
+    assert name == "development mode" or [] == noise
     assert ["chat test-model"] == [span["name"] for span in run.sink.spans]
 
 
 @pytest.mark.parametrize("variable", ["PYTHONSAFEPATH", "PYTHONNOUSERSITE", "PYTHONUNBUFFERED"])
-def test_variables_of_pythons_own_are_no_trouble(run, server, variable):
-    """Those that change how it starts."""
+def test_programs_with_variables_of_python_are_instrumented(run, server, variable):
+    """The variables change how Python starts."""
     done = run(CALL, env={"WIRE_URL": server.url, variable: "1"})
     assert (0, "200\n", "", 1) == (done.returncode, done.stdout, done.stderr, len(done.spans))
 
 
-FORKED = f"""
+FORKING_PROGRAM = f"""
 import os, sys
 import warnings
-warnings.simplefilter("ignore", DeprecationWarning)  # from 3.12 on: there is a thread, ours
+warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12: this package has a thread
 {CALL}
 sys.stdout.flush()
 child = os.fork()
@@ -308,8 +319,8 @@ if child:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_parent_and_child_deliver_their_own_spans(run, server):
-    """Once each."""
-    done = run(FORKED, env={"WIRE_URL": server.url})
+    """Each span arrives once."""
+    done = run(FORKING_PROGRAM, env={"WIRE_URL": server.url})
     assert (0, "200\n" * 3, "") == (done.returncode, done.stdout, done.stderr)
     pids = [span["resource"]["process.pid"] for span in done.spans]
     assert (3, 2) == (len(pids), len(set(pids)))

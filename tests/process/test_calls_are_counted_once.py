@@ -1,7 +1,7 @@
-"""A call is one span of ours and its tokens are counted once, whatever else traces the program.
+"""A call has one span and its tokens are counted once, even if another tracer traces the program.
 
-The agents and libraries of this matrix are those of the dependency group `once`; what isn't
-installed is skipped. A core that needs nothing but OpenTelemetry's own instrumentors runs always.
+The dependency group `once` has the tracers and libraries of this matrix; tests of packages that
+are not installed skip. Tests with OpenTelemetry's own instrumentors always run.
 """
 
 import importlib.util
@@ -15,8 +15,8 @@ from typing import NamedTuple
 import pytest
 from servers import wire
 
-PROGRAM = Path(__file__).parent / "once" / "beside.py"
-NEEDS = {
+PROGRAM = Path(__file__).parent / "other_tracers" / "traced_program.py"
+REQUIRED_MODULES = {
     "urllib": (),
     "httpx_aiohttp": ("httpx_aiohttp",),
     "async_httpx": ("httpx",),
@@ -36,134 +36,143 @@ NEEDS = {
     "openinference_and_instrumentors": ("openinference.instrumentation.openai",),
     "opentelemetry_instrument": ("opentelemetry.instrumentation.auto_instrumentation",),
 }
-"""The modules that a way to call or an agent needs, where that isn't its own name."""
-OPENAI = ("openai", "openai_stream", "async_openai", "openai_aiohttp", "openai_abandoned")
-LIBRARIES = (*OPENAI, "httpx_aiohttp", "anthropic", "litellm", "async_litellm", "boto3")
-OWN = (
+"""The modules that a call or a tracer needs, if they are not its own name."""
+OPENAI_CALLS = ("openai", "openai_stream", "async_openai", "openai_aiohttp", "openai_abandoned")
+LIBRARY_CALLS = (*OPENAI_CALLS, "httpx_aiohttp", "anthropic", "litellm", "async_litellm", "boto3")
+OWN_SETUPS = (
     "own_instrumentors",
     "own_instrumentors_without_provider",
     "own_provider_given",
     "own_provider_that_samples_nothing",
 )
-AGENTS = ("sentry", "logfire", "openlit", "traceloop", "ddtrace", "opentelemetry_instrument")
-LLM_LEVEL = ("openllmetry", "openai_v2", "openinference")
-LLM_LEVEL = (*LLM_LEVEL, *(f"{each}_and_instrumentors" for each in LLM_LEVEL))
-UNSURE = "openai_abandoned"
-"""How much of its body the client has read is a matter of time."""
-QUIET = {
+TRACERS = ("sentry", "logfire", "openlit", "traceloop", "ddtrace", "opentelemetry_instrument")
+LLM_INSTRUMENTORS = ("openllmetry", "openai_v2", "openinference")
+LLM_INSTRUMENTORS = (
+    *LLM_INSTRUMENTORS,
+    *(f"{name}_and_instrumentors" for name in LLM_INSTRUMENTORS),
+)
+UNCERTAIN_CALL = "openai_abandoned"
+"""It depends on timing how much of the body the client has read."""
+QUIET_VARIABLES = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     "DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false",
     "DD_TRACE_STARTUP_LOGS": "false",
 }
 
 
-CLIENTS = ("requests", "urllib3", "urllib", "httpx", "httpx2", "async_httpx", "aiohttp")
+CLIENT_CALLS = ("requests", "urllib3", "urllib", "httpx", "httpx2", "async_httpx", "aiohttp")
 
 
-def is_there(module):
-    """Whether a module is installed."""
+def is_installed(module):
+    """Returns whether a module is installed."""
     try:
         return importlib.util.find_spec(module) is not None
     except ImportError:
         return False
 
 
-def is_installed(way):
-    """Whether a way to call can be tried."""
-    return all(map(is_there, NEEDS.get(way, (way,))))
+def can_run(call):
+    """Returns whether the modules that a call needs are installed."""
+    return all(map(is_installed, REQUIRED_MODULES.get(call, (call,))))
 
 
-ALL = ",".join(filter(is_installed, CLIENTS))
+ALL_CLIENT_CALLS = ",".join(filter(can_run, CLIENT_CALLS))
 
 
-def rows(agents, ways, whens=("first",)):
-    """Test parameters: agent, when it is set up, way to call."""
-    for agent in agents:
-        for when in whens:
-            for way in ways:
-                names = [*NEEDS.get(way, (way,)), *NEEDS.get(agent, (agent,) * (agent not in OWN))]
-                missing = [name for name in names if not is_there(name)]
+def list_parameters(tracers, calls, times=("first",)):
+    """Yields parameters of a test: tracer, time of its setup, call."""
+    for tracer in tracers:
+        for when in times:
+            for call in calls:
+                needed = (tracer,) if tracer not in OWN_SETUPS else ()
+                names = [
+                    *REQUIRED_MODULES.get(call, (call,)),
+                    *REQUIRED_MODULES.get(tracer, needed),
+                ]
+                missing = [name for name in names if not is_installed(name)]
                 reason = f"{', '.join(missing)} not installed"
                 mark = pytest.mark.skipif(bool(missing), reason=reason)
-                yield pytest.param(agent, when, way, marks=mark, id=f"{agent}-{when}-{way}")
+                yield pytest.param(tracer, when, call, marks=mark, id=f"{tracer}-{when}-{call}")
 
 
-class Told(NamedTuple):
-    """What a run has left."""
+class TracedRun(NamedTuple):
+    """The results of a run."""
 
     finished: object
     calls: int
-    ours: list
-    theirs: list
-    """Of each span of the agent's: name, tokens in, tokens out, names of attributes."""
+    """The number of calls that the provider received."""
+    recorded: list
+    """The spans of the calls that the collector received."""
+    other: list
+    """For each span of the other tracer: name, input tokens, output tokens, attribute names."""
 
     @property
     def tokens(self):
-        """The tokens of all spans."""
+        """The sums of input and output tokens of all spans."""
         sides = zip(("input", "output"), (1, 2))
         return tuple(
-            sum(span["attributes"].get(f"gen_ai.usage.{side}_tokens", 0) for span in self.ours)
-            + sum(span[place] for span in self.theirs)
-            for side, place in sides
+            sum(span["attributes"].get(f"gen_ai.usage.{side}_tokens", 0) for span in self.recorded)
+            + sum(span[column] for span in self.other)
+            for side, column in sides
         )
 
 
 @pytest.fixture
-def play(run):
-    """Runs the program under us, or without."""
+def run_traced(run):
+    """Runs the program with a tracer, with lupis-run or without."""
 
-    def play(agent, when, way, *, launched=True, **env):
-        command = run.build_command(PROGRAM, [agent, when, way], launched=launched)
-        if agent == "opentelemetry_instrument":
+    def run_traced(tracer, when, call, *, launched=True, **env):
+        command = run.build_command(PROGRAM, [tracer, when, call], launched=launched)
+        if tracer == "opentelemetry_instrument":
             tool = shutil.which("opentelemetry-instrument", path=str(Path(sys.executable).parent))
             none = [f"--{kind}_exporter=none" for kind in ("traces", "metrics", "logs")]
             command[-5:-5] = [tool, *none]
         with wire.serving() as server:
-            environ = run.build_environment({"WIRE_URL": server.url, **QUIET, **env})
+            environ = run.build_environment({"WIRE_URL": server.url, **QUIET_VARIABLES, **env})
             pipes = {"capture_output": True, "encoding": "utf-8", "timeout": 120}
             done = subprocess.run(command, check=False, env=environ, cwd=run.folder, **pipes)
         assert 0 == done.returncode, done.stderr
-        ours = [
+        recorded = [
             span
             for span in run.sink.spans
             if span["attributes"].get("url.full", "").startswith(server.url)
         ]
-        return Told(done, len(server.seen), ours, json.loads(done.stdout.splitlines()[-1]))
+        return TracedRun(done, len(server.seen), recorded, json.loads(done.stdout.splitlines()[-1]))
 
-    return play
+    return run_traced
 
 
 @pytest.mark.parametrize(
-    ("agent", "when", "way"),
+    ("tracer", "when", "call"),
     [
-        *((agent, when, ALL) for agent in OWN for when in ("first", "later")),
-        *rows(OWN[:1], LIBRARIES),
-        *rows(("none",), LIBRARIES),
-        *rows(AGENTS, ("requests", "httpx", "aiohttp", *LIBRARIES)),
-        *rows(LLM_LEVEL, OPENAI),
+        *((tracer, when, ALL_CLIENT_CALLS) for tracer in OWN_SETUPS for when in ("first", "later")),
+        *list_parameters(OWN_SETUPS[:1], LIBRARY_CALLS),
+        *list_parameters(("none",), LIBRARY_CALLS),
+        *list_parameters(TRACERS, ("requests", "httpx", "aiohttp", *LIBRARY_CALLS)),
+        *list_parameters(LLM_INSTRUMENTORS, OPENAI_CALLS),
     ],
 )
-def test_a_call_is_counted_once(play, agent, when, way):
-    """Spans of ours and tokens of all spans are those of the calls; the agent's are as without us."""
-    bare = play(agent, when, way, launched=False)
-    told = play(agent, when, way)
-    assert bare.theirs == told.theirs
-    assert bare.calls == told.calls == len(told.ours)
+def test_a_call_is_counted_once(run_traced, tracer, when, call):
+    """The other tracer's spans are the same as without lupis-run."""
+    bare = run_traced(tracer, when, call, launched=False)
+    launched = run_traced(tracer, when, call)
+    assert bare.other == launched.other
+    assert bare.calls == launched.calls == len(launched.recorded)
     for line in ("Failed to detach context", "Overriding of current TracerProvider"):
-        assert line not in told.finished.stderr
-    if way != UNSURE:
-        once = (11 * told.calls, 7 * told.calls)
-        # An agent that has instrumentors of two libraries one below the other counts twice itself.
-        assert max(once, bare.tokens) == told.tokens
+        assert line not in launched.finished.stderr
+    if call != UNCERTAIN_CALL:
+        once = (11 * launched.calls, 7 * launched.calls)
+        # A tracer with instrumentors for a library and its client counts twice on its own.
+        assert max(once, bare.tokens) == launched.tokens
 
 
 @pytest.mark.parametrize(
-    ("agent", "when", "way"),
-    [*rows(("openllmetry", "openinference"), ("openai", "openai_stream"))],
+    ("tracer", "when", "call"),
+    [*list_parameters(("openllmetry", "openinference"), ("openai", "openai_stream"))],
 )
-def test_it_is_said_where_the_tokens_are(play, agent, when, way):
-    """On the library's span; ours has them by names that nobody adds up, and the cost."""
-    (span,) = play(agent, when, way).ours
+def test_the_span_names_the_span_with_the_tokens(run_traced, tracer, when, call):
+    """The library's span has them; here they have other names, which no sum includes."""
+    (span,) = run_traced(tracer, when, call).recorded
     attributes = span["attributes"]
     assert "parent" == attributes["lupis.dedup"]
     assert (11, 7) == tuple(
@@ -172,7 +181,7 @@ def test_it_is_said_where_the_tokens_are(play, agent, when, way):
     assert "lupis.cost.status" in attributes
 
 
-JOINED = """
+OWN_PROVIDER_PROGRAM = """
 import os, sys
 import requests
 from opentelemetry import trace
@@ -182,7 +191,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcess
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 def set_up():
-    provider = TracerProvider(resource=Resource({"service.name": "theirs"}))
+    provider = TracerProvider(resource=Resource({"service.name": "program"}))
     provider.add_span_processor(BatchSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
     return provider
@@ -199,7 +208,7 @@ call()
 if when == "after":
     provider = set_up()
     call()
-with provider.get_tracer("theirs").start_as_current_span("work"):
+with provider.get_tracer("program").start_as_current_span("work"):
     call()
 getattr(provider, how)()
 for span in exporter.get_finished_spans():
@@ -226,8 +235,8 @@ provider.force_flush()
 """
 
 
-def test_a_processor_that_is_joined_finds_nothing_suppressed(run):
-    """Logfire's leaves spans out where it is; and a call that one makes is not recorded in turn."""
+def test_a_joined_processor_runs_without_suppression(run):
+    """Logfire drops spans under suppression. A call by such a processor is not recorded."""
     with wire.serving() as server:
         done = run(CALLING_PROCESSOR, env={"WIRE_URL": server.url, "LUPIS_JOIN_PROVIDER": "true"})
     assert ("chat test-model True\n", "") == (done.stdout, done.stderr)
@@ -237,36 +246,36 @@ def test_a_processor_that_is_joined_finds_nothing_suppressed(run):
 @pytest.mark.parametrize("how", ["force_flush", "shutdown"])
 @pytest.mark.parametrize(("when", "joined"), [("before", 2), ("after", 3)])
 class TestOwnProvider:
-    """A program that sets its own provider before our start or after it."""
+    """A program that sets its own provider before its first call or after it."""
 
     @pytest.fixture
-    def done(self, run, when, how):
-        """The program, run with these variables."""
+    def run_joined(self, run, when, how):
+        """Runs the program with variables."""
 
-        def play(**env):
+        def run_traced(**env):
             with wire.serving() as server:
-                return run(JOINED, when, how, env={"WIRE_URL": server.url, **env})
+                return run(OWN_PROVIDER_PROGRAM, when, how, env={"WIRE_URL": server.url, **env})
 
-        return play
+        return run_traced
 
-    def test_its_exporter_gets_its_own_spans_only(self, done, joined):
-        """And ours gets ours; nothing is said of overriding."""
-        finished = done()
-        assert ("work theirs\n", "") == (finished.stdout, finished.stderr)
+    def test_its_exporter_receives_only_its_own_spans(self, run_joined, joined):
+        """The collector receives the spans of calls; no message says that a provider is overridden."""
+        finished = run_joined()
+        assert ("work program\n", "") == (finished.stdout, finished.stderr)
         assert ["chat test-model"] * joined == [span["name"] for span in finished.spans]
 
-    def test_it_gets_ours_too_when_asked(self, done, joined):
-        """All that ended since it was set up, redacted, before it is flushed or shut down."""
-        finished = done(LUPIS_JOIN_PROVIDER="true")
+    def test_a_setting_gives_its_exporter_the_spans_of_calls(self, run_joined, joined):
+        """It receives spans that ended since it was set up, redacted, before it is flushed or shut down."""
+        finished = run_joined(LUPIS_JOIN_PROVIDER="true")
         assert "" == finished.stderr
         lines = sorted(finished.stdout.splitlines())
-        assert "work theirs" == lines.pop()
-        assert {"chat test-model theirs"} == set(lines)
+        assert "work program" == lines.pop()
+        assert {"chat test-model program"} == set(lines)
         assert 2 <= len(lines) <= joined
         assert ["chat test-model"] * joined == [span["name"] for span in finished.spans]
 
 
-LEAKS = """
+CONTEXT_PROGRAM = """
 import asyncio, os, sys
 import aiohttp
 from opentelemetry import context, trace
@@ -289,7 +298,7 @@ async def call(session, url):
 
 async def main():
     async with aiohttp.ClientSession() as session:
-        with trace.get_tracer("theirs").start_as_current_span("work"):
+        with trace.get_tracer("program").start_as_current_span("work"):
             await call(session, URL)
             await call(session, URL + "?redirect=1")
             await call(session, "http://127.0.0.1:9/v1/chat/completions")
@@ -300,17 +309,17 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.skipif(not is_there("aiohttp"), reason="aiohttp not installed")
-def test_aiohttp_calls_leave_the_context_as_it_was(run):
-    """Two that trace a session end their spans in the order in which they began them."""
+@pytest.mark.skipif(not is_installed("aiohttp"), reason="aiohttp not installed")
+def test_aiohttp_calls_leave_the_context_unchanged(run):
+    """Two tracers of a session end their spans in the order in which they began them."""
     with wire.serving() as server:
-        done = run(LEAKS, env={"WIRE_URL": server.url})
+        done = run(CONTEXT_PROGRAM, env={"WIRE_URL": server.url})
     assert ("True\n" * 4, "") == (done.stdout, done.stderr)
     assert 4 == len(done.spans)
     assert {"chat"} == {span["attributes"]["gen_ai.operation.name"] for span in done.spans}
 
 
-MADE_ALIKE = """
+SHARED_TRACE_CONFIGS = """
 import asyncio, os
 import aiohttp
 from lupis_instrument import LupisSDK
@@ -330,16 +339,16 @@ with LupisSDK.get_instance().conversation("mine"):
 """
 
 
-@pytest.mark.skipif(not is_there("aiohttp"), reason="aiohttp not installed")
-def test_a_session_made_with_anothers_trace_configs_is_recorded_once(run):
-    """As google-auth makes one: what traces the first is among them."""
+@pytest.mark.skipif(not is_installed("aiohttp"), reason="aiohttp not installed")
+def test_a_session_with_another_sessions_trace_configs_is_recorded_once(run):
+    """google-auth makes such a session; the first session's tracing is among them."""
     with wire.serving() as server:
-        done = run(MADE_ALIKE, env={"WIRE_URL": server.url})
+        done = run(SHARED_TRACE_CONFIGS, env={"WIRE_URL": server.url})
     assert ("2 2\n", "") == (done.stdout, done.stderr)
     assert ["mine", "mine"] == [span["attributes"]["lupis.chat.id"] for span in done.spans]
 
 
-RETRIED = """
+RETRYING_PROGRAM = """
 import os
 import requests
 from requests.adapters import HTTPAdapter
@@ -363,11 +372,11 @@ by_urllib3()
 """
 
 
-def test_attempts_of_one_request_are_told(run):
-    """Calls of their own with a status each, or inside one call an event each."""
+def test_attempts_of_a_request_are_recorded(run):
+    """Retries by the program are calls; retries by urllib3 are events of one call."""
     with wire.serving() as server:
-        spans = run(RETRIED, env={"WIRE_URL": server.url}).spans
-    told = [
+        spans = run(RETRYING_PROGRAM, env={"WIRE_URL": server.url}).spans
+    attempts = [
         (
             span["attributes"]["http.response.status_code"],
             span["attributes"].get("http.request.resend_count"),
@@ -376,29 +385,29 @@ def test_attempts_of_one_request_are_told(run):
         for span in sorted(spans, key=lambda span: span["start"])
     ]
     busy = {"http.response.status_code": 503}
-    assert [(503, None, []), (503, 1, []), (200, 2, []), (200, 2, [busy, busy])] == told
+    assert [(503, None, []), (503, 1, []), (200, 2, []), (200, 2, [busy, busy])] == attempts
 
 
-KEPT_QUIET = """
+SUPPRESSING_PROGRAM_VARIABLES = """
 import os
 import requests
 from opentelemetry import trace
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.sdk.trace import TracerProvider
 
-tracer = TracerProvider().get_tracer("theirs")
+tracer = TracerProvider().get_tracer("program")
 def call(path):
     requests.post(os.environ["WIRE_URL"] + path, json={"model": "test-model", "messages": []})
 for attributes in ({"gen_ai.system": "openai"}, {"work": "other"}):
-    with tracer.start_as_current_span("theirs", attributes=attributes), suppress_instrumentation():
+    with tracer.start_as_current_span("program", attributes=attributes), suppress_instrumentation():
         call("/v1/chat/completions")
         call("/telemetry")
 """
 
 
-def test_an_llm_librarys_instrumentor_may_not_keep_us_quiet(run):
-    """But of its call alone there is a span: what else is suppressed stays so."""
+def test_suppression_by_an_llm_library_does_not_hide_its_call(run):
+    """Other suppressed requests have no span."""
     with wire.serving() as server:
-        done = run(KEPT_QUIET, env={"WIRE_URL": server.url})
+        done = run(SUPPRESSING_PROGRAM_VARIABLES, env={"WIRE_URL": server.url})
     assert "" == done.stderr
     assert ["chat test-model"] == [span["name"] for span in done.spans]

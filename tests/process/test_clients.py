@@ -1,4 +1,4 @@
-"""Each HTTP client works as it does without us, and each call is one span that says how it went."""
+"""Each HTTP client behaves the same, and each call has one span with its outcome."""
 
 import contextlib
 import importlib.util
@@ -16,54 +16,54 @@ PROGRAMS = Path(__file__).parent / "clients"
 
 
 class Expected(NamedTuple):
-    """What the spans of a case say."""
+    """The expected spans of a case."""
 
     outcome: str = None
     error: tuple = (None,)
-    """The types that may be named: they differ between Python versions."""
+    """The possible error types, which depend on the version of Python."""
     spans: int = 1
     counted: bool = False
-    """Whether model and tokens are known."""
+    """Whether the last span has the model and tokens."""
 
 
 READ = Expected("complete", counted=True)
 CLOSED = Expected("closed")
 DROPPED = Expected("dropped")
-NO_MODEL_CALL = Expected()
-NOTHING_SENT = Expected("complete")
+NOT_AN_LLM_CALL = Expected()
+EMPTY_RESPONSE = Expected("complete")
 CUT = Expected("error", ("IncompleteRead",))
 TIMED_OUT = Expected("error", ("TimeoutError", "timeout"))
 
 
-def each(names, expected):
-    """The same for several cases."""
+def expect(names, expected):
+    """Returns the same expectation for several cases."""
     return dict.fromkeys(names.split(), expected)
 
 
 HTTPX = {
-    **each("json_body stream_lines stream_raw stream_text until_close gzipped read_twice", READ),
-    **each("transport_retries subclassed uploaded", READ),
-    **each("async_json_body async_stream_lines async_gzipped", READ),
-    **each("early_break unread async_early_break async_cancelled", CLOSED),
-    **each("kept_alive async_kept_alive", READ._replace(spans=3)),
-    **each("cut cut_chunked async_cut", Expected("error", ("RemoteProtocolError",))),
-    **each("timed_out async_timed_out", Expected("error", ("ReadTimeout",))),
-    **each("head no_llm", NO_MODEL_CALL),
+    **expect("json_body stream_lines stream_raw stream_text until_close gzipped read_twice", READ),
+    **expect("transport_retries subclassed uploaded", READ),
+    **expect("async_json_body async_stream_lines async_gzipped", READ),
+    **expect("early_break unread async_early_break async_cancelled", CLOSED),
+    **expect("kept_alive async_kept_alive", READ._replace(spans=3)),
+    **expect("cut cut_chunked async_cut", Expected("error", ("RemoteProtocolError",))),
+    **expect("timed_out async_timed_out", Expected("error", ("ReadTimeout",))),
+    **expect("head no_llm", NOT_AN_LLM_CALL),
     "async_gathered": READ._replace(spans=4),
     "dropped": DROPPED,
     "mocked": Expected(spans=0),
-    "nothing": NOTHING_SENT,
+    "nothing": EMPTY_RESPONSE,
     "redirect": READ._replace(spans=2),
     "refused": Expected(error=("ConnectError",)),
 }
 CLIENTS = {
     "requests": {
-        **each("json_body stream_lines stream_content stream_length stream_until_close", READ),
-        **each("gzipped raw_types redirect retried prepared", READ),
-        **each("cut cut_chunked garbled", CUT),
-        **each("head no_llm", NO_MODEL_CALL),
-        **each("nothing empty", NOTHING_SENT),
-        **each("refused hung_up", Expected(error=("ConnectionError",))),
+        **expect("json_body stream_lines stream_content stream_length stream_until_close", READ),
+        **expect("gzipped raw_types redirect retried prepared", READ),
+        **expect("cut cut_chunked garbled", CUT),
+        **expect("head no_llm", NOT_AN_LLM_CALL),
+        **expect("nothing empty", EMPTY_RESPONSE),
+        **expect("refused hung_up", Expected(error=("ConnectionError",))),
         "early_break": CLOSED,
         "dropped": DROPPED,
         "failed_status": Expected("complete", ("500",)),
@@ -72,28 +72,28 @@ CLIENTS = {
         "timed_out": TIMED_OUT,
     },
     "urllib3": {
-        **each("json_body stream_chunks read_chunked read_pieces read1 readinto iterated", READ),
-        **each("until_close gzipped gzipped_stream drained retried", READ),
-        **each("cut cut_chunked", CUT),
-        **each("head no_llm", NO_MODEL_CALL),
+        **expect("json_body stream_chunks read_chunked read_pieces read1 readinto iterated", READ),
+        **expect("until_close gzipped gzipped_stream drained retried", READ),
+        **expect("cut cut_chunked", CUT),
+        **expect("head no_llm", NOT_AN_LLM_CALL),
         "dropped": DROPPED,
         "early_close": CLOSED,
         "kept_alive": READ._replace(spans=3),
-        "nothing": NOTHING_SENT,
+        "nothing": EMPTY_RESPONSE,
         "out_of_retries": Expected("complete", ("503",)),
         "redirect": READ._replace(spans=2),
         "refused": Expected(error=("urllib3.exceptions.NewConnectionError", "NewConnectionError")),
         "timed_out": TIMED_OUT,
     },
     "http_client": {
-        **each("json_body chunked trailer until_close until_close_pieces readline_length", READ),
-        **each("readline_chunked readline_until_close iterated pieces read1 read1_length", READ),
-        **each("peeked peeked_length readinto readinto_chunked buffered text by_hand", READ),
-        **each("file_number", READ),
-        **each("early_close connection_closed", CLOSED),
-        **each("cut cut_pieces cut_chunked cut_readinto garbled", CUT),
-        **each("nothing empty", NOTHING_SENT),
-        **each("head no_llm", NO_MODEL_CALL),
+        **expect("json_body chunked trailer until_close until_close_pieces readline_length", READ),
+        **expect("readline_chunked readline_until_close iterated pieces read1 read1_length", READ),
+        **expect("peeked peeked_length readinto readinto_chunked buffered text by_hand", READ),
+        **expect("file_number", READ),
+        **expect("early_close connection_closed", CLOSED),
+        **expect("cut cut_pieces cut_chunked cut_readinto garbled", CUT),
+        **expect("nothing empty", EMPTY_RESPONSE),
+        **expect("head no_llm", NOT_AN_LLM_CALL),
         "dropped": DROPPED,
         "hung_up": Expected(error=("RemoteDisconnected",)),
         "kept_alive": READ._replace(spans=3),
@@ -102,39 +102,39 @@ CLIENTS = {
         "too_early": Expected(error=("ResponseNotReady",)),
     },
     "urllib": {
-        **each("json_body stream_lines copied", READ),
+        **expect("json_body stream_lines copied", READ),
         "cut": CUT,
         "dropped": DROPPED,
         "early_close": CLOSED,
         "failed_status": Expected("complete", ("500",)),
-        "no_llm": NO_MODEL_CALL,
-        "nothing": NOTHING_SENT,
+        "no_llm": NOT_AN_LLM_CALL,
+        "nothing": EMPTY_RESPONSE,
         "refused": Expected(error=("ConnectionRefusedError",)),
         "timed_out": TIMED_OUT,
     },
     "httpx": HTTPX,
     "httpx2": HTTPX,
     "aiohttp": {
-        **each("json_body text stream_lines stream_any stream_chunked stream_chunks", READ),
-        **each("readchunk read_pieces read_some too_short read_nowait polled until_close", READ),
-        **each("gzipped not_decompressed redirect subclassed traced", READ),
-        **each("early_break released cancelled", CLOSED),
-        **each("cut cut_lines", Expected("error", ("ClientPayloadError",))),
-        **each("head no_llm", NO_MODEL_CALL),
+        **expect("json_body text stream_lines stream_any stream_chunked stream_chunks", READ),
+        **expect("readchunk read_pieces read_some too_short read_nowait polled until_close", READ),
+        **expect("gzipped not_decompressed redirect subclassed traced", READ),
+        **expect("early_break released cancelled", CLOSED),
+        **expect("cut cut_lines", Expected("error", ("ClientPayloadError",))),
+        **expect("head no_llm", NOT_AN_LLM_CALL),
         "dropped": DROPPED,
         "gathered": READ._replace(spans=4),
         "kept_alive": READ._replace(spans=3),
-        "nothing": NOTHING_SENT,
+        "nothing": EMPTY_RESPONSE,
         "raised_status": Expected("closed", ("ClientResponseError",)),
         "refused": Expected(error=("ClientConnectorError",)),
         "timed_out": Expected("error", ("SocketTimeoutError", "ServerTimeoutError")),
     },
 }
-COUNTED = {
+COUNTED_CASES = {
     client: [case for case, expected in rows.items() if expected.counted]
     for client, rows in CLIENTS.items()
 }
-SLOW = {
+SLOW_CASES = {
     "requests": ["stream_content"],
     "urllib3": ["stream_chunks"],
     "http_client": ["chunked"],
@@ -143,7 +143,7 @@ SLOW = {
     "httpx2": ["stream_lines", "async_stream_lines"],
     "aiohttp": ["stream_lines"],
 }
-"""Cases whose server waits 0.05 s before each of the stream's six events."""
+"""The cases in which the server waits 0.05 s before each of the stream's six events."""
 SCOPES = {
     "requests": "opentelemetry.instrumentation.requests",
     "urllib3": "opentelemetry.instrumentation.urllib3",
@@ -153,71 +153,71 @@ SCOPES = {
     "httpx2": "opentelemetry.instrumentation.httpx",
     "aiohttp": "opentelemetry.instrumentation.aiohttp_client",
 }
-INSTALLED = {"http_client": "http.client"}
+MODULES = {"http_client": "http.client"}
 
 
-def program_of(client):
-    """The file of a client's program, and what stands before the cases on its command line."""
+def find_program(client):
+    """Returns the program of a client, and the arguments before the cases."""
     name = "httpx" if client == "httpx2" else client
     return PROGRAMS / f"use_{name}.py", [client] if name == "httpx" else []
 
 
-def mark_of(client):
-    """Skips the tests of a client that isn't installed."""
-    there = importlib.util.find_spec(INSTALLED.get(client, client))
-    return pytest.mark.skipif(there is None, reason=f"{client} is not installed")
+def skip_unless_installed(client):
+    """Returns a mark that skips the tests of a client that is not installed."""
+    spec = importlib.util.find_spec(MODULES.get(client, client))
+    return pytest.mark.skipif(spec is None, reason=f"{client} is not installed")
 
 
-def cases(table=CLIENTS):
-    """Test parameters: client and case."""
+def list_cases(table=CLIENTS):
+    """Returns parameters of a test: client and case."""
     return [
-        pytest.param(client, name, marks=mark_of(client))
+        pytest.param(client, name, marks=skip_unless_installed(client))
         for client, names in table.items()
         for name in names
     ]
 
 
-def clients():
-    """Test parameters: all clients."""
-    return [pytest.param(client, marks=mark_of(client)) for client in CLIENTS]
+def list_clients():
+    """Returns parameters of a test: all clients."""
+    return [pytest.param(client, marks=skip_unless_installed(client)) for client in CLIENTS]
 
 
-class Ran(NamedTuple):
-    """What a client's program did, with and without us."""
+class ClientRuns(NamedTuple):
+    """The runs of a client's program with and without lupis-run."""
 
     launched: object
     bare: object
     spans: dict
-    """By case."""
+    """The spans of the launched run by case."""
 
     @staticmethod
-    def seen(finished):
-        """What each case printed."""
+    def read_results(finished):
+        """Returns the printed result of each case."""
         return dict(map(json.loads, finished.stdout.splitlines()))
 
 
-def case_of(span):
-    """The case that a span belongs to."""
+def find_case(span):
+    """Returns the name of the case that made a span."""
     query = urlsplit(span["attributes"].get("url.full", "")).query
     return parse_qs(query).get("case", ["none"])[0]
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory):
-    """Gives what a client's program did; each runs once for all tests."""
-    done = {}
+def client_runs(tmp_path_factory):
+    """Returns the runs of a client's program; each program runs once for all tests."""
+    runs = {}
 
     def run_once(client):
-        if client not in done:
-            done[client] = run_both(client, tmp_path_factory.mktemp(client))
-        return done[client]
+        if client not in runs:
+            runs[client] = run_both(client, tmp_path_factory.mktemp(client))
+        return runs[client]
 
     return run_once
 
 
 def run_both(client, folder):
-    """Runs a client's program with and without us."""
-    program, before = program_of(client)
+    """Runs a client's program with and without lupis-run, at the same time."""
+    program, before = find_program(client)
     with contextlib.ExitStack() as stack:
         sink = stack.enter_context(otlp.serving())
         runner = Runner(sink, folder)
@@ -230,98 +230,100 @@ def run_both(client, folder):
             launched, bare = pool.map(run, (True, False))
     by_case = {}
     for span in sink.spans:
-        by_case.setdefault(case_of(span), []).append(span)
-    return Ran(launched, bare, by_case)
+        by_case.setdefault(find_case(span), []).append(span)
+    return ClientRuns(launched, bare, by_case)
 
 
-@pytest.mark.parametrize(("client", "case"), cases())
-def test_the_program_sees_the_same(ran, client, case):
-    """Values, types and exceptions are those of a run without us."""
-    run = ran(client)
-    assert Ran.seen(run.bare)[case] == Ran.seen(run.launched)[case]
+@pytest.mark.parametrize(("client", "case"), list_cases())
+def test_a_case_has_the_same_result(client_runs, client, case):
+    """Values, types and exceptions are the same as without lupis-run."""
+    runs = client_runs(client)
+    assert ClientRuns.read_results(runs.bare)[case] == ClientRuns.read_results(runs.launched)[case]
 
 
-@pytest.mark.parametrize("client", clients())
-def test_the_program_ends_the_same(ran, client):
-    """Exit status and stderr too."""
-    run = ran(client)
-    assert (0, run.bare.stderr) == (run.launched.returncode, run.launched.stderr)
+@pytest.mark.parametrize("client", list_clients())
+def test_the_program_ends_with_the_same_status(client_runs, client):
+    """Its stderr is the same too."""
+    runs = client_runs(client)
+    assert (0, runs.bare.stderr) == (runs.launched.returncode, runs.launched.stderr)
 
 
-@pytest.mark.parametrize("client", clients())
-def test_all_cases_are_tested(ran, client):
-    """Each of a program's cases has its row here, and there are no other spans."""
-    run = ran(client)
-    assert set(CLIENTS[client]) == set(Ran.seen(run.bare))
-    assert set(run.spans) <= set(CLIENTS[client])
+@pytest.mark.parametrize("client", list_clients())
+def test_the_table_has_all_cases(client_runs, client):
+    """There are no spans of other cases."""
+    runs = client_runs(client)
+    assert set(CLIENTS[client]) == set(ClientRuns.read_results(runs.bare))
+    assert set(runs.spans) <= set(CLIENTS[client])
 
 
-@pytest.mark.parametrize(("client", "case"), cases())
-def test_a_call_is_one_span(ran, client, case):
-    """However many clients lie below the one that the program calls."""
-    spans = ran(client).spans.get(case, [])
+@pytest.mark.parametrize(("client", "case"), list_cases())
+def test_a_call_has_one_span(client_runs, client, case):
+    """Clients that the called client uses add no span."""
+    spans = client_runs(client).spans.get(case, [])
     assert CLIENTS[client][case].spans == len(spans)
     assert {"CLIENT"} >= {span["kind"] for span in spans}
 
 
-@pytest.mark.parametrize(("client", "case"), cases())
-def test_the_outermost_client_makes_the_span(ran, client, case):
-    """Its scope tells who made it."""
-    scopes = {span["scope"]["name"] for span in ran(client).spans.get(case, [])}
-    # Releases of the httpx instrumentor that don't know httpx2 leave it to one of ours.
+@pytest.mark.parametrize(("client", "case"), list_cases())
+def test_the_outermost_client_makes_the_span(client_runs, client, case):
+    """The scope of the span names it."""
+    scopes = {span["scope"]["name"] for span in client_runs(client).spans.get(case, [])}
+    # Where upstream's httpx instrumentor does not support httpx2, this package's does.
     assert {SCOPES[client], "lupis_instrument" if client == "httpx2" else ""} >= scopes
 
 
-@pytest.mark.parametrize(("client", "case"), cases())
-def test_a_span_says_how_the_body_ended(ran, client, case):
-    """Read to its end, closed before, collected unread, or broken off."""
-    last = max(ran(client).spans.get(case, [{"start": 0, "attributes": {}}]), key=start_of)
+@pytest.mark.parametrize(("client", "case"), list_cases())
+def test_a_span_has_the_outcome_of_the_body(client_runs, client, case):
+    """The body is read to its end, closed early, collected unread, or broken off."""
+    last = max(
+        client_runs(client).spans.get(case, [{"start": 0, "attributes": {}}]), key=read_start
+    )
     assert CLIENTS[client][case].outcome == last["attributes"].get("lupis.response.outcome")
 
 
-@pytest.mark.parametrize(("client", "case"), cases())
-def test_a_span_names_the_error(ran, client, case):
-    """Only of a call that failed."""
-    spans = ran(client).spans.get(case, [])
+@pytest.mark.parametrize(("client", "case"), list_cases())
+def test_only_a_failed_call_has_an_error(client_runs, client, case):
+    """The span has the error type and the status ERROR."""
+    spans = client_runs(client).spans.get(case, [])
     expected = CLIENTS[client][case].error
     assert all(span["attributes"].get("error.type") in expected for span in spans)
     assert all((span["status"] == "ERROR") == (expected != (None,)) for span in spans)
 
 
-@pytest.mark.parametrize(("client", "case"), cases(COUNTED))
-def test_tokens_are_counted(ran, client, case):
-    """Where a body was read, once."""
-    last = max(ran(client).spans[case], key=start_of)["attributes"]
+@pytest.mark.parametrize(("client", "case"), list_cases(COUNTED_CASES))
+def test_a_span_has_model_and_tokens_of_a_body_that_was_read(client_runs, client, case):
+    """They are the values in the response."""
+    last = max(client_runs(client).spans[case], key=read_start)["attributes"]
     tokens = [last.get(f"gen_ai.usage.{side}_tokens") for side in ("input", "output")]
     assert [wire.MODEL, *wire.TOKENS] == [last.get("gen_ai.response.model"), *tokens]
 
 
-def start_of(span):
-    """When a span began."""
+def read_start(span):
+    """Returns the start time of a span."""
     return span["start"]
 
 
-@pytest.mark.parametrize(("client", "case"), cases(SLOW))
-def test_the_span_of_a_stream_lasts_until_its_body_ended(ran, client, case):
-    """Not just until the headers came."""
-    (span,) = ran(client).spans[case]
+@pytest.mark.parametrize(("client", "case"), list_cases(SLOW_CASES))
+def test_the_span_of_a_stream_ends_with_its_body(client_runs, client, case):
+    """It does not end with the headers."""
+    (span,) = client_runs(client).spans[case]
     assert (span["end"] - span["start"]) / 1e9 >= 6 * 0.05
 
 
-@pytest.mark.parametrize("client", clients())
-def test_a_span_of_another_host_is_upstreams(ran, client):
-    """It has HTTP attributes only."""
-    (span,) = ran(client).spans["no_llm"]
+@pytest.mark.parametrize("client", list_clients())
+def test_a_span_of_another_api_has_only_http_attributes(client_runs, client):
+    """It is the span of upstream's instrumentor."""
+    (span,) = client_runs(client).spans["no_llm"]
     names = sorted(span["attributes"])
     assert [] == [name for name in names if name.startswith(("gen_ai.", "lupis.response."))]
     assert "POST" == span["name"]
     assert 200 == span["attributes"]["http.response.status_code"]
 
 
-@pytest.mark.parametrize("client", clients())
-def test_the_request_is_read(ran, client):
-    """The model that was asked for and the way it was asked stand on the span."""
-    (span,) = ran(client).spans["json_body"]
+@pytest.mark.parametrize("client", list_clients())
+def test_a_span_has_model_and_headers_of_the_request(client_runs, client):
+    """Its name has the operation and the model."""
+    (span,) = client_runs(client).spans["json_body"]
     attributes = span["attributes"]
     assert ("chat test-model", "test-model", "POST") == (
         span["name"],
@@ -331,19 +333,19 @@ def test_the_request_is_read(ran, client):
     assert ["application/json"] == attributes["http.request.header.content-type"]
 
 
-@pytest.mark.parametrize("client", clients())
-def test_a_refused_call_is_known_by_its_path(ran, client):
-    """Though nothing was sent."""
-    (span,) = ran(client).spans["refused"]
+@pytest.mark.parametrize("client", list_clients())
+def test_a_refused_call_has_the_operation_of_its_path(client_runs, client):
+    """This holds although nothing was sent."""
+    (span,) = client_runs(client).spans["refused"]
     assert "chat" == span["attributes"].get("gen_ai.operation.name")
 
 
 @pytest.fixture
 def call(run):
-    """Runs one case of a client's program under us and gives its spans."""
+    """Runs one case of a client's program under lupis-run, and returns its spans."""
 
     def call(client, case="json_body", **env):
-        program, before = program_of(client)
+        program, before = find_program(client)
         with wire.serving() as server:
             finished = run(program, *before, case, env={"WIRE_URL": server.url, **env})
         assert (0, "") == (finished.returncode, finished.stderr)
@@ -354,7 +356,7 @@ def call(run):
 
 
 def test_excluded_urls_have_no_span(call):
-    """The regular expression may find any part of the URL."""
+    """The regular expression may match any part of the URL."""
     assert [] == call("requests", LUPIS_EXCLUDED_URLS=r"other,case=json\w+$")
 
 
@@ -367,8 +369,8 @@ def test_excluded_urls_have_no_span(call):
         ("urllib3,http.client", ["opentelemetry.instrumentation.requests"]),
     ],
 )
-def test_the_client_below_a_disabled_one_makes_the_span(call, disabled, scopes):
-    """Whole, with the tokens."""
+def test_the_client_below_a_disabled_client_makes_the_span(call, disabled, scopes):
+    """The span has the tokens too."""
     spans = call("requests", LUPIS_DISABLED_INSTRUMENTATIONS=disabled)
     assert scopes == [span["scope"]["name"] for span in spans]
     assert [11] * len(scopes) == [span["attributes"]["gen_ai.usage.input_tokens"] for span in spans]
@@ -378,48 +380,49 @@ def test_the_client_below_a_disabled_one_makes_the_span(call, disabled, scopes):
     ("named", "count"), [("httpx", 0), ("urllib3", 1), ("requests,aiohttp", 1)]
 )
 def test_only_named_clients_are_instrumented(call, named, count):
-    """The span is that of the outermost among them."""
+    """The outermost of them makes the span."""
     assert count == len(call("requests", LUPIS_INSTRUMENT=named))
 
 
 @pytest.mark.parametrize("variable", ["LUPIS_ENABLED", "LUPIS_SDK_ENABLED"])
-def test_nothing_is_instrumented_when_switched_off(call, variable):
-    """By either variable."""
+def test_a_variable_switches_instrumentation_off(call, variable):
+    """Both variables do so."""
     assert [] == call("requests", **{variable: "false"})
 
 
-OWN = PROGRAMS / "own_tracing.py"
-OWN_CLIENTS = ("requests", "urllib3", "httpx", "aiohttp")
+SELF_TRACING_PROGRAM = PROGRAMS / "traces_itself.py"
+SELF_TRACING_CLIENTS = ("requests", "urllib3", "httpx", "aiohttp")
 
 
 @pytest.mark.parametrize("when", ["first", "later"])
 @pytest.mark.parametrize(
-    "client", [pytest.param(each, marks=mark_of(each)) for each in OWN_CLIENTS]
+    "client",
+    [pytest.param(name, marks=skip_unless_installed(name)) for name in SELF_TRACING_CLIENTS],
 )
-class TestOwnTracing:
-    """A program that switches on upstream's instrumentor before its first call, or after it."""
+class TestSelfTracingProgram:
+    """A program that switches on upstream's instrumentor before its first call, or later."""
 
     @pytest.fixture
-    def done(self, run, client, when):
-        """The program, which calls with its own instrumentor and then without."""
+    def finished(self, run, client, when):
+        """The program; it calls with its own instrumentor and then without."""
         with wire.serving() as server:
-            done = run(OWN, client, when, env={"WIRE_URL": server.url})
-        assert (0, "") == (done.returncode, done.stderr)
-        return done
+            finished = run(SELF_TRACING_PROGRAM, client, when, env={"WIRE_URL": server.url})
+        assert (0, "") == (finished.returncode, finished.stderr)
+        return finished
 
-    def test_its_spans_arrive_at_its_exporter(self, done):
-        """One a call, below the span that it was made in; none after it was switched off."""
-        assert [["POST", True], ["work", False]] == json.loads(done.stdout)[1]
+    def test_its_exporter_receives_its_spans(self, finished):
+        """The call is below the span in which it was made; there is none after the instrumentor is off."""
+        assert [["POST", True], ["work", False]] == json.loads(finished.stdout)[1]
 
-    def test_ours_arrive_at_ours(self, done, client, when):
-        """One a call, with the tokens."""
+    def test_the_collector_receives_a_span_for_each_call(self, finished, client, when):
+        """The spans have the tokens."""
         expected = (when == "later") + 2
-        assert expected == len(done.spans)
-        assert {11} == {span["attributes"]["gen_ai.usage.input_tokens"] for span in done.spans}
+        assert expected == len(finished.spans)
+        assert {11} == {span["attributes"]["gen_ai.usage.input_tokens"] for span in finished.spans}
 
 
-def test_another_agents_wrapper_is_called_once_a_call(run):
-    """One that was laid around a client's function before our instrumentor was."""
+def test_another_agents_wrapper_runs_once_for_each_call(run):
+    """The agent wrapped a function of the client before the first call."""
     program = """
         import http.client, os
         from urllib.parse import urlsplit

@@ -1,4 +1,4 @@
-"""Whatever function of ours fails, the program does what it does without us."""
+"""When a function of this package fails, the program behaves as without lupis-run."""
 
 import os
 import subprocess
@@ -9,13 +9,13 @@ import pytest
 from servers import otlp, wire
 from servers.program import Runner
 
-PROGRAM = Path(__file__).parent / "clients" / "faulty.py"
+PROGRAM = Path(__file__).parent / "clients" / "fault_injection.py"
 REQUESTS = ("requests",)
 URLLIB = ("urllib",)
 HTTPX = ("httpx", "async_httpx")
 AIOHTTP = ("aiohttp",)
 ALL = ("requests", "urllib", "httpx", "async_httpx", "aiohttp")
-ALONE = {
+LASTING_FAULTS = {
     # While the program imports clients.
     "_runtime.import_callbacks:ImportCallbacks._wrap_client": ALL,
     "_runtime.conflicts:find_hidden_module": ALL,
@@ -59,13 +59,13 @@ ALONE = {
     "_tracing.processor:CallSpanProcessor.end_open_bodies": URLLIB,
     "_export.export_worker:ExportWorker.stop": URLLIB,
     "_export.summary:Summary.format_lines": URLLIB,
-    # Where another fault is reported.
+    # In the report of another fault.
     "_redaction:Redactor.redact_text": URLLIB,
-    # In calls of the API that wait.
+    # In methods of LupisSDK that wait.
     "_runtime.runtime:Runtime.flush": ("urllib", "flush"),
 }
-"""What fails from the start of a program to its end, and the clients that it calls with."""
-TOGETHER = (
+"""The functions that fail from start to end of a program, and the program's clients."""
+TEMPORARY_FAULTS = (
     # In each request.
     "_tracing.processor:CallSpanProcessor._track_start",
     "_tracing.processor:CallSpanProcessor._find_outer_state",
@@ -114,7 +114,7 @@ TOGETHER = (
     "_instrumentation.clients.aiohttp_signals:TracedRequest.record_head",
     "_instrumentation.clients.aiohttp_signals:TracedRequest.record_chunk",
     "_instrumentation.clients.aiohttp:_watch_response",
-    # On our own threads.
+    # On this package's own threads.
     "_llm.body.body_reader:BodyReader.finish",
     "_tracing.span_state:SpanState.end_sdk_span",
     "_tracing.pipeline:Draft.__init__",
@@ -131,67 +131,62 @@ TOGETHER = (
     "_export.exporters:OtlpExporter.export_spans",
     "_export.export_worker:ExportWorker._deliver_batch",
     "_export.retry_manager:RetryManager._record_response",
-    # Of the API.
+    # In methods of LupisSDK.
     "sdk:LupisSDK._track_event",
     "_tracing.events:make_event",
     "_export.exporters:OtlpExporter.export_events",
 )
-"""What fails for a while, each in its turn, in one program that calls with all clients."""
+"""The functions that fail one after the other in one program, which calls with all clients."""
 WITH_EVENTS = (*ALL, "sdk")
-MOST_LINES = 2
-"""For each client: a place of ours that fails is named once."""
+MAX_LINES = 2
+"""The number of lines on stderr for each client; each fault is reported once."""
 
 
 @pytest.fixture(scope="module")
 def server():
     """The server that all programs call."""
-    with wire.serving() as each:
-        yield each
+    with wire.serving() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
-def bare(server, tmp_path_factory):
-    """Gives what the program prints without us; once for each choice of clients."""
-    done = {}
+def bare_output(server, tmp_path_factory):
+    """Returns the output of a run without lupis-run, for clients and targets."""
+    outputs = {}
 
     def run_once(clients, targets=("none:",)):
         key = (clients, targets)
-        if key not in done:
+        if key not in outputs:
             with otlp.serving() as sink:
                 runner = Runner(sink, tmp_path_factory.mktemp("bare"))
                 arguments = ",".join(targets), ",".join(clients)
                 env = {"WIRE_URL": server.url}
-                done[key] = runner(PROGRAM, *arguments, env=env, launched=False).stdout
-        return done[key]
+                outputs[key] = runner(PROGRAM, *arguments, env=env, launched=False).stdout
+        return outputs[key]
 
     return run_once
 
 
-def targets_alone():
-    """Test parameters: what fails to the end."""
-    yield from ALONE
-
-
-@pytest.mark.parametrize("target", list(targets_alone()))
-def test_a_fault_of_ours_stays_ours(run, server, bare, target):
-    """Same output, same status, and no more than a line or two a client on stderr."""
-    clients = ALONE[target]
+@pytest.mark.parametrize("target", LASTING_FAULTS)
+def test_a_lasting_fault_does_not_affect_the_program(run, server, bare_output, target):
+    """Output and status are the same, and stderr has at most two lines for each client."""
+    clients = LASTING_FAULTS[target]
     env = {"WIRE_URL": server.url, "LUPIS_SHUTDOWN_TIMEOUT": "0.5", "LUPIS_SUMMARY": "true"}
     done = run(PROGRAM, f"lupis_instrument.{target}", ",".join(clients), env=env)
-    assert (7, bare(clients)) == (done.returncode, done.stdout)
-    check(done.stderr, clients)
+    assert (7, bare_output(clients)) == (done.returncode, done.stdout)
+    check_stderr(done.stderr, clients)
 
 
-def check(stderr, clients):
-    """Only lines of ours, and few, that name the fault."""
-    lines = [line for line in stderr.splitlines() if not is_summary(line)]
+def check_stderr(stderr, clients):
+    """Fails unless all lines are this package's, few, and name the fault."""
+    lines = [line for line in stderr.splitlines() if not is_summary_line(line)]
     assert [] == [line for line in lines if not line.startswith("lupis: ")]
-    assert len(lines) <= MOST_LINES * len(clients), stderr
+    assert len(lines) <= MAX_LINES * len(clients), stderr
     assert "ZeroDivisionError" in stderr
 
 
-class Together(NamedTuple):
-    """What the program that has each target fail in its turn left behind, by target."""
+class TemporaryFaults(NamedTuple):
+    """The results of the program with temporary faults; the outputs are by target."""
 
     returncode: int
     stdout: dict
@@ -200,60 +195,60 @@ class Together(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def together(server, bare, tmp_path_factory):
-    """Runs that program."""
-    targets = tuple(f"lupis_instrument.{target}" for target in TOGETHER)
+def temporary_faults(server, bare_output, tmp_path_factory):
+    """Runs the program with temporary faults."""
+    targets = tuple(f"lupis_instrument.{target}" for target in TEMPORARY_FAULTS)
     env = {"WIRE_URL": server.url}
     with otlp.serving() as sink:
         runner = Runner(sink, tmp_path_factory.mktemp("together"))
         done = runner(PROGRAM, ",".join(targets), ",".join(WITH_EVENTS), env=env)
-    return Together(
+    return TemporaryFaults(
         done.returncode,
-        parts_of(done.stdout),
-        parts_of(done.stderr),
-        parts_of(bare(WITH_EVENTS, targets)),
+        split_by_target(done.stdout),
+        split_by_target(done.stderr),
+        split_by_target(bare_output(WITH_EVENTS, targets)),
     )
 
 
-def parts_of(text):
-    """What follows each mark, by its target."""
+def split_by_target(text):
+    """Returns the part of an output after each target's mark."""
     parts = text.partition("== lupis_instrument.")[2].split("== lupis_instrument.")
     return {part.partition("\n")[0]: part.partition("\n")[2] for part in parts}
 
 
-@pytest.mark.parametrize("target", TOGETHER)
-def test_a_fault_for_a_while_stays_ours(together, target):
-    """Same output, and no more than a line or two a client on stderr."""
-    assert together.bare[target] == together.stdout[target]
-    check(together.stderr[target], ALL)
+@pytest.mark.parametrize("target", TEMPORARY_FAULTS)
+def test_a_temporary_fault_does_not_affect_the_program(temporary_faults, target):
+    """Output is the same, and stderr has at most two lines for each client."""
+    assert temporary_faults.bare[target] == temporary_faults.stdout[target]
+    check_stderr(temporary_faults.stderr[target], ALL)
 
 
-def test_after_all_those_faults_the_program_ends_the_same(together):
-    """With the status it chose."""
-    assert 7 == together.returncode
+def test_the_program_with_temporary_faults_ends_with_its_status(temporary_faults):
+    """It is the status that the program chose."""
+    assert 7 == temporary_faults.returncode
 
 
-def is_summary(line):
-    """Whether a line is of the totals at the end."""
+def is_summary_line(line):
+    """Returns whether a line belongs to the summary at the end."""
     return line.startswith("  ") or "LLM call" in line
 
 
-EXPORTS = {
+COLLECTOR_FAULTS = {
     "the collector refuses": lambda sink: sink.fail(400),
     "the collector hangs": lambda sink: sink.hang(),
     "the collector hangs up": lambda sink: sink.drop(),
 }
 
 
-@pytest.mark.parametrize("how", EXPORTS)
-def test_a_bad_collector_is_not_the_programs_trouble(run, server, bare, how):
-    """It ends as it would, and one line says what became of the spans."""
-    EXPORTS[how](run.sink)
+@pytest.mark.parametrize("name", COLLECTOR_FAULTS)
+def test_a_failing_collector_does_not_affect_the_program(run, server, bare_output, name):
+    """One or two lines report the fate of the spans."""
+    COLLECTOR_FAULTS[name](run.sink)
     env = {"WIRE_URL": server.url, "LUPIS_SHUTDOWN_TIMEOUT": "0.5"}
     done = run(PROGRAM, "none:", ",".join(URLLIB), env=env)
-    assert (7, bare(URLLIB)) == (done.returncode, done.stdout)
+    assert (7, bare_output(URLLIB)) == (done.returncode, done.stdout)
     lines = done.stderr.splitlines()
-    assert 1 <= len(lines) <= MOST_LINES
+    assert 1 <= len(lines) <= MAX_LINES
     assert all(line.startswith("lupis: ") for line in lines)
 
 
@@ -261,8 +256,8 @@ def test_a_bad_collector_is_not_the_programs_trouble(run, server, bare, how):
 @pytest.mark.parametrize(
     "target", ["_tracing.http_call:HttpCall.begin_attempt", "_runtime.runtime:Runtime.__init__"]
 )
-def test_a_closed_stderr_is_no_trouble(run, server, bare, target):
-    """There is nowhere to say so then."""
+def test_a_fault_with_a_closed_stderr_does_not_affect_the_program(run, server, bare_output, target):
+    """This package cannot report the fault then."""
     environ = run.build_environment({"WIRE_URL": server.url})
     command = run.build_command(PROGRAM, [f"lupis_instrument.{target}", *URLLIB])
     done = subprocess.run(
@@ -273,26 +268,26 @@ def test_a_closed_stderr_is_no_trouble(run, server, bare, target):
         timeout=60,
         check=False,
     )
-    assert (7, bare(URLLIB)) == (done.returncode, done.stdout)
+    assert (7, bare_output(URLLIB)) == (done.returncode, done.stdout)
 
 
-ODD_HTTPX = {
+UNKNOWN_HTTPX = {
     "httpx/__init__.py": "def post(url, json): return 'posted'\n",
     "httpx-1.0.dev6.dist-info/METADATA": "Metadata-Version: 2.1\nName: httpx\nVersion: 1.0.dev6\n",
 }
 
 
-def test_a_client_of_unknown_build_is_named_once(run, server):
-    """With its version; the other clients are instrumented all the same."""
-    for name, text in ODD_HTTPX.items():
-        path = run.folder / "odd" / name
+def test_an_unknown_client_causes_a_warning(run, server):
+    """The line names its version; the other clients are instrumented."""
+    for name, text in UNKNOWN_HTTPX.items():
+        path = run.folder / "unknown" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     program = """
         import os, sys
-        sys.path.insert(0, "odd")
+        sys.path.insert(0, "unknown")
         import httpx, urllib.request
-        print(httpx.post("http://nowhere", json=1), httpx.__spec__.origin.endswith("odd/httpx/__init__.py"))
+        print(httpx.post("http://nowhere", json=1), httpx.__spec__.origin.endswith("unknown/httpx/__init__.py"))
         url = os.environ["WIRE_URL"] + "/v1/chat/completions"
         print(urllib.request.urlopen(urllib.request.Request(url, b"{}")).status)
     """
@@ -303,16 +298,16 @@ def test_a_client_of_unknown_build_is_named_once(run, server):
     assert 1 == len(done.spans)
 
 
-def test_a_named_client_of_unknown_build_is_an_error(run):
-    """LUPIS_INSTRUMENT asks for it."""
+def test_an_unknown_client_in_the_setting_causes_an_error(run):
+    """LUPIS_INSTRUMENT names the client."""
     (run.folder / "httpx.py").write_text("")
     done = run("import httpx", env={"LUPIS_INSTRUMENT": "httpx"})
     (line,) = done.stderr.splitlines()
     assert line.startswith("lupis: error: httpx ")
 
 
-def test_a_disabled_client_of_unknown_build_is_no_news(run):
-    """Nobody asked for it."""
+def test_an_unknown_client_that_is_disabled_causes_no_line(run):
+    """LUPIS_DISABLED_INSTRUMENTATIONS names the client."""
     (run.folder / "httpx.py").write_text("")
     done = run("import httpx", env={"LUPIS_DISABLED_INSTRUMENTATIONS": "httpx"})
     assert (0, "") == (done.returncode, done.stderr)

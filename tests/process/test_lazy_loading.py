@@ -1,4 +1,4 @@
-"""Until a client is used nothing heavy is loaded, and hooked modules look as they always do."""
+"""Before the first call nothing heavy is loaded, and hooked modules look unchanged."""
 
 import importlib.util
 import json
@@ -17,18 +17,18 @@ from servers.program import Runner, link_packages
 from lupis_instrument._cli.run.locations import find_bootstrap_folder
 
 CLIENTS = ("requests", "urllib3", "httpx", "httpx2", "aiohttp", "http.client", "urllib.request")
-HEAVY = ("opentelemetry", "asyncio", "http.client", *CLIENTS[:5])
-MODULES = "import json, sys; print(json.dumps(sorted(sys.modules)))"
+HEAVY_PACKAGES = ("opentelemetry", "asyncio", "http.client", *CLIENTS[:5])
+LOADED_MODULES = "import json, sys; print(json.dumps(sorted(sys.modules)))"
 
 
-def there(client):
-    """A test parameter: a client, skipped where it isn't installed."""
+def installed_client(client):
+    """A test parameter: a client; its tests are skipped if it is not installed."""
     missing = importlib.util.find_spec(client) is None
     return pytest.param(client, marks=pytest.mark.skipif(missing, reason=f"no {client}"))
 
 
-def python(code, *, bootstrapped, folder, **env):
-    """Runs a line of code, with the variables that instrument it or without, and reads its JSON."""
+def run_code(code, *, bootstrapped, folder, **env):
+    """Runs code, with or without the bootstrap's variables, and returns the JSON that it prints."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("LUPIS_")}
     paths = [find_bootstrap_folder()] if bootstrapped else []
     path = os.pathsep.join([*paths, *filter(None, [env.pop("PYTHONPATH", "")])])
@@ -46,37 +46,37 @@ def python(code, *, bootstrapped, folder, **env):
 
 
 @pytest.fixture(scope="module")
-def loaded(tmp_path_factory):
-    """Gives what an import loads with us, and what it loads without."""
+def loaded_modules(tmp_path_factory):
+    """Returns the modules that an import loads, with the bootstrap and without."""
     done = {}
 
-    def load(client):
+    def load_client(client):
         if client not in done:
-            code = f"import {client}; {MODULES}"
+            code = f"import {client}; {LOADED_MODULES}"
             done[client] = [
-                set(python(code, bootstrapped=each, folder=tmp_path_factory.mktemp("load")))
-                for each in (True, False)
+                set(run_code(code, bootstrapped=value, folder=tmp_path_factory.mktemp("load")))
+                for value in (True, False)
             ]
         return done[client]
 
-    return load
+    return load_client
 
 
-def is_of(module, package):
-    """Whether a module is a package or in it."""
+def belongs_to(module, package):
+    """Returns whether a module is a package or in it."""
     return module == package or module.startswith(f"{package}.")
 
 
-@pytest.mark.parametrize("package", HEAVY)
-def test_a_program_that_imports_nothing_loads_nothing(loaded, package):
-    """Neither telemetry nor a client."""
-    assert [] == [module for module in loaded("sys")[0] if is_of(module, package)]
+@pytest.mark.parametrize("package", HEAVY_PACKAGES)
+def test_a_program_without_imports_loads_no_heavy_package(loaded_modules, package):
+    """Neither OpenTelemetry nor a client is loaded."""
+    assert [] == [module for module in loaded_modules("sys")[0] if belongs_to(module, package)]
 
 
-def test_what_an_idle_program_loads_of_ours(loaded):
-    """The import hook, the table of clients, fork handlers, and the reporting of errors."""
-    launched, bare = loaded("sys")
-    mine = {module for module in launched - bare if is_of(module, "lupis_instrument")}
+def test_a_program_without_clients_loads_few_modules_of_this_package(loaded_modules):
+    """They are the import hook, the table of clients, fork handlers and diagnostics."""
+    launched, bare = loaded_modules("sys")
+    own = {module for module in launched - bare if belongs_to(module, "lupis_instrument")}
     names = (
         "_config",
         "_config.clients",
@@ -90,110 +90,115 @@ def test_what_an_idle_program_loads_of_ours(loaded):
         "_runtime.launch",
     )
     expected = {"lupis_instrument", *(f"lupis_instrument.{name}" for name in names)}
-    assert expected == mine
+    assert expected == own
 
 
-def test_what_an_idle_program_loads_beside_ours(loaded):
-    """Two tiny modules of the standard library."""
-    launched, bare = loaded("sys")
-    others = {module for module in launched - bare if not is_of(module, "lupis_instrument")}
+def test_a_program_without_clients_loads_two_other_modules(loaded_modules):
+    """They are tiny modules of the standard library, besides sitecustomize."""
+    launched, bare = loaded_modules("sys")
+    others = {module for module in launched - bare if not belongs_to(module, "lupis_instrument")}
     assert others <= {"sitecustomize", "__future__", "atexit"}
 
 
-@pytest.mark.parametrize("client", [there(client) for client in CLIENTS])
-def test_importing_a_client_loads_no_other(loaded, client):
-    """Nor telemetry: only adapters of ours, and modules of the standard library."""
-    launched, bare = loaded(client)
-    mine = ("lupis_instrument", "sitecustomize")
-    others = {each for each in launched - bare if not any(is_of(each, name) for name in mine)}
+@pytest.mark.parametrize("client", [installed_client(client) for client in CLIENTS])
+def test_importing_a_client_loads_no_other_client(loaded_modules, client):
+    """It loads this package's adapters and modules of the standard library, but no telemetry."""
+    launched, bare = loaded_modules(client)
+    own = ("lupis_instrument", "sitecustomize")
+    others = {
+        module for module in launched - bare if not any(belongs_to(module, name) for name in own)
+    }
     if hasattr(sys, "stdlib_module_names"):
-        assert {each.split(".")[0] for each in others} <= set(sys.stdlib_module_names)
-    for heavy in HEAVY:
-        assert [] == [each for each in others if is_of(each, heavy)]
+        assert {module.split(".")[0] for module in others} <= set(sys.stdlib_module_names)
+    for heavy in HEAVY_PACKAGES:
+        assert [] == [module for module in others if belongs_to(module, heavy)]
 
 
-LOOKS = """
+PROPERTIES = """
 import hashlib, importlib, importlib.util, inspect, json, sys, traceback
 name = {name!r}
 module = importlib.import_module(name)
 spec = module.__spec__
-def kind(thing): return type(thing).__module__ + "." + type(thing).__qualname__
-def text(function, *arguments):
+def type_name(value): return type(value).__module__ + "." + type(value).__qualname__
+def hash_result(function, *arguments):
     try:
-        found = function(*arguments)
+        result = function(*arguments)
     except Exception as error:
-        found = repr(error)
-    return hashlib.sha256(str(found).encode()).hexdigest()
-looks = {{
-    "loader": [kind(module.__loader__), kind(spec.loader), module.__loader__ is spec.loader],
+        result = repr(error)
+    return hashlib.sha256(str(result).encode()).hexdigest()
+properties = {{
+    "loader": [type_name(module.__loader__), type_name(spec.loader), module.__loader__ is spec.loader],
     "loader's own": sorted(vars(spec.loader)),
     "spec": [spec.name, spec.origin, spec.cached, spec.submodule_search_locations],
-    "module": [kind(module), sorted(vars(module)), module.__file__, module.__package__],
-    "source": text(inspect.getsource, module),
-    "data": text(spec.loader.get_data, module.__file__),
-    "found again": [importlib.util.find_spec(name) is spec, kind(importlib.util.find_spec(name))],
+    "module": [type_name(module), sorted(vars(module)), module.__file__, module.__package__],
+    "source": hash_result(inspect.getsource, module),
+    "data": hash_result(spec.loader.get_data, module.__file__),
+    "found again": [importlib.util.find_spec(name) is spec, type_name(importlib.util.find_spec(name))],
     "reloaded": importlib.reload(module) is module,
 }}
 if hasattr(module, "__path__"):
     import importlib.resources
     if hasattr(importlib.resources, "files"):
-        looks["files"] = sorted(each.name for each in importlib.resources.files(name).iterdir())
-print(json.dumps(looks))
+        properties["files"] = sorted(file.name for file in importlib.resources.files(name).iterdir())
+print(json.dumps(properties))
 """
-HOOKED = ("requests", "urllib3.connectionpool", "http.client", "httpx", "httpx2", "aiohttp")
+HOOKED_MODULES = ("requests", "urllib3.connectionpool", "http.client", "httpx", "httpx2", "aiohttp")
 
 
 @pytest.fixture(scope="module")
-def looks(tmp_path_factory):
-    """Gives how a module looks with us and without."""
+def module_properties(tmp_path_factory):
+    """Returns the properties of a module, with the bootstrap and without."""
     done = {}
 
-    def look(name):
+    def read_properties(name):
         if name not in done:
-            code = LOOKS.format(name=name)
+            code = PROPERTIES.format(name=name)
             done[name] = [
-                python(code, bootstrapped=each, folder=tmp_path_factory.mktemp("looks"))
-                for each in (True, False)
+                run_code(code, bootstrapped=value, folder=tmp_path_factory.mktemp("properties"))
+                for value in (True, False)
             ]
         return done[name]
 
-    return look
+    return read_properties
 
 
-@pytest.mark.parametrize("name", [there(name) for name in HOOKED])
+@pytest.mark.parametrize("name", [installed_client(name) for name in HOOKED_MODULES])
 @pytest.mark.parametrize(
-    "what",
+    "key",
     ["loader", "loader's own", "spec", "module", "source", "data", "found again", "reloaded"],
 )
-def test_a_hooked_module_looks_the_same(looks, name, what):
-    """Its loader, its spec, its source, and what it holds."""
-    launched, bare = looks(name)
-    assert bare[what] == launched[what]
+def test_a_hooked_module_looks_the_same(module_properties, name, key):
+    """So do its loader, its spec and its source."""
+    launched, bare = module_properties(name)
+    assert bare[key] == launched[key]
 
 
-@pytest.mark.parametrize("name", [there(name) for name in ("requests", "httpx", "aiohttp")])
-def test_a_hooked_packages_files_are_found(looks, name):
-    """By `importlib.resources`."""
-    launched, bare = looks(name)
+@pytest.mark.parametrize(
+    "name", [installed_client(name) for name in ("requests", "httpx", "aiohttp")]
+)
+def test_importlib_resources_finds_files_of_a_hooked_package(module_properties, name):
+    """They are the same as without the bootstrap."""
+    launched, bare = module_properties(name)
     assert bare.get("files") == launched.get("files")
 
 
 SIGNATURES = """
 import importlib, inspect, json, pickle, re
-found = {}
+results = {}
 for path in PATHS:
     module, _, names = path.partition(":")
-    thing = importlib.import_module(module)
+    function = importlib.import_module(module)
     for name in names.split("."):
-        thing = getattr(thing, name)
-    found[path] = [
-        re.sub("0x[0-9a-f]+", "0x", str(inspect.signature(thing))), inspect.iscoroutinefunction(thing), thing.__name__,
-        thing.__qualname__, thing.__module__, thing.__doc__, inspect.getsource(thing),
-        pickle.dumps(thing).hex(),
+        function = getattr(function, name)
+    results[path] = [
+        re.sub("0x[0-9a-f]+", "0x", str(inspect.signature(function))),
+        inspect.iscoroutinefunction(function), function.__name__, function.__qualname__,
+        function.__module__, function.__doc__, inspect.getsource(function),
+        pickle.dumps(function).hex(),
     ]
-print(json.dumps(found))
+print(json.dumps(results))
 """
-WRAPPED = [
+WRAPPED_FUNCTIONS = [
     "requests:Session.send",
     "requests:Session.rebuild_auth",
     "urllib3.connectionpool:HTTPConnectionPool.urlopen",
@@ -210,10 +215,12 @@ WRAPPED = [
 
 
 def test_wrapped_functions_look_the_same(tmp_path):
-    """Signature, name, documentation, source, and whether they are coroutine functions."""
+    """This covers signature, name, documentation, source, and pickling."""
     pytest.importorskip("aiohttp")
-    code = f"PATHS = {WRAPPED!r}\n{SIGNATURES}"
-    launched, bare = (python(code, bootstrapped=each, folder=tmp_path) for each in (True, False))
+    code = f"PATHS = {WRAPPED_FUNCTIONS!r}\n{SIGNATURES}"
+    launched, bare = (
+        run_code(code, bootstrapped=value, folder=tmp_path) for value in (True, False)
+    )
     assert bare == launched
 
 
@@ -232,27 +239,27 @@ CALLS = {
 }
 
 
-@pytest.mark.parametrize("client", [there(client) for client in CALLS])
-def test_the_first_call_loads_nothing_of_another_client(run, llm_like, client):
-    """Neither its instrumentor nor the client itself."""
+@pytest.mark.parametrize("client", [installed_client(client) for client in CALLS])
+def test_the_first_call_loads_no_other_client(run, server, client):
+    """It does not load another client's instrumentor either."""
     program = CALL.format(client=client, call=CALLS[client])
     bare = subprocess.run(
         [sys.executable, "-c", program],
-        env={**os.environ, "WIRE_URL": llm_like.url},
+        env={**os.environ, "WIRE_URL": server.url},
         capture_output=True,
         check=True,
     )
-    done = run(program, env={"WIRE_URL": llm_like.url})
+    done = run(program, env={"WIRE_URL": server.url})
     assert 1 == len(done.spans)
     prefix = "opentelemetry.instrumentation."
     modules = json.loads(done.stdout)[2]
-    names = {each[len(prefix) :].split(".")[0] for each in modules if each.startswith(prefix)}
+    names = {module[len(prefix) :].split(".")[0] for module in modules if module.startswith(prefix)}
     assert names & {"httpx", "urllib3", "requests", "aiohttp_client"} <= {client}
     clients = {"httpx", "httpx2", "urllib3", "requests", "aiohttp"}
     assert clients & set(json.loads(bare.stdout)[2]) == clients & set(modules)
 
 
-TWO = """
+TWO_CLIENTS = """
 import os
 import {first}
 url = os.environ["WIRE_URL"] + "/v1/chat/completions"
@@ -260,7 +267,7 @@ url = os.environ["WIRE_URL"] + "/v1/chat/completions"
 import {second}
 {second}.post(url, json={{}})
 """
-OWN = """
+OWN_INSTRUMENTOR = """
 from opentelemetry.instrumentation.httpx import {instrumentor}
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
@@ -270,50 +277,55 @@ provider.add_span_processor(SimpleSpanProcessor(console))
 {instrumentor}().instrument(tracer_provider=provider)
 {second}.post(url, json={{}})
 """
-PAIRS = {
+CLIENT_PAIRS = {
     ("httpx", "httpx2"): "HTTPX2ClientInstrumentor",
     ("httpx2", "httpx"): "HTTPXClientInstrumentor",
 }
 
 
-@pytest.fixture(params=PAIRS, ids="-".join)
-def pair(request):
-    """Two clients of one instrumentor, and its class for the second."""
-    for each in request.param:
-        pytest.importorskip(each)
-    return {**dict(zip(("first", "second"), request.param)), "instrumentor": PAIRS[request.param]}
+@pytest.fixture(params=CLIENT_PAIRS, ids="-".join)
+def client_pair(request):
+    """Two clients that share a module of upstream, and the instrumentor of the second."""
+    for client in request.param:
+        pytest.importorskip(client)
+    return {
+        **dict(zip(("first", "second"), request.param)),
+        "instrumentor": CLIENT_PAIRS[request.param],
+    }
 
 
-def test_a_client_imported_after_anothers_call_is_instrumented(run, llm_like, pair):
-    """Upstream's module had been loaded without it."""
-    done = run(TWO.format(**pair), env={"WIRE_URL": llm_like.url})
+def test_a_client_that_is_imported_after_another_clients_call_is_instrumented(
+    run, server, client_pair
+):
+    """Upstream's shared module was loaded without the second client."""
+    done = run(TWO_CLIENTS.format(**client_pair), env={"WIRE_URL": server.url})
     assert ("", 2) == (done.stderr, len(done.spans))
 
 
-def test_the_program_gets_all_of_upstreams_module(run, llm_like, pair):
-    """Though it had been loaded without one of its clients."""
+def test_the_program_can_use_all_of_upstreams_module(run, server, client_pair):
+    """This holds although it was loaded without one of its clients."""
     upstream = pytest.importorskip("opentelemetry.instrumentation.httpx")
-    if not hasattr(upstream, pair["instrumentor"]):
-        pytest.skip("this release knows one of the clients only")
-    done = run((TWO + OWN).format(**pair), env={"WIRE_URL": llm_like.url})
+    if not hasattr(upstream, client_pair["instrumentor"]):
+        pytest.skip("this release supports only one of the clients")
+    done = run((TWO_CLIENTS + OWN_INSTRUMENTOR).format(**client_pair), env={"WIRE_URL": server.url})
     assert ("POST\n", "", 3) == (done.stdout, done.stderr, len(done.spans))
 
 
 @pytest.fixture(scope="module")
-def llm_like():
+def server():
     """A server to call."""
-    with wire.serving() as server:
-        yield server
+    with wire.serving() as running:
+        yield running
 
 
-def test_a_client_in_a_zip_file_is_instrumented(run, llm_like):
-    """It comes from there with us too."""
+def test_a_client_in_a_zip_file_is_instrumented(run, server):
+    """Python still loads it from the zip file."""
     package = Path(pytest.importorskip("urllib3").__file__).parent
     with zipfile.ZipFile(run.folder / "lib.zip", "w") as archive:
         for file in package.rglob("*.py"):
             archive.write(file, str(file.relative_to(package.parent)))
     program = CALL.format(client="urllib3", call=CALLS["urllib3"])
-    env = {"WIRE_URL": llm_like.url, "PYTHONPATH": str(run.folder / "lib.zip")}
+    env = {"WIRE_URL": server.url, "PYTHONPATH": str(run.folder / "lib.zip")}
     done = run(program, env=env)
     file, loader, _ = json.loads(done.stdout)
     assert (str(run.folder / "lib.zip" / "urllib3" / "__init__.py"), "zipimporter") == (
@@ -325,13 +337,13 @@ def test_a_client_in_a_zip_file_is_instrumented(run, llm_like):
     ]
 
 
-def test_a_zipapp_is_instrumented(run, llm_like):
-    """A whole program in one file."""
+def test_a_zipapp_is_instrumented(run, server):
+    """It is a whole program in one file."""
     source = run.folder / "source"
     source.mkdir()
     (source / "__main__.py").write_text(CALL.format(client="urllib3", call=CALLS["urllib3"]))
     archive = shutil.make_archive(str(run.folder / "app"), "zip", source)
-    done = run(Path(archive), env={"WIRE_URL": llm_like.url})
+    done = run(Path(archive), env={"WIRE_URL": server.url})
     assert (0, "", 1) == (done.returncode, done.stderr, len(done.spans))
 
 
@@ -342,21 +354,21 @@ import httpx
 """
 
 
-def test_a_client_that_fails_to_import_fails_the_same(tmp_path):
-    """With the same traceback."""
+def test_a_failing_import_of_a_client_has_the_same_traceback(tmp_path):
+    """Its exit status is the same too."""
     (tmp_path / "httpx.py").write_text("import nowhere\n")
     with otlp.serving() as sink:
         runner = Runner(sink, tmp_path)
-        launched, bare = (runner(IMPORT_ERROR, launched=each) for each in (True, False))
+        launched, bare = (runner(IMPORT_ERROR, launched=value) for value in (True, False))
     assert (1, bare.stderr) == (launched.returncode, launched.stderr)
     assert "nowhere" in bare.stderr
 
 
-LATER = """
+LAZY_IMPORT = """
 import importlib.util, json, os, sys
 
-def lazily(name):
-    # What `lazy import` does (PEP 810), for Pythons that have it not: executed at its first use.
+def import_lazily(name):
+    # Like `lazy import` (PEP 810): the module is executed when it is first used.
     parent, _, child = name.rpartition(".")
     spec = importlib.util.find_spec(name)
     spec.loader = importlib.util.LazyLoader(spec.loader)
@@ -366,13 +378,13 @@ def lazily(name):
         setattr(sys.modules[parent], child, module)
     return module
 
-client = lazily({client!r})
+client = import_lazily({client!r})
 url = os.environ["WIRE_URL"] + "/v1/chat/completions"
 loaded = [name for name in sys.modules if name.startswith("opentelemetry")]
 {call}
 print(json.dumps(loaded))
 """
-LATER_CALLS = {
+LAZY_CALLS = {
     **CALLS,
     "http.client": (
         "connection = client.HTTPConnection(os.environ['WIRE_URL'].partition('://')[2])\n"
@@ -385,20 +397,20 @@ LATER_CALLS = {
         ".request('POST', '/v1/chat/completions', body=b'{}')"
     ),
 }
-LATER_CALLS.pop("urllib3")
+LAZY_CALLS.pop("urllib3")
 
 
-@pytest.mark.parametrize("client", [there(client) for client in LATER_CALLS])
-def test_a_lazily_imported_client_is_instrumented(run, llm_like, client):
-    """Its module is executed when the program first uses it, with our watch on it."""
+@pytest.mark.parametrize("client", [installed_client(client) for client in LAZY_CALLS])
+def test_a_lazily_imported_client_is_instrumented(run, server, client):
+    """The import hook sees its module when the program first uses it."""
     done = run(
-        LATER.format(client=client, call=LATER_CALLS[client]), env={"WIRE_URL": llm_like.url}
+        LAZY_IMPORT.format(client=client, call=LAZY_CALLS[client]), env={"WIRE_URL": server.url}
     )
     assert (0, "", "[]\n") == (done.returncode, done.stderr, done.stdout)
     assert 1 == len(done.spans)
 
 
-NEVER_USED = """
+UNUSED_LAZY_IMPORT = """
 import importlib.util, sys
 spec = importlib.util.find_spec({client!r})
 spec.loader = importlib.util.LazyLoader(spec.loader)
@@ -408,14 +420,14 @@ print(object.__getattribute__(module, "__class__").__name__)
 """
 
 
-@pytest.mark.parametrize("client", [there(client) for client in ("httpx", "requests")])
+@pytest.mark.parametrize("client", [installed_client(client) for client in ("httpx", "requests")])
 def test_a_lazy_import_stays_lazy(run, client):
-    """We don't touch the module before the program does."""
-    done = run(NEVER_USED.format(client=client))
+    """This package does not use the module before the program does."""
+    done = run(UNUSED_LAZY_IMPORT.format(client=client))
     assert (0, "", "_LazyModule\n") == (done.returncode, done.stderr, done.stdout)
 
 
-EARLIER = """
+EARLY_IMPORT = """
 import json, os, sys
 import {client} as client
 url = os.environ["WIRE_URL"] + "/v1/chat/completions"
@@ -426,10 +438,10 @@ print(json.dumps(loaded))
 
 
 @pytest.fixture(scope="module")
-def preloading(tmp_path_factory):
-    """Makes a Python whose .pth file imports a client before any sitecustomize is run."""
+def preloading_python(tmp_path_factory):
+    """Makes an interpreter whose .pth file imports a client before sitecustomize runs."""
 
-    def make(client):
+    def make_python(client):
         folder = tmp_path_factory.mktemp("preloading")
         venv.create(folder, with_pip=False)
         python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
@@ -443,16 +455,18 @@ def preloading(tmp_path_factory):
         Path(site.stdout.strip(), "agent.pth").write_text(f"{packages}\nimport {client}\n")
         return str(python)
 
-    return make
+    return make_python
 
 
-@pytest.mark.parametrize("client", [there(client) for client in CALLS])
-def test_a_client_that_was_there_before_us_is_instrumented(run, llm_like, preloading, client):
-    """It is found among the loaded modules, and loads nothing until it is used."""
+@pytest.mark.parametrize("client", [installed_client(client) for client in CALLS])
+def test_a_client_that_was_imported_before_the_bootstrap_is_instrumented(
+    run, server, preloading_python, client
+):
+    """It loads nothing until it is used."""
     done = run(
-        EARLIER.format(client=client, call=CALLS[client]),
-        env={"WIRE_URL": llm_like.url},
-        python=preloading(client),
+        EARLY_IMPORT.format(client=client, call=CALLS[client]),
+        env={"WIRE_URL": server.url},
+        python=preloading_python(client),
     )
     assert (0, "", "[]\n") == (done.returncode, done.stderr, done.stdout)
     assert 1 == len(done.spans)

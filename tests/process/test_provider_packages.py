@@ -1,6 +1,6 @@
-"""The providers' own packages, as they are installed, under lupis-run: one exact span a call.
+"""A call with a provider's own package has one span with the exact usage.
 
-They are heavy: `pip install --group sdks` brings them, and without them their tests skip.
+The packages are large: `pip install --group sdks` installs them. Without them, their tests skip.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import pytest
 from servers import replay
 from servers.event_stream import chunk, event
 
-ASK = '[{"role": "user", "content": "Hi"}]'
+MESSAGES = '[{"role": "user", "content": "Hi"}]'
 MODEL = "test-model"
 
 
 class Answer(NamedTuple):
-    """What is sent back."""
+    """A response of the provider."""
 
     body: bytes
     headers: dict
@@ -27,11 +27,11 @@ class Answer(NamedTuple):
 
 
 class Case(NamedTuple):
-    """One call of one package."""
+    """A call with a package."""
 
     package: str
     program: str
-    """Prints what it read of the answer."""
+    """The text of a program that prints the response."""
     path: str
     answer: Answer
     model: str = MODEL
@@ -39,29 +39,29 @@ class Case(NamedTuple):
     environment: Mapping = MappingProxyType({})
 
 
-def whole(value):
+def json_answer(value):
     return Answer(json.dumps(value).encode(), {"content-type": "application/json"})
 
 
-def sse(*events, end="data: [DONE]\n\n"):
+def event_stream_answer(*events, end="data: [DONE]\n\n"):
     text = "".join(
-        f"event: {each['type']}\ndata: {json.dumps(each)}\n\n" if "type" in each
-        else f"data: {json.dumps(each)}\n\n"
-        for each in events
+        f"event: {data['type']}\ndata: {json.dumps(data)}\n\n" if "type" in data
+        else f"data: {json.dumps(data)}\n\n"
+        for data in events
     )  # fmt: skip
     return Answer((text + end).encode(), {"content-type": "text/event-stream"})
 
 
-def aws(*events):
+def aws_stream_answer(*events):
     kind = "application/vnd.amazon.eventstream"
     return Answer(b"".join(events), {"content-type": kind})
 
 
 USAGE = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
-HEAD = {"id": "c1", "object": "chat.completion", "created": 1, "model": MODEL}
-CHAT = whole(
+COMPLETION = {"id": "c1", "object": "chat.completion", "created": 1, "model": MODEL}
+CHAT = json_answer(
     {
-        **HEAD,
+        **COMPLETION,
         "choices": [
             {
                 "index": 0,
@@ -72,12 +72,16 @@ CHAT = whole(
         "usage": USAGE,
     }
 )
-PART = {"index": 0, "delta": {"role": "assistant", "content": "Hello"}, "finish_reason": None}
-DELTA = {**HEAD, "object": "chat.completion.chunk"}
-CHAT_STREAM = sse(
-    {**DELTA, "choices": [PART]},
-    {**DELTA, "choices": [{**PART, "delta": {}, "finish_reason": "stop"}]},
-    {**DELTA, "choices": [], "usage": USAGE},
+CHUNK_CHOICE = {
+    "index": 0,
+    "delta": {"role": "assistant", "content": "Hello"},
+    "finish_reason": None,
+}
+CHUNK = {**COMPLETION, "object": "chat.completion.chunk"}
+CHAT_STREAM = event_stream_answer(
+    {**CHUNK, "choices": [CHUNK_CHOICE]},
+    {**CHUNK, "choices": [{**CHUNK_CHOICE, "delta": {}, "finish_reason": "stop"}]},
+    {**CHUNK, "choices": [], "usage": USAGE},
 )
 TEXT = {"type": "output_text", "text": "Hello", "annotations": []}
 RESPONSE = {
@@ -159,7 +163,7 @@ client = boto3.client(
 )
 messages = [{"role": "user", "content": [{"text": "Hi"}]}]
 """
-CONVERSED = {"inputTokens": 11, "outputTokens": 7, "totalTokens": 18}
+CONVERSE_USAGE = {"inputTokens": 11, "outputTokens": 7, "totalTokens": 18}
 CLAUDE = "anthropic.claude-3-haiku-20240307-v1:0"
 
 CASES = {
@@ -168,7 +172,7 @@ CASES = {
         f"""
         import openai
         client = openai.OpenAI(api_key="k")
-        print(client.chat.completions.create(model="m", messages={ASK}).choices[0].message.content)
+        print(client.chat.completions.create(model="m", messages={MESSAGES}).choices[0].message.content)
         """,
         "/v1/chat/completions",
         CHAT,
@@ -178,7 +182,7 @@ CASES = {
         f"""
         import openai
         client = openai.OpenAI(api_key="k")
-        for part in client.chat.completions.create(model="m", messages={ASK}, stream=True):
+        for part in client.chat.completions.create(model="m", messages={MESSAGES}, stream=True):
             print(part.id)
         """,
         "/v1/chat/completions",
@@ -195,7 +199,7 @@ CASES = {
         asyncio.run(main())
         """,
         "/v1/responses",
-        sse(
+        event_stream_answer(
             {"type": "response.created", "sequence_number": 0, "response": {**RESPONSE, "usage": None}},
             {"type": "response.completed", "sequence_number": 1, "response": RESPONSE},
             end="",
@@ -206,21 +210,21 @@ CASES = {
         f"""
         import anthropic
         client = anthropic.Anthropic(api_key="k")
-        print(client.messages.create(model="m", max_tokens=9, messages={ASK}).content[0].text)
+        print(client.messages.create(model="m", max_tokens=9, messages={MESSAGES}).content[0].text)
         """,
         "/v1/messages",
-        whole(MESSAGE),
+        json_answer(MESSAGE),
     ),
     "anthropic stream": Case(
         "anthropic",
         f"""
         import anthropic
         client = anthropic.Anthropic(api_key="k")
-        with client.messages.stream(model="m", max_tokens=9, messages={ASK}) as stream:
+        with client.messages.stream(model="m", max_tokens=9, messages={MESSAGES}) as stream:
             print(*stream.text_stream)
         """,
         "/v1/messages",
-        sse(*MESSAGE_EVENTS, end=""),
+        event_stream_answer(*MESSAGE_EVENTS, end=""),
     ),
     "google-genai": Case(
         "google.genai",
@@ -230,7 +234,7 @@ CASES = {
         print(client.models.generate_content(model="m", contents="Hi").text)
         """,
         "/v1/models/m:generateContent",
-        whole(GENERATED),
+        json_answer(GENERATED),
     ),
     "google-genai async stream": Case(
         "google.genai",
@@ -244,7 +248,7 @@ CASES = {
         asyncio.run(main())
         """,
         "/v1/models/m:streamGenerateContent",
-        sse(GENERATED, end=""),
+        event_stream_answer(GENERATED, end=""),
     ),
     "boto3 converse": Case(
         "boto3",
@@ -252,11 +256,11 @@ CASES = {
 print(client.converse(modelId="{CLAUDE}", messages=messages)["stopReason"])
         """,
         f"/model/{CLAUDE}/converse",
-        whole(
+        json_answer(
             {
                 "output": {"message": {"role": "assistant", "content": [{"text": "Hello"}]}},
                 "stopReason": "end_turn",
-                "usage": CONVERSED,
+                "usage": CONVERSE_USAGE,
                 "metrics": {"latencyMs": 5},
             }
         ),
@@ -265,15 +269,15 @@ print(client.converse(modelId="{CLAUDE}", messages=messages)["stopReason"])
     "boto3 converse stream": Case(
         "boto3",
         f"""{BEDROCK}
-for each in client.converse_stream(modelId="{CLAUDE}", messages=messages)["stream"]:
-    print(list(each))
+for event in client.converse_stream(modelId="{CLAUDE}", messages=messages)["stream"]:
+    print(list(event))
         """,
         f"/model/{CLAUDE}/converse-stream",
-        aws(
+        aws_stream_answer(
             event("messageStart", {"role": "assistant"}),
             event("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "Hello"}}),
             event("messageStop", {"stopReason": "end_turn"}),
-            event("metadata", {"usage": CONVERSED, "metrics": {"latencyMs": 5}}),
+            event("metadata", {"usage": CONVERSE_USAGE, "metrics": {"latencyMs": 5}}),
         ),
         None,
     ),
@@ -283,22 +287,22 @@ for each in client.converse_stream(modelId="{CLAUDE}", messages=messages)["strea
 print(client.invoke_model(modelId="{CLAUDE}", body=b"{{}}")["body"].read().decode())
         """,
         f"/model/{CLAUDE}/invoke",
-        whole(MESSAGE),
+        json_answer(MESSAGE),
     ),
     "boto3 invoke stream": Case(
         "boto3",
         f"""{BEDROCK}
-for each in client.invoke_model_with_response_stream(modelId="{CLAUDE}", body=b"{{}}")["body"]:
-    print(each["chunk"]["bytes"].decode())
+for event in client.invoke_model_with_response_stream(modelId="{CLAUDE}", body=b"{{}}")["body"]:
+    print(event["chunk"]["bytes"].decode())
         """,
         f"/model/{CLAUDE}/invoke-with-response-stream",
-        aws(*map(chunk, MESSAGE_EVENTS)),
+        aws_stream_answer(*map(chunk, MESSAGE_EVENTS)),
     ),
     "mistralai": Case(
         "mistralai",
         f"""
         from mistralai.client import Mistral
-        print(Mistral(api_key="k").chat.complete(model="m", messages={ASK}).choices[0].message.content)
+        print(Mistral(api_key="k").chat.complete(model="m", messages={MESSAGES}).choices[0].message.content)
         """,
         "/v1/chat/completions",
         CHAT,
@@ -307,7 +311,7 @@ for each in client.invoke_model_with_response_stream(modelId="{CLAUDE}", body=b"
         "mistralai",
         f"""
         from mistralai.client import Mistral
-        for part in Mistral(api_key="k").chat.stream(model="m", messages={ASK}):
+        for part in Mistral(api_key="k").chat.stream(model="m", messages={MESSAGES}):
             print(part.data.id)
         """,
         "/v1/chat/completions",
@@ -317,7 +321,7 @@ for each in client.invoke_model_with_response_stream(modelId="{CLAUDE}", body=b"
         "groq",
         f"""
         import groq
-        print(groq.Groq(api_key="k").chat.completions.create(model="m", messages={ASK}).id)
+        print(groq.Groq(api_key="k").chat.completions.create(model="m", messages={MESSAGES}).id)
         """,
         "/openai/v1/chat/completions",
         CHAT,
@@ -327,13 +331,13 @@ for each in client.invoke_model_with_response_stream(modelId="{CLAUDE}", body=b"
         f"""
         import groq
         client = groq.Groq(api_key="k")
-        for part in client.chat.completions.create(model="m", messages={ASK}, stream=True):
+        for part in client.chat.completions.create(model="m", messages={MESSAGES}, stream=True):
             print(part.id)
         """,
         "/openai/v1/chat/completions",
-        sse(
-            {**DELTA, "choices": [PART]},
-            {**DELTA, "choices": [{**PART, "delta": {}, "finish_reason": "stop"}],
+        event_stream_answer(
+            {**CHUNK, "choices": [CHUNK_CHOICE]},
+            {**CHUNK, "choices": [{**CHUNK_CHOICE, "delta": {}, "finish_reason": "stop"}],
              "x_groq": {"id": "r", "usage": USAGE}},
         ),
     ),
@@ -341,10 +345,10 @@ for each in client.invoke_model_with_response_stream(modelId="{CLAUDE}", body=b"
         "cohere",
         f"""
         import cohere
-        print(cohere.ClientV2("k").chat(model="m", messages={ASK}).message.content[0].text)
+        print(cohere.ClientV2("k").chat(model="m", messages={MESSAGES}).message.content[0].text)
         """,
         "/v2/chat",
-        whole(
+        json_answer(
             {
                 "id": "c1",
                 "finish_reason": "COMPLETE",
@@ -361,11 +365,11 @@ for each in client.invoke_model_with_response_stream(modelId="{CLAUDE}", body=b"
         "cohere",
         f"""
         import cohere
-        for each in cohere.ClientV2("k").chat_stream(model="m", messages={ASK}):
-            print(each.type)
+        for event in cohere.ClientV2("k").chat_stream(model="m", messages={MESSAGES}):
+            print(event.type)
         """,
         "/v2/chat",
-        sse(
+        event_stream_answer(
             {"type": "message-start", "id": "c1", "delta": {"message": {"role": "assistant"}}},
             {
                 "type": "message-end",
@@ -384,7 +388,7 @@ for each in client.invoke_model_with_response_stream(modelId="{CLAUDE}", body=b"
         "litellm",
         f"""
         import litellm
-        print(litellm.completion(model="openai/m", api_key="k", messages={ASK}).id)
+        print(litellm.completion(model="openai/m", api_key="k", messages={MESSAGES}).id)
         """,
         "/v1/chat/completions",
         CHAT,
@@ -395,14 +399,14 @@ for each in client.invoke_model_with_response_stream(modelId="{CLAUDE}", body=b"
         import asyncio, litellm
         async def main():
             answer = await litellm.acompletion(
-                model="anthropic/m", api_key="k", messages={ASK}, stream=True
+                model="anthropic/m", api_key="k", messages={MESSAGES}, stream=True
             )
             async for part in answer:
                 print(part.choices[0].delta.content)
         asyncio.run(main())
         """,
         "/v1/messages",
-        sse(*MESSAGE_EVENTS, end=""),
+        event_stream_answer(*MESSAGE_EVENTS, end=""),
         environment={"AIOHTTP_TRUST_ENV": "True"},
     ),
     "langchain-openai": Case(
@@ -428,7 +432,7 @@ for each in client.invoke_model_with_response_stream(modelId="{CLAUDE}", body=b"
         "ollama",
         f"""
         import ollama
-        for part in ollama.Client("https://ollama.com").chat("m", {ASK}, stream=True):
+        for part in ollama.Client("https://ollama.com").chat("m", {MESSAGES}, stream=True):
             print(part.message.content)
         """,
         "/api/chat",
@@ -454,26 +458,27 @@ def is_installed(package):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_call_is_one_exact_span(name, run, tmp_path):
-    """And the program reads what it reads without us."""
+def test_a_call_has_one_span_with_exact_usage(name, run, tmp_path):
+    """The program reads the same response as without lupis-run."""
     case = CASES[name]
     if not is_installed(case.package):
         pytest.skip(f"{case.package} is not installed")
-    with replay.replaying({case.path: case.answer}, tmp_path, chunk=17, encoding="gzip") as place:
+    with replay.replaying({case.path: case.answer}, tmp_path, chunk=17, encoding="gzip") as proxy:
         environment = {
-            "HTTPS_PROXY": place.url,
-            "SSL_CERT_FILE": place.ca_file,
-            "REQUESTS_CA_BUNDLE": place.ca_file,
-            "AWS_CA_BUNDLE": place.ca_file,
+            "HTTPS_PROXY": proxy.url,
+            "SSL_CERT_FILE": proxy.ca_file,
+            "REQUESTS_CA_BUNDLE": proxy.ca_file,
+            "AWS_CA_BUNDLE": proxy.ca_file,
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",
             "DO_NOT_TRACK": "1",
             **case.environment,
         }
-        bare, ours = (run(case.program, env=environment, launched=each) for each in (False, True))
-    assert (0, bare.returncode, bare.stdout) == (bare.returncode, ours.returncode, ours.stdout), (
-        ours.stderr
-    )
-    (span,) = ours.spans
+        bare, launched = (
+            run(case.program, env=environment, launched=value) for value in (False, True)
+        )
+    assert 0 == bare.returncode, bare.stderr
+    assert (0, bare.stdout) == (launched.returncode, launched.stdout), launched.stderr
+    (span,) = launched.spans
     attributes = span["attributes"]
     assert (case.model, *case.tokens, "complete") == (
         attributes.get("gen_ai.response.model"),
