@@ -25,7 +25,7 @@ import time
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
 
-VARIANTS = ("bare", "peer", "ours")
+VARIANTS = ("bare", "peer", "lupis")
 PATHS = {"LLM": "/v1/chat/completions", "other": "/orders/17"}
 REQUEST = json.dumps(
     {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hello " * 20}]}
@@ -170,7 +170,7 @@ def find_flush(client, endpoint, variant):
     """Return the function that delivers all finished spans."""
     if variant == "peer":
         return instrument_as_peer(client, endpoint)
-    if variant == "ours":
+    if variant == "lupis":
         from lupis_instrument import LupisSDK
 
         return LupisSDK.get_instance().flush
@@ -197,7 +197,7 @@ class Variant:
     """A child process that makes calls on request."""
 
     def __init__(self, variant, client, base, endpoint):
-        launcher = ["-m", "lupis_instrument", sys.executable] if variant == "ours" else []
+        launcher = ["-m", "lupis_instrument", sys.executable] if variant == "lupis" else []
         foreign = ("LUPIS_", "OTEL_", "PYTHON")
         env = {name: text for name, text in os.environ.items() if not name.startswith(foreign)}
         env |= {"LUPIS_OTLP_ENDPOINT": endpoint, "OTEL_SEMCONV_STABILITY_OPT_IN": "http"}
@@ -244,15 +244,15 @@ def measure(client, base, rounds, calls):
 
 
 def print_report(client, medians):
-    """Print a line for each figure: the time that peer and ours add, and their ratio."""
+    """Print a line for each figure: the time that both instrumented variants add, and the ratio."""
     for kind, figures in medians.items():
         for column, figure in enumerate(("wall", "cpu")):
             bare = figures["bare"][column]
-            ours = figures["ours"][column] - bare
-            line = f"{client:12} {kind:6} {figure:5} bare {bare:6.0f}   ours +{ours:5.0f}"
+            lupis = figures["lupis"][column] - bare
+            line = f"{client:12} {kind:6} {figure:5} bare {bare:6.0f}   lupis +{lupis:5.0f}"
             if "peer" in figures:
                 peer = figures["peer"][column] - bare
-                line += f"   peer +{peer:5.0f}   ours/peer {ours / peer:5.2f}"
+                line += f"   peer +{peer:5.0f}   lupis/peer {lupis / peer:5.2f}"
             print(line, flush=True)
 
 

@@ -21,7 +21,7 @@ import time
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
 
-VARIANTS = ("peer", "ours")
+VARIANTS = ("peer", "lupis")
 ATTRIBUTES = {
     "http.request.method": "POST",
     "url.full": "https://api.openai.com/v1/chat/completions",
@@ -81,7 +81,7 @@ def peer(url):
     return provider.get_tracer("bench"), lambda: processor.force_flush(60_000), dict
 
 
-def ours(url):
+def lupis(url):
     """Return the tracer of LupisSDK, its flush function, and a function for the counts of spans."""
     from lupis_instrument import LupisConfig, LupisSDK
     from lupis_instrument._runtime import current as _runtime
@@ -175,7 +175,7 @@ def compare(name, url, options, rate):
         print(
             f"{name:6} {variant:5} {cpu:7.1f} us cpu a span, {reached:9,.0f} spans/s made {counts}"
         )
-    ratios = [a["cpu"] / b["cpu"] for a, b in zip(rounds["ours"], rounds["peer"])]
+    ratios = [a["cpu"] / b["cpu"] for a, b in zip(rounds["lupis"], rounds["peer"])]
     print(f"{name:6} ratio {statistics.median(ratios):6.2f}")
 
 

@@ -185,12 +185,12 @@ def list_launchers(base):
 
     scripts = Path(sys.executable).parent
     own = {**clean_environment(), "BENCH_URL": base}
-    ours = {**own, "LUPIS_OTLP_ENDPOINT": base + "/v1/traces"}
+    lupis = {**own, "LUPIS_OTLP_ENDPOINT": base + "/v1/traces"}
     theirs = {"OTEL_EXPORTER_OTLP_ENDPOINT": base, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
     return {
         "bare": Launcher([sys.executable], own),
-        "bootstrap": Launcher([sys.executable], {**ours, "PYTHONPATH": find_bootstrap_folder()}),
-        "lupis-run": Launcher([str(scripts / "lupis-run"), sys.executable], ours),
+        "bootstrap": Launcher([sys.executable], {**lupis, "PYTHONPATH": find_bootstrap_folder()}),
+        "lupis-run": Launcher([str(scripts / "lupis-run"), sys.executable], lupis),
         PEER: Launcher([str(scripts / PEER), sys.executable], {**own, **theirs}),
     }
 

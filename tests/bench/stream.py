@@ -153,7 +153,7 @@ def measure(program: str, url: str, *, watched: bool) -> float:
 
 def compare(programs: dict[str, str], chunks: int, rounds: int, scale: float) -> None:
     """Print a row for each client; the server sends `chunks` chunks."""
-    print(f"{'client':14} {'bare':>7} {'ours':>7} {'added':>7} {'ratio':>6}")
+    print(f"{'client':14} {'bare':>7} {'lupis':>7} {'added':>7} {'ratio':>6}")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=serve, args=(listener, chunks), daemon=True).start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1/chat/completions"
@@ -163,7 +163,7 @@ def compare(programs: dict[str, str], chunks: int, rounds: int, scale: float) ->
                 for _ in range(rounds)
             ]
             bare = statistics.median(alone for alone, _ in pairs) * scale
-            added = statistics.median(ours - alone for alone, ours in pairs) * scale
+            added = statistics.median(lupis - alone for alone, lupis in pairs) * scale
             ratio = (bare + added) / bare
             print(f"{client:14} {bare:7.2f} {bare + added:7.2f} {added:7.2f} {ratio:6.2f}")
 

@@ -1,6 +1,6 @@
-"""Whatever the collector does and however a process ends, each finished span is found once.
+"""Each finished span arrives or is stored once, for each collector fault and end of a process.
 
-Some pairs of fault and ending always run, all of them where LUPIS_TEST_ALL is set.
+Some pairs of fault and end always run; LUPIS_TEST_ALL runs all of them.
 """
 
 import json
@@ -43,14 +43,14 @@ def calls():
     for mark in CALLS:
         call(mark)
 
-def say(word):
+def print_now(word):
     print(word, flush=True)
 """
 TIMEOUT = 1.0
-MARGIN = 6.0
-"""Seconds that a process may take beyond its waiting, on a busy machine."""
-PARTLY = b"\x0a\x02\x08\x01"
-"""A partial success: one rejected."""
+MARGIN_SECONDS = 6.0
+"""The time that a process may take beyond its timeout, on a busy machine."""
+PARTIAL_SUCCESS = b"\x0a\x02\x08\x01"
+"""A response that rejects one span."""
 
 FAULTS = {
     "refused": None,
@@ -67,88 +67,91 @@ FAULTS = {
         b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nab"
     ),
     "garbage": lambda sink: sink.reset(b"\x00\x01\x02\xff\r\n\r\n"),
-    "partly": lambda sink: sink.fail(200, body=PARTLY),
+    "partly": lambda sink: sink.fail(200, body=PARTIAL_SUCCESS),
     "none": lambda sink: sink.heal(),
 }
 
-POOL = """
+POOL_PROGRAM = """
 def main():
     multiprocessing.set_start_method({method!r})
     with {pool} as pool:
         list(pool.map(call, CALLS))
-    say("done")
+    print_now("done")
 
 if __name__ == "__main__":
     main()
 """
-METHODS = ("fork", "spawn", "forkserver") if hasattr(os, "fork") else ("spawn",)
-ENDINGS = {
-    "normal": ("calls(); say('done')", 0),
-    "exit status": ("calls(); say('done'); sys.exit(3)", 3),
-    "exception": ("calls(); say('done'); raise KeyError", 1),
-    "SIGTERM": ("calls(); say('done'); os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)", -signal.SIGTERM),
-    "SIGINT": ("calls(); say('done'); os.kill(os.getpid(), signal.SIGINT); time.sleep(60)", -signal.SIGINT),
+START_METHODS = ("fork", "spawn", "forkserver") if hasattr(os, "fork") else ("spawn",)
+ENDS = {
+    "normal": ("calls(); print_now('done')", 0),
+    "exit status": ("calls(); print_now('done'); sys.exit(3)", 3),
+    "exception": ("calls(); print_now('done'); raise KeyError", 1),
+    "SIGTERM": ("calls(); print_now('done'); os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)", -signal.SIGTERM),
+    "SIGINT": ("calls(); print_now('done'); os.kill(os.getpid(), signal.SIGINT); time.sleep(60)", -signal.SIGINT),
     "own handler": (
         ("signal.signal(signal.SIGTERM, lambda *_: sys.exit(5))\n"
-        "calls(); say('done'); os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)"),
+        "calls(); print_now('done'); os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)"),
         5,
     ),
     "fork child": (
         ("call(0); call(1)\n"
         "if not os.fork():\n    call(2); call(3); sys.exit(0)\n"
-        "os.wait(); call(4); call(5); say('done')"),
+        "os.wait(); call(4); call(5); print_now('done')"),
         0,
     ),
     "process": (
         ("def main():\n"
         "    children = [multiprocessing.Process(target=call, args=(n,)) for n in CALLS]\n"
         "    [child.start() for child in children]; [child.join() for child in children]\n"
-        "    say('done')\n"
+        "    print_now('done')\n"
         "if __name__ == '__main__': main()"),
         0,
     ),
     **{
-        f"{name} {method}": (POOL.format(pool=pool, method=method), 0)
+        f"{name} {method}": (POOL_PROGRAM.format(pool=pool, method=method), 0)
         for name, pool in (
             ("Pool", "multiprocessing.Pool(2)"),
             ("ProcessPoolExecutor", "ProcessPoolExecutor(2)"),
         )
-        for method in METHODS
+        for method in START_METHODS
     },
 }  # fmt: skip
-DURABLE = {
-    "SIGKILL": ("calls(); say('done'); os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL),
-    "_exit": ("calls(); say('done'); os._exit(4)", 4),
+DURABLE_ENDS = {
+    "SIGKILL": (
+        "calls(); print_now('done'); os.kill(os.getpid(), signal.SIGKILL)",
+        -signal.SIGKILL,
+    ),
+    "_exit": ("calls(); print_now('done'); os._exit(4)", 4),
     "SIGKILL of a child": (
         (
             "if not os.fork():\n    calls(); os.kill(os.getpid(), signal.SIGKILL)\n"
-            "os.wait(); say('done')"
+            "os.wait(); print_now('done')"
         ),
         0,
     ),
 }
-"""Endings that leave no time: LUPIS_DURABLE=true stores each span as it ends."""
+"""Ends that leave no time; LUPIS_DURABLE=true stores each span when it ends."""
 
-ALWAYS = {
+DAILY_PAIRS = {
     *((fault, "normal") for fault in FAULTS),
-    *((fault, ending) for fault in ("503", "hang") for ending in ENDINGS if "spawn" not in ending),
-    *(("none", ending) for ending in ENDINGS),
+    *((fault, end) for fault in ("503", "hang") for end in ENDS if "spawn" not in end),
+    *(("none", end) for end in ENDS),
     ("refused", "SIGTERM"), ("drop", "SIGTERM"), ("slow", "Pool fork"), ("refused", "Pool fork"),
 }  # fmt: skip
 MATRIX = [
     pytest.param(
         fault,
-        ending,
+        end,
         marks=()
-        if os.environ.get("LUPIS_TEST_ALL") or (fault, ending) in ALWAYS
+        if os.environ.get("LUPIS_TEST_ALL") or (fault, end) in DAILY_PAIRS
         else pytest.mark.skip(reason="LUPIS_TEST_ALL is not set"),
     )
     for fault in FAULTS
-    for ending in ENDINGS
+    for end in ENDS
 ]
 
 
-class Scene:
+class ProgramSetup:
     """A program, its collector, and its store."""
 
     def __init__(self, run, sink, llm):
@@ -157,8 +160,8 @@ class Scene:
         self.llm = llm
         self.endpoint = sink.otlp_url
 
-    def play(self, text, fault, **env):
-        """Runs a program to its end; returns its status, and how long its end took."""
+    def run_program(self, text, fault, **env):
+        """Runs a program to its end; returns its status, and the seconds that its end took."""
         if FAULTS[fault] is None:
             self.endpoint = self.endpoint.replace(self.sink.url, "http://127.0.0.1:1")
         else:
@@ -182,31 +185,31 @@ class Scene:
     def folder(self):
         return self.run.folder / "data" / "lupis"
 
-    def flush(self):
-        """Sends, to the collector mended, what waits."""
+    def send_stored_items(self):
+        """Sends the stored items to the collector without faults."""
         self.sink.heal()
         store = Store(str(self.folder), 1 << 28, Process("default", None, 0))
         for target, waiting, refused in store.list_targets() if store.database.exists() else ():
             url = target.url.replace("http://127.0.0.1:1/", f"{self.sink.url}/")
-            destination, sender = Destination(target, {}), Redirected(url)
+            destination, sender = Destination(target, {}), RedirectingSender(url)
             due = monotonic() + 70
             while True:
                 drained = outbox.drain_outbox(store, destination, sender, "flush", refused_too=True)
                 if drained.leased or monotonic() > due:
                     break
-                sleep(0.1)  # a pool's child that was killed while sending leaves a minute's lease
+                sleep(0.1)  # a child that was killed while it sent has leased items for a minute
             assert waiting + refused == drained.accepted
         store.database.close()
 
-    def marks(self):
-        """The marks of the calls that arrived, each span once, sorted."""
+    def list_marks(self):
+        """Returns the marks of the calls that arrived; a span that arrived twice counts once."""
         by_id = {span["span_id"]: span for span in self.sink.spans}
         return sorted(
             span["attributes"]["http.request.header.x-mark"][0] for span in by_id.values()
         )
 
-    def account(self):
-        """What all processes say became of their spans: created, delivered, stored, dropped."""
+    def read_accounts(self):
+        """Returns each process's numbers of spans: created, delivered, stored, dropped."""
         store = Store(str(self.folder), 1 << 28, Process("default", None, 0))
         rows = store.database.run(
             lambda db: db.execute(
@@ -217,8 +220,8 @@ class Scene:
         return [(*row[:3], sum(json.loads(row[3]).values())) for row in rows]
 
 
-class Redirected(Sender):
-    """Sends to another address than it is told."""
+class RedirectingSender(Sender):
+    """Sends all requests to one URL."""
 
     def __init__(self, url):
         super().__init__({})
@@ -229,51 +232,51 @@ class Redirected(Sender):
 
 
 @pytest.fixture
-def scene(run, sink, llm):
-    """A program about to run."""
-    return Scene(run, sink, llm)
+def program(run, sink, llm):
+    """A program to run, with its collector and store."""
+    return ProgramSetup(run, sink, llm)
 
 
-ALL = list("012345")
+ALL_MARKS = list("012345")
 
 
-@pytest.mark.parametrize(("fault", "ending"), MATRIX)
-def test_every_span_is_found_once(fault, ending, scene):
-    """Delivered, or in the store; the account adds up, and the end is bounded."""
-    text, status = ENDINGS[ending]
-    returncode, seconds = scene.play(text, fault)
+@pytest.mark.parametrize(("fault", "end"), MATRIX)
+def test_each_span_arrives_or_is_stored_once(fault, end, program):
+    """The account adds up, and the end takes no longer than the timeouts."""
+    text, status = ENDS[end]
+    returncode, seconds = program.run_program(text, fault)
     assert (status, []) == (
         returncode,
-        [line for line in scene.stderr.splitlines() if "fault" in line],
+        [line for line in program.stderr.splitlines() if "fault" in line],
     )
-    assert seconds < 3 * (TIMEOUT + 0.3) + MARGIN  # children end one after the other at the most
-    for created, delivered, stored, dropped in scene.account():
+    assert seconds < 3 * (TIMEOUT + 0.3) + MARGIN_SECONDS  # children may end one after the other
+    for created, delivered, stored, dropped in program.read_accounts():
         assert created == delivered + stored + dropped
-    scene.flush()
-    assert ALL == scene.marks()
+    program.send_stored_items()
+    assert ALL_MARKS == program.list_marks()
 
 
 @pytest.mark.parametrize("fault", ["none", "503", "hang", "refused"])
-@pytest.mark.parametrize("ending", DURABLE)
-def test_durable_spans_survive_any_end(fault, ending, scene):
-    """They were stored before the program went on."""
-    text, status = DURABLE[ending]
-    returncode, _ = scene.play(text, fault, LUPIS_DURABLE="true")
+@pytest.mark.parametrize("end", DURABLE_ENDS)
+def test_durable_spans_survive_each_end(fault, end, program):
+    """They are stored before the program goes on."""
+    text, status = DURABLE_ENDS[end]
+    returncode, _ = program.run_program(text, fault, LUPIS_DURABLE="true")
     assert status == returncode
-    scene.flush()
-    assert ALL == scene.marks()
+    program.send_stored_items()
+    assert ALL_MARKS == program.list_marks()
 
 
-def test_without_an_endpoint_durable_spans_stay_in_the_store(scene):
-    """To be looked at with `lupis report`."""
-    text, _ = DURABLE["SIGKILL"]
-    scene.play(text, "none", LUPIS_DURABLE="true", LUPIS_EXPORTER="local")
-    with closing(sqlite3.connect(scene.folder / FILE_NAME)) as store:
+def test_without_an_endpoint_durable_spans_stay_in_the_store(program):
+    """`lupis report` can show them."""
+    text, _ = DURABLE_ENDS["SIGKILL"]
+    program.run_program(text, "none", LUPIS_DURABLE="true", LUPIS_EXPORTER="local")
+    with closing(sqlite3.connect(program.folder / FILE_NAME)) as store:
         assert (6,) == store.execute("SELECT count(*) FROM item WHERE state = 0").fetchone()
 
 
-def test_with_nothing_pending_the_end_is_quick(scene):
-    """What was delivered before needs no waiting."""
+def test_the_end_is_quick_after_all_spans_are_delivered(program):
+    """There is no span to wait for."""
     text = """
         from lupis_instrument import LupisSDK
         calls()
@@ -283,11 +286,11 @@ def test_with_nothing_pending_the_end_is_quick(scene):
         began = time.perf_counter()
         launch.finish()
         print(time.perf_counter() - began, file=sys.stderr)
-        say("done")
+        print_now("done")
     """
-    scene.play(text, "none", LUPIS_SUMMARY="false")
-    assert float(scene.stderr.split()[0]) < 1  # 2 ms on a quiet machine
-    assert ALL == scene.marks()
+    program.run_program(text, "none", LUPIS_SUMMARY="false")
+    assert float(program.stderr.split()[0]) < 1  # 2 ms on a quiet machine
+    assert ALL_MARKS == program.list_marks()
 
 
 OUTAGE = """
@@ -295,16 +298,16 @@ OUTAGE = """
         call(mark)
         time.sleep(0.05)
         if mark == 10:
-            say("done")
+            print_now("done")
 """
 
 
-def test_an_outage_while_a_program_runs_loses_nothing(scene):
-    """The collector goes, and comes back."""
-    scene.sink.fail(503, times=3)
-    scene.play(OUTAGE, "refuse, then ok", OTEL_BSP_SCHEDULE_DELAY="100")
-    scene.flush()
-    assert sorted(map(str, range(40))) == scene.marks()
+def test_an_outage_of_the_collector_loses_no_span(program):
+    """The collector fails for a while during the program."""
+    program.sink.fail(503, times=3)
+    program.run_program(OUTAGE, "refuse, then ok", OTEL_BSP_SCHEDULE_DELAY="100")
+    program.send_stored_items()
+    assert sorted(map(str, range(40))) == program.list_marks()
 
 
 WRITER = """
@@ -314,8 +317,8 @@ from lupis_instrument._export.otlp.encoded_items import ItemEncoder
 from lupis_instrument._export.otlp.target import Target
 from lupis_instrument._export.store.store import Process, Store
 
-folder, who = sys.argv[1:]
-store = Store(folder, 1 << 28, Process("p", None, int(who)))
+folder, writer = sys.argv[1:]
+store = Store(folder, 1 << 28, Process("p", None, int(writer)))
 target = Target("http://127.0.0.1:1/v1/traces", "traces", "p", "http://127.0.0.1:1/v1/traces")
 provider = TracerProvider(shutdown_on_exit=False)
 tracer = provider.get_tracer("t")
@@ -324,21 +327,21 @@ number = 0
 while True:
     spans = []
     for _ in range(10):
-        spans.append(tracer.start_span(f"{who}-{number}"))
+        spans.append(tracer.start_span(f"{writer}-{number}"))
         spans[-1].end()
         number += 1
     store.add_items(encoder.encode_spans(spans), target)
     print(number, flush=True)
 """
-ROUNDS = 500 if os.environ.get("LUPIS_TEST_ALL") else 12
+KILL_COUNT = 500 if os.environ.get("LUPIS_TEST_ALL") else 12
 
 
-def test_a_kill_in_the_middle_of_a_write_harms_no_file(tmp_path):
-    """It opens, and holds all that a write had come back from."""
+def test_a_kill_during_a_write_does_not_damage_the_store(tmp_path):
+    """It opens, and has all items of finished writes."""
     program = tmp_path / "writer.py"
     program.write_text(WRITER)
     confirmed = {}
-    for number in range(ROUNDS):
+    for number in range(KILL_COUNT):
         command = [sys.executable, str(program), str(tmp_path / "data"), str(number)]
         with ManagedProcess(command, stdout=subprocess.PIPE, encoding="utf-8") as writer:
             for _ in range(1 + number % 7):
@@ -348,8 +351,9 @@ def test_a_kill_in_the_middle_of_a_write_harms_no_file(tmp_path):
                 confirmed[number] = int(line)
     with closing(sqlite3.connect(tmp_path / "data" / FILE_NAME)) as store:
         assert ("ok",) == store.execute("PRAGMA integrity_check").fetchone()
-        found = {name for (name,) in store.execute("SELECT name FROM item")}
-    assert set() == {f"{n}-{m}" for n, last in confirmed.items() for m in range(last)} - found
+        stored = {name for (name,) in store.execute("SELECT name FROM item")}
+    written = {f"{n}-{m}" for n, last in confirmed.items() for m in range(last)}
+    assert set() == written - stored
     assert [] == list((tmp_path / "data").glob("*.corrupt-*"))
 
 
@@ -365,19 +369,19 @@ from lupis_instrument._export.store.store import Process, Store
 folder, url = sys.argv[1:]
 store = Store(folder, 1 << 30, Process("p", None, 0))
 target = Target("http://127.0.0.1:1/v1/traces", "traces", "p", "http://127.0.0.1:1/v1/traces")
-class There(Sender):
+class RedirectingSender(Sender):
     def send_request(self, _, body, headers, **options):
         return super().send_request(url, body, headers, **options)
 parent = os.getppid()
 while os.getppid() == parent:
-    outbox.drain_outbox(store, Destination(target, {}), There({}), sys.argv[0] + str(time.time()))
+    outbox.drain_outbox(store, Destination(target, {}), RedirectingSender({}), sys.argv[0] + str(time.time()))
     time.sleep(0.01)
 """
 
 
 @pytest.mark.skipif(os.cpu_count() == 1, reason="many processes on one core take too long")
-def test_many_write_while_two_flush(tmp_path):
-    """None is lost, and none is sent twice."""
+def test_simultaneous_writes_and_flushes_lose_and_double_no_span(tmp_path):
+    """Sixteen processes write to the store, and two send its items."""
     (tmp_path / "writer.py").write_text(
         WRITER.replace(
             "    print(number, flush=True)", "    print(number, flush=True); sys.stdin.readline()"

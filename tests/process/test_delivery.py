@@ -1,4 +1,4 @@
-"""Nothing lost, nobody held up: whole programs against collectors that work, fail and hang."""
+"""Programs lose no span and are not delayed by collectors that work, fail and hang."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from servers.program import ManagedProcess
 from lupis_instrument._export.store.database import FILE_NAME
 from lupis_instrument._export.store.schema import KEPT, WAITING
 
-# http.client asks for no proxy, so proxies in these tests are our own exporter's alone.
+# http.client uses no proxy, so proxies in these tests affect the exporter alone.
 PRELUDE = """
 import http.client, json, os, sys, threading
 from urllib.parse import urlsplit
@@ -33,66 +33,66 @@ def call(mark="", model="gpt-4o-mini"):
     connection.close()
     return data
 """
-MARGIN = 6.0
-"""Seconds that a process may take beyond its waiting, on a busy machine."""
+MARGIN_SECONDS = 6.0
+"""The time that a process may take beyond its timeout, on a busy machine."""
 
 
 @pytest.fixture
-def play(run, llm):
-    """Runs a program that has `call`."""
+def run_program(run, llm):
+    """Runs a program that can use the function `call`."""
 
-    def play(text, **options):
+    def run_program(text, **options):
         return run(PRELUDE + dedent(text), llm.url, **options)
 
-    play.run, play.llm = run, llm
-    return play
+    run_program.run, run_program.llm = run, llm
+    return run_program
 
 
-def marks(sink):
-    """The marks of the calls that arrived, sorted."""
+def list_marks(sink):
+    """Returns the marks of the calls that the collector received, sorted."""
     return sorted(span["attributes"]["http.request.header.x-mark"][0] for span in sink.spans)
 
 
-def states(run):
-    """How many items the store has in each state."""
+def count_states(run):
+    """Returns the number of items in the store in each state."""
     with closing(sqlite3.connect(run.folder / "data" / "lupis" / FILE_NAME)) as store:
         return store.execute("SELECT state, count(*) FROM item GROUP BY state").fetchall()
 
 
-def free_port():
-    """A port where nobody listens."""
+def find_free_port():
+    """Returns a port without a server."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return taken.getsockname()[1]
 
 
-# what is sent
+# The content of requests
 
 
-def test_spans_arrive_packed_and_with_their_headers(play, sink):
-    """Our own requests are none of them."""
+def test_spans_arrive_compressed_and_with_the_configured_headers(run_program, sink):
+    """The exporter's own requests have no spans."""
     env = {"LUPIS_API_KEY": "k1", "LUPIS_PROJECT_ID": "shop", "LUPIS_OTLP_HEADERS": "x-more=a%20b"}
-    done = play("call('one'); call('two')", env=env)
-    assert (["one", "two"], "", "") == (marks(sink), done.stdout, done.stderr)
+    done = run_program("call('one'); call('two')", env=env)
+    assert (["one", "two"], "", "") == (list_marks(sink), done.stdout, done.stderr)
     (request,) = sink.requests
-    wanted = {
+    expected = {
         "content-encoding": "gzip",
         "x-api-key": "k1",
         "x-project-id": "shop",
         "x-more": "a b",
     }
-    assert wanted.items() <= request.headers.items()
+    assert expected.items() <= request.headers.items()
     assert not {"traceparent", "baggage"} & set(request.headers)
 
 
-def test_the_resource_says_whose_spans_they_are(play, sink):
-    """Service, project, launch and process."""
+def test_the_resource_names_service_project_run_and_process(run_program, sink):
+    """It also has the attributes of OTEL_RESOURCE_ATTRIBUTES."""
     env = {
         "OTEL_SERVICE_NAME": "till",
         "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment=test",
         "LUPIS_RUN_ID": "",
     }
-    done = play("call(); print(os.getpid(), os.environ['LUPIS_RUN_ID'])", env=env)
+    done = run_program("call(); print(os.getpid(), os.environ['LUPIS_RUN_ID'])", env=env)
     pid, run_id = done.stdout.split()
     resource = sink.spans[0]["resource"]
     assert {
@@ -107,14 +107,14 @@ def test_the_resource_says_whose_spans_they_are(play, sink):
     }.items() <= resource.items()
 
 
-def test_compression_can_be_chosen(play, sink):
-    """By the standard variable."""
-    play("call()", env={"OTEL_EXPORTER_OTLP_COMPRESSION": "none"})
+def test_a_standard_variable_switches_compression_off(run_program, sink):
+    """The variable is OTEL_EXPORTER_OTLP_COMPRESSION."""
+    run_program("call()", env={"OTEL_EXPORTER_OTLP_COMPRESSION": "none"})
     assert (1, False) == (len(sink.spans), "content-encoding" in sink.requests[0].headers)
 
 
-def test_batches_leave_while_the_program_runs(run, sink, llm):
-    """After OTEL_BSP_SCHEDULE_DELAY, or when OTEL_BSP_MAX_EXPORT_BATCH_SIZE are there."""
+def test_batches_are_sent_while_the_program_runs(run, sink, llm):
+    """They are sent after the schedule delay, or when a batch is full."""
     text = PRELUDE + "for n in range(5): call(str(n))\nsys.stdin.read()\n"
     env = {"OTEL_BSP_SCHEDULE_DELAY": "300", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "3"}
     running = ManagedProcess(
@@ -127,30 +127,30 @@ def test_batches_leave_while_the_program_runs(run, sink, llm):
         sink.wait_for(5)
         assert running.poll() is None
         running.stdin.close()
-    assert list("01234") == marks(sink)
+    assert list("01234") == list_marks(sink)
 
 
-def test_a_loopback_endpoint_is_reached_past_a_proxy(play, sink):
-    """No proxy has a way to this machine's own addresses."""
-    dead = f"http://127.0.0.1:{free_port()}"
-    env = {"HTTP_PROXY": dead, "http_proxy": dead, "NO_PROXY": "", "no_proxy": ""}
+def test_requests_to_a_loopback_endpoint_use_no_proxy(run_program, sink):
+    """A proxy cannot reach this machine's loopback addresses."""
+    dead_proxy = f"http://127.0.0.1:{find_free_port()}"
+    env = {"HTTP_PROXY": dead_proxy, "http_proxy": dead_proxy, "NO_PROXY": "", "no_proxy": ""}
     text = "call('one'); import lupislabs; lupislabs.LupisSDK.get_instance().track_event('e')"
-    done = play(text, env=env)
-    assert (["one"], ["e"], "") == (marks(sink), [e["name"] for e in sink.events], done.stderr)
+    done = run_program(text, env=env)
+    assert (["one"], ["e"], "") == (list_marks(sink), [e["name"] for e in sink.events], done.stderr)
 
 
-def test_warnings_as_errors_change_nothing(play, sink):
-    """A deprecation in a library of ours is not the program's."""
-    done = play("call('one')", env={"PYTHONWARNINGS": "error"})
-    assert (0, ["one"], "") == (done.returncode, marks(sink), done.stderr)
+def test_warnings_as_errors_do_not_affect_delivery(run_program, sink):
+    """A deprecation in a library of this package does not reach the program."""
+    done = run_program("call('one')", env={"PYTHONWARNINGS": "error"})
+    assert (0, ["one"], "") == (done.returncode, list_marks(sink), done.stderr)
 
 
-# collectors that fail
+# Failing collectors
 
-FAULTS = {
+COLLECTOR_FAULTS = {
     "refusing": lambda sink: None,
     "hanging": lambda sink: sink.hang(),
-    "hanging up": lambda sink: sink.drop(),
+    "closing connections": lambda sink: sink.drop(),
     "busy": lambda sink: sink.fail(503),
     "busy for long": lambda sink: sink.fail(429, retry_after="60"),
     "broken": lambda sink: sink.fail(500),
@@ -158,67 +158,69 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_failing_collector_costs_one_line_and_no_more_than_the_timeout(fault, play, sink):
-    """Output and exit status are the program's, and its end is bounded."""
-    FAULTS[fault](sink)
+@pytest.mark.parametrize("fault", COLLECTOR_FAULTS)
+def test_a_failing_collector_causes_one_line_and_no_more_delay_than_the_timeout(
+    fault, run_program, sink
+):
+    """Output and exit status are the program's."""
+    COLLECTOR_FAULTS[fault](sink)
     endpoint = sink.traces_url
     if fault == "refusing":
-        endpoint = f"http://127.0.0.1:{free_port()}/v1/traces"
+        endpoint = f"http://127.0.0.1:{find_free_port()}/v1/traces"
     text = "call(); print('out'); print('err', file=sys.stderr); sys.exit(7)"
     began = monotonic()
-    done = play(text, env={"LUPIS_OTLP_ENDPOINT": endpoint, "LUPIS_SHUTDOWN_TIMEOUT": "0.5"})
-    assert monotonic() - began < 0.5 + MARGIN
+    done = run_program(text, env={"LUPIS_OTLP_ENDPOINT": endpoint, "LUPIS_SHUTDOWN_TIMEOUT": "0.5"})
+    assert monotonic() - began < 0.5 + MARGIN_SECONDS
     assert (7, "out\n") == (done.returncode, done.stdout)
     lines = done.stderr.splitlines()
     assert "err" in lines
-    (ours,) = [line for line in lines if line != "err"]
-    assert ours.startswith("lupis: warning: ")
-    assert endpoint in ours
+    (warning,) = [line for line in lines if line != "err"]
+    assert warning.startswith("lupis: warning: ")
+    assert endpoint in warning
 
 
-def test_a_slow_collector_gets_everything(play, sink):
-    """As long as it answers within the timeout."""
+def test_a_slow_collector_receives_all_spans(run_program, sink):
+    """It answers within the timeout."""
     sink.slow(0.5)
-    done = play("call('one')")
-    assert (["one"], "") == (marks(sink), done.stderr)
+    done = run_program("call('one')")
+    assert (["one"], "") == (list_marks(sink), done.stderr)
 
 
-def test_a_busy_collector_is_asked_again(play, sink):
-    """After as long as it says."""
+def test_requests_to_a_busy_collector_are_repeated(run_program, sink):
+    """They are repeated after the time in Retry-After."""
     sink.fail(503, times=2, retry_after="0")
-    done = play("call('one')")
-    assert (["one"], "") == (marks(sink), done.stderr)
+    done = run_program("call('one')")
+    assert (["one"], "") == (list_marks(sink), done.stderr)
     assert [503, 503, 200] == [request.status for request in sink.requests]
 
 
-def test_nobody_at_the_default_endpoint_is_no_trouble(play, run):
-    """It is all in the store, and nobody waits."""
+def test_without_a_collector_at_the_default_endpoint_spans_are_stored(run_program, run):
+    """The program ends without delay or warning."""
     port = 9009
     with socket.socket() as probe:
         if not probe.connect_ex(("127.0.0.1", port)):
             pytest.skip("a collector listens at the default endpoint")
     began = monotonic()
-    done = play("for _ in range(3): call()", env={"LUPIS_OTLP_ENDPOINT": ""})
-    assert monotonic() - began < MARGIN
-    assert (0, "", [(KEPT, 3)]) == (done.returncode, done.stderr, states(run))
+    done = run_program("for _ in range(3): call()", env={"LUPIS_OTLP_ENDPOINT": ""})
+    assert monotonic() - began < MARGIN_SECONDS
+    assert (0, "", [(KEPT, 3)]) == (done.returncode, done.stderr, count_states(run))
 
 
-def test_failures_are_not_in_the_programs_log(play, sink, tmp_path):
-    """Upstream's lines are about something the program has no part in."""
+def test_failed_requests_are_not_in_the_programs_log(run_program, sink, tmp_path):
+    """OpenTelemetry's log messages about them are hidden."""
     sink.fail(503, times=1, retry_after="0")
-    done = play(
+    done = run_program(
         """
         import logging
         logging.basicConfig(level=logging.DEBUG, format="%(name)s %(message)s")
-        logging.getLogger("theirs").info("heard")
+        logging.getLogger("program").info("logged")
         call()
         """
     )
-    assert "theirs heard\n" == done.stderr
+    assert "program logged\n" == done.stderr
 
 
-# ends of a program
+# The end of a program
 
 
 @pytest.mark.parametrize(
@@ -231,11 +233,11 @@ def test_failures_are_not_in_the_programs_log(play, sink, tmp_path):
         ("threading.Thread(target=__import__('time').sleep, args=(60,), daemon=True).start()", 0),
     ],
 )
-def test_every_end_delivers_and_stays_the_programs(end, status, play, sink):
-    """Statuses and tracebacks are those without us."""
-    done = play(f"call('one')\n{end}\n")
-    plain = play(f"call('one')\n{end}\n", launched=False)
-    assert (status, ["one"]) == (done.returncode, marks(sink))
+def test_each_end_of_a_program_delivers_its_spans(end, status, run_program, sink):
+    """Status and output are the same as without lupis-run."""
+    done = run_program(f"call('one')\n{end}\n")
+    plain = run_program(f"call('one')\n{end}\n", launched=False)
+    assert (status, ["one"]) == (done.returncode, list_marks(sink))
     assert (plain.returncode, plain.stdout, plain.stderr) == (
         done.returncode,
         done.stdout,
@@ -243,9 +245,9 @@ def test_every_end_delivers_and_stays_the_programs(end, status, play, sink):
     )
 
 
-def test_exit_handlers_of_the_program_may_call(play, sink):
-    """Those it registered before its first call, and after."""
-    done = play(
+def test_calls_of_exit_handlers_are_delivered(run_program, sink):
+    """The program registers them before or after its first call."""
+    done = run_program(
         """
         import atexit
         atexit.register(call, "early")
@@ -253,10 +255,10 @@ def test_exit_handlers_of_the_program_may_call(play, sink):
         atexit.register(call, "late")
         """
     )
-    assert (["body", "early", "late"], "") == (marks(sink), done.stderr)
+    assert (["body", "early", "late"], "") == (list_marks(sink), done.stderr)
 
 
-NO_THREAD = """
+THREADS_REFUSED = """
 def refuse(thread):
     raise RuntimeError("can't create new thread at interpreter shutdown")
 call("one")
@@ -264,28 +266,28 @@ threading.Thread.start = refuse
 """
 
 
-def test_where_no_thread_can_be_had_at_the_end_all_is_delivered(play, sink):
-    """Python 3.12 lets none start once the main thread has ended."""
+def test_spans_are_delivered_if_no_thread_can_start(run_program, sink):
+    """Python 3.12 starts no thread after the main thread has ended."""
     sink.fail(503, times=1, retry_after="0")
-    done = play(NO_THREAD)
-    assert (["one"], "") == (marks(sink), done.stderr)
+    done = run_program(THREADS_REFUSED)
+    assert (["one"], "") == (list_marks(sink), done.stderr)
     assert [503, 200] == [request.status for request in sink.requests]
 
 
-def test_where_no_thread_can_be_had_a_hanging_collector_loses_nothing(play, sink, run):
-    """Nor does it take longer."""
+def test_spans_are_stored_if_no_thread_can_start_and_the_collector_hangs(run_program, sink, run):
+    """The end takes no longer than the timeout."""
     sink.hang()
     began = monotonic()
-    done = play(NO_THREAD, env={"LUPIS_SHUTDOWN_TIMEOUT": "0.5"})
-    assert [(WAITING, 1)] == states(run)
+    done = run_program(THREADS_REFUSED, env={"LUPIS_SHUTDOWN_TIMEOUT": "0.5"})
+    assert [(WAITING, 1)] == count_states(run)
     assert "wait in the store" in done.stderr
-    assert monotonic() - began < 0.5 + MARGIN
+    assert monotonic() - began < 0.5 + MARGIN_SECONDS
 
 
-def test_a_thread_that_calls_while_the_program_ends_loses_nothing(play, sink, run):
-    """It goes on until the interpreter stops it, after all has been delivered or stored."""
+def test_calls_of_a_thread_during_the_end_are_stored(run_program, sink, run):
+    """The thread runs until the interpreter stops it."""
     sink.hang()
-    done = play(
+    done = run_program(
         """
         def serve():
             while True:
@@ -298,19 +300,19 @@ def test_a_thread_that_calls_while_the_program_ends_loses_nothing(play, sink, ru
     )
     made = len(done.stdout)
     assert 2 <= made
-    ((state, stored),) = states(run)
+    ((state, stored),) = count_states(run)
     assert (WAITING, True) == (state, made + 1 <= stored)
 
 
-def test_a_first_call_at_the_very_end_is_delivered(play, sink):
-    """No thread of ours was there until then."""
-    done = play("import atexit; atexit.register(call, 'last')")
-    assert (["last"], "") == (marks(sink), done.stderr)
+def test_a_first_call_in_an_exit_handler_is_delivered(run_program, sink):
+    """This package has no thread before that."""
+    done = run_program("import atexit; atexit.register(call, 'last')")
+    assert (["last"], "") == (list_marks(sink), done.stderr)
 
 
-def test_a_body_that_is_never_read_is_delivered(play, sink):
-    """As dropped."""
-    play(
+def test_a_call_with_an_unread_body_is_delivered(run_program, sink):
+    """Its outcome is "dropped" or "closed"."""
+    run_program(
         """
         connection = http.client.HTTPConnection(LLM.hostname, LLM.port, timeout=10)
         connection.request("POST", "/v1/chat/completions", '{"model": "gpt-4o-mini"}')
@@ -321,15 +323,15 @@ def test_a_body_that_is_never_read_is_delivered(play, sink):
     assert span["attributes"]["lupis.response.outcome"] in {"dropped", "closed"}
 
 
-def test_an_idle_program_ends_at_once(play, sink):
-    """Nothing is sent, nothing is waited for."""
-    done = play("print('lupis_instrument._runtime.runtime' in sys.modules)")
+def test_a_program_without_calls_sends_nothing(run_program, sink):
+    """It does not load the runtime."""
+    done = run_program("print('lupis_instrument._runtime.runtime' in sys.modules)")
     assert ("False\n", "", []) == (done.stdout, done.stderr, sink.requests)
 
 
-def test_many_threads_lose_no_span(play, sink):
-    """Each call arrives once."""
-    done = play(
+def test_calls_of_many_threads_arrive_once(run_program, sink):
+    """There are 120 calls by 12 threads."""
+    done = run_program(
         """
         def work(start):
             for n in range(start, start + 10):
@@ -338,11 +340,11 @@ def test_many_threads_lose_no_span(play, sink):
         [thread.start() for thread in threads]; [thread.join() for thread in threads]
         """
     )
-    assert ([f"{n:03}" for n in range(120)], "") == (marks(sink), done.stderr)
+    assert ([f"{n:03}" for n in range(120)], "") == (list_marks(sink), done.stderr)
 
 
-def test_a_bounded_queue_drops_and_says_how_many(play, sink):
-    """The account adds up all the same."""
+def test_a_full_queue_drops_spans_and_reports_their_number(run_program, sink):
+    """The summary's numbers add up."""
     env = {"OTEL_BSP_MAX_QUEUE_SIZE": "2", "LUPIS_SUMMARY": "true"}
     text = """
         from lupislabs import LupisSDK
@@ -350,15 +352,15 @@ def test_a_bounded_queue_drops_and_says_how_many(play, sink):
         sys.setswitchinterval(10)
         for n in range(50): tracer.start_span(str(n)).end()
     """
-    done = play(text, env=env)
+    done = run_program(text, env=env)
     lost = 50 - len(sink.spans)
     assert lost
     assert f"{lost} spans and events were lost: queue full" in done.stderr
     assert f"{len(sink.spans)} -> {sink.traces_url}, {lost} dropped: queue full" in done.stderr
 
 
-def test_what_was_not_ready_in_time_is_said(play, sink):
-    """The end waits no longer, and the account adds up."""
+def test_spans_that_are_not_ready_in_time_are_reported(run_program, sink):
+    """The end does not wait longer, and the summary's numbers add up."""
     env = {"LUPIS_SUMMARY": "true", "LUPIS_SHUTDOWN_TIMEOUT": "1"}
     text = """
         from lupislabs import LupisSDK
@@ -369,27 +371,27 @@ def test_what_was_not_ready_in_time_is_said(play, sink):
         call("b")
         call("c")
     """
-    done = play(text, env=env)
+    done = run_program(text, env=env)
     assert "2 spans and events were lost: not ready in time" in done.stderr
     fates = f"1 -> {sink.traces_url}, 2 dropped: not ready in time"
     assert f"  1 span: {fates}" == done.stderr.splitlines()[-1]
 
 
-def test_a_hanging_collector_loses_nothing(play, sink, run):
-    """What it has not taken is in the store."""
+def test_spans_for_a_hanging_collector_are_stored(run_program, sink, run):
+    """A line on stderr reports it."""
     sink.hang()
-    done = play("for _ in range(5): call()", env={"LUPIS_SHUTDOWN_TIMEOUT": "0.3"})
-    assert [(WAITING, 5)] == states(run)
+    done = run_program("for _ in range(5): call()", env={"LUPIS_SHUTDOWN_TIMEOUT": "0.3"})
+    assert [(WAITING, 5)] == count_states(run)
     assert "wait in the store" in done.stderr
 
 
-# forks
+# Forks
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only")
-def test_parent_and_children_each_deliver_their_own(play, sink):
-    """Once each, under their own process id, whatever was under way before the fork."""
-    done = play(
+def test_parent_and_children_deliver_their_own_calls(run_program, sink):
+    """Each call arrives once, with the process id of its process."""
+    done = run_program(
         """
         import warnings
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -410,20 +412,20 @@ def test_parent_and_children_each_deliver_their_own(play, sink):
     assert "" == done.stderr
     pids = {}
     for span in sink.spans:
-        who = span["attributes"]["http.request.header.x-mark"][0].split()[0]
-        pids.setdefault(who, set()).add(span["resource"]["process.pid"])
+        process = span["attributes"]["http.request.header.x-mark"][0].split()[0]
+        pids.setdefault(process, set()).add(span["resource"]["process.pid"])
     assert [
         "0 after", "0 sent before", "0 waiting", "1 again", "1 child", "2 again", "2 child",
-    ] == marks(sink)  # fmt: skip
-    assert [1, 1, 1] == [len(found) for found in pids.values()]
+    ] == list_marks(sink)  # fmt: skip
+    assert [1, 1, 1] == [len(process_ids) for process_ids in pids.values()]
     assert 3 == len(set.union(*pids.values()))
     assert ["1", "2"] == sorted(event["name"] for event in sink.events)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only")
-def test_a_child_forked_while_others_call_is_not_stuck(play, sink):
-    """Threads of the parent don't exist in the child, and neither do their locks."""
-    done = play(
+def test_a_child_that_is_forked_during_calls_of_threads_works(run_program, sink):
+    """The parent's threads and their locks do not exist in the child."""
+    done = run_program(
         """
         import warnings
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -448,30 +450,32 @@ def test_a_child_forked_while_others_call_is_not_stuck(play, sink):
         """
     )
     assert f"{[0] * 10}\n" == done.stdout
-    assert 10 == marks(sink).count("child")
+    assert 10 == list_marks(sink).count("child")
 
 
-# what the user sees
+# The console and the summary
 
 
-def test_the_console_shows_calls_on_stderr(play, sink):
-    """And nothing on stdout, which is the program's."""
-    done = play("call(); print('out')", env={"LUPIS_EXPORTER": "console", "LUPIS_CHAT_ID": "trip"})
+def test_the_console_shows_calls_on_stderr(run_program, sink):
+    """Stdout has the program's output alone."""
+    done = run_program(
+        "call(); print('out')", env={"LUPIS_EXPORTER": "console", "LUPIS_CHAT_ID": "trip"}
+    )
     assert ("out\n", []) == (done.stdout, sink.requests)
     (line,) = done.stderr.splitlines()
     assert "chat gpt-4o-mini" in line
     assert line.endswith("  chat trip")
 
 
-def test_nowhere_sends_nothing(play, sink):
-    """LUPIS_EXPORTER=none."""
-    done = play("call()", env={"LUPIS_EXPORTER": "none"})
+def test_the_exporter_none_sends_nothing(run_program, sink):
+    """The setting is LUPIS_EXPORTER=none."""
+    done = run_program("call()", env={"LUPIS_EXPORTER": "none"})
     assert ([], "", "") == (sink.requests, done.stdout, done.stderr)
 
 
-def test_the_summary_adds_up(play, sink):
-    """LUPIS_SUMMARY=true: calls, errors, tokens, and where the data went."""
-    done = play("call(); call(); call(model='always-busy')", env={"LUPIS_SUMMARY": "true"})
+def test_the_summary_shows_calls_errors_tokens_and_destination(run_program, sink):
+    """Its numbers add up."""
+    done = run_program("call(); call(); call(model='always-busy')", env={"LUPIS_SUMMARY": "true"})
     first, busy, mini, last = done.stderr.splitlines()
     assert first.startswith("lupis: 3 LLM calls, 1 error, ")
     assert busy.startswith("  openai always-busy  1 LLM call, 1 error, 0 tokens in, ")
@@ -479,12 +483,12 @@ def test_the_summary_adds_up(play, sink):
     assert f"  3 spans -> {sink.traces_url}" == last
 
 
-def test_the_summary_is_silent_where_no_one_looks(play):
-    """By default it is for terminals."""
-    assert "" == play("call()").stderr
+def test_there_is_no_summary_without_a_terminal(run_program):
+    """This is the default of LUPIS_SUMMARY."""
+    assert "" == run_program("call()").stderr
 
 
-POOL = """
+POOL_PROGRAM = """
 if __name__ == "__main__":
     import multiprocessing
     with multiprocessing.Pool(2) as pool:
@@ -494,10 +498,12 @@ if __name__ == "__main__":
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only")
-@pytest.mark.parametrize("first", ["", "    call('mine')\n"])
-def test_one_summary_tells_of_all_processes(first, play, sink):
-    """The first process says it, whether or not it made a call itself."""
-    done = play(POOL.replace("    import", f"{first}    import", 1), env={"LUPIS_SUMMARY": "true"})
+@pytest.mark.parametrize("first", ["", "    call('parent')\n"])
+def test_one_summary_covers_all_processes(first, run_program, sink):
+    """The first process writes it, even if it made no call itself."""
+    done = run_program(
+        POOL_PROGRAM.replace("    import", f"{first}    import", 1), env={"LUPIS_SUMMARY": "true"}
+    )
     calls = 4 if first else 3
     lines = done.stderr.splitlines()
     assert 1 == sum(line.startswith("lupis: ") for line in lines)
@@ -506,8 +512,8 @@ def test_one_summary_tells_of_all_processes(first, play, sink):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX only")
-def test_the_summary_tells_what_a_process_was_before(play, sink):
-    """It became another program, twice, and once tried to in vain."""
+def test_the_summary_covers_programs_before_exec(run_program, sink):
+    """The process becomes another program twice, after a failed attempt."""
     text = """
         stage = int(sys.argv[2]) if sys.argv[2:] else 0
         call()
@@ -518,20 +524,20 @@ def test_the_summary_tells_what_a_process_was_before(play, sink):
                 call()
             os.execv(sys.executable, [sys.executable, __file__, sys.argv[1], str(stage + 1)])
         """
-    lines = play(text, env={"LUPIS_SUMMARY": "true"}).stderr.splitlines()
+    lines = run_program(text, env={"LUPIS_SUMMARY": "true"}).stderr.splitlines()
     assert 1 == sum(line.startswith("lupis: ") for line in lines)
     assert lines[0].startswith("lupis: 5 LLM calls, ")
     assert f"  5 spans -> {sink.traces_url}" == lines[-1]
 
 
-def test_the_summary_comes_behind_the_programs_last_words(play):
-    """Where both go to one place."""
+def test_the_summary_follows_the_programs_last_output(run_program):
+    """Both streams go to the same pipe."""
     text = PRELUDE + "call()\nprint('last words', end='')"
-    command = play.run.build_command(text, [play.llm.url])
+    command = run_program.run.build_command(text, [run_program.llm.url])
     done = subprocess.run(
         command,
-        env=play.run.build_environment({"LUPIS_SUMMARY": "true"}),
-        cwd=play.run.folder,
+        env=run_program.run.build_environment({"LUPIS_SUMMARY": "true"}),
+        cwd=run_program.run.folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
@@ -540,8 +546,8 @@ def test_the_summary_comes_behind_the_programs_last_words(play):
     assert done.stdout.startswith("last wordslupis: 1 LLM call, ")
 
 
-def test_a_collector_that_comes_later_gets_what_comes_later(play, sink, run):
-    """`auto` decides anew while the program runs; what was stored before stays there."""
+def test_a_later_collector_receives_later_calls(run_program, sink, run):
+    """The exporter `auto` looks for it again; stored calls stay in the store."""
     port = int(sink.url.rpartition(":")[2])
     text = """
         from lupis_instrument._export.otlp import probe
@@ -559,15 +565,15 @@ def test_a_collector_that_comes_later_gets_what_comes_later(play, sink, run):
         "from lupis_instrument._config import settings as _settings\n"
         f"_settings.BY_NAME['otlp_endpoint'].default = 'http://127.0.0.1:{port}/api/traces'\n"
     )
-    done = play(text, env={"LUPIS_OTLP_ENDPOINT": "", "PYTHONPATH": str(site)})
+    done = run_program(text, env={"LUPIS_OTLP_ENDPOINT": "", "PYTHONPATH": str(site)})
     assert "" == done.stderr
-    assert (["late"], [(KEPT, 1)]) == (marks(sink), states(run))
+    assert (["late"], [(KEPT, 1)]) == (list_marks(sink), count_states(run))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only")
-def test_a_fork_meets_no_thread_of_ours(play, sink):
-    """Python 3.12 and newer warn of a fork in a process with threads."""
-    done = play(
+def test_a_fork_finds_no_thread_of_this_package(run_program, sink):
+    """Python 3.12 warns of a fork in a process with threads."""
+    done = run_program(
         """
         import warnings
         warnings.simplefilter("error")
@@ -582,20 +588,20 @@ def test_a_fork_meets_no_thread_of_ours(play, sink):
         """
     )
     assert (0, "") == (done.returncode, done.stderr)
-    assert ["after", "before", "waiting"] == marks(sink)
+    assert ["after", "before", "waiting"] == list_marks(sink)
 
 
-ROUNDS = 1000 if os.environ.get("LUPIS_TEST_ALL") else 30
-FORKS = """
+FORK_COUNT = 1000 if os.environ.get("LUPIS_TEST_ALL") else 30
+FORKS_AMONG_THREADS = """
     import warnings
     warnings.simplefilter("ignore", DeprecationWarning)
-    call("first")  # what Python imports with it would be locked in a child for ever
+    call("first")  # a fork during its imports would leave their locks held in a child
     going, counts = True, [0] * 4
-    def work(who):
+    def work(number):
         while going:
-            call(f"thread {who} {counts[who]}")
-            counts[who] += 1
-    threads = [threading.Thread(target=work, args=(who,)) for who in range(4)]
+            call(f"thread {number} {counts[number]}")
+            counts[number] += 1
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
     [thread.start() for thread in threads]
     statuses = set()
     for n in range(int(sys.argv[2])):
@@ -612,33 +618,33 @@ FORKS = """
 """
 
 
-@pytest.mark.timeout(240 + ROUNDS)
+@pytest.mark.timeout(240 + FORK_COUNT)
 @pytest.mark.skipif(not Path("/bin/true").exists(), reason="POSIX only")
-def test_forks_among_threads_that_call_lose_and_double_nothing(run, sink, llm):
-    """Half of the children call, half of them become another program."""
-    text = PRELUDE + dedent(FORKS)
+def test_forks_during_calls_of_threads_lose_and_double_no_call(run, sink, llm):
+    """Half of the children call, the others become another program."""
+    text = PRELUDE + dedent(FORKS_AMONG_THREADS)
     env = {"LUPIS_SHUTDOWN_TIMEOUT": "20"}
-    done = run(text, llm.url, str(ROUNDS), env=env, timeout=60 + ROUNDS)
+    done = run(text, llm.url, str(FORK_COUNT), env=env, timeout=60 + FORK_COUNT)
     status, *counts = map(int, done.stdout.split())
-    called = [f"child {n}" for n in range(0, ROUNDS, 2)]
+    called = [f"child {n}" for n in range(0, FORK_COUNT, 2)]
     called += ["first"]
-    called += [f"thread {who} {n}" for who, count in enumerate(counts) for n in range(count)]
+    called += [f"thread {number} {n}" for number, count in enumerate(counts) for n in range(count)]
     assert (0, 0, "") == (done.returncode, status, done.stderr)
-    assert sorted(called) == marks(sink)
+    assert sorted(called) == list_marks(sink)
 
 
-# windows at the end
+# Critical moments at the end
 
 
-def account(run):
-    """What the process says became of its spans: created, delivered, stored, and lost by reason."""
+def read_account(run):
+    """Returns the process's numbers of spans: created, delivered, stored, and lost by reason."""
     with closing(sqlite3.connect(run.folder / "data" / "lupis" / FILE_NAME)) as store:
         (row,) = store.execute("SELECT created, delivered, stored, dropped FROM process").fetchall()
     return (*row[:3], json.loads(row[3]))
 
 
-def test_a_backlog_at_the_end_adds_up(play, sink):
-    """More than can be prepared in time: the rest is counted as lost."""
+def test_the_account_of_a_large_backlog_adds_up(run_program, sink):
+    """Spans that are not ready in time count as lost."""
     sink.hang()
     env = {"LUPIS_SHUTDOWN_TIMEOUT": "1", "LUPIS_SUMMARY": "true"}
     text = """
@@ -647,10 +653,10 @@ def test_a_backlog_at_the_end_adds_up(play, sink):
         attributes = {f"k{n}": f"some text, john@example.com {n}" * 8 for n in range(12)}
         for n in range(20_000): tracer.start_span(str(n), attributes=attributes).end()
     """
-    play(text, env=env, timeout=120)
-    created, delivered, stored, lost = account(play.run)
+    run_program(text, env=env, timeout=120)
+    created, delivered, stored, lost = read_account(run_program.run)
     assert (20_000, 20_000) == (created, delivered + stored + sum(lost.values()))
-    assert [(WAITING, stored)] == states(play.run)
+    assert [(WAITING, stored)] == count_states(run_program.run)
     assert lost["not ready in time"]
 
 
@@ -658,21 +664,21 @@ DURABLE = {"LUPIS_DURABLE": "true", "LUPIS_SUMMARY": "true"}
 
 
 @pytest.mark.parametrize("exporter", ["console", "otlp"])
-@pytest.mark.parametrize("data", ["data", "file/in/the/way"])
-def test_durable_or_not_a_call_counts_once(play, exporter, data, tmp_path, sink):
-    """Also where it cannot be stored at once."""
+@pytest.mark.parametrize("data", ["data", "file/is/no/folder"])
+def test_a_durable_call_is_counted_once(run_program, exporter, data, tmp_path, sink):
+    """This holds if it cannot be stored at once."""
     (tmp_path / "file").write_text("")
     folder = str(tmp_path / data)
     env = {**DURABLE, "LUPIS_EXPORTER": exporter, "LUPIS_DATA_DIR": folder}
-    done = play("for n in range(3): call(str(n))", env=env)
+    done = run_program("for n in range(3): call(str(n))", env=env)
     assert "lupis: 3 LLM calls, " in done.stderr
     assert "3 conversations" in done.stderr
     assert "fault" not in done.stderr
-    assert exporter == "console" or ["0", "1", "2"] == marks(sink)
+    assert exporter == "console" or ["0", "1", "2"] == list_marks(sink)
 
 
-def test_durable_calls_of_many_threads_are_told_apart(play):
-    """Each is a conversation of its own, and the totals are exact."""
+def test_durable_calls_of_many_threads_are_separate_conversations(run_program):
+    """The totals are exact."""
     text = """
         sys.setswitchinterval(1e-5)
         def work():
@@ -680,16 +686,16 @@ def test_durable_calls_of_many_threads_are_told_apart(play):
         threads = [threading.Thread(target=work) for _ in range(8)]
         [thread.start() for thread in threads]; [thread.join() for thread in threads]
     """
-    done = play(text, env={**DURABLE, "LUPIS_EXPORTER": "local"}, timeout=120)
-    with closing(sqlite3.connect(play.run.folder / "data" / "lupis" / FILE_NAME)) as store:
+    done = run_program(text, env={**DURABLE, "LUPIS_EXPORTER": "local"}, timeout=120)
+    with closing(sqlite3.connect(run_program.run.folder / "data" / "lupis" / FILE_NAME)) as store:
         select = "SELECT count(*), count(DISTINCT chat), sum(input_tokens) FROM item"
         calls, conversations, tokens = store.execute(select).fetchone()
     assert (200, 200) == (calls, conversations)
     assert f"lupis: 200 LLM calls, {tokens:,} tokens in" in done.stderr
 
 
-def test_a_durable_span_outlives_an_interrupt(play, sink):
-    """Which comes while the span is prepared, on the program's thread."""
+def test_a_durable_span_survives_an_interrupt(run_program, sink):
+    """The interrupt arrives while the program's thread prepares the span."""
     text = """
         import signal
         from lupis_instrument._runtime import current as _runtime
@@ -706,11 +712,11 @@ def test_a_durable_span_outlives_an_interrupt(play, sink):
             print("interrupted")
         call("c")
     """
-    done = play(text, env=DURABLE)
-    assert ("interrupted\n", ["a", "b", "c"]) == (done.stdout, marks(sink))
+    done = run_program(text, env=DURABLE)
+    assert ("interrupted\n", ["a", "b", "c"]) == (done.stdout, list_marks(sink))
 
 
-HUNG = """
+SPAN_IN_FLIGHT = """
 from lupislabs import LupisSDK
 import time
 call("a")
@@ -719,7 +725,7 @@ LupisSDK.get_instance().flush(0.3)
 
 
 @pytest.mark.parametrize("name", ["true", "no-such-program"])
-def test_a_program_is_looked_for_without_waiting_anew(play, sink, run, name):
+def test_exec_waits_once_for_the_whole_path(run_program, sink, run, name):
     """`os.execvp` tries each folder of PATH."""
     sink.hang()
     text = f"""
@@ -731,17 +737,17 @@ def test_a_program_is_looked_for_without_waiting_anew(play, sink, run, name):
             print(time.monotonic() - began)
     """
     began = monotonic()
-    play(HUNG + dedent(text), env={"LUPIS_SHUTDOWN_TIMEOUT": "1"})
-    assert monotonic() - began < 3 + MARGIN / 2  # four times the timeout would be too much
-    assert [(WAITING, 1)] == states(run)
+    run_program(SPAN_IN_FLIGHT + dedent(text), env={"LUPIS_SHUTDOWN_TIMEOUT": "1"})
+    assert monotonic() - began < 3 + MARGIN_SECONDS / 2  # four times the timeout would be too much
+    assert [(WAITING, 1)] == count_states(run)
 
 
-def test_who_shuts_down_does_not_wait_again_at_the_end(play, sink, run):
-    """For the same request."""
+def test_the_end_does_not_wait_again_after_a_shutdown(run_program, sink, run):
+    """The shutdown has waited for the same request."""
     sink.hang()
     text = "LupisSDK.get_instance().shutdown_sync(); print(time.monotonic())"
-    done = play(
-        HUNG + text + "; import atexit\n"
+    done = run_program(
+        SPAN_IN_FLIGHT + text + "; import atexit\n"
         "atexit.register(lambda: print(time.monotonic()))\n"
         "from lupis_instrument._runtime import launch\n"
         "atexit.register(launch.finish)",
@@ -749,12 +755,12 @@ def test_who_shuts_down_does_not_wait_again_at_the_end(play, sink, run):
     )
     first, second = map(float, done.stdout.split())
     assert second - first < 2
-    assert [(WAITING, 1)] == states(run)
+    assert [(WAITING, 1)] == count_states(run)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only")
-def test_a_second_signal_while_the_end_stores_loses_nothing(play, sink, run):
-    """It has to wait for what the first has in hand."""
+def test_a_second_signal_during_the_end_loses_no_span(run_program, sink, run):
+    """It waits until the first signal's handler has stored the spans."""
     sink.hang()
     text = """
         import signal
@@ -768,37 +774,37 @@ def test_a_second_signal_while_the_end_stores_loses_nothing(play, sink, run):
         call("b")
         os.kill(os.getpid(), signal.SIGTERM)
     """
-    command = run.build_command(PRELUDE + HUNG + dedent(text), [play.llm.url])
+    command = run.build_command(PRELUDE + SPAN_IN_FLIGHT + dedent(text), [run_program.llm.url])
     env = run.build_environment({"LUPIS_SHUTDOWN_TIMEOUT": "0.5"})
     with ManagedProcess(command, env=env, cwd=run.folder, stdout=subprocess.PIPE) as program:
         program.stdout.readline()
         program.send_signal(signal.SIGHUP)
         program.communicate(timeout=30)
     assert program.returncode in (-signal.SIGTERM, -signal.SIGHUP)
-    assert [(WAITING, 2)] == states(run)
+    assert [(WAITING, 2)] == count_states(run)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only")
-def test_a_signal_that_finds_the_program_writing(play, sink, run):
-    """To a full pipe: nobody else may write there meanwhile; the totals are told all the same."""
+def test_a_signal_during_a_write_ends_the_program(run_program, sink, run):
+    """The program writes to a full pipe; the summary appears all the same."""
     text = 'call("a"); print("go", flush=True)\nwhile True: print("x" * 5000)\n'
-    command = run.build_command(PRELUDE + text, [play.llm.url])
+    command = run.build_command(PRELUDE + text, [run_program.llm.url])
     env = run.build_environment({"LUPIS_SUMMARY": "true"})
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
     with ManagedProcess(command, env=env, cwd=run.folder, **pipes) as program:
         program.stdout.readline()
         sleep(1)  # until the pipe is full
         program.send_signal(signal.SIGTERM)
-        said = program.stderr.read()
+        stderr = program.stderr.read()
         program.communicate(timeout=30)
     assert -signal.SIGTERM == program.returncode
-    assert "lupis: 1 LLM call" in said
-    assert ["a"] == marks(sink)
+    assert "lupis: 1 LLM call" in stderr
+    assert ["a"] == list_marks(sink)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only")
-def test_forks_do_not_wait_for_a_slow_collector(play, sink):
-    """Each for a moment at most."""
+def test_forks_do_not_wait_for_a_slow_collector(run_program, sink):
+    """Each fork waits for a moment at most."""
     sink.hang()
     text = """
         began = time.monotonic()
@@ -808,12 +814,12 @@ def test_forks_do_not_wait_for_a_slow_collector(play, sink):
             os.waitpid(pid, 0)
         print(time.monotonic() - began)
     """
-    done = play(HUNG + dedent(text), env={"LUPIS_SHUTDOWN_TIMEOUT": "0.5"})
+    done = run_program(SPAN_IN_FLIGHT + dedent(text), env={"LUPIS_SHUTDOWN_TIMEOUT": "0.5"})
     assert float(done.stdout) < 6  # 0.2 s each would be 8
 
 
-def test_what_was_made_before_a_late_init_is_flushed_too(play, sink):
-    """It goes the way of the settings that were in force."""
+def test_spans_before_a_late_init_are_flushed(run_program, sink):
+    """They are sent with the settings of their time."""
     sink.slow(0.5)
     text = """
         import signal
@@ -824,5 +830,5 @@ def test_what_was_made_before_a_late_init_is_flushed_too(play, sink):
         assert LupisSDK.init(LupisConfig(project_id="late")).flush(10)
         os.kill(os.getpid(), signal.SIGKILL)
     """
-    play(text)
-    assert ["a"] == marks(sink)
+    run_program(text)
+    assert ["a"] == list_marks(sink)

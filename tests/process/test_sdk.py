@@ -1,4 +1,4 @@
-"""`LupisSDK` in whole programs, below lupis-run and without it."""
+"""`LupisSDK` in programs, with lupis-run and without it."""
 
 import os
 import subprocess
@@ -27,55 +27,55 @@ INIT = "sdk = LupisSDK.init(LupisConfig(project_id='shop', otlp_endpoint=ENDPOIN
 GET = "sdk = LupisSDK.get_instance()\n"
 
 
-def program(text):
-    """A program that has what the tests' programs have in common."""
+def build_program(text):
+    """Returns a program with the common beginning of these tests' programs."""
     return PRELUDE + dedent(text)
 
 
 @pytest.fixture
-def play(run, sink, llm):
-    """Runs a program to its end; `fails` is what its status may be."""
+def run_program(run, sink, llm):
+    """Runs a program to its end; `status` is its expected exit status."""
 
-    def play(text, *, endpoint=None, status=0, **options):
-        done = run(program(text), endpoint or sink.traces_url, llm.url, **options)
+    def run_program(text, *, endpoint=None, status=0, **options):
+        done = run(build_program(text), endpoint or sink.traces_url, llm.url, **options)
         assert status == done.returncode, done.stderr
         return done
 
-    return play
+    return run_program
 
 
 def events_by_name(sink):
-    """What arrived."""
+    """Returns the events that the collector received, by name."""
     return {event["name"]: event for event in sink.events}
 
 
-def marked(sink):
-    """The chat id of each call, by the mark in its header."""
+def chat_ids_by_mark(sink):
+    """Returns the chat id of each call, by the mark in its header."""
     return {
         span["attributes"]["http.request.header.x-mark"][0]: span["attributes"].get("lupis.chat.id")
         for span in sink.spans
     }
 
 
-# the instance
+# The instance
 
 
-def test_the_documented_two_lines_work_below_lupis_run(play, sink):
-    """Without any configuration in the program."""
-    done = play("LupisSDK.get_instance().track_event('feature_used', {'feature': 'export'})")
+def test_the_documented_lines_work_with_lupis_run(run_program, sink):
+    """The program needs no configuration."""
+    done = run_program("LupisSDK.get_instance().track_event('feature_used', {'feature': 'export'})")
     (event,) = sink.events
     assert ("feature_used", {"feature": "export"}) == (event["name"], event["properties"])
     assert ("", "") == (done.stdout, done.stderr)
 
 
-def test_neither_launched_nor_initialised_there_is_no_instance(play):
-    """A program tells by it that it isn't instrumented."""
-    assert "None\n" == play("print(LupisSDK.get_instance())", launched=False).stdout
+def test_there_is_no_instance_without_lupis_run_and_init(run_program):
+    """`get_instance` returns None then."""
+    assert "None\n" == run_program("print(LupisSDK.get_instance())", launched=False).stdout
 
 
-def test_init_works_without_lupis_run(play, sink):
-    """Calls and events arrive as the config says, and it is the instance from then on."""
-    done = play(
+def test_init_works_without_lupis_run(run_program, sink):
+    """The config decides where calls and events arrive."""
+    done = run_program(
         """
         assert LupisSDK.get_instance() is None
         sdk = LupisSDK.init(LupisConfig(
@@ -90,16 +90,16 @@ def test_init_works_without_lupis_run(play, sink):
         env={"LUPIS_OTLP_ENDPOINT": ""},
     )
     (span,) = sink.spans
-    wanted = {"service.name": "till", "service.version": "2", "lupis.project.id": "shop"}
-    assert wanted.items() <= span["resource"].items()
+    expected = {"service.name": "till", "service.version": "2", "lupis.project.id": "shop"}
+    assert expected.items() <= span["resource"].items()
     assert ["started"] == [event["name"] for event in sink.events]
     for request in sink.requests:
         assert ("shop", "k1") == (request.headers["x-project-id"], request.headers["x-api-key"])
     assert ("", "") == (done.stdout, done.stderr)
 
 
-def test_init_many_times_at_once_makes_one_instance(play, sink):
-    """And instruments once: one span a call."""
+def test_simultaneous_inits_make_one_instance(run_program, sink):
+    """A call has one span."""
     text = """
         ready, made = threading.Barrier(8), []
         def init():
@@ -111,35 +111,35 @@ def test_init_many_times_at_once_makes_one_instance(play, sink):
         call()
         print(len(made), len(set(map(id, made))))
         """
-    done = play(text, launched=False)
+    done = run_program(text, launched=False)
     assert ("9 1\n", "") == (done.stdout, done.stderr)
     assert ["shop"] == [span["resource"]["lupis.project.id"] for span in sink.spans]
 
 
-def test_below_lupis_run_a_config_fills_what_is_left_open(play, sink):
-    """Variables stay in force; what is ignored is named once."""
+def test_variables_override_the_config_with_lupis_run(run_program, sink):
+    """The config sets the other settings; one line names the ignored settings."""
     text = """
         assert LupisSDK.get_instance() is not None
         call("before")
-        config = LupisConfig(project_id="theirs", service_name="till", api_key="k2")
+        config = LupisConfig(project_id="config", service_name="till", api_key="k2")
         for _ in range(2):
             assert LupisSDK.init(config) is LupisSDK.get_instance()
         call("after")
         """
-    done = play(text, env={"LUPIS_PROJECT_ID": "operator's", "LUPIS_EXPORTER": "otlp"})
+    done = run_program(text, env={"LUPIS_PROJECT_ID": "variable", "LUPIS_EXPORTER": "otlp"})
     (line,) = done.stderr.splitlines()
-    assert "LupisConfig(project_id='theirs') is ignored" in line
+    assert "LupisConfig(project_id='config') is ignored" in line
     last = next(s for s in sink.spans if s["attributes"]["http.request.header.x-mark"] == ["after"])
-    assert ("operator's", "till") == (
+    assert ("variable", "till") == (
         last["resource"]["lupis.project.id"],
         last["resource"]["service.name"],
     )
     assert "k2" == sink.requests[-1].headers["x-api-key"]
 
 
-# switched off
+# Switched off
 
-UNTOUCHED = """
+PRINT_PATCHES = """
 import http.client
 print(http.client.HTTPConnection.send.__module__, "opentelemetry" in sys.modules, flush=True)
 """
@@ -154,8 +154,8 @@ print(http.client.HTTPConnection.send.__module__, "opentelemetry" in sys.modules
         ("", {"OTEL_SDK_DISABLED": "true"}),
     ],
 )
-def test_switched_off_nothing_is_patched_and_nothing_sent(config, env, play, sink):
-    """By the config or by a variable; all of the API still works."""
+def test_a_switched_off_instance_patches_and_sends_nothing(config, env, run_program, sink):
+    """The config or a variable switches it off; all methods still work."""
     text = f"""
         sdk = LupisSDK.init(LupisConfig(project_id="p", otlp_endpoint=ENDPOINT, {config}))
         sdk.track_event("unsent")
@@ -166,14 +166,14 @@ def test_switched_off_nothing_is_patched_and_nothing_sent(config, env, play, sin
         asyncio.run(sdk.run(call, LupisBlockOptions(chat_id="c")))
         sdk.shutdown_sync()
         """
-    done = play(dedent(text) + UNTOUCHED, launched=False, env=env)
+    done = run_program(dedent(text) + PRINT_PATCHES, launched=False, env=env)
     assert ("False True\nhttp.client True\n", "") == (done.stdout, done.stderr)
     assert [] == sink.requests
 
 
 @pytest.mark.parametrize("env", [{"LUPIS_ENABLED": "false"}, {"OTEL_SDK_DISABLED": "true"}])
-def test_an_operator_can_switch_off_without_breaking_the_program(env, play, sink):
-    """There is an instance below lupis-run all the same, and it wins over the config."""
+def test_a_variable_switches_off_a_launched_program(env, run_program, sink):
+    """There is still an instance, and the variable overrides the config."""
     text = """
         sdk = LupisSDK.get_instance()
         sdk.track_event("unsent")
@@ -181,13 +181,13 @@ def test_an_operator_can_switch_off_without_breaking_the_program(env, play, sink
         call()
         print(sdk.is_enabled())
         """
-    done = play(dedent(text) + UNTOUCHED, env=env)
+    done = run_program(dedent(text) + PRINT_PATCHES, env=env)
     assert "False\nhttp.client False\n" == done.stdout
     assert [] == sink.requests
 
 
-def test_a_late_config_may_still_switch_off(play, sink):
-    """Where no variable says otherwise: what comes later isn't sent."""
+def test_a_later_config_may_switch_off(run_program, sink):
+    """Later calls and events are not sent, unless a variable says otherwise."""
     text = """
         call("before")
         LupisSDK.get_instance().flush(5)
@@ -196,15 +196,15 @@ def test_a_late_config_may_still_switch_off(play, sink):
         call("after")
         print(sdk.is_enabled())
         """
-    assert "False\n" == play(text).stdout
-    assert {"before"} == set(marked(sink))
+    assert "False\n" == run_program(text).stdout
+    assert {"before"} == set(chat_ids_by_mark(sink))
 
 
-# events
+# Events
 
 
-def test_events_come_from_anywhere(play, sink):
-    """Threads, a running loop, before and after the shutdown."""
+def test_events_arrive_from_threads_a_loop_and_after_shutdown(run_program, sink):
+    """Each event arrives once."""
     text = """
         threads = [
             threading.Thread(target=sdk.track_event, args=(f"thread-{n}",)) for n in range(20)
@@ -217,15 +217,15 @@ def test_events_come_from_anywhere(play, sink):
         asyncio.run(main())
         sdk.track_event("later")
         """
-    done = play(GET + dedent(text))
+    done = run_program(GET + dedent(text))
     names = {*(f"thread-{number}" for number in range(20)), "loop", "after shutdown", "later"}
     assert names == set(events_by_name(sink))
     assert len(names) == len(sink.events)
     assert "" == done.stderr
 
 
-def test_an_event_with_odd_properties_still_goes_out(play, sink):
-    """With markers in their places; see tests/_tracing/test_events.py for each kind."""
+def test_an_event_with_unusual_properties_is_sent(run_program, sink):
+    """Markers replace the values; tests/_tracing/test_events.py has each kind."""
     text = """
         class Hostile:
             def __repr__(self): raise RuntimeError
@@ -241,10 +241,10 @@ def test_an_event_with_odd_properties_still_goes_out(play, sink):
         sdk.track_event("wrong metadata", {}, {"user_id": "x"})
         sdk.track_event("last")
         """
-    done = play(GET + dedent(text))
-    found = events_by_name(sink)
-    assert {"odd", "list", "[Hostile]", "None", "last"} == set(found)
-    odd = found["odd"]["properties"]
+    done = run_program(GET + dedent(text))
+    events = events_by_name(sink)
+    assert {"odd", "list", "[Hostile]", "None", "last"} == set(events)
+    odd = events["odd"]["properties"]
     assert ("[nan]", ["[cyclic]"], "[bytes]", "[Hostile]") == tuple(
         odd[name] for name in ("nan", "cycle", "bytes", "hostile")
     )
@@ -252,14 +252,14 @@ def test_an_event_with_odd_properties_still_goes_out(play, sink):
     assert "tracking an event failed (LupisUsageError" in done.stderr
 
 
-def test_event_metadata_is_merged_over_what_is_in_force(play, sink):
-    """Event, block, process, variables: field by field."""
+def test_the_metadata_of_an_event_overrides_the_current_metadata(run_program, sink):
+    """Event, block, process and variables are merged field by field."""
     text = """
         sdk.set_metadata(LupisMetadata(user_id="ada", organization_id="acme", extra={"plan": "pro"}))
         with sdk.conversation("trip"):
             sdk.track_event("e", {}, LupisMetadata(user_id="bob", extra={"seat": 1}))
         """
-    play(GET + dedent(text), env={"LUPIS_SESSION_ID": "s1", "LUPIS_USER_ID": "variable"})
+    run_program(GET + dedent(text), env={"LUPIS_SESSION_ID": "s1", "LUPIS_USER_ID": "variable"})
     assert {
         "user_id": "bob",
         "organization_id": "acme",
@@ -270,8 +270,8 @@ def test_event_metadata_is_merged_over_what_is_in_force(play, sink):
     } == sink.events[0]["metadata"]
 
 
-def test_secrets_in_events_do_not_leave(play, sink):
-    """Nested values, names, metadata."""
+def test_secrets_in_events_are_redacted(run_program, sink):
+    """They are in nested values, names and metadata."""
     key = "sk-proj-1234567890abcdef1234567890abcdef12345678"
     text = f"""
         sdk.set_metadata(LupisMetadata(extra={{"access_token": "opaque-value-1"}}))
@@ -279,16 +279,16 @@ def test_secrets_in_events_do_not_leave(play, sink):
             "deep": [{{"note": "my key is {key}", "password": "hunter22222"}}], "{key}": 1,
         }})
         """
-    play(GET + dedent(text))
+    run_program(GET + dedent(text))
     sent = b"".join(request.raw for request in sink.requests)
     assert b"bought" in sent
     for secret in (key[8:], "hunter22222", "opaque-value-1"):
         assert secret.encode() not in sent
 
 
-def test_a_standard_endpoint_gets_events_as_log_records(play, sink):
-    """OTLP, beside the spans."""
-    play(
+def test_a_standard_endpoint_receives_events_as_log_records(run_program, sink):
+    """The format is OTLP, as for spans."""
+    run_program(
         INIT + "sdk.track_event('bought', {'items': 2})",
         endpoint=sink.otlp_url,
         launched=False,
@@ -303,8 +303,8 @@ def test_a_standard_endpoint_gets_events_as_log_records(play, sink):
 PER_THREAD = 100_000 // 50 if os.environ.get("LUPIS_TEST_ALL") else 200
 
 
-def test_events_from_fifty_threads_arrive_once_and_in_order(play, sink):
-    """None lost, none doubled; LUPIS_TEST_ALL=1 makes it 100,000."""
+def test_events_from_fifty_threads_arrive_once_and_in_order(run_program, sink):
+    """LUPIS_TEST_ALL=1 sends 100,000 events."""
     text = f"""
         def work(thread):
             for number in range({PER_THREAD}):
@@ -313,7 +313,7 @@ def test_events_from_fifty_threads_arrive_once_and_in_order(play, sink):
         [thread.start() for thread in threads]; [thread.join() for thread in threads]
         """
     env = {"LUPIS_SHUTDOWN_TIMEOUT": "120"}
-    assert "" == play(GET + dedent(text), env=env, timeout=180).stderr
+    assert "" == run_program(GET + dedent(text), env=env, timeout=180).stderr
     numbers = {}
     for event in sink.events:
         numbers.setdefault(event["name"], []).append(event["properties"]["number"])
@@ -322,36 +322,36 @@ def test_events_from_fifty_threads_arrive_once_and_in_order(play, sink):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
-def test_a_forked_child_uses_it_like_its_parent(play, sink):
-    """Though another thread held its lock when the process was doubled."""
+def test_a_forked_child_can_use_the_instance(run_program, sink):
+    """Another thread of the parent holds the instance's lock during the fork."""
     text = """
         import os
         from lupis_instrument.sdk import _state
         call("parent")
-        entered, go_on = threading.Event(), threading.Event()
+        acquired, release = threading.Event(), threading.Event()
         def hold():
             with _state.lock:
-                entered.set(); go_on.wait(20)
-        thread = threading.Thread(target=hold); thread.start(); entered.wait()
+                acquired.set(); release.wait(20)
+        thread = threading.Thread(target=hold); thread.start(); acquired.wait()
         child = os.fork()
         if not child:
             with LupisSDK.init(LupisConfig(project_id="p")).conversation("child"):
                 call("child"); sdk.track_event("child")
             sys.exit(0)
-        go_on.set(); thread.join()
+        release.set(); thread.join()
         sdk.track_event("parent")
         print(os.waitpid(child, 0)[1])
         """
     env = {"PYTHONWARNINGS": "ignore", "LUPIS_AUTO_CHAT_ID": "false"}
-    done = play(GET + dedent(text), env=env)
+    done = run_program(GET + dedent(text), env=env)
     assert "0\n" == done.stdout
-    assert {"parent": None, "child": "child"} == marked(sink)
+    assert {"parent": None, "child": "child"} == chat_ids_by_mark(sink)
     assert ["child", "parent"] == sorted(event["name"] for event in sink.events)
 
 
-def test_events_leave_in_batches(run, sink, llm):
-    """50 at once, what is left 5 s after its first, and the rest when the program ends."""
-    text = program(
+def test_events_are_sent_in_batches(run, sink, llm):
+    """A batch has 50 events, or is sent 5 s after its first event, or when the program ends."""
+    text = build_program(
         GET
         + "for n in range(60): sdk.track_event(str(n))\n"
         + "sys.stdin.readline()\n"
@@ -366,60 +366,60 @@ def test_events_leave_in_batches(run, sink, llm):
     )
     with running:
         sink.wait_for(50, "events")
-        first = monotonic() - began
+        first_delay = monotonic() - began
         sink.wait_for(60, "events")
-        second = sink.requests[1].at - sink.requests[0].at
+        second_delay = sink.requests[1].at - sink.requests[0].at
         running.stdin.write(b"\n")
     sizes = [request.raw.count(b'"timestamp"') for request in sink.requests]
     assert [50, 10, 3] == sizes
     assert list(map(str, range(63))) == [event["name"] for event in sink.events]
-    assert first < 4.5
-    assert 4 < second < 7
+    assert first_delay < 4.5
+    assert 4 < second_delay < 7
 
 
-# spans and conversations
+# Spans and conversations
 
 
-def test_own_spans_are_current_and_carry_errors(play, sink):
-    """A call made inside is below them; an exception is recorded and raised on."""
+def test_a_span_of_the_program_is_current_and_records_errors(run_program, sink):
+    """A call in it is its child; an exception is recorded and raised again."""
     text = """
         try:
             with sdk.create_span("plan trip", {"stops": 3}) as span:
                 span.set_attribute("extra", True)
                 call("inside")
-                raise KeyError("theirs")
+                raise KeyError("program")
         except KeyError as error:
             print("raised", error)
         with sdk.get_tracer().start_as_current_span("bare"):
             pass
         """
-    assert "raised 'theirs'\n" == play(GET + dedent(text)).stdout
+    assert "raised 'program'\n" == run_program(GET + dedent(text)).stdout
     spans = {span["name"]: span for span in sink.spans}
-    own = spans["plan trip"]
-    assert {"stops": 3, "extra": True}.items() <= own["attributes"].items()
+    span = spans["plan trip"]
+    assert {"stops": 3, "extra": True}.items() <= span["attributes"].items()
     assert ("ERROR", "INTERNAL", ["exception"]) == (
-        own["status"],
-        own["kind"],
-        [event["name"] for event in own["events"]],
+        span["status"],
+        span["kind"],
+        [event["name"] for event in span["events"]],
     )
-    assert own["span_id"] == spans["chat gpt-4o-mini"]["parent_span_id"]
+    assert span["span_id"] == spans["chat gpt-4o-mini"]["parent_span_id"]
     assert {"plan trip", "bare", "chat gpt-4o-mini"} == set(spans)
 
 
-def test_a_named_block_is_a_span(play, sink):
-    """With the chat id that is in force in it."""
+def test_a_block_with_a_name_is_a_span(run_program, sink):
+    """It has the chat id of the block."""
     text = """
         asyncio.run(sdk.run(call, LupisBlockOptions(chat_id="a", name="ask")))
         with sdk.conversation("b", name="talk"):
             pass
         """
-    play(GET + dedent(text))
-    found = {span["name"]: span["attributes"]["lupis.chat.id"] for span in sink.spans}
-    assert {"ask": "a", "chat gpt-4o-mini": "a", "talk": "b"} == found
+    run_program(GET + dedent(text))
+    chat_ids = {span["name"]: span["attributes"]["lupis.chat.id"] for span in sink.spans}
+    assert {"ask": "a", "chat gpt-4o-mini": "a", "talk": "b"} == chat_ids
 
 
-def test_every_call_belongs_to_its_conversation(play, sink):
-    """Set for the process, for a block, for a run, for none, by variable."""
+def test_each_call_has_its_chat_id(run_program, sink):
+    """It comes from the process, a block, a run, metadata or a variable."""
     text = """
         call("variable")
         sdk.set_chat_id("set"); call("set")
@@ -429,15 +429,15 @@ def test_every_call_belongs_to_its_conversation(play, sink):
         with sdk.conversation("block", capture_http=False): call("unrecorded")
         sdk.clear_metadata(); sdk.clear_chat_id(); call("cleared")
         """
-    play(GET + dedent(text), env={"LUPIS_CHAT_ID": "variable"})
-    found = marked(sink)
-    assert "variable" == found.pop("cleared")
-    assert {"variable", "set", "block", "sync", "metadata"} == set(found)
-    assert {name: name for name in found} == found
+    run_program(GET + dedent(text), env={"LUPIS_CHAT_ID": "variable"})
+    chat_ids = chat_ids_by_mark(sink)
+    assert "variable" == chat_ids.pop("cleared")
+    marks = ("variable", "set", "block", "sync", "metadata")
+    assert {mark: mark for mark in marks} == chat_ids
 
 
-def test_runs_at_once_keep_their_calls_apart(play, sink):
-    """Forty conversations, each with calls before and after a switch."""
+def test_simultaneous_runs_have_their_own_chat_ids(run_program, sink):
+    """Forty conversations take turns between their calls."""
     text = """
         import httpx
         async def talk(client, name):
@@ -454,15 +454,15 @@ def test_runs_at_once_keep_their_calls_apart(play, sink):
                 ))
         asyncio.run(main())
         """
-    done = play(GET + dedent(text))
-    found = marked(sink)
+    done = run_program(GET + dedent(text))
+    chat_ids = chat_ids_by_mark(sink)
     assert "" == done.stderr
-    assert (80, 40) == (len(sink.spans), len(found))
-    assert {name: name for name in found} == found
+    assert (80, 40) == (len(sink.spans), len(chat_ids))
+    assert {mark: mark for mark in chat_ids} == chat_ids
 
 
-def test_a_conversation_follows_its_work_into_threads(play, sink):
-    """Threads, pools and `asyncio.to_thread`, started inside it."""
+def test_a_conversation_includes_its_threads(run_program, sink):
+    """They are threads, pools and executors that start inside of it."""
     text = """
         from concurrent.futures import ThreadPoolExecutor
         with sdk.conversation("trip"):
@@ -475,28 +475,33 @@ def test_a_conversation_follows_its_work_into_threads(play, sink):
             asyncio.run(main())
         call("after")
         """
-    play(GET + dedent(text), env={"LUPIS_AUTO_CHAT_ID": "false"})
-    assert {"thread": "trip", "pool": "trip", "executor": "trip", "after": None} == marked(sink)
+    run_program(GET + dedent(text), env={"LUPIS_AUTO_CHAT_ID": "false"})
+    assert {
+        "thread": "trip",
+        "pool": "trip",
+        "executor": "trip",
+        "after": None,
+    } == chat_ids_by_mark(sink)
 
 
-# flush and shutdown
+# Flush and shutdown
 
 
-def test_flush_delivers_without_ending(play, sink):
-    """And says so; what comes later arrives too."""
+def test_flush_delivers_and_later_items_arrive_too(run_program, sink):
+    """It returns whether all were delivered."""
     text = """
         call("one"); sdk.track_event("one")
         print(sdk.flush(10))
         sys.stdin.read()
         call("two")
         """
-    play(GET + dedent(text))
-    assert ["one", "two"] == list(marked(sink))
+    run_program(GET + dedent(text))
+    assert ["one", "two"] == list(chat_ids_by_mark(sink))
     assert {"one"} == set(events_by_name(sink))
 
 
-def test_flush_and_shutdown_are_bounded(play, sink):
-    """Against a collector that accepts and never answers."""
+def test_flush_and_shutdown_end_within_their_timeout(run_program, sink):
+    """The collector accepts requests and never answers."""
     sink.hang()
     text = """
         from time import monotonic
@@ -504,13 +509,13 @@ def test_flush_and_shutdown_are_bounded(play, sink):
         began = monotonic(); print(sdk.flush(0.3), 0.2 < monotonic() - began < 2)
         began = monotonic(); sdk.shutdown_sync(); print(0.2 < monotonic() - began < 2)
         """
-    done = play(GET + dedent(text), env={"LUPIS_SHUTDOWN_TIMEOUT": "0.5"})
+    done = run_program(GET + dedent(text), env={"LUPIS_SHUTDOWN_TIMEOUT": "0.5"})
     assert "False True\nTrue\n" == done.stdout
 
 
 @pytest.mark.parametrize("end", ["sdk.shutdown_sync()", "asyncio.run(sdk.shutdown())"])
-def test_shutdown_delivers_once_and_may_be_repeated(end, play, sink):
-    """And what comes after it isn't lost either."""
+def test_shutdown_delivers_once_and_can_be_repeated(end, run_program, sink):
+    """Later calls and events are delivered too."""
     text = f"""
         call("one"); sdk.track_event("one")
         {end}; {end}
@@ -518,7 +523,7 @@ def test_shutdown_delivers_once_and_may_be_repeated(end, play, sink):
         {end}
         call("three"); sdk.track_event("three")
         """
-    done = play(GET + dedent(text))
+    done = run_program(GET + dedent(text))
     assert "" == done.stderr
-    assert ["one", "two", "three"] == list(marked(sink))
+    assert ["one", "two", "three"] == list(chat_ids_by_mark(sink))
     assert ["one", "two", "three"] == [event["name"] for event in sink.events]
