@@ -13,12 +13,11 @@ from lupis_instrument._export.exporters import (
     NoopExporter,
     OtlpExporter,
 )
-from lupis_instrument._export.otlp.destinations import event_destination, span_destination
+from lupis_instrument._export.otlp.destinations import Router, event_destination, span_destination
 from lupis_instrument._export.otlp.encoded_items import SPAN, ItemEncoder
 from lupis_instrument._export.otlp.probe import EndpointProbe
 from lupis_instrument._export.otlp.sending import Sender
 from lupis_instrument._export.retry_manager import RetryManager
-from lupis_instrument._export.router import Router
 from lupis_instrument._export.store.database import StoreUnavailable
 from lupis_instrument._export.store.store import Process, Store
 

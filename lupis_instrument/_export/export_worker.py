@@ -8,17 +8,15 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Sequence
 
 from lupis_instrument._diagnostics import report_fault, warn
-from lupis_instrument._export.otlp.sending import load_modules
+from lupis_instrument._export.otlp.sending import loaded_modules
 from lupis_instrument._process.background_thread import BackgroundWorker
-from lupis_instrument._process.import_lock import import_alone
 
 if TYPE_CHECKING:
     from typing import Any, Callable, ContextManager
 
-    from lupis_instrument._export.otlp.destinations import Destination
+    from lupis_instrument._export.otlp.destinations import Destination, Router
     from lupis_instrument._export.otlp.encoded_items import EncodedItem
     from lupis_instrument._export.retry_manager import RetryManager
-    from lupis_instrument._export.router import Router
 
 MAX_QUEUED_BYTES = 16 << 20
 """The size of all items that wait for the thread; a caller with more items stores them itself."""
@@ -217,7 +215,7 @@ class ExportWorker(BackgroundWorker):
         if self._busy:
             return  # in a signal handler that interrupted this very loop
         try:
-            import_alone(load_modules)
+            loaded_modules.get()
             with self._thread_context():
                 while self._has_work() and self._retry_manager.clock() < due and self._work_once():
                     self._busy = False
@@ -249,7 +247,8 @@ class ExportWorker(BackgroundWorker):
     # The thread
 
     def _prepare_thread(self) -> None:
-        import_alone(load_modules)
+        if not loaded_modules.made:
+            loaded_modules.make()
 
     def _work_once(self) -> bool:
         """Deliver the next batch or run the next retry; returns False to end the thread."""
@@ -282,10 +281,11 @@ class ExportWorker(BackgroundWorker):
         Returns:
             Whether a retry is due.
         """
-        until_next = self._schedule.seconds_until_next()
+        schedule = self._schedule
+        until_next = schedule.seconds_until_next() if schedule.retries else None
         while not self._batches and until_next and not self._should_end():
             self._changed.wait(until_next)
-            until_next = self._schedule.seconds_until_next()
+            until_next = schedule.seconds_until_next()
         return until_next == 0
 
     def _should_end(self) -> bool:

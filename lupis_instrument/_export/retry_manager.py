@@ -96,7 +96,8 @@ class RetryManager:
             take: called before the outcome of some items is recorded; returns False if the worker
                 has taken all of them back meanwhile, because it stops.
         """
-        if destination is None or self.schedule.is_down(destination.target):
+        schedule = self.schedule
+        if destination is None or (schedule.retries and schedule.is_down(destination.target)):
             self.commit_items(take, items, partial(self.store_items, destination))
             return
         last = None

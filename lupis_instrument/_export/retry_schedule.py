@@ -36,7 +36,11 @@ class ScheduledRetry(NamedTuple):
 
 
 class RetrySchedule:
-    """At most one scheduled retry for each endpoint; any thread may call the methods."""
+    """At most one scheduled retry for each endpoint; any thread may call the methods.
+
+    Attributes:
+        retries: the scheduled retries, by target; usually none. Only methods change them.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         """Schedule nothing yet.
@@ -50,13 +54,13 @@ class RetrySchedule:
     def reset(self) -> None:
         """Schedule nothing; in a forked child, the retries belong to the parent."""
         self._lock = RLock()
-        self._retries: dict[Target, ScheduledRetry] = {}
+        self.retries: dict[Target, ScheduledRetry] = {}
         self._current: ScheduledRetry | None = None
 
     def add_retry(self, retry: ScheduledRetry) -> None:
         """Schedule `retry` in place of the one for the same endpoint."""
         with self._lock:
-            self._retries[retry.destination.target] = retry
+            self.retries[retry.destination.target] = retry
 
     def expect_items(self, destination: Destination, *, required: bool = True) -> None:
         """Schedule a send for items that were just stored, unless one is scheduled already.
@@ -66,7 +70,7 @@ class RetrySchedule:
             required: whether the process should not end before it.
         """
         with self._lock:
-            retry = self._retries.get(destination.target)
+            retry = self.retries.get(destination.target)
             # The current one may have read the store before the items were in it.
             if retry is None or retry is self._current:
                 at = self._clock() + _GATHERING_SECONDS
@@ -76,15 +80,15 @@ class RetrySchedule:
         """Move retries to now: the required ones, or all, which become required too."""
         now = self._clock()
         with self._lock:
-            for target, retry in self._retries.items():
+            for target, retry in self.retries.items():
                 if retry.required or all_retries:
-                    self._retries[target] = retry._replace(at=min(retry.at, now), required=True)
+                    self.retries[target] = retry._replace(at=min(retry.at, now), required=True)
 
     def begin_due(self) -> ScheduledRetry | None:
         """Return a retry whose time has come, and postpone it in case an error ends it."""
         now = self._clock()
         with self._lock:
-            due = next((retry for retry in self._retries.values() if retry.at <= now), None)
+            due = next((retry for retry in self.retries.values() if retry.at <= now), None)
             if due is not None:
                 self._current = due._replace(at=now + MAX_DELAY, required=False)
                 self.add_retry(self._current)
@@ -94,29 +98,29 @@ class RetrySchedule:
         """Remove the retry that `begin_due` returned, unless another has taken its place."""
         with self._lock:
             current = self._current
-            if current is not None and self._retries.get(current.destination.target) is current:
-                del self._retries[current.destination.target]
+            if current is not None and self.retries.get(current.destination.target) is current:
+                del self.retries[current.destination.target]
 
     def seconds_until_next(self) -> float | None:
         """Return the seconds until the next retry is due; None if none is scheduled."""
         with self._lock:
-            times = [retry.at for retry in self._retries.values()]
+            times = [retry.at for retry in self.retries.values()]
         return max(0.0, min(times) - self._clock()) if times else None
 
     def has_required(self) -> bool:
         """Return whether a retry is scheduled that the process should not end before."""
         with self._lock:
-            return any(retry.required for retry in self._retries.values())
+            return any(retry.required for retry in self.retries.values())
 
     def find_failed(self) -> list[ScheduledRetry]:
         """Return the retries of endpoints whose last attempt failed."""
         with self._lock:
-            return [retry for retry in self._retries.values() if retry.attempts]
+            return [retry for retry in self.retries.values() if retry.attempts]
 
     def is_down(self, target: Target) -> bool:
         """Return whether the last attempt at `target` failed."""
         with self._lock:
-            retry = self._retries.get(target)
+            retry = self.retries.get(target)
         return retry is not None and retry.attempts > 0
 
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Callable, ContextManager
 
 from lupis_instrument._diagnostics import internal_errors, report_fault
 from lupis_instrument._instrumentation.suppression import (
+    ContextKeys,
     Suppression,
     find_suppression,
+    load_context_keys,
     return_span,
     unsuppressed,
 )
@@ -34,13 +36,16 @@ class CurrentCalls:
         find_original: returns the span under way that a given span stands in for, or the given one.
         processor: the processor that follows the spans of calls; None before the first request,
             when nothing is recorded yet.
+        context_keys: the keys by which spans are suppressed; None while OpenTelemetry is not
+            loaded.
     """
 
-    __slots__ = ("find_original", "processor")
+    __slots__ = ("context_keys", "find_original", "processor")
 
     def __init__(self, find_original: Callable[[Any], Any] = return_span) -> None:
         self.find_original = find_original
         self.processor: CallSpanProcessor | None = None
+        self.context_keys: ContextKeys | None = None
 
     def connect(self, processor: CallSpanProcessor) -> None:
         """Look up calls in `processor` from now on."""
@@ -96,6 +101,11 @@ class Activation:
 
     def _find_suppression(self) -> Suppression:
         calls = self._calls
+        keys = calls.context_keys
+        if keys is None:
+            keys = calls.context_keys = load_context_keys()
+        if keys is None or keys.all.isdisjoint(keys.get_current()):
+            return Suppression.NONE  # as in most calls, without asking further
         suppression = find_suppression(calls.find_original)
         if suppression is Suppression.OUTER and calls.processor is not None:
             # An instrumentor of this package that has made a span suppresses further spans.

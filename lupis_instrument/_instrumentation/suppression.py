@@ -51,12 +51,9 @@ def find_suppression(find_original: Callable[[Any], Any] = return_span) -> Suppr
             libraries (anthropic's instrumentor) make spans of their own below a span in which
             spans are suppressed. Such stand-ins have no attributes.
     """
-    if _UTILS not in sys.modules:
+    keys = load_context_keys()
+    if keys is None:
         return Suppression.NONE
-    try:
-        keys = _context_keys()  # waits where another thread is importing the module
-    except ImportError:
-        return Suppression.NONE  # this thread is importing the module
     context = keys.get_current()
     if keys.all.isdisjoint(context):
         return Suppression.NONE
@@ -91,7 +88,7 @@ def unsuppressed_context() -> Context:
     """
     from opentelemetry.context import Context
 
-    keys = _context_keys()
+    keys = _find_context_keys()
     context = keys.get_current()
     kept = {key: value for key, value in context.items() if key not in keys.http}
     if any(context.get(key) for key in keys.unconditional):
@@ -116,8 +113,18 @@ class ContextKeys(NamedTuple):
     all: frozenset[str]
 
 
+def load_context_keys() -> ContextKeys | None:
+    """Return the keys of suppression; None while OpenTelemetry is not loaded."""
+    if _UTILS not in sys.modules:
+        return None
+    try:
+        return _find_context_keys()  # waits where another thread is importing the module
+    except ImportError:
+        return None  # this thread is importing the module
+
+
 @lru_cache(maxsize=None)
-def _context_keys() -> ContextKeys:
+def _find_context_keys() -> ContextKeys:
     """Find the keys by using each function in an empty context and looking at the result."""
     from opentelemetry.context import Context, get_current
     from opentelemetry.instrumentation import utils

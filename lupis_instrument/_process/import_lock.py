@@ -71,6 +71,8 @@ def _load_past_blockbuster(load: Callable[[], Result]) -> Result:
 class Lazy:
     """A value that is made, under the import lock, when it is first asked for.
 
+    On the path of a call, `(lazy.made or lazy.make())[0]` asks without a function call.
+
     Attributes:
         made: a tuple of the value; empty until it is made.
     """
@@ -81,12 +83,16 @@ class Lazy:
 
     def get(self) -> Any:
         """Return the value, made now if nobody has asked for it before."""
-        return self.made[0] if self.made else import_alone(self._get)
+        return (self.made or self.make())[0]
 
-    def _get(self) -> Any:
+    def make(self) -> tuple[Any, ...]:
+        """Make the value unless another thread has, and return `made`."""
+        return import_alone(self._make_once)
+
+    def _make_once(self) -> tuple[Any, ...]:
         if not self.made:
             self.made = (self._make(),)
-        return self.made[0]
+        return self.made
 
 
 def _before_fork() -> None:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Sequence
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lupis_instrument._redaction.engine import Engine
-
-
-def has_options(items: Sequence[Any]) -> bool:
-    """Return whether a list may be the arguments of a command."""
-    return len(items) > 1 and any(isinstance(item, str) and item[:1] == "-" for item in items)
 
 
 def redact_arguments(arguments: list[Any], engine: Engine) -> list[Any]:

@@ -11,7 +11,7 @@ import re
 from typing import Any, Mapping, NamedTuple, Sequence
 
 from lupis_instrument._redaction.checks import is_generated
-from lupis_instrument._redaction.command_arguments import has_options, redact_arguments
+from lupis_instrument._redaction.command_arguments import redact_arguments
 from lupis_instrument._redaction.engine import Engine
 from lupis_instrument._redaction.modes import MODES, REDACTED, Mode, is_mark
 from lupis_instrument._redaction.names import (
@@ -249,7 +249,7 @@ class Redactor:
         """Return a list, mapping or set with redacted items; any other object as redacted text."""
         if isinstance(value, (list, tuple)):
             items = [self._redact_value(item, name_rule, parents) for item in value]
-            if has_options(items):
+            if _has_options(items):
                 items = redact_arguments(items, self._engine)
             return items if isinstance(value, list) else tuple(items)
         if isinstance(value, Mapping):
@@ -278,11 +278,16 @@ class Redactor:
         return result
 
 
+def _has_options(items: Sequence[Any]) -> bool:
+    """Return whether a list may be the arguments of a command."""
+    return len(items) > 1 and any(isinstance(item, str) and item[:1] == "-" for item in items)
+
+
 def _list_texts(value: Any) -> Sequence[str] | None:
     """Return the texts of an attribute's value; None if the value holds anything else."""
     kind = type(value)
     if kind is str:
         return (value,)
-    if kind in _LIST_TYPES and {*map(type, value)} <= _ONLY_TEXT and not has_options(value):
+    if kind in _LIST_TYPES and {*map(type, value)} <= _ONLY_TEXT and not _has_options(value):
         return value  # type: ignore[no-any-return]
     return None

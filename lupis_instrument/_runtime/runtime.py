@@ -139,7 +139,7 @@ class Runtime:
     @property
     def delivery(self) -> Delivery:
         """The object that takes spans and events out of the process."""
-        delivery: Delivery = self._delivery.get()
+        delivery: Delivery = (self._delivery.made or self._delivery.make())[0]
         return delivery
 
     def get_tracer(self) -> Tracer:
@@ -214,7 +214,8 @@ class Runtime:
     def _run_pipeline(self, state: SpanState) -> tuple[ReadableSpan | None]:
         if state.readable is None:
             state.end_sdk_span()
-        span = self._pipeline.get().run(state) if state.readable is not None else None
+        pipeline: Pipeline = (self._pipeline.made or self._pipeline.make())[0]
+        span = pipeline.run(state) if state.readable is not None else None
         if span is not None and self._capture is None:
             self.summary.add_span(span)
         return (span,)

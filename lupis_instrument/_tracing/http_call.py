@@ -9,11 +9,11 @@ from __future__ import annotations
 from contextvars import ContextVar
 from functools import lru_cache
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any, Callable, List, Mapping, NamedTuple, Tuple
+from typing import TYPE_CHECKING, Any, Callable, List, NamedTuple, Tuple
 from urllib.parse import urljoin, urlsplit
 
 from lupis_instrument._diagnostics import report_fault
-from lupis_instrument._llm.api.endpoints import Endpoint, identify_endpoint
+from lupis_instrument._llm.api.endpoints import Endpoint, ProviderHosts, identify_endpoint
 from lupis_instrument._llm.api.operations import OTHER_API
 from lupis_instrument._llm.body.body_reader import BodyReader
 
@@ -161,7 +161,7 @@ class HttpCall:
 
     def __init__(
         self,
-        hosts: Mapping[str, str],
+        hosts: ProviderHosts,
         keep_open: Callable[[], Any],
         end_span: Callable[[], Any],
         span: Any = None,
@@ -169,7 +169,7 @@ class HttpCall:
         """Begin a call; attempts follow.
 
         Args:
-            hosts: the setting `LUPIS_PROVIDER_HOSTS`.
+            hosts: the setting `LUPIS_PROVIDER_HOSTS`, as pairs.
             keep_open: called before a body is observed; keeps the span open until its end.
             end_span: called when that body has ended; takes no lock.
             span: the span that reports the call.

@@ -76,7 +76,7 @@ class CallSpanProcessor(SpanProcessor):
             hosts: the setting `LUPIS_PROVIDER_HOSTS`.
             excluded_urls: regular expressions, as in `LUPIS_EXCLUDED_URLS`.
         """
-        self._hosts = hosts
+        self._hosts = tuple(hosts.items())
         self._excluded_patterns = [re.compile(pattern) for pattern in excluded_urls]
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:

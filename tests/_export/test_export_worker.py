@@ -9,12 +9,11 @@ import pytest
 
 from lupis_instrument._export.accounting import Account
 from lupis_instrument._export.export_worker import MAX_QUEUED_BYTES, ExportBatch, ExportWorker
-from lupis_instrument._export.otlp.destinations import Destination
+from lupis_instrument._export.otlp.destinations import Destination, Router
 from lupis_instrument._export.otlp.encoded_items import SPAN
 from lupis_instrument._export.otlp.responses import ExportResponse, ExportResult
 from lupis_instrument._export.otlp.sending import Sender
 from lupis_instrument._export.retry_manager import RetryManager
-from lupis_instrument._export.router import Router
 from lupis_instrument._export.store.database import StoreUnavailable
 
 DOWN = ExportResponse(ExportResult.RETRY, "Connection refused")

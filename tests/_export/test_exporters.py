@@ -14,11 +14,10 @@ from lupis_instrument._export.exporters import (
     NoopExporter,
     OtlpExporter,
 )
-from lupis_instrument._export.otlp.destinations import Destination
+from lupis_instrument._export.otlp.destinations import Destination, Router
 from lupis_instrument._export.otlp.encoded_items import ItemEncoder
 from lupis_instrument._export.otlp.sending import Sender
 from lupis_instrument._export.retry_manager import RetryManager
-from lupis_instrument._export.router import Router
 
 EVENT = {"timestamp": 1, "name": "bought", "properties": {"città": "Lucca"}, "metadata": {}}
 

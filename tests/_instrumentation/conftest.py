@@ -61,7 +61,7 @@ class CallRecorder:
     """
 
     def __init__(self):
-        self.http_call = RecordedCall({}, lambda: None, lambda: None)
+        self.http_call = RecordedCall((), lambda: None, lambda: None)
         self.recording = True
         self.activations = 0
         self.calls = CurrentCalls()

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from lupis_instrument._redaction.long_runs import MIN_RUN, find_long_runs
+from lupis_instrument._redaction.prefilter import MIN_RUN, find_long_runs
 
 KEY = b"ghp_0123456789012345678"
 

@@ -39,7 +39,7 @@ def span():
 @pytest.fixture
 def http_call(span):
     """A call without custom provider hosts."""
-    return HttpCall({}, span.keep_open, span.end_span)
+    return HttpCall((), span.keep_open, span.end_span)
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_the_url_tells_whether_a_request_goes_to_an_llm_api(http_call, url, is_l
 
 def test_a_setting_adds_hosts(span):
     """LUPIS_PROVIDER_HOSTS names the provider of a host."""
-    http_call = HttpCall({"llm.corp.example": "anthropic"}, span.keep_open, span.end_span)
+    http_call = HttpCall((("llm.corp.example", "anthropic"),), span.keep_open, span.end_span)
     http_call.begin_attempt("POST", "https://llm.corp.example/v1/messages")
     assert "anthropic" == http_call.endpoint.provider
 

@@ -94,7 +94,7 @@ def skim_body(body: bytes) -> None:
 
 def store_body(body: bytes) -> None:
     """Store a body, as the thread of the call does."""
-    http_call = HttpCall({}, lambda: None, lambda: None)
+    http_call = HttpCall((), lambda: None, lambda: None)
     http_call.begin_attempt("POST", URL)
     http_call.add_request_data(body)
 

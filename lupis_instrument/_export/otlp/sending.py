@@ -39,6 +39,7 @@ _ZLIB_WBITS = {"gzip": 31, "deflate": 15}
 """By content coding: zlib's `wbits`, which sets the container format."""
 _DEFAULT_HEADERS = {"user-agent": f"lupis-instrument/{__version__}", "connection": "close"}
 _SUCCESS_CLASS = 2  # the first digit of the status
+_ACCEPTED = ExportResponse(ExportResult.ACCEPTED)
 
 
 _MODULES = (
@@ -97,8 +98,10 @@ class Sender:
                 connection.request("POST", target, data, all_headers)
                 response = connection.getresponse()
                 if response.status // 100 == _SUCCESS_CLASS:
-                    content_type = response.headers.get_content_type()
-                    return read_success(_read_body(response, due), content_type)
+                    answer = _read_body(response, due)
+                    if not answer:
+                        return _ACCEPTED
+                    return read_success(answer, response.headers.get_content_type())
                 return read_failure(response.status, response.headers)
         except (OSError, http_client.HTTPException, ValueError) as error:
             return ExportResponse(ExportResult.RETRY, _describe_error(error))
@@ -172,11 +175,15 @@ class Sender:
         return context
 
 
-def load_modules() -> None:
-    """Import the modules that sending takes, under the import lock."""
+def _import_modules() -> bool:
     for name in _MODULES:
         import_module(name)
     pristine_http.load_http_client()
+    return True
+
+
+loaded_modules = Lazy(_import_modules)
+"""Imports the modules that sending takes, once and under the import lock."""
 
 
 def _trust_certifi(context: Any) -> None:

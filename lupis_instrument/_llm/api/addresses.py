@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 _PRIVATE_SUFFIXES = (".internal", ".local", ".localhost", ".svc", ".cluster.local")
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Return whether `host` is this machine: ``localhost`` or a loopback address."""
     if host == "localhost" or host.endswith(".localhost"):

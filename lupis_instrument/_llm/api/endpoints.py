@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Mapping, NamedTuple
+from typing import NamedTuple, Tuple
 
 from lupis_instrument._llm.api.addresses import is_private
 from lupis_instrument._llm.api.operations import (
@@ -26,6 +26,9 @@ from lupis_instrument._llm.api.providers import (
     SHARED_HOST_PROVIDERS,
     find_provider,
 )
+
+ProviderHosts = Tuple[Tuple[str, str], ...]
+"""The setting `LUPIS_PROVIDER_HOSTS` as pairs, so that it can be part of a cache's key."""
 
 
 class Endpoint(NamedTuple):
@@ -51,11 +54,11 @@ _LLM_HOST = re.compile(
 )
 # The first word of a path after prefixes such as /v1/ and /api/: "files" in /openai/v1/files/f1.
 _FIRST_WORD = re.compile(r"/(?:v[0-9][a-z0-9]*/|api/|openai/|beta/)*([A-Za-z][A-Za-z_-]{0,40})?")
-_NO_HOSTS: Mapping[str, str] = {}
 
 
+@lru_cache(maxsize=512)
 def identify_endpoint(
-    method: str, host: str, port: int | None, path: str, hosts: Mapping[str, str] = _NO_HOSTS
+    method: str, host: str, port: int | None, path: str, hosts: ProviderHosts = ()
 ) -> Endpoint | None:
     """Return the LLM API of a request; None for any other request. Never raises.
 
@@ -64,11 +67,13 @@ def identify_endpoint(
         host: the host name or address, in any case.
         port: the port, if known.
         path: the path, with or without its query.
-        hosts: the setting LUPIS_PROVIDER_HOSTS: a provider's name for ``host:port`` or ``host``.
+        hosts: the setting LUPIS_PROVIDER_HOSTS: pairs of ``host:port`` or ``host`` and the name of
+            its provider.
     """
     try:
         host = host.lower().rstrip(".")
-        provider = (hosts.get(f"{host}:{port}") or hosts.get(host)) if hosts else None
+        providers = dict(hosts)
+        provider = providers.get(f"{host}:{port}") or providers.get(host)
         return _identify_cached(method, host, port, path.partition("?")[0], provider)
     except Exception:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lupis_instrument._process.import_lock import import_alone
+from lupis_instrument._process.import_lock import Lazy
 
 if TYPE_CHECKING:
     from lupis_instrument._llm.api.endpoints import Endpoint
@@ -66,18 +66,25 @@ class BodyReader:
         return self._finished
 
     def _decode_chunks(self) -> ResponseDecoder:
-        if self._decoder is None:
-            self._decoder = import_alone(self._build_decoder)
+        decoder = self._decoder
+        if decoder is None:
+            decoder_class = (_decoder_class.made or _decoder_class.make())[0]
+            decoder = decoder_class(*self._decoder_arguments, chunked=self.chunked)
+            self._decoder = decoder
         data = b"".join(self._chunks)
         self._chunks = []
         self._held_bytes = 0
-        self._decoder.feed(data)
-        return self._decoder
+        decoder.feed(data)
+        return decoder
 
-    def _build_decoder(self) -> ResponseDecoder:
-        from lupis_instrument._llm.body.decoding import ResponseDecoder
 
-        return ResponseDecoder(*self._decoder_arguments, chunked=self.chunked)
+def _import_decoder() -> type[ResponseDecoder]:
+    from lupis_instrument._llm.body.decoding import ResponseDecoder
+
+    return ResponseDecoder
+
+
+_decoder_class = Lazy(_import_decoder)
 
 
 def _copy_bytes(data: bytes | bytearray | memoryview) -> bytes:

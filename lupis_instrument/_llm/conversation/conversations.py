@@ -9,11 +9,20 @@ from __future__ import annotations
 
 import hmac
 from bisect import bisect_left, insort
-from typing import TYPE_CHECKING, Any, Callable, Mapping, NamedTuple, Protocol
+from collections import OrderedDict
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Generic,
+    Mapping,
+    NamedTuple,
+    Protocol,
+    TypeVar,
+)
 
 from lupis_instrument._llm.conversation.ids import read_ids
 from lupis_instrument._llm.conversation.turns import CHAT_OPERATIONS, read_turns
-from lupis_instrument._llm.recent import RecentMap
 
 if TYPE_CHECKING:
     from typing import Iterator
@@ -25,6 +34,10 @@ if TYPE_CHECKING:
 API, DERIVED = "api", "derived"
 _FINGERPRINT_DIGITS = 20
 _MAX_CALLS_PER_LIST = 250
+MAX_ENTRIES = 10_000
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 
 class AnswerFacts(Protocol):
@@ -277,3 +290,33 @@ def _choose_call(calls: list[_SeenCall], answer_hash: int | None) -> _SeenCall:
         if call is not None:
             return call
     return calls[0]
+
+
+class RecentMap(Generic[Key, Value]):
+    """A mapping that keeps the 10,000 most recently used entries.
+
+    `functools.lru_cache` does the same for functions; this class also replaces and removes entries.
+    """
+
+    __slots__ = ("_entries",)
+
+    def __init__(self) -> None:
+        self._entries: OrderedDict[Key, Value] = OrderedDict()
+
+    def get(self, key: Key) -> Value | None:
+        """Return the value of `key`, or None, and mark the entry as just used."""
+        if key not in self._entries:
+            return None
+        self._entries.move_to_end(key)
+        return self._entries[key]
+
+    def pop(self, key: Key) -> Value | None:
+        """Remove the entry of `key`, and return its value, or None."""
+        return self._entries.pop(key, None)
+
+    def put(self, key: Key, value: Value) -> None:
+        """Store `value`, and drop the least recently used entry if there are too many."""
+        self._entries[key] = value
+        self._entries.move_to_end(key)
+        if len(self._entries) > MAX_ENTRIES:
+            self._entries.popitem(last=False)

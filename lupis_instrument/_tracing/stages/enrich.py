@@ -149,7 +149,10 @@ class Enrich:
             headers={name.lower(): value for name, value in http_call.response_headers},
             body=http_call.body.reader if http_call.body is not None else None,
         )
-        facts = draft.facts = self._background_jobs.assign_usage(endpoint, facts)
+        jobs = self._background_jobs
+        if facts.waiting or jobs.pending:
+            facts = jobs.assign_usage(endpoint, facts)
+        draft.facts = facts
         attributes = draft.attributes
         attributes[_semconv.GEN_AI_PROVIDER_NAME] = endpoint.provider
         attributes[_semconv.GEN_AI_OPERATION_NAME] = endpoint.operation

@@ -46,7 +46,7 @@ def call(library, recorder, server):
 
 def expected_body(**query):
     """Return the body that the server sends."""
-    return b"".join(wire.pieces_of(query))
+    return b"".join(wire.build_pieces(query))
 
 
 async def read_all(response):

@@ -31,7 +31,7 @@ def connect(recorder, server):
 
 def expected_body(**query):
     """Return the body that the server sends."""
-    return b"".join(wire.pieces_of(query))
+    return b"".join(wire.build_pieces(query))
 
 
 def test_body_is_recorded(connect, recorder):

@@ -36,7 +36,7 @@ def client(httpx, recorder):
 
 def expected_body(**query):
     """Return the body that the server sends."""
-    return b"".join(wire.pieces_of(query))
+    return b"".join(wire.build_pieces(query))
 
 
 def test_body_is_recorded(client, recorder, server):

@@ -135,14 +135,17 @@ def test_query_and_case_are_ignored():
 @pytest.mark.parametrize("key", ["llm.corp.example:8443", "llm.corp.example"])
 def test_configured_host_belongs_to_its_provider(key):
     """LUPIS_PROVIDER_HOSTS names the provider of a private host, by any of its names."""
-    endpoint = identify_endpoint("POST", "llm.corp.example", 8443, "/x/responses", {key: "azure"})
+    endpoint = identify_endpoint(
+        "POST", "llm.corp.example", 8443, "/x/responses", ((key, "azure"),)
+    )
     assert ("azure.ai.openai", "chat", "openai.responses", True) == endpoint
 
 
 def test_host_configured_for_another_port_is_not_identified():
     """A configured host with a port is for that port only."""
     assert (
-        identify_endpoint("POST", "h.example", 1, "/responses", {"h.example:2": "openai"}) is None
+        identify_endpoint("POST", "h.example", 1, "/responses", (("h.example:2", "openai"),))
+        is None
     )
 
 

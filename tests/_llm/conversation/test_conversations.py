@@ -8,9 +8,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from lupis_instrument._llm.api.endpoints import identify_endpoint
-from lupis_instrument._llm.conversation.conversations import Conversations
+from lupis_instrument._llm.conversation.conversations import MAX_ENTRIES, Conversations
 from lupis_instrument._llm.conversation.turns import hash_answer
-from lupis_instrument._llm.recent import MAX_ENTRIES
 from lupis_instrument._llm.usage.facts import Facts
 
 OPENAI = "https://api.openai.com"

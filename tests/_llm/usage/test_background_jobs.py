@@ -3,8 +3,7 @@
 import pytest
 
 from lupis_instrument._llm.api.endpoints import identify_endpoint
-from lupis_instrument._llm.recent import MAX_ENTRIES
-from lupis_instrument._llm.usage.background_jobs import BackgroundJobs
+from lupis_instrument._llm.usage.background_jobs import MAX_JOBS, BackgroundJobs
 from lupis_instrument._llm.usage.report import Usage
 
 OPENAI = "https://api.openai.com/v1"
@@ -124,7 +123,7 @@ def test_memory_is_bounded(read):
     jobs = BackgroundJobs()
     endpoint = identify_endpoint("POST", "api.openai.com", None, "/v1/responses")
     facts = read({"id": "x", "status": "queued"}, url=f"{OPENAI}/responses")
-    for number in range(MAX_ENTRIES + 10):
+    for number in range(MAX_JOBS + 10):
         jobs.assign_usage(endpoint, facts._replace(response_id=str(number)))
     later_endpoint = identify_endpoint("GET", "api.openai.com", None, "/v1/responses/0")
     answer = facts._replace(waiting=False, stored_usage=Usage(1))

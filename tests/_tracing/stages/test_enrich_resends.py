@@ -12,7 +12,7 @@ URL = "https://api.openai.com/v1/chat/completions"
 
 def make_call(*statuses, url=URL, body=b"{}", headers=(), response_headers=()):
     """Returns a call with an attempt for each status; None stands for no response."""
-    http_call = HttpCall({}, lambda: None, lambda: None)
+    http_call = HttpCall((), lambda: None, lambda: None)
     for status in statuses:
         http_call.begin_attempt("POST", url)
         http_call.request_headers = list(headers)

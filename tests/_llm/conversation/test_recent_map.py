@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lupis_instrument._llm.recent import MAX_ENTRIES, RecentMap
+from lupis_instrument._llm.conversation.conversations import MAX_ENTRIES, RecentMap
 
 
 @pytest.fixture

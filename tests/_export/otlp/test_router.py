@@ -2,9 +2,8 @@
 
 import pytest
 
-from lupis_instrument._export.otlp.destinations import Destination
+from lupis_instrument._export.otlp.destinations import Destination, Router
 from lupis_instrument._export.otlp.encoded_items import EVENT, SPAN
-from lupis_instrument._export.router import Router
 
 
 class Probe:
