@@ -12,10 +12,10 @@ from servers.comparison import (
     PairRunner,
     check_recorded_calls,
     check_same_behaviour,
-    find_shebang_python,
     list_calling_cases,
     list_cases,
 )
+from servers.program import find_shebang_python
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX only")
 

@@ -57,7 +57,7 @@ class CallerRunner:
         return self._run(CALL_FUNCTION + dedent(text), self._llm_url, *arguments, **options)
 
     def start(self, text: str, env: Mapping[str, str], **pipes: Any) -> ManagedProcess:
-        """Starts a program."""
+        """Starts a program, with `pipes` as further arguments of `subprocess.Popen`."""
         return ManagedProcess(
             self._run.build_command(CALL_FUNCTION + dedent(text), [self._llm_url]),
             env=self._run.build_environment(env),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import functools
 import importlib.util
 import os
 import re
@@ -12,14 +10,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping, NamedTuple, Sequence
 from urllib.parse import urlsplit
 
 import pytest
 from servers import llm, otlp
-from servers.program import ManagedProcess, Runner
+from servers.program import ManagedProcess, Runner, find_shebang_python
 
 CALLS_MODULE = '''
 """Makes a call to an LLM API with the standard library alone."""
@@ -253,21 +250,6 @@ def fill_placeholders(text: str, case: Case, folder: Path) -> str:
     if "{shebang}" in text:
         text = text.replace("{shebang}", find_shebang_python())
     return text.replace("{python}", case.python).replace("{folder}", str(folder))
-
-
-@functools.lru_cache(maxsize=None)
-def find_shebang_python() -> str:
-    """Returns a path of this interpreter without spaces; Linux splits a script's first line there.
-
-    Where its own path has a space, this is a path through a link to the environment.
-    """
-    if " " not in sys.executable:
-        return sys.executable
-    folder = tempfile.mkdtemp(prefix="lupis-python-")
-    atexit.register(shutil.rmtree, folder)
-    link = Path(folder, "environment")
-    link.symlink_to(sys.prefix, target_is_directory=True)
-    return str(link / Path(sys.executable).relative_to(sys.prefix))
 
 
 def read_output(path: Path, case: Case) -> list[str]:

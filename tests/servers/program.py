@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from textwrap import dedent
 from typing import Any, Mapping, NamedTuple, Sequence
@@ -39,6 +43,21 @@ def link_packages(folder: Path) -> None:
     for entry in site.iterdir():
         if not entry.name.startswith(("lupis", "__pycache__")) and entry.suffix != ".pth":
             (folder / entry.name).symlink_to(entry)
+
+
+@functools.lru_cache(maxsize=None)
+def find_shebang_python() -> str:
+    """Returns a path of this interpreter without spaces; Linux splits a script's first line there.
+
+    Where its own path has a space, this is a path through a link to the environment.
+    """
+    if " " not in sys.executable:
+        return sys.executable
+    folder = tempfile.mkdtemp(prefix="lupis-python-")
+    atexit.register(shutil.rmtree, folder)
+    link = Path(folder, "environment")
+    link.symlink_to(sys.prefix, target_is_directory=True)
+    return str(link / Path(sys.executable).relative_to(sys.prefix))
 
 
 class ManagedProcess(subprocess.Popen):

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from servers.program import find_shebang_python
 
 from lupis_instrument._cli.lupis.command_resolver import resolve_command
 from lupis_instrument.exceptions import LupisLaunchError
@@ -36,18 +37,20 @@ def test_python_is_its_own_interpreter():
 @pytest.mark.parametrize(
     "line",
     [
-        f"#!{sys.executable}",
-        f"#! {sys.executable} -W ignore",
+        "#!{shebang}",
+        "#! {shebang} -W ignore",
         "#!/usr/bin/env python",
         "#!/usr/bin/env -S python -u",
-        f"#!/bin/sh\n'''exec' '{sys.executable}' \"$0\" \"$@\"\n' '''",
+        "#!/bin/sh\n'''exec' '{python}' \"$0\" \"$@\"\n' '''",
     ],
 )
 def test_script_names_its_interpreter(script, line):
     """The name is in the first line, or in the second if pip wrote it for a long path."""
-    path = script(f"{line}\nimport app\n")
+    shebang = find_shebang_python()
+    path = script(line.format(shebang=shebang, python=sys.executable) + "\nimport app\n")
+    python = shebang if "{shebang}" in line else sys.executable
     resolved = resolve_command([path, "serve"], ENVIRON)
-    assert (path, sys.executable, None, str(Path(path).parent)) == resolved
+    assert (path, python, None, str(Path(path).parent)) == resolved
 
 
 @pytest.mark.parametrize(
@@ -75,7 +78,7 @@ def test_folder_is_the_first_in_sys_path(before, arguments, folder, tmp_path):
 @posix
 def test_first_line_may_isolate(script):
     """It is an obstacle, as on a command line."""
-    resolved = resolve_command([script(f"#!{sys.executable} -I\n")], ENVIRON)
+    resolved = resolve_command([script(f"#!{find_shebang_python()} -I\n")], ENVIRON)
     assert "python -I ignores PYTHONPATH" == resolved.obstacle
 
 
