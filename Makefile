@@ -39,9 +39,10 @@ test-all:  ## run the tests on each Python there is, with the oldest and the new
 suites: setup  ## run the clients' own test suites, with lupis-run and without; takes an hour
 	$(PY) .ci/suites.py $(ARGS)
 
-lint: setup  ## check style and format
+lint: setup  ## check style, format and English
 	$(PY) -m ruff check $(LINTED)
 	$(PY) -m ruff format --check $(LINTED)
+	$(PY) .ci/english.py $(LINTED)
 
 typecheck: setup  ## check the types
 	$(PY) -m mypy
@@ -53,13 +54,8 @@ catalog: setup  ## make the catalogue of prices from the newest genai-prices
 	$(INSTALL) --upgrade genai-prices
 	$(PY) .ci/catalog.py
 
-docs: .venv/.installed  ## write the generated tables of docs/reference
-	@for page in docs/reference/*.md; do \
-	module=$$(sed -n 's/^<!-- .*: python -m \(.*\) -->$$/\1/p' $$page) && \
-	$(PY) -m $$module > $$page.table && \
-	awk -v table=$$page.table '/^<!-- .* end -->$$/ { while ((getline line < table) > 0) print line; inside = 0 } \
-	!inside; /^<!-- .*: python -m / { inside = 1 }' $$page > $$page.new && \
-	mv $$page.new $$page && rm $$page.table || exit 1; done
+docs: setup  ## write the generated parts of docs/
+	$(PY) .ci/docs.py docs
 
 build: setup  ## build sdist and wheel, look into the wheel, and have an old pip take it
 	rm -rf dist

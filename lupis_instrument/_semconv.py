@@ -155,7 +155,7 @@ REPEATED_TOKENS = {
 }
 """By the standard name of a number of tokens, its `lupis.repeated.*` name."""
 
-# Attributes and names of LLM libraries' instrumentors: those of OpenTelemetry, OpenLLMetry
+# Attributes and names of LLM libraries' instrumentors, such as OpenTelemetry's, OpenLLMetry
 # (Traceloop), OpenInference (Arize), OpenLIT and Logfire.
 AGENT_OPERATIONS = frozenset(
     ("create_agent", "execute_tool", "invoke_agent", "invoke_workflow", "plan")

@@ -83,7 +83,7 @@ def room_of(module: str) -> str:
 
 
 def imports_of(module: str) -> Iterator[tuple]:
-    """Yield what a module imports: the dotted name, and whether outside of functions."""
+    """Yield the imports of a module: the dotted name, and whether outside of functions."""
     path = MODULES[module]
     tree = ast.parse(path.read_text(encoding="utf-8"))
     inside = {
@@ -120,7 +120,7 @@ def modules_imported(module: str) -> Iterator[str]:
             yield target
 
 
-def print_table() -> str:
+def format_table() -> str:
     """Return the floors as a Markdown table, the highest first."""
     lines = ["| floor | room | job |", "|---|---|---|"]
     for number, rooms in reversed(list(enumerate(FLOORS))):
@@ -129,4 +129,4 @@ def print_table() -> str:
 
 
 if __name__ == "__main__":
-    print(print_table(), end="")
+    print(format_table(), end="")

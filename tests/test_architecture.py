@@ -1,6 +1,8 @@
 """The rules of the house that a reader cannot check at a glance; `architecture.py` has their table."""
 
 import ast
+import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from architecture import (
     FLOOR_OF,
     MODULES,
     ROOMS,
+    format_table,
     imports_of,
     modules_imported,
     room_of,
@@ -158,3 +161,36 @@ def test_nothing_is_printed(module):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "print"
     ]
     assert [] == calls
+
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "architecture.md"
+CALL_PATH = ROOT / ".ci" / "call_path.py"
+
+
+def test_the_documentation_has_the_table_of_rooms():
+    """`make docs` writes it."""
+    written = PAGE.read_text(encoding="utf-8").partition("<!-- rooms: ")[2].partition("\n")[2]
+    assert format_table() == written.partition("<!-- rooms end -->")[0]
+
+
+@pytest.mark.skipif(not CALL_PATH.exists(), reason="the sources came without .ci")
+def test_the_path_of_a_call_is_short():
+    """A later call by httpx enters at most 45 files, with at most 200 moves between them."""
+    done = subprocess.run(
+        [sys.executable, str(CALL_PATH)], check=True, capture_output=True, encoding="utf-8"
+    )
+    files, moves = re.fullmatch(
+        r"(\d+) files, \d+ functions, (\d+) moves between files\n", done.stdout
+    ).groups()
+    assert int(files) <= 45
+    assert int(moves) <= 200
+
+
+@pytest.mark.skipif(not CALL_PATH.exists(), reason="the sources came without .ci")
+def test_the_documented_path_of_a_call_names_files_that_exist():
+    """`make docs` writes the list."""
+    written = PAGE.read_text(encoding="utf-8").partition("<!-- path: ")[2]
+    files = re.findall(r"^\d+\. `(.*?)`$", written.partition("<!-- path end -->")[0], re.MULTILINE)
+    assert [] == [file for file in files if file[: -len(".py")] not in MODULES]
+    assert 30 < len(files)

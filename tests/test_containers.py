@@ -70,7 +70,7 @@ def test_values_are_valid(variables):
 
 
 def test_agent_sends_to_the_collector():
-    """Host, port and path of the endpoint are those of the collector."""
+    """Host, port and path of the endpoint are the ones that the collector listens on."""
     host, port = re.fullmatch(
         r"http://(\w+):(\d+)/v1/traces", compose_variables()["LUPIS_OTLP_ENDPOINT"]
     ).groups()

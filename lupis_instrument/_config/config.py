@@ -146,7 +146,7 @@ class LupisConfig:
         """Read the settings from LUPIS_* and OTEL_* variables.
 
         Args:
-            environ: the environment variables, by default those of this process.
+            environ: the environment variables, by default the environment of this process.
 
         Raises:
             LupisConfigError: a variable's value is not valid; the message names every one.

@@ -139,7 +139,7 @@ class Setting:
         return checked
 
     def describe_error(self, label: str, value: Any, error: InvalidValueError) -> str:
-        """Return one line that says what is wrong with `value`.
+        """Return one line about the error in `value`.
 
         Args:
             label: the variable, option or field that was set.

@@ -1,7 +1,7 @@
 """Finds out whether a span is wanted here; OpenTelemetry has two means to suppress one.
 
-- `suppress_instrumentation` addresses this package too: whoever exports telemetry, or wants a call
-  to stay unrecorded, uses it.
+- `suppress_instrumentation` addresses this package too: a program uses it while it exports
+  telemetry, or for a call that must stay unrecorded.
 - `suppress_http_instrumentation` keeps the instrumentors of inner clients from repeating the span
   of an outer one. Set by an instrumentor of this package, it stands. Set by an instrumentor of the
   program, it would leave this package without a span, so it is lifted for wrapped calls.

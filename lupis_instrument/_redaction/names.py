@@ -177,7 +177,7 @@ def split_words(name: str) -> list[str]:
 
 
 class NameList:
-    """The names that hide their values: the built-in names and those of custom patterns.
+    """The names that hide their values: the built-in names and the names of custom patterns.
 
     Attributes:
         rules: All rows, the built-in ones first.

@@ -46,7 +46,7 @@ def test_byte_order_mark_is_skipped(write_prices):
     ],
 )
 def test_invalid_file_is_described(write_prices, text, message):
-    """The message is one line that says what is wrong."""
+    """The message is one line about the error."""
     with pytest.raises(ValueError) as caught:
         read_prices(write_prices(text))
     assert message == str(caught.value)

@@ -25,7 +25,7 @@ each_row = pytest.mark.parametrize("row", SETTINGS, ids=lambda row: row.name)
 
 
 def test_import_loads_no_other_module():
-    """Starts of `lupis-run` import the table, which loads no module but those of this package."""
+    """Starts of `lupis-run` import the table, which loads modules of this package only."""
     program = (
         "import sys, __future__; before = set(sys.modules)\n"
         "import lupis_instrument._config.environment\n"

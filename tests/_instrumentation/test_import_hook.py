@@ -221,7 +221,7 @@ class Finder:
 
 
 class FrozenLoader:
-    """A loader that is a class, as those of frozen and built-in modules are."""
+    """A loader that is a class, like the loaders of frozen and built-in modules."""
 
     @staticmethod
     def create_module(spec):

@@ -15,8 +15,8 @@ def test_a_chosen_folder_is_made_for_its_owner_alone(tmp_path):
     assert (tmp_path / "a" / "b", 0o700) == (made, stat.S_IMODE(made.stat().st_mode))
 
 
-def test_a_folder_that_is_there_stays_as_it_is(tmp_path):
-    """Whoever made it has decided who may read it."""
+def test_an_existing_folder_keeps_its_mode(tmp_path):
+    """Its owner has decided who may read it."""
     (tmp_path / "shared").mkdir(mode=0o755)
     made = data_folder.make_folder(str(tmp_path / "shared"))
     assert 0o755 == stat.S_IMODE(made.stat().st_mode)

@@ -1,4 +1,4 @@
-"""Threads that end for a fork are gone when it comes."""
+"""Threads that end for a fork are gone when the process forks."""
 
 import os
 import subprocess
@@ -28,29 +28,29 @@ for _ in range(200):
 """
 
 
-def test_python_warns_of_none():
-    """It does so from 3.12 on if a thread has ended, but has not gone."""
+def test_python_warns_of_no_thread():
+    """Python 3.12 warns if the kernel still lists a thread that has ended."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM], capture_output=True, timeout=60, check=True
     )
     assert b"" == done.stderr
 
 
-def test_one_that_stays_is_not_waited_for_long(monkeypatch):
-    """It is the program's: it is asked for again and again, and is there still."""
+def test_the_wait_for_a_thread_is_short(monkeypatch):
+    """A thread of the program stays, however often the kernel is counts."""
     from lupis_instrument._process import fork
 
-    asked = []
-    monkeypatch.setattr(fork, "count_threads", lambda: asked.append(3) or 3)
+    counts = []
+    monkeypatch.setattr(fork, "count_threads", lambda: counts.append(3) or 3)
     fork.wait_until_gone(2)
-    assert len(asked) > 1
+    assert len(counts) > 1
 
 
-def test_one_that_has_gone_is_not_waited_for(monkeypatch):
-    """It is asked for once."""
+def test_a_thread_that_has_gone_is_not_waited_for(monkeypatch):
+    """The kernel is counts once."""
     from lupis_instrument._process import fork
 
-    asked = []
-    monkeypatch.setattr(fork, "count_threads", lambda: asked.append(2) or 2)
+    counts = []
+    monkeypatch.setattr(fork, "count_threads", lambda: counts.append(2) or 2)
     fork.wait_until_gone(2)
-    assert [2] == asked
+    assert [2] == counts

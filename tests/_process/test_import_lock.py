@@ -1,4 +1,4 @@
-"""Imports of ours: one thread at a time, and none while the program forks."""
+"""Lazy imports: one thread at a time, and none while the program forks."""
 
 import asyncio
 import os
@@ -39,7 +39,7 @@ SLOW = "import sys, time\nsys.begun.set()\ntime.sleep(0.3)\n"
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.parametrize(("watched", "status"), [("yes", 0), ("no", 14)])
 def test_a_fork_waits_for_an_import(tmp_path, watched, status):
-    """Else the module stays locked in the child: there, an alarm has to end the wait for it."""
+    """Without the wait, the module stays locked in the child, and an alarm ends the child."""
     (tmp_path / "slow.py").write_text(SLOW)
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", FORK],
@@ -53,17 +53,17 @@ def test_a_fork_waits_for_an_import(tmp_path, watched, status):
     assert (f"{status}\n", "") == (done.stdout, done.stderr)
 
 
-def test_it_is_made_once():
-    """By whoever asks first, when it is asked for."""
+def test_a_lazy_value_is_made_once():
+    """The first caller makes it."""
     made = []
-    later = import_lock.Lazy(lambda: made.append(1) or object())
+    lazy = import_lock.Lazy(lambda: made.append(1) or object())
     assert [] == made
-    assert later.get() is later.get()
+    assert lazy.get() is lazy.get()
     assert [1] == made
 
 
-def test_one_thread_loads_at_a_time():
-    """Another one waits."""
+def test_one_thread_imports_at_a_time():
+    """A second thread waits for the first."""
     inside, go, order = threading.Event(), threading.Event(), []
 
     def first():
@@ -84,13 +84,13 @@ def test_one_thread_loads_at_a_time():
     assert ["first", "second"] == order
 
 
-def test_loading_may_load():
-    """In the same thread."""
+def test_an_import_may_import():
+    """The lock is reentrant."""
     assert 1 == import_lock.import_alone(lambda: import_lock.import_alone(lambda: 1))
 
 
-def test_a_fault_lets_the_next_one_load():
-    """Whoever asked gets to see it."""
+def test_an_error_releases_the_lock():
+    """The caller gets the error, and the next thread imports."""
     with pytest.raises(ZeroDivisionError):
         import_lock.import_alone(lambda: 1 / 0)
     thread = threading.Thread(target=import_lock.import_alone, args=(lambda: None,))
@@ -99,10 +99,10 @@ def test_a_fault_lets_the_next_one_load():
     assert not thread.is_alive()
 
 
-@pytest.mark.parametrize("there", [True, False])
-def test_blockbuster_finds_no_event_loop_while_we_load(there, monkeypatch):
-    """It would have the first call's loading fail. Nobody else is kept from the loop."""
-    if there:
+@pytest.mark.parametrize("is_loaded", [True, False])
+def test_blockbuster_finds_no_event_loop_during_an_import(is_loaded, monkeypatch):
+    """It would forbid the imports of the first call. Afterwards the loop is visible again."""
+    if is_loaded:
         monkeypatch.setitem(sys.modules, "blockbuster", types.ModuleType("blockbuster"))
 
     def load():
@@ -115,14 +115,14 @@ def test_blockbuster_finds_no_event_loop_while_we_load(there, monkeypatch):
 
     async def main():
         loop = asyncio.get_running_loop()
-        assert (None if there else loop) is import_lock.import_alone(load)
+        assert (None if is_loaded else loop) is import_lock.import_alone(load)
         assert loop is asyncio.get_running_loop()
 
     asyncio.run(main())
 
 
-def test_where_asyncio_does_not_hide_its_loop_we_load_all_the_same(monkeypatch):
-    """And whoever comes next finds the lock free."""
+def test_an_import_works_where_asyncio_cannot_hide_its_loop(monkeypatch):
+    """Its low-level functions are undocumented and may disappear. The lock is released."""
     monkeypatch.setitem(sys.modules, "blockbuster", types.ModuleType("blockbuster"))
     monkeypatch.delattr(asyncio, "_set_running_loop")
     assert 1 == import_lock.import_alone(lambda: 1)

@@ -1,4 +1,4 @@
-"""What is sent passes nobody who has changed the HTTP client that programs import."""
+"""Telemetry does not pass through a patched http.client or patched sockets."""
 
 import http.client
 import importlib.machinery
@@ -13,15 +13,15 @@ from lupis_instrument._process import pristine_http
 
 
 @pytest.fixture(autouse=True)
-def loaded_anew():
-    """The copy is made in the test."""
+def fresh_copy():
+    """Each test loads a copy of its own."""
     pristine_http._load_copy.cache_clear()
     yield
     pristine_http._load_copy.cache_clear()
 
 
 def fail(*_args, **_options):
-    raise AssertionError("seen by others")
+    raise AssertionError("another package saw it")
 
 
 @pytest.mark.parametrize(
@@ -38,34 +38,34 @@ def fail(*_args, **_options):
         (http.client, "HTTPResponse"),
     ],
 )
-def test_who_changes_the_client_does_not_see_it(owner, name, sink, monkeypatch):
-    """Whether a function is replaced, or the class."""
+def test_a_patch_of_the_client_does_not_see_telemetry(owner, name, sink, monkeypatch):
+    """Neither a patched method nor a replaced class."""
     monkeypatch.setattr(owner, name, fail)
     assert ExportResult.ACCEPTED is Sender({}).send_request(sink.otlp_url, b"", {}).result
 
 
-def test_the_copy_is_not_what_programs_import():
-    """Nor is it found by its name."""
+def test_the_copy_is_a_module_of_its_own():
+    """An import of http.client does not find it."""
     copy = pristine_http.load_http_client()
     assert copy is not http.client
     assert copy.HTTPConnection is not http.client.HTTPConnection
 
 
-def test_where_it_has_no_file_it_is_the_one_there_is(monkeypatch):
-    """As in a program that is frozen into one file."""
+def test_the_module_itself_is_used_where_it_has_no_file(monkeypatch):
+    """A frozen program has no file to load a copy from."""
     monkeypatch.setattr(importlib.machinery.PathFinder, "find_spec", lambda *_: None)
     assert pristine_http.load_http_client() is http.client
 
 
-def of(package, thing):
-    """A function or class as if that package had made it."""
-    thing.__module__ = package
-    return thing
+def move_to_package(package, member):
+    """Returns a function or class as if the package had defined it."""
+    member.__module__ = package
+    return member
 
 
 def refuse(package):
     """A function of that package's that lets nobody through."""
-    return of(package, lambda *_, **__: fail())
+    return move_to_package(package, lambda *_, **__: fail())
 
 
 class Guarded(socket.socket):
@@ -80,7 +80,7 @@ class Guarded(socket.socket):
 @pytest.mark.parametrize(
     ("name", "theirs"),
     [
-        ("socket", of("pytest_socket", Guarded)),
+        ("socket", move_to_package("pytest_socket", Guarded)),
         ("create_connection", refuse("mocket.socket")),
         ("getaddrinfo", refuse("pytest_socket")),
     ],
@@ -118,6 +118,6 @@ def test_sockets_that_the_program_waits_through_are_ours_too(sink, monkeypatch):
         return own(*args, fileno=fileno)
 
     own = socket.socket
-    monkeypatch.setattr(socket, "socket", of("gevent._socket3", open_socket))
+    monkeypatch.setattr(socket, "socket", move_to_package("gevent._socket3", open_socket))
     assert ExportResult.ACCEPTED is Sender({}).send_request(sink.otlp_url, b"", {}).result
     assert any(opened)

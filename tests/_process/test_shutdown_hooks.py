@@ -1,4 +1,4 @@
-"""What is pending leaves where a process ends without exit handlers."""
+"""Pending telemetry is delivered where a process ends without exit handlers."""
 
 import multiprocessing.util
 import os
@@ -24,7 +24,7 @@ def finish(then=lambda: None):
 
 
 def play(text):
-    """Status and output of a program."""
+    """Returns status and output of a program."""
     done = subprocess.run(
         [sys.executable, "-c", WATCHED + dedent(text)],
         capture_output=True,
@@ -37,17 +37,17 @@ def play(text):
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
-def test_the_process_ends_by_the_signal_all_the_same(name):
-    """What is pending has left before."""
+def test_a_signal_ends_the_process_after_delivery(name):
+    """The parent sees the signal in the exit status."""
     number = getattr(signal, name)
-    found = play(
+    result = play(
         f"shutdown_hooks.watch_signals(finish); os.kill(os.getpid(), signal.{name}); print('on')"
     )
-    assert (-number, "finished\n") == found
+    assert (-number, "finished\n") == result
 
 
-def test_a_handler_of_the_programs_own_stays():
-    """Whatever it does, it is its business."""
+def test_a_handler_of_the_program_stays():
+    """It is called, and nothing is delivered before."""
     text = """
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
         shutdown_hooks.watch_signals(finish)
@@ -56,8 +56,8 @@ def test_a_handler_of_the_programs_own_stays():
     assert (3, "") == play(text)
 
 
-def test_a_handler_that_comes_later_may_put_back_what_was_before():
-    """As programs do that add to what a signal does; it is the default again, ours with it."""
+def test_a_program_may_restore_the_default():
+    """It finds SIG_DFL; after it restores that, a signal delivers and ends the process."""
     text = """
         shutdown_hooks.watch_signals(finish)
         before = signal.getsignal(signal.SIGTERM)
@@ -72,7 +72,7 @@ def test_a_handler_that_comes_later_may_put_back_what_was_before():
 
 
 def test_an_ignored_signal_stays_ignored():
-    """As `nohup` has it."""
+    """`nohup` ignores SIGHUP."""
     text = """
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         shutdown_hooks.watch_signals(finish)
@@ -82,8 +82,8 @@ def test_an_ignored_signal_stays_ignored():
     assert (0, "on\n") == play(text)
 
 
-def test_a_second_signal_does_not_begin_anew():
-    """Whoever is impatient need not wait twice."""
+def test_a_second_signal_does_not_deliver_again():
+    """A user who presses twice does not wait twice."""
     text = """
         def finish(then):
             print("begun", flush=True)
@@ -96,8 +96,8 @@ def test_a_second_signal_does_not_begin_anew():
     assert (-signal.SIGTERM, "begun\nended\n") == play(text)
 
 
-def test_where_the_kernel_spares_the_process_it_goes_on():
-    """As it does with the first one of a container."""
+def test_a_process_that_the_kernel_spares_goes_on():
+    """The first process of a container survives its own SIGTERM."""
     text = """
         real, os.kill = os.kill, lambda *_: print("spared", flush=True)
         shutdown_hooks.watch_signals(finish)
@@ -109,7 +109,7 @@ def test_where_the_kernel_spares_the_process_it_goes_on():
 
 
 def test_other_threads_set_no_handler():
-    """Python does not let them."""
+    """Python allows it on the main thread only."""
     before = signal.getsignal(signal.SIGTERM)
     thread = threading.Thread(target=shutdown_hooks.watch_signals, args=(print,))
     thread.start()
@@ -117,13 +117,13 @@ def test_other_threads_set_no_handler():
     assert before == signal.getsignal(signal.SIGTERM)
 
 
-def test_what_multiprocessing_offers_is_still_there():
-    """Two functions of its own that it documents in its source only (3.8 to 3.14)."""
+def test_multiprocessing_still_has_its_hooks():
+    """It documents these two functions in its source only (3.8 to 3.14)."""
     assert {"register_after_fork", "Finalize"} <= set(multiprocessing.util.__all__)
 
 
-def test_a_signal_that_comes_in_while_another_finishes_waits_for_that():
-    """What the first has in hand would be lost."""
+def test_a_signal_during_delivery_waits_for_its_end():
+    """The items that the thread holds would be lost."""
     text = """
         from lupis_instrument._runtime import launch
         class Delivery:
@@ -135,19 +135,19 @@ def test_a_signal_that_comes_in_while_another_finishes_waits_for_that():
         shutdown_hooks.watch_signals(launch.finish)
         {end}
     """
-    found = [
+    results = [
         play(text.format(name=name, end=end))
         for name, end in (
             ("SIGHUP", "os.kill(os.getpid(), signal.SIGTERM)"),
             ("SIGTERM", "import atexit; atexit.register(launch.finish)"),
         )
     ]
-    assert ["begun\nended\n"] * 2 == [output for _, output in found]
-    assert all(status in (-signal.SIGHUP, -signal.SIGTERM) for status, _ in found)
+    assert ["begun\nended\n"] * 2 == [output for _, output in results]
+    assert all(status in (-signal.SIGHUP, -signal.SIGTERM) for status, _ in results)
 
 
-def test_who_ends_the_process_himself_has_all_delivered_that_can_be():
-    """A handler of the program's own may do so while an exit handler of ours delivers."""
+def test_a_program_that_ends_itself_during_delivery_delivers_first():
+    """Its signal handler may interrupt the exit handler that delivers."""
     text = """
         from lupis_instrument._runtime import launch
         class Delivery:
@@ -167,8 +167,8 @@ def test_who_ends_the_process_himself_has_all_delivered_that_can_be():
     assert (-signal.SIGUSR1, "begun 1\nbegun 2\n") == play(text)
 
 
-def test_an_end_that_is_interrupted_is_one_all_the_same():
-    """By Ctrl-C, say, while it waits for a collector."""
+def test_an_interrupted_delivery_still_ends_the_process():
+    """The user may press Ctrl-C while it waits for a collector."""
     text = """
         from lupis_instrument._runtime import launch
         class Delivery:

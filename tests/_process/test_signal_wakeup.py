@@ -1,4 +1,4 @@
-"""A signal's handler runs in children of multiprocessing, whatever their main thread waits for."""
+"""Signal handlers run in children of multiprocessing while their main thread is blocked."""
 
 import os
 import subprocess
@@ -41,7 +41,7 @@ def run(child):
 
 @pytest.fixture
 def play(tmp_path):
-    """Output of a program."""
+    """Runs a program and returns the words of its output."""
 
     def play(text):
         file = tmp_path / "program.py"
@@ -63,8 +63,8 @@ FORK = "if not os.fork():\n        os._exit(0)\n    os.wait()"
 
 
 @pytest.mark.parametrize("before", ["pass", FORK], ids=["at once", "after a fork of its own"])
-def test_a_main_thread_that_slept_through_a_signal_is_nudged(before, play):
-    """As a pool's worker that waits for its next task."""
+def test_a_blocked_main_thread_gets_the_signal_again(before, play):
+    """A worker of a pool blocks while it waits for its next task."""
     text = f"""
 def child():
     {before}
@@ -75,8 +75,8 @@ run(child)
     assert ["finished", "-15"] == play(text)
 
 
-def test_a_child_of_a_child_is_nudged_too(play):
-    """By a thread of its own."""
+def test_a_child_of_a_child_gets_the_signal_again(play):
+    """It has a listening thread of its own."""
     text = """
         def grandchild():
             threading.Thread(target=elsewhere, daemon=True).start()
@@ -86,8 +86,8 @@ def test_a_child_of_a_child_is_nudged_too(play):
     assert ["finished", "-15", "finished", "0"] == play(text)
 
 
-def test_the_signal_of_a_child_is_not_the_parents(play):
-    """However early it comes."""
+def test_a_signal_of_a_child_is_not_reported_to_the_parent(play):
+    """Even one that arrives right after the fork."""
     text = """
         def child():
             before_ours.append(lambda: os.kill(os.getpid(), signal.SIGTERM))
@@ -100,8 +100,8 @@ def test_the_signal_of_a_child_is_not_the_parents(play):
     assert ["finished", "15", "finished", "0"] == play(text)
 
 
-def test_a_handler_of_the_programs_is_called_once(play):
-    """Its main thread is left alone."""
+def test_a_handler_of_the_program_is_called_once(play):
+    """Its signal is not sent again."""
     text = """
         def child():
             signal.signal(signal.SIGTERM, lambda *_: print("theirs", flush=True))
@@ -112,8 +112,8 @@ def test_a_handler_of_the_programs_is_called_once(play):
     assert ["theirs", "finished", "0"] == play(text)
 
 
-def test_a_wakeup_file_of_the_programs_stays(play):
-    """It may be an event loop's."""
+def test_a_wakeup_file_of_the_program_stays(play):
+    """It may belong to an event loop."""
     text = """
         import socket
         ours, theirs = socket.socketpair()
@@ -126,8 +126,8 @@ def test_a_wakeup_file_of_the_programs_stays(play):
     assert ["None", "True", "finished", "0"] == play(text)
 
 
-def test_a_wakeup_file_that_the_program_sets_later_finds_none(play):
-    """Event loops warn of one that they replace."""
+def test_a_program_that_sets_a_wakeup_file_finds_none(play):
+    """Event loops warn if they replace a file."""
     text = """
         import socket
         def child():
@@ -141,7 +141,7 @@ def test_a_wakeup_file_that_the_program_sets_later_finds_none(play):
 
 
 def test_a_child_may_close_all_files(play):
-    """As daemons do."""
+    """Daemons do so."""
     text = """
         def child():
             os.closerange(3, 100)

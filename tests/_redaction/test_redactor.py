@@ -1,4 +1,4 @@
-"""A Redactor handles texts, attributes and nested data, and drops what it cannot redact."""
+"""A Redactor handles texts, attributes and nested data, and drops values that it cannot redact."""
 
 from __future__ import annotations
 

@@ -1,58 +1,33 @@
-"""What the variables say to the bootstrap; what it does is tested in processes of their own."""
+"""The start of Python: the import hook, and the variables of child processes."""
 
 import os
 
 import pytest
 
-from lupis_instrument._runtime import bootstrap, launch
+from lupis_instrument._runtime import bootstrap
 
-FOLDER = "/ours"
-
-
-@pytest.mark.parametrize(
-    ("environ", "expected"),
-    [
-        ({}, True),
-        ({"LUPIS_ENABLED": "true"}, True),
-        ({"LUPIS_ENABLED": "false"}, False),
-        ({"LUPIS_ENABLED": " OFF "}, False),
-        ({"LUPIS_ENABLED": "0"}, False),
-        ({"LUPIS_ENABLED": "no"}, False),
-        ({"LUPIS_ENABLED": "perhaps"}, True),
-        ({"LUPIS_ENABLED": ""}, True),
-        ({"LUPIS_SDK_ENABLED": "false"}, False),
-        ({"LUPIS_ENABLED": "true", "LUPIS_SDK_ENABLED": "false"}, True),
-        ({"LUPIS_ENABLED": "false", "LUPIS_SDK_ENABLED": "true"}, False),
-        ({"LUPIS_ENABLED": "perhaps", "LUPIS_SDK_ENABLED": "false"}, False),
-        ({"OTEL_SDK_DISABLED": "TRUE"}, False),
-        ({"OTEL_SDK_DISABLED": "1"}, True),
-        ({"OTEL_SDK_DISABLED": "true", "LUPIS_ENABLED": "true"}, False),
-    ],
-)
-def test_the_variables_switch_it_off(environ, expected):
-    """LUPIS_ENABLED before its other name; a value that can't be read leaves it on."""
-    assert expected is launch.is_enabled(environ)
+FOLDER = "/bootstrap"
 
 
-def joined(*parts):
-    """A PYTHONPATH."""
+def join_paths(*parts):
+    """Returns a PYTHONPATH."""
     return os.pathsep.join(parts)
 
 
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        (joined(FOLDER), None),
-        (joined(FOLDER, "/a", "/b"), joined("/a", "/b")),
-        (joined("/a", FOLDER, "/b"), joined("/a", "/b")),
-        (joined(FOLDER, "", "/b"), joined("", "/b")),
-        (joined(FOLDER, ""), None),
-        (joined("/a"), joined("/a")),
+        (join_paths(FOLDER), None),
+        (join_paths(FOLDER, "/a", "/b"), join_paths("/a", "/b")),
+        (join_paths("/a", FOLDER, "/b"), join_paths("/a", "/b")),
+        (join_paths(FOLDER, "", "/b"), join_paths("", "/b")),
+        (join_paths(FOLDER, ""), None),
+        (join_paths("/a"), join_paths("/a")),
         (None, None),
     ],
 )
-def test_children_may_be_left_alone(before, after):
-    """The bootstrap's folder is taken out of PYTHONPATH, and nothing else."""
+def test_the_folder_leaves_pythonpath_where_children_stay_alone(before, after):
+    """The rest of PYTHONPATH stays as it is."""
     environ = {"LUPIS_INSTRUMENT_CHILDREN": "false"}
     if before is not None:
         environ["PYTHONPATH"] = before
@@ -61,8 +36,8 @@ def test_children_may_be_left_alone(before, after):
 
 
 @pytest.mark.parametrize("value", [None, "true", "1", "perhaps", ""])
-def test_children_are_instrumented_otherwise(value):
-    """PYTHONPATH stays as it is."""
+def test_the_folder_stays_where_children_are_instrumented(value):
+    """Children find the bootstrap by PYTHONPATH."""
     environ = {"PYTHONPATH": FOLDER}
     if value is not None:
         environ["LUPIS_INSTRUMENT_CHILDREN"] = value
@@ -71,7 +46,63 @@ def test_children_are_instrumented_otherwise(value):
 
 
 @pytest.mark.parametrize(("value", "hooks"), [("false", 0), ("true", 1)])
-def test_it_sets_no_hook_where_it_is_switched_off(run, value, hooks):
+def test_no_import_hook_is_set_where_instrumentation_is_off(run, value, hooks):
     """The program's import system stays as it is."""
-    program = "import sys; print(sum('lupis' in type(each).__module__ for each in sys.meta_path))"
+    program = "import sys; print(sum('lupis' in type(hook).__module__ for hook in sys.meta_path))"
     assert f"{hooks}\n" == run(program, env={"LUPIS_ENABLED": value}).stdout
+
+
+def test_a_second_start_sets_no_second_hook(run_code):
+    """`sitecustomize` and `opentelemetry-instrument` may both start it."""
+    done = run_code(
+        """
+        import sys
+        from lupis_instrument._runtime import bootstrap
+        bootstrap.start()
+        bootstrap.start()
+        print(sum("lupis" in type(hook).__module__ for hook in sys.meta_path))
+        """
+    )
+    assert ("1\n", "") == (done.output, done.messages)
+
+
+def test_the_first_process_marks_itself_as_the_leader(run_code):
+    """Its children find the mark in their environment."""
+    done = run_code(
+        """
+        import os
+        from lupis_instrument._runtime import bootstrap
+        bootstrap.start()
+        print(os.environ["LUPIS_LEADER"].partition(":")[0] == str(os.getpid()))
+        """
+    )
+    assert "True\n" == done.output
+
+
+def test_a_child_keeps_the_leader_of_its_parent(run_code):
+    """Only one process prints the summary."""
+    done = run_code(
+        """
+        import os
+        from lupis_instrument._runtime import bootstrap
+        bootstrap.start()
+        print(os.environ["LUPIS_LEADER"])
+        """,
+        LUPIS_LEADER="1:f",
+    )
+    assert "1:f\n" == done.output
+
+
+def test_the_start_keeps_the_variables_of_the_operator(run_code):
+    """A program may change its environment before its first call."""
+    done = run_code(
+        """
+        import os
+        from lupis_instrument._runtime import bootstrap, launch
+        bootstrap.start()
+        os.environ.clear()
+        print(launch.launch.environ["LUPIS_PROJECT_ID"], "PATH" in launch.launch.environ)
+        """,
+        LUPIS_PROJECT_ID="shop",
+    )
+    assert "shop False\n" == done.output

@@ -1,4 +1,4 @@
-"""What leaves no room for what we would load."""
+"""Modules and packages of the program that conflict with the needed ones."""
 
 import importlib.machinery
 import sys
@@ -11,22 +11,22 @@ from lupis_instrument._runtime import conflicts
 
 @pytest.fixture
 def own(tmp_path, monkeypatch):
-    """A folder that is searched before Python's own, as a script's is."""
+    """A folder before Python's own on the path, like the folder of a script."""
     monkeypatch.syspath_prepend(str(tmp_path))
     yield tmp_path
     conflicts._search_folders.cache_clear()
 
 
 def put(folder, name, text=""):
-    """Writes a file."""
+    """Writes a file, and makes its folder."""
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
 
 
 @pytest.mark.parametrize("name", ["brotlicffi.py", "brotlicffi/__init__.py", "chardet.pyc"])
-def test_a_module_of_the_programs_is_named(own, name):
-    """Whether file or package, source or bytecode."""
+def test_a_hiding_module_is_named(own, name):
+    """A file or a package, source or bytecode."""
     put(own, name)
     module = name.partition("/")[0].partition(".")[0]
     assert f"{own / name} hides the module {module!r} from instrumentation" == (
@@ -38,15 +38,15 @@ def test_a_module_of_the_programs_is_named(own, name):
     "name",
     [
         "mine.py",
-        "chardet/data.txt",  # no package: what is installed wins
+        "chardet/data.txt",  # no package: the installed one is imported
         "chardet.txt",
         "chardet.d/__init__.py",
         "lib/chardet.py",
-        "json.py",  # Python's own is loaded, and stays
+        "json.py",  # the module of Python is loaded already
     ],
 )
-def test_what_hides_nothing_is_no_conflict(own, name):
-    """Only what an import would load instead."""
+def test_other_files_are_no_conflict(own, name):
+    """An import would not load them instead of a needed module."""
     put(own, name)
     assert None is conflicts.find_hidden_module()
 
@@ -58,22 +58,22 @@ def test_what_hides_nothing_is_no_conflict(own, name):
         ["chardet/__init__.py", "chardet/universaldetector.py"],
     ],
 )
-def test_a_library_of_the_programs_own_is_no_conflict(own, files):
-    """`pip install --target` into its folder, or a copy."""
+def test_a_copy_of_the_library_is_no_conflict(own, files):
+    """From `pip install --target` into the program's folder, for example."""
     for name in files:
         put(own, name, "Metadata-Version: 2.1\nName: brotlicffi\nVersion: 1.1\n")
     assert None is conflicts.find_hidden_module()
 
 
-def test_what_lies_in_later_folders_is_no_conflict(tmp_path, monkeypatch):
-    """Those come after Python's own, where distributions are installed."""
+def test_files_in_later_folders_are_no_conflict(tmp_path, monkeypatch):
+    """Python finds its own modules before them."""
     put(tmp_path, "chardet.py")
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
     assert None is conflicts.find_hidden_module()
 
 
-def test_folders_that_cannot_be_read_are_no_conflict(own, monkeypatch):
-    """They may be missing, or be anything."""
+def test_unreadable_folders_are_no_conflict(own, monkeypatch):
+    """A folder on the path may be missing."""
     monkeypatch.setattr(sys, "path", [str(own / "missing"), *sys.path])
     assert None is conflicts.find_hidden_module()
 
@@ -90,8 +90,8 @@ print(*sorted({name.partition(".")[0] for name in set(sys.modules) - before}))
 """
 
 
-def test_all_that_a_first_call_loads_is_known(tmp_path):
-    """A module that is not in the table could be the program's own."""
+def test_the_table_has_all_modules_that_a_first_call_loads(tmp_path):
+    """A module that it lacks could be a file of the program."""
     case = Case(LOADED, "a")
     names = set(PairRunner({"": case}, tmp_path)("")[1].behaviour.stdout[-1].split())
     path = [folder for folder in sys.path if "site-packages" in folder or "lib/python" in folder]
@@ -107,12 +107,12 @@ def test_all_that_a_first_call_loads_is_known(tmp_path):
 
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
-    """Makes distributions, each a name, a version and what it requires, the first to be found."""
+    """Installs distributions: each row is a name, a version and the requirements."""
 
     def install(*rows):
         for name, version, *needs in rows:
             lines = [f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}"]
-            lines += [f"Requires-Dist: {each}" for each in needs]
+            lines += [f"Requires-Dist: {need}" for need in needs]
             put(
                 tmp_path, f"{name.replace('-', '_')}-{version}.dist-info/METADATA", "\n".join(lines)
             )
@@ -136,14 +136,14 @@ LUPIS = ("lupis-instrument", "1", "aa>=2", "click>=8", 'bb; extra == "x"', "cc; 
         [],
     ],
 )
-def test_what_fits_is_no_conflict(installed, rows):
-    """Nor is what is missing, or needed elsewhere only."""
+def test_fitting_packages_are_no_conflict(installed, rows):
+    """Nor are missing ones, or requirements of other environments."""
     installed(LUPIS, *rows)
     assert None is conflicts.find_misfit()
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("rows", "sentence"),
     [
         (
             [("aa", "1.9")],
@@ -152,7 +152,7 @@ def test_what_fits_is_no_conflict(installed, rows):
         ([("aa", "2", "dd==0.66b1"), ("dd", "0.66b2")], "dd 0.66b2 of this environment does not"),
     ],
 )
-def test_what_fits_not_is_named(installed, rows, said):
-    """With what it doesn't fit."""
+def test_an_unfit_package_is_named(installed, rows, sentence):
+    """The sentence names the requirement too."""
     installed(LUPIS, *rows)
-    assert conflicts.find_misfit().startswith(said)
+    assert conflicts.find_misfit().startswith(sentence)

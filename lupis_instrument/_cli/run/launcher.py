@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run `lupis-run`.
 
     Args:
-        arguments: the arguments after `lupis-run`, by default those of this process.
+        arguments: the arguments after `lupis-run`, by default the arguments of this process.
 
     Returns:
         The exit status: if the command cannot be started, or, on Windows, after it has ended.

@@ -93,7 +93,7 @@ def other_python(tmp_path_factory):
 
 
 def test_other_environment_borrows_the_package(doctor, other_python):
-    """Its interpreter must have the same version as that of the launcher."""
+    """Its interpreter must have the same version as the launcher."""
     done = doctor("--format", "json", "--", other_python, "agent.py")
     results = read_results(done)
     assert 0 == done.returncode, done.stdout

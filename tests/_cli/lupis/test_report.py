@@ -72,7 +72,7 @@ def test_table_shows_a_dash_without_prices(store, lupis):
 
 
 def test_free_calls_cost_zero(store, lupis):
-    """The cost of a free call is known, unlike that of an unpriced one."""
+    """The cost of a free call is known, unlike the cost of an unpriced one."""
     store.call("local", cost=0.0, status="free")
     assert 0.0 == read_report(lupis)["rows"][0]["cost_usd"]
     assert "$0.00" in lupis("report").stdout

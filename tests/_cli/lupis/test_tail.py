@@ -98,7 +98,7 @@ def test_control_characters_are_escaped(store, start_tail):
 
 
 def test_ctrl_c_ends_the_command(store, start_tail):
-    """The exit status is that of a shell for SIGINT, and no message is shown."""
+    """The exit status is 130, as in a shell after SIGINT, and no message is shown."""
     store.span()
     process = start_tail()
     read_lines(process, 1)

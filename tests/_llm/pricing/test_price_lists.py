@@ -145,5 +145,5 @@ def test_the_url_chooses_between_two_price_lists():
     ],
 )
 def test_without_a_match_there_is_a_reason(provider, models, url, reason):
-    """Open-weight models at unknown hosts have no known price, whoever made them."""
+    """Open-weight models at unknown hosts have no known price, no matter which company made them."""
     assert reason == find_ids(provider, *models, url=url)

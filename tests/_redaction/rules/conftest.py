@@ -11,7 +11,7 @@ REDACTORS = {mode: Redactor(mode) for mode in MODES}
 
 
 def pytest_generate_tests(metafunc):
-    """Give each test that takes `example` or `near_miss` those of all rules, with their rule."""
+    """Give each test that takes `example` or `near_miss` the texts of all rules, with the rule."""
     rules = getattr(metafunc.module, "RULES", ())
     for argument, texts_of in (
         ("example", lambda rule: rule.examples),

@@ -1,4 +1,4 @@
-"""One call is counted once: in one span, whoever else traces the call."""
+"""One call is counted once: in one span, no matter which other tool traces it."""
 
 import json
 
