@@ -145,13 +145,15 @@ def test_the_account_of_a_large_backlog_adds_up(run_caller, sink, run):
         from lupis_instrument._runtime import current as _runtime
         tracer = LupisSDK.get_instance().get_tracer()
         attributes = {f"k{n}": f"some text, john@example.com {n}" * 8 for n in range(12)}
-        for n in range(20_000): tracer.start_span(str(n), attributes=attributes).end()
-        spans = _runtime.get_runtime().spans
-        prepare = spans._prepare
+        tracer.start_span("first").end()
+        runtime = _runtime.get_runtime()
+        runtime.drain(5)  # otherwise the end waits longer, while modules are loaded
+        for n in range(19_999): tracer.start_span(str(n), attributes=attributes).end()
+        prepare = runtime.spans._prepare
         def prepare_slowly(span):
             time.sleep(0.001)  # a fast machine could prepare the backlog in time
             return prepare(span)
-        spans._prepare = prepare_slowly
+        runtime.spans._prepare = prepare_slowly
     """
     run_caller(text, env=env, timeout=120)
     created, delivered, stored, lost = read_account(run)
