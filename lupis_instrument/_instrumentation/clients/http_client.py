@@ -8,6 +8,7 @@ reads chunked bodies. So the tap is on the file object itself, where both meet.
 from __future__ import annotations
 
 import functools
+from http.client import ImproperConnectionState
 from io import BufferedIOBase
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,12 @@ class WireRequest:
             self.http_call.request_head = data
 
 
+def has_sent_request(connection: Any) -> bool:
+    """Return whether a recorded request was sent on a connection and has no response yet."""
+    request = vars(connection).get(_REQUEST)
+    return request is not None and request.head is not None
+
+
 def wrap_client(module: ModuleType, activation: Activation) -> None:
     """Wrap the methods of `HTTPConnection`; `putrequest` begins a request."""
     connection = module.HTTPConnection
@@ -77,13 +84,18 @@ def _wrap_endheaders(connection: Any, activation: Activation) -> None:
 
     @functools.wraps(original)
     def endheaders(self: Any, *args: Any, **kwargs: Any) -> Any:
+        earlier = self.__dict__.pop(_REQUEST, None)
         http_call = activation.current_call()
         if http_call is not None:
             try:
                 setattr(self, _REQUEST, WireRequest(http_call))
             except Exception as fault:
                 report_fault("reading a request", fault)
-        return original(self, *args, **kwargs)
+        try:
+            return original(self, *args, **kwargs)
+        except ImproperConnectionState:  # the earlier request is still under way
+            setattr(self, _REQUEST, earlier)
+            raise
 
     wrap_method(activation, connection, "endheaders", endheaders, begins_call=False)
 
@@ -115,10 +127,13 @@ def _wrap_getresponse(connection: Any, activation: Activation) -> None:
 
     @functools.wraps(original)
     def getresponse(self: Any, *args: Any, **kwargs: Any) -> Any:
-        request = self.__dict__.pop(_REQUEST, None)
+        # A call that fails may be repeated: urllib3 1.x first passes an argument that only Python 2
+        # knew. And the original may close the connection before it returns.
+        request = self.__dict__.get(_REQUEST)
         response = original(self, *args, **kwargs)
         if request is not None:
             try:
+                self.__dict__.pop(_REQUEST, None)
                 _watch_response(request.http_call, response)
             except Exception as fault:
                 report_fault("watching a response", fault)

@@ -7,9 +7,10 @@ The span begins with `putrequest` and ends when `getresponse` has returned. Whil
 from __future__ import annotations
 
 import functools
-from http.client import HTTPConnection
+import inspect
+from http.client import HTTPConnection, ImproperConnectionState
 from typing import Any, Callable, Collection
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, finalize
 
 from opentelemetry import trace
 from opentelemetry.context import get_value
@@ -20,6 +21,7 @@ from opentelemetry.trace import Span, Status, StatusCode, Tracer
 
 from lupis_instrument._diagnostics import report_fault
 from lupis_instrument._instrumentation.clients import client_span
+from lupis_instrument._instrumentation.clients.http_client import has_sent_request
 from lupis_instrument._instrumentation.clients.http_client_urls import base_url
 from lupis_instrument._semconv import ERROR_TYPE, HTTP_RESPONSE_STATUS_CODE, SCOPE
 from lupis_instrument._tracing.context import CALL_SPAN_KEY
@@ -70,13 +72,23 @@ class _ConnectionSpans:
         def putrequest(
             connection: HTTPConnection, method: str, url: str, *args: Any, **kwargs: Any
         ) -> Any:
+            earlier = self._open.pop(connection, None)
             try:
                 self._start_span(connection, method, url)
             except Exception as fault:
                 report_fault("starting a span", fault)
-            return self._run_step(
-                connection, False, original, connection, method, url, *args, **kwargs
-            )
+            try:
+                return self._run_step(
+                    connection, False, original, connection, method, url, *args, **kwargs
+                )
+            except ImproperConnectionState as error:
+                self._end_span(connection, error=error)
+                if earlier is not None:  # its request is still under way
+                    self._open[connection], earlier = earlier, None
+                raise
+            finally:
+                if earlier is not None:
+                    earlier.end()
 
         return putrequest
 
@@ -116,7 +128,6 @@ class _ConnectionSpans:
         return close
 
     def _start_span(self, connection: HTTPConnection, method: str, url: str) -> None:
-        self._end_span(connection)
         if not is_http_instrumentation_enabled():
             return
         full_url = url if "://" in url else base_url(connection) + url
@@ -147,7 +158,10 @@ class _ConnectionSpans:
                 result = function(*args, **kwargs)
         except BaseException as error:
             try:
-                self._end_span(connection, error=error)
+                if _may_repeat(error, function, args, kwargs):
+                    finalize(connection, _end_if_open, span)  # if the program does not repeat it
+                else:
+                    self._end_span(connection, error=error)
             except Exception as fault:
                 report_fault("ending a span", fault)
             raise
@@ -183,6 +197,28 @@ class _ConnectionSpans:
             span.record_exception(error)
             span.set_attribute(ERROR_TYPE, type(error).__qualname__)
             span.set_status(Status(StatusCode.ERROR, type(error).__qualname__))
+        span.end()
+
+
+def _may_repeat(error: BaseException, function: Callable[..., Any], args: Any, kwargs: Any) -> bool:
+    """Return whether a step was refused, which leaves the request under way as it was.
+
+    A step is refused for arguments that it does not know: urllib3 1.x repeats it without them. It
+    is also refused too early, such as `getresponse` while the response before has unread data.
+    """
+    if isinstance(error, ImproperConnectionState):
+        return has_sent_request(args[0])
+    if not isinstance(error, TypeError):
+        return False
+    try:
+        inspect.signature(function).bind(*args, **kwargs)
+    except TypeError:
+        return True
+    return False
+
+
+def _end_if_open(span: Span) -> None:
+    if span.is_recording():
         span.end()
 
 

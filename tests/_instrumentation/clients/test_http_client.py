@@ -124,3 +124,39 @@ def test_response_with_an_unknown_file_is_not_tapped(connect, recorder):
     connection.request("POST", f"{PATH}&form=length", b"{}")
     assert b"" != connection.getresponse().read()
     assert (b"", "complete") == recorder.recorded_body
+
+
+def test_response_is_recorded_after_a_refused_call(connect, recorder):
+    """urllib3 1.x calls `getresponse` with an argument of Python 2 first."""
+    connection = connect()
+    connection.request("POST", PATH, b"{}")
+    with pytest.raises(TypeError):
+        connection.getresponse(buffering=True)
+    assert expected_body() == connection.getresponse().read()
+    assert (expected_body(), "complete") == recorder.recorded_body
+
+
+def test_request_is_kept_when_a_second_one_is_refused(connect, recorder):
+    """The connection has no response to the first one yet."""
+    connection = connect()
+    connection.request("POST", PATH, b"{}")
+    with pytest.raises(http.client.CannotSendRequest):
+        connection.request("POST", PATH, b"{}")
+    with pytest.raises(http.client.CannotSendHeader):
+        connection.endheaders()
+    assert expected_body() == connection.getresponse().read()
+    assert (expected_body(), "complete", 1) == (
+        *recorder.recorded_body,
+        recorder.http_call.attempts,
+    )
+
+
+def test_unrecorded_request_does_not_add_to_an_earlier_one(connect, recorder):
+    """The program gave the earlier request up."""
+    connection = connect()
+    connection.request("POST", PATH, b"{}")
+    connection.close()
+    recorder.recording = False
+    connection.request("POST", PATH, b"[]")
+    connection.getresponse().read()
+    assert [b"{}"] == recorder.http_call.request_body

@@ -1,6 +1,7 @@
 """http.client: each request gets a span of this package's own instrumentor."""
 
 import contextlib
+import gc
 import http.client
 import socket
 import urllib.request
@@ -70,6 +71,44 @@ def test_error_status_makes_the_span_an_error(spans, server):
     request(server, path=f"{PATH}&status=500")
     (span,) = spans()
     assert ("500", "ERROR") == (span.attributes["error.type"], span.status.status_code.name)
+
+
+def test_span_outlives_a_refused_call(spans, server):
+    """urllib3 1.x calls `getresponse` with an argument of Python 2 first."""
+    with contextlib.closing(http.client.HTTPConnection(urlsplit(server.url).netloc)) as connection:
+        connection.request("POST", PATH, b"{}")
+        with pytest.raises(TypeError):
+            connection.getresponse(buffering=True)
+        assert () == spans()
+        connection.getresponse().read()
+    (span,) = spans()
+    assert (200, None) == tuple(
+        span.attributes.get(name) for name in ("http.response.status_code", "error.type")
+    )
+
+
+def test_span_ends_with_its_connection_after_a_refused_call(spans, server):
+    """The program makes no further call."""
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc)
+    connection.request("POST", PATH, b"{}")
+    with pytest.raises(TypeError) as raised:
+        connection.getresponse(buffering=True)
+    connection.sock.close()
+    del connection, raised
+    gc.collect()
+    assert 1 == len(spans())
+
+
+def test_span_outlives_a_second_request_that_is_refused(spans, server):
+    """The second request has a span of its own, with the error."""
+    with contextlib.closing(http.client.HTTPConnection(urlsplit(server.url).netloc)) as connection:
+        connection.request("POST", PATH, b"{}")
+        with pytest.raises(http.client.CannotSendRequest):
+            connection.request("POST", PATH, b"{}")
+        connection.getresponse().read()
+    refused, answered = spans()
+    assert "CannotSendRequest" == refused.attributes["error.type"]
+    assert 200 == answered.attributes["http.response.status_code"]
 
 
 def test_refused_connection_makes_the_span_an_error(spans):

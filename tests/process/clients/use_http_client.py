@@ -263,6 +263,25 @@ def too_early(urls):
 
 
 @case
+def refused_first(urls):
+    """urllib3 1.x passes an argument of Python 2 first."""
+    connection = connect()
+    connection.request("POST", urls()[len(BASE) :], DATA, HEADERS)
+    refusal = catch_failure(connection.getresponse, buffering=True)
+    return [refusal, connection.getresponse().read().decode()]
+
+
+@case
+def answer_unread(urls):
+    connection = connect()
+    first = post(urls(), connection)
+    connection.request("POST", urls()[len(BASE) :], DATA, HEADERS)
+    refusal = catch_failure(connection.getresponse)
+    connection.close()
+    return [refusal, first.read().decode()]
+
+
+@case
 def no_llm(urls):
     return post(urls("/data")).read().decode()
 
