@@ -15,6 +15,7 @@ from time import monotonic, sleep
 
 import pytest
 from servers import otlp
+from servers.caller import CALL_FUNCTION, MARGIN_SECONDS
 from servers.program import ManagedProcess
 
 from lupis_instrument._export.otlp.destinations import Destination
@@ -23,21 +24,13 @@ from lupis_instrument._export.store import outbox
 from lupis_instrument._export.store.database import FILE_NAME
 from lupis_instrument._export.store.store import Process, Store
 
-PRELUDE = """
-import http.client, json, multiprocessing, os, signal, sys, time
+PRELUDE = (
+    CALL_FUNCTION
+    + """
+import multiprocessing, signal
 from concurrent.futures import ProcessPoolExecutor
-from urllib.parse import urlsplit
 
-LLM = urlsplit(sys.argv[1])
 CALLS = range(6)
-
-def call(mark):
-    connection = http.client.HTTPConnection(LLM.hostname, LLM.port, timeout=10)
-    body = json.dumps({"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]})
-    headers = {"content-type": "application/json", "x-mark": str(mark)}
-    connection.request("POST", "/v1/chat/completions", body, headers)
-    connection.getresponse().read()
-    connection.close()
 
 def calls():
     for mark in CALLS:
@@ -46,9 +39,8 @@ def calls():
 def print_now(word):
     print(word, flush=True)
 """
+)
 TIMEOUT = 1.0
-MARGIN_SECONDS = 6.0
-"""The time that a process may take beyond its timeout, on a busy machine."""
 PARTIAL_SUCCESS = b"\x0a\x02\x08\x01"
 """A response that rejects one span."""
 

@@ -25,7 +25,7 @@ kept = InMemorySpanExporter()
 provider = TracerProvider()
 provider.add_span_processor(SimpleSpanProcessor(kept))
 trace.set_tracer_provider(provider)
-tracer = trace.get_tracer("theirs")
+tracer = trace.get_tracer("program")
 
 def show():
     names = {span.context.span_id: span.name for span in kept.get_finished_spans()}

@@ -101,7 +101,7 @@ def logfire():
         try:
             getattr(logfire, f"instrument_{name}")()
         except (ImportError, RuntimeError):
-            pass  # its client isn't installed
+            pass  # its client is not installed
     return exporter
 
 
