@@ -1,5 +1,7 @@
 """The messages of this package on stderr, and the guards that keep its errors from the program.
 
+Also the function that makes any text safe to print, which the commands use too.
+
 The program must never notice an error of this package. Every hook guards its work: by
 `with internal_errors("reading a body"):`, or on the path of a call by its own `except` clause,
 which calls `report_fault` and costs nothing while all goes well. Tests set `reraise` to see such
@@ -22,7 +24,7 @@ class Diagnostics:
 
     Attributes:
         level: the lowest severity that is written, as a number of `logging`.
-        redact: a function that removes secrets from a message before it is written.
+        redact: a function that removes secrets from a line before it is written.
         reraise: whether to raise errors of this package instead of reporting them; for tests.
     """
 
@@ -33,19 +35,26 @@ class Diagnostics:
         self._written: set[str] = set()
 
     def write_message(self, severity: str, message: str) -> None:
-        """Write a message to stderr.
+        """Write a message to stderr, as one line.
 
         Does nothing if the message was written before, or is below the level.
 
         Args:
             severity: a key of `LEVELS`.
-            message: one or more sentences; redacted before they are written.
+            message: one or more sentences; cleaned before they are written.
         """
         if LEVELS[severity] < self.level or message in self._written:
             return
         if len(self._written) < _MAX_MESSAGES:
             self._written.add(message)
-            _write_line(f"lupis: {severity}: {self._redact(message)}\n")
+            _write_line(f"lupis: {severity}: {self.clean_line(message)}\n")
+
+    def clean_line(self, text: str) -> str:
+        """Return `text` as it may be printed: without secrets, and on one line.
+
+        All lines that this process writes to stderr go through this function.
+        """
+        return escape_controls(self._redact(text))
 
     def _redact(self, message: str) -> str:
         try:
@@ -60,6 +69,21 @@ class Diagnostics:
 
 _MAX_MESSAGES = 100
 """A limit, because an error whose text changes each time must not fill the program's stderr."""
+
+
+def escape_controls(text: object) -> str:
+    """Return `text` with its invisible characters written as escapes, a newline as backslash n.
+
+    Names come from programs, providers and collectors. Control characters in them could move the
+    cursor, colour the terminal, begin a line or reverse the direction of the line.
+    """
+    shown = str(text)
+    if shown.isprintable():
+        return shown
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in shown
+    )
 
 
 def _write_line(line: str) -> None:

@@ -4,7 +4,13 @@ from contextlib import redirect_stderr
 
 import pytest
 
-from lupis_instrument._diagnostics import Diagnostics, diagnostics, internal_errors, report_fault
+from lupis_instrument._diagnostics import (
+    Diagnostics,
+    diagnostics,
+    escape_controls,
+    internal_errors,
+    report_fault,
+)
 
 SECRET = "sk-1234567890abcdef1234567890abcdef"
 
@@ -69,6 +75,40 @@ def test_a_message_is_withheld_if_redaction_fails(capsys):
     messages.write_message("warning", f"key {SECRET}")
     expected = "lupis: warning: [REDACTED]: the filter failed (TypeError)\n"
     assert expected == capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("shown", "text"),
+    [
+        ("plain", "plain"),
+        ("caf\u00e9 \u6a21", "caf\u00e9 \u6a21"),
+        (r"\x1b[2J", "\x1b[2J"),
+        (r"a\nb", "a\nb"),
+        (r"\u202e", "\u202e"),
+        (r"\u200b", "\u200b"),
+        (r"\x9b", "\x9b"),
+        (r"\ud800", "\ud800"),
+        (r"\u2028", "\u2028"),
+        (r"\x7f", "\x7f"),
+    ],
+)
+def test_invisible_characters_are_escaped(shown, text):
+    """They could steer the terminal."""
+    assert shown == escape_controls(text)
+
+
+def test_a_message_stays_on_one_line(capsys):
+    """The words of a collector neither begin a line nor steer the terminal."""
+    Diagnostics().write_message("warning", "refused: \x1b[2J\nlupis: all is well")
+    expected = "lupis: warning: refused: \\x1b[2J\\nlupis: all is well\n"
+    assert expected == capsys.readouterr().err
+
+
+def test_secrets_are_removed_before_controls_are_escaped():
+    """The redactor sees the text as the program wrote it."""
+    messages = Diagnostics()
+    messages.redact = lambda text: text.replace("\x07key", "***\x07")
+    assert "a ***\\x07" == messages.clean_line("a \x07key")
 
 
 def test_the_number_of_messages_is_limited(capsys):

@@ -1,10 +1,12 @@
-"""Renders spans as text: each trace as an indented tree."""
+"""Renders spans as text, each trace as an indented tree, and events as lines."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Iterator, Sequence
+import json
+from typing import TYPE_CHECKING, Any, Iterator, Mapping, Sequence
 
 from lupis_instrument import _semconv
+from lupis_instrument._diagnostics import diagnostics
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -27,7 +29,7 @@ def _render_lines(children: dict[int | None, list[ReadableSpan]]) -> Iterator[st
     stack = [(span, "") for span in reversed(children.get(None, ()))]
     while stack:
         span, indent = stack.pop()
-        yield f"{indent}{describe_span(span)}\n"
+        yield f"{indent}{diagnostics.clean_line(describe_span(span))}\n"
         below = children.get(span.context.span_id, ())
         stack += [(child, indent + "  ") for child in reversed(below)]
 
@@ -42,6 +44,17 @@ def describe_span(span: ReadableSpan) -> str:
     parts += [f"chat {chat}"] if chat is not None else []
     parts += _list_errors(span, attributes)
     return "  ".join(parts)
+
+
+def render_events(events: Sequence[Mapping[str, Any]]) -> str:
+    """Return a line for each event, with its properties as JSON."""
+    return "".join(
+        f"  event  {diagnostics.clean_line(_describe_event(event))}\n" for event in events
+    )
+
+
+def _describe_event(event: Mapping[str, Any]) -> str:
+    return f"{event['name']}  {json.dumps(event['properties'], ensure_ascii=False)}"
 
 
 def _duration(span: ReadableSpan) -> float:

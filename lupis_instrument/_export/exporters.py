@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Mapping, Protocol, Sequence
 
-from lupis_instrument._export.console import render_spans
+from lupis_instrument._export.console import render_events, render_spans
 from lupis_instrument._export.export_worker import ExportBatch, ExportWorker
 from lupis_instrument._export.otlp.encoded_items import EVENT, SPAN, ItemEncoder
 
@@ -55,11 +54,7 @@ class ConsoleExporter:
 
     def export_events(self, events: Sequence[Mapping[str, Any]]) -> None:
         """Write events with their properties as JSON."""
-        lines = (
-            f"  event  {event['name']}  {json.dumps(event['properties'], ensure_ascii=False)}\n"
-            for event in events
-        )
-        self._write_text(len(events), "".join(lines))
+        self._write_text(len(events), render_events(events))
 
     def _write_text(self, count: int, text: str) -> None:
         self._account.add_created(count)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Mapping
 
 from lupis_instrument import _semconv
+from lupis_instrument._diagnostics import escape_controls
 from lupis_instrument._export.console import format_dollars
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ class Summary:
         if not (self.spans or self.events or account.created):
             return []
         rows = [
-            (f"{provider} {model}", totals)
+            (escape_controls(f"{provider} {model}"), totals)
             for (provider, model), totals in sorted(self._by_model.items())
         ]
         width = max((len(name) for name, _ in rows), default=0)

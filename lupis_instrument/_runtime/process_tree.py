@@ -59,7 +59,16 @@ def report_children() -> None:
     process = Process(config.project_id, None, os.getpid(), leader_name())
     store = Store(config.data_dir, int(config.store_max_mb * (1 << 20)), process)
     if is_leader() and config.enabled and store.database.exists():
+        if config.filter_sensitive_data:
+            diagnostics.redact = _remove_secrets
         _print_summary(Summary(), Account(), store, config)
+
+
+def _remove_secrets(line: str) -> str:
+    # Imported when a line is printed: without a runtime, few processes print one.
+    from lupis_instrument._redaction import Redactor
+
+    return Redactor("remove").redact_text(line)
 
 
 def _wants_summary(config: LupisConfig) -> bool:
@@ -93,7 +102,7 @@ def _print_summary(summary: Summary, account: Account, store: Store, config: Lup
     lines = totals.format_lines(total_account, _describe_endpoint(config), store_hint)
     if lines:
         _flush_stdout()
-        sys.stderr.write(diagnostics.redact("\n".join(lines)) + "\n")
+        sys.stderr.write("".join(f"{diagnostics.clean_line(line)}\n" for line in lines))
         sys.stderr.flush()
 
 

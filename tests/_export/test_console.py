@@ -2,7 +2,7 @@
 
 import pytest
 
-from lupis_instrument._export.console import describe_span, render_spans
+from lupis_instrument._export.console import describe_span, render_events, render_spans
 
 
 def test_children_are_indented_below_their_parents(finished):
@@ -71,3 +71,15 @@ def test_missing_output_tokens_are_shown_as_0(finished):
     """Embeddings have no output tokens."""
     line = describe_span(finished("embeddings", {"gen_ai.usage.input_tokens": 8}))
     assert line.endswith("8 -> 0 tokens")
+
+
+def test_a_name_stays_on_its_line(finished):
+    """The names of models come from servers."""
+    text = render_spans([finished("chat \x1b[2J\x9b31m\u202eo\nlupis: 0 LLM calls")])
+    assert text.endswith("  chat \\x1b[2J\\x9b31m\\u202eo\\nlupis: 0 LLM calls\n")
+
+
+def test_an_event_is_a_line():
+    """It has the name and the properties as JSON, without control characters."""
+    event = {"name": "paid\n\x07", "properties": {"b\u202e": "\x85"}}
+    assert '  event  paid\\n\\x07  {"b\\u202e": "\\x85"}\n' == render_events([event])

@@ -102,3 +102,9 @@ def test_a_forked_child_has_no_totals(llm_call):
     summary.add_span(llm_call())
     summary.reset()
     assert [] == summary.format_lines(Account(), ENDPOINT, STORE)
+
+
+def test_names_with_control_characters_keep_the_columns(llm_call):
+    """The width of a column counts the escapes that stand for the characters."""
+    lines = summary_of(llm_call("a\nb"), llm_call("abcd"))[1:3]
+    assert [r"  openai a\nb  1", "  openai abcd  1"] == [line.split(" LLM")[0] for line in lines]

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import click
 
+from lupis_instrument._diagnostics import escape_controls
+
 
 class CheckResult(NamedTuple):
     """One line of the report.
@@ -26,6 +28,10 @@ class CheckResult(NamedTuple):
 
 def format_text(results: list[CheckResult]) -> str:
     """Return a line for each result, under a heading for each topic."""
+    results = [
+        result._replace(name=escape_controls(result.name), text=escape_controls(result.text))
+        for result in results
+    ]
     width = max(len(result.name) for result in results)
     lines = []
     topic = ""

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Iterator
 import click
 
 from lupis_instrument import _semconv
-from lupis_instrument._cli.lupis.formatting import escape_controls
 from lupis_instrument._cli.lupis.stores import explain_nothing, open_store
 from lupis_instrument._cli.lupis.tables import write_line
 from lupis_instrument._config.config import resolve_settings
+from lupis_instrument._diagnostics import escape_controls
 from lupis_instrument._export.otlp.destinations import (
     WIRE_FORMATS,
     Destination,
@@ -24,7 +24,8 @@ from lupis_instrument._export.otlp.sending import Sender
 from lupis_instrument._export.store.database import StoreUnavailable
 from lupis_instrument._export.store.outbox import DrainResult, drain_outbox
 from lupis_instrument._export.store.store import Process, Store
-from lupis_instrument._redaction import Redactor
+from lupis_instrument._runtime.assembly import make_redactor
+from lupis_instrument._tracing.stages.redact import SpanRedactor
 
 if TYPE_CHECKING:
     from lupis_instrument._config.config import LupisConfig
@@ -138,7 +139,8 @@ def _describe_outcome(drained: DrainResult, store: Store, target: Target) -> str
 
 def _list_destinations(config: LupisConfig) -> Iterator[Destination]:
     """Yield the destinations of spans and of events that the settings describe."""
-    redact_text = Redactor("remove").redact_text
+    # As programs do it: the store knows a target by its redacted project.
+    redact_text = SpanRedactor(make_redactor(config)).redact_text
     yield span_destination(config, redact_text)
     events = event_destination(config, redact_text)
     if events is not None:

@@ -1,4 +1,4 @@
-"""Formats numbers, amounts and names for people, safe for any terminal."""
+"""Formats numbers and amounts for people, and fits texts into columns."""
 
 from __future__ import annotations
 
@@ -14,21 +14,6 @@ if TYPE_CHECKING:
 _COUNT_UNITS = ((1_000_000_000, "G"), (1_000_000, "M"), (10_000, "k"))
 _CENT = 0.01
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
-
-
-def escape_controls(text: object) -> str:
-    """Return `text` with its invisible characters written as escapes, a newline as backslash n.
-
-    Names come from programs and providers. Control characters in them could move the cursor,
-    colour the terminal or reverse the direction of the line.
-    """
-    shown = str(text)
-    if shown.isprintable():
-        return shown
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in shown
-    )
 
 
 def text_width(text: str) -> int:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lupis_instrument._cli.lupis.formatting import escape_controls
 from lupis_instrument._cli.lupis.stores import explain_nothing, open_store
 from lupis_instrument._cli.lupis.tables import write_line
 from lupis_instrument._cli.lupis.time_options import Age
+from lupis_instrument._diagnostics import escape_controls
 from lupis_instrument._export.store.database import Database, StoreUnavailable, transaction
 from lupis_instrument._export.store.schema import REFUSED, WAITING
 

@@ -11,6 +11,7 @@ from typing import Any, Iterator, NamedTuple, Tuple
 import click
 
 from lupis_instrument._config.config import resolve_settings
+from lupis_instrument._diagnostics import escape_controls
 from lupis_instrument._redaction import MODES, RULES, PatternError, Redactor
 
 _RULE_DESCRIPTIONS = {rule.id: rule.description for rule in RULES}
@@ -158,7 +159,7 @@ def _describe_redactions(redactions: list[Redaction]) -> str:
     rows = [
         (
             f"{redaction.line}:{redaction.column}",
-            redaction.rule,
+            escape_controls(redaction.rule),
             f"{redaction.length} characters",
             _explain_rule(redaction.rule),
         )

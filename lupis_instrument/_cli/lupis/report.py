@@ -13,6 +13,7 @@ from lupis_instrument._cli.lupis.formatting import format_count, format_dollars,
 from lupis_instrument._cli.lupis.stores import explain_nothing, open_store
 from lupis_instrument._cli.lupis.tables import Column, show_table, style_text, write_line
 from lupis_instrument._cli.lupis.time_options import since_option
+from lupis_instrument._diagnostics import escape_controls
 from lupis_instrument._query.calls import (
     GROUPINGS,
     PERCENTILES,
@@ -22,6 +23,9 @@ from lupis_instrument._query.calls import (
     add_up_groups,
 )
 from lupis_instrument._query.times import SECOND
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""The characters that begin a formula in a spreadsheet, and their wide forms."""
 
 _Groups = Dict[Tuple["str | None", ...], Totals]
 
@@ -140,8 +144,17 @@ def _write_csv(columns: Sequence[str], groups: _Groups) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*columns, *(measure.name for measure in MEASURES)])
     for key, totals in groups.items():
-        writer.writerow([*key, *_read_figures(totals).values()])
+        writer.writerow([*map(_make_cell, key), *_read_figures(totals).values()])
     write_line(text.getvalue().rstrip("\n"))
+
+
+def _make_cell(part: str | None) -> str:
+    """Return a text as a cell that no terminal obeys and no spreadsheet calculates.
+
+    Names come from users of the program: https://owasp.org/www-community/attacks/CSV_Injection
+    """
+    cell = "" if part is None else escape_controls(part)
+    return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell
 
 
 def _read_figures(totals: Totals) -> dict[str, Any]:

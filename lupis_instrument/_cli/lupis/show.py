@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Iterator
 import click
 
 from lupis_instrument._cli.lupis.formatting import (
-    escape_controls,
     format_duration,
     format_total_cost,
 )
 from lupis_instrument._cli.lupis.stores import explain_nothing, open_store
 from lupis_instrument._cli.lupis.tables import style_text, terminal_width, write_line
 from lupis_instrument._cli.lupis.waterfall import draw_waterfall
+from lupis_instrument._diagnostics import escape_controls
 from lupis_instrument._query.items import Item, read_body
 from lupis_instrument._query.otlp_json import SPAN, decode_message, plain_attributes
 from lupis_instrument._query.times import format_local_time

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Iterator
 
 import click
 
-from lupis_instrument._cli.lupis.formatting import escape_controls
+from lupis_instrument._diagnostics import escape_controls
 from lupis_instrument._query import store_reader
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Sequence
 
 import click
 
-from lupis_instrument._cli.lupis.formatting import escape_controls, pad_text, text_width
+from lupis_instrument._cli.lupis.formatting import pad_text, text_width
+from lupis_instrument._diagnostics import escape_controls
 
 if TYPE_CHECKING:
     from rich.console import Console

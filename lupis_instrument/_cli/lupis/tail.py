@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 import click
 
 from lupis_instrument._cli.lupis.formatting import (
-    escape_controls,
     format_cost,
     format_duration,
     format_tokens,
 )
 from lupis_instrument._cli.lupis.stores import explain_nothing, open_store
 from lupis_instrument._cli.lupis.tables import style_text, write_line
+from lupis_instrument._diagnostics import escape_controls
 from lupis_instrument._export.otlp.encoded_items import EVENT
 from lupis_instrument._query.items import Item, find_items, find_last_id
 from lupis_instrument._query.times import format_local_time

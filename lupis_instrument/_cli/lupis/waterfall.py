@@ -6,7 +6,6 @@ import sys
 from typing import TYPE_CHECKING, Iterator, NamedTuple
 
 from lupis_instrument._cli.lupis.formatting import (
-    escape_controls,
     format_cost,
     format_duration,
     format_tokens,
@@ -14,6 +13,7 @@ from lupis_instrument._cli.lupis.formatting import (
     text_width,
 )
 from lupis_instrument._cli.lupis.tables import style_text
+from lupis_instrument._diagnostics import escape_controls
 from lupis_instrument._query.traces import walk_span_tree
 
 if TYPE_CHECKING:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from lupis_instrument._diagnostics import escape_controls
+
 
 def report_problem(problem: object) -> None:
     """Write an error or a warning about settings or the command to stderr, without secrets."""
@@ -15,7 +17,7 @@ def report_problem(problem: object) -> None:
 
 def write_message(message: str) -> None:
     """Write `message` to stderr, with `lupis-run: ` before each of its lines."""
-    text = "".join(f"lupis-run: {line}\n" for line in message.splitlines())
+    text = "".join(f"lupis-run: {escape_controls(line)}\n" for line in message.split("\n"))
     try:
         sys.stderr.write(text)
         # Before Python 3.9 stderr has a buffer, whose content an exec would drop.

@@ -148,7 +148,7 @@ def span_destination(config: LupisConfig, redact_text: Callable[[str], str]) -> 
 
     Args:
         config: the settings.
-        redact_text: removes secrets from an address.
+        redact_text: removes secrets from the address and the project that the store keeps.
     """
     return _make_destination(config, config.otlp_endpoint, "traces", redact_text)
 
@@ -158,7 +158,7 @@ def event_destination(config: LupisConfig, redact_text: Callable[[str], str]) ->
 
     Args:
         config: the settings.
-        redact_text: removes secrets from an address.
+        redact_text: removes secrets from the address and the project that the store keeps.
     """
     url = config.events_url
     if url is None:
@@ -173,7 +173,7 @@ def _make_destination(
     headers = {_semconv.HEADER_PROJECT_ID: config.project_id}
     if config.api_key is not None:
         headers[_semconv.HEADER_API_KEY] = config.api_key
-    target = Target(url, wire_format, config.project_id, redact_text(url))
+    target = Target(url, wire_format, redact_text(config.project_id), redact_text(url))
     return Destination(target, {**headers, **config.otlp_headers})
 
 

@@ -3,7 +3,6 @@
 import pytest
 
 from lupis_instrument._cli.lupis.formatting import (
-    escape_controls,
     format_count,
     format_dollars,
     format_duration,
@@ -72,26 +71,6 @@ def test_durations_have_three_digits(shown, seconds):
 def test_dollars_have_enough_digits(shown, amount):
     """Cheap calls differ, and an unknown cost is not 0."""
     assert shown == format_dollars(amount)
-
-
-@pytest.mark.parametrize(
-    ("shown", "text"),
-    [
-        ("plain", "plain"),
-        ("caf\u00e9 \u6a21", "caf\u00e9 \u6a21"),
-        (r"\x1b[2J", "\x1b[2J"),
-        (r"a\nb", "a\nb"),
-        (r"\u202e", "\u202e"),
-        (r"\u200b", "\u200b"),
-        (r"\x9b", "\x9b"),
-        (r"\ud800", "\ud800"),
-        (r"\u2028", "\u2028"),
-        (r"\x7f", "\x7f"),
-    ],
-)
-def test_invisible_characters_are_escaped(shown, text):
-    """They could steer the terminal."""
-    assert shown == escape_controls(text)
 
 
 def test_wide_characters_take_two_columns():

@@ -183,6 +183,37 @@ def test_csv_has_plain_numbers_and_no_total(store, lupis):
     assert "" == rows[1]["cost_usd"]
 
 
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+1", "'+1"),
+        ("-2", "'-2"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\uff1d1+1", "'\uff1d1+1"),
+        ("\t=1+1", r"\t=1+1"),
+        ("\r=1+1", r"\r=1+1"),
+        ("\n=1+1", r"\n=1+1"),
+        ("a=b", "a=b"),
+        ("\x1b[2J\x9b\u202e", r"\x1b[2J\x9b\u202e"),
+    ],
+)
+def test_texts_in_csv_are_no_formulas(text, cell, store, lupis):
+    """A quote keeps a spreadsheet from calculating them; control characters are escaped."""
+    store.call(text, chat=text)
+    for by in ("model", "chat"):
+        written = lupis("report", "--by", by, "--format", "csv").stdout
+        rows = list(csv.DictReader(io.StringIO(written)))
+        assert [cell] == [row[by] for row in rows]
+
+
+def test_negative_figures_in_csv_stay_numbers(store, lupis):
+    """A program may have set any number as tokens."""
+    store.call(input_tokens=-5)
+    rows = csv.DictReader(io.StringIO(lupis("report", "--format", "csv").stdout))
+    assert ["-5"] == [row["input_tokens"] for row in rows]
+
+
 def test_table_ends_with_the_total(store, lupis):
     """The numbers are rounded for people."""
     store.call(input_tokens=1_234_567, cost=0.5)

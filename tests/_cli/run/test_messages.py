@@ -18,6 +18,12 @@ def test_each_line_has_the_command_name(capsys):
     assert "lupis-run: one\nlupis-run: two\n" == capsys.readouterr().err
 
 
+def test_control_characters_are_escaped(capsys):
+    """A line with the name of a file cannot steer the terminal."""
+    write_message("\x1b[2J\r\u2028: not found")
+    assert "lupis-run: \\x1b[2J\\r\\u2028: not found\n" == capsys.readouterr().err
+
+
 def test_reported_problem_shows_no_secret(capsys):
     """A key in a message is masked."""
     report_problem(ValueError(f"{KEY}: command not found"))
