@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Sequence
 
 from lupis_instrument._diagnostics import report_fault, warn
 from lupis_instrument._export.otlp.sending import loaded_modules
-from lupis_instrument._process.background_thread import BackgroundWorker
+from lupis_instrument._process.background_thread import BackgroundThread, BackgroundWorker
 
 if TYPE_CHECKING:
     from typing import Any, Callable, ContextManager
@@ -119,8 +119,11 @@ class ExportWorker(BackgroundWorker):
     def start(self) -> bool:
         """Start the thread, unless it runs already or the worker is paused.
 
+        From Python 3.12 on, the interpreter starts no thread once its exit handlers run. A thread
+        of this package that calls then does the work when its own is done.
+
         Returns:
-            False if the interpreter starts no more threads.
+            False if no thread can do the work.
         """
         with self._changed:
             self._ending = False
@@ -130,7 +133,11 @@ class ExportWorker(BackgroundWorker):
             try:
                 thread.start()
             except RuntimeError:
-                return False  # the interpreter is ending; 3.12 says so before its exit handlers
+                caller = threading.current_thread()
+                if not isinstance(caller, BackgroundThread):
+                    return False
+                caller.run_afterwards(self._run, self._request_end)
+                thread = caller
             self._thread = thread
             return True
 

@@ -33,7 +33,8 @@ class BackgroundThread(Thread):
             end: asks the thread to end.
         """
         super().__init__(target=run, name=name, daemon=True)
-        self._request_end = end
+        self._ends = [end]
+        self._later_runs: list[Callable[[], None]] = []
 
     def start(self) -> None:
         """Start the thread with all signals blocked.
@@ -44,13 +45,32 @@ class BackgroundThread(Thread):
         with block_signals():
             super().start()
 
+    def run(self) -> None:
+        """Run the function of this thread, then the functions added to it."""
+        super().run()
+        while self._later_runs:
+            self._later_runs.pop(0)()
+
+    def run_afterwards(self, run: Callable[[], None], end: Callable[[], object]) -> None:
+        """Run another function on this thread when its own has ended; called on this thread.
+
+        For work that needs a thread of its own where the interpreter starts no more threads.
+
+        Args:
+            run: the function.
+            end: asks the function to end.
+        """
+        self._later_runs.append(run)
+        self._ends.append(end)
+
     def join(self, timeout: float | None = None) -> None:
         """Ask the thread to end and wait until it has.
 
         A program that joins all threads would otherwise wait for this one without end.
         """
-        with internal_errors("ending a thread"):
-            self._request_end()
+        for request_end in list(self._ends):
+            with internal_errors("ending a thread"):
+                request_end()
         self.wait(timeout)
 
     def wait(self, seconds: float | None) -> None:

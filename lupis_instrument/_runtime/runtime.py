@@ -33,6 +33,8 @@ _PAUSE_SECONDS = 0.5
 _STOP_SECONDS = 0.5
 _PREPARING_SECONDS = 1.0
 _LOADING_SECONDS = 5.0
+_MIN_SENDING_SECONDS = 0.5
+"""The part of the timeout that remains for sending after modules were loaded."""
 _WITHHELD = {"name": "[REDACTED]", "properties": {}, "metadata": {}}
 """Replaces the parts of an event whose redaction failed."""
 
@@ -255,13 +257,15 @@ class Runtime:
         """
         self.processor.end_open_bodies()
         self._start_workers()
+        timeout = self.config.shutdown_timeout
+        due = monotonic() + timeout
         if not (self._delivery.made or (self.spans.idle and self.events.idle)):
             # Modules that the background threads still have to load must not use up the time. Not
             # loaded on this thread: a signal handler may have interrupted it while it loads them.
             self._drain(_LOADING_SECONDS, end_thread=False)
-        due = monotonic() + self.config.shutdown_timeout
+            due = max(due, monotonic() + min(timeout, _MIN_SENDING_SECONDS))
         # A tenth of the time is kept for the export worker, which stores items it cannot send.
-        prepared = self._drain(self.config.shutdown_timeout * 0.9, end_thread=True)
+        prepared = self._drain((due - monotonic()) * 0.9, end_thread=True)
         if not prepared:
             for worker in (self.spans, self.events):
                 worker.stop(_STOP_SECONDS)

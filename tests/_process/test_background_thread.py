@@ -43,6 +43,35 @@ def test_joining_a_thread_asks_it_to_end():
     assert not thread.is_alive()
 
 
+def test_a_function_can_be_added_to_a_thread():
+    """It runs on the same thread, after the function of the thread."""
+    runs = []
+
+    def run():
+        thread.run_afterwards(lambda: runs.append(("second", threading.current_thread())), int)
+        runs.append(("first", threading.current_thread()))
+
+    thread = BackgroundThread(run, "test", lambda: None)
+    thread.start()
+    thread.join()
+    assert [("first", thread), ("second", thread)] == runs
+
+
+def test_joining_a_thread_asks_an_added_function_to_end():
+    """A program that joins all threads does not wait without end."""
+    added, ended = threading.Event(), threading.Event()
+
+    def run():
+        thread.run_afterwards(lambda: ended.wait(10), ended.set)
+        added.set()
+
+    thread = BackgroundThread(run, "test", lambda: None)
+    thread.start()
+    added.wait(10)
+    thread.join()
+    assert not thread.is_alive()
+
+
 def test_an_error_in_the_request_to_end_does_not_reach_the_program(capsys):
     """`join` reports it and waits as usual."""
     thread = BackgroundThread(lambda: None, "test", lambda: 1 / 0)

@@ -144,6 +144,8 @@ class Fault(NamedTuple):
     """The number of requests that it affects."""
     raw: bytes | None = None
     """Bytes to send in place of an HTTP response; the connection is reset after them."""
+    piece: bytes | None = None
+    """Bytes to send again and again in place of a response, as long as the client listens."""
 
 
 NO_FAULT = Fault()
@@ -190,6 +192,10 @@ class Sink(socketserver.ThreadingTCPServer):
     def reset(self, raw: bytes = b"", times: float = math.inf) -> None:
         """Send these bytes and reset the connection; nothing is kept."""
         self.fault = Fault(0, times=times, raw=raw)
+
+    def drip(self, piece: bytes, times: float = math.inf) -> None:
+        """Send these bytes again and again, and nothing else."""
+        self.fault = Fault(0, times=times, piece=piece)
 
     def heal(self) -> None:
         """Accept the next requests again."""
@@ -248,7 +254,9 @@ class Handler(BaseHTTPRequestHandler):
             self.server.ended.wait(fault.seconds)
             request = Received(self.path, headers, raw, fault.status, time.monotonic())
             self.server.keep(request, kind, records)
-        if fault.raw is not None:
+        if fault.piece is not None:
+            self.drip(fault.piece)
+        elif fault.raw is not None:
             self.wfile.write(fault.raw)
             self.wfile.flush()
             linger = struct.pack("ii", 1, 0)
@@ -258,6 +266,11 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(fault)
         else:
             self.close_connection = True
+
+    def drip(self, piece: bytes) -> None:
+        """Send a piece every tenth of a second until the client closes the connection."""
+        while not self.server.ended.wait(0.1):
+            self.wfile.write(piece)
 
     def answer(self, fault: Fault) -> None:
         """Send a response; its empty body is the protobuf message for complete success."""

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import os
 from base64 import b64encode
-from contextlib import closing
+from contextlib import ExitStack
 from importlib import import_module
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
+from lupis_instrument._export.otlp.resolver import Resolver
 from lupis_instrument._export.otlp.responses import (
     ExportResponse,
     ExportResult,
@@ -33,11 +34,11 @@ if TYPE_CHECKING:
     from typing import Mapping
 
 _DEFAULT_TIMEOUT = 10.0
-_MIN_TIMEOUT = 0.05
 _MAX_RESPONSE_BYTES = 64 * 1024
 _ZLIB_WBITS = {"gzip": 31, "deflate": 15}
 """By content coding: zlib's `wbits`, which sets the container format."""
 _DEFAULT_HEADERS = {"user-agent": f"lupis-instrument/{__version__}", "connection": "close"}
+_PORTS = {"http": 80, "https": 443}
 _SUCCESS_CLASS = 2  # the first digit of the status
 _ACCEPTED = ExportResponse(ExportResult.ACCEPTED)
 
@@ -62,6 +63,7 @@ class Sender:
         self.waiting = False
         self._environ = environ
         self._tls = Lazy(self._make_tls)
+        self._resolver = Resolver()
 
     def send_request(
         self,
@@ -89,16 +91,15 @@ class Sender:
             if max_seconds is not None:
                 timeout = min(timeout, max_seconds)
             due = monotonic() + timeout
-            # A timeout of 0 would make the socket non-blocking.
-            connection, target, proxy_headers = self._connect(parts, max(timeout, _MIN_TIMEOUT))
             given = {name.lower(): value for name, value in headers.items()}
-            all_headers = {**_DEFAULT_HEADERS, **credentials, **given, **coding, **proxy_headers}
+            all_headers = {**_DEFAULT_HEADERS, **credentials, **given, **coding}
             self.waiting = True
-            with closing(connection):
-                connection.request("POST", target, data, all_headers)
+            with ExitStack() as stack:
+                connection, target, proxy_headers = self._connect(parts, due, stack)
+                connection.request("POST", target, data, {**all_headers, **proxy_headers})
                 response = connection.getresponse()
                 if response.status // 100 == _SUCCESS_CLASS:
-                    answer = _read_body(response, due)
+                    answer = _read_body(response)
                     if not answer:
                         return _ACCEPTED
                     return read_success(answer, response.headers.get_content_type())
@@ -130,36 +131,57 @@ class Sender:
         compressor = zlib.compressobj(level=1, wbits=_ZLIB_WBITS[coding])
         return compressor.compress(body) + compressor.flush(), {"content-encoding": coding}
 
-    def _connect(self, parts: SplitResult, timeout: float) -> tuple[Any, str, dict[str, str]]:
-        """Return an unopened connection, the request target, and headers for the proxy.
+    def _connect(
+        self, parts: SplitResult, due: float, stack: ExitStack
+    ) -> tuple[Any, str, dict[str, str]]:
+        """Return a connection, the request target, and headers for the proxy.
+
+        Args:
+            parts: the endpoint.
+            due: the time at which every step of the request ends.
+            stack: closes the socket of the connection.
 
         Raises:
             ValueError: there is no such URL.
+            OSError: there is no connection to it.
         """
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if parts.scheme not in _PORTS or not parts.hostname:
             raise ValueError(parts.scheme)
         path = urlunsplit(("", "", parts.path or "/", parts.query, ""))
         proxy = _find_proxy(parts)
         if proxy is None:
-            return self._make_connection(parts, parts.scheme, timeout), path, {}
+            raw = self._open_socket(parts, due, stack)
+            if parts.scheme == "https":
+                raw = self._start_tls(raw, parts, due, stack)
+            return _make_connection(parts, raw, due), path, {}
         proxy_headers = {
             f"proxy-{name}": value for name, value in _authorization_header(proxy).items()
         }
+        raw = self._open_socket(proxy, due, stack)
         # A proxy forwards http by the full URL; https goes through a tunnel (RFC 9110, CONNECT).
         if parts.scheme == "http":
-            connection = self._make_connection(proxy, proxy.scheme, timeout)
-            return connection, urlunsplit(parts), proxy_headers
-        connection = self._make_connection(proxy, parts.scheme, timeout)
-        connection.set_tunnel(parts.hostname, parts.port, proxy_headers)
-        return connection, path, {}
+            if proxy.scheme == "https":
+                raw = self._start_tls(raw, proxy, due, stack)
+            return _make_connection(parts, raw, due), urlunsplit(parts), proxy_headers
+        _open_tunnel(_make_connection(proxy, raw, due), parts, proxy_headers)
+        raw = self._start_tls(raw, parts, due, stack)
+        return _make_connection(parts, raw, due), path, {}
 
-    def _make_connection(self, parts: SplitResult, scheme: str, timeout: float) -> Any:
-        http_client = pristine_http.load_http_client()
-        if scheme == "https":
-            return http_client.HTTPSConnection(
-                parts.hostname, parts.port, timeout=timeout, context=self._tls.get()
-            )
-        return http_client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
+    def _open_socket(self, parts: SplitResult, due: float, stack: ExitStack) -> Any:
+        """Return a socket that is connected to the host and port of a URL."""
+        if not parts.hostname:
+            raise ValueError(parts.scheme)
+        port = parts.port or _PORTS.get(parts.scheme, 80)
+        addresses = pristine_http.parse_address(
+            parts.hostname, port
+        ) or self._resolver.find_addresses(parts.hostname, port, due)
+        return pristine_http.open_socket(addresses, due, stack)
+
+    def _start_tls(self, raw: Any, parts: SplitResult, due: float, stack: ExitStack) -> Any:
+        """Return a socket that encrypts over `raw`, after the handshake with the host of a URL."""
+        context = self._tls.get()
+        raw.settimeout(pristine_http.seconds_until(due))  # the limit of the whole handshake
+        return stack.enter_context(context.wrap_socket(raw, server_hostname=parts.hostname))
 
     def _make_tls(self) -> Any:
         """Return the TLS context that the standard variables describe."""
@@ -173,6 +195,37 @@ class Sender:
         if certificate:
             context.load_cert_chain(certificate, self._read_setting("CLIENT_KEY") or None)
         return context
+
+
+def _make_connection(parts: SplitResult, raw: Any, due: float) -> Any:
+    """Return a connection of http.client that uses a connected socket.
+
+    HTTPSConnection would read the certificates again. It also leaves port 443 out of the header
+    Host, as this does.
+    """
+    port = None if parts.port == _PORTS.get(parts.scheme) else parts.port
+    connection = pristine_http.load_http_client().HTTPConnection(_bracket_host(parts), port)
+    connection.sock = pristine_http.TimedSocket(raw, due)
+    return connection
+
+
+def _bracket_host(parts: SplitResult) -> str:
+    """Return the host of a URL, an IPv6 address in brackets."""
+    host = parts.hostname or ""
+    return f"[{host}]" if ":" in host else host
+
+
+def _open_tunnel(connection: Any, parts: SplitResult, proxy_headers: dict[str, str]) -> None:
+    """Ask a proxy to connect its connection to the host of `parts`.
+
+    Raises:
+        OSError: the proxy refuses.
+    """
+    authority = f"{_bracket_host(parts)}:{parts.port or _PORTS['https']}"
+    connection.request("CONNECT", authority, headers={"host": authority, **proxy_headers})
+    response = connection.getresponse()
+    if response.status // 100 != _SUCCESS_CLASS:
+        raise OSError(f"the proxy answered with status {response.status}")
 
 
 def _import_modules() -> bool:
@@ -220,11 +273,10 @@ def _authorization_header(parts: SplitResult) -> dict[str, str]:
     return {"authorization": f"Basic {b64encode(pair.encode()).decode()}"}
 
 
-def _read_body(response: Any, due: float) -> bytes:
+def _read_body(response: Any) -> bytes:
     """Return the beginning of a response body.
 
     Raises:
-        TimeoutError: it was not there at `due`; an endpoint may send it byte by byte.
         ConnectionError: the endpoint hung up before the end of the body.
     """
     body = bytearray()
@@ -235,8 +287,6 @@ def _read_body(response: Any, due: float) -> bytes:
                 raise ConnectionError("the answer was cut off")
             break
         body += chunk
-        if monotonic() > due:
-            raise TimeoutError("timed out")
     return bytes(body)
 
 

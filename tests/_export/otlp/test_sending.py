@@ -117,6 +117,42 @@ def test_the_caller_can_shorten_the_time_limit(answering):
     assert monotonic() - began < 5
 
 
+DRIPS = {
+    "a status line": b"H",
+    "headers": b"HTTP/1.1 200 OK\r\nx: y",
+    "continue": b"HTTP/1.1 100 Continue\r\n\r\n",
+    "a body": b"HTTP/1.1 200 OK\r\ncontent-length: 99999\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("piece", DRIPS.values(), ids=DRIPS)
+def test_a_response_that_drips_ends_at_the_time_limit(piece, sink):
+    """The time limit holds for the whole request, not for the wait for the next byte."""
+    sink.drip(piece)
+    began = monotonic()
+    response = send(sink.otlp_url, max_seconds=0.5)
+    assert (ExportResult.RETRY, "no answer in time") == (response.result, response.reason)
+    assert monotonic() - began < 5
+
+
+def test_a_handshake_that_never_ends_is_limited(answering):
+    """The server receives the first message of TLS and answers nothing."""
+    began = monotonic()
+    url = answering(b"", keep_open=True).replace("http:", "https:")
+    assert ExportResult.RETRY == send(url, max_seconds=0.3).result
+    assert monotonic() - began < 5
+
+
+def test_a_server_that_reads_nothing_is_limited():
+    """The body is bigger than the buffers of the network."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        began = monotonic()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        response = send(url, bytes(30 << 20), compress=False, max_seconds=0.3)
+    assert (ExportResult.RETRY, "no answer in time") == (response.result, response.reason)
+    assert monotonic() - began < 5
+
+
 @pytest.mark.parametrize(
     "url", ["nonsense", "http://", "http://[::1", "http://127.0.0.1:99999/", "ftp://h/"]
 )
