@@ -89,7 +89,7 @@ def test_who_keeps_tests_from_the_network_does_not_see_it(name, theirs, sink, mo
     """Nor fail for it."""
     monkeypatch.setattr(socket, name, theirs)
     assert ExportResult.ACCEPTED is Sender({}).send_request(sink.otlp_url, b"", {}).result
-    assert EndpointProbe(sink.otlp_url).is_listening()
+    assert EndpointProbe(sink.otlp_url).is_receiver()
 
 
 def test_who_guards_a_socket_of_pythons_does_not_see_it(sink, monkeypatch):
@@ -106,7 +106,7 @@ def test_nobody_listens_where_nobody_listens(sink, monkeypatch):
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/"
         assert ExportResult.RETRY is Sender({}).send_request(url, b"", {}).result
-        assert not EndpointProbe(url).is_listening()
+        assert not EndpointProbe(url).is_receiver()
 
 
 def test_sockets_that_the_program_waits_through_are_ours_too(sink, monkeypatch):

@@ -139,6 +139,20 @@ def test_without_a_collector_at_the_default_endpoint_spans_are_stored(run_caller
     assert (0, "", [(KEPT, 3)]) == (done.returncode, done.stderr, count_states(run))
 
 
+def test_the_desktop_app_receives_spans_by_default(run_caller, default_sink):
+    """It says its name at the default endpoint."""
+    done = run_caller("call('one')", env={"LUPIS_OTLP_ENDPOINT": ""})
+    assert (["one"], "") == (list_marks(default_sink), done.stderr)
+
+
+def test_a_stranger_at_the_default_endpoint_receives_nothing(run_caller, run, default_sink):
+    """Spans stay in the store and wait for nobody."""
+    default_sink.health = None
+    done = run_caller("for _ in range(3): call()", env={"LUPIS_OTLP_ENDPOINT": ""})
+    assert (0, "", [(KEPT, 3)]) == (done.returncode, done.stderr, count_states(run))
+    assert [] == default_sink.requests
+
+
 def test_failed_requests_are_not_in_the_programs_log(run_caller, sink, tmp_path):
     """OpenTelemetry's log messages about them are hidden."""
     sink.fail(503, times=1, retry_after="0")

@@ -152,14 +152,18 @@ NO_FAULT = Fault()
 
 
 class Sink(socketserver.ThreadingTCPServer):
-    """The collector: accepted items are in `spans`, `logs` and `events`, oldest first."""
+    """The collector: accepted items are in `spans`, `logs` and `events`, oldest first.
+
+    `health` is the JSON with its name; None answers such a question with 404.
+    """
 
     allow_reuse_address = True
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), Handler)
+        self.health: bytes | None = b'{"name": "lupis"}'
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         self.traces_url = f"{self.url}/api/traces"
         self.events_url = f"{self.url}/api/events"
@@ -272,6 +276,15 @@ class Handler(BaseHTTPRequestHandler):
         while not self.server.ended.wait(0.1):
             self.wfile.write(piece)
 
+    def do_GET(self) -> None:
+        """Say the name of the server, as the desktop app does at its address."""
+        health = self.server.health
+        self.send_response(404 if health is None or self.path != "/api/health" else 200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(health or b"")))
+        self.end_headers()
+        self.wfile.write(health or b"")
+
     def answer(self, fault: Fault) -> None:
         """Send a response; its empty body is the protobuf message for complete success."""
         self.send_response(fault.status)
@@ -286,10 +299,14 @@ class Handler(BaseHTTPRequestHandler):
         """Write no log of requests."""
 
 
+DEFAULT_PORT = 9009
+"""The port of the desktop app, where a program looks for it."""
+
+
 @contextlib.contextmanager
-def serving() -> Iterator[Sink]:
-    """Run a sink in this process."""
-    with Sink() as sink:
+def serving(port: int = 0) -> Iterator[Sink]:
+    """Run a sink in this process; without `port`, at a free one."""
+    with Sink(port) as sink:
         threading.Thread(target=sink.serve_forever, args=(0.02,), daemon=True).start()
         try:
             yield sink

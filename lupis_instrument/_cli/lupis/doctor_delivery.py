@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from lupis_instrument._cli.lupis.doctor_results import CheckResult
 from lupis_instrument._config.environment import DEFAULT_SOURCE
 from lupis_instrument._config.settings import hide_password
+from lupis_instrument._export.otlp.probe import EndpointProbe
 from lupis_instrument._export.store.database import StoreUnavailable
 from lupis_instrument._export.store.store import Process, Store
 from lupis_instrument._process import data_folder
@@ -30,9 +31,12 @@ def check_endpoint(resolved: ResolvedSettings) -> tuple[CheckResult, bool]:
         return CheckResult(topic, name, f"LUPIS_EXPORTER={config.exporter}"), False
     shown_url = hide_password(config.otlp_endpoint)
     problem = _find_connection_problem(config.otlp_endpoint)
+    by_default = config.exporter == "auto" and resolved.sources["otlp_endpoint"] == DEFAULT_SOURCE
+    if by_default and problem is None and not EndpointProbe(config.otlp_endpoint).is_receiver():
+        problem = "another program listens there"
     if problem is None:
         return CheckResult(topic, name, f"{shown_url} answers"), True
-    if config.exporter == "auto" and resolved.sources["otlp_endpoint"] == DEFAULT_SOURCE:
+    if by_default:
         text = f"to the local store, because no Lupis desktop app is at {shown_url}: {problem}"
         return CheckResult(topic, name, text), False
     text = f"{shown_url} does not answer: {problem}; start it, or set LUPIS_OTLP_ENDPOINT"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from typing import TYPE_CHECKING, Iterator
+from urllib.parse import urlsplit
 
 import click
 
@@ -12,6 +13,8 @@ from lupis_instrument import _semconv
 from lupis_instrument._cli.lupis.stores import explain_nothing, open_store
 from lupis_instrument._cli.lupis.tables import write_line
 from lupis_instrument._config.config import resolve_settings
+from lupis_instrument._config.environment import DEFAULT_SOURCE
+from lupis_instrument._config.settings import BY_NAME
 from lupis_instrument._diagnostics import escape_controls
 from lupis_instrument._export.otlp.destinations import (
     WIRE_FORMATS,
@@ -19,6 +22,7 @@ from lupis_instrument._export.otlp.destinations import (
     event_destination,
     span_destination,
 )
+from lupis_instrument._export.otlp.probe import EndpointProbe
 from lupis_instrument._export.otlp.responses import ExportResult
 from lupis_instrument._export.otlp.sending import Sender
 from lupis_instrument._export.store.database import StoreUnavailable
@@ -28,7 +32,7 @@ from lupis_instrument._runtime.assembly import make_redactor
 from lupis_instrument._tracing.stages.redact import SpanRedactor
 
 if TYPE_CHECKING:
-    from lupis_instrument._config.config import LupisConfig
+    from lupis_instrument._config.config import LupisConfig, ResolvedSettings
     from lupis_instrument._export.otlp.target import Target
 
 _MEBIBYTE = 1 << 20
@@ -47,11 +51,12 @@ def flush() -> None:
         if not opened.exists:
             click.echo(explain_nothing(opened, "spans and events to send"), err=True)
             return
-    config = resolve_settings(os.environ, None, launched=True).config
+    resolved = resolve_settings(os.environ, None, launched=True)
+    config = resolved.config
     process = Process(config.project_id, None, os.getpid())
     store = Store(config.data_dir, int(config.store_max_mb * _MEBIBYTE), process)
     try:
-        remaining = _flush_all(store, config)
+        remaining = _flush_all(store, resolved)
     except StoreUnavailable as error:
         raise click.ClickException(str(error)) from None
     finally:
@@ -59,19 +64,33 @@ def flush() -> None:
     sys.exit(1 if remaining else 0)
 
 
-def _flush_all(store: Store, config: LupisConfig) -> int:
+def _flush_all(store: Store, resolved: ResolvedSettings) -> int:
     """Send the items of each target; returns the number of items that remain."""
     targets = [target for target, waiting, refused in store.list_targets() if waiting + refused]
     if not targets:
         write_line("Nothing waits.")
     sender = Sender()
     destinations = {
-        _make_key(destination.target): destination for destination in _list_destinations(config)
+        _make_key(destination.target): destination
+        for destination in _list_destinations(resolved.config)
     }
+    has_endpoint = resolved.sources["otlp_endpoint"] != DEFAULT_SOURCE
     for target in targets:
-        outcome = _flush_target(store, sender, target, destinations.get(_make_key(target)))
+        configured = destinations.get(_make_key(target))
+        if not (configured and has_endpoint) and _is_taken(target):
+            outcome = "not sent: no Lupis desktop app answers there"
+        else:
+            outcome = _flush_target(store, sender, target, configured)
         write_line(f"{escape_controls(target.display_url)}  {outcome}")
     return sum(waiting + refused for _, waiting, refused in store.list_targets())
+
+
+def _is_taken(target: Target) -> bool:
+    """Return whether a target is the default endpoint, and the desktop app does not answer."""
+    url = target.url or ""
+    default = BY_NAME["otlp_endpoint"].default
+    is_default = urlsplit(url).netloc == urlsplit(default).netloc
+    return is_default and not EndpointProbe(url).is_receiver()
 
 
 def _flush_target(

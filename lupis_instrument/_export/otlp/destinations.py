@@ -193,7 +193,8 @@ class Router:
             exporter: `LUPIS_EXPORTER`: `otlp`, `local` or `auto`.
             spans: the endpoint of spans.
             events: the endpoint of events; None if it is unknown.
-            probe: looks for a server at the default endpoint; None if the user set the endpoint.
+            probe: looks for the desktop app at the default endpoint; None if the user set the
+                endpoint.
         """
         self._exporter = exporter
         self._spans = spans
@@ -215,7 +216,7 @@ class Router:
         return self._events
 
     def _has_endpoint(self) -> bool:
-        """Return whether items are sent: with `auto`, to an endpoint that is set or listens."""
+        """Return whether items are sent: with `auto`, to an endpoint that is set or identified."""
         if self._exporter == "local":
             return False
-        return self._exporter == "otlp" or self._probe is None or self._probe.is_listening()
+        return self._exporter == "otlp" or self._probe is None or self._probe.is_receiver()

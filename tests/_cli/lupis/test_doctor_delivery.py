@@ -71,17 +71,23 @@ def test_waiting_items_are_counted(doctor, run, sink, tmp_path):
 
 def test_local_store_replaces_a_missing_desktop_app(doctor):
     """Nothing is wrong: no user has to run the desktop app."""
-    with socket.socket() as server:
-        try:
-            server.bind(("127.0.0.1", 9009))
-        except OSError:
-            pytest.skip("something listens at the default address")
-        done = doctor("--format", "json", LUPIS_OTLP_ENDPOINT="")
+    with socket.socket() as client:
+        if not client.connect_ex(("127.0.0.1", 9009)):
+            pytest.skip("another server has the port of the desktop app")
+    done = doctor("--format", "json", LUPIS_OTLP_ENDPOINT="")
     results = read_results(done)
     assert 0 == done.returncode, done.stdout
     assert results["spans"]["text"].startswith(
         "to the local store, because no Lupis desktop app is at "
     )
+
+
+def test_stranger_is_not_the_desktop_app(doctor, default_sink):
+    """The result says that another program has the port, and no test span is sent."""
+    default_sink.health = None
+    results = read_results(doctor("--format", "json", LUPIS_OTLP_ENDPOINT=""))
+    assert results["spans"]["text"].endswith(": another program listens there")
+    assert ([], False) == (default_sink.requests, "test span" in results)
 
 
 def test_accounts_of_processes_are_added_up(doctor, tmp_path):

@@ -122,3 +122,23 @@ def test_many_items_are_sent(store, target, sink, lupis):
     store.store.add_items(store.encoder.encode_spans(spans), target)
     assert 0 == lupis("flush").exit_code
     assert [span.name for span in spans] == [span["name"] for span in sink.spans]
+
+
+def test_a_stranger_at_the_default_endpoint_gets_nothing(store, default_sink, lupis):
+    """The desktop app has ended, and another program has taken its port."""
+    url = default_sink.traces_url
+    store.span("waits", target=Target(url, "traces", "shop", url))
+    default_sink.health = None
+    done = lupis("flush", LUPIS_PROJECT_ID="shop", LUPIS_API_KEY="k-1")
+    expected = f"{url}  not sent: no Lupis desktop app answers there\n"
+    assert (1, expected, []) == (done.exit_code, done.stdout, default_sink.requests)
+
+
+def test_an_endpoint_of_the_settings_needs_no_name(store, default_sink, lupis):
+    """Nobody but the user has chosen it."""
+    url = default_sink.traces_url
+    store.span("waits", target=Target(url, "traces", "shop", url))
+    default_sink.health = None
+    settings = {"LUPIS_OTLP_ENDPOINT": url, "LUPIS_PROJECT_ID": "shop"}
+    assert 0 == lupis("flush", **settings).exit_code
+    assert 1 == len(default_sink.spans)

@@ -12,7 +12,7 @@ class Probe:
     def __init__(self, listening):
         self.listening = listening
 
-    def is_listening(self):
+    def is_receiver(self):
         """Returns whether a server listens."""
         return self.listening
 
