@@ -18,17 +18,18 @@ from lupis_instrument._redaction.pattern_parts import (
     ALL_CHARACTERS,
     ASCII,
     MANY_LENGTHS,
+    MAX_SHORT,
     Part,
+    add_lengths,
     fold_case,
     join_characters,
     multiply_lengths,
     read_class,
 )
 
-# Patterns search in windows of a text (see `patterns`), so no repeat is longer than a window.
-WINDOW = 2048
-# So many divisions of a window are still tried quickly: two for each length.
-_MAX_DIVISIONS = 2 * WINDOW
+# So many divisions are still tried quickly at each character of a text: two for each length of a
+# repeat without a bound, which counts as if it ended after `MAX_SHORT` characters.
+_MAX_DIVISIONS = 2 * (MAX_SHORT + 1)
 # A shorter literal is in so many texts that looking for it saves no time.
 _MIN_LITERAL = 3
 
@@ -37,18 +38,18 @@ class UnsafePatternError(Exception):
     """A pattern could backtrack without bound; the message says which part of it."""
 
 
-def refuse_backtracking(pattern: str) -> None:
-    """Check a pattern that is known to compile.
+def read_parts(pattern: str) -> list[Part]:
+    """Check a pattern that is known to compile, and return its parts.
 
     Raises:
-        UnsafePatternError: The matching time may grow faster than the text.
+        UnsafePatternError: The time of a match at one position may grow faster than the text.
     """
-    _PatternWalker().visit_nodes(_parse_pattern(pattern))
+    return _PatternWalker().visit_nodes(parse_pattern(pattern))
 
 
 def matches_empty(pattern: str) -> bool:
     """Return whether the pattern can match an empty string."""
-    return bool(_parse_pattern(pattern).getwidth()[0] == 0)
+    return bool(parse_pattern(pattern).getwidth()[0] == 0)
 
 
 def find_literal(pattern: str) -> str:
@@ -59,7 +60,7 @@ def find_literal(pattern: str) -> str:
     """
     longest = run = ""
     try:
-        nodes = list(_parse_pattern(pattern))
+        nodes = list(parse_pattern(pattern))
     except UnsafePatternError:
         return ""
     for operation, argument in nodes:
@@ -69,7 +70,7 @@ def find_literal(pattern: str) -> str:
     return f"!{longest}" if len(longest) >= _MIN_LITERAL else ""
 
 
-def _parse_pattern(pattern: str) -> Any:
+def parse_pattern(pattern: str) -> Any:
     """Return the pattern as `re` parses it.
 
     The parser has no public name and may be missing: it is `re._parser` from Python 3.11 on and
@@ -121,19 +122,21 @@ class _PatternWalker:
         return [Part(frozenset(), 1, 1)]
 
     def visit_max_repeat(self, argument: Any) -> list[Part]:
-        min_count, max_count, body = argument
+        min_count, max_count, body = int(argument[0]), int(argument[1]), argument[2]
         parts = self.visit_nodes(body)
-        min_count, max_count = int(min_count), min(int(max_count), WINDOW)
-        counts = max_count - min_count + 1
+        counts = min(max_count - min_count + 1, MAX_SHORT + 1)
+        max_length = min(MANY_LENGTHS, max_count * add_lengths(parts))
         if len(parts) == 1 and parts[0].is_single_character:
-            return [Part(parts[0].characters, min_count, counts)]
+            return [Part(parts[0].characters, min_count, counts, max_length)]
         if max_count > 1:
-            _refuse_nested(parts, max_count)
+            _refuse_nested(parts, min(max_count, MAX_SHORT))
         characters = join_characters(parts)
         if max_count <= 1:
-            return [Part(characters, 0, multiply_lengths(parts) + 1)] if min_count == 0 else parts
+            if min_count:
+                return parts
+            return [Part(characters, 0, multiply_lengths(parts) + 1, max_length, is_simple=False)]
         lengths = min(MANY_LENGTHS, counts * multiply_lengths(parts))
-        return [Part(characters, min(1, min_count), lengths)]
+        return [Part(characters, min(1, min_count), lengths, max_length, is_simple=False)]
 
     visit_min_repeat = visit_possessive_repeat = visit_max_repeat
 
@@ -150,13 +153,14 @@ class _PatternWalker:
             return [Part(characters, 1, 1)]
         lengths = len(branches) if _share_starts(branches) else 1
         lengths = max(lengths, *(multiply_lengths(parts) for parts in branches))
+        max_length = max(add_lengths(parts) for parts in branches)
         if not all(_always_consume(parts) for parts in branches):
-            return [Part(characters, 0, max(lengths, 2))]
-        return [Part(characters, 1, lengths)]
+            return [Part(characters, 0, max(lengths, 2), max_length, is_simple=False)]
+        return [Part(characters, 1, lengths, max_length, is_simple=False)]
 
     def visit_assert(self, argument: Any) -> list[Part]:
         parts = self.visit_nodes(argument[1])
-        if multiply_lengths(parts) > _MAX_DIVISIONS // 2:
+        if any(part.is_long for part in parts) or multiply_lengths(parts) > _MAX_DIVISIONS:
             raise UnsafePatternError("a look-around contains an unbounded repeat")
         return [Part(frozenset(), 1, 1)]
 

@@ -12,6 +12,8 @@ _BEYOND_ASCII = frozenset({-1})
 _CATEGORIES = {"DIGIT": r"\d", "SPACE": r"\s", "WORD": r"\w"}
 # Larger numbers of lengths are cut to this, so that products stay small numbers.
 MANY_LENGTHS = 1 << 20
+# A part that matches more characters than this is long, as a repeat without a bound is.
+MAX_SHORT = 128
 
 
 class Part(NamedTuple):
@@ -21,11 +23,15 @@ class Part(NamedTuple):
         characters: Codes of the characters that it can match; empty for an assertion.
         min_length: The fewest characters that it matches.
         lengths: The number of different lengths that it can match.
+        max_length: The most characters that it matches.
+        is_simple: Whether it repeats single characters: reading one more never fails inside it.
     """
 
     characters: frozenset[int]
     min_length: int
     lengths: int
+    max_length: int = 1
+    is_simple: bool = True
 
     @property
     def consumes(self) -> bool:
@@ -35,7 +41,12 @@ class Part(NamedTuple):
     @property
     def is_single_character(self) -> bool:
         """Whether it matches one character, or asserts something about a position."""
-        return self.min_length == self.lengths == 1
+        return self.min_length == self.lengths == self.max_length == 1
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it can match so many characters that reading them at every start is slow."""
+        return self.max_length > MAX_SHORT and bool(self.characters)
 
 
 def join_characters(parts: Iterable[Part]) -> frozenset[int]:
@@ -49,6 +60,11 @@ def multiply_lengths(parts: Sequence[Part]) -> int:
     for part in parts:
         product = min(MANY_LENGTHS, product * part.lengths)
     return product
+
+
+def add_lengths(parts: Sequence[Part]) -> int:
+    """Return the most characters that the parts match together, up to a maximum."""
+    return min(MANY_LENGTHS, sum(part.max_length for part in parts))
 
 
 def read_class(items: Any) -> frozenset[int]:

@@ -7,20 +7,16 @@ import warnings
 from typing import Iterator
 
 from lupis_instrument._redaction.backtracking import (
-    WINDOW,
     UnsafePatternError,
     find_literal,
     matches_empty,
-    refuse_backtracking,
+    read_parts,
 )
 from lupis_instrument._redaction.hits import Hit
 from lupis_instrument._redaction.names import split_words
+from lupis_instrument._redaction.pattern_search import PatternSearch
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_\-]*")
-# Characters that two neighbouring windows share, so that a match on their border is found.
-_OVERLAP = 512
-# A match that ends closer to the window's end could be longer in a larger window.
-_MARGIN = 64
 
 
 class PatternError(ValueError):
@@ -36,47 +32,18 @@ class CustomPattern:
     """
 
     def __init__(
-        self, pattern: str, literal: str = "", regex: re.Pattern[str] | None = None
+        self, pattern: str, literal: str = "", search: PatternSearch | None = None
     ) -> None:
-        self.name = "" if regex else pattern
+        self.name = "" if search else pattern
         self.literal = literal
         self._rule = f"pattern:{pattern}"
-        self._regex = regex
+        self._search = search
 
     def find_hits(self, text: str, lowered: str) -> Iterator[Hit]:  # noqa: ARG002 - the Finder protocol
-        """Yield all matches in the text.
-
-        A search starts anew at every character, so its time would grow with the square of the
-        text. Inside windows of fixed size it does not.
-        """
-        if self._regex is None:
-            return
-        position = 0
-        while position <= len(text):
-            start, end, position = _search_window(self._regex, text, position)
-            if end > start:
+        """Yield all matches in the text, in time that is linear in its length."""
+        if self._search is not None:
+            for start, end in self._search.find_matches(text):
                 yield Hit(start, end, self._rule)
-
-
-def _search_window(regex: re.Pattern[str], text: str, position: int) -> tuple[int, int, int]:
-    """Search the window that begins at a position.
-
-    A match that reaches the end of the window is searched for again in a larger one.
-
-    Returns:
-        Start and end of the match, both 0 if there is none, and the position to go on from.
-    """
-    size = WINDOW
-    while True:
-        limit = min(position + size, len(text))
-        match = regex.search(text, position, limit)
-        if match is None:
-            is_last = limit == len(text)
-            return 0, 0, len(text) + 1 if is_last else max(position + 1, limit - _OVERLAP)
-        if limit == len(text) or match.end() <= limit - _MARGIN:
-            return match.start(), match.end(), max(match.end(), match.start() + 1)
-        size = 2 * size if match.start() == position else size
-        position = match.start()
 
 
 def compile_pattern(pattern: str) -> CustomPattern:
@@ -97,7 +64,7 @@ def compile_pattern(pattern: str) -> CustomPattern:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            regex = _compile_safe_regex(pattern)
+            search = _prepare_search(pattern)
     except (re.error, OverflowError, RecursionError) as error:
         raise PatternError(f"pattern {pattern!r} does not compile: {error}") from None
     except UnsafePatternError as error:
@@ -105,12 +72,11 @@ def compile_pattern(pattern: str) -> CustomPattern:
             f"pattern {pattern!r} could stall the program: {error}; bound the repeat, as in "
             "{1,64}, or separate the parts by something that only one of them matches"
         ) from None
-    return CustomPattern(pattern, find_literal(pattern), regex)
+    return CustomPattern(pattern, find_literal(pattern), search)
 
 
-def _compile_safe_regex(pattern: str) -> re.Pattern[str]:
+def _prepare_search(pattern: str) -> PatternSearch:
     regex = re.compile(pattern)
     if matches_empty(pattern):
         raise PatternError(f"pattern {pattern!r} matches the empty string, and so everywhere")
-    refuse_backtracking(pattern)
-    return regex
+    return PatternSearch(regex, read_parts(pattern))

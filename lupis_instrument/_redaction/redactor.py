@@ -128,9 +128,16 @@ class Redactor:
             return [Redaction("failed", 0, len(text))]
 
     def explain_name(self, name: str) -> str | None:
-        """Return the rule by which an attribute or property of this name hides its value."""
-        name_rule = (self._known_names.get(name) or self._learn_name(name))[1]
-        return f"name:{name_rule.words}" if name_rule else None
+        """Return the rule by which an attribute or property of this name hides its value.
+
+        Returns:
+            The rule's id; ``failed`` if the value of an attribute with this name is dropped.
+        """
+        try:
+            name_rule = (self._known_names.get(name) or self._learn_name(name))[1]
+            return f"name:{name_rule.words}" if name_rule else None
+        except Exception:
+            return "failed"
 
     def _redact_attributes(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """Sort out the values that are known to be clean, then redact all others."""

@@ -56,12 +56,10 @@ class NameFinder:
 
     Attributes:
         literal: The lower-case text without which none of the names can occur.
-        rule: The rule's id in an explanation.
     """
 
     def __init__(self, anchor: str, pattern: str, names: NameList) -> None:
         self.literal = _SHARED_LITERALS.get(anchor, anchor)
-        self.rule = f"name:{anchor}"
         self._pattern = pattern
         self._regexes: dict[bool, re.Pattern[str]] = {}
         self._names = names
@@ -94,7 +92,8 @@ class NameFinder:
             return None
         # A quoted name is data, JSON mostly: a mark without quotation marks would break the syntax.
         quotes = 0 if match.group("close") else value.quotes
-        return Hit(value.start, value.end, self.rule, fully_hidden=True, quotes=quotes)
+        rule = f"name:{name_rule.words}"
+        return Hit(value.start, value.end, rule, fully_hidden=True, quotes=quotes)
 
     def _find_name_rule(self, text: str, start: int, match: re.Match[str]) -> NameRule | None:
         """Return the rule of the name, or of it and the word before: ``API key: …``."""

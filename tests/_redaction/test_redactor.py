@@ -347,10 +347,33 @@ def test_data_that_raises_an_error_is_dropped():
 def test_explanation_of_a_text():
     """An explanation gives the rule and the position of each secret."""
     assert [
-        Redaction("name:pass", 9, 10),
+        Redaction("name:password", 9, 10),
         Redaction("sk-key", 11, 11 + len(KEY)),
     ] == REDACTOR.explain_text(f"password=x {KEY}")
     assert REDACTOR.explain_text("nothing here") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("password=hunter22", "name:password"),
+        ("dbpassword: hunter22", "name:password"),
+        ("api_key=abcdefgh", "name:api key"),
+        ("SMTP_PASS=x7", "name:smtp pass"),
+        ('{"refresh_token": "abcdefgh"}', "name:refresh token"),
+        ("Authorization: abcdefgh", "name:authorization"),
+        ("credit-card: 1234", "name:credit card"),
+    ],
+)
+def test_explanation_gives_the_listed_name(text, rule):
+    """The rule of a value that its name hides is the name in the list of names."""
+    assert [rule] == [redaction.rule for redaction in REDACTOR.explain_text(text)]
+
+
+def test_explanation_of_a_name_raises_no_error():
+    """A name that cannot be read has an explanation that says so."""
+    assert REDACTOR.explain_name(Broken()) == "failed"
+    assert REDACTOR.explain_name(["password"]) == "failed"
 
 
 def test_key_of_fifteen_characters_before_a_sign():

@@ -100,6 +100,6 @@ def test_extra_name_gets_a_finder():
 
 def test_anchor_that_begins_with_another_has_no_finder():
     """The finder of "secret" also finds "secrets"."""
-    anchors = [finder.rule for finder in FINDERS]
-    assert "name:secret" in anchors
-    assert "name:secrets" not in anchors
+    anchors = [finder.literal for finder in FINDERS]
+    assert "secret" in anchors
+    assert "secrets" not in anchors
