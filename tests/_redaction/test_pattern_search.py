@@ -47,7 +47,8 @@ PIECES = (
     "<", '"a', "BEGIN ", "secret", "a-", "a\n", "-", "é", "a!", "b", "c",
 )  # fmt: skip
 SIZE = 1200
-PATTERN_COUNT = 2000 if os.environ.get("LUPIS_TEST_ALL") else 40
+TEST_ALL = bool(os.environ.get("LUPIS_TEST_ALL"))
+PATTERN_COUNT = 2000 if TEST_ALL else 25
 # Steps for each character; a quadratic search takes more than a thousand.
 MAX_STEPS = 800
 
@@ -84,7 +85,8 @@ def test_steps_of_a_quadratic_search_are_too_many(deep_stack):
 @pytest.mark.parametrize("pattern", AT_RUNS + IN_WINDOWS + AT_ONCE)
 def test_steps_are_linear_in_the_text(pattern, deep_stack):
     """No text takes more than a fixed number of steps for each of its characters."""
-    for piece in PIECES:
+    pieces = PIECES if TEST_ALL else random.Random(pattern).sample(PIECES, 5)
+    for piece in pieces:
         text = (piece * SIZE)[:SIZE] + "! me@corp.example me@mail.com"
         assert count_steps(pattern, text) <= MAX_STEPS, piece
 
