@@ -61,7 +61,7 @@ class Setting:
         group: the heading above the option in `lupis-run --help`.
         aliases: further variables with the same meaning; `variable` takes precedence.
         otel_sources: the OTEL_* variables that set the same, in order of precedence.
-        secret: whether values are hidden everywhere but in the output of `--print-env`.
+        secret: whether values are hidden everywhere but in some formats of `--print-env`.
         in_config: whether `LupisConfig` has the setting as a field.
         fallback: the value that a program runs on with after a wrong one of which no part is
             valid: the one that exports least.

@@ -39,7 +39,12 @@ _IS_UNDELIVERED = f"state IN ({WAITING}, {REFUSED})"
     is_flag=True,
     help="Delete also the items that no endpoint has accepted yet: they are lost.",
 )
-@click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation on a terminal.")
+@click.option(
+    "--yes",
+    "-y",
+    is_flag=True,
+    help="Delete without a question; required without a terminal.",
+)
 def prune(age: int | None, everything: bool, undelivered: bool, yes: bool) -> None:
     """Delete old spans and events, and return their space to the disk.
 
@@ -58,10 +63,23 @@ def prune(age: int | None, everything: bool, undelivered: bool, yes: bool) -> No
         if not count or store.path is None:
             click.echo(explain_nothing(store, "spans and events to delete"), err=True)
             return
-    if not yes and sys.stdin.isatty():
-        question = f"Delete {_format_items(count)} from {escape_controls(store.path)}?"
-        click.confirm(question, abort=True, err=True)
+    if not yes:
+        _confirm_deletion(f"{_format_items(count)} from {escape_controls(store.path)}")
     _delete_and_shrink(store.path, condition)
+
+
+def _confirm_deletion(subject: str) -> None:
+    """Ask on a terminal; without one, nobody can answer, and nothing may be deleted.
+
+    Raises:
+        click.ClickException: there is no terminal.
+        click.Abort: the user does not want to.
+    """
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise click.ClickException(
+            f"not deleted: {subject}; add --yes to delete without a question"
+        )
+    click.confirm(f"Delete {subject}?", abort=True, err=True)
 
 
 def _report_kept(count: int) -> None:

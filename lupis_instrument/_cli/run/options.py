@@ -11,7 +11,7 @@ import click
 from lupis_instrument._cli.run import start
 from lupis_instrument._cli.run.listing import FORMATS
 from lupis_instrument._cli.run.messages import report_problem
-from lupis_instrument._config.settings import SETTINGS, hide_secrets
+from lupis_instrument._config.settings import SETTINGS, hide_password, hide_secrets
 from lupis_instrument._semconv import ENV_LAUNCHER_SITE
 from lupis_instrument._version import __version__
 from lupis_instrument.exceptions import LupisConfigError
@@ -136,7 +136,8 @@ def _print_variables(
         return start.WRONG_USE
     sys.stdout.flush()
     # Bytes, for a variable may hold some that are not text in this locale.
-    sys.stdout.buffer.write(os.fsencode(FORMATS[format_name](variables)))
+    text = FORMATS[format_name](variables, find_secrets(variables))
+    sys.stdout.buffer.write(os.fsencode(text))
     sys.stdout.buffer.flush()
     return 0
 
@@ -163,6 +164,23 @@ def list_variables(environ: Mapping[str, str], labels: Mapping[str, str]) -> dic
     }
 
 
+def find_secrets(variables: Mapping[str, str]) -> set[str]:
+    """Return the names of the variables that hold a secret: a setting for one, or a key in a URL.
+
+    Args:
+        variables: the variables, as `list_variables` returns them.
+    """
+    return {
+        row.variable
+        for row in SETTINGS
+        if row.variable in variables and (row.secret or _has_secret(variables[row.variable]))
+    }
+
+
+def _has_secret(value: str) -> bool:
+    return hide_password(value) != value or hide_secrets(value) != value
+
+
 def _print_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
     if wanted:
         click.echo(f"lupis-run {__version__}")
@@ -187,8 +205,8 @@ _COMMAND = GroupedCommand(
         click.Option(
             ["--print-env"],
             is_flag=True,
-            help="Print the variables that instrument a program without lupis-run, secrets"
-            " included, and exit.",
+            help="Print the variables that instrument a program without lupis-run, and exit; with"
+            " secrets, except in the format k8s.",
         ),
         click.Option(
             ["--format", "format_name"],
@@ -196,7 +214,8 @@ _COMMAND = GroupedCommand(
             default="shell",
             show_default=True,
             help="Format of --print-env: export lines of a shell, ENV lines of a Dockerfile, the"
-            " env list of a Kubernetes container, or a JSON object.",
+            " env list of a Kubernetes container with secrets from the Secret lupis, or a JSON"
+            " object.",
         ),
         *map(SettingOption, SETTINGS),
         click.Option(

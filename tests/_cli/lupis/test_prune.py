@@ -24,7 +24,7 @@ def test_deletes_items_older_than_a_month(store, lupis):
     """This is the age by default."""
     store.span("old", ago=31 * DAY)
     store.span("young", ago=29 * DAY)
-    done = lupis("prune")
+    done = lupis("prune", "--yes")
     assert (0, "1 span or event deleted") == (done.exit_code, done.stdout.splitlines()[0])
     assert ["young"] == list_names(store)
 
@@ -41,7 +41,7 @@ def test_age_is_an_option(arguments, left, store, lupis):
     """The option --all deletes items of any age."""
     store.span("old", ago=2 * DAY)
     store.span("new", ago=60)
-    assert 0 == lupis("prune", *arguments).exit_code
+    assert 0 == lupis("prune", "--yes", *arguments).exit_code
     assert left == list_names(store)
 
 
@@ -52,17 +52,17 @@ def test_undelivered_items_stay(store, lupis):
     store.span("kept")
     store.store.set_state([2], REFUSED)
     store.store.set_state([3], DELIVERED)
-    done = lupis("prune", "--all")
+    done = lupis("prune", "--all", "--yes")
     assert ["waits", "refused"] == list_names(store)
     assert "2 spans and events stay, because no endpoint has accepted them yet" in done.stderr
-    assert 0 == lupis("prune", "--all", "--undelivered").exit_code
+    assert 0 == lupis("prune", "--all", "--undelivered", "--yes").exit_code
     assert [] == list_names(store)
 
 
 def test_nothing_to_delete_is_reported(store, lupis):
     """The exit status is 0."""
     store.span()
-    done = lupis("prune")
+    done = lupis("prune", "--yes")
     assert (0, "") == (done.exit_code, done.stdout)
     assert "No spans and events to delete" in done.stderr
 
@@ -74,7 +74,7 @@ def test_file_shrinks(store, lupis):
     store.store.database.close()
     file = store.file
     before = file.stat().st_size
-    assert "0.0 MiB" not in lupis("prune", "--all").stdout
+    assert "0.0 MiB" not in lupis("prune", "--all", "--yes").stdout
     assert file.stat().st_size < before / 10
 
 
@@ -82,7 +82,7 @@ def test_ids_are_not_reused(store, lupis):
     """A process that still sends a deleted item would take the new one for it."""
     store.span()
     store.span()
-    lupis("prune", "--all")
+    lupis("prune", "--all", "--yes")
     store.span()
     assert [(3,)] == store.sql("SELECT id FROM item")
 
@@ -94,14 +94,14 @@ def test_many_items_are_deleted(store, lupis):
         span.end(2)
     store.store.add_items(store.encoder.encode_spans(spans))
     store.span("new")
-    assert "2,500 spans and events deleted" in lupis("prune").stdout
+    assert "2,500 spans and events deleted" in lupis("prune", "--yes").stdout
     assert ["new"] == list_names(store)
 
 
 def test_programs_go_on_storing_afterwards(store, lupis):
     """A process with the store open notices nothing."""
     store.span("before", ago=90 * DAY)
-    lupis("prune")
+    lupis("prune", "--yes")
     store.span("after")
     assert ["after"] == list_names(store)
 
@@ -111,7 +111,7 @@ def test_locked_store_is_reported(store, lupis):
     store.span(ago=90 * DAY)
     writer = sqlite3.connect(str(store.file), isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")
-    done = lupis("prune")
+    done = lupis("prune", "--yes")
     writer.execute("ROLLBACK")
     writer.close()
     assert 1 == done.exit_code
@@ -144,8 +144,27 @@ def test_terminal_asks_for_confirmation(answer, left, keyboard, store, start_lup
     assert left == list_names(store)
 
 
+@pytest.mark.parametrize("arguments", [[], ["--all"], ["--all", "--undelivered"]])
+def test_without_a_terminal_nothing_is_deleted(arguments, store, start_lupis):
+    """Nobody can answer the question; the message names the option that answers it."""
+    store.span("old", ago=90 * DAY)
+    process = start_lupis("prune", *arguments)
+    output, errors = process.communicate()
+    assert (1, b"") == (process.returncode, output)
+    assert b"not deleted: 1 span or event from " in errors
+    assert b"; add --yes to " in errors
+    assert ["old"] == list_names(store)
+
+
+def test_yes_replaces_the_terminal(store, start_lupis):
+    """A job that runs every night has none."""
+    store.span("old", ago=90 * DAY)
+    assert b"" == start_lupis("prune", "--yes").communicate()[1]
+    assert [] == list_names(store)
+
+
 def test_yes_answers_in_advance(keyboard, store, start_lupis):
-    """The option is for terminals: without one, no question is asked."""
+    """No question is asked on a terminal."""
     store.span("old", ago=90 * DAY)
     assert b"" == start_lupis("prune", "--yes", stdin=keyboard[1]).communicate()[1]
     assert [] == list_names(store)
@@ -165,7 +184,7 @@ def test_programs_store_during_a_prune(store, lupis):
     writer.start()
     deleted = 0
     while writer.is_alive():
-        done = lupis("prune", "--all")
+        done = lupis("prune", "--all", "--yes")
         deleted += sum(
             int(count) for count in re.findall(r"^(\d+) span", done.stdout, re.MULTILINE)
         )

@@ -111,6 +111,27 @@ def test_variables_are_printed(started, capfdbinary):
     assert [] == started
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("LUPIS_API_KEY", "short-key"),
+        ("LUPIS_HASH_KEY", "another-short-key"),
+        ("LUPIS_OTLP_HEADERS", "authorization=Basic%20eA=="),
+        ("LUPIS_OTLP_ENDPOINT", "https://bob:pass@otel.example/v1/traces"),
+        ("LUPIS_OTLP_ENDPOINT", f"https://otel.example/v1/traces?key={KEY}"),
+    ],
+)
+def test_manifest_has_no_secret(variable, value, started, monkeypatch, capfdbinary):
+    """It refers to the key of a Kubernetes Secret instead."""
+    monkeypatch.setenv(variable, value)
+    monkeypatch.setenv("LUPIS_PROJECT_ID", "shop")
+    run("--print-env", "--format", "k8s")
+    printed = capfdbinary.readouterr().out.decode()
+    assert f"        name: lupis\n        key: {variable}\n" in printed
+    assert value not in printed
+    assert '  - name: LUPIS_PROJECT_ID\n    value: "shop"\n' in printed
+
+
 def test_invalid_setting_is_not_printed(started, capfd):
     """The exit status is 2, and stderr names the option."""
     assert 2 == run("--exporter", "x", "--print-env")
