@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any, Mapping, NamedTuple
 from urllib.parse import unquote
@@ -10,6 +11,8 @@ from lupis_instrument._llm.api.operations import OTHER_API
 from lupis_instrument._llm.body.encodings import build_decoders
 from lupis_instrument._llm.body.framing import parse_json
 from lupis_instrument._llm.body.json_scanner import JsonScanner
+from lupis_instrument._llm.body.long_lists import LongLists
+from lupis_instrument._llm.conversation.long_texts import RequestMembers, replace_long_texts
 from lupis_instrument._llm.usage.facts import Facts
 from lupis_instrument._llm.usage.report import Usage, read_usage
 
@@ -39,6 +42,11 @@ _MAX_PARSED_BYTES = 4 << 20
 than the program needed to write the body."""
 _MAX_ESCAPES = 100_000
 """Parsing holds the interpreter's lock, and undoing escapes is its slowest part."""
+_MAX_VALUES = 400_000
+"""Values take much more memory than their text."""
+_LARGE_BODY_BYTES = 64 * 1024
+"""The size of a body from which on long texts and long lists are not parsed."""
+_MAX_TRIES = 8
 _BLOCK_BYTES = 64 * 1024
 _MODEL_NAMES = ("model", "model_id", "modelId", "version")
 _REQUEST_NAMES: frozenset[str] = frozenset((*_MODEL_NAMES, "stream"))
@@ -188,26 +196,86 @@ def _is_model_name(value: Any) -> bool:
     return isinstance(value, str) and 0 < len(value) <= _MAX_TEXT
 
 
+class RequestReader:
+    """Reads the bodies of requests, the large ones with the help of the requests before."""
+
+    def __init__(self) -> None:
+        self._long_lists = LongLists()
+
+    def read_body(self, pieces: list[bytes], *, cut: bool = False) -> Mapping[str, Any]:
+        """Return the members of a request's body, as `parse_request_body` does.
+
+        Args:
+            pieces: the pieces of the body.
+            cut: whether the middle is missing: behind the first piece is the end of the body.
+        """
+        if cut:
+            return _read_ends(pieces[0], b"".join(pieces[1:]))
+        body = b"".join(pieces)
+        if len(body) <= _LARGE_BODY_BYTES or not body[:_BLOCK_BYTES].lstrip().startswith(b"{"):
+            return parse_request_body(body)
+        return self._read_large_body(body) or parse_request_body(body)
+
+    def _read_large_body(self, body: bytes) -> Mapping[str, Any] | None:
+        short_body, long_texts = replace_long_texts(body)
+        if not _is_quickly_parsed(short_body):
+            return None
+        if len(short_body) > _LARGE_BODY_BYTES:
+            members = self._long_lists.read_members(short_body)
+        else:
+            members = parse_json(short_body)
+        if not isinstance(members, dict):
+            return None
+        if long_texts and isinstance(members.get("input"), str):
+            return None  # the length of this text counts: see `RequestFacts`
+        return RequestMembers(members, long_texts)
+
+
 def parse_request_body(body: bytes | None) -> Mapping[str, Any]:
     """Return the members of a request's body.
 
     All members are returned if the body is JSON of up to 4 MiB, compressed or not. If the body is
-    larger, cut off or full of escapes, only the members that name the model and the stream are.
+    larger, cut off, full of escapes or of small values, only the members that name the model and
+    the stream are.
     """
     if not body:
         return {}
     if body.startswith(b"--"):
         return _parse_form(body)
-    value = _parse_quickly(body)
+    value = parse_json(body) if _is_quickly_parsed(body) else None
     return value if isinstance(value, dict) else _scan_request(body)
 
 
-def _parse_quickly(body: bytes) -> Any:
-    """Return the JSON value of a body; None if parsing it would take long."""
-    may_have_many = len(body) > 2 * _MAX_ESCAPES  # an escape takes at least two bytes
-    if len(body) > _MAX_PARSED_BYTES or (may_have_many and body.count(b"\\") > _MAX_ESCAPES):
-        return None
-    return parse_json(body)
+def _is_quickly_parsed(body: bytes) -> bool:
+    """Return whether parsing a JSON text takes little time and memory."""
+    if len(body) > _MAX_PARSED_BYTES:
+        return False
+    if len(body) <= 2 * _MAX_ESCAPES:  # an escape takes at least two bytes
+        return True
+    values = sum(map(body.count, (b",", b"[", b"{")))
+    return values <= _MAX_VALUES and body.count(b"\\") <= _MAX_ESCAPES
+
+
+def _read_ends(start: bytes, end: bytes) -> dict[str, Any]:
+    """Return the members that name the model and the stream of a body without its middle.
+
+    A member at the end is surely the object's own, and not of an object in it, if the text from its
+    name on and an opening brace are an object.
+    """
+    if start.startswith(b"--"):
+        return _parse_form(start + end)
+    members = _scan_request(start)
+    for name in _REQUEST_NAMES - members.keys():
+        key = json.dumps(name).encode()
+        position = len(end)
+        for _ in range(_MAX_TRIES):
+            position = end.rfind(key, 0, position)
+            value = parse_json(b"{" + end[position:]) if position >= 0 else None
+            if isinstance(value, dict):
+                members[name] = value[name]
+            if position < 0 or isinstance(value, dict):
+                break
+    return members
 
 
 def _scan_request(body: bytes) -> dict[str, Any]:
@@ -226,7 +294,8 @@ def _scan_request(body: bytes) -> dict[str, Any]:
         scanner.close()
     except Exception:
         pass  # each coding has its own error; the members before a broken byte still count
-    value = _parse_quickly(bytes(decoded)) if decoded != body else None
+    text = bytes(decoded) if decoded != body else b""
+    value = parse_json(text) if text and _is_quickly_parsed(text) else None
     return value if isinstance(value, dict) else members
 
 

@@ -25,7 +25,7 @@ from lupis_instrument._llm.conversation.ids import read_ids
 from lupis_instrument._llm.conversation.turns import CHAT_OPERATIONS, read_turns
 
 if TYPE_CHECKING:
-    from typing import Iterator
+    from typing import Iterable, Iterator
 
     from lupis_instrument._llm.api.endpoints import Endpoint
     from lupis_instrument._llm.conversation.ids import RequestIds
@@ -35,6 +35,10 @@ API, DERIVED = "api", "derived"
 _FINGERPRINT_DIGITS = 20
 _MAX_CALLS_PER_LIST = 250
 MAX_ENTRIES = 10_000
+_MAX_LENGTHS = 1000
+"""Lengths of lists that are kept for an opening; the longest ones."""
+_MAX_PREFIXES = 64
+"""Earlier lists with which a call is compared; the longest ones, which end at its newest turns."""
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -141,7 +145,7 @@ class Conversations:
             return known or Conversation(facts.conversation_id, API)
         if ids.caller is not None:
             text = ids.caller.encode("utf-8", "surrogatepass")
-            return Conversation(self._fingerprint_text(b"id", text), API)
+            return Conversation(self._fingerprint_text(b"id", (text,)), API)
         if ids.previous_answer is not None:
             return Conversation(ids.previous_answer, API)
         return Conversation(self._derive_id(turns), DERIVED) if turns is not None else None
@@ -157,12 +161,14 @@ class Conversations:
         self._openings.put(opening, (chat_id, count + 1))
         return f"{chat_id}-{count + 1}" if count else chat_id
 
-    def _fingerprint_text(self, kind: bytes, text: bytes) -> str:
+    def _fingerprint_text(self, kind: bytes, parts: Iterable[bytes | memoryview]) -> str:
         """Return a keyed hash, from which nobody without the key can guess the text."""
         if self._key is None:
             self._key = self._get_key()
-        digest = hmac.digest(self._key, b"lupis chat id\0" + kind + b"\0" + text, "sha256")
-        return f"auto-{digest.hex()[:_FINGERPRINT_DIGITS]}"
+        digest = hmac.new(self._key, b"lupis chat id\0" + kind + b"\0", "sha256")
+        for part in parts:
+            digest.update(part)
+        return f"auto-{digest.hexdigest()[:_FINGERPRINT_DIGITS]}"
 
     def _remember_ids(
         self, conversation: Conversation, ids: RequestIds, facts: AnswerFacts
@@ -251,7 +257,8 @@ class ConversationMatcher:
         The longest list comes first.
         """
         lengths = self._lengths.get(turns.hash_turns(turns.opening_length)) or []
-        for length in reversed(lengths[: bisect_left(lengths, len(turns))]):
+        end = bisect_left(lengths, len(turns))
+        for length in reversed(lengths[max(0, end - _MAX_PREFIXES) : end]):
             calls = self._calls.get(turns.hash_turns(length))
             if calls:
                 yield length, calls
@@ -277,6 +284,7 @@ class ConversationMatcher:
         lengths = self._lengths.get(opening) or []
         if length not in lengths:
             insort(lengths, length)
+            del lengths[:-_MAX_LENGTHS]
         self._lengths.put(opening, lengths)
         calls = self._calls.get(whole) or []
         call = _SeenCall(conversation, answered, answer_hash)

@@ -7,12 +7,16 @@ differently, so this module reads them in one common form.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Mapping
+from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 from lupis_instrument._llm.api.field_paths import find_value
+from lupis_instrument._llm.conversation.long_texts import RequestMembers, restore_long_texts
 
 if TYPE_CHECKING:
+    from typing import Iterator
+
     from lupis_instrument._llm.api.field_paths import FieldPath
+    from lupis_instrument._llm.conversation.long_texts import LongTexts
 
 CHAT_OPERATIONS = frozenset(("chat", "text_completion", "generate_content", "invoke_agent"))
 """Operations that are part of a conversation, unlike embeddings, rankings, images and counts."""
@@ -66,13 +70,21 @@ class Turns:
         opening_length: the number of turns up to the user's first turn, which is included.
     """
 
-    __slots__ = ("_hashes", "_system", "_turns", "opening_length")
+    __slots__ = ("_hashes", "_long_texts", "_system", "_turns", "opening_length")
 
-    def __init__(self, system: Any, turns: list[Any]) -> None:
+    def __init__(
+        self, system: Any, turns: Sequence[Any], long_texts: LongTexts | None = None
+    ) -> None:
         """Hold the system prompt and the turns of a request.
 
         They contain message text, so nothing may keep this object after the call.
+
+        Args:
+            system: the system prompt.
+            turns: the turns. A long list parses a turn when it is used.
+            long_texts: the texts in both that stand-ins replace.
         """
+        self._long_texts = long_texts or {}
         self._system = system
         self._turns = turns
         self._hashes: list[int | None] = [None] * (len(turns) + 1)
@@ -113,14 +125,14 @@ class Turns:
         """Return a hash of the answer to the first `length` turns: the turn that follows them."""
         return _hash_content(self._turns[length])
 
-    def write_opening(self) -> bytes:
-        """Return the system prompt and the turns of the opening, in the same form for all APIs.
+    def write_opening(self) -> Iterator[bytes | memoryview]:
+        """Yield the system prompt and the turns of the opening, in the same form for all APIs.
 
         The chat ids of derived conversations are fingerprints of it, so its form must not change.
         """
         parts = [_normalize_value(self._system)]
         parts += map(_normalize_turn, self._turns[: self.opening_length])
-        return json.dumps(parts, sort_keys=True).encode()
+        return restore_long_texts(json.dumps(parts, sort_keys=True).encode(), self._long_texts)
 
 
 def hash_answer(body: Mapping[str, Any]) -> int | None:
@@ -147,17 +159,23 @@ def read_turns(request: Mapping[str, Any]) -> Turns | None:
     for row in _TURNS:
         turns = _collect_turns(request, row) if row[-1][0] in request else None
         if turns:
-            return Turns(find_value(request, _SYSTEM), turns)
+            long_texts = request.long_texts if isinstance(request, RequestMembers) else None
+            return Turns(find_value(request, _SYSTEM), turns, long_texts)
     return None
 
 
-def _collect_turns(request: Mapping[str, Any], row: tuple[FieldPath, ...]) -> list[Any]:
+def _collect_turns(request: Mapping[str, Any], row: tuple[FieldPath, ...]) -> Sequence[Any]:
     """Return the turns at the paths of `row`; none if the last path has no value."""
     values = [find_value(request, (path,)) for path in row]
     if not values[-1]:
         return []
-    lists = [value if isinstance(value, list) else [value] for value in values if value]
+    lists = [value if _is_list(value) else [value] for value in values if value]
     return lists[0] if len(lists) == 1 else [turn for turns in lists for turn in turns]
+
+
+def _is_list(value: Any) -> bool:
+    """Return whether a value of a request is a list, maybe one that parses its turns later."""
+    return isinstance(value, Sequence) and not isinstance(value, str)
 
 
 def _is_user_turn(turn: Any) -> bool:

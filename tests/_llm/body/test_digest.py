@@ -11,10 +11,12 @@ from servers.event_stream import chunk, frame
 from lupis_instrument._llm.api.endpoints import Endpoint
 from lupis_instrument._llm.body.digest import (
     RequestFacts,
+    RequestReader,
     digest_call,
     parse_request_body,
     read_request_facts,
 )
+from lupis_instrument._llm.body.long_lists import LongList
 from lupis_instrument._llm.usage.report import Usage
 
 OPENAI = "https://api.openai.com/v1"
@@ -702,3 +704,50 @@ def test_form_names_model_and_stream():
 def test_broken_coding_gives_no_request_facts():
     """A body that only looks compressed states no facts and raises no error."""
     assert RequestFacts() == read_request_facts("/", parse_request_body(b"\x1f\x8b\x00\x00"))
+
+
+LARGE = "x " * 300_000
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "facts"),
+    [
+        (b'{"model": "m", "stream": true, "a": "', b'"}', RequestFacts("m", True)),
+        (b'{"messages": [{"content": "', b'"}], "model": "m", "stream": true}', RequestFacts("m", True)),
+        (b'{"messages": [{"content": "', b'"}], "stream": false, "model": "m"} \n', RequestFacts("m", False)),
+        (b'{"messages": [{"content": "', b'", "model": "decoy"}]}', RequestFacts()),
+        (b'{"a": "', b'\\"model\\": \\"decoy\\""}', RequestFacts()),
+        (b'{"a": "', b'", "model": "m', RequestFacts()),
+        (b'{"model": "m", "a": ["', b'"], "tools": [{"model": "decoy"}]}', RequestFacts("m")),
+        (b"", b"", RequestFacts()),
+    ],
+)  # fmt: skip
+def test_the_ends_of_a_body_name_model_and_stream(start, end, facts):
+    """The middle of a very large body is not kept."""
+    pieces = [start + LARGE[:1000].encode(), LARGE[:1000].encode(), end]
+    assert facts == read_request_facts("/", RequestReader().read_body(pieces, cut=True))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"model": "m", "messages": [{"role": "user", "content": LARGE}], "stream": True},
+        {"input": "QUJD" * 30_000, "model": "m"},
+        {"system": "s", "messages": [{"role": "user", "content": "é" * 100} for number in range(500)]},
+        {"tools": [{"name": str(number)} for number in range(5000)], "contents": [{"parts": ["q"]}]},
+    ],
+)  # fmt: skip
+def test_a_large_body_is_read_like_a_small_one(body):
+    """All its members are there."""
+    members = RequestReader().read_body([json.dumps(body).encode()])
+    assert body == {
+        name: member[:] if isinstance(member, LongList) else member
+        for name, member in members.items()
+    }
+
+
+@pytest.mark.parametrize("content", ["[" + "{}," * 300_000 + "1]", '"' + "\\n" * 100_001 + '"'])
+def test_a_large_body_that_parses_slowly_is_scanned(content):
+    """Small values take much more memory than their text, and escapes take time."""
+    body = f'{{"model": "m", "messages": {content}}}'.encode()
+    assert {"model": "m"} == RequestReader().read_body([body])

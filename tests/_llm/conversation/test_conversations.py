@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from lupis_instrument._llm.api.endpoints import identify_endpoint
+from lupis_instrument._llm.body.digest import RequestReader
 from lupis_instrument._llm.conversation.conversations import MAX_ENTRIES, Conversations
 from lupis_instrument._llm.conversation.turns import hash_answer
 from lupis_instrument._llm.usage.facts import Facts
@@ -517,3 +518,55 @@ def test_no_text_is_kept(process):
             assert not (isinstance(value, (str, bytes)) and secret in str(value))
             if type(value).__module__.startswith("lupis") or isinstance(value, (dict, list, tuple)):
                 objects += gc.get_referents(value)
+
+
+# large requests
+
+PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "QUJD" * 30_000}}
+QUESTION = {"role": "user", "content": [PICTURE, {"type": "text", "text": "What is this?"}]}
+
+
+def read_large(*turns, reader=None, **members):
+    """The members of a request, as the background thread reads them."""
+    request_body = {"model": "m", "messages": turns, **members}
+    return (reader or RequestReader()).read_body([json.dumps(request_body).encode()])
+
+
+@pytest.mark.parametrize("more", [(), ({"role": "assistant", "content": "A tree."},) * 3])
+def test_a_picture_does_not_change_the_chat_id(more):
+    """The chat id is a fingerprint of the whole opening."""
+    parsed = {"model": "m", "messages": [QUESTION, *more]}
+    assert Process().identify(parsed) == Process().identify(read_large(QUESTION, *more))
+    assert "auto-9a0375eaca9c05ce408f" == Process().identify(parsed).chat_id
+
+
+def test_another_picture_is_another_conversation(process):
+    """Pictures are compared by their hashes."""
+    other = json.loads(json.dumps(QUESTION).replace("QUJDQUJD", "QUJEQUJE"))
+    assert process.identify(read_large(QUESTION)) != process.identify(read_large(other))
+
+
+@pytest.mark.parametrize("steps", [1, 2, 30])
+def test_the_calls_of_a_long_chat_are_one_conversation(process, steps):
+    """Its calls add a few or many turns; the beginning and the newest turns tell."""
+    turns = chat("s", *(f"{number} " + "w " * 40 for number in range(1500)))
+    reader = RequestReader()
+    ids = {
+        process.identify(read_large(*turns[:length], reader=reader)).chat_id
+        for length in range(1002, 1500, 2 * steps)
+    }
+    assert 1 == len(ids)
+    assert {Process()("s", turns[1]["content"])} == ids
+
+
+def test_long_chats_with_one_opening_are_told_apart(process):
+    """They differ in their last turns."""
+    turns = chat("s", *(f"{number} " + "w " * 40 for number in range(1000)))
+    reader = RequestReader()
+    calls = [
+        read_large(*turns, *chat("s", "u", answer, "more")[1:length], reader=reader)
+        for length in (3, 4)
+        for answer in ("a", "b")
+    ]
+    first, second, *later = [process.identify(request_body).chat_id for request_body in calls]
+    assert (True, [first, second]) == (first != second, later)

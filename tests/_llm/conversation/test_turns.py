@@ -202,10 +202,10 @@ OPENINGS = [
 def test_the_opening_is_written_in_one_form(request_body):
     """This form is a contract: the chat ids of derived conversations are made from it."""
     expected = [None, ["system", "s"], ["user", "q"]]
-    assert json.dumps(expected).encode() == read_turns(request_body).write_opening()
+    assert json.dumps(expected).encode() == b"".join(read_turns(request_body).write_opening())
 
 
 def test_the_opening_has_the_system_prompt():
     """It is the first element; a turn that is only a text is the user's."""
     turns = read_turns({"instructions": "s", "input": ["q", "r"]})
-    assert b'["s", ["user", "q"]]' == turns.write_opening()
+    assert b'["s", ["user", "q"]]' == b"".join(turns.write_opening())
