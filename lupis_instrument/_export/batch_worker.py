@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import ContextManager
 
 POLL_SECONDS = 0.5
-"""How long items may lie unprepared: until then, each holds on to the body of a request."""
+"""How long items may lie unprepared, unless `BatchWorker.wake_thread` is called."""
 
 _LIFE_SIGN_SECONDS = 1.0
 """After so long without progress, a caller that waits for a flush does the work of the thread."""
@@ -135,6 +135,10 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
             self._wakeups.put(None)
         if self._thread is None:
             self._start_thread()
+
+    def wake_thread(self) -> None:
+        """Let the thread prepare the queued items now; takes no lock."""
+        self._wakeups.put(None)
 
     # The life of the thread
 

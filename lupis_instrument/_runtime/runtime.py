@@ -35,6 +35,8 @@ _PREPARING_SECONDS = 1.0
 _LOADING_SECONDS = 5.0
 _MIN_SENDING_SECONDS = 0.5
 """The part of the timeout that remains for sending after modules were loaded."""
+_MAX_UNREAD_BYTES = 1 << 20
+"""Bytes of bodies after which the background thread is woken to read them."""
 _WITHHELD = {"name": "[REDACTED]", "properties": {}, "metadata": {}}
 """Replaces the parts of an event whose redaction failed."""
 
@@ -81,6 +83,7 @@ class Runtime:
             max_waiting=1_000_000,
         )
         self._preparing = RLock()
+        self._unread_bytes = 0
         self._metadata = events.MetadataCache()
         self._capture: CaptureExporter | None = None
         self.summary = Summary()
@@ -171,6 +174,18 @@ class Runtime:
         finally:  # also where a signal interrupts the program here
             if not stored:
                 self.spans.put_item(state)
+                self._count_unread(state)
+
+    def _count_unread(self, state: SpanState) -> None:
+        """Wake the background thread if the bodies that came since the last time are large.
+
+        Threads may count at once, and a count may be lost: the thread looks by itself soon after.
+        """
+        if state.http_call is not None:
+            self._unread_bytes += state.http_call.held_bytes
+            if self._unread_bytes > _MAX_UNREAD_BYTES:
+                self._unread_bytes = 0
+                self.spans.wake_thread()
 
     def _store_now(self, state: SpanState) -> bool:
         """Store a span; return False if the background thread must do it."""

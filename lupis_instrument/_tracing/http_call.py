@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     Headers = List[Tuple[str, str]]
 
 MAX_REQUEST_BYTES = 4 << 20
-"""Bytes of a request body that are kept until the pipeline reads it."""
+"""The largest request body that is kept whole until the pipeline reads it, in bytes."""
+MAX_END_BYTES = 256 * 1024
+"""Bytes that are kept of each end of a larger body."""
 _MAX_EARLIER_ATTEMPTS = 20
 
 _RETRIED_STATUSES = frozenset((401, 407, 408, 409, 425, 429))
@@ -133,6 +135,9 @@ class HttpCall:
         endpoint: the LLM API that the call goes to; None for any other host.
         attempts: the number of requests sent.
         earlier_attempts: for each attempt but the last, when the next one began and its status.
+        request_body: the pieces of the request's body; of a large body, its two ends and the
+            pieces that follow. Empty once the pipeline has taken them.
+        request_size: the number of bytes of the whole body.
         span: the span that reports the call, if there is one.
     """
 
@@ -140,8 +145,9 @@ class HttpCall:
         "_end_span",
         "_hosts",
         "_keep_open",
+        "_kept_bytes",
         "_previous",
-        "_request_size",
+        "_request_hash",
         "_resends",
         "attempts",
         "body",
@@ -151,6 +157,7 @@ class HttpCall:
         "request_body",
         "request_head",
         "request_headers",
+        "request_size",
         "response_headers",
         "span",
         "started",
@@ -193,7 +200,8 @@ class HttpCall:
         self.request_head: bytes | None = None
         self.request_headers: Headers = []
         self.request_body: list[bytes] = []
-        self._request_size = 0
+        self.request_size = self._kept_bytes = 0
+        self._request_hash: int | None = None
         self.status: int | None = None
         self.response_headers: Headers = []
         self.version: str | None = None
@@ -238,17 +246,49 @@ class HttpCall:
             # The previous answer was a redirect; some libraries follow it with a call of its own.
             location = join_header(previous.response_headers, "location")
             return location is not None and urljoin(previous.url, location) == self.url
-        return previous.url == self.url and previous.request_body == self.request_body
+        if (previous.url, previous.request_size) != (self.url, self.request_size):
+            return False
+        return previous.hash_request_body() == self.hash_request_body()
 
     def add_request_data(self, data: Any) -> None:
         """Keep a piece of an LLM request's body; other types than bytes cannot be read."""
-        if (
-            self.endpoint is not None
-            and isinstance(data, (bytes, bytearray))
-            and self._request_size < MAX_REQUEST_BYTES
-        ):
-            self._request_size += len(data)
+        if self.endpoint is None or not isinstance(data, (bytes, bytearray)):
+            return
+        self.request_size += len(data)
+        self._kept_bytes += len(data)
+        if self._kept_bytes <= MAX_REQUEST_BYTES:
             self.request_body.append(bytes(data))  # a copy: the program may reuse its buffer
+        else:
+            self.request_body = _keep_ends([*self.request_body, data])
+            self._kept_bytes = 2 * MAX_END_BYTES
+
+    def take_request_body(self) -> list[bytes]:
+        """Return the pieces of the request's body, and keep none of them.
+
+        The call may live on after its span: in a reference cycle, or as the call that the next
+        one may repeat. Only a hash of the body stays.
+        """
+        if self.status is None or _is_retried_status(self.status):
+            self._request_hash = self.hash_request_body()  # before the pieces go: see there
+        pieces, self.request_body = self.request_body, []
+        return pieces
+
+    def hash_request_body(self) -> int:
+        """Return a hash of the request's body, by which a repeated request is recognised."""
+        # The pieces first: the pipeline's thread sets the hash before it takes them.
+        pieces, request_hash = self.request_body, self._request_hash
+        return hash(tuple(pieces)) if request_hash is None else request_hash
+
+    @property
+    def is_request_cut(self) -> bool:
+        """Whether only the two ends of the request's body were kept."""
+        return self.request_size > self._kept_bytes
+
+    @property
+    def held_bytes(self) -> int:
+        """The bytes of the request and of the response that wait for the pipeline."""
+        body = self.body
+        return self._kept_bytes + (body.reader.held_bytes if body is not None else 0)
 
     def begin_response(
         self,
@@ -309,6 +349,13 @@ _last_unanswered_call: ContextVar[HttpCall | None] = ContextVar("lupis-unanswere
 
 The next call may be a retry of it: see `HttpCall.count_resends`.
 """
+
+
+def _keep_ends(pieces: list[Any]) -> list[bytes]:
+    """Return the first and the last `MAX_END_BYTES` of a body; no large piece is copied whole."""
+    start = b"".join(piece[:MAX_END_BYTES] for piece in pieces)[:MAX_END_BYTES]
+    end = b"".join(piece[-MAX_END_BYTES:] for piece in pieces)[-MAX_END_BYTES:]
+    return [start, end]
 
 
 def _is_retried_status(status: int) -> bool:

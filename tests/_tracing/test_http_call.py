@@ -110,13 +110,35 @@ def test_another_hosts_request_body_is_not_kept(http_call):
     assert [] == http_call.request_body
 
 
-def test_a_long_request_body_is_kept_up_to_a_bound(http_call, monkeypatch):
-    """The piece that exceeds the bound is the last one."""
-    monkeypatch.setattr(http_call_module, "MAX_REQUEST_BYTES", 5)
+@pytest.mark.parametrize("size", [1, 3, 7, 100])
+def test_the_two_ends_of_a_long_request_body_are_kept(http_call, monkeypatch, size):
+    """In whichever pieces it comes; the memory for it has a bound."""
+    monkeypatch.setattr(http_call_module, "MAX_REQUEST_BYTES", 10)
+    monkeypatch.setattr(http_call_module, "MAX_END_BYTES", 4)
+    text = bytes(range(100))
     http_call.begin_attempt("POST", CHAT)
-    for _ in range(4):
-        http_call.add_request_data(b"123")
-    assert [b"123", b"123"] == http_call.request_body
+    for start in range(0, len(text), size):
+        http_call.add_request_data(text[start : start + size])
+        assert sum(map(len, http_call.request_body)) <= 10
+    start, *end = http_call.request_body
+    assert (True, text[:4]) == (http_call.is_request_cut, start)
+    assert text.endswith(b"".join(end)[-4:])
+
+
+def test_a_request_body_of_the_largest_size_is_kept_whole(http_call, monkeypatch):
+    """It is not cut."""
+    monkeypatch.setattr(http_call_module, "MAX_REQUEST_BYTES", 6)
+    http_call.begin_attempt("POST", CHAT)
+    http_call.add_request_data(b"one")
+    http_call.add_request_data(b"two")
+    assert (False, [b"one", b"two"]) == (http_call.is_request_cut, http_call.request_body)
+
+
+def test_a_request_body_is_taken_once(http_call):
+    """The call lives on without it."""
+    http_call.begin_attempt("POST", CHAT)
+    http_call.add_request_data(b"one")
+    assert ([b"one"], []) == (http_call.take_request_body(), http_call.take_request_body())
 
 
 def test_the_body_of_an_llm_response_is_observed(http_call, span, body):

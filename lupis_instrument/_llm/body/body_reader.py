@@ -23,10 +23,11 @@ class BodyReader:
 
     Attributes:
         chunked: whether the bytes are in the chunked transfer coding.
+        held_bytes: memory that the chunks take which are not decoded yet.
     """
 
     __slots__ = (
-        "_chunks", "_decoder", "_decoder_arguments", "_finished", "_held_bytes", "chunked",
+        "_chunks", "_decoder", "_decoder_arguments", "_finished", "chunked", "held_bytes",
     )  # fmt: skip
 
     def __init__(
@@ -38,7 +39,7 @@ class BodyReader:
         chunked: bool = False,
     ) -> None:
         self._chunks: list[bytes] = []
-        self._held_bytes = 0
+        self.held_bytes = 0
         self._decoder_arguments = (endpoint, content_type, content_encoding)
         self.chunked = chunked
         self._decoder: ResponseDecoder | None = None
@@ -48,10 +49,10 @@ class BodyReader:
         """Receive a chunk of the body as it came from the network, cut anywhere."""
         if type(data) is not bytes:
             data = _copy_bytes(data)
-        if self._held_bytes > _MAX_HELD_BYTES:
+        if self.held_bytes > _MAX_HELD_BYTES:
             self._decode_chunks()
         self._chunks.append(data)
-        self._held_bytes += len(data) + _CHUNK_OVERHEAD
+        self.held_bytes += len(data) + _CHUNK_OVERHEAD
 
     def drop_unread(self, count: int) -> None:
         """Remove the last `count` bytes of the last chunk, which the program didn't read."""
@@ -73,7 +74,7 @@ class BodyReader:
             self._decoder = decoder
         data = b"".join(self._chunks)
         self._chunks = []
-        self._held_bytes = 0
+        self.held_bytes = 0
         decoder.feed(data)
         return decoder
 

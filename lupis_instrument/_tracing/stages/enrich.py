@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import Event
 from opentelemetry.trace import Status, StatusCode
 
 from lupis_instrument import _semconv
-from lupis_instrument._llm.body.digest import digest_call, parse_request_body
+from lupis_instrument._llm.body.digest import RequestReader, digest_call
 from lupis_instrument._llm.pricing.prices import price_call
 from lupis_instrument._llm.usage.background_jobs import BackgroundJobs
 from lupis_instrument._tracing.http_call import join_header, parse_url
@@ -86,6 +86,7 @@ class Enrich:
         self._header_globs = [glob.lower() for glob in config.capture_headers]
         self._own_prices = own_prices
         self._background_jobs = BackgroundJobs()
+        self._request_reader = RequestReader()
         self._name_header = lru_cache(maxsize=1024)(self._find_header_name)
 
     def __call__(self, draft: Draft) -> Draft:
@@ -140,7 +141,8 @@ class Enrich:
         return prefix + name if captured else None
 
     def _add_genai(self, draft: Draft, http_call: HttpCall, endpoint: Endpoint) -> Facts:
-        draft.request = parse_request_body(b"".join(http_call.request_body))
+        is_cut = http_call.is_request_cut
+        draft.request = self._request_reader.read_body(http_call.take_request_body(), cut=is_cut)
         facts = digest_call(
             endpoint,
             path=parse_url(http_call.url).path,

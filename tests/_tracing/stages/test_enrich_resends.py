@@ -38,6 +38,17 @@ def test_the_same_request_after_a_failure_is_a_retry(status):
     assert [0, 1, 2, 0] == [count(status), count(status), count(200), count(200)]
 
 
+@pytest.mark.parametrize("body", [b"{}", b"[]"])
+def test_a_retry_is_known_after_the_request_was_read(body):
+    """The background thread may have taken the body of the failed call, and then of the retry."""
+    failed = make_call(503)
+    failed.take_request_body()
+    retry = make_call(503, body=body)
+    retry_count = read_resend_count(retry)
+    retry.take_request_body()
+    assert (int(body == b"{}"), 0) == (retry_count, failed.count_resends())
+
+
 @pytest.mark.parametrize("status", [200, 400, 404, 422])
 def test_the_same_request_after_any_other_status_is_a_new_call(status):
     """Clients do not repeat a request that was refused for good."""
