@@ -340,7 +340,7 @@ class LupisSDK:
         """Return an OpenTelemetry tracer whose spans are exported together with the LLM calls."""
         runtime = self._start_runtime()
         if runtime is None:
-            from opentelemetry.trace import NoOpTracer
+            from lupis_instrument._tracing.api import NoOpTracer
 
             return NoOpTracer()
         return runtime.get_tracer()
@@ -358,7 +358,7 @@ class LupisSDK:
         Yields:
             The span, for example to set attributes on it.
         """
-        from opentelemetry.trace import Status, StatusCode, set_span_in_context
+        from lupis_instrument._tracing.api import Status, StatusCode, set_span_in_context
 
         # Not `start_as_current_span`: it logs an error if the block is in a generator that another
         # task or thread closes than the one that began it.

@@ -17,6 +17,7 @@ from lupis_instrument._instrumentation.suppression import (
     unsuppressed,
 )
 from lupis_instrument._process.fork import on_fork
+from lupis_instrument._process.kept_modules import kept_modules
 from lupis_instrument._tracing.context import OUTER_CALL_KEY, use_context
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from lupis_instrument._instrumentation.wrapper import Wrapper
     from lupis_instrument._tracing.http_call import HttpCall
     from lupis_instrument._tracing.processor import CallSpanProcessor
+
+_CONTEXT = "opentelemetry.context"
 
 
 class CurrentCalls:
@@ -134,7 +137,8 @@ class Activation:
 
     def current_context(self) -> Context | None:
         """Return the current context; None where OpenTelemetry is not loaded, so it is empty."""
-        get_current = getattr(sys.modules.get("opentelemetry.context"), "get_current", None)
+        module = kept_modules.get(_CONTEXT) or sys.modules.get(_CONTEXT)
+        get_current = getattr(module, "get_current", None)
         try:
             return get_current() if get_current is not None else None
         except Exception as fault:

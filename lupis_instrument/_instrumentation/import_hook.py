@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     Callback = Callable[[ModuleType], None]
 
+_PACKAGE = "lupis_instrument"
 withheld_modules: set[tuple[int, str]] = set()
 """Watched modules that a thread shall not find: the thread's ident and the module's name."""
 
@@ -28,12 +29,16 @@ withheld_modules: set[tuple[int, str]] = set()
 class ImportHook:
     """A meta path finder that watches for modules by name.
 
+    It also finds the modules of this package that are loaded already, where the program has dropped
+    them from `sys.modules`: a second copy would have a state of its own.
+
     Attributes:
         callbacks: the function to call with the module, by the module's name.
     """
 
     def __init__(self, callbacks: dict[str, Callback]) -> None:
         self.callbacks = callbacks
+        self._package = sys.modules[_PACKAGE]
         self._searches: set[tuple[int, str]] = set()
 
     def install(self) -> None:
@@ -50,8 +55,8 @@ class ImportHook:
         Raises:
             ModuleNotFoundError: the module is withheld from this thread.
         """
-        if name not in self.callbacks:
-            return None  # first, because every import of the program comes here
+        if name not in self.callbacks:  # first, because every import of the program comes here
+            return self._find_loaded(name) if name.startswith(_PACKAGE) else None
         search = get_ident(), name
         if search in self._searches:
             return None  # the program has put finders of its own around all existing ones
@@ -62,6 +67,18 @@ class ImportHook:
             return self._search_finders(name, path, target)
         finally:
             self._searches.discard(search)
+
+    def _find_loaded(self, name: str) -> ModuleSpec | None:
+        """Return a spec for a module of this package that is loaded already."""
+        module: Any = self._package
+        for part in name.split(".")[1:]:
+            module = vars(module).get(part)
+            if type(module) is not type(sys):
+                return None
+        if module.__name__ != name:
+            return None
+        spec: ModuleSpec = type(module.__spec__)(name, _LoadedModule(module))
+        return spec
 
     def _search_finders(self, name: str, path: Any, target: Any) -> ModuleSpec | None:
         for finder in sys.meta_path:
@@ -80,6 +97,23 @@ class ImportHook:
         module = sys.modules.get(name)  # a module may have put another in its place, or none
         if callback is not None and module is not None:
             callback(module)
+
+
+class _LoadedModule:
+    """A loader that returns a module which is loaded already, as it is."""
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+        self._spec = module.__spec__
+
+    def create_module(self, _spec: ModuleSpec) -> ModuleType:
+        """Return the loaded module, where other loaders make a new one."""
+        module: ModuleType = self._module
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Give the module its own spec back, which the import system has replaced."""
+        module.__spec__ = self._spec
 
 
 def _watch_loader(loader: Any, name: str, call_back: Callable[[str], None]) -> None:

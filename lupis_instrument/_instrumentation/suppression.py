@@ -14,6 +14,8 @@ from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
+from lupis_instrument._process.import_lock import import_alone
+from lupis_instrument._process.kept_modules import kept_modules
 from lupis_instrument._tracing.context import LLM_ONLY_KEY
 
 if TYPE_CHECKING:
@@ -67,8 +69,7 @@ def _is_in_llm_span(find_original: Callable[[Any], Any]) -> bool:
 
     Such an instrumentor suppresses the spans of the HTTP clients below it, but means its own trace.
     """
-    from opentelemetry.trace import get_current_span
-
+    from lupis_instrument._tracing.api import get_current_span
     from lupis_instrument._tracing.span_tree import is_llm_call
 
     return is_llm_call(getattr(find_original(get_current_span()), "attributes", None) or {})
@@ -86,7 +87,7 @@ def unsuppressed_context() -> Context:
 
     Where an LLM library's instrumentor suppressed all spans, only calls to LLM APIs get one.
     """
-    from opentelemetry.context import Context
+    from lupis_instrument._tracing.api import Context
 
     keys = _find_context_keys()
     context = keys.get_current()
@@ -115,7 +116,7 @@ class ContextKeys(NamedTuple):
 
 def load_context_keys() -> ContextKeys | None:
     """Return the keys of suppression; None while OpenTelemetry is not loaded."""
-    if _UTILS not in sys.modules:
+    if _UTILS not in kept_modules and _UTILS not in sys.modules:
         return None
     try:
         return _find_context_keys()  # waits where another thread is importing the module
@@ -126,13 +127,19 @@ def load_context_keys() -> ContextKeys | None:
 @lru_cache(maxsize=None)
 def _find_context_keys() -> ContextKeys:
     """Find the keys by using each function in an empty context and looking at the result."""
-    from opentelemetry.context import Context, get_current
-    from opentelemetry.instrumentation import utils
-
     from lupis_instrument._tracing.context import use_context
 
-    with use_context(Context()), utils.suppress_http_instrumentation():
-        http = frozenset(get_current())
-    with use_context(Context()), utils.suppress_instrumentation():
-        unconditional = frozenset(get_current()) - http
-    return ContextKeys(get_current, http, unconditional, http | unconditional)
+    api = import_alone(_load_api)
+    empty = api.Context()
+
+    with use_context(empty), api.utils.suppress_http_instrumentation():
+        http = frozenset(api.get_current())
+    with use_context(empty), api.utils.suppress_instrumentation():
+        unconditional = frozenset(api.get_current()) - http
+    return ContextKeys(api.get_current, http, unconditional, http | unconditional)
+
+
+def _load_api() -> Any:
+    from lupis_instrument._tracing import api
+
+    return api

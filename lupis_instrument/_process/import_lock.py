@@ -11,6 +11,7 @@ import _thread
 import sys
 
 from lupis_instrument._process.fork import on_fork
+from lupis_instrument._process.kept_modules import use_kept_modules
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     Result = TypeVar("Result")
 
+_MAX_TRIES = 3
 _MAX_WAIT_SECONDS = 5.0
 """A limit, because the thread that imports may itself wait for a module of the waiting thread."""
 
@@ -43,7 +45,8 @@ def import_alone(load: Callable[[], Result]) -> Result:
     lock = _state.lock
     acquired = lock.acquire(timeout=_MAX_WAIT_SECONDS)
     try:
-        return _load_past_blockbuster(load) if "blockbuster" in sys.modules else load()
+        with use_kept_modules():
+            return _load_past_blockbuster(load) if "blockbuster" in sys.modules else load()
     finally:
         if acquired:
             lock.release()
@@ -90,8 +93,15 @@ class Lazy:
         return import_alone(self._make_once)
 
     def _make_once(self) -> tuple[Any, ...]:
-        if not self.made:
-            self.made = (self._make(),)
+        tries = 0
+        while not self.made:
+            tries += 1
+            try:
+                self.made = (self._make(),)
+            except (ImportError, KeyError):
+                # The import system fails where the program restores `sys.modules` meanwhile.
+                if tries == _MAX_TRIES:
+                    raise
         return self.made
 
 

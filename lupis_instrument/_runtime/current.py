@@ -13,6 +13,7 @@ from lupis_instrument._diagnostics import diagnostics, internal_errors, warn
 from lupis_instrument._instrumentation import child_processes, selection, threads
 from lupis_instrument._process import shutdown_hooks
 from lupis_instrument._process.fork import on_fork, pause_threads
+from lupis_instrument._process.import_lock import import_alone
 from lupis_instrument._runtime import assembly, launch
 from lupis_instrument._runtime.conflicts import is_obstructed
 from lupis_instrument._runtime.runtime import Runtime
@@ -54,6 +55,10 @@ def start_runtime(config: LupisConfig | None = None) -> Runtime | None:
     """
     if config is None and (_state.runtime is not None or _state.off):
         return None if _state.off else _state.runtime
+    return import_alone(lambda: _start_configured(config))
+
+
+def _start_configured(config: LupisConfig | None) -> Runtime | None:
     with _state.lock:
         if config is not None and _state.config is None:
             _state.config = config

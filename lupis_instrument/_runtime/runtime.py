@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Mapping
 
 from lupis_instrument import _semconv
 from lupis_instrument._diagnostics import LEVELS, diagnostics, internal_errors
-from lupis_instrument._process.import_lock import Lazy
+from lupis_instrument._process.import_lock import Lazy, import_alone
 from lupis_instrument._runtime import assembly
 from lupis_instrument._runtime.providers import get_providers
 from lupis_instrument._tracing import context as call_context
@@ -57,11 +57,10 @@ class Runtime:
     """
 
     def __init__(self, resolved: ResolvedSettings) -> None:
-        from opentelemetry.instrumentation.utils import suppress_instrumentation
-
         from lupis_instrument._export.accounting import Account
         from lupis_instrument._export.batch_worker import BatchWorker, read_batch_settings
         from lupis_instrument._export.summary import Summary
+        from lupis_instrument._tracing import api
         from lupis_instrument._tracing.processor import CallSpanProcessor
         from lupis_instrument._tracing.propagation import PropagatorGuard
         from lupis_instrument._tracing.provider import LupisTracerProvider
@@ -71,14 +70,14 @@ class Runtime:
             "lupis-spans",
             self._prepare,
             self._deliver_spans,
-            suppress_instrumentation,
+            api.utils.suppress_instrumentation,
             **read_batch_settings(os.environ),
         )
         self.events: BatchWorker[dict[str, Any], dict[str, Any]] = BatchWorker(
             "lupis-events",
             self._redact_event,
             self._deliver_events,
-            suppress_instrumentation,
+            api.utils.suppress_instrumentation,
             max_batch_size=50,
             max_waiting=1_000_000,
         )
@@ -122,7 +121,7 @@ class Runtime:
 
     def _connect(self) -> None:
         """Make the parts that belong to this process alone: resource, pipeline and delivery."""
-        resource = self.resource = build_resource(self.config)
+        resource = self.resource = import_alone(lambda: build_resource(self.config))
         resolved = self.resolved
         self._pipeline = Lazy(self._make_pipeline)
         self._delivery = Lazy(

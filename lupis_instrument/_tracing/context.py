@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
+from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Iterator, Mapping, NamedTuple
 
 from lupis_instrument import _semconv
+from lupis_instrument._process.kept_modules import kept_modules
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -64,6 +66,7 @@ class Conversation(NamedTuple):
 
 EMPTY = Conversation()
 
+_CONTEXT, _BAGGAGE = "opentelemetry.context", "opentelemetry.baggage"
 _CONVERSATION_KEY = "lupis-conversation"
 _MAX_INCOMING_LENGTH = 256
 """Characters of an incoming chat id; anybody may call a service of the program."""
@@ -117,15 +120,18 @@ def _get_block_conversation() -> Conversation:
     # If OpenTelemetry's context is not loaded, nothing can be in it. An import statement here
     # would cost each span more than the whole function does. `get_value` is missing, too, while
     # another thread is importing the module.
-    get_value = getattr(sys.modules.get("opentelemetry.context"), "get_value", None)
+    module = kept_modules.get(_CONTEXT) or sys.modules.get(_CONTEXT)
+    get_value = getattr(module, "get_value", None)
     value = get_value(_CONVERSATION_KEY) if get_value is not None else None
     return value if isinstance(value, Conversation) else EMPTY
 
 
 def _get_baggage_conversation() -> Conversation:
     """Return the chat id of the request being served, if its server reads baggage."""
-    get_current = getattr(sys.modules.get("opentelemetry.context"), "get_current", None)
-    get_baggage = getattr(sys.modules.get("opentelemetry.baggage"), "get_baggage", None)
+    context = kept_modules.get(_CONTEXT) or sys.modules.get(_CONTEXT)
+    baggage = kept_modules.get(_BAGGAGE) or sys.modules.get(_BAGGAGE)
+    get_current = getattr(context, "get_current", None)
+    get_baggage = getattr(baggage, "get_baggage", None)
     if get_current is None or get_baggage is None or not get_current():
         return EMPTY
     chat_id = get_baggage(_semconv.LUPIS_CHAT_ID)
@@ -137,11 +143,14 @@ def _get_baggage_conversation() -> Conversation:
 @contextmanager
 def use_conversation(conversation: Conversation) -> Iterator[None]:
     """Apply `conversation` inside the `with` block, over the values of the blocks around it."""
-    from opentelemetry.context import set_value
-
     merged = conversation.with_defaults(_get_block_conversation())
-    with use_context(set_value(_CONVERSATION_KEY, merged)):
+    with use_context(_load_context().set_value(_CONVERSATION_KEY, merged)):
         yield
+
+
+def _load_context() -> Any:
+    """Return the module `opentelemetry.context` that this package uses."""
+    return kept_modules.get(_CONTEXT) or import_module(_CONTEXT)
 
 
 class use_context:  # noqa: N801 - read as a function
@@ -153,9 +162,8 @@ class use_context:  # noqa: N801 - read as a function
         self._context = context
 
     def __enter__(self) -> None:
-        # The module is loaded, for `context` exists. An import statement would cost more than the
-        # whole method does.
-        self._token = sys.modules["opentelemetry.context"].attach(self._context)
+        module = kept_modules.get(_CONTEXT) or _load_context()
+        self._token = module.attach(self._context)
 
     def __exit__(self, *_: object) -> None:
         detach_context(self._token)
@@ -168,9 +176,7 @@ def detach_context(token: Any) -> None:
     """
     variable = getattr(token, "var", None)
     if variable is None:
-        from opentelemetry import context
-
-        context.detach(token)  # of a runtime context that is not built on contextvars
+        _load_context().detach(token)  # of a runtime context that is not built on contextvars
         return
     try:
         variable.reset(token)

@@ -281,3 +281,23 @@ def test_finder_without_find_spec_is_skipped(folder, hook):
     sys.meta_path.insert(1, object())
     importlib.import_module(NAME)
     assert 1 == len(called)
+
+
+def test_a_loaded_module_of_this_package_is_not_loaded_again(hook):
+    """A program may drop modules from `sys.modules`; a second copy would have its own state."""
+    hook()
+    name = import_hook.__name__
+    spec = import_hook.__spec__
+    package = sys.modules.pop(name.rpartition(".")[0])
+    del sys.modules[name]
+    assert import_hook is importlib.import_module(name)
+    assert package is sys.modules[package.__name__]
+    assert spec is import_hook.__spec__
+
+
+def test_an_unknown_module_of_this_package_is_not_found(hook):
+    """Nor is an attribute that is no module."""
+    hook()
+    for name in ("lupis_instrument._missing", "lupis_instrument._version.__version__"):
+        with pytest.raises(ModuleNotFoundError):
+            importlib.import_module(name)

@@ -130,3 +130,28 @@ def test_an_import_works_where_asyncio_cannot_hide_its_loop(monkeypatch):
     other.start()
     other.join(2)
     assert not other.is_alive()
+
+
+def test_a_value_is_made_again_after_a_failed_import():
+    """An import fails where the program restores `sys.modules` meanwhile."""
+    failures = [KeyError("a"), ImportError("b")]
+
+    def make():
+        if failures:
+            raise failures.pop()
+        return "made"
+
+    assert "made" == import_lock.Lazy(make).get()
+
+
+def test_a_value_that_cannot_be_imported_is_not_made():
+    """The caller gets the error."""
+    tries = []
+
+    def make():
+        tries.append(1)
+        raise ImportError
+
+    with pytest.raises(ImportError):
+        import_lock.Lazy(make).get()
+    assert 3 == len(tries)

@@ -76,9 +76,8 @@ class TracedRequest:
 
     def lift_suppression(self, activation: Activation) -> None:
         """Lift the suppression by outer instrumentors; upstream's receiver starts its span next."""
-        from opentelemetry.context import attach, get_current
-
         from lupis_instrument._instrumentation.suppression import unsuppressed_context
+        from lupis_instrument._tracing.api import attach, get_current
 
         self._caller_context = get_current()
         if activation.begin_request():
@@ -86,8 +85,7 @@ class TracedRequest:
 
     def enter_client_context(self, activation: Activation) -> None:
         """Keep the span that upstream's receiver has started; make the caller's span current."""
-        from opentelemetry.context import attach, get_current
-        from opentelemetry.trace import get_current_span
+        from lupis_instrument._tracing.api import attach, get_current, get_current_span
 
         self.http_call = activation.current_call()
         client_context = activation.client_context(self._caller_context)
@@ -98,13 +96,13 @@ class TracedRequest:
 
     def keep_context(self, _params: Any) -> None:
         """Keep the context that other receivers have left; upstream's receiver runs next."""
-        from opentelemetry.context import get_current
+        from lupis_instrument._tracing.api import get_current
 
         self._context_at_end = get_current()
 
     def restore_context(self, _params: Any) -> None:
         """Make the caller's context current again, unless an outer receiver has done so already."""
-        from opentelemetry.context import attach
+        from lupis_instrument._tracing.api import attach
 
         unchanged = self._context_at_end is self._client_context
         context = self._caller_context if unchanged else self._context_at_end

@@ -13,6 +13,7 @@ from io import BufferedIOBase
 from typing import TYPE_CHECKING, Any
 
 from lupis_instrument._diagnostics import report_fault
+from lupis_instrument._instrumentation.clients.http_client_request import REQUEST
 from lupis_instrument._instrumentation.clients.http_client_urls import read_request_line
 from lupis_instrument._instrumentation.wrapping import wrap_method
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from lupis_instrument._instrumentation.activation import Activation
     from lupis_instrument._tracing.http_call import HttpCall
 
-_REQUEST = "_lupis_wire"
-"""The attribute of a connection that holds the request under way on it."""
 _HTTP_1_0 = 10
 """HTTP/1.0 in the notation of `HTTPResponse.version`."""
 
@@ -55,12 +54,6 @@ class WireRequest:
             self.http_call.request_head = data
 
 
-def has_sent_request(connection: Any) -> bool:
-    """Return whether a recorded request was sent on a connection and has no response yet."""
-    request = vars(connection).get(_REQUEST)
-    return request is not None and request.head is not None
-
-
 def wrap_client(module: ModuleType, activation: Activation) -> None:
     """Wrap the methods of `HTTPConnection`; `putrequest` begins a request."""
     connection = module.HTTPConnection
@@ -84,17 +77,17 @@ def _wrap_endheaders(connection: Any, activation: Activation) -> None:
 
     @functools.wraps(original)
     def endheaders(self: Any, *args: Any, **kwargs: Any) -> Any:
-        earlier = self.__dict__.pop(_REQUEST, None)
+        earlier = self.__dict__.pop(REQUEST, None)
         http_call = activation.current_call()
         if http_call is not None:
             try:
-                setattr(self, _REQUEST, WireRequest(http_call))
+                setattr(self, REQUEST, WireRequest(http_call))
             except Exception as fault:
                 report_fault("reading a request", fault)
         try:
             return original(self, *args, **kwargs)
         except ImproperConnectionState:  # the earlier request is still under way
-            setattr(self, _REQUEST, earlier)
+            setattr(self, REQUEST, earlier)
             raise
 
     wrap_method(activation, connection, "endheaders", endheaders, begins_call=False)
@@ -105,7 +98,7 @@ def _wrap_send(connection: Any) -> None:
 
     @functools.wraps(original)
     def send(self: Any, data: Any) -> Any:
-        request = self.__dict__.get(_REQUEST)
+        request = self.__dict__.get(REQUEST)
         if request is None or request.sending:
             return original(self, data)
         try:
@@ -129,11 +122,11 @@ def _wrap_getresponse(connection: Any, activation: Activation) -> None:
     def getresponse(self: Any, *args: Any, **kwargs: Any) -> Any:
         # A call that fails may be repeated: urllib3 1.x first passes an argument that only Python 2
         # knew. And the original may close the connection before it returns.
-        request = self.__dict__.get(_REQUEST)
+        request = self.__dict__.get(REQUEST)
         response = original(self, *args, **kwargs)
         if request is not None:
             try:
-                self.__dict__.pop(_REQUEST, None)
+                self.__dict__.pop(REQUEST, None)
                 _watch_response(request.http_call, response)
             except Exception as fault:
                 report_fault("watching a response", fault)

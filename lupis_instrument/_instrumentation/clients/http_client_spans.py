@@ -21,7 +21,7 @@ from opentelemetry.trace import Span, Status, StatusCode, Tracer
 
 from lupis_instrument._diagnostics import report_fault
 from lupis_instrument._instrumentation.clients import client_span
-from lupis_instrument._instrumentation.clients.http_client import has_sent_request
+from lupis_instrument._instrumentation.clients.http_client_request import has_sent_request
 from lupis_instrument._instrumentation.clients.http_client_urls import base_url
 from lupis_instrument._semconv import ERROR_TYPE, HTTP_RESPONSE_STATUS_CODE, SCOPE
 from lupis_instrument._tracing.context import CALL_SPAN_KEY

@@ -17,8 +17,7 @@ def replace_trace_headers(http_call: HttpCall | None, url: str, headers: Any) ->
         headers: the headers of the new request, copied from the first one; changed in place.
     """
     if http_call is not None and http_call.span is not None:
-        from opentelemetry.propagate import inject
-        from opentelemetry.trace import set_span_in_context
+        from lupis_instrument._tracing.api import inject, set_span_in_context
 
         http_call.url = url
         inject(headers, set_span_in_context(http_call.span))
