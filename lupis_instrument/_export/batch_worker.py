@@ -367,19 +367,19 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
     def _finish_flush(self, marker: _FlushMarker) -> bool:
         """Set the event of a flush that is done; returns whether the thread goes on."""
         self._flushes.remove(marker)
-        if marker.end_thread:
-            self._end_thread()
+        goes_on = not (marker.end_thread and self._end_thread())
         marker.done.set()
-        return not marker.end_thread
+        return goes_on
 
     def _end_when_empty(self) -> bool:
         """End the thread if nothing is queued: a program may wait until all threads have ended."""
-        if not (self._stopped or self._queue.empty()):
-            return False
-        self._end_thread()
-        return True
+        return (self._stopped or self._queue.empty()) and self._end_thread()
 
-    def _end_thread(self) -> None:
-        self._thread = None
+    def _end_thread(self) -> bool:
+        """Let go of the thread; returns False if it must go on because no other can start."""
+        thread, self._thread = self._thread, None
         # A caller that put an item meanwhile saw a thread, and started none for its item.
-        self._start_if_needed()
+        if self._queue.empty() or self._start_thread():
+            return True
+        self._thread = thread
+        return False

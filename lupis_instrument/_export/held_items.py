@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
 from lupis_instrument._diagnostics import warn
 from lupis_instrument._export.store.database import StoreUnavailable
+from lupis_instrument._export.store.size_limit import split_items
 
 if TYPE_CHECKING:
     from lupis_instrument._export.accounting import Account
@@ -77,8 +78,10 @@ class HeldItems:
             while groups:
                 destination, items = groups[0]
                 target = destination.target if destination is not None else None
-                self._store.add_items(items, target)
-                self._account.add_stored(len(items))
+                for part in split_items(tuple(items)):
+                    self._store.add_items(part, target)
+                    self._account.add_stored(len(part))
+                    del items[: len(part)]
                 del groups[0]
         except StoreUnavailable as error:
             warn(f"cannot store spans and events: {error}")

@@ -20,6 +20,7 @@ from lupis_instrument._export.otlp.responses import ExportResponse, ExportResult
 from lupis_instrument._export.retry_schedule import RetrySchedule, ScheduledRetry, choose_delay
 from lupis_instrument._export.store import outbox
 from lupis_instrument._export.store.database import StoreUnavailable
+from lupis_instrument._export.store.size_limit import split_items
 
 if TYPE_CHECKING:
     from lupis_instrument._export.accounting import Account
@@ -174,13 +175,16 @@ class RetryManager:
             refused: whether the endpoint will never accept them.
         """
         target = destination.target if destination is not None else None
+        stored = 0
         try:
-            self._store.add_items(items, target, refused=refused)
+            for part in split_items(items):
+                self._store.add_items(part, target, refused=refused)
+                self._account.add_stored(len(part))
+                stored += len(part)
         except StoreUnavailable as error:
             warn(f"cannot store spans and events: {error}")
-            self._held.add_group(destination, list(items))
+            self._held.add_group(destination, list(items[stored:]))
         else:
-            self._account.add_stored(len(items))
             self._held.store_all()
 
     def drop_held(self) -> bool:

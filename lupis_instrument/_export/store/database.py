@@ -25,7 +25,11 @@ Result = TypeVar("Result")
 FILE_NAME = "store.db"
 _OWNER_ONLY = 0o600
 _LOCK_SECONDS = 5.0
-_MAX_WAL_BYTES = 8 << 20
+MAX_WAL_BYTES = 4 << 20
+"""The size of the write-ahead log, unless the limit of the whole store asks for less."""
+_CHECKPOINT_SECONDS = 1.0
+_CHECKPOINT_ATTEMPT_SECONDS = 0.1
+"""How long a checkpoint waits for processes that are reading or writing."""
 _RETRY_SECONDS = 0.002
 _DAMAGE_WORDS = ("malformed", "not a database", "encrypted", "disk image")
 """Words of SQLite's messages about a file that is no intact database."""
@@ -42,13 +46,21 @@ class Database:
         busy_seconds: the longest wait for other processes that write.
     """
 
-    def __init__(self, data_dir: str | None, on_open: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        data_dir: str | None,
+        on_open: Callable[[], None],
+        max_wal_bytes: int = MAX_WAL_BYTES,
+    ) -> None:
         """Use the file in `data_dir`; it is opened, or made, with the first `run`.
 
         Args:
             data_dir: `LUPIS_DATA_DIR`; None for the platform's own folder.
             on_open: called after each opening, because values read before may be outdated.
+            max_wal_bytes: the size of the write-ahead log from which on it is emptied.
         """
+        self._max_wal_bytes = max_wal_bytes
+        self._next_checkpoint = max_wal_bytes
         self._data_dir = data_dir
         self._on_open = on_open
         self._lock = Lock()
@@ -57,7 +69,8 @@ class Database:
         self._connection: sqlite3.Connection | None = None
         self._closed_for_fork: dict[int, bool] = {}
         """By thread that forks: whether it could close the file."""
-        self.busy_seconds = 2.0
+        self.busy_seconds = self._busy_timeout = 2.0
+        self._wal: Path | None = None
 
     def path(self) -> Path | None:
         """Return the path of the file, whether or not it exists; None without a data folder."""
@@ -80,12 +93,14 @@ class Database:
         with self._locked(self.busy_seconds + _LOCK_SECONDS):
             try:
                 try:
-                    return work(self._open_file())
+                    result = work(self._open_file())
                 except sqlite3.DatabaseError as error:
                     if not any(word in str(error) for word in _DAMAGE_WORDS):
                         raise
                     self._set_aside()
-                    return work(self._open_file())
+                    result = work(self._open_file())
+                self.limit_wal()
+                return result
             except (OSError, sqlite3.Error, NewerStore) as error:
                 self._close_file()
                 raise StoreUnavailable(_describe_error(error)) from error
@@ -139,6 +154,7 @@ class Database:
 
     def _open_file(self) -> sqlite3.Connection:
         if self._connection is not None:
+            self._set_busy_timeout(self._connection, self.busy_seconds)
             return self._connection
         path = data_folder.make_folder(self._data_dir) / FILE_NAME
         # Make the file first: SQLite would let the umask alone decide who may read it.
@@ -149,14 +165,60 @@ class Database:
         try:
             self._enable_wal(db)
             db.execute("PRAGMA synchronous = NORMAL")
-            db.execute(f"PRAGMA journal_size_limit = {_MAX_WAL_BYTES}")
+            db.execute("PRAGMA wal_autocheckpoint = 0")  # see `limit_wal`
             migrate_schema(db)
         except BaseException:
             db.close()
             raise
         self._connection = db
+        self._busy_timeout = self.busy_seconds
+        self._wal = path.with_name(f"{path.name}-wal")
+        self._next_checkpoint = self._max_wal_bytes
         self._on_open()
         return db
+
+    def limit_wal(self) -> None:
+        """Empty the write-ahead log if it has become too big; between transactions of `run`.
+
+        SQLite's automatic checkpoints wait for nobody, and the log starts anew only if nobody reads
+        or writes at the end of one. While several processes write, that may never happen: the log
+        of 3 processes grew to 110 MB. Here each process waits for the others before it writes on.
+        https://www.sqlite.org/wal.html#avoiding_excessively_large_wal_files
+        """
+        db, size = self._connection, self._wal_size()
+        if size < self._max_wal_bytes:
+            self._next_checkpoint = self._max_wal_bytes
+        if db is None or size < self._next_checkpoint:
+            return
+        due = monotonic() + min(_CHECKPOINT_SECONDS, self.busy_seconds)
+        try:
+            # The first checkpoint copies nearly all, and keeps nobody from writing. The second
+            # one, which waits for the others and lets nobody write, has little left to do.
+            db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            self._set_busy_timeout(db, _CHECKPOINT_ATTEMPT_SECONDS)
+            # SQLite does not wait by itself while another process makes a checkpoint.
+            while db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                size = self._wal_size()
+                if size < self._max_wal_bytes:
+                    return
+                if monotonic() > due:
+                    # A process that reads for long keeps the log: do not wait for it each time.
+                    self._next_checkpoint = size + self._max_wal_bytes
+                    return
+                sleep(_RETRY_SECONDS)
+        except sqlite3.Error:
+            return
+
+    def _wal_size(self) -> int:
+        try:
+            return self._wal.stat().st_size if self._wal is not None else 0
+        except OSError:
+            return 0
+
+    def _set_busy_timeout(self, db: sqlite3.Connection, seconds: float) -> None:
+        if seconds != self._busy_timeout:
+            db.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+            self._busy_timeout = seconds
 
     def _enable_wal(self, db: sqlite3.Connection) -> None:
         """Switch to write-ahead logging, and wait for other processes that do the same.

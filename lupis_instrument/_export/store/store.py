@@ -17,7 +17,7 @@ from lupis_instrument._export.otlp.encoding import Origin
 from lupis_instrument._export.otlp.target import Target
 from lupis_instrument._export.store.database import Database, change_rows, transaction
 from lupis_instrument._export.store.schema import KEPT, REFUSED, WAITING
-from lupis_instrument._export.store.size_limit import make_room
+from lupis_instrument._export.store.size_limit import limit_wal, make_room
 
 if TYPE_CHECKING:
     from lupis_instrument._export.accounting import Account
@@ -72,10 +72,10 @@ class Store:
 
         Args:
             data_dir: `LUPIS_DATA_DIR`; None for the platform's own folder.
-            max_bytes: the size of the file from which on old items are deleted.
+            max_bytes: the size of the file, with its log, from which on old items are deleted.
             process: the process whose items are added.
         """
-        self.database = Database(data_dir, self._forget_row_ids)
+        self.database = Database(data_dir, self._forget_row_ids, limit_wal(max_bytes))
         self._max_bytes = max_bytes
         self._process = process
         self._origin_ids: dict[Origin, int] = {}
@@ -132,7 +132,7 @@ class Store:
                 "INSERT INTO body VALUES (?, ?)", zip(ids, (item.body for item in items))
             )
         try:
-            make_room(db, self._max_bytes)
+            make_room(db, self._max_bytes, self.database.limit_wal)
         except sqlite3.OperationalError as error:
             # The items are stored. The next addition tries again to make room.
             warn(f"cannot make room in the store: {error}")

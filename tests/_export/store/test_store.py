@@ -2,8 +2,11 @@
 
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
-from contextlib import closing
+import time
+from contextlib import closing, suppress
 
 import pytest
 
@@ -259,6 +262,15 @@ def test_a_process_leaves_one_account_for_each_of_its_programs(store):
 # the size limit
 
 
+def measure_files(store):
+    """Return the size of the database, its log and the index of the log."""
+    size = 0
+    for path in store.database.path().parent.glob("store.db*"):
+        with suppress(FileNotFoundError):  # the last writer removes the log
+            size += path.stat().st_size
+    return size
+
+
 def test_a_full_file_deletes_delivered_items_first(open_store, items, target, capsys):
     """Waiting items stay as long as there is anything else to delete."""
     store = open_store("small", max_bytes=1 << 20)
@@ -282,6 +294,62 @@ def test_deleted_waiting_items_are_counted_and_reported(open_store, items, targe
     assert 2000 == len(waiting) + lost
     assert "1999" == waiting[-1]
     assert "LUPIS_STORE_MAX_MB=1" in capsys.readouterr().err
+
+
+def test_the_log_counts_towards_the_limit(open_store, items, target):
+    """The database, its write-ahead log and the index of the log stay near the limit together."""
+    store = open_store("small", max_bytes=8 << 20)
+    sizes = []
+    for first in range(0, 8000, 100):
+        store.add_items(items(100, first=first, size=2000), target)
+        sizes.append(measure_files(store))
+    assert max(sizes) < 1.2 * (8 << 20)
+
+
+WRITER = """
+import os, sys
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from lupis_instrument._export.otlp.encoded_items import ItemEncoder
+from lupis_instrument._export.store.store import Process, Store
+resource = Resource({"pid": os.getpid()})
+tracer = TracerProvider(resource=resource, shutdown_on_exit=False).get_tracer("tests")
+spans = [tracer.start_span("call", attributes={"filler": "x" * 2000}) for _ in range(100)]
+for span in spans:
+    span.end()
+store = Store(sys.argv[1], 8 << 20, Process("shop", "run", os.getpid()))
+for _ in range(40):
+    store.add_items(ItemEncoder(resource).encode_spans(spans))
+"""
+
+
+def test_the_limit_holds_while_several_processes_write(open_store, tmp_path):
+    """SQLite alone lets the log grow for as long as one of them writes."""
+    store = open_store("data", max_bytes=8 << 20)
+    command = [sys.executable, "-c", WRITER, str(tmp_path / "data")]
+    writers = [subprocess.Popen(command) for _ in range(3)]
+    largest = 0
+    while any(writer.poll() is None for writer in writers):
+        largest = max(largest, measure_files(store))
+        time.sleep(0.01)
+    assert [0, 0, 0] == [writer.returncode for writer in writers]
+    assert 4 << 20 < largest < 2 * (8 << 20)
+
+
+def test_a_reader_that_stays_does_not_stop_writers(open_store, items, target):
+    """It keeps the log from being emptied, so the log grows."""
+    store = open_store("small", max_bytes=4 << 20)
+    store.database.busy_seconds = 0.1
+    store.add_items(items(1), target)
+    with closing(sqlite3.connect(store.database.path(), isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM item").fetchall()
+        store.add_items(items(400, size=2000), target)
+        assert 401 == store.count_waiting(target)
+        reader.execute("COMMIT")
+    for _ in range(4):
+        store.add_items(items(200, size=2000), target)
+    assert measure_files(store) < 5 << 20
 
 
 def test_items_are_stored_though_no_room_can_be_made(open_store, items, target, monkeypatch):
