@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lupis_instrument._export.accounting import Account
 
 _MAX_CHATS = 10_000
-_COUNTS = ("calls", "errors", "read", "written", "cached", "unpriced", "cost", "seconds")
+_COUNTS = ("calls", "errors", "read", "written", "cached", "unknown", "unpriced", "cost", "seconds")
 """The fields of `CallTotals`, and of the JSON that processes leave in the store."""
 
 
@@ -27,6 +27,7 @@ class CallTotals:
         read: input tokens.
         written: output tokens.
         cached: input tokens that came from the cache.
+        unknown: the number of calls whose tokens are unknown.
         unpriced: the number of calls without a known price.
         cost: the known cost in USD.
         seconds: the duration of all calls.
@@ -35,7 +36,8 @@ class CallTotals:
     __slots__ = _COUNTS
 
     def __init__(self) -> None:
-        self.calls = self.errors = self.read = self.written = self.cached = self.unpriced = 0
+        self.calls = self.errors = self.read = self.written = self.cached = 0
+        self.unknown = self.unpriced = 0
         self.seconds = self.cost = 0.0
 
     def add_call(self, span: ReadableSpan, attributes: Any) -> None:
@@ -44,6 +46,7 @@ class CallTotals:
         self.errors += _semconv.ERROR_TYPE in attributes
         self.read += _count_tokens(attributes, _semconv.GEN_AI_USAGE_INPUT_TOKENS)
         self.written += _count_tokens(attributes, _semconv.GEN_AI_USAGE_OUTPUT_TOKENS)
+        self.unknown += _has_unknown_tokens(attributes)
         self.cached += _count_tokens(attributes, _semconv.GEN_AI_USAGE_CACHE_READ)
         self.cost += attributes.get(_semconv.LUPIS_COST_TOTAL, 0.0)
         self.unpriced += attributes.get(_semconv.LUPIS_COST_STATUS) == "unpriced"
@@ -52,7 +55,18 @@ class CallTotals:
     def merge_counts(self, counts: Mapping[str, Any]) -> None:
         """Add the sums of another process."""
         for name in _COUNTS:
-            setattr(self, name, getattr(self, name) + counts[name])
+            setattr(self, name, getattr(self, name) + counts.get(name, 0))
+
+
+def _has_unknown_tokens(attributes: Any) -> bool:
+    """Return whether a call without a price has no tokens either, so it may have used any number.
+
+    `lupis report` counts such calls in the same manner.
+    """
+    return attributes.get(_semconv.LUPIS_COST_STATUS) == "unpriced" and not any(
+        name in attributes or _semconv.REPEATED_TOKENS[name] in attributes
+        for name in (_semconv.GEN_AI_USAGE_INPUT_TOKENS, _semconv.GEN_AI_USAGE_OUTPUT_TOKENS)
+    )
 
 
 def _count_tokens(attributes: Any, name: str) -> int:
@@ -160,8 +174,11 @@ def _format_totals(totals: CallTotals) -> str:
     if totals.errors:
         parts.append(_format_count(totals.errors, "error"))
     cached = f" ({totals.cached:,} cached)" if totals.cached else ""
-    parts.append(f"{totals.read:,} tokens in{cached}")
-    parts.append(f"{totals.written:,} out")
+    if totals.read or totals.written or not totals.unknown:
+        parts.append(f"{totals.read:,} tokens in{cached}")
+        parts.append(f"{totals.written:,} out")
+    if totals.unknown:
+        parts.append(f"tokens of {_format_count(totals.unknown, 'call')} unknown")
     parts.append(_format_cost(totals))
     parts.append(f"{totals.seconds:.2f} s")
     return ", ".join(part for part in parts if part)

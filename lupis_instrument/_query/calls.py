@@ -24,8 +24,10 @@ _QUARTER_HOUR = 900 * SECOND
 _SUMS = (
     # total(), because sum() raises an error on integer overflow: programs may set any number.
     "count(*), count(error), total(input_tokens), total(output_tokens), total(cached_tokens),"
-    " sum(cost), total(cost_status = 'unpriced'), total(cost_status = 'partial'),"
-    " total(duration), group_concat(duration / {unit}),"
+    " sum(cost),"
+    " total(cost_status = 'unpriced' AND input_tokens IS NULL AND output_tokens IS NULL),"
+    " total(cost_status = 'unpriced'), total(cost_status = 'partial'), total(duration),"
+    " group_concat(duration / {unit}),"
     " group_concat(CAST(first_chunk * {units_per_second} AS INTEGER))"
 )
 
@@ -40,6 +42,7 @@ class Totals:
         output_tokens: the output tokens.
         cached_tokens: the input tokens that the provider read from its cache.
         cost: the cost in USD of the calls with a known cost; None if there are none.
+        unknown: the number of calls whose tokens are unknown.
         unpriced: the number of calls without a known price.
         partial: the number of calls whose price is known in part.
         time: the sum of the calls' durations, in nanoseconds.
@@ -51,7 +54,7 @@ class Totals:
     def __init__(self) -> None:
         self.calls = self.errors = 0
         self.input_tokens = self.output_tokens = self.cached_tokens = 0
-        self.unpriced = self.partial = self.time = 0
+        self.unknown = self.unpriced = self.partial = self.time = 0
         self.cost: float | None = None
         self.latencies: Counter[int] = Counter()
         self.first_chunks: Counter[int] = Counter()
@@ -70,8 +73,9 @@ class Totals:
         self.input_tokens, self.output_tokens, self.cached_tokens = map(_sum_finite, columns[2:5])
         costs = [cost for cost in columns[5] if cost is not None and isfinite(cost)]
         self.cost = sum(costs) if costs else None
-        self.unpriced, self.partial, self.time = map(_sum_finite, columns[6:9])
-        self.latencies, self.first_chunks = (_count_times(column, unit) for column in columns[9:])
+        counts = map(_sum_finite, columns[6:10])
+        self.unknown, self.unpriced, self.partial, self.time = counts
+        self.latencies, self.first_chunks = (_count_times(column, unit) for column in columns[10:])
         return self
 
     @cached_property
@@ -91,6 +95,7 @@ class Totals:
         self.input_tokens += other.input_tokens
         self.output_tokens += other.output_tokens
         self.cached_tokens += other.cached_tokens
+        self.unknown += other.unknown
         self.unpriced += other.unpriced
         self.partial += other.partial
         self.time += other.time

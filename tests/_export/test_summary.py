@@ -42,6 +42,22 @@ def test_calls_add_up(llm_call):
     ] == lines
 
 
+def test_unknown_tokens_are_counted_apart(llm_call, finished):
+    """They are not 0 tokens; the tokens of the other calls add up."""
+    unknown = finished(
+        "chat m",
+        {
+            "gen_ai.provider.name": "openai",
+            "gen_ai.operation.name": "chat",
+            "gen_ai.request.model": "m",
+            "lupis.cost.status": "unpriced",
+        },
+    )
+    total, by_model, *_ = summary_of(unknown, llm_call("gpt-4o", 1000, 200))
+    assert "1,000 tokens in, 200 out, tokens of 1 call unknown, cost of 1 unknown" in total
+    assert "gpt-4o" in by_model or "tokens in" not in by_model
+
+
 def test_other_calls_count_as_spans_only(finished):
     """They have no tokens and no cost."""
     assert [

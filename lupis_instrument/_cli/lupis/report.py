@@ -81,6 +81,9 @@ MEASURES = (
         "cached_tokens", "cached", lambda totals: totals.cached_tokens, rank=1, only_if_any=True
     ),
     Measure("output_tokens", "out", lambda totals: totals.output_tokens),
+    Measure(
+        "unknown_tokens", "unknown", lambda totals: totals.unknown, style="yellow", only_if_any=True
+    ),
     Measure("cost_usd", "cost", lambda totals: totals.cost, format_dollars, style="green"),
     Measure(
         "unpriced", "unpriced", lambda totals: totals.unpriced, style="yellow", only_if_any=True

@@ -14,7 +14,7 @@ from opentelemetry.trace import Status, StatusCode
 
 from lupis_instrument import _semconv
 from lupis_instrument._llm.body.digest import RequestReader, digest_call
-from lupis_instrument._llm.pricing.prices import price_call
+from lupis_instrument._llm.pricing.prices import UNPRICED, price_call
 from lupis_instrument._llm.usage.background_jobs import BackgroundJobs
 from lupis_instrument._tracing.http_call import join_header, parse_url
 
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from lupis_instrument._tracing.http_call import HttpCall, ResponseBody
     from lupis_instrument._tracing.pipeline import Draft
 
-_FIRST_ERROR_STATUS = 400
+_FIRST_REDIRECT_STATUS, _FIRST_ERROR_STATUS = 300, 400
+_UNOBSERVED = "response not observed"
+"""The reason of a call whose client passed the response's body by this package."""
 _BROKEN_FRAMING = "IncompleteRead"
 """The exception of http.client and urllib3 for a body that ends too early."""
 
@@ -178,6 +180,10 @@ class Enrich:
         A failed call used none, and a background job's are counted when its response arrives.
         """
         if facts.usage is None:
+            if endpoint.uses_tokens and _is_unobserved(http_call, draft.attributes):
+                draft.attributes[_semconv.LUPIS_COST_STATUS] = UNPRICED
+                draft.attributes[_semconv.LUPIS_COST_REASON] = _UNOBSERVED
+                return
             may_have_cost = endpoint.uses_tokens and _is_success(http_call)
             if facts.waiting or not may_have_cost:
                 return
@@ -234,6 +240,12 @@ def make_attempt_events(http_call: HttpCall, start_time: int) -> list[Event]:
 def _is_success(http_call: HttpCall) -> bool:
     """Return whether the response has come and its status reports no error."""
     return http_call.status is not None and http_call.status < _FIRST_ERROR_STATUS
+
+
+def _is_unobserved(http_call: HttpCall, attributes: dict[str, Any]) -> bool:
+    """Return whether a successful response has come whose body this package could not observe."""
+    status = attributes.get(_semconv.HTTP_RESPONSE_STATUS_CODE)
+    return http_call.body is None and isinstance(status, int) and status < _FIRST_REDIRECT_STATUS
 
 
 def _add_facts(attributes: dict[str, Any], facts: Facts) -> None:

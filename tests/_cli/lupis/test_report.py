@@ -63,6 +63,14 @@ def test_unknown_cost_is_not_zero(store, lupis):
     )
 
 
+def test_calls_with_unknown_tokens_are_counted_apart(store, lupis):
+    """A call without a price may still have tokens."""
+    store.call("known", status="unpriced")
+    store.call("unknown", input_tokens=None, output_tokens=None, status="unpriced")
+    unknown = {row["model"]: row["unknown_tokens"] for row in read_report(lupis)["rows"]}
+    assert {"known": 0, "unknown": 1} == unknown
+
+
 def test_table_shows_a_dash_without_prices(store, lupis):
     """The table never shows $0.00 for an unknown cost."""
     store.call("unknown")

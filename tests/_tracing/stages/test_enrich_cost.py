@@ -71,6 +71,19 @@ def test_a_model_without_a_price_has_no_amounts(cost_of):
     assert not set(PARTS) & set(cost)
 
 
+@pytest.mark.parametrize(("status", "reported"), [(200, True), (302, False), (500, False)])
+def test_a_response_that_was_not_observed_is_unpriced(tracked, status, reported):
+    """The instrumentor has seen the status, but no body was read; other statuses cost nothing."""
+    span = tracked.start_call()
+    tracked.http_call(span).begin_attempt("POST", "https://api.openai.com/v1/chat/completions")
+    span.set_attribute("http.response.status_code", status)
+    span.end()
+    pipeline = build_pipeline(LupisConfig("tests"), None, Resource({}), None)
+    (exported,) = tracked.run_pipeline(pipeline)
+    cost = [exported.attributes.get(f"lupis.cost.{name}") for name in ("status", "reason")]
+    assert (["unpriced", "response not observed"] if reported else [None, None]) == cost
+
+
 def test_a_background_job_costs_once(tracked):
     """The first request that gets the finished response has the tokens and the cost."""
     url, job = "https://api.openai.com/v1/responses", {"id": "resp_1", "model": "gpt-4o"}
