@@ -349,7 +349,8 @@ class LupisSDK:
     def create_span(self, name: str, attributes: Mapping[str, Any] | None = None) -> Iterator[Span]:
         """Record a `with` block as a span, which is the parent of spans inside the block.
 
-        An exception that leaves the block is recorded on the span and raised again.
+        An exception that leaves the block is recorded on the span and raised again. The words of
+        its message are not exported, for they may quote a prompt.
 
         Args:
             name: the span's name.

@@ -104,6 +104,7 @@ class LupisConfig:
     redaction_mode: str = _FROM_TABLE
     hash_key: str | None = _FROM_TABLE
     capture_headers: Sequence[str] = _FROM_TABLE
+    stacktrace_source: bool = _FROM_TABLE
     propagate_to: Sequence[str] = _FROM_TABLE
     auto_chat_id: bool = _FROM_TABLE
     instrument: Sequence[str] = _FROM_TABLE

@@ -367,6 +367,13 @@ SETTINGS: tuple[Setting, ...] = (
         fallback=(),
     ),
     Setting(
+        "LUPIS_STACKTRACE_SOURCE",
+        _FLAG,
+        False,
+        "Whether stack traces hold lines of source code, which may quote prompts.",
+        _PRIVACY,
+    ),
+    Setting(
         "LUPIS_PROPAGATE_TO",
         _GLOBS,
         ("private",),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lupis_instrument._llm.conversation.conversations import Conversations
     from lupis_instrument._llm.pricing.own_prices import OwnPrices
     from lupis_instrument._redaction import Redactor
+    from lupis_instrument._redaction.exception_text import ExceptionFilter
 
 
 def make_redactor(config: LupisConfig) -> Redactor | None:
@@ -27,6 +28,13 @@ def make_redactor(config: LupisConfig) -> Redactor | None:
     from lupis_instrument._redaction import Redactor
 
     return Redactor(config.redaction_mode, config.sensitive_data_patterns, config.hash_key)
+
+
+def make_exception_filter(config: LupisConfig) -> ExceptionFilter:
+    """Return the filter for events whose properties describe an exception."""
+    from lupis_instrument._tracing.stages import redact
+
+    return redact.make_exception_filter(keep_source=config.stacktrace_source)
 
 
 def read_own_prices(config: LupisConfig) -> OwnPrices | None:

@@ -111,6 +111,7 @@ class Runtime:
             environment=assembly.make_conversation(resolved.values)
         )
         redactor = self._redactor = Lazy(lambda: assembly.make_redactor(config))
+        self._exceptions = Lazy(lambda: assembly.make_exception_filter(config))
         diagnostics.level = LEVELS[resolved.values["log_level"]]
         if config.filter_sensitive_data:
             diagnostics.redact = lambda line: redactor.get().redact_text(line)
@@ -251,7 +252,11 @@ class Runtime:
         if self._capture is None:
             self.summary.events += 1
         redactor = self._redactor.get()
-        redacted = redactor.redact_data(event) if redactor is not None else event
+        redacted: Any = None
+        with internal_errors("filtering an event"):
+            properties = self._exceptions.get().filter_attributes(event["properties"])
+            filtered = {**event, "properties": properties}
+            redacted = redactor.redact_data(filtered) if redactor is not None else filtered
         return redacted if isinstance(redacted, dict) else {**event, **_WITHHELD}
 
     def flush(self, seconds: float) -> bool:

@@ -5,7 +5,7 @@
     enrich    adds HTTP attributes; for LLM calls provider, models, usage, outcome and cost
     once      leaves tokens to the span of an LLM library's instrumentor that reports them too
     derive    derives the conversation of an LLM call without a chat id
-    redact    removes secrets; last, and if it fails, all text
+    redact    removes the content of exceptions, and secrets; last, and if it fails, all text
 
 A stage is a function from `Draft` to `Draft`, or to None for a span that is not exported. To add a
 stage, write a module in this folder and add one row in `build_pipeline`.
@@ -65,5 +65,6 @@ def build_pipeline(
     }
     if config.auto_chat_id and conversations is not None:
         stages["derive"] = DeriveChatId(conversations)
-    redact = SpanRedactor(redactor, read_length_limits())
+    keep_source = config.stacktrace_source
+    redact = SpanRedactor(redactor, read_length_limits(), keep_source=keep_source)
     return Pipeline(stages, redact=redact, resource=resource)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 from typing import TYPE_CHECKING, Any, Callable, Collection, Mapping
 
 from opentelemetry.sdk.resources import Resource
@@ -9,7 +10,9 @@ from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, Status, TraceState
 
+from lupis_instrument import _semconv
 from lupis_instrument._diagnostics import report_fault
+from lupis_instrument._redaction.exception_text import ExceptionFilter, filter_status
 
 if TYPE_CHECKING:
     from lupis_instrument._redaction import Redactor
@@ -23,25 +26,34 @@ _MAX_CACHED = 256
 class SpanRedactor:
     """Filters every text of a span, its events, links, trace state, scope and resource."""
 
-    def __init__(self, redactor: Redactor | None, cut_lengths: Collection[int] = ()) -> None:
+    def __init__(
+        self,
+        redactor: Redactor | None,
+        cut_lengths: Collection[int] = (),
+        *,
+        keep_source: bool = False,
+    ) -> None:
         """Create the stage.
 
         Args:
-            redactor: the secret filter; None filters nothing.
+            redactor: the secret filter; None filters no secrets.
             cut_lengths: the lengths at which OpenTelemetry may have cut values.
+            keep_source: whether stack traces keep lines of source code.
         """
         self._redactor = redactor
         self._cut_lengths = cut_lengths
+        self._exceptions = make_exception_filter(keep_source=keep_source)
         self._cache: dict[int, tuple[Any, Any]] = {}
 
     def __call__(self, draft: Draft) -> Draft:
         """Return the draft with filtered texts, or with none if the filter fails."""
-        if self._redactor is not None:
-            try:
+        try:
+            self._filter_exceptions(draft)
+            if self._redactor is not None:
                 self._redact_draft(draft, self._redactor)
-            except Exception as fault:
-                _remove_texts(draft)
-                report_fault("redaction", fault)
+        except Exception as fault:
+            _remove_texts(draft)
+            report_fault("redaction", fault)
         return draft
 
     def redact_text(self, text: str) -> str:
@@ -54,6 +66,23 @@ class SpanRedactor:
             return resource
         schema = self._redactor.redact_text(resource.schema_url) if resource.schema_url else ""
         return Resource(self._redactor.redact_attributes(resource.attributes), schema)
+
+    def _filter_exceptions(self, draft: Draft) -> None:
+        """Remove the content that exceptions quote; no setting switches this off."""
+        filter_attributes = self._exceptions.filter_attributes
+        if draft.status.description:
+            description = filter_status(draft.status.description, _list_error_types(draft))
+            draft.status = Status(draft.status.status_code, description)
+        draft.attributes = dict(filter_attributes(draft.attributes))
+        if draft.events:
+            draft.events = [
+                Event(event.name, filter_attributes(event.attributes), event.timestamp)
+                for event in draft.events
+            ]
+        if draft.links:
+            draft.links = [
+                Link(link.context, filter_attributes(link.attributes)) for link in draft.links
+            ]
 
     def _redact_draft(self, draft: Draft, redactor: Redactor) -> None:
         draft.name = redactor.redact_text(draft.name)
@@ -110,6 +139,27 @@ class SpanRedactor:
             # The original is kept too, so that no other object can get its id.
             cached = self._cache[id(original)] = (original, redact())
         return cached[1]
+
+
+def make_exception_filter(*, keep_source: bool) -> ExceptionFilter:
+    """Return a filter for the texts of exceptions, which knows the files of this process."""
+    return ExceptionFilter(_is_known_file, keep_source=keep_source)
+
+
+def _is_known_file(name: str) -> bool:
+    """Return whether `linecache` knows a file of code: `traceback` reads each file through it.
+
+    `cache` has been a public name without documentation since Python 1.5. If it goes, stack traces
+    lose their files.
+    """
+    return name in getattr(linecache, "cache", ())
+
+
+def _list_error_types(draft: Draft) -> list[str]:
+    """Return the types of the errors that a span reports."""
+    holders = [(draft.attributes, _semconv.ERROR_TYPE)]
+    holders += [(event.attributes or {}, _semconv.EXCEPTION_TYPE) for event in draft.events]
+    return [str(attributes[name]) for attributes, name in holders if name in attributes]
 
 
 def read_length_limits() -> frozenset[int]:

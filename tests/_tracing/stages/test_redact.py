@@ -1,10 +1,13 @@
 """The redact stage: no text is exported unfiltered, and none at all if the filter fails."""
 
+import linecache
+
 import pytest
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 
 from lupis_instrument._redaction import Redactor
+from lupis_instrument._redaction.exception_text import ExceptionFilter
 from lupis_instrument._tracing.pipeline import Pipeline
 from lupis_instrument._tracing.stages.redact import SpanRedactor, read_length_limits
 
@@ -93,9 +96,9 @@ def test_the_schema_url_of_a_resource_is_filtered(tracked, redact_span):
 
 
 def test_without_a_filter_every_text_stays(tracked, redact_span):
-    """LUPIS_FILTER_SENSITIVE_DATA=false switches the filter off."""
+    """LUPIS_FILTER_SENSITIVE_DATA=false switches the filter off, except for exceptions."""
     end_span_with_secrets(tracked)
-    assert 10 <= all_texts(redact_span(None)).count(KEY)
+    assert 8 == all_texts(redact_span(None)).count(KEY)
 
 
 def test_the_span_of_the_program_is_not_edited(tracked, redact_span):
@@ -117,6 +120,73 @@ def test_scopes_are_filtered(tracked, export, attributes):
     scope = span.instrumentation_scope
     assert "app sk-p***5678" == scope.name
     assert [] == [secret for secret in (KEY, "abcdefghijkl") if secret in repr(scope.to_json())]
+
+
+CONTENT = "PLANTED the diagnosis is gout"
+
+
+def end_span_with_content(tracked, content=CONTENT):
+    """Ends a span with a content in every field that describes an exception."""
+    attributes = {"exception.message": content, "exception.stacktrace": f"{content}: x"}
+    link = Link(SpanContext(1, 2, is_remote=False), attributes)
+    span = tracked.tracer.start_span("work", attributes=attributes, links=[link])
+    span.add_event("log", attributes)
+    try:
+        raise ValueError(f"{content}: timed out")  # noqa: TRY301
+    except ValueError as error:
+        span.record_exception(error)
+        span.set_status(Status(StatusCode.ERROR, f"ValueError: {error}"))
+    span.end()
+
+
+@pytest.mark.parametrize("redactor", [Redactor(), None])
+def test_exceptions_have_no_content(redactor, tracked, redact_span):
+    """Also where LUPIS_FILTER_SENSITIVE_DATA=false keeps secrets."""
+    end_span_with_content(tracked)
+    span = redact_span(redactor)
+    assert "PLANTED" not in all_texts(span)
+    assert "ValueError: […] timed out" == span.status.description
+
+
+def test_stack_traces_have_files_lines_and_functions(tracked, redact_span):
+    """`linecache` still lists the files that `traceback` has read."""
+    end_span_with_content(tracked)
+    trace = redact_span(None).events[1].attributes["exception.stacktrace"]
+    line = end_span_with_content.__code__.co_firstlineno + 7
+    assert f'  File "{__file__}", line {line}, in end_span_with_content' == trace.split("\n")[1]
+    assert "raise" not in trace
+
+
+def test_a_setting_keeps_the_lines_of_source_code(tracked, export):
+    """They show the statement of each frame, and may quote prompts."""
+    end_span_with_content(tracked)
+    (span,) = export(stacktrace_source=True)
+    trace = span.events[1].attributes["exception.stacktrace"]
+    assert '    raise ValueError(f"{content}: timed out")' in trace.split("\n")[2]
+
+
+def test_frames_in_unknown_files_are_hidden(tracked, redact_span, monkeypatch):
+    """Without the list of files, stack traces lose the files and nothing else fails."""
+    end_span_with_content(tracked)
+    monkeypatch.delattr(linecache, "cache")
+    trace = redact_span(None).events[1].attributes["exception.stacktrace"]
+    assert ["  File […]", "ValueError: […] timed out"] == trace.split("\n")[1:]
+
+
+@pytest.mark.parametrize("redactor", [Redactor(), None])
+def test_a_failure_with_an_exception_removes_every_text(
+    redactor, tracked, capsys, redact_span, monkeypatch
+):
+    """The report on stderr does not quote the text either."""
+
+    def fail(*_):
+        raise RuntimeError(CONTENT)
+
+    monkeypatch.setattr(ExceptionFilter, "filter_attributes", fail)
+    end_span_with_content(tracked)
+    span = redact_span(redactor)
+    assert ("[REDACTED]", {}, (), ()) == (span.name, dict(span.attributes), span.events, span.links)
+    assert "PLANTED" not in all_texts(span) + capsys.readouterr().err
 
 
 class FailingFilter:
