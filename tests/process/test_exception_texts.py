@@ -44,7 +44,7 @@ FAULTS = {
 }
 QUOTED_FAULTS = (
     *("chunk-length", "second-chunk-length", "long-chunk-length", "chunk-end"),
-    *("status-line", "status", "length", "garbage", "lines", "quotes"),
+    *("status-line", "status", "length", "lines", "quotes"),
 )
 
 PROGRAM = """

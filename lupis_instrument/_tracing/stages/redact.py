@@ -12,7 +12,7 @@ from opentelemetry.trace import Link, SpanContext, Status, TraceState
 
 from lupis_instrument import _semconv
 from lupis_instrument._diagnostics import report_fault
-from lupis_instrument._redaction.exception_text import ExceptionFilter, filter_status
+from lupis_instrument._redaction.exception_text import NAMES, ExceptionFilter, filter_status
 
 if TYPE_CHECKING:
     from lupis_instrument._redaction import Redactor
@@ -73,7 +73,8 @@ class SpanRedactor:
         if draft.status.description:
             description = filter_status(draft.status.description, _list_error_types(draft))
             draft.status = Status(draft.status.status_code, description)
-        draft.attributes = dict(filter_attributes(draft.attributes))
+        if not NAMES.isdisjoint(draft.attributes):
+            draft.attributes = dict(filter_attributes(draft.attributes))
         if draft.events:
             draft.events = [
                 Event(event.name, filter_attributes(event.attributes), event.timestamp)
