@@ -20,6 +20,8 @@ ReportPatterns = Tuple[Pattern[bytes], ...]
 # looked for in at most 64 events. All later values are only parsed if they report something.
 _ALWAYS_PARSED = 4
 _MAX_OPENING_EVENTS = 64
+_MAX_BROKEN_EVENTS = 8
+"""Events with broken JSON that are scanned; a stream is cut off in one event, its last."""
 _END_MARK_LENGTH = 16  # enough for the end mark [DONE] with the line breaks after it
 
 
@@ -110,6 +112,7 @@ class EventParser:
         self._scanner: JsonScanner | None = None  # of an event that is too large to keep
         self._parsed_count = 0
         self._event_count = 0
+        self._broken_count = 0
 
     def feed(self, data: bytes) -> None:
         """Read all events that end in this piece."""
@@ -169,7 +172,9 @@ class EventParser:
             if isinstance(value, dict):
                 self._parsed_count += 1
                 self._emit(value)
-            elif payload[:1] == b"{":  # cut off: a scanner emits the complete members
+            elif payload[:1] == b"{" and self._broken_count < _MAX_BROKEN_EVENTS:
+                self._broken_count += 1
+                # Maybe cut off: a scanner emits the complete members.
                 scanner = build_scanner(self._emit)
                 scanner.feed(payload)
                 scanner.close()

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any, Callable, Dict, List, Union
 
 _TOKEN = re.compile(rb'["{}\[\]]|-?[0-9][-+.eE0-9]*|true|false|null')
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_QUOTED = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
+_STRING = re.compile(_QUOTED, re.DOTALL)
+_STRING_REST = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
+_NO_BRACKETS = rb'[^\[\]{}"]*'
+_CONTAINER = _QUOTED
+for _ in range(3):  # a pattern for containers that are nested at most three deep
+    _CONTAINER = rb"[\[{]%b(?:(?:%b|%b)%b)*[\]}]" % (
+        _NO_BRACKETS,
+        _QUOTED,
+        _CONTAINER,
+        _NO_BRACKETS,
+    )
+_VALUE = rb"(?:[-+.0-9a-zA-Z]+|%b|%b)" % (_QUOTED, _CONTAINER)
+_OPENING = re.compile(rb'["{\[]')
 _QUOTE_OR_BRACKET = re.compile(rb'["{}\[\]]')
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
-_QUOTE, _BRACE = b'"{'
+_QUOTE, _BRACE, _BACKSLASH = b'"{\\'
 _DEPTH_CHANGES = {ord("{"): 1, ord("["): 1, ord("}"): -1, ord("]"): -1}
 _LITERALS = {b"true": True, b"false": False, b"null": None}
 _MAX_TEXT = 512
@@ -19,6 +33,10 @@ _MAX_KEPT_VALUES = 4096
 _MAX_ELEMENTS = 128
 _MAX_SCALAR = 512
 _LARGE_CONTAINER = 4096  # bytes of a skipped container that are read token by token
+_MAX_TOKENS = 500_000
+"""Tokens that are read singly, less than a second of work. No answer of a model has so many."""
+_TOKENS_PER_SKIP = 8
+"""Brackets and strings that are skipped in the time of one token."""
 
 Container = Union[Dict[str, Any], List[Any]]
 
@@ -31,18 +49,22 @@ class JsonScanner:
     are kept, whatever is fed. Broken or cut-off JSON gives the members that were complete.
 
     The scanner holds a stack of the open containers that it keeps. A container that it doesn't
-    keep is skipped by counting brackets, which is much faster than parsing.
+    keep is skipped by counting brackets, and members that it doesn't keep by one search for many.
+    Both are much faster than parsing. A text with more than 500,000 other tokens is garbage: the
+    scanner stops reading it.
     """
 
     __slots__ = (
-        "_emit", "_in_long_string", "_kept_count", "_key", "_names", "_skip_depth", "_stack",
-        "_tail", "_whole_depth", "_whole_names",
+        "_emit", "_in_long_string", "_kept_count", "_key", "_names", "_skip_depth",
+        "_skipped_members", "_stack", "_tail", "_tokens_left", "_whole_depth", "_whole_names",
     )  # fmt: skip
 
     def __init__(
         self, names: frozenset[str], whole_names: frozenset[str], emit: Callable[[Any], object]
     ) -> None:
         self._names = names
+        self._skipped_members = _compile_skipped_members(names)
+        self._tokens_left = _MAX_TOKENS
         self._whole_names = whole_names
         self._emit = emit
         self._stack: list[Container] = []
@@ -58,7 +80,8 @@ class JsonScanner:
         text = self._tail + data
         self._tail = b""
         position = 0
-        while position < len(text):
+        while position < len(text) and self._tokens_left > 0:
+            self._tokens_left -= 1
             if self._in_long_string:
                 position = self._skip_string(text, position)
             elif self._skip_depth:
@@ -74,7 +97,12 @@ class JsonScanner:
 
     def _read_token(self, text: bytes, position: int) -> int:
         """Read one token that isn't skipped; return the position after it."""
-        match = _TOKEN.search(text, position)
+        if self._expects_key() and not self._whole_depth:
+            skipped = self._skipped_members.match(text, position)
+            if skipped is not None:
+                return skipped.end()
+        # A number outside all containers is of no interest, and garbage may be full of numbers.
+        match = (_TOKEN if self._stack else _OPENING).search(text, position)
         if match is None:
             self._tail = _find_partial_literal(text, position)
             return len(text)
@@ -90,7 +118,7 @@ class JsonScanner:
             self._tail = match.group()  # a number may continue in the next piece
             return len(text)
         else:
-            self._add_scalar(_parse_scalar(match.group()))
+            self._add_scalar(match.group())
         return match.end()
 
     def _read_string(self, text: bytes, start: int) -> int:
@@ -117,12 +145,16 @@ class JsonScanner:
 
     def _add_string(self, quoted: bytes) -> None:
         """Take a string as the next key of an object, or else as a value."""
-        if self._key is None and self._stack and isinstance(self._stack[-1], dict):
+        if self._expects_key():
             self._key = _parse_text(quoted) or ""
             return
         if self._stack and self._is_kept(None):
             self._store_value(_parse_text(quoted))
         self._key = None
+
+    def _expects_key(self) -> bool:
+        """Return whether the next token is a key of an object, or the object's end."""
+        return self._key is None and bool(self._stack) and isinstance(self._stack[-1], dict)
 
     def _is_kept(self, value: Any) -> bool:
         """Return whether to keep a value at the current position."""
@@ -137,9 +169,11 @@ class JsonScanner:
             return len(container) < _MAX_ELEMENTS and is_wanted
         return self._whole_depth > 0 or self._key in self._names
 
-    def _add_scalar(self, value: Any) -> None:
-        if self._stack and self._is_kept(value):
-            self._store_value(value)
+    def _add_scalar(self, token: bytes) -> None:
+        if self._expects_key():
+            self._tokens_left = 0  # a key is a string: this is no JSON
+        elif self._is_kept(None):
+            self._store_value(_parse_scalar(token))
         self._key = None
 
     def _store_value(self, value: Any) -> None:
@@ -184,6 +218,7 @@ class JsonScanner:
         """
         start = position
         while self._skip_depth and not self._in_long_string and position < len(text):
+            self._tokens_left -= 1
             position = self._skip_token(text, position)
             if 0 <= start < position - _LARGE_CONTAINER:
                 start = -1  # try this once for each piece
@@ -210,8 +245,9 @@ class JsonScanner:
         letter and quote close a string that is cut off at the end, even after a backslash. If no
         string is cut off, the quote has no partner and remains.
         """
-        without_strings = _STRING.sub(b"", text[position:] + b'n"')
+        without_strings, count = _STRING.subn(b"", text[position:] + b'n"')
         brackets = without_strings.translate(None, _NOT_BRACKETS)
+        self._tokens_left -= (count + len(brackets)) // _TOKENS_PER_SKIP
         changes = [_DEPTH_CHANGES[bracket] for bracket in brackets]
         if self._skip_depth + min(accumulate(changes), default=0) <= 0:
             return False
@@ -227,14 +263,20 @@ def _find_string_end(text: bytes, start: int) -> int:
 
     A quote ends the string if an even number of backslashes comes before it.
     """
-    while True:
-        end = text.find(b'"', start)
-        if end < 0:
-            return -1
-        content = text[start:end]
-        if (len(content) - len(content.rstrip(b"\\"))) % 2 == 0:
-            return end
-        start = end + 1
+    end = text.find(b'"', start)
+    if end < 0 or text[end - 1] != _BACKSLASH or end == start:
+        return end
+    match = _STRING_REST.match(text, start)
+    end = match.end() if match is not None else len(text)
+    return end if text[end : end + 1] == b'"' else -1
+
+
+@lru_cache(maxsize=None)
+def _compile_skipped_members(names: frozenset[str]) -> re.Pattern[bytes]:
+    """Return a pattern for up to 200 members of an object that are not kept, and are complete."""
+    kept = b"|".join(re.escape(name.encode()) for name in sorted(names))
+    member = rb"[\s,]*\"(?!(?:" + kept + rb")\")[^\"\\]*\"\s*:\s*" + _VALUE + rb"(?=\s*[,}])"
+    return re.compile(rb"(?:" + member + rb"){1,200}", re.DOTALL)
 
 
 def _find_open_escape(text: bytes, start: int) -> bytes:

@@ -163,3 +163,9 @@ def test_report_does_not_span_two_events(cut):
     broken = b'data: {"a": 9, "usage":\n\n{"prompt_tokens": 5}\n\n'
     text = b'data: {"a": 1}\n\n' * 9 + broken + b'data: {"a": 1}\n\n'
     assert [{"a": 1}] * 4 == read(ServerSentEventParser, text, cut)
+
+
+def test_only_the_first_broken_events_are_scanned():
+    """A stream is cut off in its last event; a stream of broken events is no stream of an API."""
+    event = b'data: {"usage": {"prompt_tokens": 5}, \n\n'
+    assert 8 == len(read(ServerSentEventParser, event * 100))

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lupis_instrument._llm.body import json_scanner
 from lupis_instrument._llm.body.json_scanner import JsonScanner
 
 NAMES = frozenset(("model", "choices", "reason", "usage", "index"))
@@ -128,3 +129,36 @@ def test_memory_is_bounded(text):
     tracemalloc.stop()
     assert values[0]["model"] == "m"
     assert peak < 3_000_000
+
+
+@pytest.mark.parametrize("cut", [100, 64 * 1024])
+@pytest.mark.parametrize(
+    "other",
+    [7, -1.5e3, True, None, "text", 'q"\\', {}, [], {"a": [{"usage": 1}, "]"]}, [[[[[1]]]]]],
+)
+def test_a_member_among_very_many_others_is_kept(other, cut):
+    """Many members that are not kept are skipped at once, whatever their values are."""
+    members = {f"k{number}": other for number in range(3000)}
+    text = json.dumps({**members, "index": 1, **members, "usage": {"a": 2}}).encode()
+    assert [{"index": 1, "usage": {"a": 2}}] == scan(text, cut)
+
+
+@pytest.mark.parametrize("garbage", [b"1 ", b"true, ", b"x 7.5 "])
+def test_an_object_with_other_keys_than_strings_is_not_read_on(garbage):
+    """It is no JSON, and may be very long."""
+    text = b'{"index": 1, ' + garbage * 1000 + b'"usage": {}}'
+    assert [{"index": 1}] == scan(text)
+
+
+@pytest.mark.parametrize("text", [b'"index": 1, ', b'"a" ', b'"usage": [[], "a", 1], '])
+def test_a_text_of_too_many_tokens_is_not_read_on(text, monkeypatch):
+    """The time for a text has a bound, however long it is."""
+    monkeypatch.setattr(json_scanner, "_MAX_TOKENS", 1000)
+    (value,) = scan(b"{" + text * 10_000 + b'"choices": []}', 64 * 1024)
+    assert "choices" not in value
+
+
+@pytest.mark.parametrize("text", [b"1 true x ", b"[] ", b'"a" ', b"word "])
+def test_a_value_behind_other_text_is_kept(text):
+    """Text outside objects and arrays is skipped."""
+    assert [{"index": 1}] == scan(text * 1000 + b'{"index": 1}')
