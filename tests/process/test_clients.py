@@ -118,7 +118,7 @@ CLIENTS = {
     "aiohttp": {
         **expect("json_body text stream_lines stream_any stream_chunked stream_chunks", READ),
         **expect("readchunk read_pieces read_some too_short read_nowait polled until_close", READ),
-        **expect("gzipped not_decompressed redirect subclassed traced", READ),
+        **expect("gzipped not_decompressed redirect subclassed traced traced_later", READ),
         **expect("early_break released cancelled", CLOSED),
         **expect("cut cut_lines", Expected("error", ("ClientPayloadError",))),
         **expect("head no_llm", NOT_AN_LLM_CALL),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from lupis_instrument._diagnostics import internal_errors, report_fault
 from lupis_instrument._instrumentation.clients.aiohttp_signals import (
+    TraceConfigs,
     add_receivers,
     make_marker,
     take_config,
@@ -48,15 +49,19 @@ def _wrap_session(module: ModuleType, activation: Activation) -> None:
     @functools.wraps(original)
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
         with internal_errors("following an aiohttp session"):
-            _follow_session(activation, kwargs.get("trace_configs"))
+            _follow_session(activation, kwargs)
         original(self, *args, **kwargs)
 
     wrap_method(activation, module.ClientSession, "__init__", init)
 
 
-def _follow_session(activation: Activation, configs: Any) -> None:
-    config = take_config(configs) if isinstance(configs, list) else None
+def _follow_session(activation: Activation, options: dict[str, Any]) -> None:
+    configs = options.get("trace_configs")
+    if not isinstance(configs, list):
+        return
+    config = take_config(configs)
     if config is not None:
+        options["trace_configs"] = TraceConfigs(configs, config)
         add_receivers(config, activation)
 
 

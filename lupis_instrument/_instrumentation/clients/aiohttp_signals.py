@@ -9,7 +9,7 @@ receivers of this module restore the context.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, Iterator, List
 
 from lupis_instrument._diagnostics import internal_errors, report_fault
 from lupis_instrument._instrumentation.clients import redirects
@@ -56,6 +56,25 @@ def take_config(configs: list[Any]) -> Any:
             setattr(own_config, _IS_OURS, True)
             return own_config
     return None
+
+
+class TraceConfigs(List[Any]):
+    """The trace configs of a session; iteration gives the config of this package last.
+
+    A program may append a config to the session later. Its receivers at a request's end would then
+    make the client's context current again, in which they have begun.
+    """
+
+    def __init__(self, configs: list[Any], own_config: Any) -> None:
+        super().__init__(configs)
+        self._own_config = own_config
+
+    def __iter__(self) -> Iterator[Any]:
+        configs = list(super().__iter__())
+        if self._own_config in configs:
+            configs.remove(self._own_config)
+            configs.append(self._own_config)
+        return iter(configs)
 
 
 class TracedRequest:

@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from lupis_instrument._diagnostics import diagnostics
 from lupis_instrument._instrumentation.clients.aiohttp_signals import (
+    TraceConfigs,
     add_receivers,
     make_marker,
     take_config,
@@ -166,6 +167,36 @@ def test_context_of_an_earlier_instrumentor_is_restored(instrumentor, server, re
     asyncio.run(post(server, programs.config, instrumentor.config))
     before, after = post.contexts
     assert before == after
+
+
+def test_context_of_an_instrumentor_that_comes_later_is_restored(instrumentor, server, recorder):
+    """The program appends its config to a session that exists."""
+    in_client(recorder)
+    programs = Instrumentor()
+    programs.config.freeze()
+
+    async def post_twice():
+        configs = TraceConfigs([instrumentor.config], instrumentor.config)
+        async with aiohttp.ClientSession(trace_configs=configs) as session:
+            session.trace_configs.append(programs.config)
+            contexts = [otel_context.get_current()]
+            for _ in range(2):
+                async with session.post(server.url + PATH, data=b"{}") as response:
+                    await response.read()
+                contexts.append(otel_context.get_current())
+            return contexts
+
+    before, first, second = asyncio.run(post_twice())
+    assert before == first == second
+
+
+def test_own_config_is_the_last_only_in_iterations():
+    """The program finds the config that it has appended where it expects it."""
+    own_config, later = aiohttp.TraceConfig(), aiohttp.TraceConfig()
+    configs = TraceConfigs([own_config], own_config)
+    configs.append(later)
+    assert [later, own_config] == list(configs)
+    assert later is configs[-1]
 
 
 def test_context_is_restored_after_a_failed_request(instrumentor, server):

@@ -1,6 +1,7 @@
 """Uses of aiohttp."""
 
 import asyncio
+import contextvars
 import gc
 
 import aiohttp
@@ -280,6 +281,28 @@ async def traced(urls):
     async with session, session.post(urls(), json=BODY) as answer:
         await answer.read()
     return seen
+
+
+@case
+async def traced_later(urls):
+    """The program appends a trace config after the session was made; it makes a variable current."""
+    variable = contextvars.ContextVar("variable", default="unset")
+
+    async def started(session, context, params):
+        context.token = variable.set("set")
+
+    async def ended(session, context, params):
+        variable.reset(context.token)
+
+    config = aiohttp.TraceConfig()
+    config.on_request_start.append(started)
+    config.on_request_end.append(ended)
+    config.freeze()
+    async with aiohttp.ClientSession() as session:
+        session.trace_configs.append(config)
+        async with session.post(urls(), json=BODY) as answer:
+            await answer.read()
+        return [variable.get(), session.trace_configs[-1] is config]
 
 
 @session_case
