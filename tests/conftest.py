@@ -35,18 +35,6 @@ def sink():
 
 
 @pytest.fixture
-def default_sink():
-    """A collector at the address of the desktop app; skips where another server has it."""
-    from servers import otlp
-
-    try:
-        with otlp.serving(otlp.DEFAULT_PORT) as collector:
-            yield collector
-    except OSError:
-        pytest.skip("another server has the port of the desktop app")
-
-
-@pytest.fixture
 def llm():
     """A server like an LLM provider: `.url`, and `.seen`, the requests that it received."""
     from servers import llm

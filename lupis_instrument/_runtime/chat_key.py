@@ -12,7 +12,6 @@ from lupis_instrument._process import data_folder
 if TYPE_CHECKING:
     from pathlib import Path
 
-_FILE = "chat-id.key"
 _BYTES = 32
 _OWNER_ONLY = 0o600
 
@@ -29,7 +28,7 @@ def read_key(hash_key: str | None, data_dir: str | None) -> bytes:
     if hash_key is not None:
         return hash_key.encode("utf-8", "surrogatepass")
     try:
-        return _read_file(data_folder.make_folder(data_dir) / _FILE)
+        return _read_file(data_folder.make_folder(data_dir) / data_folder.KEY_NAME)
     except OSError as error:
         diagnostics.write_message("info", f"chat ids are derived anew in each process: {error}")
         return _random_key()
@@ -51,7 +50,7 @@ def _read_file(file: Path) -> bytes:
 
 def _make_file(file: Path) -> None:
     """Write a key atomically: if several processes do so, one wins."""
-    draft = file.with_name(f"{_FILE}.{os.getpid()}.{os.urandom(4).hex()}")
+    draft = file.with_name(f"{data_folder.KEY_NAME}.{os.getpid()}.{os.urandom(4).hex()}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
     try:
         with os.fdopen(handle, "wb") as stream:

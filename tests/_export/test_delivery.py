@@ -85,6 +85,27 @@ def test_auto_stores_spans_while_no_collector_runs(make_delivery, finished, acco
     assert (1, []) == (account.stored, delivery.store.list_targets())
 
 
+def test_auto_sends_to_the_desktop_app(make_delivery, sink, finished, account):
+    """A server at the default endpoint says its name first."""
+    delivery = make_delivery(
+        default_endpoint=True, exporter="auto", otlp_endpoint=sink.traces_url, api_key="k-1"
+    )
+    delivery.exporter.export_spans([finished()])
+    assert delivery.flush(10)
+    assert (1, 0) == (account.delivered, account.stored)
+
+
+def test_auto_stores_spans_while_a_stranger_listens(make_delivery, sink, finished, account):
+    """It is sent neither spans nor a key, and nothing waits for it."""
+    sink.health = None
+    delivery = make_delivery(
+        default_endpoint=True, exporter="auto", otlp_endpoint=sink.traces_url, api_key="k-1"
+    )
+    delivery.exporter.export_spans([finished()])
+    assert delivery.stop(10)
+    assert (1, [], []) == (account.stored, delivery.store.list_targets(), sink.requests)
+
+
 def test_a_span_can_be_stored_before_the_program_goes_on(make_delivery, sink, finished, account):
     """It is sent soon afterwards."""
     delivery = make_delivery(exporter="otlp", otlp_endpoint=sink.otlp_url)

@@ -1,12 +1,15 @@
 """Spans arrive once and in time at collectors that work, fail and hang."""
 
+import os
 import socket
+import sqlite3
 import subprocess
 from time import monotonic
 
 import pytest
 from servers.caller import MARGIN_SECONDS, count_states, find_free_port, list_marks
 
+from lupis_instrument._export.store.database import FILE_NAME
 from lupis_instrument._export.store.schema import KEPT, WAITING
 
 
@@ -139,20 +142,6 @@ def test_without_a_collector_at_the_default_endpoint_spans_are_stored(run_caller
     assert (0, "", [(KEPT, 3)]) == (done.returncode, done.stderr, count_states(run))
 
 
-def test_the_desktop_app_receives_spans_by_default(run_caller, default_sink):
-    """It says its name at the default endpoint."""
-    done = run_caller("call('one')", env={"LUPIS_OTLP_ENDPOINT": ""})
-    assert (["one"], "") == (list_marks(default_sink), done.stderr)
-
-
-def test_a_stranger_at_the_default_endpoint_receives_nothing(run_caller, run, default_sink):
-    """Spans stay in the store and wait for nobody."""
-    default_sink.health = None
-    done = run_caller("for _ in range(3): call()", env={"LUPIS_OTLP_ENDPOINT": ""})
-    assert (0, "", [(KEPT, 3)]) == (done.returncode, done.stderr, count_states(run))
-    assert [] == default_sink.requests
-
-
 def test_failed_requests_are_not_in_the_programs_log(run_caller, sink, tmp_path):
     """OpenTelemetry's log messages about them are hidden."""
     sink.fail(503, times=1, retry_after="0")
@@ -211,25 +200,81 @@ def test_the_exporter_none_sends_nothing(run_caller, sink):
     assert ([], "", "") == (sink.requests, done.stdout, done.stderr)
 
 
-def test_a_later_collector_receives_later_calls(run_caller, sink, run):
+@pytest.fixture
+def default_variables(run, sink):
+    """Variables for programs in which the collector is at the address of the desktop app."""
+    site = run.folder / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(
+        "from lupis_instrument._config import settings as _settings\n"
+        f"_settings.BY_NAME['otlp_endpoint'].default = {sink.traces_url!r}\n"
+    )
+    return {"LUPIS_OTLP_ENDPOINT": "", "PYTHONPATH": str(site)}
+
+
+def test_a_later_collector_receives_later_calls(run_caller, sink, run, default_variables):
     """The exporter `auto` looks for it again; stored calls stay in the store."""
-    port = int(sink.url.rpartition(":")[2])
     text = """
         from lupis_instrument._export.otlp import probe
-        answers = iter([False, True])
-        probe._can_connect = lambda url: next(answers, True)
+        connect = probe._connect
+        answers = iter([False])
+        def connect_later(*arguments):
+            if not next(answers, True):
+                raise ConnectionRefusedError
+            return connect(*arguments)
+        probe._connect = connect_later
         probe._CACHE_SECONDS = 0
         from lupislabs import LupisSDK
         sdk = LupisSDK.get_instance()
         call("early"); sdk.flush(5)
         call("late"); sdk.flush(5)
     """
-    site = run.folder / "site"
-    site.mkdir()
-    (site / "sitecustomize.py").write_text(
-        "from lupis_instrument._config import settings as _settings\n"
-        f"_settings.BY_NAME['otlp_endpoint'].default = 'http://127.0.0.1:{port}/api/traces'\n"
-    )
-    done = run_caller(text, env={"LUPIS_OTLP_ENDPOINT": "", "PYTHONPATH": str(site)})
+    done = run_caller(text, env=default_variables)
     assert "" == done.stderr
     assert (["late"], [(KEPT, 1)]) == (list_marks(sink), count_states(run))
+
+
+@pytest.fixture
+def open_folder(tmp_path):
+    """A data folder that every user can write to, with a known key and an empty store."""
+    if not hasattr(os, "geteuid"):
+        pytest.skip("rights are of POSIX")
+    folder = tmp_path / "open"
+    folder.mkdir()
+    folder.chmod(0o777)
+    (folder / "chat-id.key").write_bytes(b"0" * 32)
+    sqlite3.connect(folder / FILE_NAME).close()
+    return folder
+
+
+def test_spans_are_not_stored_in_a_folder_that_others_can_change(run_caller, open_folder):
+    """They are counted as lost; one line says why the folder is refused."""
+    before = {path: path.read_bytes() for path in open_folder.iterdir()}
+    env = {"LUPIS_EXPORTER": "local", "LUPIS_DATA_DIR": str(open_folder)}
+    done = run_caller("call(); print('out')", env=env)
+    lines = done.stderr.splitlines()
+    assert (0, "out\n", 2) == (done.returncode, done.stdout, len(lines))
+    assert f"no store: {open_folder} can be changed by every user; " in lines[0]
+    assert lines[1].endswith("1 spans and events were lost: no store")
+    assert before == {path: path.read_bytes() for path in open_folder.iterdir()}
+
+
+def test_spans_are_sent_without_a_folder_that_others_can_change(run_caller, sink, open_folder):
+    """Nothing is written to stderr, and the known key makes no chat id."""
+    ids = []
+    for folder in (open_folder, open_folder / "lupis"):
+        done = run_caller("call('one')", env={"LUPIS_DATA_DIR": str(folder)})
+        assert (0, "") == (done.returncode, done.stderr)
+        ids.append(sink.spans[-1]["attributes"]["lupis.chat.id"])
+    assert (["one"] * 2, 2) == (list_marks(sink), len(set(ids)))
+    assert [] == list((open_folder / "lupis").glob("*.db"))
+
+
+def test_a_stranger_at_the_default_endpoint_receives_nothing(
+    run_caller, sink, run, default_variables
+):
+    """Spans stay in the store and wait for nobody."""
+    sink.health = None
+    done = run_caller("for _ in range(3): call()", env=default_variables)
+    assert (0, "", [(KEPT, 3)]) == (done.returncode, done.stderr, count_states(run))
+    assert [] == sink.requests

@@ -161,8 +161,8 @@ class Sink(socketserver.ThreadingTCPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, port: int = 0) -> None:
-        super().__init__(("127.0.0.1", port), Handler)
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
         self.health: bytes | None = b'{"name": "lupis"}'
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         self.traces_url = f"{self.url}/api/traces"
@@ -299,14 +299,10 @@ class Handler(BaseHTTPRequestHandler):
         """Write no log of requests."""
 
 
-DEFAULT_PORT = 9009
-"""The port of the desktop app, where a program looks for it."""
-
-
 @contextlib.contextmanager
-def serving(port: int = 0) -> Iterator[Sink]:
-    """Run a sink in this process; without `port`, at a free one."""
-    with Sink(port) as sink:
+def serving() -> Iterator[Sink]:
+    """Run a sink in this process."""
+    with Sink() as sink:
         threading.Thread(target=sink.serve_forever, args=(0.02,), daemon=True).start()
         try:
             yield sink

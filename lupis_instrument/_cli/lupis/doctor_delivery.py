@@ -74,6 +74,10 @@ def check_data_folder(config: LupisConfig) -> Iterator[CheckResult]:
         text = "your user has no data folder; set LUPIS_DATA_DIR"
         yield CheckResult(topic, name, text, wrong=True)
         return
+    problem = data_folder.find_problem(folder)
+    if problem is not None:
+        yield CheckResult(topic, name, f"not used: {problem}", wrong=True)
+        return
     # A program creates the folder when it first stores something: its parent decides until then.
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     if not os.access(existing, os.W_OK | os.X_OK) or not existing.is_dir():

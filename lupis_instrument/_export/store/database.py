@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-FILE_NAME = "store.db"
+FILE_NAME = data_folder.STORE_NAME
 _OWNER_ONLY = 0o600
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # Windows lacks it
 _LOCK_SECONDS = 5.0
 MAX_WAL_BYTES = 4 << 20
 """The size of the write-ahead log, unless the limit of the whole store asks for less."""
@@ -78,9 +79,9 @@ class Database:
         return folder / FILE_NAME if folder is not None else None
 
     def exists(self) -> bool:
-        """Return whether the file exists already."""
+        """Return whether the file exists already, in a folder that can be trusted."""
         path = self.path()
-        return path is not None and path.exists()
+        return path is not None and path.exists() and data_folder.find_problem(path.parent) is None
 
     def run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """Call `work` with a connection to the file and return its result.
@@ -158,7 +159,7 @@ class Database:
             return self._connection
         path = data_folder.make_folder(self._data_dir) / FILE_NAME
         # Make the file first: SQLite would let the umask alone decide who may read it.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, _OWNER_ONLY))
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | _NO_LINK, _OWNER_ONLY))
         db = sqlite3.connect(
             str(path), timeout=self.busy_seconds, isolation_level=None, check_same_thread=False
         )
@@ -282,7 +283,7 @@ def change_rows(db: sqlite3.Connection, statement: str, rows: Sequence[Sequence[
 
 
 def _describe_error(error: Exception) -> str:
-    """Return the error in a few words; never a path, which may name a person."""
+    """Return the error in a few words; of a path, only one that the user has to act on."""
     if isinstance(error, NewerStore):
         return f"the store is of a newer version of lupis-instrument ({error})"
     return f"no store: {getattr(error, 'strerror', None) or error}"

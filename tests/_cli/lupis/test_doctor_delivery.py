@@ -1,9 +1,13 @@
 """The checks of endpoint, data folder and outbox."""
 
+import os
 import socket
 
 import pytest
 from servers.recorded import read_results
+
+from lupis_instrument._cli.lupis.doctor_delivery import check_endpoint
+from lupis_instrument._config.config import LupisConfig, resolve_settings
 
 SECRET = "hush-hush-0123456789"
 
@@ -82,12 +86,27 @@ def test_local_store_replaces_a_missing_desktop_app(doctor):
     )
 
 
-def test_stranger_is_not_the_desktop_app(doctor, default_sink):
-    """The result says that another program has the port, and no test span is sent."""
-    default_sink.health = None
-    results = read_results(doctor("--format", "json", LUPIS_OTLP_ENDPOINT=""))
-    assert results["spans"]["text"].endswith(": another program listens there")
-    assert ([], False) == (default_sink.requests, "test span" in results)
+def test_stranger_is_not_the_desktop_app(sink):
+    """The result says that another program has the port, and a test span cannot go there."""
+    sink.health = None
+    config = LupisConfig("shop", otlp_endpoint=sink.traces_url)
+    resolved = resolve_settings({}, None, launched=True)._replace(config=config)
+    result, is_reachable = check_endpoint(resolved)
+    assert result.text.endswith(": another program listens there")
+    assert (False, False) == (result.wrong, is_reachable)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="rights are of POSIX")
+def test_data_folder_that_others_can_change_is_wrong(doctor, tmp_path):
+    """Programs do not use it."""
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    folder.chmod(0o777)
+    done = doctor("--format", "json", LUPIS_DATA_DIR=str(folder))
+    result = read_results(done)["data folder"]
+    expected = f"not used: {folder} can be changed by every user; set LUPIS_DATA_DIR to "
+    assert (1, True) == (done.returncode, result["wrong"])
+    assert result["text"].startswith(expected)
 
 
 def test_accounts_of_processes_are_added_up(doctor, tmp_path):

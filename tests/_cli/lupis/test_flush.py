@@ -2,6 +2,7 @@
 
 import pytest
 
+from lupis_instrument._config.settings import BY_NAME
 from lupis_instrument._export.otlp.target import Target
 from lupis_instrument._export.store.schema import REFUSED, WAITING
 
@@ -124,21 +125,33 @@ def test_many_items_are_sent(store, target, sink, lupis):
     assert [span.name for span in spans] == [span["name"] for span in sink.spans]
 
 
-def test_a_stranger_at_the_default_endpoint_gets_nothing(store, default_sink, lupis):
+@pytest.fixture
+def stranger(sink, monkeypatch):
+    """A server at the default endpoint that is not the desktop app."""
+    monkeypatch.setattr(BY_NAME["otlp_endpoint"], "default", sink.traces_url)
+    sink.health = None
+    return sink
+
+
+def test_a_stranger_at_the_default_endpoint_gets_nothing(store, stranger, target, lupis):
     """The desktop app has ended, and another program has taken its port."""
-    url = default_sink.traces_url
-    store.span("waits", target=Target(url, "traces", "shop", url))
-    default_sink.health = None
+    store.span("waits", target=target)
     done = lupis("flush", LUPIS_PROJECT_ID="shop", LUPIS_API_KEY="k-1")
-    expected = f"{url}  not sent: no Lupis desktop app answers there\n"
-    assert (1, expected, []) == (done.exit_code, done.stdout, default_sink.requests)
+    expected = f"{target.url}  not sent: no Lupis desktop app answers there\n"
+    assert (1, expected, []) == (done.exit_code, done.stdout, stranger.requests)
 
 
-def test_an_endpoint_of_the_settings_needs_no_name(store, default_sink, lupis):
-    """Nobody but the user has chosen it."""
-    url = default_sink.traces_url
-    store.span("waits", target=Target(url, "traces", "shop", url))
-    default_sink.health = None
-    settings = {"LUPIS_OTLP_ENDPOINT": url, "LUPIS_PROJECT_ID": "shop"}
+def test_the_desktop_app_gets_its_items(store, stranger, target, lupis):
+    """It says its name."""
+    store.span("waits", target=target)
+    stranger.health = b'{"name": "lupis"}'
+    assert 0 == lupis("flush", LUPIS_PROJECT_ID="shop").exit_code
+    assert 1 == len(stranger.spans)
+
+
+def test_an_endpoint_of_the_settings_needs_no_name(store, stranger, target, lupis):
+    """The user has chosen it."""
+    store.span("waits", target=target)
+    settings = {"LUPIS_OTLP_ENDPOINT": target.url, "LUPIS_PROJECT_ID": "shop"}
     assert 0 == lupis("flush", **settings).exit_code
-    assert 1 == len(default_sink.spans)
+    assert 1 == len(stranger.spans)
