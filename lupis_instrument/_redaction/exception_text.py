@@ -33,9 +33,12 @@ _HEADERS = (
     "Traceback (most recent call last):",
     "Exception Group Traceback (most recent call last):",
 )
-_FRAME = re.compile(r'  File "([^"]+)", line \d{1,9}, in [\w.<>]+')
+_FRAME = re.compile(r'(  File "([^"]+)", line \d{1,9}, in )([\w.<>]+|\[…\])')
 _HIDDEN_FRAME = f"  File {GAP}"
-_CODE_WITHOUT_FILE = re.compile(r"<(?:string|stdin|console|frozen [\w.]+)>")
+_FROZEN_FILE = re.compile(r"<frozen [\w.]+>")
+# An agent may run code that a model wrote: its functions have names from a completion.
+_CODE_WITHOUT_FILE = frozenset(("<string>", "<stdin>", "<console>"))
+_UNNAMED_CODE = re.compile(r"<\w+>")
 _REPEATED = re.compile(r"  \[Previous line repeated \d{1,9} more times?\]")
 _GROUP_RULE = re.compile(r" *\+(?:-\+)?-{3,40}(?: (?:\d{1,3}|\.\.\.) -{3,40})?")
 _GROUP_REST = re.compile(r"and \d{1,9} more exceptions?")
@@ -163,11 +166,10 @@ class _Trace:
         """Add a frame, or a line below it; `margin` is the drawing of exception groups."""
         frame = _FRAME.fullmatch(text)
         if frame is not None:
-            file = frame[1]
-            is_known = bool(_CODE_WITHOUT_FILE.fullmatch(file)) or self._is_known_file(file)
-            self.lines.append(margin + (text if is_known else _HIDDEN_FRAME))
-            self._after_known_frame = self._after_known_frame or is_known
-            self._source_follows = is_known and self._keep_source
+            shown = self._filter_frame(*frame.groups())
+            self.lines.append(margin + (shown or _HIDDEN_FRAME))
+            self._after_known_frame = self._after_known_frame or bool(shown)
+            self._source_follows = bool(shown) and self._keep_source
         elif text.startswith(_SOURCE_INDENT):
             if self._source_follows:
                 self.lines.append(margin + text)
@@ -175,6 +177,19 @@ class _Trace:
             self._source_follows = False
             if text == _HIDDEN_FRAME or _REPEATED.fullmatch(text):
                 self.lines.append(margin + text)
+
+    def _filter_frame(self, start: str, file: str, function: str) -> str:
+        """Return the line of a frame; "" if its file is not known.
+
+        Args:
+            start: the line up to the function.
+            file: the name of the file.
+            function: the name of the function.
+        """
+        if file in _CODE_WITHOUT_FILE:
+            return start + (function if _UNNAMED_CODE.fullmatch(function) else GAP)
+        is_known = _FROZEN_FILE.fullmatch(file) or self._is_known_file(file)
+        return start + function if is_known else ""
 
     def _add_type(self, margin: str, text: str) -> None:
         """Add the line `type: message`; further lines of the message are dropped."""
@@ -241,4 +256,5 @@ def _compile_phrases() -> re.Pattern[str]:
     """Return the pattern of all phrases; a phrase does not begin inside a sentence."""
     longest_first = sorted(PHRASES, key=len, reverse=True)
     words = "|".join(re.escape(phrase).replace(r"\#", r"\d{1,9}") for phrase in longest_first)
-    return re.compile(rf"(?<!\w)(?<![^\W\d_] )(?:{words})(?!\w)")
+    start = r"(?<!\w)(?:(?<=Caused by )|(?<![^\W\d_] ))"
+    return re.compile(rf"{start}(?:{words})(?!\w)")

@@ -82,6 +82,20 @@ def test_phrases_of_libraries_stay(message, expected):
     assert expected == filter_message(message)
 
 
+def test_causes_inside_a_message_stay():
+    """The host and the path do not; other attributes have them."""
+    message = (
+        "HTTPSConnectionPool(host='h', port=443): Max retries exceeded with url: /v1?q=PLANTED"
+        " (Caused by NewConnectionError('h: Failed to establish a new connection: [Errno 111]"
+        " Connection refused'))"
+    )
+    expected = (
+        "HTTPSConnectionPool […] Max retries exceeded with url […] Caused by NewConnectionError"
+        " […] Failed to establish a new connection: [Errno 111] Connection refused'))"
+    )
+    assert expected == filter_message(message)
+
+
 @pytest.mark.parametrize(
     "message", ["the request timed out", "my Connection refused", "timed outside"]
 )
@@ -120,7 +134,7 @@ def test_only_words_of_the_table_stay(parts):
 
 @given(st.text())
 def test_any_text_is_filtered(text):
-    """A second run of the filter changes nothing, and no letter outside of phrases stays."""
+    """The filter does not fail, and a second run changes nothing."""
     shown = filter_message(text)
     assert shown == filter_message(shown)
 
@@ -212,6 +226,18 @@ class TestStackTraces:
             )
         assert set() == words_of(shown)
         assert "SyntaxError: […]" in shown
+
+    def test_functions_of_code_without_a_file_are_hidden(self):
+        """An agent may run code of a completion, which names its functions."""
+        code = "def PLANTED():\n    raise ValueError\nPLANTED()"
+        try:
+            exec(compile(code, "<string>", "exec"), {})
+        except ValueError as error:
+            trace = "".join(traceback.format_exception(ValueError, error, error.__traceback__))
+        lines = FILTER.filter_trace(trace).split("\n")
+        expected = ['  File "<string>", line 3, in <module>', '  File "<string>", line 2, in […]']
+        assert [*expected, "ValueError"] == lines[2:]
+        assert lines == FILTER.filter_trace("\n".join(lines)).split("\n")
 
     def test_recursion_is_shortened(self):
         """The number of the repeated lines stays."""
