@@ -55,6 +55,32 @@ def test_one_summary_covers_all_processes(first, run_caller, sink):
     assert f"  {calls} spans -> {sink.traces_url}" == lines[-1]
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only")
+@pytest.mark.parametrize("exporter", ["local", "otlp"])
+def test_the_summary_covers_killed_children(exporter, run_caller, sink):
+    """With LUPIS_DURABLE, each of their spans is stored before the kill."""
+    sink.fail(503)
+    done = run_caller(
+        """
+        import signal
+        call()
+        if not os.fork():
+            call()
+            call()
+            os.kill(os.getpid(), signal.SIGKILL)
+        os.wait()
+        """,
+        env={
+            "LUPIS_SUMMARY": "true",
+            "LUPIS_DURABLE": "true",
+            "LUPIS_EXPORTER": exporter,
+            "LUPIS_SHUTDOWN_TIMEOUT": "0.5",
+        },
+    )
+    assert "lupis: 3 LLM calls," in done.stderr
+    assert "3 spans -> " in done.stderr
+
+
 @pytest.mark.skipif(os.name == "nt", reason="POSIX only")
 def test_the_summary_covers_programs_before_exec(run_caller, sink):
     """The process becomes another program twice, after a failed attempt."""

@@ -15,6 +15,7 @@ from lupis_instrument._diagnostics import warn
 from lupis_instrument._export.otlp.encoded_items import Facts
 from lupis_instrument._export.otlp.encoding import Origin
 from lupis_instrument._export.otlp.target import Target
+from lupis_instrument._export.store import unfinished
 from lupis_instrument._export.store.database import Database, change_rows, transaction
 from lupis_instrument._export.store.schema import KEPT, REFUSED, WAITING
 from lupis_instrument._export.store.size_limit import limit_wal, make_room
@@ -81,6 +82,7 @@ class Store:
         self._origin_ids: dict[Origin, int] = {}
         self._target_ids: dict[Target, int] = {}
         self._own_origin_ids: set[int] = set()
+        self._noted_origins = 0
 
     # Items
 
@@ -131,6 +133,10 @@ class Store:
             db.executemany(
                 "INSERT INTO body VALUES (?, ?)", zip(ids, (item.body for item in items))
             )
+            if self._noted_origins != len(self._own_origin_ids):
+                leader, pid = self._process.leader, self._process.pid
+                unfinished.begin_account(db, leader, pid, last, self._own_origin_ids)
+                self._noted_origins = len(self._own_origin_ids)
         try:
             make_room(db, self._max_bytes, self.database.limit_wal)
         except sqlite3.OperationalError as error:
@@ -227,26 +233,39 @@ class Store:
             *(json.dumps(account.dropped), json.dumps(totals)),
         )
         statement = _INSERT_FORMER_ACCOUNT if former else _INSERT_ACCOUNT
-        self.database.run(lambda db: change_rows(db, statement, [row]))
+        self.database.run(lambda db: self._replace_account(db, statement, row))
+
+    def _replace_account(
+        self, db: sqlite3.Connection, statement: str, row: tuple[Any, ...]
+    ) -> None:
+        with transaction(db):
+            unfinished.remove_account(db, self._process.leader, self._process.pid)
+            db.execute(statement, row)
 
     def read_other_accounts(self) -> Iterator[tuple[tuple[int, int, int, dict[str, int]], Any]]:
-        """Yield account and totals of each other process in the process tree of this one."""
+        """Yield account and totals of each other process in the process tree of this one.
+
+        The account of a process that was killed has the items that it had stored.
+        """
         own = (self._process.leader, self._process.pid)
-        for created, delivered, stored, dropped, totals in self.database.run(
-            lambda db: db.execute(_SELECT_OTHER_ACCOUNTS, own).fetchall()
+        for (created, delivered, stored, dropped), totals in self.database.run(
+            lambda db: [_restore_account(db, row) for row in db.execute(_SELECT_OTHERS, own)]
         ):
-            yield (created, delivered, stored, json.loads(dropped)), json.loads(totals)
+            yield (created, delivered, stored, json.loads(dropped)), totals
 
     def read_accounts(self) -> list[tuple[int, int, int, dict[str, int]]]:
         """Return created, delivered, stored and dropped of each process in the file."""
-        rows = self.database.run(lambda db: db.execute(_SELECT_ACCOUNTS).fetchall())
-        return [(*row[:3], json.loads(row[3])) for row in rows]
+        accounts = self.database.run(
+            lambda db: [_restore_account(db, row)[0] for row in db.execute(_SELECT_ACCOUNTS)]
+        )
+        return [(*account[:3], json.loads(account[3])) for account in accounts]
 
     # Rows that items refer to
 
     def _forget_row_ids(self) -> None:
         self._origin_ids.clear()
         self._target_ids.clear()
+        self._noted_origins = 0
 
     def _get_origin_id(self, db: sqlite3.Connection, origin: Origin) -> int:
         known = self._origin_ids.get(origin)
@@ -294,14 +313,12 @@ _SELECT_WAITING = (
     f" WHERE target = ? AND state = {WAITING} ORDER BY item.id LIMIT ?"
 )
 _REOPEN_REFUSED = f"UPDATE item SET state = {WAITING} WHERE target = ? AND state = {REFUSED}"  # noqa: S608
-_SELECT_ACCOUNTS = "SELECT created, delivered, stored, dropped FROM process"
+_SELECT_ACCOUNTS = "SELECT ended, created, delivered, stored, dropped, totals FROM process"
+_SELECT_OTHERS = f"{_SELECT_ACCOUNTS} WHERE leader = ? AND pid != ?"
 _INSERT_ACCOUNT = "INSERT OR REPLACE INTO process VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 # A former program of a process gets a negative number, which no process has.
 _INSERT_FORMER_ACCOUNT = _INSERT_ACCOUNT.replace(
     "(?, ?,", "(?, (SELECT min(ifnull(min(pid), 0), 0) - 1 FROM process WHERE leader = ?),"
-)
-_SELECT_OTHER_ACCOUNTS = (
-    "SELECT created, delivered, stored, dropped, totals FROM process WHERE leader = ? AND pid != ?"
 )
 _ACQUIRE_LEASE = (
     "UPDATE target SET holder = ?, held_until = ?"
@@ -315,6 +332,16 @@ _SELECT_TARGETS = (
     f" (SELECT count(*) FROM item WHERE target = target.id AND state = {REFUSED})"
     " FROM target ORDER BY id"
 )
+
+
+def _restore_account(
+    db: sqlite3.Connection, row: tuple[Any, ...]
+) -> tuple[tuple[int, int, int, str], Any]:
+    """Return the account and the totals in a row of the table `process`."""
+    ended, created, delivered, stored, dropped, totals = row
+    if not ended:
+        return unfinished.count_items(db, totals)
+    return (created, delivered, stored, dropped), json.loads(totals)
 
 
 def _target_key(target: Target) -> tuple[str, str, str]:
