@@ -27,10 +27,15 @@ _TAG = (
     r"(?P<tag>(?<!-)(?:\s{1,4}[\w:\-]{1,32}=[\"'][^\"'<>\n]{0,64}[\"']){0,4}\s{0,2}>\s{0,32}"
     r"(?:<!\[cdata\[)?(?=\S))"
 )
+# A field between the name and the value of an object: ``"type": "string"``.
+_FIELD = (
+    rf"(?:\s{{0,4}},\s{{0,32}}{QUOTE}[\w.\-]{{1,24}}{QUOTE}\s{{0,4}}:\s{{0,4}}"
+    rf"(?:{QUOTE}[^\"'`\\\n]{{0,64}}{QUOTE}|[\w.\-]{{1,24}}))"
+)
 # Behind a quoted name: the "value" of a name-value object or tag, or the comma of a pair.
 _PAIR = (
-    rf"(?:(?:\s{{0,4}},\s{{0,32}}|\s{{1,32}})(?:{QUOTE})?value(?:{QUOTE})?\s{{0,4}}[:=]\s{{0,8}}"
-    r"|\s{0,4},\s{0,8}(?P<pair>(?=[\"'bu])))"
+    rf"(?:{_FIELD}{{0,2}}(?:\s{{0,4}},\s{{0,32}}|\s{{1,32}})(?:{QUOTE})?value(?:{QUOTE})?\s{{0,4}}[:=]\s{{0,8}}"
+    r"|\s{0,4},\s{0,8}(?P<pair>(?=[\"'bu\[])))"
 )
 _VERB = (
     r"(?P<verb>\s(?:is|was)\s{1,2}(?=\S)"

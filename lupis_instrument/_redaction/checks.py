@@ -103,6 +103,11 @@ def has_digit(text: str) -> bool:
     return bool(_DIGITS.search(text))
 
 
+def has_random_end(text: str) -> bool:
+    """Return whether the part behind the last dot looks random."""
+    return is_generated(text.rpartition(".")[2])
+
+
 def is_in_one_case(text: str) -> bool:
     """Return whether a key behind its two-letter prefix is hex or has no upper case.
 

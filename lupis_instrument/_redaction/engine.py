@@ -37,7 +37,7 @@ _MAX_LEVELS = 5
 # never settles and is given up.
 _MAX_ROUNDS = 6
 # Finds whether a short text can have one of the shapes for which the prefilter has no literal.
-_SHAPES = re.compile(r"[0-9]{4}[ \-]?[0-9]{4}[0-9 \-]{4}|[0-9]{3}-[0-9]{2}-[0-9]{4}|\S{57}")
+_SHAPES = re.compile(r"[0-9]{4}[ \-]?[0-9]{4}[0-9 \-]{4}|[0-9]{3}-[0-9]{2}-[0-9]{4}|\S{49}")
 
 
 class UnsettledError(Exception):

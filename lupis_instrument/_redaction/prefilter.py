@@ -14,7 +14,7 @@ The notation of a literal says where it is looked for. All are written in lower 
 - ``20 akia``: in the long runs, at the start of a piece of at least 20 characters;
 - ``+nral``: anywhere in a long run;
 - ``=us6``: in the long runs, as a whole piece between separators;
-- ``#digits``, ``#ssn``, ``#dotted``: a shape without a fixed part.
+- ``#digits``, ``#ssn``, ``#dotted``, ``#uuid-pair``: a shape without a fixed part.
 """
 
 from __future__ import annotations
@@ -51,6 +51,8 @@ _DENSE = 256
 _SPARSE = 64
 # A UUID is no key by itself, and there are texts full of them.
 _UUID = b"aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"
+# The end of a UUID before a colon, which is rare, so that the search is fast.
+_UUID_PAIR = b"-aaaaaaaaaaaa:"
 
 # Stands for the literal where a shape chose a finder.
 SHAPE = "#"
@@ -82,7 +84,7 @@ _LENGTH_LITERAL = re.compile(r"([0-9]+) (.+)")
 # it in the time in which `str.find` looks for a single literal.
 _RARE_CHARACTERS = "~|$@!jkwvcbupg:."
 # A run with dots that is longer than this has the shape ``#dotted``.
-_MAX_UNDOTTED = 56
+_MAX_UNDOTTED = 48
 # The first characters of a piece by which the literals with a length are looked up.
 _START_LENGTH = 4
 
@@ -143,6 +145,8 @@ class Prefilter(Generic[FinderT]):
         runs = find_long_runs(data)
         if runs:
             chosen += self._choose_by_runs(runs)
+            if b":" in data and _UUID_PAIR in data.translate(_TO_HEX):
+                chosen.append((SHAPE, self._by_shape.get("#uuid-pair", [])))
         return [(literal, finder) for literal, finders in chosen for finder in finders]
 
     def _choose_by_runs(self, runs: list[bytes]) -> list[tuple[str, list[FinderT]]]:

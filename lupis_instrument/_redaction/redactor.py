@@ -14,6 +14,7 @@ from lupis_instrument._redaction.checks import is_generated
 from lupis_instrument._redaction.command_arguments import redact_arguments
 from lupis_instrument._redaction.engine import Engine
 from lupis_instrument._redaction.modes import MODES, REDACTED, Mode, is_mark
+from lupis_instrument._redaction.named_values import find_named_field, list_pair_names
 from lupis_instrument._redaction.names import (
     CARRIER_PREFIXES,
     HEADER_PREFIXES,
@@ -255,7 +256,7 @@ class Redactor:
     ) -> Any:
         """Return a list, mapping or set with redacted items; any other object as redacted text."""
         if isinstance(value, (list, tuple)):
-            items = [self._redact_value(item, name_rule, parents) for item in value]
+            items = self._redact_items(value, name_rule, parents)
             if _has_options(items):
                 items = redact_arguments(items, self._engine)
             return items if isinstance(value, list) else tuple(items)
@@ -267,6 +268,24 @@ class Redactor:
             return [self._redact_value(item, name_rule, parents) for item in value]
         return self._redact_value(str(value), name_rule, parents)
 
+    def _redact_items(
+        self, items: Sequence[Any], name_rule: NameRule | None, parents: tuple[int, ...]
+    ) -> list[Any]:
+        """Return redacted items; in a list of pairs, each second item by the first one, too."""
+        names = None if name_rule else list_pair_names(items)
+        if names is None:
+            return [self._redact_value(item, name_rule, parents) for item in items]
+        redacted: list[Any] = []
+        for name, pair in zip(names, items):
+            own_rule = self._find_name_rule(name)
+            first = self._redact_value(pair[0], None, parents)
+            second = self._redact_value(pair[1], own_rule, parents)
+            redacted.append([first, second] if isinstance(pair, list) else (first, second))
+        return redacted
+
+    def _find_name_rule(self, name: str) -> NameRule | None:
+        return (self._known_names.get(name) or self._learn_name(name))[1]
+
     def _redact_bytes(self, value: bytes, name_rule: NameRule | None) -> Any:
         text = value.decode("utf-8", "backslashreplace")
         redacted = self._redact_value(text, name_rule, ())
@@ -277,10 +296,13 @@ class Redactor:
     ) -> Any:
         """Return a mapping with redacted keys and values, each value by its own key, too."""
         result = {}
+        named = None if name_rule else find_named_field(value)
         for key, item in value.items():
             name = key if isinstance(key, str) else str(key)
             shown_name, own_rule = self._known_names.get(name) or self._learn_name(name)
             shown_key = shown_name if isinstance(key, str) else key
+            if named and key == named[1]:
+                own_rule = own_rule or self._find_name_rule(named[0])
             result[shown_key] = self._redact_value(item, name_rule or own_rule, parents)
         return result
 

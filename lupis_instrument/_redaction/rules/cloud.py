@@ -5,6 +5,7 @@ from __future__ import annotations
 from lupis_instrument._redaction.checks import is_generated
 from lupis_instrument._redaction.rules.rule import (
     ALNUM,
+    BASE32,
     HEX,
     LOWER,
     MIXED,
@@ -73,7 +74,7 @@ CLOUD_RULES: tuple[Rule, ...] = (
         "azure-client-secret",
         ("!q~",),
         (
-            r"(?<![A-Za-z0-9_~.\-])[A-Za-z0-9_~.\-]{3}[0-9]Q~[A-Za-z0-9_~.\-]{31,34}(?![A-Za-z0-9_~.\-])",
+            r"(?<![A-Za-z0-9_~.\-])[A-Za-z0-9_~.\-]{3}[0-9]Q~[A-Za-z0-9_~.\-]{31,34}(?![A-Za-z0-9_~\-]|\.[A-Za-z0-9])",
         ),
         "Microsoft Entra client secrets.",
         (f"aB38Q~{ALNUM[:34]}",),
@@ -98,7 +99,34 @@ CLOUD_RULES: tuple[Rule, ...] = (
     ),
     key_rule("pulumi", "Pulumi tokens", "pul-", PIECE, HEX[:40]),
     key_rule(
-        "databricks", "Databricks tokens", "dapi", r"[0-9a-f]{32}(?:-[0-9])?(?![\w])", HEX[:32]
+        "databricks",
+        "Databricks tokens, and OAuth secrets: https://docs.databricks.com/aws/en/dev-tools/auth/oauth-m2m",
+        "dapi dose dkea dsapi",
+        r"[0-9a-f]{32}(?:-[0-9])?(?![\w])",
+        HEX[:32],
+    ),
+    key_rule(
+        "neon",
+        "Neon API keys: https://neon.com/docs/manage/api-keys",
+        "napi_",
+        PIECE,
+        LOWER[:64],
+    ),
+    key_rule("render", "Render API keys", "rnd_", PIECE, ALNUM[:28]),
+    key_rule(
+        "okta",
+        "Okta API tokens: https://developer.okta.com/docs/guides/create-an-api-token/main",
+        "SSWS",
+        r"(?:\s|\+|%20){1,4}[A-Za-z0-9_\-]{20,}",
+        f" 00{ALNUM[:40]}",
+    )._replace(literals=("ssws",)),
+    Rule(
+        "nats-seed",
+        tuple(f"58 s{kind}a" for kind in "uanocxp"),
+        tuple(match_prefix(f"S{kind}A") + r"[A-Z2-7]{55}(?![A-Za-z0-9])" for kind in "UANOCXP"),
+        "Seeds of NATS keys: https://docs.nats.io/running-a-nats-service/configuration/securing_nats/auth_intro/nkey_auth",
+        (f"SUA{BASE32[:55]}", f"seed SAA{BASE32[3:58]}"),
+        (f"SUA{BASE32[:40]}", f"UDA{BASE32[:55]}", f"SUA{BASE32[:60]}"),
     ),
     key_rule(
         "doppler",

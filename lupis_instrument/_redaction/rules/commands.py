@@ -106,12 +106,22 @@ COMMAND_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "sql-password",
-        ("identified",),
+        ("identified", "identified", "identified"),
         (
             (
                 rf"identified{_BLANK}{{1,4}}"
                 rf"(?:with{_BLANK}{{1,4}}[\"'`]?\w{{1,40}}[\"'`]?{_BLANK}{{1,4}})?by{_BLANK}{{1,4}}"
                 rf"(?:password{_BLANK}{{1,4}})?(?P<a>[\"'])(?P<secret>[^\"'\n]{{1,200}})(?P=a)"
+            ),
+            (
+                rf"(?:user|role|login|to){_BLANK}{{1,4}}[^\s+]{{1,120}}{_BLANK}{{1,4}}identified{_BLANK}{{1,4}}"
+                rf"(?:with{_BLANK}{{1,4}}\w{{1,40}}{_BLANK}{{1,4}})?by{_BLANK}{{1,4}}"
+                r"(?!values\b|password\b|random\b)(?P<secret>[^\s+;\"'`]{1,200})"
+            ),
+            (
+                rf"identified(?<!(?:was|are|has) identified)(?<!(?:is|be|as) identified)"
+                rf"(?<!(?:were|been) identified){_BLANK}{{1,4}}by{_BLANK}{{1,4}}"
+                rf"(?P<secret>[^\s+;\"'`]{{1,200}}){_BLANK}{{0,4}};"
             ),
         ),
         "Passwords in SQL (IDENTIFIED BY).",
@@ -119,8 +129,17 @@ COMMAND_RULES: tuple[Rule, ...] = (
             "CREATE USER a IDENTIFIED BY 'hunter2'",
             "ALTER USER a IDENTIFIED WITH mysql_native_password BY 'hunter2'",
             "CREATE+USER+a+IDENTIFIED+BY+'hunter2'",
+            "CREATE USER scott IDENTIFIED BY tiger;",
+            "GRANT CONNECT TO scott IDENTIFIED BY tiger",
+            "identified by tiger;",
         ),
-        ("the plant was identified by its leaves",),
+        (
+            "the plant was identified by its leaves",
+            "the thief was identified by police; he fled",
+            "ALTER USER scott IDENTIFIED BY VALUES",
+            "CREATE USER scott IDENTIFIED BY <password>;",
+        ),
+        is_no_placeholder,
         fully_hidden=True,
         lowercase=True,
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lupis_instrument._redaction.checks import has_digit
+from lupis_instrument._redaction.checks import has_digit, is_generated
 from lupis_instrument._redaction.rules.rule import (
     ALNUM,
     HEX,
@@ -28,7 +28,8 @@ DEVELOPMENT_RULES: tuple[Rule, ...] = (
     key_rule(
         "gitlab",
         "GitLab tokens: https://docs.gitlab.com/security/tokens",
-        "glpat- gldt- glrt- glrtr- glptt- glft- glimt- glagent- gloas- glcbt- glffct- glsoat-",
+        "glpat- gldt- glrt- glrtr- glptt- glft- glimt- glagent- gloas- glcbt- glffct- glsoat- "
+        "glwt-",
         r"[A-Za-z0-9_\-]{16,}(?:\.[A-Za-z0-9_\-.]{2,60})?",
     ),
     key_rule(
@@ -45,6 +46,39 @@ DEVELOPMENT_RULES: tuple[Rule, ...] = (
     ),
     key_rule("atlassian", "Atlassian API tokens", "ATATT3 ATCTT3", r"[A-Za-z0-9_=\-]{20,}"),
     key_rule("npm", "npm access tokens", "npm_"),
+    key_rule(
+        "crates-io",
+        "crates.io tokens: https://doc.rust-lang.org/cargo/reference/publishing.html",
+        "cio",
+        r"[A-Za-z0-9]{32}(?![\w\-])",
+        ALNUM[:32],
+    )._replace(check=is_generated),
+    key_rule(
+        "cursor",
+        "Cursor API keys: https://cursor.com/docs/security/api-keys",
+        "crsr_",
+        r"[0-9a-f]{40,}(?![\w\-])",
+        HEX[:64],
+    ),
+    key_rule(
+        "buildkite",
+        "Buildkite tokens: https://buildkite.com/docs/platform/security/tokens",
+        "bkua_ bkaj_ bkpt_ bkpat_ bkct_",
+        PIECE,
+        HEX[:40],
+    ),
+    key_rule("spectral", "SpectralOps keys", "spu-", r"[a-z0-9]{32}(?![\w\-])", LOWER[:32]),
+    key_rule(
+        "unkey",
+        "Unkey root keys and keys with its default prefix: https://www.unkey.com/docs/security/root-keys",
+        "unkey_",
+        r"[A-Za-z0-9]{16,}(?:_[A-Za-z0-9]{8,})?",
+        ALNUM[:24],
+    )._replace(check=is_generated),
+    key_rule(
+        "daytona", "Daytona keys: https://www.daytona.io/docs/api-keys", "dtn_", PIECE, HEX[:64]
+    ),
+    key_rule("n8n", "n8n API keys, which are JSON Web Tokens", "n8n_api_", r"[A-Za-z0-9_\-.]{20,}"),
     Rule(
         "npmrc",
         ("!:_",),
@@ -84,7 +118,7 @@ DEVELOPMENT_RULES: tuple[Rule, ...] = (
         r"[A-Za-z0-9]{59}(?![A-Za-z0-9])",
         ALNUM[:59],
     ),
-    key_rule("octopus", "Octopus Deploy keys", "API-", r"[A-Z0-9]{26}(?![\w\-])", UPPER[:26]),
+    key_rule("octopus", "Octopus Deploy keys", "API-", r"[A-Z0-9]{26,34}(?![\w\-])", UPPER[:26]),
     key_rule("launchdarkly", "LaunchDarkly keys", "api- sdk- mob-", UUID_BODY, UUID),
     key_rule(
         "harness",

@@ -122,7 +122,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "der-private-key",
-        ("60 mii", "60 mig", "60 mhcc", "60 mhqc", "60 mc4c"),
+        ("16 mii", "16 mig", "16 mhcc", "16 mhqc", "16 mc4c"),
         tuple(
             match_prefix(start) + r"[A-Za-z0-9+/]{56,}={0,2}"
             for start in ("MII", "MIG", "MHcC", "MHQC", "MC4C")
@@ -183,7 +183,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
         ("://&@",),
         (
             (
-                r"://[^\s/?#\"'<>@:\\]{0,256}:(?![0-9]{1,5}[/?#\s])(?P<secret>[^\s\"'<>\\]{1,256}?)"
+                r"://[^\s/?#\"'<>:\\]{0,256}:(?![0-9]{1,5}[/?#\s])(?P<secret>[^\s\"'<>\\]{1,256}?)"
                 r"@(?=[\w.\[\-]{1,253}(?:[:/?#\s\"'`<>,;)\]}\\]|$))"
             ),
         ),
@@ -192,8 +192,15 @@ GENERAL_RULES: tuple[Rule, ...] = (
             "postgres://app:s3cr3t@db/x",
             "redis://:hunter2@localhost:6379/0",
             "https://u:p%40ss@host/",
+            "postgresql://app@server:hunter22@server.postgres.example/x",
+            "smtps://bot@acme.example:hunter22@mail.acme.example",
         ),
-        ("https://host:8080/@scope/name", "https://user@host/", "http://host:80?mail=a@b.c"),
+        (
+            "https://host:8080/@scope/name",
+            "https://me@host:8080/@scope/name",
+            "https://user@host/",
+            "http://host:80?mail=a@b.c",
+        ),
         fully_hidden=True,
     ),
     Rule(
@@ -296,6 +303,20 @@ GENERAL_RULES: tuple[Rule, ...] = (
             f"password >\n {ALNUM[:24]}",
         ),
         (f"tokens {HEX[:32]}", "secret and_many_other_words_after_it", f"token for {HEX[:32]}"),
+        is_generated,
+        lowercase=True,
+    ),
+    Rule(
+        "path-token",
+        ("!/token", "!/secret", "!key/"),
+        (r"/(?:tokens?|secrets?|(?:api[_\-]?)?key)/(?P<secret>[a-z0-9_\-]{16,256})(?![\w.%])",),
+        "Values that look random in a path, behind token, secret or key.",
+        (
+            f"https://x/v1/token/{HEX[:32]}/orders",
+            f"GET /secret/{ALNUM[:24]}",
+            f"/api-key/{HEX[:40]}?x=1",
+        ),
+        ("/token/refresh_all_sessions", f"/key/{UUID}", f"/tokenizer/{HEX[:32]}", "/secret/short"),
         is_generated,
         lowercase=True,
     ),

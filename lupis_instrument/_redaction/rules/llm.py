@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lupis_instrument._redaction.checks import is_random
+from lupis_instrument._redaction.checks import has_digit, has_random_end, is_generated, is_random
 from lupis_instrument._redaction.rules.rule import (
     ALNUM,
     HEX,
@@ -11,6 +11,8 @@ from lupis_instrument._redaction.rules.rule import (
     PIECE,
     UPPER,
     URLSAFE,
+    UUID,
+    UUID_BODY,
     Rule,
     key_rule,
     match_prefix,
@@ -87,6 +89,97 @@ LLM_RULES: tuple[Rule, ...] = (
         (f"1//0g{ALNUM[:40]}-{ALNUM[:20]}",),
         ("http1//0short", f"21//0{ALNUM[:50]}"),
     ),
+    key_rule(
+        "openai-ephemeral",
+        "OpenAI client secrets of the Realtime API: https://platform.openai.com/docs/api-reference/realtime-sessions",
+        "ek_",
+        PIECE,
+        HEX[:32],
+        not_before=NOT_IN_NAME,
+    ),
+    Rule(
+        "zhipu",
+        ("#dotted",),
+        (
+            (
+                r"\.(?<=(?<![A-Za-z0-9_\-.])(?P<head>[0-9a-f]{32})\.)"
+                r"[A-Za-z0-9]{16}(?![A-Za-z0-9_\-]|\.[A-Za-z0-9])"
+            ),
+        ),
+        "Zhipu AI (Z.ai, BigModel) API keys, an id and a secret: https://docs.bigmodel.cn/cn/api/introduction",
+        (f"{HEX[:32]}.{ALNUM[:16]}", f"Z.ai key {HEX[8:40]}.{ALNUM[4:20]}."),
+        (
+            f"{HEX[:32]}.{ALNUM[:12]}",
+            f"{HEX[:32]}.internationalize",
+            f"{HEX[:32]}.{ALNUM[:16]}.js",
+        ),
+        has_random_end,
+    ),
+    Rule(
+        "fal",
+        ("#uuid-pair",),
+        (
+            (
+                rf":(?<=(?<![A-Za-z0-9])(?P<head>{UUID_BODY}):)"
+                r"[0-9a-f]{32}(?![\w\-])"
+            ),
+        ),
+        "fal keys, an id and a secret: https://docs.fal.ai/model-apis/authentication",
+        (f"{UUID}:{HEX[:32]}", f"Authorization: Key {UUID}:{HEX[8:40]}"),
+        (f"{UUID}:{HEX[:30]}", f"{UUID}:{UUID}", f"a{UUID}:{HEX[:32]}"),
+    ),
+    key_rule(
+        "nebius",
+        "Nebius Token Factory API keys: https://docs.tokenfactory.nebius.com/api-reference/introduction",
+        "v1.Cm",
+        r"[A-Za-z0-9_\-]{60,}\.[A-Za-z0-9_\-]{40,}",
+        f"{ALNUM[:180]}.{'A' * 11}{ALNUM[:100]}",
+    ),
+    key_rule(
+        "runway",
+        "Runway API secrets, and Cursor keys of the older format: https://docs.dev.runwayml.com/guides/setup",
+        "key_",
+        r"[0-9a-f]{60,}(?![\w\-])",
+        HEX[:128],
+    ),
+    key_rule(
+        "mem0", "Mem0 keys: https://docs.mem0.ai/platform/quickstart", "m0-", PIECE, ALNUM[:40]
+    ),
+    key_rule(
+        "openpipe",
+        "OpenPipe keys: https://docs.openpipe.ai/getting-started/quick-start",
+        "opk_ opk-",
+        r"[A-Za-z0-9]{20,}",
+        HEX[:42],
+    ),
+    key_rule(
+        "dify",
+        "Dify keys: https://docs.dify.ai/en/guides/application-publishing/developing-with-apis",
+        "app- dataset-",
+        r"[A-Za-z0-9]{24}(?![\w\-])",
+        ALNUM[:24],
+        not_before=NOT_IN_NAME,
+    )._replace(check=is_generated),
+    key_rule("fastgpt", "FastGPT keys", "fastgpt-", PIECE),
+    key_rule("requesty", "Requesty keys", "rqsty-sk- rqsty-", URLSAFE, MIXED),
+    key_rule("you", "You.com keys", "ydc-sk-", URLSAFE, f"{HEX[:16]}-{ALNUM[:40]}"),
+    key_rule("turbopuffer", "turbopuffer keys", "tpuf_", PIECE),
+    key_rule("chroma", "Chroma Cloud keys", "ck-", r"[A-Za-z0-9]{40,}(?![\w\-])", ALNUM[:44]),
+    key_rule("luma", "Luma AI keys", "luma-", rf"{UUID_BODY}(?:-{UUID_BODY})?(?![\w])", UUID),
+    key_rule(
+        "brave", "Brave Search keys", "BSA", r"[A-Za-z0-9_\-]{28}(?![\w\-])", ALNUM[:28]
+    )._replace(check=has_digit),
+    key_rule(
+        "baidu",
+        "Baidu Qianfan keys: https://cloud.baidu.com/doc/qianfan/index.html",
+        "bce-v3/ALTAK-",
+        r"[A-Za-z0-9]{21}/[0-9a-f]{40}(?![\w])",
+        f"{ALNUM[:21]}/{HEX[:40]}",
+    )._replace(literals=("altak-",)),
+    key_rule("coze", "Coze personal access tokens", "pat_", r"[A-Za-z0-9]{64}(?![\w])", ALNUM[:64]),
+    key_rule("braintrust", "Braintrust service tokens", "bt-st-", URLSAFE, MIXED),
+    key_rule("humanloop", "Humanloop keys", "hl_sk_", PIECE),
+    key_rule("arcade", "Arcade keys", "arc_", r"[A-Za-z0-9]{40,}(?![\w\-])", ALNUM[:52]),
     key_rule("groq", "Groq API keys", "gsk_"),
     key_rule("xai", "xAI API keys", "xai-"),
     key_rule("replicate", "Replicate API tokens", "r8_"),

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from lupis_instrument._redaction.rules.rule import ALNUM, HEX, UPPER, Rule, key_rule
+from lupis_instrument._redaction.checks import has_digit
+from lupis_instrument._redaction.rules.rule import (
+    ALNUM,
+    HEX,
+    LOWER,
+    PIECE,
+    UPPER,
+    UUID,
+    UUID_BODY,
+    Rule,
+    key_rule,
+)
 
 OBSERVABILITY_RULES: tuple[Rule, ...] = (
     key_rule(
@@ -37,6 +48,39 @@ OBSERVABILITY_RULES: tuple[Rule, ...] = (
         (f"eu01xx{HEX[:26]}FFFFNRAL", f"{HEX[:36]}NRAL"),
         (f"{HEX[:20]}NRAL", f"{HEX[:40]}NRAL"),
     ),
+    key_rule(
+        "new-relic-mobile",
+        "New Relic mobile app tokens",
+        "AA eu01xx",
+        r"[0-9a-f]{36,40}-NRMA(?![\w\-])",
+        f"{HEX[:40]}-NRMA",
+    )._replace(
+        literals=("=nrma", "=nrma"), examples=(f"AA{HEX[:40]}-NRMA", f"eu01xx{HEX[:36]}-NRMA")
+    ),
+    key_rule(
+        "axiom",
+        "Axiom tokens: https://axiom.co/docs/reference/tokens",
+        "xaat- xapt-",
+        UUID_BODY,
+        UUID,
+    ),
+    key_rule(
+        "honeycomb",
+        "Honeycomb ingest, configuration and management keys: https://docs.honeycomb.io/api/authentication",
+        "hcaik_ hcxik_ hcaic_ hcxlk_ hcalk_ hcamk_ hcxmk_ hcbik_ hcbmk_",
+        PIECE,
+        LOWER[:58],
+    ),
+    key_rule("better-stack", "Better Stack tokens", "bstk_ ustk_", PIECE),
+    key_rule("rootly", "Rootly keys", "rootly_", r"[0-9a-f]{64}(?![\w])", HEX[:64]),
+    key_rule("pganalyze", "pganalyze keys", "pgar_", PIECE, ALNUM[:27]),
+    key_rule(
+        "datadog-app",
+        "Datadog personal access tokens and client tokens: https://docs.datadoghq.com/account_management/api-app-keys",
+        "ddp_ ddw_",
+        r"[A-Za-z0-9]{34,}",
+        ALNUM[:36],
+    )._replace(check=has_digit),
     key_rule("posthog", "PostHog keys", "pha_ phc_ phr_ phs_ phx_"),
     key_rule(
         "mapbox",

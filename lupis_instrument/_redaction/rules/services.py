@@ -35,17 +35,23 @@ SERVICE_RULES: tuple[Rule, ...] = (
         (
             (
                 r"hook(?:s\.slack\.com/(?:services|workflows|triggers)/|s\.zapier\.com/hooks/catch/"
-                r"|(?<=/webhook)s/\d{10,24}/|(?<=office\.com/webhook)b2/)"
+                r"|(?<=/webhook)s/\d{10,24}/|(?<=office\.com/webhook)b2/"
+                r"|(?<=/bot/v2/hook)/|(?:\.[a-z0-9]{2,4})?\.(?:make|integromat|celonis)\.com/"
+                r"|(?<=/webhook)/send\?key=|(?<=tines\.com/webhook)/)"
                 r"(?P<secret>[A-Za-z0-9_@+/\-]{15,})"
             ),
         ),
-        "URLs of incoming webhooks (Slack, Discord, Teams, Zapier), to which anyone can post.",
+        "URLs of webhooks, to which anyone can post (Slack, Discord, Teams, Zapier, Make, Feishu).",
         (
             f"https://hooks.slack.com/services/T{UPPER[:8]}/B{UPPER[:8]}/{ALNUM[:24]}",
             f"https://discord.com/api/webhooks/123456789012345678/{ALNUM[:68]}",
+            f"https://open.feishu.cn/open-apis/bot/v2/hook/{UUID}",
+            f"https://hook.eu1.make.com/{LOWER[:32]}",
+            f"https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key={UUID}",
         ),
         (
             "https://hooks.slack.com/services/",
+            "https://hook.eu1.make.com/docs",
             "https://discord.com/api/webhooks/123456789012345678",
         ),
         lowercase=True,
@@ -54,7 +60,7 @@ SERVICE_RULES: tuple[Rule, ...] = (
         "discord-bot",
         ("#dotted",),
         (
-            r"(?<![A-Za-z0-9_.\-])[MNO][A-Za-z0-9_\-]{23,27}\.[A-Za-z0-9_\-]{6}\.[A-Za-z0-9_\-]{27,45}(?![A-Za-z0-9_.\-])",
+            r"(?<![A-Za-z0-9_.\-])[MNO][A-Za-z0-9_\-]{23,27}\.[A-Za-z0-9_\-]{6}\.[A-Za-z0-9_\-]{27,45}(?![A-Za-z0-9_\-]|\.[A-Za-z0-9])",
         ),
         "Discord bot tokens: the bot's id in base64, a time, a signature.",
         (f"MTIzNDU2Nzg5MDEyMzQ1Njc4.GabcDe.{ALNUM[:38]}",),
@@ -118,6 +124,70 @@ SERVICE_RULES: tuple[Rule, ...] = (
         "Stripe keys: https://docs.stripe.com/keys",
         "sk_live_ sk_test_ rk_live_ rk_test_ pk_live_ pk_test_ sk_prod_ rk_prod_",
         r"[A-Za-z0-9]{10,}",
+    ),
+    Rule(
+        "stripe-client-secret",
+        ("pi_", "seti_", "cs_", "src_"),
+        tuple(
+            match_prefix(prefix) + r"(?:test_|live_)?[A-Za-z0-9]{14,64}_secret_[A-Za-z0-9]{16,}"
+            for prefix in ("pi_", "seti_", "cs_", "src_")
+        ),
+        "Client secrets of Stripe's payments: https://docs.stripe.com/api/payment_intents/object",
+        (f"pi_{ALNUM[:24]}_secret_{ALNUM[3:28]}", f"cs_test_{ALNUM[:58]}_secret_{ALNUM[3:28]}"),
+        (f"pi_{ALNUM[:24]}", "pi_name_secret_santa"),
+    ),
+    key_rule(
+        "razorpay",
+        "Razorpay key ids, which are the user names of its basic authentication",
+        "rzp_live_ rzp_test_",
+        r"[A-Za-z0-9]{14}(?![\w])",
+        ALNUM[:14],
+    ),
+    key_rule(
+        "resend",
+        "Resend API keys: https://resend.com/docs/dashboard/api-keys/introduction",
+        "re_",
+        r"[A-Za-z0-9]{8}_[A-Za-z0-9]{20,}",
+        f"{ALNUM[:8]}_{ALNUM[8:32]}",
+        not_before=NOT_IN_NAME,
+    ),
+    key_rule(
+        "apify",
+        "Apify tokens: https://docs.apify.com/platform/integrations/api",
+        "apify_api_",
+        PIECE,
+    ),
+    Rule(
+        "deepl",
+        ("!:fx",),
+        ((rf":fx(?![\w\-])(?<=(?<![A-Za-z0-9])(?P<head>{UUID_BODY}):fx)"),),
+        "DeepL keys of the free plan: https://developers.deepl.com/docs/getting-started/auth",
+        (f"{UUID}:fx", f"DeepL-Auth-Key {UUID}:fx"),
+        (f"{UUID[1:]}:fx", f"{UUID}:fxa", "https://x:fx"),
+    ),
+    key_rule(
+        "adafruit", "Adafruit IO keys", "aio_", r"[A-Za-z0-9]{28}(?![\w])", ALNUM[:28]
+    )._replace(check=has_digit),
+    key_rule("alchemy", "Alchemy tokens", "alcht_", r"[A-Za-z0-9]{30}(?![\w])", ALNUM[:30]),
+    key_rule("ramp", "Ramp client secrets", "ramp_sec_", r"[A-Za-z0-9]{40,}(?![\w])", ALNUM[:48]),
+    key_rule("shortcut", "Shotstack, Shelf and Squarespace tokens", "shltm_ sqco_", URLSAFE, MIXED),
+    key_rule("ubidots", "Ubidots keys", "BBFF- BBUS-", r"[A-Za-z0-9]{30,36}(?![\w\-])", ALNUM[:30]),
+    key_rule(
+        "voiceflow",
+        "Voiceflow keys",
+        "VF.DM. VF.WS. VF.",
+        r"[0-9a-fA-F]{24}\.[A-Za-z0-9]{16}(?![\w])",
+        f"{HEX[:24]}.{ALNUM[:16]}",
+    ),
+    key_rule(
+        "pubnub", "PubNub keys", "pub-c- sub-c- sec-c-", r"[A-Za-z0-9\-]{36,64}(?![\w])", UUID
+    ),
+    key_rule(
+        "zoho",
+        "Zoho OAuth tokens: https://www.zoho.com/accounts/protocol/oauth.html",
+        "1000.",
+        r"[0-9a-f]{32}\.[0-9a-f]{32}(?![\w.])",
+        f"{HEX[:32]}.{HEX[32:64]}",
     ),
     key_rule("stripe-webhook", "Stripe webhook secrets", "whsec_"),
     key_rule(
@@ -228,7 +298,7 @@ SERVICE_RULES: tuple[Rule, ...] = (
         ALNUM[:46],
         not_before=NOT_IN_NAME,
     ),
-    key_rule("figma", "Figma tokens", "figd_ figu_", URLSAFE, MIXED),
+    key_rule("figma", "Figma tokens", "figd_ figu_ figp_ figo_ figr_", URLSAFE, MIXED),
     key_rule("typeform", "Typeform tokens", "tfp_", r"[A-Za-z0-9_\-.=]{40,}", ALNUM[:59]),
     key_rule("contentful", "Contentful tokens", "CFPAT-", URLSAFE, ALNUM[:43]),
     key_rule("frameio", "Frame.io tokens", "fio-u-", r"[A-Za-z0-9_\-=]{20,}", ALNUM[:64]),

@@ -26,6 +26,8 @@ def test_near_miss_stays(rule, near_miss, find_secrets):
         ("curl --proxy-user me:hunter22 x", "curl --proxy-user me:[REDACTED] x"),
         ("sshpass -p hunter22 ssh me@host", "sshpass -p [REDACTED] ssh me@host"),
         ("IDENTIFIED WITH sha256 BY 'hunter22'", "IDENTIFIED WITH sha256 BY '[REDACTED]'"),
+        ("CREATE USER a IDENTIFIED BY tiger;", "CREATE USER a IDENTIFIED BY [REDACTED];"),
+        ("IDENTIFIED BY x;", "IDENTIFIED BY [REDACTED];"),
         ("HTTPBasicAuth('me', 'hunter22')", "HTTPBasicAuth('me', '[REDACTED]')"),
         ("machine h login me password hunter22", "machine h login me password [REDACTED]"),
     ],
@@ -42,6 +44,8 @@ def test_only_the_password_is_replaced(text, redacted, remove_secrets):
         "curl -u ${{ secrets.USER }}:x https://h/",
         'sshpass -p "$PASSWORD" ssh me@host',
         "identified by its users",
+        "the model was identified by its vendor;",
+        "IDENTIFIED BY $PASSWORD;",
     ],
 )
 def test_placeholder_of_a_script_stays(text, remove_secrets):

@@ -84,6 +84,10 @@ def test_other_long_number_stays(number, remove_secrets):
         ("postgres://app:s3cr3t@db:5432/x", "postgres://app:[REDACTED]@db:5432/x"),
         ("https://me:p%40ss@h/", "https://me:[REDACTED]@h/"),
         ("redis://:hunter22@cache", "redis://:[REDACTED]@cache"),
+        ("postgresql://app@server:pa55@host", "postgresql://app@server:[REDACTED]@host"),
+        ("smtps://bot@acme.com:pa55@mail:465", "smtps://bot@acme.com:[REDACTED]@mail:465"),
+        (f"/v1/token/{BODY}/orders", "/v1/token/[REDACTED]/orders"),
+        (f"https://h/secret/{BODY}?a=1", "https://h/secret/[REDACTED]?a=1"),
         (f"https://{BODY}@git.example/x", "https://[REDACTED]@git.example/x"),
     ],
 )
@@ -96,6 +100,9 @@ def test_credentials_of_a_url(url, redacted, remove_secrets):
     "text",
     [
         f"cache_key={'9f86d081' * 5}",
+        "https://me@host:8080/@scope/name",
+        "/v1/key/3f2b1c4d-5e6f-4a7b-8c9d-0e1f2a3b4c5d",
+        "/oauth/token/introspection_endpoint",
         f"public key: {BODY}",
         '"key": "3f2b1c4d-5e6f-4a7b-8c9d-0e1f2a3b4c5d"',
         "mapsKey: some_long_name_of_a_setting",

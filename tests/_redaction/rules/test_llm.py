@@ -34,6 +34,11 @@ def test_near_miss_stays(rule, near_miss, find_secrets):
         (f"<gsk_{BODY}>", "groq"),
         (f"xai-{BODY}, no credits", "xai"),
         (f"user hf_{BODY}", "hugging-face"),
+        (f"secret is ek_{BODY[:32]}", "openai-ephemeral"),
+        (f"{'9f86d081' * 4}.{BODY[:16]}", "zhipu"),
+        (f"Key 3f2b1c4d-5e6f-4a7b-8c9d-0e1f2a3b4c5d:{'9f86d081' * 4}", "fal"),
+        (f"v1.Cm{BODY * 4}.{BODY * 2}", "nebius"),
+        (f"({'key_' + '9f86d081' * 16})", "runway"),
         (f"{BODY}{BODY[:10]}JQQJ99{BODY[:26]}", "azure-ai-key"),
     ],
 )
@@ -55,6 +60,10 @@ def test_key_in_base64_is_redacted(prefix, remove_secrets):
         "sk-learn-contrib-project-template",
         "gemini-2.5-pro-preview-05-06",
         "hf_hub_download",
+        "key_value_store_of_the_application",
+        "9f86d081884c7d659a2feaa0c55ad015.min.js",
+        "3f2b1c4d-5e6f-4a7b-8c9d-0e1f2a3b4c5d:3f2b1c4d-5e6f-4a7b-8c9d-0e1f2a3b4c5d",
+        "app-router-and-server-actions",
         "pa-rallel processing of many things in one go",
     ],
 )

@@ -58,3 +58,10 @@ def test_key_is_attributed_to_its_service(text, rule_id, name_rules):
 def test_word_that_begins_like_a_key_stays(text, remove_secrets):
     """A word with the prefix of a key is none."""
     assert remove_secrets(text) is text
+
+
+@pytest.mark.parametrize("end", [".", ". Then", ",", ")", " "])
+def test_discord_token_at_the_end_of_a_sentence(end, remove_secrets):
+    """A full stop behind a token is no part of it."""
+    token = f"MTIzNDU2Nzg5MDEyMzQ1Njc4.GabcDe.{BODY[:38]}"
+    assert remove_secrets(f"used {token}{end}") == f"used [REDACTED]{end}"
