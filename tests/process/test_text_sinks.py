@@ -241,6 +241,13 @@ def send_stored(scene: Scene) -> str:
     return text
 
 
+def show_redacted(scene: Scene) -> str:
+    """Returns a redacted file as a terminal gets it; the forged line is a line of the file."""
+    file = scene.folder / "planted.txt"
+    file.write_text(PLANTED, encoding="utf-8")
+    return scene.show_command("redact", str(file)).replace(FORGED_LINE, "")
+
+
 def examine_settings(scene: Scene) -> str:
     """Returns the report of `lupis doctor` about settings with planted texts."""
     planted = {"LUPIS_DATA_DIR": f"{scene.folder}/{PLANTED}", "LUPIS_USER_ID": PLANTED}
@@ -284,6 +291,7 @@ SINKS = {
     "export": run_command("export"),
     "export logs": run_command("export", "--signal", "logs"),
     "tail": Sink(follow_store),
+    "redact": Sink(show_redacted),
 }
 
 

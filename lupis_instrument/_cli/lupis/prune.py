@@ -14,6 +14,7 @@ from lupis_instrument._cli.lupis.time_options import Age
 from lupis_instrument._diagnostics import escape_controls
 from lupis_instrument._export.store.database import Database, StoreUnavailable, transaction
 from lupis_instrument._export.store.schema import REFUSED, WAITING
+from lupis_instrument._process import data_folder
 
 if TYPE_CHECKING:
     import sqlite3
@@ -63,6 +64,9 @@ def prune(age: int | None, everything: bool, undelivered: bool, yes: bool) -> No
         if not count or store.path is None:
             click.echo(explain_nothing(store, "spans and events to delete"), err=True)
             return
+    problem = data_folder.find_problem(store.path.parent)
+    if problem is not None:
+        raise click.ClickException(escape_controls(problem))
     if not yes:
         _confirm_deletion(f"{_format_items(count)} from {escape_controls(store.path)}")
     _delete_and_shrink(store.path, condition)

@@ -10,6 +10,7 @@ from typing import Any, Iterator, NamedTuple, Tuple
 
 import click
 
+from lupis_instrument._cli.lupis.tables import is_terminal
 from lupis_instrument._config.config import resolve_settings
 from lupis_instrument._diagnostics import escape_controls
 from lupis_instrument._redaction import MODES, RULES, PatternError, Redactor
@@ -60,7 +61,15 @@ def redact(explain: bool, mode: str | None, patterns: tuple[str, ...], file: Any
     if explain:
         click.echo(_describe_redactions(list(find_redactions(text, redactor))))
     else:
-        click.echo(redact_text(text, redactor).encode("utf-8", "surrogateescape"), nl=False)
+        redacted = redact_text(text, redactor)
+        shown = _escape_lines(redacted) if is_terminal() else redacted
+        click.echo(shown.encode("utf-8", "surrogateescape"), nl=False)
+
+
+def _escape_lines(text: str) -> str:
+    """Return a text of many lines as a terminal may get it; a file or pipe gets the text itself."""
+    lines = text.replace("\r\n", "\n").split("\n")
+    return "\n".join(escape_controls(line.expandtabs()) for line in lines)
 
 
 def redact_text(text: str, redactor: Redactor) -> str:

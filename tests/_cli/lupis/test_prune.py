@@ -119,6 +119,19 @@ def test_locked_store_is_reported(store, lupis):
     assert ["work"] == list_names(store)
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="rights are of POSIX")
+def test_folder_that_others_can_change_stays_as_it_is(store, lupis):
+    """The message is the same as for programs."""
+    store.span(ago=90 * DAY)
+    store.store.database.close()
+    store.folder.chmod(0o777)
+    done = lupis("prune", "--yes")
+    store.folder.chmod(0o700)
+    assert 1 == done.exit_code
+    assert f"{store.folder} can be changed by every user; set LUPIS_DATA_DIR to " in done.stderr
+    assert ["work"] == list_names(store)
+
+
 def test_all_and_an_age_exclude_each_other(store, lupis):
     """The exit status is 2."""
     assert 2 == lupis("prune", "--all", "--older-than", "1h").exit_code
