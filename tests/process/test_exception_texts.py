@@ -33,8 +33,10 @@ FAULTS = {
     "status-line": TEXT + b"\r\n\r\n",
     "status": b"HTTP/1.1 " + TEXT + b"\r\n\r\n",
     "version": b"HTTP/" + TEXT + b" 200 OK\r\n\r\n",
+    "reason": b"HTTP/1.1 500 " + TEXT + b"\r\ncontent-length: 0\r\n\r\n",
     "length": HEAD + b"content-length: " + TEXT + b"\r\n\r\nx",
     "header-line": HEAD + TEXT + b"\r\n\r\nx",
+    "header-name": HEAD + TEXT + b": x\r\n\r\nx",
     "truncated-gzip": HEAD + b"content-encoding: gzip\r\n\r\n" + PACKED[:-12],
     "no-gzip": HEAD + b"content-encoding: gzip\r\n\r\n" + TEXT,
     "garbage": b"\x00\xff\n" + TEXT * 200,
@@ -44,7 +46,7 @@ FAULTS = {
 }
 QUOTED_FAULTS = (
     *("chunk-length", "second-chunk-length", "long-chunk-length", "chunk-end"),
-    *("status-line", "status", "length", "lines", "quotes"),
+    *("status-line", "status", "reason", "length", "lines", "quotes"),
 )
 
 PROGRAM = """
@@ -55,7 +57,8 @@ BODY = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "PLANTE
 DATA = b'{"messages": "PLANTED prompt"}'
 
 def with_requests(url):
-    return requests.post(url, json={**BODY, "user": "PLANTED prompt"}).content
+    response = requests.post(url, json={**BODY, "user": "PLANTED prompt"})
+    response.raise_for_status()
 
 def with_requests_stream(url):
     return list(requests.post(url, json=BODY, stream=True).iter_lines())
@@ -76,7 +79,8 @@ def with_http_client(url):
     return connection.getresponse().read()
 
 def with_httpx(url):
-    return httpx.post(url, json={**BODY, "user": "PLANTED prompt"}).content
+    response = httpx.post(url, json={**BODY, "user": "PLANTED prompt"})
+    response.raise_for_status()
 
 if sys.version_info >= (3, 10):
     import httpx2
@@ -191,8 +195,6 @@ def traffic(request, tmp_path_factory):
             "LUPIS_EXPORTER": request.param,
             "LUPIS_LOG_LEVEL": "debug",
             "LUPIS_SUMMARY": "true",
-            # Headers are recorded on purpose.
-            "LUPIS_CAPTURE_HEADERS": "none",
         }
         done = run(PROGRAM, *FAULTS, env=env, timeout=120)
         assert 0 == done.returncode, done.stderr
@@ -218,7 +220,7 @@ def test_clients_quote_the_answer(fault, traffic):
 
 
 def test_no_content_leaves(traffic):
-    """The messages, the stack traces and the statuses have no words of a prompt or a completion."""
+    """No message, stack trace, status or header has a word of a prompt or a completion."""
     assert b"openai" in traffic.left
     assert b"PLANTED" not in traffic.left
     assert b"diagnosis" not in traffic.left

@@ -16,6 +16,7 @@ from lupis_instrument import _semconv
 from lupis_instrument._llm.body.digest import RequestReader, digest_call
 from lupis_instrument._llm.pricing.prices import UNPRICED, price_call
 from lupis_instrument._llm.usage.background_jobs import BackgroundJobs
+from lupis_instrument._redaction.exception_text import GAP
 from lupis_instrument._tracing.http_call import join_header, parse_url
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ _UNOBSERVED = "response not observed"
 """The reason of a call whose client passed the response's body by this package."""
 _BROKEN_FRAMING = "IncompleteRead"
 """The exception of http.client and urllib3 for a body that ends too early."""
+
+_LENGTH = re.compile(r"[\d, ]{1,64}")
+"""The value of a Content-Length header; some servers send several numbers."""
 
 STABLE_NAMES = {
     "http.method": _semconv.HTTP_REQUEST_METHOD,
@@ -134,6 +138,9 @@ class Enrich:
             key = self._name_header(prefix, name)
             if key is not None:
                 captured[key] = (*captured.get(key, ()), value)
+        length = prefix + "content-length"
+        if length in captured and not all(map(_LENGTH.fullmatch, captured[length])):
+            captured[length] = (GAP,)  # a server with broken framing may send its answer here
         attributes.update(captured)
 
     def _find_header_name(self, prefix: str, name: str) -> str | None:

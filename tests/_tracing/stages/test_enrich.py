@@ -185,6 +185,16 @@ class TestHeaders:
         )
         assert ("a",) == tuple(exported.attributes[name])
 
+    @pytest.mark.parametrize(
+        ("lengths", "expected"),
+        [(["12"], ("12",)), (["12, 12"], ("12, 12",)), (["12", "the diagnosis"], ("[…]",))],
+    )
+    def test_a_length_that_is_no_number_is_hidden(self, lengths, expected, exported_call):
+        """A server with broken framing may send its answer there."""
+        headers = [*self.RESPONSE, *(("Content-Length", length) for length in lengths)]
+        attributes = exported_call(headers=headers).attributes
+        assert expected == tuple(attributes["http.response.header.content-length"])
+
     def test_secrets_in_headers_are_redacted(self, exported_call):
         """The header itself is captured."""
         exported = exported_call(
