@@ -200,7 +200,7 @@ class RequestReader:
     """Reads the bodies of requests, the large ones with the help of the requests before."""
 
     def __init__(self) -> None:
-        self._long_lists = LongLists()
+        self._long_lists = LongLists(_is_quickly_parsed)
 
     def read_body(self, pieces: list[bytes], *, cut: bool = False) -> Mapping[str, Any]:
         """Return the members of a request's body, as `parse_request_body` does.
@@ -218,11 +218,10 @@ class RequestReader:
 
     def _read_large_body(self, body: bytes) -> Mapping[str, Any] | None:
         short_body, long_texts = replace_long_texts(body)
-        if not _is_quickly_parsed(short_body):
-            return None
+        members: Any = None
         if len(short_body) > _LARGE_BODY_BYTES:
             members = self._long_lists.read_members(short_body)
-        else:
+        if members is None and _is_quickly_parsed(short_body):
             members = parse_json(short_body)
         if not isinstance(members, dict):
             return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, NamedTuple, Sequence
+from typing import Any, Callable, NamedTuple, Sequence
 
 from lupis_instrument._llm.conversation.conversations import RecentMap
 
@@ -19,6 +19,8 @@ _KEY_BYTES = 2048
 """Bytes at the start of a list by which its checkpoints are stored."""
 _WINDOW_BYTES = 512
 """Bytes before a checkpoint that must be the same."""
+_START_BYTES = 64 * 1024
+"""Bytes before a list that may be parsed."""
 _HEAD_LENGTH = 16
 _TAIL_LENGTH = 32
 """Elements after a checkpoint: more than conversations are matched by."""
@@ -100,13 +102,19 @@ class LongList(Sequence[Any]):
 class LongLists:
     """Reads requests with a long list, by the checkpoints of earlier calls."""
 
-    def __init__(self) -> None:
+    def __init__(self, may_parse: Callable[[bytes], bool]) -> None:
+        """Start without any request.
+
+        Args:
+            may_parse: returns whether parsing a text takes little time and memory.
+        """
+        self._may_parse = may_parse
         self._checkpoints: RecentMap[int, list[Checkpoint]] = RecentMap()
 
     def read_members(self, body: bytes) -> dict[str, Any] | None:
         """Return the members of a JSON object; the list of messages is parsed when it is used.
 
-        None if the text is no JSON object, or has too many values to parse them.
+        None if the object has no such list near its start, or if it must not be parsed.
         """
         text = body.decode("latin-1")
         try:
@@ -116,21 +124,23 @@ class LongLists:
 
     def _walk_members(self, body: bytes, text: str) -> dict[str, Any]:
         members: dict[str, Any] = {}
+        before_list, parsed_text = True, text[:_START_BYTES]
         position = _skip_space(text, 0)
         if text[position] != "{":
             raise ValueError("no object")
         position = _skip_space(text, position + 1)
         while text[position] != "}":
             key_start = position
-            key, position = _parse_value(text, position)
+            key, position = _parse_value(parsed_text, position)
             colon = _COLON.match(text, position) if isinstance(key, str) else None
             if colon is None:
                 raise ValueError("no member")
             start = colon.end()
-            if key in _LIST_NAMES and text[start] == "[":
+            if before_list and key in _LIST_NAMES and text[start] == "[":
                 members[key], position = self._read_list(body, text, _skip_space(text, start + 1))
+                before_list, parsed_text = False, text
             else:
-                _, position = _parse_value(text, start)
+                _, position = _parse_value(parsed_text, start)
                 members.update(json.loads(b"{" + body[key_start:position] + b"}"))
             separator = _AFTER_VALUE.match(text, position)
             if separator is None or separator[1] == "]":
@@ -142,6 +152,9 @@ class LongLists:
         key = hash(body[start : start + _KEY_BYTES])
         checkpoints = self._checkpoints.get(key) or []
         checkpoint = next((known for known in checkpoints if _fits(known, body, start)), None)
+        offset = checkpoint.offset if checkpoint is not None else 0
+        if not self._may_parse(body[start + offset :]):
+            raise ValueError("too many values")
         elements = LongList(body, text, start, checkpoint)
         newest = elements.make_checkpoint()
         if newest is not None and newest not in checkpoints:

@@ -21,7 +21,7 @@ def write_body(messages, separators=(", ", ": "), **members):
 @pytest.fixture
 def lists():
     """A reader that has read no request."""
-    return LongLists()
+    return LongLists(lambda text: len(text) < 10_000_000)
 
 
 @pytest.mark.parametrize("separators", [(", ", ": "), (",", ":"), (" ,\n ", " : ")])
@@ -48,6 +48,27 @@ def test_a_chat_that_differs_is_read_again(lists):
     lists.read_members(write_body(MESSAGES))
     others = [*MESSAGES[:300], *MESSAGES[302:]]
     assert others == lists.read_members(write_body(others))["messages"][:]
+
+
+def test_only_the_text_behind_the_checkpoint_must_be_parsed():
+    """The text before it was parsed in an earlier call."""
+    sizes = []
+    lists = LongLists(lambda text: sizes.append(len(text)) or True)
+    for length in (500, 502):
+        lists.read_members(write_body(MESSAGES[:length]))
+    assert sizes[0] > 10 * sizes[1]
+
+
+def test_a_text_that_must_not_be_parsed_is_not():
+    """The caller scans it."""
+    assert None is LongLists(lambda _: False).read_members(write_body(MESSAGES))
+
+
+@pytest.mark.parametrize("size", [70_000, 1000])
+def test_a_list_far_from_the_start_is_not_read(lists, size):
+    """The members before it would have to be parsed first."""
+    body = json.dumps({"system": "s" * size, "messages": MESSAGES}).encode()
+    assert (size > 64 * 1024) == (lists.read_members(body) is None)
 
 
 @pytest.mark.parametrize("content", ["text", [], [1, [2]], [{}], None, {"a": [1]}])
