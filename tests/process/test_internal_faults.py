@@ -27,7 +27,7 @@ LASTING_FAULTS = {
     "_instrumentation.provider_observer:observe_providers": REQUESTS,
     # With the first request.
     "_instrumentation.activation:Activation._activate_once": ALL,
-    "_instrumentation.activation:find_suppression": ALL,
+    "_instrumentation.activation:load_context_keys": ALL,
     "_instrumentation.upstream:switch_on": ALL,
     "_instrumentation.upstream:unwrapped": ALL,
     "_instrumentation.clients.aiohttp:make_marker": AIOHTTP,
