@@ -9,6 +9,7 @@ from itertools import accumulate
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, NamedTuple, Sequence
 
+from lupis_instrument._query.damaged_rows import count_damaged, types_condition
 from lupis_instrument._query.times import SECOND, format_local_time
 
 if TYPE_CHECKING:
@@ -21,6 +22,11 @@ _MICROSECOND, _MILLISECOND = 1000, 1_000_000
 _QUARTER_HOUR = 900 * SECOND
 """Nanoseconds. In every time zone a day starts at a multiple of a quarter of an hour, UTC."""
 
+_COLUMNS = (
+    *("provider", "model", "origin", "at", "duration", "first_chunk", "input_tokens"),
+    *("output_tokens", "cached_tokens", "cost", "cost_status", "error", "chat"),
+)
+"""The columns of the index `item_call`, which a report reads alone."""
 _SUMS = (
     # total(), because sum() raises an error on integer overflow: programs may set any number.
     "count(*), count(error), total(input_tokens), total(output_tokens), total(cached_tokens),"
@@ -178,17 +184,28 @@ _CONDITIONS = {
 
 def add_up_calls(
     db: sqlite3.Connection, grouping: Grouping, call_filter: CallFilter
-) -> dict[tuple[str | None, ...], Totals]:
-    """Return the totals of each group by its key, in the order of a report."""
-    projects = dict(db.execute("SELECT id, project FROM origin").fetchall())
+) -> tuple[dict[tuple[str | None, ...], Totals], int]:
+    """Return the totals of each group by its key, in the order of a report.
+
+    Returns:
+        The totals, and the number of damaged rows that they leave out.
+    """
+    damaged = count_damaged(db, _COLUMNS, _build_condition(call_filter), call_filter._asdict())
+    projects = {
+        origin: project if isinstance(project, str) else None
+        for origin, project in db.execute("SELECT id, project FROM origin")
+    }
     unit = _choose_unit(db)
     groups: dict[tuple[str | None, ...], list[tuple[Any, ...]]] = {}
-    for row in db.execute(build_statement(grouping, call_filter, unit), call_filter._asdict()):
+    for row in db.execute(
+        build_statement(grouping, call_filter, unit, damaged=damaged > 0), call_filter._asdict()
+    ):
         # Several rows may have the same key: SQL groups by quarters of an hour, a key by days.
         key = grouping.make_key(projects, row[:3])
         groups.setdefault(key, []).append(row[3:])
     totals = {key: Totals.from_rows(rows, unit) for key, rows in groups.items()}
-    return dict(sorted(totals.items(), key=_order_by_key if grouping.by_time else _order_by_cost))
+    order = _order_by_key if grouping.by_time else _order_by_cost
+    return dict(sorted(totals.items(), key=order)), damaged
 
 
 def add_up_groups(groups: Iterable[Totals]) -> Totals:
@@ -199,18 +216,27 @@ def add_up_groups(groups: Iterable[Totals]) -> Totals:
     return total
 
 
-def build_statement(grouping: Grouping, call_filter: CallFilter, unit: int) -> str:
+def build_statement(
+    grouping: Grouping, call_filter: CallFilter, unit: int, *, damaged: bool = False
+) -> str:
     """Return the SQL that adds up the calls of each group.
 
     Args:
         grouping: the groups.
         call_filter: the calls; the statement refers to its values by name.
         unit: the unit of the lists of times, in nanoseconds.
+        damaged: whether there are damaged rows to leave out; looking for them takes time.
     """
-    used = [name for name, value in call_filter._asdict().items() if value is not None]
-    where = " AND ".join(["provider IS NOT NULL", *(_CONDITIONS[name] for name in used)])
+    where = _build_condition(call_filter)
+    if damaged:
+        where += f" AND {types_condition(_COLUMNS)}"
     sums = _SUMS.format(unit=unit, units_per_second=SECOND // unit)
     return f"SELECT {grouping.sql}, {sums} FROM item WHERE {where} GROUP BY 1, 2, 3"  # noqa: S608
+
+
+def _build_condition(call_filter: CallFilter) -> str:
+    used = [name for name, value in call_filter._asdict().items() if value is not None]
+    return " AND ".join(["provider IS NOT NULL", *(_CONDITIONS[name] for name in used)])
 
 
 def _choose_unit(db: sqlite3.Connection) -> int:

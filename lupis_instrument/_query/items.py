@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Iterable, Iterator, NamedTuple
 
+from lupis_instrument._query.damaged_rows import types_condition
+
 if TYPE_CHECKING:
     import sqlite3
 
@@ -54,7 +56,7 @@ class Item(NamedTuple):
 def find_items(
     db: sqlite3.Connection, condition: str, values: Iterable[Any] = (), order: str = "id"
 ) -> Iterator[Item]:
-    """Yield the items that match a condition.
+    """Yield the items that match a condition, without damaged rows.
 
     Args:
         db: the store.
@@ -63,7 +65,8 @@ def find_items(
         order: the SQL order, with a limit if there is one.
     """
     columns = ", ".join(Item._fields)
-    statement = f"SELECT {columns} FROM item WHERE {condition} ORDER BY {order}"  # noqa: S608
+    types = types_condition(Item._fields)
+    statement = f"SELECT {columns} FROM item WHERE {condition} AND {types} ORDER BY {order}"  # noqa: S608
     return map(Item._make, db.execute(statement, tuple(values)))
 
 

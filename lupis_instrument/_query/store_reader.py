@@ -122,7 +122,12 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
         # (https://www.sqlite.org/wal.html#readonly). In a read-only folder it cannot, and no
         # program writes there either: the file alone is complete, and `immutable` reads it.
         db = sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True, isolation_level=None)
+    db.text_factory = _decode_text
     return db
+
+
+def _decode_text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")  # a damaged file may hold any bytes
 
 
 def _create_empty_db() -> sqlite3.Connection:

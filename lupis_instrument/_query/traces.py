@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Iterable, Iterator, NamedTuple
 
 from lupis_instrument._export.otlp.encoded_items import SPAN
+from lupis_instrument._query.damaged_rows import count_damaged, types_condition
 from lupis_instrument._query.items import Item, find_items, sum_costs
 
 if TYPE_CHECKING:
@@ -66,13 +67,21 @@ def list_traces(db: sqlite3.Connection, since: int | None, limit: int) -> list[T
 
 
 def _find_newest_ids(db: sqlite3.Connection, since: int | None, limit: int) -> set[bytes]:
-    statement = f"SELECT trace FROM item WHERE kind = {SPAN} AND at >= ? ORDER BY id DESC"  # noqa: S608
+    types = types_condition(Item._fields)
+    statement = (
+        f"SELECT trace FROM item WHERE kind = {SPAN} AND at >= ? AND {types} ORDER BY id DESC"  # noqa: S608
+    )
     trace_ids: set[bytes] = set()
     for (trace_id,) in db.execute(statement, (since or 0,)):
-        trace_ids.add(trace_id)
+        trace_ids.add(trace_id or b"")
         if len(trace_ids) == limit:
             break
     return trace_ids
+
+
+def count_damaged_spans(db: sqlite3.Connection, since: int | None) -> int:
+    """Return the number of rows that `list_traces` leaves out because they are damaged."""
+    return count_damaged(db, Item._fields, "at >= ?", (since or 0,))
 
 
 def summarize_trace(spans: list[Item]) -> TraceSummary:

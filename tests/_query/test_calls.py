@@ -26,7 +26,7 @@ def add_up(store):
 
     def run(by="model", **conditions):
         grouping, call_filter = GROUPINGS[by], CallFilter(**conditions)
-        return store.store.database.run(lambda db: add_up_calls(db, grouping, call_filter))
+        return store.store.database.run(lambda db: add_up_calls(db, grouping, call_filter)[0])
 
     return run
 

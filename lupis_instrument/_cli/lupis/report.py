@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, Iterator, NamedTuple, Sequence, Tuple
 import click
 
 from lupis_instrument._cli.lupis.formatting import format_count, format_dollars, format_duration
-from lupis_instrument._cli.lupis.stores import explain_nothing, open_store
+from lupis_instrument._cli.lupis.stores import explain_nothing, open_store, report_damaged
 from lupis_instrument._cli.lupis.tables import Column, show_table, style_text, write_line
 from lupis_instrument._cli.lupis.time_options import since_option
 from lupis_instrument._diagnostics import escape_controls
@@ -129,7 +129,8 @@ def report(since: int | None, chat: str | None, run: str | None, by: str, form: 
     """
     grouping = GROUPINGS[by]
     with open_store() as store:
-        groups = add_up_calls(store.db, grouping, CallFilter(since, chat, run))
+        groups, damaged = add_up_calls(store.db, grouping, CallFilter(since, chat, run))
+        report_damaged(damaged)
         if not groups:
             click.echo(explain_nothing(store, "LLM calls"), err=True)
     if groups or form != "table":

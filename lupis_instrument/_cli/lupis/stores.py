@@ -43,3 +43,10 @@ def explain_nothing(store: OpenStore, subject: str) -> str:
     else:
         return f"No {subject}: the store {path} has none, or none that match the options."
     return f"{reason}\nTo fill it:  lupis-run --exporter local python my_agent.py"
+
+
+def report_damaged(count: int) -> None:
+    """Write one line to stderr if damaged rows of the store were left out."""
+    if count:
+        rows = "row" if count == 1 else "rows"
+        click.echo(f"lupis: {count:,} damaged {rows} of the store left out", err=True)

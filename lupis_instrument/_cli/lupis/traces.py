@@ -12,11 +12,11 @@ from lupis_instrument._cli.lupis.formatting import (
     format_duration,
     format_total_cost,
 )
-from lupis_instrument._cli.lupis.stores import explain_nothing, open_store
+from lupis_instrument._cli.lupis.stores import explain_nothing, open_store, report_damaged
 from lupis_instrument._cli.lupis.tables import Column, show_rows, write_line
 from lupis_instrument._cli.lupis.time_options import since_option
 from lupis_instrument._query.times import format_iso_time, format_local_time
-from lupis_instrument._query.traces import list_traces
+from lupis_instrument._query.traces import count_damaged_spans, list_traces
 
 if TYPE_CHECKING:
     from lupis_instrument._query.traces import TraceSummary
@@ -69,6 +69,7 @@ def traces(since: int | None, limit: int, form: str) -> None:
     """
     with open_store() as store:
         summaries = list_traces(store.db, since, limit)
+        report_damaged(count_damaged_spans(store.db, since))
         if not summaries:
             click.echo(explain_nothing(store, "spans"), err=True)
     if form == "json":

@@ -246,3 +246,35 @@ def test_names_cannot_steer_the_terminal(store, lupis):
     output = lupis("report").stdout + lupis("report", "--by", "chat").stdout
     assert r"evil\x1b[2J\u202e" in output
     assert r"\r\nfake" in output
+
+
+DAMAGES = {
+    "time": "at = 'noon'",
+    "duration": "duration = 0.5",
+    "text duration": "duration = 'long'",
+    "provider": "provider = x'00'",
+    "model": "model = x'00'",
+    "origin": "origin = 'shop'",
+    "tokens": "output_tokens = x'00'",
+    "cost": "cost = x'00'",
+    "chat": "chat = x'00'",
+}
+
+
+@pytest.mark.parametrize("by", GROUPINGS)
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_rows_are_left_out(damage, by, store, lupis):
+    """A line on stderr says how many, and the exit status is as usual."""
+    for _ in range(4):
+        store.call("gpt-4o")
+    store.sql(f"UPDATE item SET {DAMAGES[damage]} WHERE id % 2")
+    done = lupis("report", "--format", "json", "--by", by)
+    assert (0, 2) == (done.exit_code, json.loads(done.stdout)["total"]["calls"])
+    assert "lupis: 2 damaged rows of the store left out\n" == done.stderr
+
+
+def test_a_damaged_project_is_unknown(store, lupis):
+    """Its calls are counted."""
+    store.call("gpt-4o")
+    store.sql("UPDATE origin SET project = x'00'")
+    assert [None] == [row["project"] for row in read_report(lupis, "--by", "project")["rows"]]

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from servers.recorded import trace_id
 
 
@@ -49,3 +50,36 @@ def test_table_shows_enough_digits_of_the_id(store, lupis):
     assert trace[:12] == line.split()[0]
     assert "$0.5000" in line
     assert "chat gpt-4o" in lupis("show", line.split()[0]).stdout
+
+
+DAMAGES = {
+    "time": "at = 'noon'",
+    "duration": "duration = x'00'",
+    "name": "name = x'ff'",
+    "trace": "trace = 'text'",
+    "parent": "parent = 7.5",
+    "chat": "chat = x'00'",
+    "provider": "provider = x'00'",
+    "tokens": "input_tokens = x'00'",
+    "error": "error = x'00'",
+    "kind": "kind = 'span'",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_rows_are_left_out(damage, store, lupis):
+    """A line on stderr says how many, and the exit status is as usual."""
+    store.call("gpt-4o")
+    store.call("gpt-4o")
+    store.sql(f"UPDATE item SET {DAMAGES[damage]} WHERE id = (SELECT max(id) FROM item)")
+    done = lupis("traces", "--format", "json")
+    assert (0, 1) == (done.exit_code, len(json.loads(done.stdout)))
+    assert "lupis: 1 damaged row of the store left out\n" == done.stderr
+
+
+def test_text_that_is_no_utf_8_is_shown_in_part(store, lupis):
+    """A replacement character stands for each wrong byte."""
+    store.call("gpt-4o")
+    store.sql("UPDATE item SET name = CAST(x'61ff' AS TEXT)")
+    (trace,) = list_traces(lupis)
+    assert "a\ufffd" == trace["root"]
