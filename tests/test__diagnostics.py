@@ -3,6 +3,7 @@
 from contextlib import redirect_stderr
 
 import pytest
+from hypothesis import given, strategies
 
 from lupis_instrument._diagnostics import (
     Diagnostics,
@@ -95,6 +96,13 @@ def test_a_message_is_withheld_if_redaction_fails(capsys):
 def test_invisible_characters_are_escaped(shown, text):
     """They could steer the terminal."""
     assert shown == escape_controls(text)
+
+
+@given(strategies.text())
+def test_escaped_text_has_only_visible_characters(text):
+    """Escaping it again changes nothing."""
+    shown = escape_controls(text)
+    assert (True, shown) == (shown.isprintable(), escape_controls(shown))
 
 
 def test_a_message_stays_on_one_line(capsys):
