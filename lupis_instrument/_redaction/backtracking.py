@@ -12,13 +12,14 @@ cannot be judged is refused, too.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Callable, Iterable, Sequence
 
 from lupis_instrument._redaction.pattern_parts import (
     ALL_CHARACTERS,
     ASCII,
     MANY_LENGTHS,
-    MAX_SHORT,
+    NEWLINE,
     Part,
     add_lengths,
     fold_case,
@@ -27,9 +28,12 @@ from lupis_instrument._redaction.pattern_parts import (
     read_class,
 )
 
-# So many divisions are still tried quickly at each character of a text: two for each length of a
-# repeat without a bound, which counts as if it ended after `MAX_SHORT` characters.
-_MAX_DIVISIONS = 2 * (MAX_SHORT + 1)
+# A repeat of more lengths counts as one of so many lengths.
+_MAX_LENGTHS = 129
+# So many divisions are still tried quickly at each character of a text: two for each length.
+_MAX_DIVISIONS = 2 * _MAX_LENGTHS
+# A flag by which a dot also matches a line break.
+_DOT_ALL = re.compile(r"\(\?[a-z]*s")
 # A shorter literal is in so many texts that looking for it saves no time.
 _MIN_LITERAL = 3
 
@@ -44,12 +48,18 @@ def read_parts(pattern: str) -> list[Part]:
     Raises:
         UnsafePatternError: The time of a match at one position may grow faster than the text.
     """
-    return _PatternWalker().visit_nodes(parse_pattern(pattern))
+    any_characters = ALL_CHARACTERS if _DOT_ALL.search(pattern) else ALL_CHARACTERS - {NEWLINE}
+    return _PatternWalker(any_characters).visit_nodes(parse_pattern(pattern))
 
 
 def matches_empty(pattern: str) -> bool:
     """Return whether the pattern can match an empty string."""
-    return bool(parse_pattern(pattern).getwidth()[0] == 0)
+    return measure_shortest(pattern) == 0
+
+
+def measure_shortest(pattern: str) -> int:
+    """Return the fewest characters of a match."""
+    return int(parse_pattern(pattern).getwidth()[0])
 
 
 def find_literal(pattern: str) -> str:
@@ -91,7 +101,13 @@ class _PatternWalker:
 
     Each ``visit_…`` method is named for an operation of `re`'s parser. It gets the operation's
     argument and returns the parts that the node consists of.
+
+    Args:
+        any_characters: The characters that a dot can match.
     """
+
+    def __init__(self, any_characters: frozenset[int]) -> None:
+        self._any_characters = any_characters
 
     def visit_nodes(self, nodes: Iterable[tuple[Any, Any]]) -> list[Part]:
         """Return the parts of a sequence of nodes, after checking its neighbouring repeats."""
@@ -113,23 +129,23 @@ class _PatternWalker:
         return [Part(ALL_CHARACTERS - {code}, 1, 1)]
 
     def visit_any(self, _: Any) -> list[Part]:
-        return [Part(ALL_CHARACTERS, 1, 1)]
+        return [Part(self._any_characters, 1, 1)]
 
     def visit_in(self, items: Any) -> list[Part]:
         return [Part(read_class(items), 1, 1)]
 
-    def visit_at(self, _: Any) -> list[Part]:
-        return [Part(frozenset(), 1, 1)]
+    def visit_at(self, kind: Any) -> list[Part]:
+        return [Part(frozenset(), 1, 1, is_line_start=str(kind).startswith("AT_BEGINNING"))]
 
     def visit_max_repeat(self, argument: Any) -> list[Part]:
         min_count, max_count, body = int(argument[0]), int(argument[1]), argument[2]
         parts = self.visit_nodes(body)
-        counts = min(max_count - min_count + 1, MAX_SHORT + 1)
+        counts = min(max_count - min_count + 1, _MAX_LENGTHS)
         max_length = min(MANY_LENGTHS, max_count * add_lengths(parts))
         if len(parts) == 1 and parts[0].is_single_character:
             return [Part(parts[0].characters, min_count, counts, max_length)]
         if max_count > 1:
-            _refuse_nested(parts, min(max_count, MAX_SHORT))
+            _refuse_nested(parts, min(max_count, _MAX_LENGTHS))
         characters = join_characters(parts)
         if max_count <= 1:
             if min_count:

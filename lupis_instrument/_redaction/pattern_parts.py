@@ -9,11 +9,12 @@ from typing import Any, Iterable, NamedTuple, Sequence
 ASCII = range(128)
 ALL_CHARACTERS: frozenset[int] = frozenset((*ASCII, -1))
 _BEYOND_ASCII = frozenset({-1})
+NEWLINE = ord("\n")
 _CATEGORIES = {"DIGIT": r"\d", "SPACE": r"\s", "WORD": r"\w"}
 # Larger numbers of lengths are cut to this, so that products stay small numbers.
 MANY_LENGTHS = 1 << 20
 # A part that matches more characters than this is long, as a repeat without a bound is.
-MAX_SHORT = 128
+MAX_SHORT = 256
 
 
 class Part(NamedTuple):
@@ -25,6 +26,7 @@ class Part(NamedTuple):
         lengths: The number of different lengths that it can match.
         max_length: The most characters that it matches.
         is_simple: Whether it repeats single characters: reading one more never fails inside it.
+        is_line_start: Whether it asserts that a line or the text begins.
     """
 
     characters: frozenset[int]
@@ -32,6 +34,7 @@ class Part(NamedTuple):
     lengths: int
     max_length: int = 1
     is_simple: bool = True
+    is_line_start: bool = False
 
     @property
     def consumes(self) -> bool:

@@ -16,15 +16,24 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Iterator, Sequence
 
+from lupis_instrument._redaction.backtracking import (
+    UnsafePatternError,
+    measure_shortest,
+    read_parts,
+)
+from lupis_instrument._redaction.pattern_parts import NEWLINE
+
 if TYPE_CHECKING:
     from lupis_instrument._redaction.pattern_parts import Part
 
 # Characters of a window for a pattern that can begin at every character. A match of half as many
 # characters is always found. The time is proportional to this size: 50,000 hostile characters take
-# 20 to 50 ms.
+# 20 to 100 ms.
 _MIN_WINDOW = 160
 # A longer prefix cannot begin so often, and its windows are larger, up to this factor.
 _MAX_DISTANCE = 8
+# A pattern whose matches are all longer would need windows in which a search takes too long.
+_MAX_SHORTEST = 512
 # A match that ends closer to the window's end could be longer in a larger window.
 _MARGIN = 64
 # So many times the length of the text is read to find the ends of such matches.
@@ -45,10 +54,13 @@ class PatternSearch:
 
     Args:
         regex: The compiled pattern, which matches no empty string.
-        parts: Its parts.
+
+    Raises:
+        UnsafePatternError: The time of the search may grow faster than the text.
     """
 
-    def __init__(self, regex: re.Pattern[str], parts: Sequence[Part]) -> None:
+    def __init__(self, regex: re.Pattern[str]) -> None:
+        parts = read_parts(regex.pattern)
         self._regex = regex
         self._first = regex
         self.window = 0
@@ -58,8 +70,9 @@ class PatternSearch:
             if first is not None:
                 self._first = re.compile(first, regex.flags)
                 return
-        if risks:
-            self.window = _MIN_WINDOW * _count_start_distance(parts[: risks[0]])
+        # Without the flag, "^" matches at the start of the text only.
+        if risks and (regex.flags & re.MULTILINE or not parts[0].is_line_start):
+            self.window = _choose_window(parts[: risks[0]], measure_shortest(regex.pattern))
 
     def find_matches(self, text: str) -> Iterator[tuple[int, int]]:
         """Yield start and end of all matches, in order and without overlaps."""
@@ -121,9 +134,21 @@ def _can_nest(parts: Sequence[Part], index: int) -> bool:
     )
     if not part.is_long or not can_fail:
         return False
-    return all(
-        before.characters & part.characters or not before.consumes for before in parts[:index]
-    )
+    return not any(_is_border(before, part) for before in parts[:index])
+
+
+def _is_border(before: Part, part: Part) -> bool:
+    """Return whether a start cannot lie inside the characters that a later part reads."""
+    if before.is_line_start:
+        return NEWLINE not in part.characters
+    return before.consumes and not before.characters & part.characters
+
+
+def _choose_window(prefix: Sequence[Part], shortest: int) -> int:
+    """Return the size of a window, of which the shortest match takes less than one half."""
+    if shortest > _MAX_SHORTEST:
+        raise UnsafePatternError(f"the shortest match has {shortest} characters")
+    return max(_MIN_WINDOW * _count_start_distance(prefix), 2 * shortest + _MIN_WINDOW)
 
 
 def _count_start_distance(parts: Sequence[Part]) -> int:

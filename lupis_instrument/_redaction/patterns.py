@@ -10,7 +10,6 @@ from lupis_instrument._redaction.backtracking import (
     UnsafePatternError,
     find_literal,
     matches_empty,
-    read_parts,
 )
 from lupis_instrument._redaction.hits import Hit
 from lupis_instrument._redaction.names import split_words
@@ -79,4 +78,4 @@ def _prepare_search(pattern: str) -> PatternSearch:
     regex = re.compile(pattern)
     if matches_empty(pattern):
         raise PatternError(f"pattern {pattern!r} matches the empty string, and so everywhere")
-    return PatternSearch(regex, read_parts(pattern))
+    return PatternSearch(regex)

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from lupis_instrument._redaction import PatternError, compile_pattern
-from lupis_instrument._redaction.backtracking import read_parts
 from lupis_instrument._redaction.pattern_search import PatternSearch
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -28,7 +27,7 @@ AT_RUNS = [
 IN_WINDOWS = [
     r"x?\s+$", r"x?[a-z]+y", r"\d+x|[a-z]+y", r"(\w+\.)+example", r"\b[\w.]+@x", r"foo.*bar",
     r"a.*b", r"[a-z]{1,1000}!", r"x?[a-z]{200,}!", r"a(?:[a-z]+\d)?", r"a[a-z]*(?=!)",
-    r"(?:[a-z]{100}){50}!", r"-?\d+\.\d+$", r"(?:ab)+c", r"(?:[a-z]+-)*[a-z]", r"(?:\s|x)+y",
+    r"x?[a-z]{300}!", r"-?\d+\.\d+$", r"(?:ab)+c", r"(?:[a-z]+-)*[a-z]", r"(?:\s|x)+y",
     r"<[^>]+>x", r"(?:a|b|c)+d", r"(abc|abd)+x", r"BEGIN .*END", r"(?:[a-c][a-c])+d",
     r"([a-z]+|!)@", r"a?b*c+!", r"\b[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}\b",
 ]  # fmt: skip
@@ -36,11 +35,11 @@ IN_WINDOWS = [
 AT_ONCE = [
     r"internal-[a-z0-9]{8}", r"EMP\d{6}", r"acct_\w+", r"secret\s*=\s*\S+", r"[a-z]{1,64}!",
     r"https?://[^\s/]+/private/\S+", r"(?:\d{4}[- ]?){3}\d{4}", r"\d{1,16}\d{1,16}x", r"\"[^\"]*\"!",
-    r"key=(?:[0-9a-f]{2}:)+[0-9a-f]{2}", r"(\d{1,3}\.){3}\d{1,3}", r"[a-z]+", r"xy+",
+    r"(?m)^.*secret$", r"^\s+x", r"^[^x]*secret", r"[0-9a-f]{256}", r"key=(?:[0-9a-f]{2}:)+[0-9a-f]{2}", r"(\d{1,3}\.){3}\d{1,3}", r"[a-z]+", r"xy+",
 ]  # fmt: skip
 REFUSED = [
     r"(\S+)\s+$", r"\S+\s*=\s*\S+;", r"(?:\d+,)+\d+x", r"\w+\s\w+\s\w+!", r"\d{1,64}\d{1,64}x",
-    r"(?=.+x)y", r"(?![a-z]+!)[a-z]{3}", r"(?:a{1,99}b?){9}c",
+    r"(?:[a-z]{100}){50}!", r"(?=.+x)y", r"(?![a-z]+!)[a-z]{3}", r"(?:a{1,99}b?){9}c",
 ]  # fmt: skip
 PIECES = (
     "a", "0", " ", "x", "0a", "a.", "a@", "1,", "1.", "ab", "abc", "abd", "foo ", "password", "a1",
@@ -54,7 +53,7 @@ MAX_STEPS = 800
 
 
 def prepare_search(pattern):
-    return PatternSearch(re.compile(pattern), read_parts(pattern))
+    return PatternSearch(re.compile(pattern))
 
 
 def count_steps(pattern, text):
@@ -171,3 +170,22 @@ def test_made_pattern_is_refused_or_linear(seed, deep_stack):
         return
     for piece in ("a", "0", "a.", " ", "-a", "0a,", "b\n"):
         assert count_steps(pattern, (piece * SIZE)[:SIZE] + "~") <= MAX_STEPS, (pattern, piece)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "secret"),
+    [
+        (r"x?[0-9a-f]{400}(?![0-9a-f])", "0a" * 200),
+        (r"[0-9a-f]{256}", "0a" * 128),
+        (r"(?m)^id: .*;$", "id: " + "abc " * 500 + ";"),
+        (r"[0-9a-f]{300,}!", "0a" * 5000 + "!"),
+        (r"foo.{480}bar", "foo" + "-" * 480 + "bar"),
+    ],
+)
+@pytest.mark.parametrize("before", [0, 100, 300, 999])
+def test_long_secret_is_found(pattern, secret, before):
+    """A pattern whose matches are long finds them wherever they are."""
+    text = "y\n" * before + secret + "\nend"
+    assert [(2 * before, 2 * before + len(secret))] == list(
+        prepare_search(pattern).find_matches(text)
+    )
