@@ -1,13 +1,20 @@
 """A background thread that prepares items one by one and delivers them in batches.
 
-The garbage collector may call `put_item` at any point, so `put_item` takes no lock of Python's:
-`queue.SimpleQueue` is the one queue whose `put` is reentrant. The thread does not wake up for each
-item, because the program has just come back from a call and goes on: it looks every `POLL_SECONDS`.
+The garbage collector may call `put_item` at any point, so `put_item` waits for no lock without a
+limit: `queue.SimpleQueue` is the one queue whose `put` is reentrant. The thread does not wake up
+for each item, because the program has just come back from a call and goes on: it looks every
+`POLL_SECONDS`.
+
+The program's threads can leave the background thread too little time. So the thread that puts an
+item prepares the oldest ones as soon as too many wait. The number of unprepared items stays small,
+and the end of the program has time for them. Items are prepared one at a time and in their order,
+because the conversation of a call depends on the calls before it.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from queue import Empty, SimpleQueue
 from threading import get_ident
 from time import monotonic, sleep
@@ -17,6 +24,7 @@ from lupis_instrument._diagnostics import report_fault
 from lupis_instrument._process.background_thread import (
     BackgroundThread,
     BackgroundWorker,
+    Turns,
     is_last_thread,
 )
 
@@ -29,8 +37,22 @@ POLL_SECONDS = 0.5
 _LIFE_SIGN_SECONDS = 1.0
 """After so long without progress, a caller that waits for a flush does the work of the thread."""
 
-_STOP_POLL_SECONDS = 0.001
-"""Time between two looks at whether the thread has delivered its batch."""
+_SHORT_WAIT_SECONDS = 0.001
+"""Time between two looks at the progress of the thread."""
+
+_HELP_SECONDS = 0.5
+"""The longest wait of a calling thread for its turn to prepare items.
+
+There is a limit because a lock of the program, or of an import, may keep the other thread waiting.
+"""
+_HELP_ITEMS = 2
+"""How many items a calling thread prepares for one that it puts, so that the queue gets shorter."""
+
+_LOADING_SECONDS = 5.0
+"""How long the program waits in all, under overload, while the thread loads its modules."""
+_FULL_SECONDS = 1.0
+_FULL_SECONDS_PER_ITEM = 0.001
+"""A full queue holds the program up for so long in all, and for each prepared item so much more."""
 
 TURN_SECONDS = 0.0002
 """How long items are prepared at a stretch while the program waits for the interpreter lock.
@@ -75,7 +97,8 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
 
     Attributes:
         dropped: the number of items not accepted because too many were waiting.
-        failed: the number of items lost to an internal error.
+        failed: the number of items that could not be prepared because of an internal error.
+        undelivered: the number of items that were prepared and then lost to an internal error.
     """
 
     def __init__(
@@ -85,56 +108,117 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
         deliver: Callable[[list[Prepared]], None],
         thread_context: Callable[[], ContextManager[Any]],
         *,
+        accept: Callable[[Prepared], object] = id,
         max_batch_size: int = 512,
         delay_seconds: float = 5.0,
         max_waiting: int = 50_000,
+        max_unprepared: int = 512,
     ) -> None:
         """Make a worker; its thread starts with the first item.
 
         Args:
             name: the name of the thread.
-            prepare: turns an item into the value to deliver, or into None for nothing.
+            prepare: turns an item into the value to deliver, or into None for nothing; called for
+                one item at a time, on the background thread or on a thread that puts an item.
             deliver: takes a batch; it may block.
             thread_context: returns the context manager that the work runs in; it keeps the
                 requests of this package from being recorded.
+            accept: called with each value that goes into a batch.
             max_batch_size: the largest number of items in a batch.
             delay_seconds: the time from the first item of a batch to its delivery; a full batch
                 is delivered at once.
-            max_waiting: the number of items that may wait; further items are dropped and counted.
+            max_waiting: the number of items, prepared or not, that may wait; further items wait
+                a little for room, and are then dropped and counted.
+            max_unprepared: the number of unprepared items from which on calling threads prepare
+                some.
         """
         self._prepare = prepare
         self._deliver = deliver
+        self._accept = accept
         self._max_batch_size = max_batch_size
         self._delay_seconds = delay_seconds
         self._max_waiting = max_waiting
+        self.limit_unprepared(max_unprepared)
         super().__init__(name, thread_context)
 
     def reset(self) -> None:
         """Begin without thread and items; in a forked child both belong to the parent."""
         super().reset()
-        self.dropped = self.failed = 0
+        self.dropped = self.failed = self.undelivered = 0
         self._paused = self._stopped = False
         self._last_yield = 0.0
         self._progress = 0
+        self._waited = self._start_due = 0.0
         self._batch_sizes: dict[int, int] = {}
-        """By identity of the batch: how many items were taken from the queue for it."""
+        """By identity of the batch: how many values it holds."""
         self._queue: SimpleQueue[Any] = SimpleQueue()
+        self._ready: deque[Any] = deque()
+        """Prepared values, and the markers between them; all are older than the queue's items."""
+        self._turns: Turns[Item] = Turns()
         self._wakeups: SimpleQueue[None] = SimpleQueue()
         self._flushes: list[_FlushMarker] = []
         self._starting = threading.Lock()
         self._starter = 0
 
     def put_item(self, item: Item) -> None:
-        """Queue `item` without ever blocking."""
-        waiting = self._queue.qsize()
-        if waiting >= self._max_waiting:
+        """Queue `item`; if too many wait, prepare some of them, or wait a little for room."""
+        unprepared = self._queue.qsize()
+        waiting = unprepared + len(self._ready)
+        if waiting >= self._max_waiting and not self._wait_for_room(item):
             self.dropped += 1
             return
         self._queue.put(item)
-        if waiting + 1 >= self._max_batch_size:
+        if waiting + 1 >= self._wake_size and self._wakeups.empty():
             self._wakeups.put(None)
         if self._thread is None:
             self._start_thread()
+        if unprepared >= self._max_unprepared:
+            self._help_thread()
+
+    def limit_unprepared(self, count: int) -> None:
+        """Let calling threads prepare items from now on if more than `count` wait."""
+        self._max_unprepared = max(1, min(count, self._max_waiting))
+        self._wake_size = min(self._max_batch_size, (self._max_unprepared + 1) // 2)
+
+    def _wait_for_room(self, item: Item) -> bool:
+        """Wait until fewer items wait than may; returns False if that takes too long.
+
+        The waits do not add up to more than a millisecond for each item, so that a thread that is
+        held up, such as by a slow disk, does not hold the program up as well.
+        """
+        try:
+            while self._queue.qsize() + len(self._ready) >= self._max_waiting:
+                limit = _FULL_SECONDS + _FULL_SECONDS_PER_ITEM * self._progress
+                if not self._progress:
+                    limit = _LOADING_SECONDS
+                if self._waited >= limit or self._stopped or self._paused:
+                    return False
+                self._waited += _SHORT_WAIT_SECONDS
+                sleep(_SHORT_WAIT_SECONDS)
+        except BaseException:  # a signal handler has raised it
+            self._queue.put(item)
+            raise
+        return True
+
+    def _help_thread(self) -> None:
+        """Prepare the oldest items on the calling thread, because too many wait."""
+        if self._stopped or self._paused:
+            return
+        if not self._progress:
+            self._wait_for_start()
+            return
+        with self._thread_context():
+            for _ in range(_HELP_ITEMS):
+                self._prepare_next(_HELP_SECONDS, min_waiting=self._max_unprepared)
+
+    def _wait_for_start(self) -> None:
+        """Wait while the thread loads modules for its first item; it is slow while others run."""
+        if not self._start_due:
+            self._start_due = monotonic() + _LOADING_SECONDS
+        while not self._progress:
+            sleep(_SHORT_WAIT_SECONDS)
+            if monotonic() >= self._start_due:
+                break
 
     def wake_thread(self) -> None:
         """Let the thread prepare the queued items now; takes no lock."""
@@ -145,7 +229,7 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
     def start(self) -> bool:
         """Undo `stop`, and start the thread if items wait."""
         self._stopped = False
-        return self._queue.empty() or self._start_thread()
+        return not self._has_waiting() or self._start_thread()
 
     def pause(self, seconds: float) -> None:
         """Deliver the queued items and end the thread until `resume`.
@@ -158,6 +242,10 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
         if thread is not None:
             self.request_flush(end_thread=True).wait(seconds)
             thread.wait(seconds)
+        # A calling thread may be preparing an item; the next one sees that the worker is paused.
+        turn = self._turns.take(seconds)
+        if turn is not None:
+            self._turns.end(turn)
 
     def resume(self) -> None:
         """Undo `pause`, and start the thread if items wait."""
@@ -172,12 +260,18 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
         """
         self._stopped = True
         due = monotonic() + seconds
-        while self._batch_sizes and monotonic() < due:
-            sleep(_STOP_POLL_SECONDS)
-        return not self._batch_sizes
+        while self._has_prepared() and monotonic() < due:
+            sleep(_SHORT_WAIT_SECONDS)
+        return not self._has_prepared()
+
+    def _has_prepared(self) -> bool:
+        return bool(self._batch_sizes or self._ready or self._turns.current)
+
+    def _has_waiting(self) -> bool:
+        return bool(self._ready) or not self._queue.empty()
 
     def _start_if_needed(self) -> None:
-        if not self._queue.empty():
+        if self._has_waiting():
             self._start_thread()
 
     def _start_thread(self) -> bool:
@@ -226,6 +320,7 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
     def request_flush(self, *, end_thread: bool = False) -> threading.Event:
         """Ask for a `flush` without waiting; the event is set when it is done."""
         marker = _FlushMarker(end_thread=end_thread)
+        self._give_up_turn()
         if self.idle:
             marker.done.set()
             return marker.done
@@ -256,7 +351,7 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
                 return False
             if progress == self._progress and not (self._batch_sizes or self._stopped):
                 with self._thread_context():
-                    while not (done.is_set() or self._queue.empty() or monotonic() >= due):
+                    while not done.is_set() and self._has_waiting() and monotonic() < due:
                         self._process_batch(wait=False)
             progress = self._progress
         return True
@@ -264,13 +359,21 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
     @property
     def idle(self) -> bool:
         """Whether no item was put since the thread last ended."""
-        return self._thread is None and self._queue.empty()
+        return self._thread is None and not (self._has_waiting() or self._turns.current)
 
     @property
     def unfinished(self) -> int:
         """The number of items that are neither delivered nor lost yet."""
-        waiting = self._queue.qsize() - len(self._flushes)
-        return max(0, waiting) + sum(list(self._batch_sizes.values()))
+        return self._count_waiting() + sum(list(self._batch_sizes.values()))
+
+    @property
+    def unbatched(self) -> int:
+        """The number of items that are in no batch yet, or lost before they came into a batch."""
+        return self._count_waiting() + self.dropped + self.failed
+
+    def _count_waiting(self) -> int:
+        waiting = self._queue.qsize() + len(self._ready) + len(self._turns.current)
+        return max(0, waiting - len(self._flushes))
 
     # The thread
 
@@ -297,27 +400,42 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
     def _fill_batch(self, batch: list[Prepared], *, wait: bool) -> _FlushMarker | None:
         """Prepare items into `batch` until it is full, due or ended by the marker of a flush.
 
-        The wait for the first item has no limit. The later ones are collected until `due`, with a
-        look at the queue every `POLL_SECONDS`, so that the thread wakes up rarely.
+        Items are collected until `due`, with a look at the queue every `POLL_SECONDS`, so that the
+        thread wakes up rarely.
         """
         due: float | None = None
-        while len(batch) < self._max_batch_size and not self._stopped:
-            try:
-                item = self._queue.get(block=wait and due is None)
-            except Empty:
-                if due is None or not self._wait_for_items(due):
-                    return None
-                continue
+        while len(batch) < self._max_batch_size and (self._ready or not self._stopped):
             if due is None:
+                if not self._has_waiting():
+                    return None
                 self._batch_sizes[id(batch)] = 0
                 due = monotonic() + self._delay_seconds if wait else 0.0
                 # The program has just come back from a call: let it run before this thread works.
-                if not isinstance(item, _FlushMarker):
-                    self._wait_for_items(due)
-            if isinstance(item, _FlushMarker):
-                return item
-            self._batch_sizes[id(batch)] += 1
-            self._prepare_item(item, batch)
+                self._wait_for_items(due)
+            elif not self._has_waiting() and not self._wait_for_items(due):
+                return None
+            if not self._ready:
+                self._prepare_next()
+                self._yield_to_program()
+            marker = self._take_ready(batch)
+            if marker is not None:
+                return marker
+        return None
+
+    def _take_ready(self, batch: list[Prepared]) -> _FlushMarker | None:
+        """Move the oldest prepared value into `batch`; returns a marker instead of a value."""
+        try:
+            value = self._ready.popleft()
+        except IndexError:  # the item was prepared to None, or another thread has taken the value
+            return None
+        if isinstance(value, _FlushMarker):
+            return value
+        batch.append(value)
+        self._batch_sizes[id(batch)] += 1
+        try:
+            self._accept(value)
+        except Exception as fault:  # the value stays in its batch
+            report_fault(f"counting items of {self._name}", fault)
         return None
 
     def _wait_for_items(self, due: float) -> bool:
@@ -329,7 +447,7 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
         seconds = due - monotonic()
         if seconds <= 0 or is_last_thread():
             return False
-        if self._flushes or self._queue.qsize() >= self._max_batch_size:
+        if self._flushes or self._queue.qsize() + len(self._ready) >= self._wake_size:
             return True
         try:
             self._wakeups.get(timeout=min(seconds, POLL_SECONDS))
@@ -338,21 +456,14 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
         except Empty:
             return True
 
-    def _prepare_item(self, item: Item, batch: list[Prepared]) -> None:
-        self._progress += 1
-        try:
-            prepared = self._prepare(item)
-            if prepared is not None:
-                batch.append(prepared)
-            self._yield_to_program()
-        except Exception as fault:
-            self.failed += 1
-            report_fault(f"preparing items of {self._name}", fault)
-
     def _yield_to_program(self) -> None:
-        """Release the interpreter lock now and then, so that the program need not wait a batch."""
+        """Release the interpreter lock now and then, so that the program need not wait a batch.
+
+        Under overload the thread keeps the lock for as long as the interpreter lets it: otherwise
+        a busy program would leave it one item every 5 ms.
+        """
         now = monotonic()
-        if now >= self._last_yield + TURN_SECONDS:
+        if now >= self._last_yield + TURN_SECONDS and self._queue.qsize() < self._max_unprepared:
             sleep(0)
             self._last_yield = monotonic()
 
@@ -361,7 +472,7 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
             self._deliver(batch)
             self._progress += 1
         except Exception as fault:
-            self.failed += len(batch)
+            self.undelivered += len(batch)
             report_fault(f"delivering items of {self._name}", fault)
 
     def _finish_flush(self, marker: _FlushMarker) -> bool:
@@ -373,13 +484,78 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
 
     def _end_when_empty(self) -> bool:
         """End the thread if nothing is queued: a program may wait until all threads have ended."""
-        return (self._stopped or self._queue.empty()) and self._end_thread()
+        if self._ready or not (self._stopped or self._queue.empty()):
+            return False
+        return self._end_thread()
 
     def _end_thread(self) -> bool:
         """Let go of the thread; returns False if it must go on because no other can start."""
         thread, self._thread = self._thread, None
         # A caller that put an item meanwhile saw a thread, and started none for its item.
-        if self._queue.empty() or self._start_thread():
+        if not self._has_waiting() or self._start_thread():
             return True
         self._thread = thread
         return False
+
+    # Preparing, on any thread
+
+    def prepare_now(self, item: Item, seconds: float) -> tuple[Prepared | None] | None:
+        """Prepare an item that is not queued, on the calling thread.
+
+        Args:
+            item: the item.
+            seconds: the longest wait for other threads.
+
+        Returns:
+            A tuple of the value; None if the wait was too long, or if this very thread is preparing
+            an item, further down its stack.
+        """
+        turn = self._turns.take(seconds)
+        if turn is None:
+            return None
+        try:
+            return (self._prepare(item),)
+        finally:
+            self._turns.end(turn)
+
+    def _prepare_next(self, seconds: float = -1, *, min_waiting: int = 0) -> None:
+        """Prepare the oldest item of the queue.
+
+        Args:
+            seconds: the longest wait for other threads; negative for no limit.
+            min_waiting: the number of unprepared items below which nothing is to do.
+        """
+        turn = self._turns.take(seconds)
+        if turn is None:
+            return
+        try:
+            if self._queue.qsize() < min_waiting:
+                return
+            item = self._queue.get_nowait()
+            if isinstance(item, _FlushMarker):
+                self._ready.append(item)
+            else:
+                self._prepare_item(item, turn)
+        except Empty:
+            pass
+        finally:
+            self._turns.end(turn)
+
+    def _prepare_item(self, item: Item, turn: threading.Lock) -> None:
+        self._turns.current.append(item)
+        try:
+            prepared = self._prepare(item)
+            if prepared is not None and self._turns.is_valid(turn):
+                self._ready.append(prepared)
+        except Exception as fault:
+            self.failed += self._turns.is_valid(turn)
+            report_fault(f"preparing items of {self._name}", fault)
+        except BaseException:  # a signal handler has raised it in a thread of the program
+            self._give_up_turn()
+            raise
+        self._progress += 1
+
+    def _give_up_turn(self) -> None:
+        """Queue the item again that a frame of this very thread is preparing, if there is one."""
+        for item in self._turns.give_up():
+            self._queue.put(item)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import RLock
 from typing import TYPE_CHECKING, Any, Mapping
 
 from lupis_instrument import _semconv
@@ -79,8 +80,8 @@ class Summary:
     """Adds up the LLM calls among the exported spans.
 
     Attributes:
-        spans: the number of spans that left the pipeline.
-        events: the number of events that were prepared.
+        spans: the number of spans to export.
+        events: the number of events to export.
     """
 
     def __init__(self) -> None:
@@ -88,23 +89,45 @@ class Summary:
 
     def reset(self) -> None:
         """Set all totals to 0; in a forked child, they belong to the parent."""
+        # Reentrant: the garbage collector may end a call, on the thread that adds another one.
+        self._lock = RLock()
         self._by_model: dict[tuple[str, str], CallTotals] = {}
         self._all = CallTotals()
         self._chats: set[str] = set()
         self.spans = self.events = 0
+        self._lost_spans = self._lost_events = 0
+
+    def add_event(self) -> None:
+        """Count an event that will be exported."""
+        with self._lock:
+            self.events += 1
+
+    def set_lost(self, spans: int, events: int) -> None:
+        """Count spans and events that were lost before they could be added.
+
+        Args:
+            spans: the total since the process began; it replaces the total given before.
+            events: the same for events.
+        """
+        with self._lock:
+            self.spans += spans - self._lost_spans
+            self.events += events - self._lost_events
+            self._lost_spans, self._lost_events = spans, events
 
     def add_span(self, span: ReadableSpan) -> None:
         """Count one span, and add it to the totals if it is an LLM call."""
-        self.spans += 1
         attributes = span.attributes or {}
         provider = attributes.get(_semconv.GEN_AI_PROVIDER_NAME)
-        if provider is None or _semconv.GEN_AI_OPERATION_NAME not in attributes:
-            return
+        with self._lock:
+            self.spans += 1
+            if provider is not None and _semconv.GEN_AI_OPERATION_NAME in attributes:
+                self._add_call(span, attributes, str(provider))
+
+    def _add_call(self, span: ReadableSpan, attributes: Any, provider: str) -> None:
         model = attributes.get(_semconv.GEN_AI_REQUEST_MODEL) or attributes.get(
             _semconv.GEN_AI_RESPONSE_MODEL, "?"
         )
-        key = (str(provider), str(model))
-        self._by_model.setdefault(key, CallTotals()).add_call(span, attributes)
+        self._by_model.setdefault((provider, str(model)), CallTotals()).add_call(span, attributes)
         self._all.add_call(span, attributes)
         chat = attributes.get(_semconv.LUPIS_CHAT_ID)
         # Bounded: a server may have a new conversation with each request.

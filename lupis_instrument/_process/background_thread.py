@@ -7,7 +7,7 @@ import threading
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING, Callable, Iterator
+from typing import TYPE_CHECKING, Callable, Generic, Iterator, TypeVar
 
 from lupis_instrument._diagnostics import internal_errors, report_fault
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from typing import Any, ContextManager
 else:  # the class itself: a test may have put another in its place while this is loaded
     Thread = threading.Timer.__base__
+
+Item = TypeVar("Item")
 
 _THREAD_SIGNALS = ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGABRT")
 """Signals that a thread raises by its own fault; faulthandler must be able to see them."""
@@ -152,6 +154,65 @@ class BackgroundWorker(ABC):
         except Exception as fault:
             self._forget_thread()
             report_fault(f"the thread {self._name}", fault)
+
+
+class Turns(Generic[Item]):
+    """Lets one thread at a time prepare an item, whichever thread prepares it.
+
+    A turn can be given up. A signal handler may interrupt the frame that prepares an item, and wait
+    for the background thread, which waits for its turn. So the handler gives up the turn of the
+    frame below it. The frame goes on later, and its result does not count.
+
+    Attributes:
+        current: the item that is being prepared, in a list; empty if there is none.
+    """
+
+    def __init__(self) -> None:
+        """Begin without a thread that prepares."""
+        self._lock = threading.Lock()
+        self._holder = 0
+        """The thread whose turn it is; 0 if there is none."""
+        self.current: list[Item] = []
+
+    def take(self, seconds: float) -> threading.Lock | None:
+        """Wait for a turn.
+
+        Args:
+            seconds: the longest wait; negative for no limit.
+
+        Returns:
+            The turn; None if it did not come in time, or if this very thread has it already.
+        """
+        while self._holder != threading.get_ident():
+            turn = self._lock
+            if not turn.acquire(timeout=seconds):
+                return None
+            if self.is_valid(turn):
+                self._holder = threading.get_ident()
+                return turn
+            turn.release()  # it was given up meanwhile
+        return None
+
+    def is_valid(self, turn: threading.Lock) -> bool:
+        """Return whether a turn has not been given up."""
+        return turn is self._lock
+
+    def end(self, turn: threading.Lock) -> None:
+        """End a turn, unless it was given up."""
+        if self.is_valid(turn):
+            self.current.clear()
+            self._holder = 0
+            turn.release()
+
+    def give_up(self) -> list[Item]:
+        """Give up the turn of a frame of this very thread; returns the item that it prepares."""
+        if self._holder != threading.get_ident():
+            return []
+        turn, self._lock = self._lock, threading.Lock()
+        items, self.current = self.current, []
+        self._holder = 0
+        turn.release()
+        return items
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from threading import RLock
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Mapping
 
@@ -32,6 +31,9 @@ _JOIN_SECONDS = 1.0
 _PAUSE_SECONDS = 0.5
 _STOP_SECONDS = 0.5
 _PREPARING_SECONDS = 1.0
+_SPANS_PER_SECOND = 100
+"""How many spans even a busy machine can prepare in a second, at the end of the program."""
+_MAX_UNPREPARED_SPANS = 256
 _LOADING_SECONDS = 5.0
 _MIN_SENDING_SECONDS = 0.5
 """The part of the timeout that remains for sending after modules were loaded."""
@@ -71,6 +73,7 @@ class Runtime:
             self._prepare,
             self._deliver_spans,
             api.utils.suppress_instrumentation,
+            accept=self._accept_span,
             **read_batch_settings(os.environ),
         )
         self.events: BatchWorker[dict[str, Any], dict[str, Any]] = BatchWorker(
@@ -78,10 +81,10 @@ class Runtime:
             self._redact_event,
             self._deliver_events,
             api.utils.suppress_instrumentation,
+            accept=self._accept_event,
             max_batch_size=50,
-            max_waiting=1_000_000,
+            max_unprepared=2_000,
         )
-        self._preparing = RLock()
         self._unread_bytes = 0
         self._metadata = events.MetadataCache()
         self._capture: CaptureExporter | None = None
@@ -116,6 +119,9 @@ class Runtime:
         if config.filter_sensitive_data:
             diagnostics.redact = lambda line: redactor.get().redact_text(line)
         self.processor.configure(config.provider_hosts, config.excluded_urls)
+        # The spans that are not prepared yet must be ready within the time limit of the end.
+        at_end = int(config.shutdown_timeout * _SPANS_PER_SECOND)
+        self.spans.limit_unprepared(min(at_end, _MAX_UNPREPARED_SPANS))
         if hasattr(self, "_delivery"):
             self._former += self._delivery.made
         self._connect()
@@ -189,53 +195,41 @@ class Runtime:
 
     def _store_now(self, state: SpanState) -> bool:
         """Store a span; return False if the background thread must do it."""
-        # With a limit: the garbage collector may call this, in a thread that holds the lock which
+        # With a limit: the garbage collector may call this, in a thread that holds a lock which
         # the background thread waits for.
-        prepared = self._prepare_once(state, _PREPARING_SECONDS)
+        prepared = self.spans.prepare_now(state, _PREPARING_SECONDS)
         if prepared is None:
             return False
         (span,) = prepared
-        return span is None or self.delivery.store_span(span)
+        if span is None:
+            return True
+        stored = self.delivery.store_span(span)
+        if stored:
+            self._accept_span(span)
+        return stored
 
     def _prepare(self, state: SpanState) -> ReadableSpan | None:
-        """Return the span to export; None if the stages drop it."""
-        prepared = self._prepare_once(state)
-        return prepared[0] if prepared is not None else None
-
-    def _prepare_once(
-        self, state: SpanState, seconds: float = -1
-    ) -> tuple[ReadableSpan | None] | None:
         """Run the pipeline for a span, unless that was done; one span at a time.
 
-        Args:
-            state: the ended span.
-            seconds: the longest wait for other threads; negative for no limit.
-
         Returns:
-            A tuple of the span to export, or of None if the stages drop it; None instead of a
-            tuple if the wait was too long.
+            The span to export; None if the stages drop it.
         """
-        if not self._preparing.acquire(timeout=seconds):
-            return None
-        try:
-            is_new = state.prepared is None
-            if state.prepared is None:
-                state.prepared = self._run_pipeline(state)
-            prepared = state.prepared
-        finally:
-            self._preparing.release()
-        if is_new and prepared[0] is not None and self.config.join_provider:
-            self._forward_span(prepared[0])  # without the lock: it calls the program's processors
-        return prepared
+        if state.prepared is None:
+            state.prepared = self._run_pipeline(state)
+        return state.prepared[0]
 
     def _run_pipeline(self, state: SpanState) -> tuple[ReadableSpan | None]:
         if state.readable is None:
             state.end_sdk_span()
         pipeline: Pipeline = (self._pipeline.made or self._pipeline.make())[0]
-        span = pipeline.run(state) if state.readable is not None else None
-        if span is not None and self._capture is None:
+        return (pipeline.run(state) if state.readable is not None else None,)
+
+    def _accept_span(self, span: ReadableSpan) -> None:
+        """Count a span that will be exported, and forward it to the providers of the program."""
+        if self._capture is None:
             self.summary.add_span(span)
-        return (span,)
+        if self.config.join_provider:
+            self._forward_span(span)
 
     def before_provider_flush(self) -> None:
         """Forward ended spans to the providers of the program, before they are flushed or ended."""
@@ -249,8 +243,6 @@ class Runtime:
         (self._capture or self.delivery.exporter).export_events(events)
 
     def _redact_event(self, event: dict[str, Any]) -> dict[str, Any]:
-        if self._capture is None:
-            self.summary.events += 1
         redactor = self._redactor.get()
         redacted: Any = None
         with internal_errors("filtering an event"):
@@ -258,6 +250,10 @@ class Runtime:
             filtered = {**event, "properties": properties}
             redacted = redactor.redact_data(filtered) if redactor is not None else filtered
         return redacted if isinstance(redacted, dict) else {**event, **_WITHHELD}
+
+    def _accept_event(self, _event: dict[str, Any]) -> None:
+        if self._capture is None:
+            self.summary.add_event()
 
     def flush(self, seconds: float) -> bool:
         """Deliver ended spans and events; return whether all arrived within `seconds`."""
@@ -289,14 +285,20 @@ class Runtime:
             for worker in (self.spans, self.events):
                 worker.stop(_STOP_SECONDS)
         kept = [delivery.stop(max(0.0, due - monotonic())) for delivery in self._deliveries]
-        self.account.set_lost_before_export("queue full", self.spans.dropped + self.events.dropped)
-        self.account.set_lost_before_export("fault", self.spans.failed + self.events.failed)
-        self.account.set_lost_before_export(
-            "not ready in time", self.spans.unfinished + self.events.unfinished
-        )
+        self._count_lost()
         if not self.ending:
             self._start_workers()
         return prepared and all(kept)
+
+    def _count_lost(self) -> None:
+        spans, events = self.spans, self.events
+        faults = spans.failed + spans.undelivered + events.failed + events.undelivered
+        self.account.set_lost_before_export("queue full", spans.dropped + events.dropped)
+        self.account.set_lost_before_export("fault", faults)
+        self.account.set_lost_before_export(
+            "not ready in time", spans.unfinished + events.unfinished
+        )
+        self.summary.set_lost(spans.unbatched, events.unbatched)
 
     def _start_workers(self) -> None:
         for worker in (self.spans, self.events):
@@ -316,7 +318,7 @@ class Runtime:
         self.summary.reset()
         self.account.reset()
         for worker in (self.spans, self.events):
-            worker.dropped = worker.failed = 0
+            worker.dropped = worker.failed = worker.undelivered = 0
 
     def capture(self, exporter: CaptureExporter | None) -> bool:
         """Give spans and events to `exporter` alone, or with None to the delivery again.
@@ -360,7 +362,6 @@ class Runtime:
 
     def after_fork_in_child(self) -> None:
         """Forget the parent's spans, events and totals; make a delivery for this process."""
-        self._preparing = RLock()
         self.processor.reset()
         self.spans.reset()
         self.events.reset()

@@ -210,6 +210,151 @@ def test_too_many_waiting_items_are_dropped_and_counted(record):
     assert (11, 5) == (unfinished, worker.dropped)  # one of the 11 is being delivered
 
 
+@pytest.fixture
+def overload(record):
+    """Makes recorders whose thread is held up in a delivery; `release` lets it go on."""
+    entered, released = threading.Event(), threading.Event()
+
+    def make(prepare=lambda item: item, **options):
+        def deliver(batch):
+            entered.set()
+            released.wait(10)
+            recorder.keep(batch)
+
+        recorder = record(prepare=prepare, deliver=deliver, max_batch_size=1, **options)
+        recorder.release = released.set
+        recorder.worker.put_item("first")
+        assert entered.wait(10)
+        return recorder
+
+    yield make
+    released.set()
+
+
+def test_a_calling_thread_prepares_the_oldest_items_under_overload(overload):
+    """The items keep their order, and few of them wait unprepared."""
+    prepared = []
+
+    def prepare(item):
+        prepared.append((item, threading.current_thread().name))
+        return item
+
+    recorder = overload(prepare, max_unprepared=5)
+    for number in range(50):
+        recorder.worker.put_item(number)
+    caller = threading.current_thread().name
+    helped = prepared[1:]
+    assert [(number, caller) for number in range(len(helped))] == helped
+    assert len(helped) >= 45
+    recorder.release()
+    assert recorder.worker.flush(10)
+    assert ["first", *range(50)] == recorder.items
+
+
+def test_many_calling_threads_prepare_each_item_once(overload):
+    """No two of them prepare items at the same time."""
+    prepared, active = [], []
+
+    def prepare(item):
+        active.append(item)
+        alone = len(active) == 1
+        sleep(0)
+        prepared.append((item, alone))
+        active.pop()
+        return item
+
+    recorder = overload(prepare, max_unprepared=10)
+    work = lambda start: [recorder.worker.put_item(start + n) for n in range(100)]  # noqa: E731
+    threads = [threading.Thread(target=work, args=(start * 100,)) for start in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert recorder.worker._queue.qsize() <= 10 + len(threads)
+    recorder.release()
+    assert recorder.worker.flush(10)
+    assert [*range(1600)] == sorted(recorder.items[1:])
+    assert all(alone for _, alone in prepared)
+
+
+def test_an_interrupt_of_a_calling_thread_loses_no_item(overload):
+    """A signal handler may raise an exception while the thread prepares an item."""
+    interrupts = [KeyboardInterrupt]
+
+    def prepare(item):
+        if interrupts and item == 3:
+            raise interrupts.pop()
+        return item
+
+    recorder = overload(prepare, max_unprepared=2)
+    raised = 0
+    for number in range(10):
+        try:
+            recorder.worker.put_item(number)
+        except KeyboardInterrupt:
+            raised += 1
+    recorder.release()
+    assert recorder.worker.flush(10)
+    assert (1, [*range(10)]) == (raised, sorted(recorder.items[1:]))
+
+
+@pytest.mark.skipif(not hasattr(signal, "raise_signal"), reason="since Python 3.8")
+def test_a_signal_handler_can_flush_while_its_thread_prepares(overload):
+    """The frame below the handler gives up its turn, and its item is prepared again."""
+    signals = [signal.SIGUSR1]
+    flushed = []
+
+    def prepare(item):
+        if signals and item == 3:
+            signal.raise_signal(signals.pop())
+        return item
+
+    def handle(*_):
+        recorder.release()
+        flushed.append(recorder.worker.flush(10))
+        flushed.append(sorted(recorder.items[1:]))
+
+    recorder = overload(prepare, max_unprepared=2)
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        for number in range(6):
+            recorder.worker.put_item(number)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert [True, [0, 1, 2, 3, 4, 5][: len(flushed[1])]] == flushed
+    assert 3 in flushed[1]
+    assert recorder.worker.flush(10)
+    assert ([*range(6)], 0) == (sorted(recorder.items[1:]), recorder.worker.unfinished)
+
+
+def test_an_item_that_puts_another_one_is_no_deadlock(overload):
+    """The garbage collector may end a call while its thread prepares an item."""
+    more = [*range(100, 105)]
+
+    def prepare(item):
+        if more:
+            recorder.worker.put_item(more.pop())
+        return item
+
+    recorder = overload(max_unprepared=2)
+    recorder.worker._prepare = prepare
+    for number in range(10):
+        recorder.worker.put_item(number)
+    recorder.release()
+    assert recorder.worker.flush(10)
+    assert [*range(10), *range(100, 105)] == sorted(recorder.items[1:])
+
+
+def test_accepted_values_are_the_delivered_ones(record):
+    """The totals count them, whichever thread has prepared them."""
+    accepted = []
+    recorder = record(prepare=lambda item: item or None, accept=accepted.append)
+    for number in range(5):
+        recorder.worker.put_item(number)
+    assert recorder.worker.flush(10)
+    assert [1, 2, 3, 4] == accepted == recorder.items
+
+
 def test_a_flush_is_limited_in_time(record):
     """The delivery may hang."""
     released = threading.Event()

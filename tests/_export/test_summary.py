@@ -83,6 +83,19 @@ def test_events_are_counted_beside_the_spans(finished):
     assert f"  1 span, 2 events -> {ENDPOINT}" == summary_of(finished(), events=2)[-1]
 
 
+def test_lost_items_count_once(finished):
+    """Their number is set again at each end, and the total of the last line includes them."""
+    summary, account = Summary(), Account()
+    summary.add_span(finished())
+    account.add_created(1)
+    account.add_delivered(1)
+    for count in (5, 3):
+        summary.set_lost(count, 0)
+        account.set_lost_before_export("fault", count)
+    line = summary.format_lines(account, ENDPOINT, STORE)[-1]
+    assert f"  4 spans: 1 -> {ENDPOINT}, 3 dropped: fault" == line
+
+
 def test_the_processes_of_a_launch_add_up(llm_call):
     """Each leaves its totals in the store as JSON."""
     parts = []

@@ -133,11 +133,11 @@ def test_spans_that_are_not_ready_in_time_are_reported(run_caller, sink):
     done = run_caller(text, env=env)
     assert "2 spans and events were lost: not ready in time" in done.stderr
     fates = f"1 -> {sink.traces_url}, 2 dropped: not ready in time"
-    assert f"  1 span: {fates}" == done.stderr.splitlines()[-1]
+    assert f"  3 spans: {fates}" == done.stderr.splitlines()[-1]
 
 
 def test_the_account_of_a_large_backlog_adds_up(run_caller, sink, run):
-    """Spans that are not ready in time count as lost."""
+    """None is lost: when too many spans wait, the program itself prepares some of them."""
     sink.hang()
     env = {"LUPIS_SHUTDOWN_TIMEOUT": "1", "LUPIS_SUMMARY": "true"}
     text = """
@@ -151,15 +151,14 @@ def test_the_account_of_a_large_backlog_adds_up(run_caller, sink, run):
         for n in range(19_999): tracer.start_span(str(n), attributes=attributes).end()
         prepare = runtime.spans._prepare
         def prepare_slowly(span):
-            time.sleep(0.001)  # a fast machine could prepare the backlog in time
+            time.sleep(0.001)  # also on a slow machine, the end has time for the backlog
             return prepare(span)
         runtime.spans._prepare = prepare_slowly
     """
     run_caller(text, env=env, timeout=120)
     created, delivered, stored, lost = read_account(run)
-    assert (20_000, 20_000) == (created, delivered + stored + sum(lost.values()))
+    assert (20_000, 20_000, {}) == (created, delivered + stored, lost)
     assert [(WAITING, stored)] == count_states(run)
-    assert lost["not ready in time"]
 
 
 @pytest.mark.parametrize("name", ["true", "no-such-program"])
