@@ -14,6 +14,7 @@ from lupis_instrument._cli.lupis.tables import is_terminal
 from lupis_instrument._config.config import resolve_settings
 from lupis_instrument._diagnostics import escape_controls
 from lupis_instrument._redaction import MODES, RULES, PatternError, Redactor
+from lupis_instrument._redaction.named_values import find_named_field, list_pair_names
 
 _RULE_DESCRIPTIONS = {rule.id: rule.description for rule in RULES}
 # A string, a punctuation mark, or a number or literal.
@@ -91,7 +92,12 @@ def find_redactions(text: str, redactor: Redactor) -> Iterator[Redaction]:
 
 
 def _explain_json(text: str, redactor: Redactor) -> Iterator[_RuleMatch]:
-    for start, end, names in _scan_scalars(text):
+    scalars = list(_scan_scalars(text))
+    structure = list(_list_structure_names(json.loads(text), ()))
+    if len(structure) != len(scalars):  # a name occurs twice in an object
+        structure = [()] * len(scalars)
+    for (start, end, path), further in zip(scalars, structure):
+        names = [*path, *further]
         value = json.loads(text[start:end])
         name = next((name for name in names if redactor.explain_name(name)), None)
         if name is not None:
@@ -134,6 +140,26 @@ def _scan_scalars(text: str) -> Iterator[tuple[int, int, list[str]]]:
             path = [*names_above, name]
             yield (*token.span(), [part for part in path if part is not None])
             name = None
+
+
+def _list_structure_names(data: Any, names: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Yield the names that pairs and name fields give to each name and value, in their order."""
+    if isinstance(data, dict):
+        given, value_field = find_named_field(data) or ("", None)
+        for key, item in data.items():
+            yield ()
+            all_names = (*names, given) if key == value_field else names
+            yield from _list_structure_names(item, all_names)
+    elif isinstance(data, list):
+        pair_names = list_pair_names(data)
+        for index, item in enumerate(data):
+            if pair_names is None:
+                yield from _list_structure_names(item, names)
+            else:
+                yield from _list_structure_names(item[0], names)
+                yield from _list_structure_names(item[1], (*names, pair_names[index]))
+    else:
+        yield names
 
 
 def _parse_json(text: str) -> Any:

@@ -160,3 +160,19 @@ def test_explanations_match_the_redaction(data):
     text = json.dumps(data)
     changed = json.loads(redact_text(text, REDACTOR)) != data
     assert changed == bool(list(find_redactions(text, REDACTOR)))
+
+
+@pytest.mark.parametrize(
+    ("data", "hidden", "rule"),
+    [
+        ('{"name": "api-key", "value": "pa55"}', '"pa55"', "name:api key"),
+        ('{"value": "pa55", "name": "api-key"}', '"pa55"', "name:api key"),
+        ('[["accept", "*/*"], ["Authorization", ["pa55"]]]', '"pa55"', "name:authorization"),
+        ('{"headers": [{"name": "a", "value": "b"}], "token": "pa55"}', '"pa55"', "name:token"),
+    ],
+)
+def test_value_named_by_a_structure_is_explained(data, hidden, rule):
+    """An explanation lists a value that a pair or a field beside it names."""
+    (redaction,) = find_redactions(data, REDACTOR)
+    start = redaction.column - 1
+    assert (hidden, rule) == (data[start : start + redaction.length], redaction.rule)
