@@ -207,9 +207,12 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
         if not self._progress:
             self._wait_for_start()
             return
-        with self._thread_context():
-            for _ in range(_HELP_ITEMS):
-                self._prepare_next(_HELP_SECONDS, min_waiting=self._max_unprepared)
+        try:
+            with self._thread_context():
+                for _ in range(_HELP_ITEMS):
+                    self._prepare_next(_HELP_SECONDS, min_waiting=self._max_unprepared)
+        except Exception as fault:  # the items stay in the queue
+            report_fault(f"preparing items of {self._name}", fault)
 
     def _wait_for_start(self) -> None:
         """Wait while the thread loads modules for its first item; it is slow while others run."""
