@@ -90,6 +90,7 @@ NAMES: tuple[NameRule, ...] = (
     NameRule("passphrase"),
     NameRule("passcode"),
     NameRule("pwd"),
+    NameRule("pswd"),
     *(
         NameRule(f"{owner} pass")
         for owner in sorted(

@@ -55,6 +55,24 @@ COMMAND_RULES: tuple[Rule, ...] = (
         fully_hidden=True,
     ),
     Rule(
+        "curl-option",
+        ("!curl",),
+        (
+            (
+                r"CURLOPT_(?:XOAUTH2_BEARER|(?:PROXY)?PASSWORD|(?:PROXY)?USERPWD|KEYPASSWD)"
+                r"\s{0,4},\s{0,4}\\{0,4}(?P<a>[\"'])(?P<secret>[^\"'\\\n]{3,4096})\\{0,4}(?P=a)"
+            ),
+        ),
+        "Passwords and tokens in calls of libcurl: https://curl.se/libcurl/c/curl_easy_setopt.html",
+        (
+            'curl_easy_setopt(curl, CURLOPT_PASSWORD, "hunter22");',
+            "curl_setopt($c, CURLOPT_USERPWD, 'me:hunter22')",
+        ),
+        ("curl_easy_setopt(curl, CURLOPT_PASSWORD, password);",),
+        is_no_placeholder,
+        fully_hidden=True,
+    ),
+    Rule(
         "netrc",
         ("!login",),
         (
@@ -87,11 +105,15 @@ COMMAND_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "secure-string",
-        ("convertto-securestring",),
+        ("convertto-securestring", "convertto-securestring"),
         (
             (
                 rf"convertto-securestring{_BLANK}{{1,4}}(?:-[a-z]{{1,16}}{_BLANK}{{1,4}}){{0,4}}"
-                r"(?P<a>[\"'])(?P<secret>[^\"'\n]{1,200})(?P=a)"
+                r"\\{0,4}(?P<a>[\"'])(?P<secret>[^\"'\\\n]{1,200})\\{0,4}(?P=a)"
+            ),
+            (
+                rf"convertto-securestring{_BLANK}{{1,4}}(?:-[a-z]{{1,16}}{_BLANK}{{1,4}}){{1,4}}"
+                r"(?P<secret>[^\s\"'$()\\\-][^\s\"'()]{3,200})"
             ),
         ),
         "Passwords in PowerShell (ConvertTo-SecureString).",
@@ -99,6 +121,8 @@ COMMAND_RULES: tuple[Rule, ...] = (
             'ConvertTo-SecureString "P4ss word" -AsPlainText',
             "ConvertTo-SecureString -AsPlainText -Force -String 'P4ss word'",
             "ConvertTo-SecureString+'P4ss+word'",
+            'run("ConvertTo-SecureString \\"P4ssword\\"")',
+            "ConvertTo-SecureString -Force -String P4ssword",
         ),
         ("ConvertTo-SecureString $value",),
         fully_hidden=True,
@@ -106,15 +130,16 @@ COMMAND_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "sql-password",
-        ("identified", "identified", "identified"),
+        ("identified", "identified", "identified", "password"),
         (
             (
                 rf"identified{_BLANK}{{1,4}}"
-                rf"(?:with{_BLANK}{{1,4}}[\"'`]?\w{{1,40}}[\"'`]?{_BLANK}{{1,4}})?by{_BLANK}{{1,4}}"
+                rf"(?:with{_BLANK}{{1,4}}[\"'`]?\w{{1,40}}[\"'`]?{_BLANK}{{1,4}})?(?:by|as){_BLANK}{{1,4}}"
                 rf"(?:password{_BLANK}{{1,4}})?(?P<a>[\"'])(?P<secret>[^\"'\n]{{1,200}})(?P=a)"
             ),
             (
-                rf"(?:user|role|login|to){_BLANK}{{1,4}}[^\s+]{{1,120}}{_BLANK}{{1,4}}identified{_BLANK}{{1,4}}"
+                rf"(?:user|role|login|to)(?:{_BLANK}{{1,4}}[^\s+]{{1,120}}){{1,6}}{_BLANK}{{1,4}}"
+                rf"identified{_BLANK}{{1,4}}"
                 rf"(?:with{_BLANK}{{1,4}}\w{{1,40}}{_BLANK}{{1,4}})?by{_BLANK}{{1,4}}"
                 r"(?!values\b|password\b|random\b)(?P<secret>[^\s+;\"'`]{1,200})"
             ),
@@ -122,6 +147,10 @@ COMMAND_RULES: tuple[Rule, ...] = (
                 rf"identified(?<!(?:was|are|has) identified)(?<!(?:is|be|as) identified)"
                 rf"(?<!(?:were|been) identified){_BLANK}{{1,4}}by{_BLANK}{{1,4}}"
                 rf"(?P<secret>[^\s+;\"'`]{{1,200}}){_BLANK}{{0,4}};"
+            ),
+            (
+                r"password(?<=(?:role|user|ogin|pted)[\s+]password)"
+                rf"{_BLANK}{{1,4}}(?P<secret>[^\s+;\"'`]{{1,200}}){_BLANK}{{0,4}};"
             ),
         ),
         "Passwords in SQL (IDENTIFIED BY).",
@@ -132,12 +161,16 @@ COMMAND_RULES: tuple[Rule, ...] = (
             "CREATE USER scott IDENTIFIED BY tiger;",
             "GRANT CONNECT TO scott IDENTIFIED BY tiger",
             "identified by tiger;",
+            "CREATE USER a ACCOUNT UNLOCK IDENTIFIED BY tiger",
+            "IDENTIFIED WITH 'mysql_native_password' AS '*92FD05ADCA2EC9D1'",
+            "CREATE ROLE a WITH LOGIN PASSWORD tiger;",
         ),
         (
             "the plant was identified by its leaves",
             "the thief was identified by police; he fled",
             "ALTER USER scott IDENTIFIED BY VALUES",
             "CREATE USER scott IDENTIFIED BY <password>;",
+            "ALTER USER scott PASSWORD EXPIRE;",
         ),
         is_no_placeholder,
         fully_hidden=True,

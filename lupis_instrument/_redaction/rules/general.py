@@ -262,7 +262,7 @@ GENERAL_RULES: tuple[Rule, ...] = (
                 r"key(?<!public.key)(?<!publickey)(?<!cache.key)(?<!cachekey)"
                 r"(?<!websocket.key)(?<!idempotency.key)"
                 r"(?<!idempotencykey)(?<!partition.key)(?<!primary.key)(?<!sort.key)(?<!routing.key)(?<!object.key)"
-                r"\\{0,4}[\"'`]?\s{0,4}[:?]{0,2}(?:=>?|:)\s{0,4}\\{0,4}[\"'`]?(?P<secret>[a-z0-9+/_\-]{20,}={0,2})(?![\w.%])"
+                r"\\{0,4}[\"'`]?\s{0,4}[:?]{0,2}(?:=>?|:)\s{0,4}\\{0,4}[\"'`]?(?P<secret>[a-z0-9+/_\-]{16,}={0,2})(?![\w.%])"
             ),
         ),
         "Values that look random and whose name ends with key.",

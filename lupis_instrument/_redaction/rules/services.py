@@ -319,15 +319,18 @@ SERVICE_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "twitter-bearer",
-        ("60 aaaaaaaaaaaaaaaaaaaa",),
+        ("24 aaaaaaaaaaaaaaaaaaaa",),
         (
             (
                 rf"{'A' * 20}(?<![A-Za-z0-9+_\-]{'A' * 20})A{{0,3}}(?!A)"
-                r"[A-Za-z0-9%]{40,200}(?![A-Za-z0-9%_\-])"
+                r"[A-Za-z0-9%+=]{40,200}(?![A-Za-z0-9%+=_\-])"
             ),
         ),
         "Bearer tokens of X apps: https://docs.x.com/fundamentals/authentication/oauth-2-0/application-only",
-        (f"{'A' * 22}{ALNUM[:50]}%3D{ALNUM[:40]}",),
+        (
+            f"{'A' * 22}{ALNUM[:50]}%3D{ALNUM[:40]}",
+            f"bearer: {'A' * 21}MLheAAAAAAA0%2B{ALNUM[:30]}%3D{ALNUM[:50]}",
+        ),
         (f"{'A' * 40}{ALNUM[:90]}", f"x{'A' * 22}{ALNUM[:90]}", f"{'A' * 22}{ALNUM[:30]}"),
         is_generated,
     ),
