@@ -171,8 +171,8 @@ class ExportWorker(BackgroundWorker):
         """
         manager = self._retry_manager
         # From now on, no request may take longer than until `due`.
-        manager.due = due = manager.clock() + seconds - STORING_SECONDS
-        self._schedule.make_due()
+        due = manager.clock() + seconds - STORING_SECONDS
+        manager.begin_end(due)
         self._wait_for_work(due)
         for destination, items in self._take_back():
             if destination is not None:

@@ -57,6 +57,17 @@ class HeldItems:
                 size -= sum(len(item.body) for item in lost)
                 self._account.add_dropped(len(lost), NO_STORE)
 
+    def list_destinations(self) -> list[Destination]:
+        """Return the endpoints that held items wait for."""
+        with self._lock:
+            return list(
+                {known.target: known for known, _ in self._groups if known is not None}.values()
+            )
+
+    def has_items(self, destination: Destination) -> bool:
+        """Return whether items for `destination` are held."""
+        return bool(self.find_groups(destination))
+
     def find_groups(self, destination: Destination) -> list[list[EncodedItem]]:
         """Return the groups for `destination`; `remove_items` takes sent items out of them."""
         with self._lock:

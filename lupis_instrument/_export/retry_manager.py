@@ -17,7 +17,13 @@ from uuid import uuid4
 from lupis_instrument._diagnostics import warn
 from lupis_instrument._export.held_items import HeldItems
 from lupis_instrument._export.otlp.responses import ExportResponse, ExportResult
-from lupis_instrument._export.retry_schedule import RetrySchedule, ScheduledRetry, choose_delay
+from lupis_instrument._export.retry_schedule import (
+    FIRST_DELAY,
+    FIRST_HURRIED_DELAY,
+    RetrySchedule,
+    ScheduledRetry,
+    choose_delay,
+)
 from lupis_instrument._export.store import outbox
 from lupis_instrument._export.store.database import StoreUnavailable
 from lupis_instrument._export.store.size_limit import split_items
@@ -184,6 +190,8 @@ class RetryManager:
         except StoreUnavailable as error:
             warn(f"cannot store spans and events: {error}")
             self._held.add_group(destination, list(items[stored:]))
+            if destination is not None and self.due is not None and self.clock() < self.due:
+                self.schedule.make_due(required=[destination])
         else:
             self._held.store_all()
 
@@ -283,16 +291,19 @@ class RetryManager:
         self, destination: Destination, response: ExportResponse, attempts: int = 0
     ) -> None:
         """Send nothing to an endpoint for the time that it asks for, or for a growing delay."""
+        # At the end, items in memory are lost unless the endpoint accepts them while there is time.
+        hurry = self.due is not None and self._held.has_items(destination)
         seconds = response.retry_after
         if seconds is None:
-            seconds = choose_delay(attempts)
+            seconds = choose_delay(attempts, FIRST_HURRIED_DELAY if hurry else FIRST_DELAY)
         at = self.clock() + seconds
-        # At the end, an endpoint that is only busy gets another chance while there is time.
-        required = response.status is not None and self.due is not None and at < self.due
+        # An endpoint that is only busy gets another chance too.
+        again = hurry or response.status is not None
+        required = again and self.due is not None and at < self.due
         retry = ScheduledRetry(destination, at, attempts + 1, required, response.reason)
         self.schedule.add_retry(retry)
         if response.status is None or (attempts and not required):
-            _warn_waiting(retry)
+            self._warn_waiting(retry)
 
     def _search_store_once(self, destination: Destination) -> None:
         """Schedule one look for items that other processes have stored for this endpoint."""
@@ -304,10 +315,26 @@ class RetryManager:
 
     # For other threads
 
+    def begin_end(self, due: float) -> None:
+        """Send the items that should not outlive the process.
+
+        Args:
+            due: the time by which sending has to end.
+        """
+        self.due = due
+        self.schedule.make_due(required=self._held.list_destinations())
+
     def warn_waiting(self) -> None:
         """Name the endpoints that items wait for, if no line has named them yet."""
         for retry in self.schedule.find_failed():
-            _warn_waiting(retry)
+            self._warn_waiting(retry)
+
+    def _warn_waiting(self, retry: ScheduledRetry) -> None:
+        outcome = "spans and events wait in the store until it answers"
+        if self._held.has_items(retry.destination):
+            outcome = "spans and events wait in memory until it answers"
+        url = retry.destination.target.display_url
+        warn(f"cannot deliver to {url}: {retry.reason}; {outcome}")
 
     @property
     def is_sending(self) -> bool:
@@ -326,13 +353,6 @@ class RetryManager:
 
     def _may_continue(self) -> bool:
         return not self.paused and (self.due is None or self.clock() < self.due)
-
-
-def _warn_waiting(retry: ScheduledRetry) -> None:
-    warn(
-        f"cannot deliver to {retry.destination.target.display_url}: {retry.reason};"
-        " spans and events wait in the store until it answers"
-    )
 
 
 def _warn_rejected(destination: Destination, response: ExportResponse) -> None:

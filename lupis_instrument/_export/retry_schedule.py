@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import SystemRandom
 from threading import RLock
-from typing import TYPE_CHECKING, Callable, NamedTuple
+from typing import TYPE_CHECKING, Callable, NamedTuple, Sequence
 
 if TYPE_CHECKING:
     from lupis_instrument._export.otlp.destinations import Destination
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 FIRST_DELAY, MAX_DELAY = 1.0, 60.0
 """Seconds between two attempts at an endpoint that does not answer: the first, and the longest."""
+FIRST_HURRIED_DELAY = 0.1
+"""The first delay, in seconds, at the end of the process for items that are in memory only."""
 _GATHERING_SECONDS = 0.5
 """How long stored items wait for more items, which then share their request."""
 _LONGEST_DOUBLING = 10
@@ -76,10 +78,18 @@ class RetrySchedule:
                 at = self._clock() + _GATHERING_SECONDS
                 self.add_retry(ScheduledRetry(destination, at, required=required))
 
-    def make_due(self, *, all_retries: bool = False) -> None:
-        """Move retries to now: the required ones, or all, which become required too."""
+    def make_due(self, *, all_retries: bool = False, required: Sequence[Destination] = ()) -> None:
+        """Move retries to now: the required ones, or all, which become required too.
+
+        Args:
+            all_retries: whether to move all.
+            required: endpoints whose retries become required.
+        """
         now = self._clock()
         with self._lock:
+            for destination in required:
+                retry = self.retries.get(destination.target) or ScheduledRetry(destination, now)
+                self.add_retry(retry._replace(required=True))
             for target, retry in self.retries.items():
                 if retry.required or all_retries:
                     self.retries[target] = retry._replace(at=min(retry.at, now), required=True)
@@ -124,11 +134,15 @@ class RetrySchedule:
         return retry is not None and retry.attempts > 0
 
 
-def choose_delay(attempts: int) -> float:
+def choose_delay(attempts: int, first: float = FIRST_DELAY) -> float:
     """Return the seconds until the next attempt, which double with each failed attempt.
 
     Chance shortens them by up to a half, so that many processes do not all come at once. It does
     not use the module `random`, because the program may have seeded that.
+
+    Args:
+        attempts: the number of attempts that failed in a row before.
+        first: the delay after the first attempt, in seconds.
     """
-    longest = min(MAX_DELAY, FIRST_DELAY * 2.0 ** min(attempts, _LONGEST_DOUBLING))
+    longest = min(MAX_DELAY, first * 2.0 ** min(attempts, _LONGEST_DOUBLING))
     return longest * SystemRandom().uniform(0.5, 1.0)

@@ -39,6 +39,8 @@ _MIN_SENDING_SECONDS = 0.5
 """The part of the timeout that remains for sending after modules were loaded."""
 _MAX_UNREAD_BYTES = 1 << 20
 """Bytes of bodies after which the background thread is woken to read them."""
+_MIN_ROUND_SECONDS = 0.3
+"""The time that is needed to send the spans of calls that end during the end of the process."""
 _WITHHELD = {"name": "[REDACTED]", "properties": {}, "metadata": {}}
 """Replaces the parts of an event whose redaction failed."""
 
@@ -279,16 +281,29 @@ class Runtime:
             # loaded on this thread: a signal handler may have interrupted it while it loads them.
             self._drain(_LOADING_SECONDS, end_thread=False)
             due = max(due, monotonic() + min(timeout, _MIN_SENDING_SECONDS))
-        # A tenth of the time is kept for the export worker, which stores items it cannot send.
-        prepared = self._drain((due - monotonic()) * 0.9, end_thread=True)
-        if not prepared:
-            for worker in (self.spans, self.events):
-                worker.stop(_STOP_SECONDS)
-        kept = [delivery.stop(max(0.0, due - monotonic())) for delivery in self._deliveries]
+        kept = self._finish_delivery(due)
         self._count_lost()
         if not self.ending:
             self._start_workers()
-        return prepared and all(kept)
+        return kept
+
+    def _finish_delivery(self, due: float) -> bool:
+        """Prepare, and deliver or store, until nothing is left or `due`; return whether all was.
+
+        While items are sent, other threads of the program may end more calls.
+        """
+        kept = True
+        while True:
+            # A tenth of the time is kept for the export worker, which stores items it cannot send.
+            prepared = self._drain(max(0.0, due - monotonic()) * 0.9, end_thread=True)
+            if not prepared:
+                for worker in (self.spans, self.events):
+                    worker.stop(_STOP_SECONDS)
+            for delivery in self._deliveries:
+                kept = delivery.stop(max(0.0, due - monotonic())) and kept
+            done = self.spans.idle and self.events.idle
+            if done or not prepared or monotonic() > due - _MIN_ROUND_SECONDS:
+                return prepared and kept
 
     def _count_lost(self) -> None:
         spans, events = self.spans, self.events

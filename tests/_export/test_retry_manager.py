@@ -370,6 +370,45 @@ def test_without_a_store_items_wait_in_memory(storeless, items):
     assert ((6, 0, 0, 0), list("012345")) == (storeless.counts, storeless.endpoint.accepted)
 
 
+@pytest.mark.parametrize("response", [BUSY, DOWN])
+def test_at_the_end_held_items_are_sent_until_the_time_is_over(response, storeless, items):
+    """They would be lost; the process waits for each attempt."""
+    storeless.manager.begin_end(storeless.clock.now + 2)
+    storeless.endpoint.responses = [response] * 4
+    storeless.deliver(items(2))
+    assert storeless.manager.schedule.has_required()
+    storeless.pass_time(1.9)
+    assert ((2, 0, 0, 0), ["0", "1"]) == (storeless.counts, storeless.endpoint.accepted)
+    assert not storeless.manager.schedule.has_required()
+
+
+def test_the_end_sends_items_that_were_held_before(storeless, items):
+    """Their retry would have come later."""
+    storeless.endpoint.responses = [BUSY._replace(retry_after=60.0)]
+    storeless.deliver(items(2))
+    storeless.manager.begin_end(storeless.clock.now + 2)
+    storeless.pass_time(0)
+    assert (2, 0, 0, 0) == storeless.counts
+
+
+def test_new_items_for_an_endpoint_that_is_down_are_sent_at_the_end(storeless, items):
+    """They are held like the items before them."""
+    storeless.endpoint.responses = [DOWN._replace(retry_after=60.0)]
+    storeless.deliver(items(1))
+    storeless.manager.due = storeless.clock.now + 2
+    storeless.deliver(items(1, first=1))
+    assert storeless.manager.schedule.has_required()
+    storeless.pass_time(0)
+    assert (2, 0, 0, 0) == storeless.counts
+
+
+def test_the_warning_says_that_items_wait_in_memory(storeless, items, capsys):
+    """There is no store."""
+    storeless.endpoint.responses = [DOWN]
+    storeless.deliver(items(1))
+    assert "events wait in memory until it answers" in capsys.readouterr().err
+
+
 def test_memory_is_bounded(storeless, items, monkeypatch):
     """The oldest items are dropped first, and counted."""
     monkeypatch.setattr(held_items, "MAX_HELD_BYTES", 10_000)

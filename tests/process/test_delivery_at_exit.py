@@ -251,3 +251,52 @@ def test_spans_before_a_late_init_are_flushed(run_caller, sink):
     """
     run_caller(text)
     assert ["a"] == list_marks(sink)
+
+
+# A store that cannot be used
+
+
+FLAKY_COLLECTORS = {
+    "busy": lambda sink: sink.fail(503, times=3),
+    "closing connections": lambda sink: sink.drop(times=3),
+}
+
+
+@pytest.fixture
+def without_store(tmp_path):
+    """Variables for a program whose data folder cannot be made, and that has time to deliver."""
+    (tmp_path / "file").write_text("")
+    return {
+        "LUPIS_DATA_DIR": str(tmp_path / "file" / "folder"),
+        "LUPIS_SHUTDOWN_TIMEOUT": "20",
+        "LUPIS_SUMMARY": "true",
+    }
+
+
+@pytest.mark.parametrize("flushed", ["", SPAN_IN_FLIGHT], ids=["at the end", "before"])
+@pytest.mark.parametrize("fault", FLAKY_COLLECTORS)
+def test_without_a_store_requests_are_repeated(fault, flushed, run_caller, sink, without_store):
+    """As long as there is time, because the spans would be lost."""
+    FLAKY_COLLECTORS[fault](sink)
+    done = run_caller(flushed or "call('a')", env=without_store)
+    assert (["a"], 4) == (list_marks(sink), len(sink.requests))
+    assert "lost" not in done.stderr
+
+
+def test_without_a_store_calls_of_threads_at_the_end_are_delivered(run_caller, sink, without_store):
+    """The calls end while spans of earlier calls are sent."""
+    sink.slow(0.1)
+    done = run_caller(
+        """
+        def work():
+            for _ in range(10):
+                call("thread")
+                time.sleep(0.02)
+        call("main")
+        threading.Thread(target=work, daemon=True).start()
+        time.sleep(0.05)
+        """,
+        env=without_store,
+    )
+    assert "lost" not in done.stderr
+    assert "dropped" not in done.stderr
