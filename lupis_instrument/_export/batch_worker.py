@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from typing import ContextManager
 
 POLL_SECONDS = 0.5
-"""How long items may lie unprepared, unless `BatchWorker.wake_thread` is called."""
+"""How long items may lie unprepared, unless many or large ones come."""
 
 _LIFE_SIGN_SECONDS = 1.0
 """After so long without progress, a caller that waits for a flush does the work of the thread."""
@@ -47,6 +47,13 @@ There is a limit because a lock of the program, or of an import, may keep the ot
 """
 _HELP_ITEMS = 2
 """How many items a calling thread prepares for one that it puts, so that the queue gets shorter."""
+
+_WAKE_BYTES = 1 << 20
+"""Bytes of unprepared items for which the thread wakes up."""
+_MAX_BYTES = 16 << 20
+"""Bytes of unprepared items from which on calling threads prepare some."""
+_MAX_BYTES_AT_START = 24 << 20
+"""The same while the thread loads its modules, because the program would have to wait for them."""
 
 _LOADING_SECONDS = 5.0
 """How long the program waits in all, under overload, while the thread loads its modules."""
@@ -109,6 +116,7 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
         thread_context: Callable[[], ContextManager[Any]],
         *,
         accept: Callable[[Prepared], object] = id,
+        get_size: Callable[[Item], int] = lambda _: 0,
         max_batch_size: int = 512,
         delay_seconds: float = 5.0,
         max_waiting: int = 50_000,
@@ -124,6 +132,7 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
             thread_context: returns the context manager that the work runs in; it keeps the
                 requests of this package from being recorded.
             accept: called with each value that goes into a batch.
+            get_size: returns the bytes of memory that an item takes until it is prepared.
             max_batch_size: the largest number of items in a batch.
             delay_seconds: the time from the first item of a batch to its delivery; a full batch
                 is delivered at once.
@@ -135,6 +144,7 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
         self._prepare = prepare
         self._deliver = deliver
         self._accept = accept
+        self._get_size = get_size
         self._max_batch_size = max_batch_size
         self._delay_seconds = delay_seconds
         self._max_waiting = max_waiting
@@ -149,6 +159,8 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
         self._last_yield = 0.0
         self._progress = 0
         self._waited = self._start_due = 0.0
+        self._unprepared_bytes = 0
+        """About: threads may change it at once. It is 0 again when no item waits."""
         self._batch_sizes: dict[int, int] = {}
         """By identity of the batch: how many values it holds."""
         self._queue: SimpleQueue[Any] = SimpleQueue()
@@ -167,13 +179,20 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
         if waiting >= self._max_waiting and not self._wait_for_room(item):
             self.dropped += 1
             return
+        self._unprepared_bytes += self._get_size(item)
         self._queue.put(item)
-        if waiting + 1 >= self._wake_size and self._wakeups.empty():
+        is_urgent = waiting + 1 >= self._wake_size or self._unprepared_bytes >= _WAKE_BYTES
+        if is_urgent and self._wakeups.empty():
             self._wakeups.put(None)
         if self._thread is None:
             self._start_thread()
-        if unprepared >= self._max_unprepared:
+        if is_urgent and self._has_too_many(unprepared):
             self._help_thread()
+
+    def _has_too_many(self, unprepared: int) -> bool:
+        """Return whether so many or so large items wait that calling threads prepare some."""
+        max_bytes = _MAX_BYTES if self._progress else _MAX_BYTES_AT_START
+        return unprepared >= self._max_unprepared or self._unprepared_bytes > max_bytes
 
     def limit_unprepared(self, count: int) -> None:
         """Let calling threads prepare items from now on if more than `count` wait."""
@@ -210,7 +229,7 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
         try:
             with self._thread_context():
                 for _ in range(_HELP_ITEMS):
-                    self._prepare_next(_HELP_SECONDS, min_waiting=self._max_unprepared)
+                    self._prepare_next(_HELP_SECONDS, helps=True)
         except Exception as fault:  # the items stay in the queue
             report_fault(f"preparing items of {self._name}", fault)
 
@@ -222,10 +241,6 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
             sleep(_SHORT_WAIT_SECONDS)
             if monotonic() >= self._start_due:
                 break
-
-    def wake_thread(self) -> None:
-        """Let the thread prepare the queued items now; takes no lock."""
-        self._wakeups.put(None)
 
     # The life of the thread
 
@@ -466,7 +481,7 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
         a busy program would leave it one item every 5 ms.
         """
         now = monotonic()
-        if now >= self._last_yield + TURN_SECONDS and self._queue.qsize() < self._max_unprepared:
+        if now >= self._last_yield + TURN_SECONDS and not self._has_too_many(self._queue.qsize()):
             sleep(0)
             self._last_yield = monotonic()
 
@@ -521,18 +536,18 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
         finally:
             self._turns.end(turn)
 
-    def _prepare_next(self, seconds: float = -1, *, min_waiting: int = 0) -> None:
+    def _prepare_next(self, seconds: float = -1, *, helps: bool = False) -> None:
         """Prepare the oldest item of the queue.
 
         Args:
             seconds: the longest wait for other threads; negative for no limit.
-            min_waiting: the number of unprepared items below which nothing is to do.
+            helps: whether nothing is to do unless too many items wait.
         """
         turn = self._turns.take(seconds)
         if turn is None:
             return
         try:
-            if self._queue.qsize() < min_waiting:
+            if helps and not self._has_too_many(self._queue.qsize()):
                 return
             item = self._queue.get_nowait()
             if isinstance(item, _FlushMarker):
@@ -542,10 +557,13 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
         except Empty:
             pass
         finally:
+            if self._queue.empty():
+                self._unprepared_bytes = 0
             self._turns.end(turn)
 
     def _prepare_item(self, item: Item, turn: threading.Lock) -> None:
         self._turns.current.append(item)
+        self._unprepared_bytes -= self._get_size(item)
         try:
             prepared = self._prepare(item)
             if prepared is not None and self._turns.is_valid(turn):

@@ -37,8 +37,6 @@ _MAX_UNPREPARED_SPANS = 256
 _LOADING_SECONDS = 5.0
 _MIN_SENDING_SECONDS = 0.5
 """The part of the timeout that remains for sending after modules were loaded."""
-_MAX_UNREAD_BYTES = 1 << 20
-"""Bytes of bodies after which the background thread is woken to read them."""
 _MIN_ROUND_SECONDS = 0.3
 """The time that is needed to send the spans of calls that end during the end of the process."""
 _WITHHELD = {"name": "[REDACTED]", "properties": {}, "metadata": {}}
@@ -76,6 +74,7 @@ class Runtime:
             self._deliver_spans,
             api.utils.suppress_instrumentation,
             accept=self._accept_span,
+            get_size=_get_body_size,
             **read_batch_settings(os.environ),
         )
         self.events: BatchWorker[dict[str, Any], dict[str, Any]] = BatchWorker(
@@ -87,7 +86,6 @@ class Runtime:
             max_batch_size=50,
             max_unprepared=2_000,
         )
-        self._unread_bytes = 0
         self._metadata = events.MetadataCache()
         self._capture: CaptureExporter | None = None
         self.summary = Summary()
@@ -182,18 +180,6 @@ class Runtime:
         finally:  # also where a signal interrupts the program here
             if not stored:
                 self.spans.put_item(state)
-                self._count_unread(state)
-
-    def _count_unread(self, state: SpanState) -> None:
-        """Wake the background thread if the bodies that came since the last time are large.
-
-        Threads may count at once, and a count may be lost: the thread looks by itself soon after.
-        """
-        if state.http_call is not None:
-            self._unread_bytes += state.http_call.held_bytes
-            if self._unread_bytes > _MAX_UNREAD_BYTES:
-                self._unread_bytes = 0
-                self.spans.wake_thread()
 
     def _store_now(self, state: SpanState) -> bool:
         """Store a span; return False if the background thread must do it."""
@@ -391,3 +377,8 @@ class Runtime:
     def _deliveries(self) -> list[Delivery]:
         """All deliveries of this process; earlier settings first."""
         return [*self._former, *self._delivery.made]
+
+
+def _get_body_size(state: SpanState) -> int:
+    """Return the bytes of the request's and the response's body that a span keeps in memory."""
+    return state.http_call.held_bytes if state.http_call is not None else 0

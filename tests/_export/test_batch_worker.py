@@ -251,6 +251,39 @@ def test_a_calling_thread_prepares_the_oldest_items_under_overload(overload):
     assert ["first", *range(50)] == recorder.items
 
 
+def test_a_calling_thread_prepares_large_items_under_overload(overload):
+    """Few bytes wait unprepared; the size counts, not the number."""
+    prepared = []
+    recorder = overload(lambda item: prepared.append(item) or item, get_size=lambda _: 5 << 20)
+    for number in range(20):
+        recorder.worker.put_item(number)
+    assert ["first", *range(17)] == prepared
+    recorder.release()
+    assert recorder.worker.flush(10)
+    assert ["first", *range(20)] == recorder.items
+    assert 0 == recorder.worker._unprepared_bytes
+
+
+def test_small_items_wait_for_the_thread(overload):
+    """A calling thread helps only if too many wait, or too many bytes."""
+    prepared = []
+    recorder = overload(lambda item: prepared.append(item) or item, get_size=lambda _: 100)
+    for number in range(20):
+        recorder.worker.put_item(number)
+    assert ["first"] == prepared
+
+
+def test_a_large_item_is_prepared_at_once(record, monkeypatch):
+    """The thread does not wait until its next look at the queue."""
+    monkeypatch.setattr("lupis_instrument._export.batch_worker.POLL_SECONDS", 60)
+    prepared = threading.Event()
+    recorder = record(
+        prepare=lambda item: prepared.set() or item, delay_seconds=60, get_size=lambda _: 2 << 20
+    )
+    recorder.worker.put_item("item")
+    assert prepared.wait(10)
+
+
 def test_many_calling_threads_prepare_each_item_once(overload):
     """No two of them prepare items at the same time."""
     prepared, active = [], []
