@@ -51,7 +51,8 @@ class CallTotals:
         self.cached += _count_tokens(attributes, _semconv.GEN_AI_USAGE_CACHE_READ)
         self.cost += attributes.get(_semconv.LUPIS_COST_TOTAL, 0.0)
         self.unpriced += attributes.get(_semconv.LUPIS_COST_STATUS) == "unpriced"
-        self.seconds += ((span.end_time or 0) - (span.start_time or 0)) / 1e9
+        # A program may end a span before its start.
+        self.seconds += max(0, (span.end_time or 0) - (span.start_time or 0)) / 1e9
 
     def merge_counts(self, counts: Mapping[str, Any]) -> None:
         """Add the sums of another process."""

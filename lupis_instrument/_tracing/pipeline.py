@@ -77,7 +77,7 @@ class Draft:
             kind=source.kind,
             status=self.status,
             start_time=source.start_time,
-            end_time=source.end_time,
+            end_time=self.state.true_end or source.end_time,
             instrumentation_scope=source.instrumentation_scope,
         )
 

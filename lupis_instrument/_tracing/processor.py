@@ -255,6 +255,7 @@ class CallSpanProcessor(SpanProcessor):
             except Exception as fault:
                 report_fault("removing a span from the tree", fault)
             if not kept_open:
+                state.check_clock(span)
                 self._queue_state(state)
         except Exception as fault:
             report_fault("recording a span's end", fault)

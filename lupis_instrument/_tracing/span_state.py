@@ -7,6 +7,7 @@ that one span object with a method that waits for the body.
 
 from __future__ import annotations
 
+from time import perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Callable
 
 from lupis_instrument._diagnostics import report_fault
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from lupis_instrument._tracing.context import Conversation
     from lupis_instrument._tracing.http_call import HttpCall
     from lupis_instrument._tracing.span_tree import SpanNode
+
+
+_CLOCK_TOLERANCE = 1_000_000_000
+"""The difference between two clocks, in nanoseconds, that comes from setting one of them."""
 
 
 class SpanState:
@@ -37,6 +42,7 @@ class SpanState:
         llm_node: the node of the span around it that an LLM library's instrumentor made.
         ended: whether the instrumentor has ended the span.
         end_time: the instrumentor's end time, in nanoseconds since the epoch.
+        true_end: the end of a span during which the system's clock was set; None for other spans.
     """
 
     __slots__ = (
@@ -54,6 +60,8 @@ class SpanState:
         "readable",
         "span",
         "span_node",
+        "started",
+        "true_end",
         "url",
     )
 
@@ -73,6 +81,8 @@ class SpanState:
         self.llm_node: SpanNode | None = None
         self.ended = False
         self.end_time: int | None = None
+        self.true_end: int | None = None
+        self.started = perf_counter_ns()
         self._queue = queue
         self._queue_ticket = [None]
 
@@ -117,6 +127,19 @@ class SpanState:
             start_time = self.span.start_time or 0
             end_time = max(end_time or 0, start_time + body.ended - http_call.started)
         type(self.span).end(self.span, end_time)
+
+    def check_clock(self, span: ReadableSpan) -> None:
+        """Note the true end of a span that has just ended, if the system's clock was set meanwhile.
+
+        A program may give other spans than calls any start and end, so those are only corrected if
+        they end before they start.
+        """
+        start, now = span.start_time or 0, time_ns()
+        end = span.end_time or now
+        true_end = start + perf_counter_ns() - self.started
+        clock_was_set = abs(now - true_end) > _CLOCK_TOLERANCE > abs(now - end)
+        if end < start or (self.http_call is not None and clock_was_set):
+            self.true_end = true_end
 
     @property
     def outermost(self) -> SpanState:

@@ -137,3 +137,8 @@ def test_names_with_control_characters_keep_the_columns(llm_call):
     """The width of a column counts the escapes that stand for the characters."""
     lines = summary_of(llm_call("a\nb"), llm_call("abcd"))[1:3]
     assert [r"  openai a\nb  1", "  openai abcd  1"] == [line.split(" LLM")[0] for line in lines]
+
+
+def test_a_call_that_ends_before_its_start_takes_no_time(llm_call):
+    """No other call becomes shorter by it."""
+    assert "1.00 s" in summary_of(llm_call(seconds=1), llm_call(seconds=-5))[0]

@@ -1,6 +1,7 @@
 """The end of a call's span: it waits for the end of the response's body."""
 
 import threading
+import time
 
 import pytest
 
@@ -119,3 +120,56 @@ def test_the_outermost_state_reports_the_call(tracked):
     innermost = tracked.start_call(parent=inner)
     assert tracked.state(outer) is tracked.state(innermost).outermost
     assert tracked.state(outer) is tracked.state(outer).outermost
+
+
+HOUR = 3600 * SECOND
+
+
+@pytest.fixture
+def set_clock(monkeypatch):
+    """Sets the system's clock, as OpenTelemetry and this package see it, by some nanoseconds."""
+
+    def set_clock(change):
+        def time_ns():
+            return time.time_ns() + change
+
+        monkeypatch.setattr("opentelemetry.sdk.trace.time_ns", time_ns)
+        monkeypatch.setattr("lupis_instrument._tracing.span_state.time_ns", time_ns)
+
+    return set_clock
+
+
+@pytest.mark.parametrize("change", [-HOUR, HOUR])
+def test_the_duration_of_a_call_does_not_depend_on_the_clock(change, tracked, export, set_clock):
+    """The clock may be set during the call, forwards or backwards."""
+    span = tracked.start_call()
+    set_clock(change)
+    span.end()
+    (exported,) = export()
+    assert 0 <= exported.end_time - exported.start_time < HOUR // 2
+
+
+def test_a_span_of_the_program_does_not_end_before_its_start(tracked, export, set_clock):
+    """The clock was set backwards."""
+    span = tracked.tracer.start_span("agent")
+    set_clock(-HOUR)
+    span.end()
+    (exported,) = export()
+    assert 0 <= exported.end_time - exported.start_time < HOUR // 2
+
+
+def test_times_that_the_program_gives_are_kept(tracked, export):
+    """A program may record work that it did before."""
+    span = tracked.tracer.start_span("agent", start_time=5 * SECOND)
+    span.end(9 * SECOND)
+    (exported,) = export()
+    assert (5 * SECOND, 9 * SECOND) == (exported.start_time, exported.end_time)
+
+
+def test_an_end_that_the_instrumentor_gives_is_kept(tracked, export):
+    """It is no sign of a clock that was set."""
+    span = tracked.start_call()
+    end = span.start_time + HOUR
+    span.end(end)
+    (exported,) = export()
+    assert end == exported.end_time

@@ -125,7 +125,7 @@ def _span_facts(span: ReadableSpan) -> Facts:
     start = span.start_time or 0
     return Facts(
         at=_bound_time(start),
-        duration=_bound_time((span.end_time or start) - start),
+        duration=_bound_time(max(0, (span.end_time or start) - start)),
         name=_replace_surrogates(span.name),
         trace=span.context.trace_id.to_bytes(16, "big"),
         span=span.context.span_id.to_bytes(8, "big"),
