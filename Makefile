@@ -9,7 +9,7 @@ INSTALL = $(PY) -m pip install --quiet --quiet
 LINTED := lupis_instrument sitecustomize_template tests examples .ci
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-runners coverage test-all suites lint typecheck bench catalog docs build clean
+.PHONY: help setup demo test test-runners coverage test-all test-clients suites lint typecheck bench catalog docs build clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1@\2/p' Makefile | while IFS=@ read -r target text; \
@@ -35,6 +35,9 @@ coverage: setup  ## run all tests, and show which lines and branches none of the
 
 test-all:  ## run the tests on each Python there is, with the oldest and the newest OpenTelemetry
 	$(PYTHON) .ci/matrix.py $(ARGS)
+
+test-clients:  ## run the tests of the clients with the oldest releases of the clients
+	$(PYTHON) .ci/matrix.py --python 3.8 3.10 --opentelemetry newest --clients oldest $(ARGS)
 
 suites: setup  ## run the clients' own test suites, with lupis-run and without; takes an hour
 	$(PY) .ci/suites.py $(ARGS)

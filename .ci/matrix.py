@@ -1,9 +1,12 @@
-"""Runs the tests on each installed Python, with the oldest and the newest OpenTelemetry.
+"""Runs the tests on each installed Python, with the oldest and the newest packages.
 
 Each combination has its own environment under .venvs, which later runs use again. The script looks
 for python3.X on the PATH and in pyenv's versions, and skips a Python that is not installed.
 
-    python3 .ci/matrix.py [--python 3.8 ...] [--opentelemetry oldest|newest] [-- PYTEST ARGUMENTS]
+    python3 .ci/matrix.py [--python 3.8 ...] [--opentelemetry oldest|newest]
+                          [--clients oldest|newest] [-- PYTEST ARGUMENTS]
+
+With the oldest clients, the tests of the clients run instead of all.
 """
 
 # A script that prints and starts other programs:
@@ -12,6 +15,7 @@ for python3.X on the PATH and in pyenv's versions, and skips a Python that is no
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import shutil
 import subprocess
@@ -45,6 +49,17 @@ CONSTRAINTS = {
         f"opentelemetry-{name}=={version}\n" for version, names in OLDEST.items() for name in names
     ),
 }
+# The oldest supported releases of the clients; docs/quick-start.md states them. httpx2 needs Python
+# 3.10, and newer releases of idna and h11 than the other clients accept.
+OLDEST_CLIENTS = (
+    "aiohttp==3.9.0; python_version < '3.10'",
+    "httpx==0.23.0; python_version < '3.10'",
+    "httpx2==2.0.0; python_version >= '3.10'",
+    "requests==2.21.0; python_version < '3.10'",
+    "urllib3==1.24.3; python_version < '3.10'",
+)
+CLIENTS = {"newest": (), "oldest": OLDEST_CLIENTS}
+CLIENT_TESTS = ("tests/_instrumentation/clients", "tests/process/test_clients.py")
 CORE = (
     "tests",
     "--ignore=tests/bench",
@@ -70,10 +85,13 @@ def has_version(path: str, version: str) -> bool:
     return process.stdout.strip() == version
 
 
-def install_environment(python: str, folder: Path, constraints: str) -> str:
+def install_environment(
+    python: str, folder: Path, constraints: str, clients: tuple[str, ...]
+) -> str:
     """Make an environment, unless an up-to-date one exists, and return its interpreter."""
     own = str(folder / "bin" / "python")
     expected = (ROOT / "pyproject.toml").read_text(encoding="utf-8") + constraints
+    expected += "\n".join(clients)
     stamp = folder / "installed.txt"
     if stamp.exists() and stamp.read_text(encoding="utf-8") == expected:
         return own
@@ -83,6 +101,10 @@ def install_environment(python: str, folder: Path, constraints: str) -> str:
     run_command(own, "-m", "dependency_groups", "--output", str(folder / "test.txt"), "test")
     files = ["-c", str(folder / "constraints.txt"), "-r", str(folder / "test.txt")]
     run_command(own, "-m", "pip", "install", "-qq", *files, "--editable", ".[async]")
+    if clients:  # last, because the tests' other packages prefer newer ones
+        run_command(
+            own, "-m", "pip", "install", "-qq", "-c", str(folder / "constraints.txt"), *clients
+        )
     stamp.write_text(expected, encoding="utf-8")
     return own
 
@@ -92,16 +114,19 @@ def run_command(*command: str) -> None:
     subprocess.run(command, cwd=ROOT, check=True)
 
 
-def run_tests(version: str, opentelemetry: str, arguments: list[str]) -> str:
+def run_tests(version: str, opentelemetry: str, clients: str, arguments: list[str]) -> str:
     """Run the tests in one combination, and return the result in words."""
     python = find_python(version)
     if python is None:
         return f"skipped: no python{version} here"
-    folder = ROOT / ".venvs" / f"{version}-{opentelemetry}"
+    old_clients = clients == "oldest"
+    suffix = "-oldest-clients" if old_clients else ""
+    folder = ROOT / ".venvs" / f"{version}-{opentelemetry}{suffix}"
+    tests = arguments or (CLIENT_TESTS if old_clients else CORE)
     start = time.monotonic()
     try:
-        own = install_environment(python, folder, CONSTRAINTS[opentelemetry])
-        run_command(own, "-m", "pytest", "-q", "--numprocesses", "auto", *(arguments or CORE))
+        own = install_environment(python, folder, CONSTRAINTS[opentelemetry], CLIENTS[clients])
+        run_command(own, "-m", "pytest", "-q", "--numprocesses", "auto", *tests)
     except subprocess.CalledProcessError as error:
         return f"FAILED: {' '.join(error.cmd[1:4])} ended with {error.returncode}"
     return f"passed in {time.monotonic() - start:.0f} s"
@@ -112,14 +137,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--python", nargs="+", choices=PYTHONS, default=PYTHONS)
     parser.add_argument("--opentelemetry", nargs="+", choices=CONSTRAINTS, default=CONSTRAINTS)
+    parser.add_argument("--clients", nargs="+", choices=CLIENTS, default=["newest"])
     parser.add_argument("arguments", nargs="*", help="for pytest, after --")
     options = parser.parse_args()
     results = {}
-    for version in options.python:
-        for opentelemetry in options.opentelemetry:
-            name = f"Python {version}, {opentelemetry} OpenTelemetry"
-            print(f"== {name}", flush=True)
-            results[name] = run_tests(version, opentelemetry, options.arguments)
+    for row in itertools.product(options.python, options.opentelemetry, options.clients):
+        name = "Python {}, {} OpenTelemetry, {} clients".format(*row)
+        print(f"== {name}", flush=True)
+        results[name] = run_tests(*row, options.arguments)
     print(*(f"{name}: {result}" for name, result in results.items()), sep="\n")
     sys.exit(any(result.startswith("FAILED") for result in results.values()))
 

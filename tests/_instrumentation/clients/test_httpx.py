@@ -1,6 +1,7 @@
 """httpx and httpx2: the streams of requests and responses are recorded as they are read."""
 
 import asyncio
+import contextlib
 import gc
 import importlib
 import types
@@ -149,7 +150,8 @@ def test_unreferenced_response_is_dropped(httpx, recorder, server):
     stream = response.stream
     del response
     assert None is recorder.body.outcome
-    transport.close()
+    with contextlib.suppress(RuntimeError):  # before httpcore 0.17 while a response is open
+        transport.close()
     del stream, transport
     gc.collect()
     assert "dropped" == recorder.body.outcome

@@ -55,6 +55,15 @@ def describe_exceptions(error):
     return exceptions
 
 
+def make_retries(total):
+    """Returns urllib3's retries of a POST after a status 503."""
+    import urllib3
+
+    new = hasattr(urllib3.Retry.DEFAULT, "allowed_methods")  # since 1.26
+    methods = {"allowed_methods" if new else "method_whitelist": False}
+    return urllib3.Retry(total, status_forcelist=[503], backoff_factor=0, **methods)
+
+
 def main():
     """Runs the cases that the command line names, or all."""
     chosen = [

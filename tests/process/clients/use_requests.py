@@ -4,9 +4,8 @@ import gc
 import threading
 
 import requests
-from cases import BODY, case, catch_failure, main, type_name
+from cases import BODY, case, catch_failure, main, make_retries, type_name
 from requests.adapters import HTTPAdapter
-from urllib3.util.retry import Retry
 
 session = requests.Session()
 session.trust_env = False
@@ -136,7 +135,7 @@ def redirect(urls):
 @case
 def retried(urls):
     with requests.Session() as retrying:
-        retries = Retry(3, status_forcelist=[503], allowed_methods=None, backoff_factor=0)
+        retries = make_retries(3)
         retrying.mount("http://", HTTPAdapter(max_retries=retries))
         answer = retrying.post(urls(busy=2), json=BODY)
         return [answer.json(), len(answer.raw.retries.history)]

@@ -3,7 +3,7 @@
 import gc
 
 import urllib3
-from cases import DATA, HEADERS, case, catch_failure, main, type_name
+from cases import DATA, HEADERS, case, catch_failure, main, make_retries, type_name
 
 pool = urllib3.PoolManager()
 
@@ -43,7 +43,7 @@ def read1(urls):
     answer = post(urls(form="stream", framing="chunked"), preload_content=False)
     body = b""
     while not answer.closed:
-        data = answer.read1(20)
+        data = getattr(answer, "read1", answer.read)(20)  # new in 2.0
         if not data:
             break
         body += data
@@ -94,7 +94,7 @@ def early_close(urls):
 @case
 def drained(urls):
     answer = post(urls(form="stream", framing="chunked"), preload_content=False)
-    answer.drain_conn()
+    getattr(answer, "drain_conn", answer.read)()  # new in 1.26
     return answer.closed
 
 
@@ -148,14 +148,14 @@ def redirect(urls):
 
 @case
 def retried(urls):
-    retries = urllib3.Retry(3, status_forcelist=[503], allowed_methods=None)
+    retries = make_retries(3)
     answer = post(urls(busy=2), retries=retries)
     return [answer.data.decode(), len(answer.retries.history)]
 
 
 @case
 def out_of_retries(urls):
-    retries = urllib3.Retry(1, status_forcelist=[503], allowed_methods=None)
+    retries = make_retries(1)
     return catch_failure(post, urls(busy=9), retries=retries)
 
 
