@@ -20,10 +20,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from lupis_instrument._process.background_thread import find_current_thread
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = f"{ROOT / 'lupis_instrument'}{os.sep}"
+MAIN_THREAD = "main"
 THREADS = {
-    "MainThread": "On the thread that makes the call",
+    MAIN_THREAD: "On the thread that makes the call",
     "lupis-spans": "On the background thread that prepares spans",
     "lupis-export": "On the background thread that sends them",
 }
@@ -55,7 +58,8 @@ class CallRecorder:
         if not path.startswith(PACKAGE):
             return
         file = path[len(PACKAGE) :]
-        self.files.setdefault(file, threading.current_thread().name)
+        thread = find_current_thread()
+        self.files.setdefault(file, thread.name if thread is not None else MAIN_THREAD)
         self.functions[file, frame.f_code.co_name] += 1
         caller = frame.f_back
         while caller is not None and not caller.f_code.co_filename.startswith(PACKAGE):

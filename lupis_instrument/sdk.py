@@ -390,8 +390,10 @@ class LupisSDK:
         runtime = self._start_runtime()
         if runtime is None:
             return True
+        from lupis_instrument._process.greenlets import call_beside_greenlets
+
         with internal_errors("delivering"):
-            return bool(runtime.flush(timeout))
+            return bool(call_beside_greenlets(lambda: runtime.flush(timeout)))
         return False
 
     def shutdown_sync(self) -> None:
@@ -400,12 +402,13 @@ class LupisSDK:
         Waits `LupisConfig.shutdown_timeout` seconds at most. A later call is still recorded.
         """
         bootstrap.load_runtime()
+        from lupis_instrument._process.greenlets import call_beside_greenlets
         from lupis_instrument._runtime import current
 
         runtime = current.get_runtime()
         if runtime is not None:
             with internal_errors("ending"):
-                runtime.shutdown()
+                call_beside_greenlets(runtime.shutdown)
 
     async def shutdown(self) -> None:
         """Shut down as `shutdown_sync` does, without blocking the event loop."""

@@ -7,8 +7,9 @@ holds whenever no item is in transit; a pending item is created and nothing else
 
 from __future__ import annotations
 
-from threading import RLock
 from typing import Mapping
+
+from lupis_instrument._process.native_threads import RLock
 
 
 class Account:

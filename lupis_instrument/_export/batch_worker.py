@@ -13,22 +13,23 @@ because the conversation of a call depends on the calls before it.
 
 from __future__ import annotations
 
-import threading
+from _queue import Empty, SimpleQueue  # gevent and eventlet replace it in the module `queue`
 from collections import deque
-from queue import Empty, SimpleQueue
-from threading import get_ident
-from time import monotonic, sleep
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Callable, Generic, Mapping, TypeVar
 
 from lupis_instrument._diagnostics import report_fault
 from lupis_instrument._process.background_thread import (
     BackgroundThread,
     BackgroundWorker,
+    Event,
     Turns,
     is_last_thread,
 )
+from lupis_instrument._process.native_threads import allocate_lock, get_ident, sleep
 
 if TYPE_CHECKING:
+    from threading import Lock
     from typing import ContextManager
 
 POLL_SECONDS = 0.5
@@ -95,7 +96,7 @@ class _FlushMarker:
     """Stands in the queue behind the items that a flush waits for."""
 
     def __init__(self, *, end_thread: bool) -> None:
-        self.done = threading.Event()
+        self.done = Event()
         self.end_thread = end_thread
 
 
@@ -169,7 +170,7 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
         self._turns: Turns[Item] = Turns()
         self._wakeups: SimpleQueue[None] = SimpleQueue()
         self._flushes: list[_FlushMarker] = []
-        self._starting = threading.Lock()
+        self._starting = allocate_lock()
         self._starter = 0
 
     def put_item(self, item: Item) -> None:
@@ -318,9 +319,6 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
     def _forget_thread(self) -> None:
         self._thread = None
 
-    def _request_end(self) -> threading.Event:
-        return self.request_flush(end_thread=True)
-
     # Flushes
 
     def flush(self, timeout: float, *, end_thread: bool = False) -> bool:
@@ -335,7 +333,7 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
         """
         return self.wait_for_flush(self.request_flush(end_thread=end_thread), timeout)
 
-    def request_flush(self, *, end_thread: bool = False) -> threading.Event:
+    def request_flush(self, *, end_thread: bool = False) -> Event:
         """Ask for a `flush` without waiting; the event is set when it is done."""
         marker = _FlushMarker(end_thread=end_thread)
         self._give_up_turn()
@@ -353,11 +351,11 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
                     self._process_batch(wait=False)
         return marker.done
 
-    def wait_for_flush(self, done: threading.Event, seconds: float) -> bool:
+    def wait_for_flush(self, done: Event, seconds: float) -> bool:
         """Wait for the event of `request_flush`; do the work here if the thread seems dead.
 
-        The program may have patched threads, or tied this one to a thread of gevent's. A thread
-        that is preparing items counts as alive, however long it takes to load the modules for them.
+        A thread that is preparing items counts as alive, however long it takes to load the modules
+        for them.
 
         Returns:
             Whether the flush was done within `seconds`.
@@ -561,7 +559,7 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
                 self._unprepared_bytes = 0
             self._turns.end(turn)
 
-    def _prepare_item(self, item: Item, turn: threading.Lock) -> None:
+    def _prepare_item(self, item: Item, turn: Lock) -> None:
         self._turns.current.append(item)
         self._unprepared_bytes -= self._get_size(item)
         try:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Sequence
 
 from lupis_instrument._diagnostics import report_fault, warn
 from lupis_instrument._export.otlp.sending import loaded_modules
-from lupis_instrument._process.background_thread import BackgroundThread, BackgroundWorker
+from lupis_instrument._process.background_thread import (
+    BackgroundWorker,
+    Condition,
+    find_current_thread,
+)
 
 if TYPE_CHECKING:
     from typing import Any, Callable, ContextManager
@@ -68,7 +71,7 @@ class ExportWorker(BackgroundWorker):
         super().reset()
         self._retry_manager.reset()
         # Reentrant: a signal handler may call this worker on a thread that holds the lock.
-        self._changed = threading.Condition(threading.RLock())
+        self._changed = Condition()
         self._batches: deque[ExportBatch] = deque()
         self._size = 0
         self._current: ExportBatch | None = None
@@ -133,10 +136,10 @@ class ExportWorker(BackgroundWorker):
             try:
                 thread.start()
             except RuntimeError:
-                caller = threading.current_thread()
-                if not isinstance(caller, BackgroundThread):
+                caller = find_current_thread()
+                if caller is None:
                     return False
-                caller.run_afterwards(self._run, self._request_end)
+                caller.run_afterwards(self._run)
                 thread = caller
             self._thread = thread
             return True

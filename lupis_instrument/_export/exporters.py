@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Mapping, Protocol, Sequence
 
 from lupis_instrument._export.console import render_events, render_spans
 from lupis_instrument._export.export_worker import ExportBatch, ExportWorker
 from lupis_instrument._export.otlp.encoded_items import EVENT, SPAN, ItemEncoder
+from lupis_instrument._process.native_threads import allocate_lock
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -97,7 +97,7 @@ class CaptureExporter:
 
     def __init__(self) -> None:
         """Make an exporter that has kept nothing yet."""
-        self._lock = Lock()
+        self._lock = allocate_lock()
         self._spans: list[ReadableSpan] = []
         self._events: list[Mapping[str, Any]] = []
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from threading import RLock
 from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
 from lupis_instrument._diagnostics import warn
 from lupis_instrument._export.store.database import StoreUnavailable
 from lupis_instrument._export.store.size_limit import split_items
+from lupis_instrument._process.native_threads import RLock
 
 if TYPE_CHECKING:
     from lupis_instrument._export.accounting import Account

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Callable, Sequence
 from uuid import uuid4
@@ -27,6 +26,7 @@ from lupis_instrument._export.retry_schedule import (
 from lupis_instrument._export.store import outbox
 from lupis_instrument._export.store.database import StoreUnavailable
 from lupis_instrument._export.store.size_limit import split_items
+from lupis_instrument._process.native_threads import allocate_lock
 
 if TYPE_CHECKING:
     from lupis_instrument._export.accounting import Account
@@ -80,7 +80,7 @@ class RetryManager:
         """Begin without items; in a forked child, everything from before belongs to the parent."""
         self.schedule.reset()
         self._held.reset()
-        self._committing = Lock()
+        self._committing = allocate_lock()
         self._searched: set[Target] = set()
         self._draining: Target | None = None
         self._holder = f"{os.getpid()}-{uuid4().hex}"

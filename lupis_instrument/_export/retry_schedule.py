@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from random import SystemRandom
-from threading import RLock
 from typing import TYPE_CHECKING, Callable, NamedTuple, Sequence
+
+from lupis_instrument._process.native_threads import RLock
 
 if TYPE_CHECKING:
     from lupis_instrument._export.otlp.destinations import Destination

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from threading import RLock
 from typing import TYPE_CHECKING, Any, Mapping
 
 from lupis_instrument import _semconv
 from lupis_instrument._diagnostics import escape_controls
 from lupis_instrument._export.console import format_dollars
+from lupis_instrument._process.native_threads import RLock
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan

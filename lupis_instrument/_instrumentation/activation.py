@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
+import threading
 from contextlib import nullcontext
-from threading import RLock
 from typing import TYPE_CHECKING, Any, Callable, ContextManager
 
 from lupis_instrument._diagnostics import internal_errors, report_fault
@@ -75,12 +75,18 @@ class Activation:
         self._calls = calls
         self.wrappers: list[Wrapper] = []
         self.dormant = True
-        self._reset_lock()
+        self._activating = False
+        self._locks: dict[str, Any] = {}
+        """The lock that is held while the client is activated; none before and after.
+
+        Made by the first request: the program may have greenlets by then, which need a lock of
+        their own kind. eventlet complains about an older one.
+        """
         # A thread of the parent may be activating during a fork; the child does not have it.
         on_fork(after_in_child=self._reset_lock)
 
     def _reset_lock(self) -> None:
-        self._lock = RLock()
+        self._locks.clear()
         self._activating = False
 
     def begin_request(self) -> bool:
@@ -116,7 +122,7 @@ class Activation:
         return suppression
 
     def _activate_once(self) -> None:
-        with self._lock:
+        with self._locks.setdefault("lock", threading.RLock()):
             if self._activating or not self.dormant:
                 # The program's import hooks may make a request while this thread imports.
                 return
@@ -126,6 +132,7 @@ class Activation:
             finally:
                 self._activating = False
                 self.dormant = False
+                self._locks.clear()
 
     def unsuppressed(self) -> ContextManager[None]:
         """Return a context manager inside which outer instrumentors suppress nothing."""

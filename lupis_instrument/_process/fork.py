@@ -58,21 +58,10 @@ def count_threads() -> int:
 
 def wait_until_gone(max_threads: int) -> None:
     """Wait up to 10 ms until the kernel lists no more than `max_threads` threads."""
-    from time import monotonic, sleep
+    from time import monotonic
+
+    from lupis_instrument._process.native_threads import sleep
 
     due = monotonic() + _MAX_WAIT_SECONDS
     while count_threads() > max_threads and monotonic() < due:
         sleep(_POLL_SECONDS)
-
-
-def pause_threads(pause: Callable[[], None]) -> None:
-    """Call `pause`, which ends threads of this package, and wait until they are gone.
-
-    Args:
-        pause: ends the threads.
-    """
-    from threading import active_count
-
-    listed, running = count_threads(), active_count()
-    pause()
-    wait_until_gone(listed - max(0, running - active_count()))

@@ -7,11 +7,11 @@ thread is importing while another forks stays locked in the child for ever.
 
 from __future__ import annotations
 
-import _thread
 import sys
 
 from lupis_instrument._process.fork import on_fork
 from lupis_instrument._process.kept_modules import use_kept_modules
+from lupis_instrument._process.native_threads import RLock, get_ident
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class _State:
     """
 
     def __init__(self) -> None:
-        self.lock = _thread.RLock()
+        self.lock = RLock()
         self.forking: dict[int, bool] = {}
 
 
@@ -106,16 +106,16 @@ class Lazy:
 
 
 def _before_fork() -> None:
-    _state.forking[_thread.get_ident()] = _state.lock.acquire(timeout=_MAX_WAIT_SECONDS)
+    _state.forking[get_ident()] = _state.lock.acquire(timeout=_MAX_WAIT_SECONDS)
 
 
 def _after_fork_in_parent() -> None:
-    if _state.forking.pop(_thread.get_ident(), False):
+    if _state.forking.pop(get_ident(), False):
         _state.lock.release()
 
 
 def _after_fork_in_child() -> None:
-    _state.lock = _thread.RLock()
+    _state.lock = RLock()
     _state.forking.clear()
 
 

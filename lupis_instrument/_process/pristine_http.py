@@ -1,8 +1,8 @@
 """http.client and sockets as Python ships them, whatever other packages have changed in them.
 
-Tracers and test tools (vcrpy, httpretty, pytest-socket) patch the classes that programs import, or
-replace them. Telemetry must not pass through such patches: it is not part of the program's traffic,
-and it may carry the user's API key.
+Tracers, test tools (vcrpy, httpretty, pytest-socket), gevent and eventlet patch the classes that
+programs import, or replace them. Telemetry must not pass through such patches: it is not part of
+the program's traffic, and it may carry the user's API key.
 
 The sockets have an absolute time limit. A socket's own timeout limits the wait for the next byte,
 so that an endpoint which sends a byte now and then would hold its caller without end. From Python
@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
 _HTTP_CLIENT = "http.client"
-_TEST_TOOLS = frozenset(("httpretty", "mocket", "pytest_socket"))
-"""Packages that replace Python's sockets, for tests without a network.
+_REPLACING_PACKAGES = frozenset(("eventlet", "gevent", "httpretty", "mocket", "pytest_socket"))
+"""Packages that replace Python's sockets, for greenlets or for tests without a network.
 
-Sockets of gevent, eventlet and PySocks stay in use: the program needs them too.
+Requests are sent on threads of the operating system, where sockets for greenlets would start an
+event loop. Sockets of PySocks stay in use: the program may reach no network without them.
 """
 _MIN_SECONDS = 0.001  # a timeout of 0 would make the socket non-blocking
 _REPLACED_NAMES = ("socket", "create_connection", "getaddrinfo")
@@ -63,7 +64,7 @@ def _load_copy() -> Any:
 
 
 def find_sockets() -> Any:
-    """Return the module `socket`, or a stand-in where a test tool has changed it."""
+    """Return the module `socket`, or a stand-in where a package has changed it."""
     if not any(map(_is_replaced, _REPLACED_NAMES)):
         return socket
     classes: list[Any] = _socket.socket.__subclasses__()
@@ -73,7 +74,7 @@ def find_sockets() -> Any:
 
 def _is_replaced(name: str) -> bool:
     module = getattr(getattr(socket, name), "__module__", None) or ""
-    return module.partition(".")[0] in _TEST_TOOLS
+    return module.partition(".")[0] in _REPLACING_PACKAGES
 
 
 @lru_cache(maxsize=None)

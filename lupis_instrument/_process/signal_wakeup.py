@@ -13,13 +13,17 @@ of that pipe and sends the signal to the main thread again until the handler has
 
 from __future__ import annotations
 
-import _thread
 import os
 import signal
-from time import sleep
-from types import BuiltinFunctionType
 
 from lupis_instrument._process.fork import count_threads, on_fork, wait_until_gone
+from lupis_instrument._process.native_threads import (
+    allocate_lock,
+    get_ident,
+    is_patched,
+    sleep,
+    start_new_thread,
+)
 from lupis_instrument._process.preceding import call_before
 
 TYPE_CHECKING = False
@@ -45,8 +49,8 @@ class SignalWakeup:
                 not run yet.
         """
         self._is_pending = is_pending
-        self._main = _thread.get_ident()
-        self._ended = _thread.allocate_lock()
+        self._main = get_ident()
+        self._ended = allocate_lock()
         self._muted = self._paused = False
         self._reader, self._writer = os.pipe()
         self._pipe = os.fstat(self._reader)
@@ -57,7 +61,7 @@ class SignalWakeup:
 
     def _start_thread(self) -> None:
         self._ended.acquire()
-        _thread.start_new_thread(self._listen, ())
+        start_new_thread(self._listen, ())
 
     def _listen(self) -> None:
         try:
@@ -172,13 +176,13 @@ _state = _State()
 def start(is_pending: Callable[[int], bool]) -> None:
     """Resend signals to the main thread, which this is, from now on.
 
-    Does nothing where gevent has replaced threads by greenlets (a greenlet that reads a file would
-    stop all others), and where the program uses the wake-up file descriptor itself.
+    Does nothing where gevent has replaced threads by greenlets (it listens for signals itself), and
+    where the program uses the wake-up file descriptor itself.
 
     Args:
         is_pending: see `SignalWakeup`.
     """
-    if not hasattr(signal, "pthread_kill") or not _is_native(_thread.start_new_thread):
+    if not hasattr(signal, "pthread_kill") or is_patched():
         return
     if _state.wakeup is None and _get_wakeup_fd() == -1:
         _state.wakeup = SignalWakeup(is_pending)
@@ -190,10 +194,6 @@ def _make_room() -> None:
     wakeup = _state.take()
     if wakeup is not None:
         wakeup.stop()
-
-
-def _is_native(function: object) -> bool:
-    return isinstance(function, BuiltinFunctionType)
 
 
 def _before_fork() -> None:

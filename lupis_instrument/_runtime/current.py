@@ -12,7 +12,8 @@ from lupis_instrument._config.config import resolve_settings
 from lupis_instrument._diagnostics import diagnostics, internal_errors, warn
 from lupis_instrument._instrumentation import child_processes, selection, threads
 from lupis_instrument._process import shutdown_hooks
-from lupis_instrument._process.fork import on_fork, pause_threads
+from lupis_instrument._process.background_thread import pause_threads
+from lupis_instrument._process.fork import on_fork
 from lupis_instrument._process.import_lock import import_alone
 from lupis_instrument._runtime import assembly, launch
 from lupis_instrument._runtime.conflicts import is_obstructed

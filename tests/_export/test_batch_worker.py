@@ -98,16 +98,16 @@ def test_no_thread_starts_before_the_first_item(record):
     recorder = record()
     assert recorder.worker.flush(1)
     assert recorder.worker.flush(1, end_thread=True)
-    assert "test" not in {thread.name for thread in threading.enumerate()}
+    assert None is recorder.worker._thread
 
 
 def test_a_flush_can_end_the_thread(record):
     """It delivers the items first."""
     recorder = record(delay_seconds=60)
     recorder.worker.put_item("a")
-    thread = next(thread for thread in threading.enumerate() if thread.name == "test")
+    thread = recorder.worker._thread
     assert recorder.worker.flush(5, end_thread=True)
-    thread.join(5)
+    thread.wait(5)
     assert (["a"], False) == (recorder.items, thread.is_alive())
 
 
@@ -175,8 +175,13 @@ def test_items_of_many_threads_all_arrive(record):
     assert list(range(8000)) == sorted(recorder.items)
 
 
-def test_only_one_thread_starts(record):
+def test_only_one_thread_starts(record, monkeypatch):
     """Many items may come first at the same moment."""
+    started = []
+    start = BackgroundThread.start
+    monkeypatch.setattr(
+        BackgroundThread, "start", lambda thread: (started.append(thread), start(thread))
+    )
     recorder = record(delay_seconds=60)
     ready = threading.Barrier(16)
 
@@ -189,7 +194,7 @@ def test_only_one_thread_starts(record):
         thread.start()
     for thread in threads:
         thread.join()
-    assert 1 == [thread.name for thread in threading.enumerate()].count("test")
+    assert 1 == len(started)
 
 
 def test_too_many_waiting_items_are_dropped_and_counted(record):

@@ -15,6 +15,7 @@ from lupis_instrument._export.otlp.responses import ExportResponse, ExportResult
 from lupis_instrument._export.otlp.sending import Sender
 from lupis_instrument._export.retry_manager import RetryManager
 from lupis_instrument._export.store.database import StoreUnavailable
+from lupis_instrument._process.background_thread import find_current_thread
 
 DOWN = ExportResponse(ExportResult.RETRY, "Connection refused")
 
@@ -273,7 +274,7 @@ def test_items_without_a_destination_yet_get_one_at_the_end(store, items, destin
 
     class SlowRouter:
         def choose_destination(self, _):
-            if threading.current_thread().name == "lupis-export":
+            if find_current_thread() is not None:
                 chosen.wait(5)
             return destination
 
@@ -348,7 +349,7 @@ def test_pausing_ends_the_thread(worker, sink, items):
     worker.put_items(items(1))
     sink.wait_for(1)
     worker.pause(5)
-    assert "lupis-export" not in {thread.name for thread in threading.enumerate()}
+    assert None is worker._thread
     worker.put_items(items(1, first=1))
     assert ["0"] == names_in(sink)
     worker.resume()

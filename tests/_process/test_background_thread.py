@@ -1,4 +1,4 @@
-"""Threads of this package take no signals, and end when the program joins them."""
+"""Threads of this package take no signals, and the program does not see them."""
 
 import signal
 import threading
@@ -7,12 +7,17 @@ from contextlib import contextmanager, nullcontext
 import pytest
 
 from lupis_instrument._diagnostics import diagnostics
+from lupis_instrument._process import background_thread
 from lupis_instrument._process.background_thread import (
     BackgroundThread,
     BackgroundWorker,
+    Condition,
+    Event,
     block_signals,
+    find_current_thread,
     is_last_thread,
 )
+from lupis_instrument._process.native_threads import get_ident
 
 posix = pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="POSIX signals")
 
@@ -28,72 +33,156 @@ def blocked_signals():
     return signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
-def test_a_background_thread_is_a_daemon():
-    """It does not keep the interpreter from ending."""
-    thread = BackgroundThread(lambda: None, "test", lambda: None)
-    assert ("test", True) == (thread.name, thread.daemon)
+@pytest.fixture
+def start_thread():
+    """Starts background threads, and waits for all of them in the end."""
+    threads = []
+
+    def start(run):
+        threads.append(BackgroundThread(run, "test"))
+        threads[-1].start()
+        return threads[-1]
+
+    yield start
+    for thread in threads:
+        thread.wait(10)
+        assert not thread.is_alive()
 
 
-def test_joining_a_thread_asks_it_to_end():
-    """A program that joins all threads does not wait without end."""
-    ended = threading.Event()
-    thread = BackgroundThread(lambda: ended.wait(10), "test", ended.set)
-    thread.start()
-    thread.join()
-    assert not thread.is_alive()
+def test_the_program_does_not_see_a_background_thread(start_thread):
+    """A program may wait for all threads that `threading` lists."""
+    before = threading.enumerate()
+    end = Event()
+    thread = start_thread(lambda: end.wait(10))
+    assert before == threading.enumerate()
+    assert thread.is_alive()
+    end.set()
 
 
-def test_a_function_can_be_added_to_a_thread():
+def test_a_function_can_be_added_to_a_thread(start_thread):
     """It runs on the same thread, after the function of the thread."""
     runs = []
 
     def run():
-        thread.run_afterwards(lambda: runs.append(("second", threading.current_thread())), int)
-        runs.append(("first", threading.current_thread()))
+        find_current_thread().run_afterwards(lambda: runs.append(("second", get_ident())))
+        runs.append(("first", get_ident()))
 
-    thread = BackgroundThread(run, "test", lambda: None)
-    thread.start()
-    thread.join()
-    assert [("first", thread), ("second", thread)] == runs
-
-
-def test_joining_a_thread_asks_an_added_function_to_end():
-    """A program that joins all threads does not wait without end."""
-    added, ended = threading.Event(), threading.Event()
-
-    def run():
-        thread.run_afterwards(lambda: ended.wait(10), ended.set)
-        added.set()
-
-    thread = BackgroundThread(run, "test", lambda: None)
-    thread.start()
-    added.wait(10)
-    thread.join()
-    assert not thread.is_alive()
+    thread = start_thread(run)
+    thread.wait(10)
+    assert [("first", thread.ident), ("second", thread.ident)] == runs
 
 
-def test_an_error_in_the_request_to_end_does_not_reach_the_program(capsys):
-    """`join` reports it and waits as usual."""
-    thread = BackgroundThread(lambda: None, "test", lambda: 1 / 0)
-    thread.start()
-    thread.join()
-    assert not thread.is_alive()
-    assert "ending a thread failed (ZeroDivisionError" in capsys.readouterr().err
+def test_a_thread_of_the_program_is_no_background_thread():
+    """It may not be given more work to do."""
+    assert None is find_current_thread()
+
+
+def test_an_error_in_a_thread_is_reported(start_thread, capsys):
+    """It is one line, not the traceback that the interpreter prints."""
+    start_thread(lambda: 1 / 0).wait(10)
+    assert "the thread test failed (ZeroDivisionError" in capsys.readouterr().err
 
 
 def test_waiting_for_a_thread_that_has_not_started_returns_at_once():
     """Another thread may be just about to start it."""
-    thread = BackgroundThread(lambda: None, "test", lambda: None)
-    assert None is thread.wait(10)
+    assert None is BackgroundThread(lambda: None, "test").wait(10)
+
+
+def test_a_thread_that_cannot_start_does_not_count(monkeypatch):
+    """A fork does not wait for it."""
+
+    def refuse(*_):
+        raise RuntimeError
+
+    monkeypatch.setattr(background_thread, "start_new_thread", refuse)
+    before = len(background_thread._threads)
+    with pytest.raises(RuntimeError):
+        BackgroundThread(lambda: None, "test").start()
+    assert before == len(background_thread._threads)
+
+
+@pytest.mark.skipif(not hasattr(threading, "gettrace"), reason="Python 3.10 shows the functions")
+def test_a_function_that_profiles_all_threads_profiles_background_threads(start_thread):
+    """Coverage tools and debuggers see the work of the package."""
+    names = []
+    threading.setprofile(lambda frame, *_: names.append(frame.f_code.co_name))
+    try:
+
+        def named_function():
+            pass
+
+        start_thread(named_function).wait(10)
+    finally:
+        threading.setprofile(None)
+    assert "named_function" in names
+
+
+def test_all_threads_that_wait_for_an_event_go_on(start_thread):
+    """Two callers may wait for the same lookup."""
+    event = Event()
+    results = []
+    threads = [start_thread(lambda: results.append(event.wait(10))) for _ in range(3)]
+    event.set()
+    for thread in threads:
+        thread.wait(10)
+    assert [True] * 3 == results
+
+
+def test_waiting_for_an_event_has_a_limit():
+    """A limit that has passed already counts as none left."""
+    event = Event()
+    assert [False, False] == [event.wait(0.01), event.wait(-1)]
+
+
+def test_a_condition_lets_all_waiting_threads_go_on(start_thread):
+    """They wait without the lock."""
+    condition, ready, results = Condition(), [], []
+
+    def wait():
+        with condition:
+            ready.append(1)
+            condition.wait(10)
+            results.append(1)
+
+    threads = [start_thread(wait) for _ in range(3)]
+    while True:
+        with condition:
+            if len(ready) == len(threads):
+                condition.notify_all()
+                break
+    for thread in threads:
+        thread.wait(10)
+    assert [1] * 3 == results
+
+
+def test_waiting_for_a_condition_releases_every_hold(start_thread):
+    """A signal handler may wait on a thread that holds the lock already."""
+    condition = Condition()
+
+    def notify():
+        with condition:
+            condition.notify_all()
+
+    with condition, condition:
+        thread = start_thread(notify)
+        condition.wait(10)
+        thread.wait(10)
+        assert not thread.is_alive()
+
+
+def test_waiting_for_a_condition_has_a_limit():
+    """The lock is held again afterwards, and nothing waits."""
+    condition = Condition()
+    with condition:
+        condition.wait(0.01)
+        condition.notify_all()
 
 
 @posix
-def test_a_background_thread_has_blocked_signals():
+def test_a_background_thread_has_blocked_signals(start_thread):
     """Signals that other processes send reach the threads of the program only."""
     masks = []
-    thread = BackgroundThread(lambda: masks.append(blocked_signals()), "test", lambda: None)
-    thread.start()
-    thread.wait(10)
+    start_thread(lambda: masks.append(blocked_signals())).wait(10)
     (mask,) = masks
     assert {signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGALRM} <= mask
 
@@ -129,7 +218,7 @@ class Countdown(BackgroundWorker):
 
     def start(self):
         """Starts the thread."""
-        self._thread = self._make_thread()
+        self._thread = self.last_thread = self._make_thread()
         self._thread.start()
         return True
 
@@ -152,9 +241,6 @@ class Countdown(BackgroundWorker):
         self.work()
         self.times -= 1
         return self.times > 0
-
-    def _request_end(self):
-        self.times = 0
 
     def _forget_thread(self):
         self._thread = None
@@ -191,9 +277,7 @@ def test_a_thread_that_dies_of_an_error_is_forgotten(capsys):
     """The next item starts another thread."""
     worker = Countdown(1, lambda: 1 / 0)
     worker.start()
-    thread = next((t for t in threading.enumerate() if t.name == "test"), None)
-    if thread is not None:
-        thread.wait(10)
+    worker.last_thread.wait(10)
     assert None is worker._thread
     assert "the thread test failed (ZeroDivisionError" in capsys.readouterr().err
 

@@ -191,6 +191,10 @@ CASES = {
     ),
     "gunicorn, reloaded": server_case(*GUNICORN, need="gunicorn", recorded="a b", interact=reload_server),
     "gunicorn, gevent": server_case(*GUNICORN, "-k", "gevent", need="gevent"),
+    "gunicorn, gevent, preloaded after a call": server_case(
+        *GUNICORN, "-k", "gevent", "--preload", need="gevent", recorded="a b loading",
+        files={"wsgi.py": WSGI + "call('loading')\n"}, interact=send_requests("ab"),
+    ),
     "uvicorn": server_case(*UVICORN, need="uvicorn", status=-signal.SIGTERM),
     "uvicorn, two workers": server_case(*UVICORN, "--workers", "2", need="uvicorn"),
     "uvicorn, reloaded": server_case(

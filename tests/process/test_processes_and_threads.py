@@ -125,7 +125,7 @@ threads = [threading.Thread(target=call, args=(f"t{n}",)) for n in range(4)]
 with ThreadPoolExecutor(3) as pool:
     print(list(pool.map(call, ["p1", "p2", "p3", "p4"])))
 [thread.join() for thread in threads]
-print([thread.name for thread in threading.enumerate() if not thread.name.startswith("lupis-")])
+print(threading.enumerate() == [threading.current_thread()])
 """
 DAEMONIC_THREAD = """
 import threading, time

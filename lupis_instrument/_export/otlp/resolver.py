@@ -7,12 +7,11 @@ end of the process, and the background thread while the program runs.
 from __future__ import annotations
 
 import socket
-import threading
 from typing import TYPE_CHECKING, Any
 
 from lupis_instrument._llm.api.addresses import is_loopback
 from lupis_instrument._process import pristine_http
-from lupis_instrument._process.background_thread import BackgroundThread
+from lupis_instrument._process.background_thread import BackgroundThread, Event, find_current_thread
 
 if TYPE_CHECKING:
     from typing import List, Tuple
@@ -61,7 +60,7 @@ class Resolver:
             return lookup.addresses
         # From Python 3.12 on, no thread starts any more when the interpreter ends.
         self._lookups.pop(key, None)
-        if isinstance(threading.current_thread(), BackgroundThread):
+        if find_current_thread() is not None:
             return pristine_http.look_up_host(host, port)
         loopback = _loopback_addresses(port) if is_loopback(host) else None
         return _require_addresses(known or loopback, "the host's name cannot be looked up now")
@@ -79,7 +78,7 @@ class _Lookup:
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
         self._started = False
-        self.done = threading.Event()
+        self.done = Event()
         self.addresses: Addresses = []
         self.error: OSError | UnicodeError | None = None
 
@@ -87,7 +86,7 @@ class _Lookup:
         """Start the thread unless it runs; returns False if the interpreter starts no threads."""
         if not self._started:
             try:
-                BackgroundThread(self._run, "lupis-lookup", lambda: None).start()
+                BackgroundThread(self._run, "lupis-lookup").start()
             except RuntimeError:
                 return False
             self._started = True

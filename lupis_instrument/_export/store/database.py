@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import contextmanager
-from threading import Lock, get_ident
-from time import monotonic, sleep, time
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any, Callable, Iterator, Sequence, TypeVar
 
 from lupis_instrument._diagnostics import warn
 from lupis_instrument._export.store.schema import NewerStore, migrate_schema
 from lupis_instrument._process import data_folder
+from lupis_instrument._process.native_threads import allocate_lock, get_ident, sleep
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,7 +64,7 @@ class Database:
         self._next_checkpoint = max_wal_bytes
         self._data_dir = data_dir
         self._on_open = on_open
-        self._lock = Lock()
+        self._lock = allocate_lock()
         self._owner = 0
         """The thread that is using the file; 0 if there is none."""
         self._connection: sqlite3.Connection | None = None
@@ -136,7 +136,7 @@ class Database:
         # Closing the connection would take the parent's locks on the file away.
         _connections_of_parents.append(self._connection)
         self._connection = None
-        self._lock = Lock()
+        self._lock = allocate_lock()
         self._owner = 0
 
     # The file

@@ -139,6 +139,6 @@ def test_without_new_threads_a_background_thread_looks_up_itself(names, monkeypa
         results.append(look_up(Resolver()))
         done.set()
 
-    BackgroundThread(run, "test", lambda: None).start()
+    BackgroundThread(run, "test").start()
     assert done.wait(LATER)
     assert [[ADDRESS]] == results
