@@ -559,6 +559,17 @@ def test_the_calls_of_a_long_chat_are_one_conversation(process, steps):
     assert {Process()("s", turns[1]["content"])} == ids
 
 
+def test_a_long_chat_may_be_full_of_escapes(process):
+    """Some libraries escape all letters but ASCII."""
+    turns = chat("s", *("é" * 100 + str(number) for number in range(2000)))
+    reader = RequestReader()
+    ids = {
+        process.identify(read_large(*turns[:length], reader=reader)).chat_id
+        for length in (1500, 1502, 2000)
+    }
+    assert 1 == len(ids)
+
+
 def test_long_chats_with_one_opening_are_told_apart(process):
     """They differ in their last turns."""
     turns = chat("s", *(f"{number} " + "w " * 40 for number in range(1000)))
