@@ -184,17 +184,9 @@ class Sender:
         return stack.enter_context(context.wrap_socket(raw, server_hostname=parts.hostname))
 
     def _make_tls(self) -> Any:
-        """Return the TLS context that the standard variables describe."""
-        import ssl
+        from lupis_instrument._export.otlp.tls_context import make_context
 
-        authorities = self._read_setting("CERTIFICATE")
-        context = ssl.create_default_context(cafile=authorities or None)
-        if not authorities and not os.environ.get("SSL_CERT_FILE"):
-            _trust_certifi(context)
-        certificate = self._read_setting("CLIENT_CERTIFICATE")
-        if certificate:
-            context.load_cert_chain(certificate, self._read_setting("CLIENT_KEY") or None)
-        return context
+        return make_context(self._read_setting)
 
 
 def _make_connection(parts: SplitResult, raw: Any, due: float) -> Any:
@@ -237,15 +229,6 @@ def _import_modules() -> bool:
 
 loaded_modules = Lazy(_import_modules)
 """Imports the modules that sending takes, once and under the import lock."""
-
-
-def _trust_certifi(context: Any) -> None:
-    """Trust the certificates of certifi as well, if installed: some systems have none."""
-    try:
-        import certifi
-    except ImportError:
-        return
-    context.load_verify_locations(certifi.where())
 
 
 def _find_proxy(parts: SplitResult) -> SplitResult | None:
