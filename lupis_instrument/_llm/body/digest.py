@@ -271,7 +271,7 @@ def _read_ends(start: bytes, end: bytes) -> dict[str, Any]:
     """
     if start.startswith(b"--"):
         return _parse_form(start + end)
-    members = _scan_request(start)
+    members = _scan_request(start[:_BLOCK_BYTES])  # mostly, the model comes first or last
     for name in _REQUEST_NAMES - members.keys():
         key = json.dumps(name).encode()
         position = len(end)
@@ -282,7 +282,7 @@ def _read_ends(start: bytes, end: bytes) -> dict[str, Any]:
                 members[name] = value[name]
             if position < 0 or isinstance(value, dict):
                 break
-    return members
+    return members if "model" in members else {**_scan_request(start), **members}
 
 
 def _scan_request(body: bytes) -> dict[str, Any]:
