@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from lupis_instrument._export.retry_manager import RetryManager
 
 MAX_QUEUED_BYTES = 16 << 20
-"""The size of all items that wait for the thread; a caller with more items stores them itself."""
+"""The size of all items that wait for the thread or are being sent, unless a batch alone is larger.
+
+A caller with more items stores them itself.
+"""
 _SENDING_PAUSE_SECONDS = 0.02
 """The longest wait, before a fork, for a thread that is sending; a near endpoint answers sooner."""
 STORING_SECONDS = 0.2
@@ -84,7 +87,9 @@ class ExportWorker(BackgroundWorker):
     def put_batch(self, batch: ExportBatch) -> None:
         """Queue a batch; waits for no network, and for the store only under overload."""
         with self._changed:
-            fits = not self._batches or self._size + batch.size <= MAX_QUEUED_BYTES
+            # The batch that is being sent takes memory as well.
+            waiting = self._size + (self._current.size if self._current is not None else 0)
+            fits = not waiting or waiting + batch.size <= MAX_QUEUED_BYTES
             if fits:
                 self._batches.append(batch)
                 self._size += batch.size

@@ -124,6 +124,18 @@ def test_under_overload_items_are_stored(worker, sink, items):
     assert 6 == worker.account.stored
 
 
+def test_a_batch_that_is_being_sent_counts_as_memory(worker, sink, items):
+    """A large one leaves no room for another one, which goes to the store."""
+    sink.hang()
+    worker.put_items(items(1, size=MAX_QUEUED_BYTES))
+    while worker._current is None:  # the thread takes it
+        time.sleep(0.01)
+    worker.put_items(items(1, first=1, size=MAX_QUEUED_BYTES))
+    assert 1 == worker.account.stored
+    assert worker.stop(0.3)
+    assert 2 == worker.account.stored
+
+
 def test_items_stored_under_overload_are_sent(worker, sink, items, monkeypatch):
     """It happens as soon as the endpoint is faster."""
     worker.put_items(items(1, first=6))
