@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _GAP = 2
 _MIN_WIDTH = 20
+_MIN_CUT_WIDTH = 12
 
 
 class Column(NamedTuple):
@@ -29,6 +30,7 @@ class Column(NamedTuple):
         style: the style in rich's notation.
         rank: the order in which columns give way on a narrow terminal, the highest rank first;
             columns of rank 0 stay.
+        cut: whether the texts may be cut off when the columns of rank 0 are still too wide.
     """
 
     heading: str
@@ -36,6 +38,7 @@ class Column(NamedTuple):
     right: bool = True
     style: str = ""
     rank: int = 0
+    cut: bool = False
 
 
 def is_terminal() -> bool:
@@ -92,9 +95,10 @@ def show_table(
     cells = [
         [escape_controls(cell) for cell in row] for row in [*rows, *([total] if total else [])]
     ]
-    kept = _select_columns(columns, cells, terminal_width())
+    width = terminal_width()
+    kept = _select_columns(columns, cells, width)
     kept_columns = [columns[index] for index in kept]
-    cells = [[row[index] for index in kept] for row in cells]
+    cells = _cut_cells(kept_columns, [[row[index] for index in kept] for row in cells], width)
     console = make_console()
     if console is None:
         _write_plain(kept_columns, cells, totalled=total is not None)
@@ -112,10 +116,7 @@ def _select_columns(
     columns: Sequence[Column], cells: Sequence[Sequence[str]], width: int | None
 ) -> list[int]:
     """Return the indices of the columns that fit into a width; None fits all."""
-    widths = [
-        max(map(text_width, [column.heading, *(row[index] for row in cells)])) + _GAP
-        for index, column in enumerate(columns)
-    ]
+    widths = _measure_columns(columns, cells)
     kept = list(range(len(columns)))
     while width is not None and sum(widths[index] for index in kept) > width:
         # The last of the columns with the highest rank: max() returns the first that it meets.
@@ -124,6 +125,32 @@ def _select_columns(
             break
         kept.remove(index)
     return kept
+
+
+def _cut_cells(
+    columns: Sequence[Column], cells: Sequence[Sequence[str]], width: int | None
+) -> list[list[str]]:
+    """Return the cells, with the texts of `cut` columns cut off as far as the width demands."""
+    widths = _measure_columns(columns, cells)
+    excess = sum(widths) - width if width is not None else 0
+    rows = [list(row) for row in cells]
+    for index, column in enumerate(columns):
+        if excess <= 0 or not column.cut:
+            continue
+        room = max(widths[index] - _GAP - excess, _MIN_CUT_WIDTH)
+        excess -= widths[index] - _GAP - room
+        for row in rows:
+            if text_width(row[index]) > room:
+                row[index] = pad_text(row[index], room)
+    return rows
+
+
+def _measure_columns(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> list[int]:
+    """Return the width of each column, with the gap behind it."""
+    return [
+        max(map(text_width, [column.heading, *(row[index] for row in cells)])) + _GAP
+        for index, column in enumerate(columns)
+    ]
 
 
 def _write_plain(

@@ -27,7 +27,7 @@ _MAX_LIMIT = 10_000
 _COLUMNS = (
     Column("trace", lambda trace: trace.trace[:_SHOWN_ID_DIGITS], right=False, style="dim"),
     Column("began", lambda trace: format_local_time(trace.at), right=False),
-    Column("name", lambda trace: trace.root.name, right=False),
+    Column("name", lambda trace: trace.root.name, right=False, cut=True),
     Column("time", lambda trace: format_duration(trace.end - trace.at)),
     Column("spans", lambda trace: format_count(trace.spans), rank=2),
     Column("calls", lambda trace: format_count(trace.calls), rank=1),

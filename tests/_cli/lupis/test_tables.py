@@ -86,6 +86,23 @@ def test_columns_of_the_highest_rank_go_first():
     assert [[0, 1, 2, 3], [0, 1, 2, 3], [0, 1, 3], [0, 3], [0, 3]] == fit
 
 
+def test_long_names_are_cut_off_on_a_narrow_terminal():
+    """The other columns that stay keep their whole text."""
+    columns = [Column("id"), Column("name", cut=True)]
+    row = ["1234567890", "a-name-that-is-long"]
+    cut = [tables._cut_cells(columns, [row], width)[0][1] for width in (None, 33, 28, 5)]
+    assert ["a-name-that-is-long"] * 2 + ["a-name-that...", "a-name-th..."] == cut
+
+
+@pytest.mark.parametrize("name", ["m", "text-embedding-3-small"])
+def test_traces_of_long_names_fit(name, store, terminal):
+    """A line of 80 columns shows the time and the cost."""
+    store.call(name, cost=0.000012)
+    lines = strip_styles(terminal("traces", columns=80, prelude=WITHOUT_RICH)).splitlines()
+    assert [] == [line for line in lines if len(line) > 80]
+    assert "cost" in lines[0]
+
+
 @pytest.mark.parametrize("prelude", ["", WITHOUT_RICH], ids=["rich", "plain"])
 def test_terminal_shows_the_same_without_rich(prelude, store, terminal):
     """Rich is an optional dependency."""
