@@ -16,6 +16,7 @@ from lupis_instrument._config.value_types import (
     Choice,
     File,
     Flag,
+    Folder,
     Globs,
     InvalidValueError,
     Lines,
@@ -118,7 +119,7 @@ class Setting:
         self.in_config = in_config
         self.fallback = default if fallback is None else fallback
         self.default_text = default_text or (
-            value_type.format_value(default) if default else _UNSET
+            value_type.format_value(default) if default or default is False else _UNSET
         )
         self.caution = caution
         self.check_item = check_item
@@ -488,7 +489,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "LUPIS_DATA_DIR",
-        File(),
+        Folder(),
         None,
         "Folder for the local store, for undelivered data, and for the key of derived chat ids.",
         _PROCESS,

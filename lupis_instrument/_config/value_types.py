@@ -151,7 +151,7 @@ class Text(ValueType):
 
 
 class File(Text):
-    """The path of a file or folder, given as text or as a `Path`."""
+    """The path of a file, given as text or as a `Path`."""
 
     __slots__ = ()
 
@@ -160,6 +160,14 @@ class File(Text):
     def check_value(self, value: Any) -> Any:
         """Return the path as text."""
         return super().check_value(value.__fspath__() if hasattr(value, "__fspath__") else value)
+
+
+class Folder(File):
+    """The path of a folder, given as text or as a `Path`."""
+
+    __slots__ = ()
+
+    metavar = "FOLDER"
 
 
 class Token(Text):

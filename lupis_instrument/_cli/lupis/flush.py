@@ -49,7 +49,7 @@ def flush() -> None:
     """
     with open_store() as opened:
         if not opened.exists:
-            click.echo(explain_nothing(opened, "spans and events to send"), err=True)
+            click.echo(explain_nothing(opened, "spans or events to send"), err=True)
             return
     resolved = resolve_settings(os.environ, None, launched=True)
     config = resolved.config

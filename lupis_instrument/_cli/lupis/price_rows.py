@@ -46,9 +46,13 @@ def list_providers() -> list[PriceRow]:
     """List the providers in the catalogue, each with its number of models."""
     catalog = load_catalog()
     return [
-        PriceRow(price_list.id, f"{len(catalog.list_models(price_list))} models", "", {})
+        PriceRow(price_list.id, _count_models(len(catalog.list_models(price_list))), "", {})
         for price_list in catalog.price_lists.values()
     ]
+
+
+def _count_models(count: int) -> str:
+    return "1 model" if count == 1 else f"{count} models"
 
 
 def list_models(provider: str) -> list[PriceRow]:

@@ -21,7 +21,7 @@ _PRICE_COLUMNS = {
 
 @click.command()
 @click.argument("model", required=False)
-@click.option("--provider", help="Only this provider, by its name in spans or in the catalogue.")
+@click.option("--provider", help="Only this provider, by its name in spans or in the catalog.")
 @click.option(
     "--format",
     "form",

@@ -62,7 +62,7 @@ def prune(age: int | None, everything: bool, undelivered: bool, yes: bool) -> No
         if not undelivered:
             _report_kept(_count_items(store.db, f"{is_old} AND {_IS_UNDELIVERED}"))
         if not count or store.path is None:
-            click.echo(explain_nothing(store, "spans and events to delete"), err=True)
+            click.echo(explain_nothing(store, "spans or events to delete"), err=True)
             return
     problem = data_folder.find_problem(store.path.parent)
     if problem is not None:

@@ -40,7 +40,9 @@ class Redaction(NamedTuple):
 
 @click.command()
 @click.option(
-    "--explain", is_flag=True, help="List the hidden pieces and the rules that hide them instead."
+    "--explain",
+    is_flag=True,
+    help="List each hidden piece, and the rule that hides it, instead of the text.",
 )
 @click.option(
     "--mode", type=click.Choice(MODES), help="The redaction mode; default: LUPIS_REDACTION_MODE."

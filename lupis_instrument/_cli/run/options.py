@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 _HELP = """Run COMMAND and record the LLM calls of the Python programs that it starts.
 
 COMMAND is any command that runs Python. Its arguments and its environment stay the same, except
-for the variables that instrument Python processes. An option takes precedence over its variable,
-and a variable over the configuration in your code.
+for the variables that instrument Python processes. An option takes precedence over its
+environment variable, and that takes precedence over the configuration in your code.
 
 \b
   lupis-run python my_agent.py

@@ -64,7 +64,7 @@ def test_nothing_to_delete_is_reported(store, lupis):
     store.span()
     done = lupis("prune", "--yes")
     assert (0, "") == (done.exit_code, done.stdout)
-    assert "No spans and events to delete" in done.stderr
+    assert "No spans or events to delete" in done.stderr
 
 
 def test_file_shrinks(store, lupis):
