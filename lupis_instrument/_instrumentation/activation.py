@@ -33,7 +33,7 @@ _CONTEXT = "opentelemetry.context"
 class CurrentCalls:
     """Gives access to the recorded calls that are being made; all clients share one object.
 
-    They share it because the wire of http.client also serves the calls of urllib3 and requests.
+    They share it because urllib3 and requests make their calls through http.client.
 
     Attributes:
         find_original: returns the span under way that a given span stands in for, or the given one.

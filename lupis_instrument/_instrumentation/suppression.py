@@ -1,10 +1,10 @@
-"""Finds out whether a span is wanted here; OpenTelemetry has two means to suppress one.
+"""Finds out whether the current call may have a span. OpenTelemetry can suppress it in two ways.
 
 - `suppress_instrumentation` addresses this package too: a program uses it while it exports
   telemetry, or for a call that must stay unrecorded.
 - `suppress_http_instrumentation` keeps the instrumentors of inner clients from repeating the span
-  of an outer one. Set by an instrumentor of this package, it stands. Set by an instrumentor of the
-  program, it would leave this package without a span, so it is lifted for wrapped calls.
+  of an outer one. It applies if an instrumentor of this package has set it. If an instrumentor of
+  the program has set it, this package would have no span at all, so wrapped calls ignore it.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ def find_suppression(find_original: Callable[[Any], Any] = return_span) -> Suppr
 def _is_in_llm_span(find_original: Callable[[Any], Any]) -> bool:
     """Return whether an LLM library's instrumentor has made the current span.
 
-    Such an instrumentor suppresses the spans of the HTTP clients below it, but means its own trace.
+    It suppresses spans of the HTTP clients below it to keep its own trace short. This package still
+    needs a span for the call.
     """
     from lupis_instrument._tracing.api import get_current_span
     from lupis_instrument._tracing.span_tree import is_llm_call

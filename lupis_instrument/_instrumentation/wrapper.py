@@ -2,8 +2,8 @@
 
 An instrumentor wraps a function by replacing it in its class. So do the program and other agents,
 and each takes the function that it finds there for the client's own. With a `Wrapper` in the class,
-the instrumentor of this package goes behind it instead: a function that was wrapped around the
-client's earlier or later stays in the class, is called once a call, and can be taken off again.
+the instrumentor of this package goes behind it instead. So the wrappers of the program and of other
+agents stay in the class, run once a call, and can be removed again, in any order.
 
     class attribute ──▶ entry ──▶ instrumentor (once activated) ──▶ client_function
 """

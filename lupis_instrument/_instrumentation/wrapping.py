@@ -1,13 +1,13 @@
-"""Wraps the methods of a client that its calls come through; see `wrapper` for the layers.
+"""Wraps the methods through which a client makes its calls; see `wrapper` for the layers.
 
 A call passes four functions:
 
 1. `start_call`, which is in the class, makes the first request activate the instrumentation and
    lifts the suppression by outer instrumentors.
 2. `call_target` calls the instrumentor under a guard, `CallGuard`.
-3. The instrumentor starts its span, and calls the function that it takes for the client's.
-4. That is `call_client`. It marks the guard as reached, and calls the client's own function in the
-   context of the program.
+3. The instrumentor starts its span, and calls the function that it found in the class.
+4. That function is `call_client`. It marks the guard as reached, and calls the client's own
+   function in the context of the program.
 """
 
 from __future__ import annotations

@@ -124,7 +124,7 @@ class CallSpanProcessor(SpanProcessor):
     def _attach_to_llm_span(
         self, span_node: SpanNode, span: Span, url: str, parent_context: Context | None
     ) -> None:
-        """Put the span of an LLM call below the LLM library's span that is not current."""
+        """Put the span of an LLM call below an LLM library's span, even if that is not current."""
         try:
             llm_node = self.span_tree.find_llm_beside(span_node, parent_context)
         except Exception as fault:
