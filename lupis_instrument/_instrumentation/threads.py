@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from lupis_instrument._diagnostics import internal_errors
+from lupis_instrument._process.import_lock import load_again
 
 
 @lru_cache(maxsize=None)
@@ -19,7 +20,7 @@ def prepare_thread_pools() -> None:
     except RuntimeError:
         return  # the interpreter is ending and starts no more threads
     with internal_errors("following work into threads"):
-        _instrument_threads()
+        load_again(_instrument_threads)
 
 
 def _instrument_threads() -> None:

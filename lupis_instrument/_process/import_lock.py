@@ -71,6 +71,19 @@ def _load_past_blockbuster(load: Callable[[], Result]) -> Result:
         _set_running_loop(loop)
 
 
+def load_again(load: Callable[[], Result]) -> Result:
+    """Return the result of `load`, which is called again where an import in it fails.
+
+    The import system fails where another thread of the program restores `sys.modules` meanwhile.
+    """
+    for _ in range(_MAX_TRIES - 1):
+        try:
+            return load()
+        except (ImportError, KeyError):
+            pass
+    return load()
+
+
 class Lazy:
     """A value that is made, under the import lock, when it is first asked for.
 
@@ -93,15 +106,8 @@ class Lazy:
         return import_alone(self._make_once)
 
     def _make_once(self) -> tuple[Any, ...]:
-        tries = 0
-        while not self.made:
-            tries += 1
-            try:
-                self.made = (self._make(),)
-            except (ImportError, KeyError):
-                # The import system fails where the program restores `sys.modules` meanwhile.
-                if tries == _MAX_TRIES:
-                    raise
+        if not self.made:
+            self.made = (load_again(self._make),)
         return self.made
 
 

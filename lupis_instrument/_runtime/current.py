@@ -14,7 +14,7 @@ from lupis_instrument._instrumentation import child_processes, selection, thread
 from lupis_instrument._process import shutdown_hooks
 from lupis_instrument._process.background_thread import pause_threads
 from lupis_instrument._process.fork import on_fork
-from lupis_instrument._process.import_lock import import_alone
+from lupis_instrument._process.import_lock import import_alone, load_again
 from lupis_instrument._runtime import assembly, launch
 from lupis_instrument._runtime.conflicts import is_obstructed
 from lupis_instrument._runtime.runtime import Runtime
@@ -85,7 +85,7 @@ def _make_runtime() -> Runtime | None:
         shutdown_hooks.watch_signals(launch.finish)
     with internal_errors("watching for the end"):
         shutdown_hooks.watch_self_termination(launch.finish, hand_off)
-    runtime = Runtime(resolved)
+    runtime = load_again(lambda: Runtime(resolved))
     selection.report_missing(resolved.config)
     if resolved.values["instrument_children"]:
         with internal_errors("following work into processes"):

@@ -61,7 +61,10 @@ class ImportCallbacks:
             if not is_obstructed(lent=launch.lent):  # the program may have changed its path since
                 _activate_client(client, activation, calls)
 
-        activation = Activation(lambda: import_lock.import_alone(activate), calls)
+        def activate_again() -> None:
+            import_lock.load_again(activate)
+
+        activation = Activation(lambda: import_lock.import_alone(activate_again), calls)
         import_module(client.adapter).wrap_client(module, activation)
         return activation
 
