@@ -28,7 +28,7 @@ A caller with more items stores them itself.
 """
 _SENDING_PAUSE_SECONDS = 0.02
 """The longest wait, before a fork, for a thread that is sending; a near endpoint answers sooner."""
-STORING_SECONDS = 0.2
+STORING_SECONDS = 0.25
 """The part of the time limit of `stop` that is kept for storing items that could not be sent."""
 
 
