@@ -64,7 +64,10 @@ class ConsoleExporter:
 
 
 class OtlpExporter:
-    """Encodes spans and events, and passes them to the export worker."""
+    """Encodes spans and events, and passes them to the export worker.
+
+    It serves `local` too: for that, the worker stores each item and sends nothing.
+    """
 
     def __init__(self, encoder: ItemEncoder, export_worker: ExportWorker, account: Account) -> None:
         """Make an exporter.

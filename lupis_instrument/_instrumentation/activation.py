@@ -36,7 +36,8 @@ class CurrentCalls:
     They share it because urllib3 and requests make their calls through http.client.
 
     Attributes:
-        find_original: returns the span under way that a given span stands in for, or the given one.
+        find_original: returns the open span that a given span stands in for; the given span itself
+            if it stands in for none.
         processor: the processor that follows the spans of calls; None before the first request,
             when nothing is recorded yet.
         context_keys: the keys by which spans are suppressed; None while OpenTelemetry is not

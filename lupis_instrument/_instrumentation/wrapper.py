@@ -5,7 +5,7 @@ and each takes the function that it finds there for the client's own. With a `Wr
 the instrumentor of this package goes behind it instead. So the wrappers of the program and of other
 agents stay in the class, run once a call, and can be removed again, in any order.
 
-    class attribute ──▶ entry ──▶ instrumentor (once activated) ──▶ client_function
+    class attribute ──▶ entry ──▶ instrumentor (once activated) ──▶ call_client
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ class Wrapper:
     Attributes:
         owner: the class.
         name: the name of the method.
-        client_function: the client's own function, wrapped to note that a call has reached it.
-        target: the function that a call goes to: an instrumentor's, or `client_function`.
+        call_client: calls the client's own function, and notes that a call has reached it.
+        target: the function that a call goes to: an instrumentor's, or `call_client`.
     """
 
-    __slots__ = ("client_function", "name", "owner", "target")
+    __slots__ = ("call_client", "name", "owner", "target")
 
-    def __init__(self, owner: Any, name: str, client_function: Callable[..., Any]) -> None:
+    def __init__(self, owner: Any, name: str, call_client: Callable[..., Any]) -> None:
         self.owner = owner
         self.name = name
-        self.client_function = client_function
-        self.target: Any = client_function
+        self.call_client = call_client
+        self.target: Any = call_client
 
     def install_entry(self, entry: Callable[..., Any]) -> None:
         """Put `entry` into the class in place of the method."""
@@ -46,7 +46,7 @@ def unwrapped(wrappers: Sequence[Wrapper]) -> Iterator[None]:
     """
     outside = [vars(wrapper.owner)[wrapper.name] for wrapper in wrappers]
     for wrapper in wrappers:
-        setattr(wrapper.owner, wrapper.name, wrapper.client_function)
+        setattr(wrapper.owner, wrapper.name, wrapper.call_client)
     try:
         yield
         for wrapper in wrappers:

@@ -117,7 +117,7 @@ class LupisTracerProvider(TracerProvider):
 
 
 class LupisTracer(trace.Tracer):
-    """Makes the spans of another tracer, and makes them current in its own manner."""
+    """Makes spans with another tracer. Their `with` blocks may be left in another context."""
 
     def __init__(
         self, inner: trace.Tracer, context_with_span: Callable[[trace.Span], Context]

@@ -1,7 +1,7 @@
 """httpx, and httpx2, which has the same classes: upstream's instrumentor around the transports.
 
-The wrapper's inner half runs where the response has come and the client has not bound its stream
-yet. So the stream can be replaced by one that passes the same bytes and shows them to the reader of
+The functions that replace `handle_request` and `handle_async_request` see a response before httpx
+does. They replace its stream by one that passes on the same bytes and shows them to the reader of
 the body.
 """
 
