@@ -72,6 +72,7 @@ class _Filter(NamedTuple):
     type=click.IntRange(0),
     default=10,
     show_default=True,
+    metavar="N",
     help="The number of stored items to show first.",
 )
 @click.option("--chat", metavar="ID", help="Only the spans and events of this conversation.")
