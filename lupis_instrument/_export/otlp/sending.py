@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from base64 import b64encode
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from importlib import import_module
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -180,8 +180,10 @@ class Sender:
     def _start_tls(self, raw: Any, parts: SplitResult, due: float, stack: ExitStack) -> Any:
         """Return a socket that encrypts over `raw`, after the handshake with the host of a URL."""
         context = self._tls.get()
-        raw.settimeout(pristine_http.seconds_until(due))  # the limit of the whole handshake
-        return stack.enter_context(context.wrap_socket(raw, server_hostname=parts.hostname))
+        from lupis_instrument._process import native_tls
+
+        connection = native_tls.start_tls(context, raw, parts.hostname or "", due)
+        return stack.enter_context(closing(connection))
 
     def _make_tls(self) -> Any:
         from lupis_instrument._export.otlp.tls_context import make_context
