@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from lupis_instrument._export.accounting import Account
 
 _MAX_CHATS = 10_000
+"""A process keeps no more chat ids; from this number on, the summary gives a lower bound."""
+
 _COUNTS = ("calls", "errors", "read", "written", "cached", "unknown", "unpriced", "cost", "seconds")
 """The fields of `CallTotals`, and of the JSON that processes leave in the store."""
 
@@ -218,6 +220,8 @@ def _format_cost(totals: CallTotals) -> str:
 
 
 def _format_chats(count: int) -> str:
+    if count >= _MAX_CHATS:
+        return f", at least {_format_count(count, 'conversation')}"
     return f", {_format_count(count, 'conversation')}" if count else ""
 
 

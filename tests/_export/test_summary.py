@@ -42,6 +42,12 @@ def test_calls_add_up(llm_call):
     ] == lines
 
 
+def test_very_many_conversations_are_a_lower_bound(llm_call):
+    """The number of chat ids in memory is limited, and the summary does not give it as exact."""
+    first, *_ = summary_of(*(llm_call("m", 1, 1, chat=str(number)) for number in range(10_001)))
+    assert first.endswith(", at least 10,000 conversations")
+
+
 def test_unknown_tokens_are_counted_apart(llm_call, finished):
     """They are not 0 tokens; the tokens of the other calls add up."""
     unknown = finished(
