@@ -12,6 +12,7 @@ The notation of a literal says where it is looked for. All are written in lower 
 - ``ghp_`` (letters or digits, then one of ``_-.``): in the long runs; ``ghp`` must be a whole piece
   between separators;
 - ``20 akia``: in the long runs, at the start of a piece of at least 20 characters;
+- ``40 sess-``: anywhere in a long run, before at least 40 letters and digits;
 - ``+nral``: anywhere in a long run;
 - ``=us6``: in the long runs, as a whole piece between separators;
 - ``#digits``, ``#ssn``, ``#dotted``, ``#uuid-pair``: a shape without a fixed part.
@@ -82,7 +83,7 @@ _PIECE_LITERAL = re.compile(r"[a-z0-9]+[_\-.]")
 _LENGTH_LITERAL = re.compile(r"([0-9]+) (.+)")
 # Characters of literals, rare ones first. `re` finds such a character and tries all literals around
 # it in the time in which `str.find` looks for a single literal.
-_RARE_CHARACTERS = "~|$@!jkwvcbupg:."
+_RARE_CHARACTERS = "~|$+@!jkwvcbupg:."
 # A run with dots that is longer than this has the shape ``#dotted``.
 _MAX_UNDOTTED = 48
 # The first characters of a piece by which the literals with a length are looked up.
@@ -109,6 +110,7 @@ class Prefilter(Generic[FinderT]):
     def __init__(self, finders: Iterable[tuple[str, FinderT]]) -> None:
         self._by_start: dict[bytes, list[tuple[int, bytes, list[FinderT]]]] = {}
         self._in_runs: list[tuple[str, list[FinderT]]] = []
+        self._before_bodies: list[tuple[Callable[[str], object], str, list[FinderT]]] = []
         self._by_piece: dict[bytes, list[tuple[str, list[FinderT]]]] = {}
         self._by_shape: dict[str, list[FinderT]] = {}
         by_literal: dict[str, list[FinderT]] = {}
@@ -155,6 +157,9 @@ class Prefilter(Generic[FinderT]):
         text = joined.decode("ascii")
         pieces = joined.translate(_TO_PIECES).split()
         chosen = [entry for entry in self._in_runs if entry[0] in text]
+        chosen += [
+            (fixed, finders) for search, fixed, finders in self._before_bodies if search(text)
+        ]
         for piece in self._pieces.intersection(pieces):
             chosen += [entry for entry in self._by_piece[piece] if entry[0] in text]
         by_start = self._by_start
@@ -173,6 +178,10 @@ class Prefilter(Generic[FinderT]):
         length = _LENGTH_LITERAL.fullmatch(literal)
         if literal.startswith(SHAPE):
             self._by_shape[literal] = finders
+        elif length and length.group(2).endswith("-"):
+            count, fixed = length.groups()
+            search = re.compile(f"{re.escape(fixed)}[a-z0-9]{{{count}}}").search
+            self._before_bodies.append((search, fixed, finders))
         elif length:
             self._index_start(int(length.group(1)), length.group(2).encode(), finders)
         elif literal.startswith("+"):

@@ -6,7 +6,7 @@ import pytest
 
 from lupis_instrument._redaction.prefilter import SHAPE, Prefilter, find_card_positions
 
-LITERALS = ["bearer", "!hook", "!:_", "!sig=", "://&@", "ghp_", "20 akia", "+nral", "=us6", "key", "token", "cookie", "ssn", "1//0"]  # fmt: skip
+LITERALS = ["bearer", "!hook", "!:_", "!sig=", "://&@", "ghp_", "20 akia", "24 sess-", "+nral", "!+ast", "acdb&==", "=us6", "key", "token", "cookie", "ssn", "1//0"]  # fmt: skip
 PREFILTER = Prefilter([(literal, literal) for literal in LITERALS])
 
 
@@ -26,6 +26,11 @@ PREFILTER = Prefilter([(literal, literal) for literal in LITERALS])
         ("ghp_short", []),
         ("akia7hq2mzx9kp4lwr8s", ["20 akia"]),
         ("akia7hq2mzx9kp4lwr", []),
+        ("sess-7hq2mzx9kp4lwr8stb3nvy6c", ["24 sess-"]),
+        ("sess-7hq2mzx9kp4lwr8stb3nvy6", []),
+        ("7hq2mz+ast", ["!+ast"]),
+        ("7hq2mzacdb", []),
+        ("7hq2mzacdb7h==", ["acdb&=="]),
         ("0123456789abcdefnral", ["+nral"]),
         ("0123456789abcdef-us6", ["=us6"]),
         ("0123456789abcdef-us67", []),

@@ -57,6 +57,8 @@ KEYS = [
     "hvs.{w95}", "hvb.{w140}", "{a14}.atlasv1.{a67}", "tskey-auth-{a17}-{a32}",
     "v1.0-{h24}-{h146}", "cfut_{a40}{h8}", "sha256~{w43}", "akab-{l16}-{l16}", "dckr_pat_{a27}",
     "SWMTKN-1-{l50}-{l25}", "dnkey-{226}-{252}", "napi_{l64}", "rnd_{a28}", "SUA{255}",
+    "{b76}+ASt{b6}==", "{b76}ACDb{b6}==", "{w44}AzFu{a6}==", "{b33}+AEh{b6}=", "{b42}+ACRA{b5}",
+    "{a33}AzCaB{a5}=", "{a42}AzSeB{a5}", "sess-{a40}",
     "SAA{255}", "ghp_{a36}", "gho_{a36}", "ghs_{a36}", "github_pat_{a22}_{a59}", "glpat-{w20}",
     "gldt-{w20}", "glrt-{w20}", "glwt-{w20}", "GR1348941{w20}", "ATBB{a32}", "ATATT3{w186}",
     "npm_{a36}", "cio{a32}", "pypi-AgEIcHlwaS5vcmc{w160}", "rubygems_{h48}", "CLOJARS_{l60}",

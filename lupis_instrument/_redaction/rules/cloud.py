@@ -22,6 +22,16 @@ from lupis_instrument._redaction.rules.rule import (
 # Prefixes of access keys, and of the ids of users, roles, groups and other resources.
 _AWS_IDS = ("AKIA", "ASIA", "ABIA", "ACCA", "AROA", "AIDA", "AGPA", "AIPA", "ANPA", "ANVA", "APKA")
 
+
+def _match_signature(character: str, count: int, signature: str, tail: str) -> str:
+    """Return a regex for a key with a signature behind a fixed number of characters.
+
+    The signature comes first: `re` searches fast for plain characters.
+    """
+    head = rf"(?<![A-Za-z0-9+])(?P<head>{character}{{{count}}})"
+    return f"{signature}(?<={head}{signature}){tail}"
+
+
 CLOUD_RULES: tuple[Rule, ...] = (
     Rule(
         "aws-access-key-id",
@@ -79,6 +89,55 @@ CLOUD_RULES: tuple[Rule, ...] = (
         "Microsoft Entra client secrets.",
         (f"aB38Q~{ALNUM[:34]}",),
         ("aB38Q~short", f"38Q~{ALNUM[:34]}"),
+    ),
+    Rule(
+        "azure-service-key",
+        ("+azca", "+azeg", "+azse", "+azfu"),
+        (
+            _match_signature("[A-Za-z0-9]", 33, "AzCa", "[A-P][A-Za-z0-9]{5}="),
+            _match_signature("[A-Za-z0-9]", 33, "AZEG", "[A-P][A-Za-z0-9]{5}="),
+            _match_signature("[A-Za-z0-9]", 42, "AzSe", "[A-D][A-Za-z0-9]{5}(?![A-Za-z0-9])"),
+            _match_signature(r"[A-Za-z0-9_\-]", 44, "AzFu", r"[A-Za-z0-9_\-]{6}=="),
+        ),
+        "Keys of Azure Cache for Redis, Event Grid, AI Search and Functions, by their signature.",
+        (
+            f"{ALNUM[:33]}AzCaB{ALNUM[:5]}=",
+            f"{ALNUM[:33]}AZEGB{ALNUM[:5]}=",
+            f"{ALNUM[:42]}AzSeB{ALNUM[:5]}",
+            f"{MIXED[:42]}7hAzFu{ALNUM[:6]}==",
+        ),
+        (f"{ALNUM[:20]}AzCaB{ALNUM[:5]}=", f"{ALNUM[:33]}AzCa", f"{ALNUM[:60]}AzSeB{ALNUM[:5]}"),
+    ),
+    Rule(
+        "azure-account-key",
+        ("!+ast", "!+aba", "acdb&==", "!+asb", "!+aeh", "!+arm", "!+acr"),
+        (
+            *(
+                _match_signature("[A-Za-z0-9+/]", 76, signature, "[A-Za-z0-9+/]{6}==")
+                for signature in (r"\+ASt", r"\+ABa", "ACDb")
+            ),
+            *(
+                _match_signature("[A-Za-z0-9+/]", 33, signature, "[A-Za-z0-9+/]{6}=")
+                for signature in (r"\+ASb", r"\+AEh", r"\+ARm")
+            ),
+            _match_signature(
+                "[A-Za-z0-9+/]", 42, r"\+ACR", "[A-D][A-Za-z0-9+/]{5}(?![A-Za-z0-9+])"
+            ),
+        ),
+        (
+            "Keys of Azure Storage, Batch, Cosmos DB, Service Bus, Event Hubs, Relay and Container "
+            "Registry, by their signature."
+        ),
+        (
+            f"AccountKey={ALNUM[:76]}+ASt{ALNUM[:6]}==",
+            f"{ALNUM[:76]}+ABa{ALNUM[:6]}==",
+            f"{ALNUM[:76]}ACDb{ALNUM[:6]}==",
+            f"{ALNUM[:33]}+ASb{ALNUM[:6]}=",
+            f"{ALNUM[:33]}+AEh{ALNUM[:6]}=",
+            f"{ALNUM[:33]}+ARm{ALNUM[:6]}=",
+            f"{ALNUM[:42]}+ACRA{ALNUM[:5]}",
+        ),
+        (f"{ALNUM[:40]}+ASt{ALNUM[:6]}==", "last+aster+astro", f"{ALNUM[:60]}+ACRA{ALNUM[:5]}"),
     ),
     key_rule(
         "digitalocean", "DigitalOcean tokens", "dop_v1_ doo_v1_ dor_v1_ dos_v1_", PIECE, HEX[:64]

@@ -222,6 +222,17 @@ LLM_RULES: tuple[Rule, ...] = (
         r"[A-Za-z0-9+/_\-]{20,}={0,2}",
     ),
     Rule(
+        "openai-session",
+        ("40 sess-",),
+        (
+            match_prefix("sess-") + r"(?=[a-z0-9]*[A-Z])(?=[A-Z0-9]*[a-z])[A-Za-z0-9]{40}"
+            r"(?![A-Za-z0-9_\-])",
+        ),
+        "OpenAI session keys: 40 letters of both cases and digits.",
+        (f"sess-{ALNUM[:40]}",),
+        (f"sess-{HEX[:40]}", f"sess-{UUID}", f"sess-{ALNUM[:24]}", f"xsess-{ALNUM[:40]}"),
+    ),
+    Rule(
         "azure-ai-key",
         ("+jqqj99",),
         (r"[A-Za-z0-9]{40,60}JQQJ99[A-Za-z0-9]{20,32}",),
