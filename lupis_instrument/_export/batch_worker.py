@@ -198,7 +198,10 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
     def limit_unprepared(self, count: int) -> None:
         """Let calling threads prepare items from now on if more than `count` wait."""
         self._max_unprepared = max(1, min(count, self._max_waiting))
-        self._wake_size = min(self._max_batch_size, (self._max_unprepared + 1) // 2)
+        # The thread starts early enough to go first, and late enough to leave short bursts of
+        # calls alone: two threads that compute at once hold each other up.
+        early = self._max_unprepared // 8
+        self._wake_size = min(self._max_batch_size, self._max_unprepared - early)
 
     def _wait_for_room(self, item: Item) -> bool:
         """Wait until fewer items wait than may; returns False if that takes too long.
