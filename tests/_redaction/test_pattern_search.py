@@ -30,11 +30,12 @@ IN_WINDOWS = [
     r"x?[a-z]{300}!", r"-?\d+\.\d+$", r"(?:ab)+c", r"(?:[a-z]+-)*[a-z]", r"(?:\s|x)+y",
     r"<[^>]+>x", r"(?:a|b|c)+d", r"(abc|abd)+x", r"BEGIN .*END", r"(?:[a-c][a-c])+d",
     r"([a-z]+|!)@", r"a?b*c+!", r"\b[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}\b",
+    r"\d{1,16}\d{1,16}x", r"[a-z]{1,200}!", r"\s{1,200}-*!",
 ]  # fmt: skip
 # Patterns that are linear as they are.
 AT_ONCE = [
     r"internal-[a-z0-9]{8}", r"EMP\d{6}", r"acct_\w+", r"secret\s*=\s*\S+", r"[a-z]{1,64}!",
-    r"https?://[^\s/]+/private/\S+", r"(?:\d{4}[- ]?){3}\d{4}", r"\d{1,16}\d{1,16}x", r"\"[^\"]*\"!",
+    r"https?://[^\s/]+/private/\S+", r"(?:\d{4}[- ]?){3}\d{4}", r"\"[^\"]*\"!",
     r"(?m)^.*secret$", r"^\s+x", r"^[^x]*secret", r"[0-9a-f]{256}", r"key=(?:[0-9a-f]{2}:)+[0-9a-f]{2}", r"(\d{1,3}\.){3}\d{1,3}", r"[a-z]+", r"xy+",
 ]  # fmt: skip
 REFUSED = [
@@ -88,6 +89,38 @@ def test_steps_are_linear_in_the_text(pattern, deep_stack):
     for piece in pieces:
         text = (piece * SIZE)[:SIZE] + "! me@corp.example me@mail.com"
         assert count_steps(pattern, text) <= MAX_STEPS, piece
+
+
+@pytest.mark.parametrize("piece", ["a", "1."])
+@pytest.mark.parametrize("seconds", [1e-7, 1e-6, 1e-5])
+def test_search_ends_when_its_time_is_used_up(piece, seconds):
+    """However long a step takes, 50,000 characters take less than 50 ms; the rest is hidden."""
+    text = piece * (50_000 // len(piece)) + "!"
+    search = prepare_search(r"x?(?:\w|\.)+y")
+    regex = search._regex
+    taken = 0.0
+
+    class SlowRegex:
+        """Takes some time for each character of a window."""
+
+        def search(self, text, start, limit):
+            nonlocal taken
+            taken += seconds * (limit - start)
+            return regex.search(text, start, start + 1)
+
+    search._regex, search._clock = SlowRegex(), lambda: taken
+    matches = list(search.find_matches(text))
+    assert taken < 0.05
+    assert all(end == len(text) for _, end in matches)
+    assert bool(matches) == (seconds > 2e-7)
+
+
+def test_one_pause_hides_nothing():
+    """A pause, as by the garbage collector, is not the time of the search."""
+    search = prepare_search("foo.*bar")
+    times = iter([0.0, 0.0, 0.0, 5.0])
+    search._clock = lambda: next(times, 5.0)
+    assert list(search.find_matches("y" * 5000 + "foo-bar")) == [(5000, 5007)]
 
 
 @pytest.mark.parametrize("pattern", AT_RUNS + AT_ONCE)
