@@ -33,7 +33,8 @@ _STOP_SECONDS = 0.5
 _PREPARING_SECONDS = 1.0
 _SPANS_PER_SECOND = 100
 """How many spans even a busy machine can prepare in a second, at the end of the program."""
-_MAX_UNPREPARED_SPANS = 256
+_MAX_UNPREPARED_SPANS = 250
+_MIN_UNPREPARED_SPANS = 32
 _LOADING_SECONDS = 5.0
 _MIN_SENDING_SECONDS = 0.5
 """The part of the timeout that remains for sending after modules were loaded."""
@@ -120,7 +121,8 @@ class Runtime:
             diagnostics.redact = lambda line: redactor.get().redact_text(line)
         self.processor.configure(config.provider_hosts, config.excluded_urls)
         # The spans that are not prepared yet must be ready within the time limit of the end.
-        at_end = int(config.shutdown_timeout * _SPANS_PER_SECOND)
+        seconds = config.shutdown_timeout - _MIN_SENDING_SECONDS
+        at_end = max(int(seconds * _SPANS_PER_SECOND), _MIN_UNPREPARED_SPANS)
         self.spans.limit_unprepared(min(at_end, _MAX_UNPREPARED_SPANS))
         if hasattr(self, "_delivery"):
             self._former += self._delivery.made
