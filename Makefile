@@ -53,7 +53,7 @@ typecheck: setup  ## check the types
 bench: setup  ## measure what it costs a program
 	@for file in tests/bench/*.py; do echo "== $$file" && $(PY) "$$file" || exit 1; done
 
-catalog: setup  ## make the catalogue of prices from the newest genai-prices
+catalog: setup  ## make the catalog of prices from the newest genai-prices
 	$(INSTALL) --upgrade genai-prices
 	$(PY) .ci/catalog.py
 

@@ -1,6 +1,6 @@
-"""Writes the price catalogue that the package ships, from the installed genai-prices.
+"""Writes the price catalog that the package ships, from the installed genai-prices.
 
-The header line of the catalogue has its source, the units and the providers. Each further line is
+The header line of the catalog has its source, the units and the providers. Each further line is
 one model, provider by provider. A reader can parse only the lines that it needs, and a diff shows
 which models changed. `lupis_instrument/_llm/pricing/catalog.py` reads the file.
 
@@ -34,7 +34,7 @@ _FREE = {
 
 
 def build_catalog(day: str) -> str:
-    """Return the text of the catalogue; it depends only on genai-prices and on `day`."""
+    """Return the text of the catalog; it depends only on genai-prices and on `day`."""
     from genai_prices.data import providers
     from genai_prices.data_units import unit_data
 
@@ -56,7 +56,7 @@ def build_catalog(day: str) -> str:
 
 
 def read_header() -> dict[str, Any]:
-    """Return the header of the existing catalogue; empty if there is no catalogue."""
+    """Return the header of the existing catalog; empty if there is no catalog."""
     if not CATALOG.exists():
         return {}
     with CATALOG.open(encoding="utf-8") as lines:
@@ -166,7 +166,7 @@ def _format_line(value: Any) -> str:
 
 
 def main() -> None:
-    """Write the catalogue; its date stays the same until the version of genai-prices changes."""
+    """Write the catalog; its date stays the same until the version of genai-prices changes."""
     header = read_header()
     is_same_version = header.get("version") == metadata.version(SOURCE)
     day = header["date"] if is_same_version else datetime.now(timezone.utc).date().isoformat()

@@ -178,7 +178,7 @@ def semantic_conventions():
 
 
 def catalog_texts(value):
-    """Yield every text in the price catalogue: names, providers, patterns."""
+    """Yield every text in the price catalog: names, providers, patterns."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, (dict, list)):

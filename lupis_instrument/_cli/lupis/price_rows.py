@@ -1,4 +1,4 @@
-"""Looks up prices of models in the catalogue and in the user's prices file."""
+"""Looks up prices of models in the catalog and in the user's prices file."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class PriceRow(NamedTuple):
     """One set of prices of one model.
 
     Attributes:
-        provider: the catalogue's id of the provider, or `OWN_PROVIDER`.
-        model: the catalogue's id of the model, or the name in the prices file.
+        provider: the catalog's id of the provider, or `OWN_PROVIDER`.
+        model: the catalog's id of the model, or the name in the prices file.
         when: the condition for these prices: the day they start on, times of day, a service
             tier, or a provider of the prices file; empty for all calls.
         prices: name of the price -> USD per million tokens, or per the unit in the name; a price
@@ -43,7 +43,7 @@ class UnknownPriceError(LookupError):
 
 
 def list_providers() -> list[PriceRow]:
-    """List the providers in the catalogue, each with its number of models."""
+    """List the providers in the catalog, each with its number of models."""
     catalog = load_catalog()
     return [
         PriceRow(price_list.id, _count_models(len(catalog.list_models(price_list))), "", {})
@@ -59,7 +59,7 @@ def list_models(provider: str) -> list[PriceRow]:
     """List the models of a provider with all their prices.
 
     Raises:
-        UnknownPriceError: the catalogue has no prices of this provider.
+        UnknownPriceError: the catalog has no prices of this provider.
     """
     catalog = load_catalog()
     price_list = _find_price_list(catalog, provider)

@@ -1,4 +1,4 @@
-"""`lupis prices`: shows prices of models, from the catalogue and from the user's prices file."""
+"""`lupis prices`: shows prices of models, from the catalog and from the user's prices file."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def prices(model: str | None, provider: str | None, form: str) -> None:
 
 
 def _format_table(rows: list[PriceRow]) -> str:
-    """Return the rows as text, below a line with the version and day of the catalogue."""
+    """Return the rows as text, below a line with the version and day of the catalog."""
     from lupis_instrument._llm.pricing.catalog import load_catalog
 
     catalog = load_catalog()

@@ -1,4 +1,4 @@
-"""The price catalogue: price lists by provider, with the prices of each model.
+"""The price catalog: price lists by provider, with the prices of each model.
 
 `make catalog` writes `catalog.jsonl` from genai-prices. This module follows the rules of that
 library to choose a provider's price list and to match a model's name with an entry of the list.
@@ -32,7 +32,7 @@ _SECONDS = ("audio_seconds", "input_audio_seconds")
 
 
 class ModelPrices(NamedTuple):
-    """One line of the catalogue: the prices of one model at one provider.
+    """One line of the catalog: the prices of one model at one provider.
 
     Attributes:
         id: the model's id.
@@ -69,7 +69,7 @@ class ModelPrices(NamedTuple):
         return {**(standard if standard != FREE else {}), **changes} if changes else standard
 
     def has_variant(self, at: datetime, context: Mapping[str, str]) -> bool:
-        """Return whether the catalogue has prices for calls with this context."""
+        """Return whether the catalog has prices for calls with this context."""
         return any(True for _ in self._matching_variants(_format_moment(at), context))
 
     def _matching_variants(
@@ -90,7 +90,7 @@ class PriceList(NamedTuple):
         alias_rule: other names of the provider.
         model_rule: model names that identify the provider if nothing else does.
         fallbacks: ids of price lists whose models the provider also sells, at the same prices.
-        lines: the position of the list's models in the catalogue, in bytes after the header line.
+        lines: the position of the list's models in the catalog, in bytes after the header line.
     """
 
     id: str
@@ -103,7 +103,7 @@ class PriceList(NamedTuple):
 
 
 class ModelMatch(NamedTuple):
-    """A model's name, resolved to an entry of the catalogue.
+    """A model's name, resolved to an entry of the catalog.
 
     Attributes:
         price_list: the price list of the provider that was called.
@@ -126,12 +126,12 @@ class ModelMatch(NamedTuple):
 
 
 class PriceCatalog:
-    """The whole catalogue. It parses the models of a price list when they are first needed.
+    """The whole catalog. It parses the models of a price list when they are first needed.
 
     Attributes:
         source: the name of the library that the prices come from.
         version: the version of that library.
-        day: the day on which the catalogue was made.
+        day: the day on which the catalog was made.
         tariff: the units and the arithmetic of the prices.
         price_lists: the price lists by id.
     """
@@ -153,7 +153,7 @@ class PriceCatalog:
         self._models: dict[str, list[ModelPrices]] = {}
 
     def list_models(self, price_list: PriceList) -> list[ModelPrices]:
-        """Return all models of a price list, in the order of the catalogue."""
+        """Return all models of a price list, in the order of the catalog."""
         if price_list.id not in self._models:
             lines = self._lines[price_list.lines].strip().replace(b"\n", b",")
             self._models[price_list.id] = [ModelPrices(*row) for row in json.loads(b"[%s]" % lines)]
@@ -198,7 +198,7 @@ class PriceCatalog:
 
 @lru_cache(maxsize=1)
 def load_catalog() -> PriceCatalog:
-    """Return the catalogue that this package ships."""
+    """Return the catalog that this package ships."""
     # The loader also reads from a zip archive, which open() does not. importlib.resources and
     # pkgutil do too, but their import takes longer than everything else here.
     loader: Any = __spec__.loader

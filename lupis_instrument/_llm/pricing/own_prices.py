@@ -1,4 +1,4 @@
-"""The user's own prices, which take precedence over the catalogue."""
+"""The user's own prices, which take precedence over the catalog."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ PriceTable = Dict[str, "Prices"]
 class OwnPrices:
     """The prices that the user has set for models.
 
-    An entry here replaces the catalogue's entry as a whole: a price that it lacks is not looked
-    up in the catalogue, and service tiers do not change its prices.
+    An entry here replaces the catalog's entry as a whole: a price that it lacks is not looked
+    up in the catalog, and service tiers do not change its prices.
     """
 
     def __init__(self, document: Any) -> None:
         """Read the content of `LUPIS_PRICES_FILE`, parsed as JSON.
 
         ``{"models": {MODEL: PRICES}, "providers": {PROVIDER: {"models": {MODEL: PRICES}}}}``,
-        where MODEL is a model's name or a glob, and PRICES has the catalogue's names of prices:
+        where MODEL is a model's name or a glob, and PRICES has the catalog's names of prices:
         ``{"input_mtok": 0.5, "output_mtok": 1.5, "cache_read_mtok": 0.05}``, USD per million
         tokens; a price with tiers is ``{"base": 2.5, "tiers": [[272000, 5]]}``, where 5 holds for
         all tokens of calls with more than 272,000 tokens of input.

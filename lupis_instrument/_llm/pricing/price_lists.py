@@ -43,7 +43,7 @@ PRICE_LISTS: dict[str, str] = {
     "x_ai": "x-ai",
     "zai": "zai",
 }
-"""Price list by gen_ai.provider.name; the lists are named by their ids in the catalogue."""
+"""Price list by gen_ai.provider.name; the lists are named by their ids in the catalog."""
 
 UNLISTED = frozenset(
     (
@@ -101,10 +101,10 @@ def order_names(provider: str, models: tuple[str, ...]) -> tuple[str, ...]:
 def find_match(
     catalog: PriceCatalog, provider: str, url: str, models: tuple[str, ...]
 ) -> ModelMatch | str:
-    """Find the catalogue's entry for the model of a call.
+    """Find the catalog's entry for the model of a call.
 
     Args:
-        catalog: the catalogue to search.
+        catalog: the catalog to search.
         provider: gen_ai.provider.name.
         url: the called URL.
         models: the model's name in the response, then its name in the request.
@@ -176,7 +176,7 @@ def _propose_makers(catalog: PriceCatalog, model: str) -> Iterator[tuple[PriceLi
 
 
 def _list_spellings(provider: str, model: str) -> list[str]:
-    """Return the names by which the catalogue may list a model, without prefixes."""
+    """Return the names by which the catalog may list a model, without prefixes."""
     names = [model]
     if provider in ("aws.bedrock", "gcp.gemini", "gcp.vertex_ai"):
         names.append(model.rpartition("/")[2])  # of an ARN, or of models/… and publishers/…

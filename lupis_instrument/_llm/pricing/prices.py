@@ -1,4 +1,4 @@
-"""The cost of one LLM call, by the user's own prices or the catalogue."""
+"""The cost of one LLM call, by the user's own prices or the catalog."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PRICED = "priced"
 PARTIAL = "partial"
 UNPRICED = "unpriced"
 OWN_CATALOG = "LUPIS_PRICES_FILE"
-"""The name of the catalogue in a `Price` that the user's own prices gave."""
+"""The name of the catalog in a `Price` that the user's own prices gave."""
 
 
 class Price(NamedTuple):
@@ -69,7 +69,7 @@ COUNT_UNITS: dict[str, str] = {
     "audio_seconds": "audio_seconds",
     "input_characters": "input_characters",
 }
-"""The catalogue's unit by field of `Usage`; a unit without a field is never counted."""
+"""The catalog's unit by field of `Usage`; a unit without a field is never counted."""
 BILLED_UNITS: dict[str, str] = {
     "billed_input_tokens": "input_tokens",
     "billed_output_tokens": "output_tokens",
@@ -86,7 +86,7 @@ _GOOGLE_PREFIX = "on_demand_"
 _PREPAID = frozenset(("provisioned_throughput", "scale", "reserved"))
 _SPEED_STANDARD = "standard"
 # platform.claude.com/docs/en/manage-claude/data-residency: other values cost more (by a factor of
-# 1.1 in 2026), and the catalogue does not have these prices.
+# 1.1 in 2026), and the catalog does not have these prices.
 _ANYWHERE = frozenset(("global", "not_available"))
 # Tokens whose price differs much from the price of text: (unit, its price, name in messages).
 _AUDIO_TOKENS = (

@@ -1,4 +1,4 @@
-"""The lookup of prices in the catalogue and in the user's prices file."""
+"""The lookup of prices in the catalog and in the user's prices file."""
 
 import json
 import re
@@ -28,7 +28,7 @@ def write_prices(tmp_path, monkeypatch):
     return write
 
 
-def test_providers_are_those_of_the_catalogue():
+def test_providers_are_those_of_the_catalog():
     """Each row has the number of models instead of prices."""
     rows = list_providers()
     assert list(load_catalog().price_lists) == [row.provider for row in rows]

@@ -31,8 +31,8 @@ def read_rows(run_prices, *arguments, **environ):
     return json.loads(output)["prices"]
 
 
-def test_first_line_names_the_catalogue(run_prices):
-    """It has the version and the day of the catalogue."""
+def test_first_line_names_the_catalog(run_prices):
+    """It has the version and the day of the catalog."""
     _, output = run_prices("gpt-4o", "--provider", "openai")
     first = f"{load_catalog()} of {load_catalog().day}; USD per million tokens"
     assert first == output.splitlines()[0]
@@ -68,7 +68,7 @@ def test_maker_comes_first(run_prices):
 
 @pytest.mark.parametrize("name", ["gcp.vertex_ai", "google", "vertex"])
 def test_provider_may_be_named_as_in_spans(run_prices, name):
-    """The catalogue's name and the everyday name are valid too."""
+    """The catalog's name and the everyday name are valid too."""
     rows = read_rows(run_prices, "gemini-2.5-pro", "--provider", name)
     assert "google" == rows[0]["provider"]
 
@@ -80,7 +80,7 @@ def test_times_of_day_are_shown(run_prices):
 
 
 def test_without_a_model_lists_providers(run_prices):
-    """Every provider of the catalogue is listed."""
+    """Every provider of the catalog is listed."""
     assert list(load_catalog().price_lists) == [row["provider"] for row in read_rows(run_prices)]
 
 
@@ -116,7 +116,7 @@ def test_own_prices_come_first(run_prices, tmp_path):
 
 
 def test_own_prices_of_one_provider_are_found(run_prices, tmp_path):
-    """The catalogue need know neither the provider nor the model."""
+    """The catalog need know neither the provider nor the model."""
     path = tmp_path / "prices.json"
     models = {"llama9*": {"input_mtok": 1, "output_mtok": 2}}
     path.write_text(json.dumps({"providers": {"ollama": {"models": models}}}))

@@ -1,4 +1,4 @@
-"""The price catalogue of the package, and the class that reads it."""
+"""The price catalog of the package, and the class that reads it."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ FILE = ROOT / "lupis_instrument" / "_llm" / "pricing" / "catalog.jsonl"
 MAX_PACKED_BYTES = 400 * 1024
 
 
-def test_catalogue_equals_the_installed_library():
+def test_catalog_equals_the_installed_library():
     """`make catalog` would not change a byte."""
     script = ROOT / ".ci" / "catalog.py"
     version = load_catalog().version
     if not script.exists():
-        pytest.skip("the script that makes the catalogue is not in this copy of the source")
+        pytest.skip("the script that makes the catalog is not in this copy of the source")
     try:
         installed = metadata.version("genai-prices")
     except metadata.PackageNotFoundError:
         pytest.skip("genai-prices is not installed")
     if installed != version:
-        pytest.skip(f"genai-prices {installed} is installed, and the catalogue is of {version}")
+        pytest.skip(f"genai-prices {installed} is installed, and the catalog is of {version}")
     spec = importlib.util.spec_from_file_location("catalog_script", script)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert module.build_catalog(load_catalog().day.isoformat()) == FILE.read_text(encoding="utf-8")
 
 
-def test_catalogue_names_its_origin():
+def test_catalog_names_its_origin():
     """The header has the source, its version and the day."""
     catalog = load_catalog()
     assert ("genai-prices", f"genai-prices {catalog.version}") == (catalog.source, str(catalog))
     assert date(2026, 11, 1) < catalog.day
 
 
-def test_catalogue_is_small():
+def test_catalog_is_small():
     """In a wheel it is compressed."""
     assert len(zlib.compress(FILE.read_bytes())) < MAX_PACKED_BYTES
 

@@ -42,7 +42,7 @@ def test_names_are_tried_in_order():
     assert {"input_mtok": "1"} == find_prices(document, "openai", "answered", "requested")
 
 
-def test_other_models_are_left_to_the_catalogue():
+def test_other_models_are_left_to_the_catalog():
     """A model without an entry has no prices; it is not free."""
     assert None is find_prices({"models": {"m": CHEAP}}, "openai", "other")
 

@@ -1,4 +1,4 @@
-"""The catalogue gives the same costs as genai-prices, digit for digit.
+"""The catalog gives the same costs as genai-prices, digit for digit.
 
 LUPIS_TEST_PRICE_DRAWS sets the number of calls that hypothesis draws for each property.
 """
@@ -22,7 +22,7 @@ genai_prices = pytest.importorskip("genai_prices", reason="genai-prices is not i
 CATALOG = load_catalog()
 if genai_prices.__version__ != CATALOG.version:
     pytest.skip(
-        f"genai-prices {genai_prices.__version__} is installed, and the catalogue is of"
+        f"genai-prices {genai_prices.__version__} is installed, and the catalog is of"
         f" {CATALOG.version}",
         allow_module_level=True,
     )
@@ -69,7 +69,7 @@ def charge_by_library(model, counts, at, context, **where):
 
 
 def charge_by_catalog(model, counts, at, context, *, provider_id=None, provider_api_url=None):
-    """The result of the catalogue in the same form."""
+    """The result of the catalog in the same form."""
     match = find_model(model, provider_id, provider_api_url)
     if match is None:
         return None

@@ -50,7 +50,7 @@ def test_every_provider_is_in_one_table(provider):
 
 
 @pytest.mark.parametrize("list_id", sorted(set(PRICE_LISTS.values())))
-def test_every_price_list_is_in_the_catalogue(list_id):
+def test_every_price_list_is_in_the_catalog(list_id):
     """Each price list of the table has models."""
     assert CATALOG.list_models(CATALOG.price_lists[list_id])
 

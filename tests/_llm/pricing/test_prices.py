@@ -127,7 +127,7 @@ def test_bedrock_profile_determines_the_price():
 
 
 def test_unlisted_region_has_the_price_of_other_regions():
-    """The catalogue lacks `apac.` for this model, but all regions have one price."""
+    """The catalog lacks `apac.` for this model, but all regions have one price."""
     listed = charge("aws.bedrock", "us.anthropic.claude-opus-5")
     assert listed == charge("aws.bedrock", "apac.anthropic.claude-opus-5")
 
@@ -166,7 +166,7 @@ def test_vertex_gives_nothing_away():
 
 
 def test_listed_without_a_price_is_not_free():
-    """The catalogue lists some models without knowing their prices."""
+    """The catalog lists some models without knowing their prices."""
     assert ("unpriced", "no price") == assess("cerebras", "qwen-3-coder-480b")
 
 
@@ -268,7 +268,7 @@ def test_cached_input_without_a_price_of_its_own_is_input():
     ],
 )
 def test_service_tier_has_its_price(tier, status, total):
-    """If the catalogue lacks a tier, the standard price counts, and the status is partial."""
+    """If the catalog lacks a tier, the standard price counts, and the status is partial."""
     cost = charge("openai", "gpt-4o", service_tier=tier)
     assert (status, Decimal(total)) == (cost.status, cost.total)
 
@@ -289,7 +289,7 @@ def test_a_call_that_may_run_anywhere_has_the_usual_price(geography):
 
 
 def test_a_call_with_a_chosen_location_is_partial():
-    """Anthropic charges more for it, and the catalogue lacks these prices."""
+    """Anthropic charges more for it, and the catalog lacks these prices."""
     assert ("partial", "no price for inference geo us") == assess(
         "anthropic", "claude-opus-4-6", geography="us"
     )
@@ -318,7 +318,7 @@ def test_decimal_context_of_the_program_changes_nothing():
 
 
 def test_own_prices_come_first():
-    """They also price models that the catalogue does not have, at any provider."""
+    """They also price models that the catalog does not have, at any provider."""
     own = OwnPrices({"models": {"gpt-4o": {"input_mtok": 1}, "llama*": {"input_mtok": 2}}})
     assert (Decimal("0.001"), OWN_CATALOG) == charge("openai", "gpt-4o", own_prices=own)[5:]
     assert Decimal("0.002") == charge("ollama", "llama3:8b", own_prices=own).total
@@ -332,7 +332,7 @@ def test_own_price_of_0_is_free():
 
 
 def test_every_count_has_a_unit():
-    """The tables map all fields of `Usage` but the total to units of the catalogue."""
+    """The tables map all fields of `Usage` but the total to units of the catalog."""
     assert set() == {*COUNT_UNITS.values(), *BILLED_UNITS.values()} - set(
         load_catalog().tariff.units
     )
