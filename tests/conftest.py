@@ -1,5 +1,6 @@
 """Fixtures for all tests: a collector, a server like an LLM provider, and a runner of programs."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -13,6 +14,11 @@ settings.register_profile(
     "steady", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("steady")
+# `nohup` and `&` ignore signals, and the programs that the tests start inherit this.
+for _ignored in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(_ignored) is signal.SIG_IGN:
+        _handler = signal.default_int_handler if _ignored is signal.SIGINT else signal.SIG_DFL
+        signal.signal(_ignored, _handler)
 
 
 @pytest.fixture(autouse=True)
