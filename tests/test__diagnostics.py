@@ -133,10 +133,13 @@ class _FullDisk:
 
 
 @pytest.mark.parametrize("stream", [None, _FullDisk()], ids=["none", "full"])
-def test_an_unusable_stderr_raises_nothing(stream):
-    """Pythonw has no stderr, and a daemon's may be closed."""
+def test_an_unusable_stderr_raises_nothing(capsys, stream):
+    """Pythonw has no stderr, and a daemon's may be closed. Later messages are written."""
+    messages = Diagnostics()
     with redirect_stderr(stream):
-        Diagnostics().write_message("error", "unheard")
+        messages.write_message("error", "unheard")
+    messages.write_message("error", "heard")
+    assert capsys.readouterr().err == "lupis: error: heard\n"
 
 
 def test_an_error_is_reported_without_its_text(capsys):

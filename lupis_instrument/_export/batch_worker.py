@@ -556,7 +556,7 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
             else:
                 self._prepare_item(item, turn)
         except Empty:
-            pass
+            pass  # another thread has prepared the last item
         finally:
             if self._queue.empty():
                 self._unprepared_bytes = 0

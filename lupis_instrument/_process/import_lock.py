@@ -80,7 +80,7 @@ def load_again(load: Callable[[], Result]) -> Result:
         try:
             return load()
         except (ImportError, KeyError):
-            pass
+            pass  # the last call, below, raises an error that stays
     return load()
 
 

@@ -175,6 +175,7 @@ def test_waiting_for_a_condition_has_a_limit():
     condition = Condition()
     with condition:
         condition.wait(0.01)
+        assert not condition._waiting
         condition.notify_all()
 
 

@@ -8,7 +8,6 @@ import socket
 import pytest
 from servers.comparison import (
     Case,
-    PairRunner,
     check_recorded_calls,
     check_same_behaviour,
     list_calling_cases,
@@ -234,12 +233,6 @@ CASES = {
         needs=["nbclient", "ipykernel"], varying=VARYING, env={"LUPIS_SUMMARY": "false"},
     ),
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def run_pair(tmp_path_factory):
-    """Runs a case without and with lupis-run."""
-    return PairRunner(CASES, tmp_path_factory.mktemp("servers") / "run")
 
 
 @pytest.mark.parametrize("name", list_cases(CASES))

@@ -6,7 +6,6 @@ import signal
 import pytest
 from servers.comparison import (
     Case,
-    PairRunner,
     check_recorded_calls,
     check_same_behaviour,
     list_calling_cases,
@@ -203,12 +202,6 @@ CASES = {
     "eventlet": loop_case(EVENTLET, "a b c", "eventlet", env=EVENTLET_VARIABLES),
     "eventlet with threads": loop_case(EVENTLET_THREADS, "a b c d", "eventlet", env=EVENTLET_VARIABLES),
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def run_pair(tmp_path_factory):
-    """Runs a case without and with lupis-run."""
-    return PairRunner(CASES, tmp_path_factory.mktemp("loops") / "run")
 
 
 @pytest.mark.parametrize("name", list_cases(CASES))

@@ -5,7 +5,6 @@ import os
 import pytest
 from servers.comparison import (
     Case,
-    PairRunner,
     check_recorded_calls,
     check_same_behaviour,
     list_calling_cases,
@@ -118,12 +117,6 @@ for name in LIBRARIES:
     CASES[f"{name}, patched and forked"] = case_of(name, WITH_A_FORK, "a b c child")
     CASES[f"{name}, ended by a signal"] = case_of(name, ENDED_BY_A_SIGNAL, status=-15)
     CASES[f"{name}, flushed"] = case_of(name, FLUSH, "early a b")
-
-
-@pytest.fixture(scope="module")
-def run_pair(tmp_path_factory):
-    """Runs a case without and with lupis-run."""
-    return PairRunner(CASES, tmp_path_factory.mktemp("greenlets") / "run")
 
 
 @pytest.mark.parametrize("name", list_cases(CASES))

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from servers.comparison import (
     Case,
-    PairRunner,
     check_recorded_calls,
     check_same_behaviour,
     list_calling_cases,
@@ -165,12 +164,6 @@ if OTHER_PYTHON is not None:
     CASES["an environment of another version"] = in_environment(
         python=OTHER_PYTHON, recorded="", unrecorded="a", warning=NOT_INSTALLED
     )
-
-
-@pytest.fixture(scope="module")
-def run_pair(tmp_path_factory):
-    """Runs a case without and with lupis-run."""
-    return PairRunner(CASES, tmp_path_factory.mktemp("interpreters") / "run")
 
 
 @pytest.mark.parametrize("name", list_cases(CASES))

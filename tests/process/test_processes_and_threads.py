@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from servers.comparison import (
     Case,
-    PairRunner,
     check_recorded_calls,
     check_same_behaviour,
     list_calling_cases,
@@ -278,12 +277,6 @@ CASES = {
     "a daemonic thread at the end": Case(DAEMONIC_THREAD, "daemon"),
     "a thread that outlives the main thread": Case(OUTLIVING_THREAD, "late"),
 }
-
-
-@pytest.fixture(scope="module")
-def run_pair(tmp_path_factory):
-    """Runs a case without and with lupis-run."""
-    return PairRunner(CASES, tmp_path_factory.mktemp("children") / "run")
 
 
 @pytest.mark.parametrize("name", list_cases(CASES))

@@ -6,7 +6,6 @@ import signal
 import pytest
 from servers.comparison import (
     Case,
-    PairRunner,
     check_recorded_calls,
     check_same_behaviour,
     list_calling_cases,
@@ -257,12 +256,6 @@ CASES = {
         files={"httpx.py": "import nowhere"},
     ),
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def run_pair(tmp_path_factory):
-    """Runs a case without and with lupis-run."""
-    return PairRunner(CASES, tmp_path_factory.mktemp("endings") / "run")
 
 
 @pytest.mark.parametrize("name", list_cases(CASES))

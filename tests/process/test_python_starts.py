@@ -9,7 +9,6 @@ import zipfile
 import pytest
 from servers.comparison import (
     Case,
-    PairRunner,
     check_recorded_calls,
     check_same_behaviour,
     list_calling_cases,
@@ -183,12 +182,6 @@ if sys.version_info < (3, 11):  # newer versions of Python do not start there
     CASES["a relative path in a current folder that was removed"] = CASES[
         "a current folder that was removed"
     ]._replace(env={"PYTHONPATH": "lib:"})
-
-
-@pytest.fixture(scope="module")
-def run_pair(tmp_path_factory):
-    """Runs a case without and with lupis-run."""
-    return PairRunner(CASES, tmp_path_factory.mktemp("starts") / "run")
 
 
 @pytest.mark.parametrize("name", list_cases(CASES))

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from servers.comparison import (
     Case,
-    PairRunner,
     check_recorded_calls,
     check_same_behaviour,
     list_calling_cases,
@@ -149,12 +148,6 @@ CASES = {
         ["{lupis-run}", "{lupis-run}", "{python}", "program.py"], "a", files=PROGRAM_FILE
     ),
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def run_pair(tmp_path_factory):
-    """Runs a case without and with lupis-run."""
-    return PairRunner(CASES, tmp_path_factory.mktemp("sitecustomize") / "run")
 
 
 @pytest.mark.parametrize("name", list_cases(CASES))

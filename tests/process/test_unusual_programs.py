@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from servers.comparison import (
     Case,
-    PairRunner,
     check_recorded_calls,
     check_same_behaviour,
     list_calling_cases,
@@ -337,12 +336,6 @@ CASES = {
     ),
     "a response that is dropped after a retry": Case(DROPPED_RESPONSE, "a"),
 }
-
-
-@pytest.fixture(scope="module")
-def run_pair(tmp_path_factory):
-    """Runs a case without and with lupis-run."""
-    return PairRunner(CASES, tmp_path_factory.mktemp("odd") / "run")
 
 
 @pytest.mark.parametrize("name", CASES)

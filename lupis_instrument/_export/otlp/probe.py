@@ -92,7 +92,7 @@ def _is_named(connection: Any, address: str, due: float) -> bool:
                 break
             answer += piece
     except (OSError, ValueError):
-        pass
+        pass  # a connection that breaks may have brought the name before
     return has_name(answer)
 
 

@@ -33,9 +33,14 @@ def test_reported_problem_shows_no_secret(capsys):
 
 
 @pytest.mark.parametrize("stream", [None, io.TextIOWrapper(io.BytesIO())])
-def test_closed_stderr_is_ignored(monkeypatch, stream):
+def test_closed_stderr_is_ignored(monkeypatch, capsys, stream):
     """A message that nobody can read does not keep the program from starting."""
     if stream is not None:
         stream.close()
-    monkeypatch.setattr(sys, "stderr", stream)
-    write_message("one")
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", stream)
+        write_message("one")
+    write_message("two")
+    errors = capsys.readouterr().err
+    assert "two" in errors
+    assert "one" not in errors
