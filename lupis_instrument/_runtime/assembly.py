@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from lupis_instrument._llm.conversation.conversations import Conversations
     from lupis_instrument._llm.pricing.own_prices import OwnPrices
     from lupis_instrument._redaction import Redactor
-    from lupis_instrument._redaction.exception_text import ExceptionFilter
 
 
 def make_redactor(config: LupisConfig) -> Redactor | None:
@@ -30,11 +29,13 @@ def make_redactor(config: LupisConfig) -> Redactor | None:
     return Redactor(config.redaction_mode, config.sensitive_data_patterns, config.hash_key)
 
 
-def make_exception_filter(config: LupisConfig) -> ExceptionFilter:
-    """Return the filter for events whose properties describe an exception."""
+def make_exception_filter(config: LupisConfig) -> Callable[[Any], Any]:
+    """Return the filter for events whose properties describe an exception, at any depth."""
+    from lupis_instrument._redaction.exception_data import filter_data
     from lupis_instrument._tracing.stages import redact
 
-    return redact.make_exception_filter(keep_source=config.stacktrace_source)
+    exceptions = redact.make_exception_filter(keep_source=config.stacktrace_source)
+    return lambda data: filter_data(data, exceptions)
 
 
 def read_own_prices(config: LupisConfig) -> OwnPrices | None:

@@ -236,8 +236,7 @@ class Runtime:
         redactor = self._redactor.get()
         redacted: Any = None
         with internal_errors("filtering an event"):
-            properties = self._exceptions.get().filter_attributes(event["properties"])
-            filtered = {**event, "properties": properties}
+            filtered = self._exceptions.get()(event)
             redacted = redactor.redact_data(filtered) if redactor is not None else filtered
         return redacted if isinstance(redacted, dict) else {**event, **_WITHHELD}
 
