@@ -173,7 +173,8 @@ def test_the_package_runs_as_a_module(lupis_run):
     [
         (["no-such-command"], 127, "lupis-run: no-such-command: command not found\n"),
         (["--chat-id", "c", "no-such-command"], 127, "lupis-run: no-such-command: command not"),
-        (["agent.py"], 126, "did you mean: lupis-run python ./agent.py\n"),
+        (["agent.py"], 127, "lupis-run: agent.py: no such file\n"),
+        (["--summary", "true", "python"], 2, "write --summary=true;"),
         ([], 2, "Usage: lupis-run"),
         (["--no-such-option", "python"], 2, "No such option"),
         (["--chat-id"], 2, "requires an argument"),
@@ -192,9 +193,7 @@ def test_the_package_runs_as_a_module(lupis_run):
 @posix
 def test_wrong_arguments_write_to_stderr(lupis_run, arguments, status, message):
     """The exit status is lupis-run's own, and stdout is empty."""
-    (lupis_run.folder / "agent.py").write_text("")
-    words = ["./agent.py" if word == "agent.py" else word for word in arguments]
-    done = lupis_run(*words)
+    done = lupis_run(*arguments)
     assert (status, "") == (done.returncode, done.stdout)
     assert message in done.stderr
 

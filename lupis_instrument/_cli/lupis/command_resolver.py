@@ -51,6 +51,7 @@ def resolve_command(
     Raises:
         LupisLaunchError: there is no such program, or it is not executable.
     """
+    command = lookup.complete_command(command, environ)
     path = lookup.find_command(command[0], environ)
     obstacle = lookup.find_obstacle(command)
     name = Path(path).name

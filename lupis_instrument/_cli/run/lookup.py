@@ -1,10 +1,11 @@
 """Finds the file of a command, and options of Python that keep the bootstrap from running."""
 
-# ruff: noqa: PTH110, PTH112, PTH113, PTH118, PTH119, PTH120 - pathlib is slow to import
+# ruff: noqa: PTH110, PTH112, PTH113, PTH118, PTH119, PTH120, PTH123 - pathlib is slow to import
 
 from __future__ import annotations
 
 import os
+import sys
 
 from lupis_instrument.exceptions import LupisLaunchError
 
@@ -30,6 +31,38 @@ _CLEARING_OPTIONS = frozenset({"-", "-i", "--ignore-environment"})
 """The options of env(1) that remove all variables."""
 
 
+def complete_command(command: Sequence[str], environ: Mapping[str, str]) -> list[str]:
+    """Return the command, with `python` before a Python file that the system does not run itself.
+
+    The system runs a file that is executable and names its interpreter in its first line. `python`
+    is the one in PATH, else the one that runs this.
+
+    Args:
+        command: the command and its arguments.
+        environ: the environment variables.
+    """
+    if not command[0].endswith(".py"):
+        return list(command)
+    executable = next(filter(_is_executable, _list_candidates(command[0], environ)), None)
+    file = executable or command[0]
+    if not os.path.isfile(file) or (executable and _names_interpreter(executable)):
+        return list(command)
+    in_path = any(map(_is_executable, _list_candidates("python", environ)))
+    return ["python" if in_path else sys.executable, file, *command[1:]]
+
+
+def _is_executable(path: str) -> bool:
+    return os.path.isfile(path) and os.access(path, os.X_OK)
+
+
+def _names_interpreter(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(2) == b"#!"
+    except OSError:
+        return True  # an executable need not be readable
+
+
 def find_command(command: str, environ: Mapping[str, str]) -> str:
     """Return the path of the program that `command` starts.
 
@@ -42,15 +75,16 @@ def find_command(command: str, environ: Mapping[str, str]) -> str:
     """
     candidates = _list_candidates(command, environ)
     for path in candidates:
-        if os.path.isfile(path) and os.access(path, os.X_OK):
+        if _is_executable(path):
             return path
     existing = [path for path in candidates if os.path.exists(path)]
     if not os.path.dirname(command):  # a folder of that name in PATH is not the command
         existing = [path for path in existing if not os.path.isdir(path)]
     if existing:
         reason = "is a directory" if os.path.isdir(existing[0]) else "is not executable"
-        raise LupisLaunchError(f"{command}: {reason}{_suggest_python(command)}", NOT_EXECUTABLE)
-    raise LupisLaunchError(f"{command}: command not found{_suggest_python(command)}", NOT_FOUND)
+        raise LupisLaunchError(f"{command}: {reason}", NOT_EXECUTABLE)
+    missing = "no such file" if command.endswith(".py") else "command not found"
+    raise LupisLaunchError(f"{command}: {missing}", NOT_FOUND)
 
 
 def _list_candidates(command: str, environ: Mapping[str, str]) -> list[str]:
@@ -65,15 +99,6 @@ def _list_candidates(command: str, environ: Mapping[str, str]) -> list[str]:
         return [command]
     folders = environ.get("PATH", os.defpath).split(os.pathsep)
     return [os.path.join(folder, command) for folder in folders]
-
-
-def _suggest_python(command: str) -> str:
-    """Return a hint for users who have left out `python`."""
-    if not command.endswith(".py"):
-        return ""
-    import shlex
-
-    return f"; did you mean: lupis-run python {shlex.quote(command)}"
 
 
 def find_obstacle(command: Sequence[str]) -> str | None:

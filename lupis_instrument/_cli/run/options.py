@@ -9,6 +9,7 @@ from typing import Any, NoReturn, Sequence
 import click
 
 from lupis_instrument._cli.run import start
+from lupis_instrument._cli.run.flag_options import add_values, name_negation
 from lupis_instrument._cli.run.listing import FORMATS
 from lupis_instrument._cli.run.messages import report_problem
 from lupis_instrument._config.settings import SETTINGS, hide_password, hide_secrets
@@ -26,7 +27,8 @@ _HELP = """Run COMMAND and record the LLM calls of the Python programs that it s
 
 COMMAND is any command that runs Python. Its arguments and its environment stay the same, except
 for the variables that instrument Python processes. An option takes precedence over its
-environment variable, and that takes precedence over the configuration in your code.
+environment variable, and that takes precedence over the configuration in your code. Boolean
+options take a value only after an equals sign: --summary, --no-summary or --summary=auto.
 
 \b
   lupis-run python my_agent.py
@@ -43,14 +45,11 @@ class SettingOption(click.Option):
     """
 
     def __init__(self, row: Setting) -> None:
-        value_type = row.value_type
-        negation = f"/--no-{row.option[2:]}" if value_type.is_flag else ""
         super().__init__(
-            [row.option + negation, row.name],
+            [row.option, row.name],
             default=None,
-            multiple=value_type.repeatable,
-            is_flag=value_type.is_flag,
-            metavar=None if value_type.is_flag else value_type.metavar,
+            multiple=row.value_type.repeatable,
+            metavar=row.value_type.metavar,
             help=f"{row.description} [{row.variable}; default: {row.default_text}]",
         )
         self.row = row
@@ -63,9 +62,15 @@ class SettingOption(click.Option):
             return None
         value = context.params[self.row.name]
         value_type = self.row.value_type
-        if value_type.is_flag:
-            return "true" if value else "false"
         return value_type.join_texts(value) if value_type.repeatable else str(value)
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return the option as it is written, and its help."""
+        record = super().get_help_record(ctx)
+        if record is None or not self.row.value_type.is_flag:
+            return record
+        option = self.row.option
+        return f"{option} / {name_negation(option)}", record[1]
 
 
 class GroupedCommand(click.Command):
@@ -73,8 +78,15 @@ class GroupedCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the options; the message about a wrong one holds no secret."""
+        options = [option for option in self.params if isinstance(option, click.Option)]
+        flags = {
+            option.row.option: option.row.value_type
+            for option in options
+            if isinstance(option, SettingOption) and option.row.value_type.is_flag
+        }
+        with_value = {name for option in options if not option.is_flag for name in option.opts}
         try:
-            return super().parse_args(ctx, args)
+            return super().parse_args(ctx, add_values(args, flags, with_value))
         except click.UsageError as error:
             message = hide_secrets(error.format_message())
             raise click.UsageError(message, error.ctx or ctx) from None
@@ -120,8 +132,7 @@ def _read_setting_options(context: click.Context) -> tuple[dict[str, str], dict[
         text = option.read_text(context) if isinstance(option, SettingOption) else None
         if text is not None and isinstance(option, SettingOption):
             variables[option.row.variable] = text
-            if not option.row.value_type.is_flag:  # nobody writes a flag as `--x=false`
-                labels[option.row.variable] = option.row.option
+            labels[option.row.variable] = option.row.option
     return variables, labels
 
 

@@ -49,6 +49,7 @@ def start_command(
     try:
         check_settings(environ, labels)
         # The program may be found and started even if it cannot be instrumented.
+        command = lookup.complete_command(command, environ)
         path = lookup.find_command(command[0], environ)
         obstacle = lookup.find_obstacle(command)
         if obstacle:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
@@ -96,17 +97,48 @@ def test_path_of_a_folder_has_status_126(environ, tmp_path):
     assert (126, f"{tmp_path}: is a directory") == refuse(str(tmp_path), environ)
 
 
-def test_python_file_gets_a_hint(make_file, environ):
-    """A user who forgets `python` reads the whole command, quoted for a shell."""
-    path = make_file("my agent.py", 0o644)
-    assert (
-        127,
-        "a.py: command not found; did you mean: lupis-run python a.py",
-    ) == refuse("a.py", environ)
-    assert (
-        126,
-        f"{path}: is not executable; did you mean: lupis-run python '{path}'",
-    ) == refuse(path, environ)
+@pytest.fixture
+def program(make_file, environ, tmp_path, monkeypatch):
+    """A function that makes the file `agent.py` and returns its completed command."""
+    monkeypatch.chdir(tmp_path)
+
+    def complete(file="agent.py", name="agent.py", mode=0o644, text="pass\n"):
+        path = make_file(file, mode)
+        (tmp_path / file).write_text(text)
+        return lookup.complete_command([name.format(path=path), "--x"], environ)
+
+    return complete
+
+
+def test_python_file_is_run_by_the_python_in_path(program, make_file):
+    """As `python agent.py` would run it, with its arguments."""
+    make_file("second/python")
+    assert ["python", "agent.py", "--x"] == program()
+
+
+def test_python_file_is_run_by_this_python_without_another(program):
+    """Where PATH has no `python`."""
+    assert [sys.executable, "agent.py", "--x"] == program()
+
+
+def test_python_file_that_names_its_interpreter_is_run_by_the_system(program):
+    """If it is executable; a file in the current folder needs a path, as in a shell."""
+    assert ["./agent.py", "--x"] == program(name="./agent.py", mode=0o755, text="#!/bin/sh\n")
+    assert ["tool.py", "--x"] == program("first/tool.py", "tool.py", 0o755, "#!/bin/sh\n")
+    assert sys.executable == program(mode=0o755, text="#!/bin/sh\n")[0]
+
+
+def test_executable_python_file_without_interpreter_is_run_by_python(program):
+    """The system would hand it to a shell."""
+    assert [sys.executable, "./agent.py", "--x"] == program(name="./agent.py", mode=0o755)
+    path = program("first/tool.py", "tool.py", 0o755)[1]
+    assert path.endswith("first/tool.py")
+
+
+def test_missing_python_file_is_reported(environ):
+    """The message speaks of a file, for its name looks like one."""
+    assert ["a.py"] == lookup.complete_command(["a.py"], environ)
+    assert (127, "a.py: no such file") == refuse("a.py", environ)
 
 
 @pytest.mark.parametrize(

@@ -47,8 +47,17 @@ def run(*arguments):
             {"LUPIS_INSTRUMENT": "httpx,requests"},
             ["--instrument"],
         ),
-        (["--no-enabled"], {"LUPIS_ENABLED": "false"}, []),
-        (["--durable"], {"LUPIS_DURABLE": "true"}, []),
+        (["--no-enabled"], {"LUPIS_ENABLED": "false"}, ["--enabled"]),
+        (["--durable"], {"LUPIS_DURABLE": "true"}, ["--durable"]),
+        (["--summary=auto"], {"LUPIS_SUMMARY": "auto"}, ["--summary"]),
+        (["--durable", "--no-durable"], {"LUPIS_DURABLE": "false"}, ["--durable"]),
+        (["--no-durable", "--durable=1"], {"LUPIS_DURABLE": "1"}, ["--durable"]),
+        (["--chat-id", "--durable"], {"LUPIS_CHAT_ID": "--durable"}, ["--chat-id"]),
+        (
+            ["--chat-id=x", "--durable"],
+            {"LUPIS_CHAT_ID": "x", "LUPIS_DURABLE": "true"},
+            ["--chat-id", "--durable"],
+        ),
         ([], {}, []),
     ],
 )
@@ -73,6 +82,16 @@ def test_module_runs_with_this_interpreter(started):
     assert [sys.executable, "-m", "pkg", "--x"] == started[0][0]
 
 
+@pytest.mark.parametrize(
+    "command", [["auto", "python"], ["--", "true"], ["python", "--summary", "true"]]
+)
+def test_a_word_after_a_boolean_option_is_the_command(started, command):
+    """Unless it looks like the option's value."""
+    run("--durable", *command)
+    assert [word for word in command if word != "--"] == started[0][0]
+    assert {"LUPIS_DURABLE": "true"} == started[0][1]
+
+
 def test_options_end_at_the_command(started):
     """Options after the command belong to the command."""
     run("--chat-id", "c", "python", "--chat-id", "d")
@@ -87,6 +106,13 @@ def test_options_end_at_the_command(started):
         (["--chat-id", "c"], "Missing COMMAND."),
         (["--print-env", "python"], "--print-env takes no COMMAND."),
         (["--no-such-option"], "No such option"),
+        (
+            ["--summary", "true", "python"],
+            "write --summary=true; to run the command 'true', write --summary -- true python",
+        ),
+        (["--no-durable", "Off", "python"], "write --durable=Off;"),
+        (["--summary", "auto"], "write --summary=auto;"),
+        (["--no-summary=true", "python"], "--no-summary takes no value"),
     ],
 )
 def test_wrong_usage_is_reported(started, capsys, arguments, message):
