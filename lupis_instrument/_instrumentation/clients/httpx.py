@@ -8,7 +8,7 @@ the body.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Iterator
 
 from lupis_instrument._diagnostics import report_fault
 from lupis_instrument._instrumentation.wrapping import wrap_async_method, wrap_method
@@ -172,9 +172,8 @@ def _make_upload_class(module: Any) -> Any:
 
 def _make_async_upload_class(module: Any) -> Any:
     class TappedUpload(_TappedUpload, module.AsyncByteStream):  # type: ignore[misc]
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            async for chunk in self._stream:
-                yield self.record_chunk(chunk)
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            return _TappedIterator(self._stream.__aiter__(), self.record_chunk)
 
         async def aclose(self) -> None:
             await self._stream.aclose()
@@ -234,20 +233,8 @@ def _make_stream_class(module: Any) -> Any:
 
 def _make_async_stream_class(module: Any) -> Any:
     class TappedStream(_TappedStream, module.AsyncByteStream):  # type: ignore[misc]
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            body = self._body
-            feed = body.feed
-            try:
-                async for chunk in self._stream:
-                    feed(chunk)
-                    yield chunk
-            except Exception as error:
-                body.end("error", error)
-                raise
-            except BaseException:  # the program reads no further, or was cancelled
-                body.end("closed")
-                raise
-            body.end("complete")
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            return _TappedBodyIterator(self._stream.__aiter__(), self)
 
         async def aclose(self) -> None:
             try:
@@ -256,3 +243,59 @@ def _make_async_stream_class(module: Any) -> Any:
                 self._body.end("closed")
 
     return TappedStream
+
+
+class _TappedIterator:
+    """Stands in for an asynchronous iterator, and shows each of its chunks to a function.
+
+    It is no asynchronous generator. The event loop closes a generator that the program leaves in
+    the middle, and the generator below it one turn later; a generator in between would delay the
+    client's own. `__class__` and the other attributes are the iterator's: httpx2 asks whether it is
+    a generator, and closes it if so.
+    """
+
+    def __init__(self, iterator: Any, on_chunk: Callable[[bytes], object]) -> None:
+        self._iterator = iterator
+        self._on_chunk = on_chunk
+
+    def __aiter__(self) -> Any:
+        return self
+
+    async def __anext__(self) -> bytes:
+        chunk: bytes = await self._iterator.__anext__()
+        self._on_chunk(chunk)
+        return chunk
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._iterator, name)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        return type(self._iterator)
+
+
+class _TappedBodyIterator(_TappedIterator):
+    """Stands in for the iterator of a response's stream, and ends the body where it ends."""
+
+    def __init__(self, iterator: Any, stream: Any) -> None:
+        self._stream = stream  # which must not be collected before the iterator
+        self._body = stream._body
+        super().__init__(iterator, self._body.feed)
+
+    async def __anext__(self) -> bytes:
+        try:
+            chunk: bytes = await self._iterator.__anext__()
+        except StopAsyncIteration:
+            self._body.end("complete")
+            raise
+        except Exception as error:
+            self._body.end("error", error)
+            raise
+        except BaseException:  # the program was cancelled
+            self._body.end("closed")
+            raise
+        self._on_chunk(chunk)
+        return chunk
+
+    def __del__(self) -> None:  # the program reads no further
+        self._body.end("closed")

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import functools
 import gc
 import importlib
+import inspect
 import types
 
 import pytest
@@ -194,6 +196,68 @@ def test_cancelled_read_closes_the_body(httpx, recorder, server):
 
     asyncio.run(cancel())
     assert ("closed", None) == (recorder.body.outcome, recorder.body.error_type)
+
+
+class TestAsynchronousIterator:
+    """The iterator of a response whose stream is a generator of the client."""
+
+    @pytest.fixture
+    def closed(self):
+        """A list that is empty until the client's generator is closed."""
+        return []
+
+    @pytest.fixture
+    def respond(self, httpx, recorder, closed):
+        """A coroutine function that returns a response of the transport."""
+
+        class Stream(httpx.AsyncByteStream):
+            async def __aiter__(self):
+                try:
+                    yield b"{"
+                    yield b"}"
+                finally:
+                    closed.append(True)
+
+        async def handle_async_request(_self, _request):
+            return httpx.Response(200, stream=Stream())
+
+        httpx.AsyncHTTPTransport.handle_async_request = handle_async_request
+        wrap_client(httpx, recorder.activation)
+        request = httpx.Request("POST", "http://127.0.0.1" + PATH)
+        return functools.partial(httpx.AsyncHTTPTransport().handle_async_request, request)
+
+    def count_turns(self, respond, closed):
+        """Return how many turns of the loop it takes to close a generator that nobody reads on."""
+
+        async def leave_body():
+            async for _ in (await respond()).stream:
+                break
+            turns = 0
+            while not closed:
+                turns += 1
+                await asyncio.sleep(0)
+            closed.clear()
+            return turns
+
+        return asyncio.run(leave_body())
+
+    def test_generator_that_is_left_closes_as_early_as_without_tap(self, respond, recorder, closed):
+        """A second generator around it would delay it."""
+        tapped = self.count_turns(respond, closed)
+        assert "closed" == recorder.body.outcome
+        recorder.recording = False
+        assert self.count_turns(respond, closed) == tapped
+
+    def test_iterator_is_a_generator_like_the_clients(self, respond):
+        """httpx2 closes the iterator of a body if it is one."""
+
+        async def close():
+            iterator = (await respond()).stream.__aiter__()
+            is_generator = inspect.isasyncgen(iterator)
+            await iterator.aclose()
+            return is_generator, [chunk async for chunk in iterator]
+
+        assert (True, []) == asyncio.run(close())
 
 
 @pytest.mark.parametrize("name", [*NAMES, "SyncByteStream", "AsyncByteStream"])
