@@ -13,10 +13,10 @@ REQUIRED = (
     "lupis_instrument/_llm/pricing/catalog.jsonl",
     "lupis_instrument/py.typed",
     "lupis_instrument/sitecustomize_template/sitecustomize.py",
-    "lupislabs/__init__.py",
-    "lupislabs/py.typed",
+    "lupislabs-stubs/__init__.pyi",
+    "lupislabs.py",
 )
-OWN_FOLDERS = ("lupis_instrument/", "lupislabs/", "lupis_instrument-")
+OWN_FOLDERS = ("lupis_instrument/", "lupislabs-stubs/", "lupislabs.py", "lupis_instrument-")
 
 
 def find_problems(names: list[str]) -> list[str]:

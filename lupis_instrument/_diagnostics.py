@@ -120,9 +120,12 @@ def report_fault(action: str, fault: BaseException) -> None:
 def describe_fault(action: str, fault: BaseException) -> str:
     """Return a sentence about an error of this package.
 
-    It names the error's type and the line that raised it. It leaves the error's text out, which
-    may quote a body or a secret.
+    It has the text of an error that the package raises on purpose, such as a call with a wrong
+    argument. Any other text may quote a body or a secret: then it names the error's type and the
+    line that raised it.
     """
+    if getattr(fault, "is_printable", False):
+        return f"{action} failed: {fault}; the program is not affected"
     trace = fault.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

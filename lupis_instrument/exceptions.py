@@ -13,7 +13,14 @@ from __future__ import annotations
 
 
 class LupisError(Exception):
-    """The base of all errors of this package."""
+    """The base of all errors of this package.
+
+    Attributes:
+        is_printable: whether warnings may quote the message: it has names of types and settings,
+            and no contents.
+    """
+
+    is_printable = True
 
 
 class LupisConfigError(LupisError, ValueError):

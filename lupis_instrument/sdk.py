@@ -11,6 +11,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Awaitable, Callable, Iterator, Mapping, TypeVar, overload
 
 from lupis_instrument._diagnostics import internal_errors
+from lupis_instrument._earlier_api import EarlierMethods, note_earlier
 from lupis_instrument._process.fork import on_fork
 from lupis_instrument._runtime import bootstrap, launch
 from lupis_instrument._tracing import context as call_context
@@ -21,13 +22,14 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import ContextManager
 
-    from opentelemetry.trace import Span, Tracer
+    from opentelemetry.trace import Span, SpanKind, Tracer
 
     from lupis_instrument._config.config import LupisConfig
     from lupis_instrument._runtime.runtime import Runtime
 
 Result = TypeVar("Result")
 
+_METADATA_IDS = ("user_id", "organization_id", "session_id", "chat_id")
 _CANNOT_AWAIT = "run_sync cannot await: use `await sdk.run(...)`"
 _ITERATED = (
     "a generator's body runs where it is iterated, outside the conversation: iterate inside the"
@@ -66,12 +68,19 @@ class LupisBlockOptions:
         name: the name of a span around the function; None for no span.
         metadata: metadata for the function alone; its fields override the metadata around it.
         capture_http: whether the HTTP calls of the function are recorded.
+        capture_console: deprecated; the console is never recorded.
     """
 
     chat_id: str | None = None
     name: str | None = None
-    metadata: LupisMetadata | None = None
+    metadata: LupisMetadata | Mapping[str, Any] | None = None
     capture_http: bool = True
+    capture_console: bool = False
+
+    def __post_init__(self) -> None:
+        """Say that the console is not recorded, where a program asks for it."""
+        if self.capture_console:
+            note_earlier("capture_console (without effect)", "track_event")
 
 
 class _State:
@@ -97,15 +106,23 @@ _state = _State()
 on_fork(after_in_child=_state.renew_lock)
 
 
-class LupisSDK:
+class LupisSDK(EarlierMethods):
     """Adds information that only your code has: events, chat ids, metadata and spans of your own.
 
     A process has one instance. Under `lupis-run`, `LupisSDK.get_instance()` returns it; without
     `lupis-run`, `LupisSDK.init(config)` makes it. All methods can be called from any thread.
     """
 
-    def __init__(self) -> None:
-        raise LupisUsageError("call LupisSDK.init(config) or LupisSDK.get_instance()")
+    def __new__(cls, *arguments: Any, **named: Any) -> LupisSDK:  # noqa: PYI034 - may be a subclass's
+        """Return the instance where a program calls `LupisSDK(config)`, which is deprecated.
+
+        Raises:
+            LupisUsageError: there is not one argument.
+        """
+        if named or len(arguments) != 1:
+            raise LupisUsageError("call LupisSDK.init(config) or LupisSDK.get_instance()")
+        note_earlier("LupisSDK(config)", "LupisSDK.init(config)")
+        return cls.init(arguments[0])
 
     @classmethod
     def init(cls, config: LupisConfig) -> LupisSDK:
@@ -163,7 +180,7 @@ class LupisSDK:
         self,
         name: str,
         properties: Mapping[str, Any] | None = None,
-        metadata: LupisMetadata | None = None,
+        metadata: LupisMetadata | Mapping[str, Any] | None = None,
     ) -> None:
         """Record an event; it is delivered in the background, and no error is raised.
 
@@ -178,7 +195,10 @@ class LupisSDK:
             self._track_event(name, properties, metadata)
 
     def _track_event(
-        self, name: str, properties: Mapping[str, Any] | None, metadata: LupisMetadata | None
+        self,
+        name: str,
+        properties: Mapping[str, Any] | None,
+        metadata: LupisMetadata | Mapping[str, Any] | None,
     ) -> None:
         runtime = self._start_runtime()
         if runtime is None:
@@ -206,19 +226,23 @@ class LupisSDK:
         """Remove the chat id that `set_chat_id` set."""
         call_context.process_values.set_layers(chat=EMPTY)
 
-    def set_metadata(self, metadata: LupisMetadata) -> None:
+    def set_metadata(self, metadata: LupisMetadata | Mapping[str, Any]) -> None:
         """Set the metadata of all later spans and events of this process.
 
         Child processes started from now on get the four ids, but not `extra`.
 
         Args:
-            metadata: the metadata, which replaces the metadata of an earlier call.
+            metadata: the metadata, which replaces the metadata of an earlier call. A dict, which is
+                deprecated, is laid over it.
 
         Raises:
-            LupisUsageError: `metadata` is not a `LupisMetadata`.
+            LupisUsageError: `metadata` is neither a `LupisMetadata` nor a dict.
         """
         self._start_runtime()
-        call_context.process_values.set_layers(metadata=_make_conversation(metadata))
+        conversation = _make_conversation(metadata)
+        if isinstance(metadata, Mapping):
+            conversation = conversation.with_defaults(call_context.process_values.metadata)
+        call_context.process_values.set_layers(metadata=conversation)
 
     def get_metadata(self) -> LupisMetadata:
         """Return a copy of the metadata that `set_metadata` set."""
@@ -239,7 +263,7 @@ class LupisSDK:
     def conversation(
         self,
         chat_id: str | None,
-        metadata: LupisMetadata | None = None,
+        metadata: LupisMetadata | Mapping[str, Any] | None = None,
         *,
         name: str | None = None,
         capture_http: bool = True,
@@ -255,7 +279,7 @@ class LupisSDK:
             capture_http: whether the HTTP calls of the block are recorded.
 
         Raises:
-            LupisUsageError: `metadata` is not a `LupisMetadata`.
+            LupisUsageError: `metadata` is neither a `LupisMetadata` nor a dict.
         """
         options = LupisBlockOptions(chat_id, name, metadata, capture_http)
         self._start_runtime()  # so that threads and processes started inside get the values
@@ -346,7 +370,12 @@ class LupisSDK:
         return runtime.get_tracer()
 
     @contextmanager
-    def create_span(self, name: str, attributes: Mapping[str, Any] | None = None) -> Iterator[Span]:
+    def create_span(
+        self,
+        name: str,
+        attributes: Mapping[str, Any] | None = None,
+        span_kind: SpanKind | None = None,
+    ) -> Iterator[Span]:
         """Record a `with` block as a span, which is the parent of spans inside the block.
 
         An exception that leaves the block is recorded on the span and raised again. The words of
@@ -355,16 +384,19 @@ class LupisSDK:
         Args:
             name: the span's name.
             attributes: the span's attributes: text, numbers, bools, or lists of one of them.
+            span_kind: the span's kind, by default `SpanKind.INTERNAL`.
 
         Yields:
             The span, for example to set attributes on it.
         """
-        from lupis_instrument._tracing.api import Status, StatusCode, set_span_in_context
+        from lupis_instrument._tracing.api import SpanKind, Status, StatusCode, set_span_in_context
 
         # Not `start_as_current_span`: it logs an error if the block is in a generator that another
         # task or thread closes than the one that began it.
         span = self.get_tracer().start_span(
-            name, attributes=dict(attributes) if attributes else None
+            name,
+            attributes=dict(attributes) if attributes else None,
+            kind=span_kind or SpanKind.INTERNAL,
         )
         try:
             with call_context.use_context(set_span_in_context(span)):
@@ -453,9 +485,12 @@ def _close_coroutine(coroutine: Any) -> None:
         coroutine.close()
 
 
-def _make_conversation(metadata: LupisMetadata | None) -> Conversation:
+def _make_conversation(metadata: LupisMetadata | Mapping[str, Any] | None) -> Conversation:
     if metadata is None:
         return EMPTY
+    if isinstance(metadata, Mapping):
+        note_earlier("metadata as a dict", "LupisMetadata(...)")
+        metadata = _read_mapping(metadata)
     if not isinstance(metadata, LupisMetadata):
         raise LupisUsageError(f"expected LupisMetadata, got {type(metadata).__name__}")
     return Conversation(
@@ -465,6 +500,13 @@ def _make_conversation(metadata: LupisMetadata | None) -> Conversation:
         _convert_id(metadata.session_id),
         dict(metadata.extra or {}),
     )
+
+
+def _read_mapping(values: Mapping[str, Any]) -> LupisMetadata:
+    """Return a dict as metadata; a name that is no field goes to `extra`."""
+    extra = {name: value for name, value in values.items() if name not in _METADATA_IDS}
+    ids = {name: values.get(name) for name in _METADATA_IDS}
+    return LupisMetadata(**ids, extra=extra)
 
 
 def _combine_options(options: LupisBlockOptions) -> Conversation:

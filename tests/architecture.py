@@ -51,6 +51,7 @@ FLOORS = (
     (Room("_instrumentation", "wraps the HTTP clients; `clients/` has one adapter for each"),),
     (Room("_query", "questions to recorded data"),),
     (Room("_runtime", "starts and stops everything in one process"),),
+    (Room("_earlier_api", "classes and methods for programs written for lupislabs 1.0"),),
     (Room("sdk", "`LupisSDK`, the optional in-code API"),),
     (
         Room("_cli", "the commands: `run/` is `lupis-run`, `lupis/` is `lupis`"),

@@ -1,5 +1,7 @@
 """The public names of both packages, and the modules that importing them loads."""
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +10,9 @@ import pytest
 
 import lupis_instrument
 import lupislabs
+from lupis_instrument import LupisUsageError
+
+ALIAS = Path(lupis_instrument.__file__).parents[1] / "lupislabs.py"
 
 NAMES = (
     "LupisBlockOptions",
@@ -85,7 +90,41 @@ def test_import_loads_no_module_of_the_package():
     assert {"lupis_instrument"} == {name for name in loaded if name.startswith("lupis")}
 
 
-@pytest.mark.parametrize("package", [lupis_instrument, lupislabs])
-def test_packages_are_typed(package):
-    """A marker file says that a package has types (PEP 561)."""
-    assert Path(package.__file__).with_name("py.typed").is_file()
+def test_both_names_are_typed():
+    """A marker file or a stub says that a package has types (PEP 561)."""
+    root = Path(lupis_instrument.__file__).parents[1]
+    assert (root / "lupis_instrument" / "py.typed").is_file()
+    stub = (root / "lupislabs-stubs" / "__init__.pyi").read_text()
+    assert [] == [name for name in NAMES if f" import {name} as {name}\n" not in stub]
+
+
+@pytest.mark.parametrize(("earlier", "file"), [(True, "lupislabs"), (False, "_lupislabs")])
+def test_earlier_package_and_this_one_share_no_file(earlier, file, tmp_path):
+    """Python takes the folder of the earlier package; without it, the module of this one."""
+    shutil.copy(ALIAS, tmp_path)
+    if earlier:
+        (tmp_path / "lupislabs").mkdir()
+        (tmp_path / "lupislabs" / "__init__.py").touch()
+    code = "import pathlib, lupislabs; print(pathlib.Path(lupislabs.__file__).parent.name)"
+    paths = os.pathsep.join([str(tmp_path), str(ALIAS.parent)])
+    command = [sys.executable, "-c", code]
+    env = {**os.environ, "PYTHONPATH": paths}
+    result = subprocess.run(
+        command, cwd=tmp_path, env=env, capture_output=True, text=True, check=True
+    )
+    assert f"{file}\n" == result.stdout
+
+
+def test_modules_of_the_earlier_package_can_be_imported():
+    """They have the names that the earlier package had there."""
+    from lupislabs.sdk import LupisSDK
+    from lupislabs.types import LupisConfig
+
+    assert (lupis_instrument.LupisSDK, lupis_instrument.LupisConfig) == (LupisSDK, LupisConfig)
+
+
+@pytest.mark.parametrize("name", ["LupisEvent", "LupisTracer", "SensitiveDataFilter"])
+def test_class_that_cannot_work_names_its_replacement(name):
+    """It can be imported, but not used."""
+    with pytest.raises(LupisUsageError, match=f"lupislabs.{name} is not available: use Lupis"):
+        getattr(lupislabs, name)("argument")

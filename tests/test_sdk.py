@@ -125,7 +125,7 @@ def test_set_metadata_copies_extra(sdk):
     assert "pro" == sdk.get_metadata().extra["plan"]
 
 
-@pytest.mark.parametrize("wrong", [{"user_id": "ada"}, "ada"])
+@pytest.mark.parametrize("wrong", [["ada"], "ada"])
 def test_metadata_of_another_type_is_refused(wrong, sdk):
     """The error names the type it got instead."""
     with pytest.raises(

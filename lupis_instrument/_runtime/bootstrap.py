@@ -18,6 +18,7 @@ import os
 import sys
 
 from lupis_instrument._config.clients import CLIENTS
+from lupis_instrument._diagnostics import warn
 from lupis_instrument._instrumentation.import_hook import ImportHook
 from lupis_instrument._process.fork import on_fork
 from lupis_instrument._runtime.launch import OFF_WORDS, finish, is_enabled, launch
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
     from lupis_instrument._instrumentation.import_hook import Callback
     from lupis_instrument._runtime.import_callbacks import ImportCallbacks
+
+# pathlib is slow to import:
+# ruff: noqa: PTH113, PTH118, PTH119, PTH120
 
 _FOLDER_NAME = "sitecustomize_template"
 _ENV_LEADER = "LUPIS_LEADER"  # also in `_semconv`, which is not loaded at every start
@@ -87,7 +91,7 @@ def start_without_sitecustomize() -> None:
     packages register as `opentelemetry_pre_instrument`.
     """
     for folder in [] if launch.launched else os.environ.get("PYTHONPATH", "").split(os.pathsep):
-        if os.path.basename(folder) == _FOLDER_NAME:  # noqa: PTH119 - pathlib is slow to import
+        if os.path.basename(folder) == _FOLDER_NAME:
             sys.path[:] = [path for path in sys.path if path != folder]
             leave_children_alone(folder, os.environ)
             start()
@@ -129,6 +133,17 @@ def _mark_leader(environ: os._Environ[str]) -> None:
         from time import time_ns
 
         environ[_ENV_LEADER] = f"{os.getpid()}:{time_ns():x}"
+        _report_earlier_package()
+
+
+def _report_earlier_package() -> None:
+    """Report the earlier package `lupislabs` in the folder of this one, once in a launch."""
+    site = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
+    if os.path.isfile(os.path.join(site, "lupislabs", "__init__.py")):
+        warn(
+            "the earlier package lupislabs is installed too: `import lupislabs` loads it instead"
+            f" of Lupis Instrument; to remove it: {sys.executable} -m pip uninstall lupislabs"
+        )
 
 
 def _callback(name: str, *arguments: Any) -> Callback:

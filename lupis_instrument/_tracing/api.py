@@ -9,6 +9,7 @@ from opentelemetry.instrumentation import utils
 from opentelemetry.propagate import inject
 from opentelemetry.trace import (
     NoOpTracer,
+    SpanKind,
     Status,
     StatusCode,
     get_current_span,
@@ -18,6 +19,7 @@ from opentelemetry.trace import (
 __all__ = [
     "Context",
     "NoOpTracer",
+    "SpanKind",
     "Status",
     "StatusCode",
     "attach",

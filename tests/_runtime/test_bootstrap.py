@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from lupis_instrument._diagnostics import diagnostics
 from lupis_instrument._runtime import bootstrap
 
 FOLDER = "/bootstrap"
@@ -106,3 +107,17 @@ def test_the_start_keeps_the_variables_of_the_operator(run_code):
         LUPIS_PROJECT_ID="shop",
     )
     assert "shop False\n" == done.output
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_the_earlier_package_is_reported_at_the_start(installed, tmp_path, monkeypatch, capsys):
+    """The line has the command that removes it."""
+    monkeypatch.setattr(
+        bootstrap, "__file__", str(tmp_path / "lupis_instrument" / "_runtime" / "x.py")
+    )
+    if installed:
+        (tmp_path / "lupislabs").mkdir()
+        (tmp_path / "lupislabs" / "__init__.py").touch()
+    diagnostics.reset()
+    bootstrap._report_earlier_package()
+    assert installed == (" -m pip uninstall lupislabs\n" in capsys.readouterr().err)

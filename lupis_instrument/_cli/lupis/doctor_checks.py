@@ -123,6 +123,13 @@ def _check_versions(probe: ProbeResult) -> Iterator[CheckResult]:
     yield CheckResult("Versions", "lupis-instrument", __version__)
     for name, text, wrong in probe.facts.get("requirements", ()):
         yield CheckResult("Versions", name, text, wrong)
+    earlier = probe.facts.get("earlier_package")
+    if earlier:
+        text = (
+            f"{earlier} is an earlier package, which `import lupislabs` loads instead of Lupis"
+            f" Instrument; to remove it: {probe.facts['executable']} -m pip uninstall lupislabs"
+        )
+        yield CheckResult("Versions", "lupislabs", text, probe.installed)
 
 
 def _check_clients(probe: ProbeResult) -> Iterator[CheckResult]:

@@ -34,6 +34,7 @@ def collect_facts(arguments: Sequence[str]) -> dict[str, Any]:
         "flags": [name for name in FLAGS if getattr(sys.flags, name, 0)],
         "bootstrapped": False,
         "location": "",
+        "earlier_package": find_earlier_package(),
     }
     launch = sys.modules.get("lupis_instrument._runtime.launch")
     if launch is not None:
@@ -44,6 +45,14 @@ def collect_facts(arguments: Sequence[str]) -> dict[str, Any]:
         facts["clients"] = list(check_clients())
         facts["span"] = send_test_span() if "--send" in arguments else None
     return facts
+
+
+def find_earlier_package() -> str:
+    """Return the version of the earlier package `lupislabs`; empty if it is not installed."""
+    try:
+        return metadata.version("lupislabs")
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def find_conflicts(arguments: Sequence[str]) -> Iterator[str]:

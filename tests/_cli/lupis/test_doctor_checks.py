@@ -50,6 +50,18 @@ def test_client_that_cannot_be_instrumented_is_wrong(doctor, tmp_path):
     assert "1.0, not instrumented: LupisError: this version has no HTTPTransport" == results["text"]
 
 
+def test_earlier_package_is_wrong(doctor, tmp_path):
+    """`import lupislabs` would not load this one."""
+    (tmp_path / "lupislabs-1.0.4.dist-info").mkdir()
+    (tmp_path / "lupislabs-1.0.4.dist-info" / "METADATA").write_text(
+        "Name: lupislabs\nVersion: 1.0.4\n"
+    )
+    done = doctor("--format", "json", PYTHONPATH=str(tmp_path))
+    results = read_results(done)["lupislabs"]
+    assert (1, True) == (done.returncode, results["wrong"])
+    assert results["text"].startswith("1.0.4 is an earlier package")
+
+
 def test_command_is_not_run(doctor, tmp_path):
     """Only its interpreter runs, with the probe."""
     (tmp_path / "agent.py").write_text("open('run', 'w')\nprint('run')\n")

@@ -1,0 +1,7 @@
+"""The module `lupislabs.sdk` of lupislabs 1.0."""
+
+from lupis_instrument import _lupislabs
+
+
+def __getattr__(name: str) -> object:
+    return getattr(_lupislabs, name)
