@@ -188,6 +188,12 @@ EVENT_ATTEMPT = "lupis.attempt"  # the span event of each further attempt of a c
 HEADER_API_KEY = "x-api-key"
 HEADER_PROJECT_ID = "x-project-id"
 
+# Headers by which a trace goes on in another service (W3C Trace Context, W3C Baggage)
+HEADER_TRACEPARENT = "traceparent"
+HEADER_TRACESTATE = "tracestate"
+HEADER_BAGGAGE = "baggage"
+TRACE_HEADERS = (HEADER_TRACEPARENT, HEADER_TRACESTATE, HEADER_BAGGAGE)
+
 # Environment variables that are no settings
 ENV_RUN_ID = "LUPIS_RUN_ID"
 """The id of a launch."""

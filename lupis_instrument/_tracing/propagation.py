@@ -8,7 +8,7 @@ by one that looks at the host of the request first.
 from __future__ import annotations
 
 from collections import deque
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence
 
 from opentelemetry import baggage, propagate, trace
@@ -22,27 +22,33 @@ from opentelemetry.propagators.textmap import (
 from lupis_instrument import _semconv
 from lupis_instrument._diagnostics import report_fault
 from lupis_instrument._llm.api.addresses import is_allowed_host
+from lupis_instrument._tracing import given_headers
+from lupis_instrument._tracing.given_headers import MAX_SENT_VALUES, HeaderLine
 from lupis_instrument._tracing.http_call import parse_url
 
 if TYPE_CHECKING:
+    from lupis_instrument._tracing.given_headers import SentValues
     from lupis_instrument._tracing.span_state import SpanState
 
     FindState = Callable[[trace.Span], Optional[SpanState]]
 
-_MAX_SENT_TRACE_IDS = 256
-"""Trace ids kept to recognize headers that a redirected request carries along."""
+_BAGGAGE, _TRACESTATE = _semconv.HEADER_BAGGAGE, _semconv.HEADER_TRACESTATE
 
 _is_allowed_host = lru_cache(maxsize=256)(is_allowed_host)
 
 
 class SelectivePropagator(TextMapPropagator):
-    """A propagator that keeps trace ids and chat ids of this package from other hosts."""
+    """A propagator that keeps trace ids and chat ids of this package from other hosts.
+
+    Trace headers that the program has put on the request itself stay as they are.
+    """
 
     def __init__(
         self,
         inner: TextMapPropagator,
         find_state: FindState,
         allowed_hosts: Callable[[], Sequence[str]],
+        sent_values: SentValues,
     ) -> None:
         """Wrap a propagator.
 
@@ -50,12 +56,13 @@ class SelectivePropagator(TextMapPropagator):
             inner: the propagator that adds the headers.
             find_state: returns the state of a span, None for spans of other providers.
             allowed_hosts: returns the setting `LUPIS_PROPAGATE_TO`.
+            sent_values: the values of headers that this package has added to earlier requests.
         """
         self._inner = inner
         self._inject = inner.inject
         self._find_state = find_state
         self._allowed_hosts = allowed_hosts
-        self._sent_trace_ids: deque[str] = deque(maxlen=_MAX_SENT_TRACE_IDS)
+        self._sent_values = sent_values
 
     def inject(
         self,
@@ -66,71 +73,81 @@ class SelectivePropagator(TextMapPropagator):
         """Add headers to `carrier` if the host of the request may receive them."""
         try:
             call_context = context if context is not None else get_current()
-            allowed_context = self._allowed_context(call_context)
-            if allowed_context is None:
-                self._remove_sent_headers(carrier)
+            state = self._find_state(trace.get_current_span(call_context))
+            if state is not None and state.url is not None:
+                self._add_headers(carrier, call_context, setter, state)
                 return
         except Exception as fault:
             report_fault("choosing trace headers", fault)
             return
-        try:
-            outer_context = self._keep_outer_headers(carrier, allowed_context)
-        except Exception as fault:
-            report_fault("keeping trace headers", fault)
-            outer_context = None
-        self._inject(carrier, outer_context or allowed_context, setter)
+        # Not a request of this package: the propagator decides.
+        self._inject(carrier, call_context, setter)
 
-    def _keep_outer_headers(self, carrier: Any, call_context: Context) -> Context | None:
-        """Return a context that repeats the headers of an outer instrumentor of the program.
+    def _add_headers(
+        self, carrier: Any, call_context: Context, setter: Any, state: SpanState
+    ) -> None:
+        """Add headers to a request, and make a `traceparent` on it the parent of its span."""
+        lines = self._read_lines(carrier)
+        if lines:
+            given_headers.remove_sent(carrier, lines, self._sent_values, state)
+            lines = self._read_lines(carrier)
+            given_headers.adopt_parent(lines, state)
+        if self._is_allowed(state):
+            given = {line.name for line in lines}
+            for name, value in self._make_headers(call_context, state, given).items():
+                if name in given:
+                    given_headers.merge_baggage(carrier, lines, value, self._sent_values)
+                else:
+                    setter.set(carrier, name, value)
+                    self._sent_values.append(hash(value))
 
-        The backend of that instrumentor knows its span. It would look for a span of this package
-        in vain.
+    def _make_headers(
+        self, call_context: Context, state: SpanState, given: set[str]
+    ) -> dict[str, str]:
+        """Return the headers to add to a request, and the baggage to merge into given baggage.
 
-        Returns:
-            The context; None if the carrier has no such headers.
+        Args:
+            call_context: the context of the request.
+            state: the state of its span.
+            given: the names of the trace headers that it has.
         """
-        state = self._find_state(trace.get_current_span(call_context))
-        parent = state.span.parent if state is not None else None
-        if parent is None or parent.is_remote:
-            return None
-        # Searched for, not extracted: a propagator may report extracted headers to its backend.
-        span_id = trace.format_span_id(parent.span_id)
-        if not any(span_id in value for _, value in self._read_trace_headers(carrier)):
-            return None
-        return trace.set_span_in_context(trace.NonRecordingSpan(parent), call_context)
+        if _BAGGAGE in given:
+            # The program has chosen itself which baggage it sends.
+            call_context = baggage.clear(call_context)
+        chat_id = state.conversation.chat_id
+        if chat_id is not None:
+            call_context = baggage.set_baggage(_semconv.LUPIS_CHAT_ID, chat_id, call_context)
+        headers: dict[str, str] = {}
+        self._inject(headers, call_context)
+        if given <= {_BAGGAGE}:
+            return headers
+        is_traced = not given <= {_BAGGAGE, _TRACESTATE}
+        return {
+            name: value
+            for name, value in headers.items()
+            if name == _BAGGAGE or not (is_traced or name in given)
+        }
 
-    def _allowed_context(self, call_context: Context) -> Context | None:
-        """Return the context whose headers may be sent, None if none may."""
-        span = trace.get_current_span(call_context)
-        state = self._find_state(span)
-        if state is None or state.url is None:
-            return call_context  # not a request of this package: its propagator decides
+    def _is_allowed(self, state: SpanState) -> bool:
         # A redirect changes the URL of the call, not of its span.
         http_call = state.http_call
-        url = (http_call.url if http_call is not None else "") or state.url
-        if not _is_allowed_host(parse_url(url).host, tuple(self._allowed_hosts())):
-            return None
-        self._sent_trace_ids.append(trace.format_trace_id(span.get_span_context().trace_id))
-        chat_id = state.conversation.chat_id
-        if chat_id is None:
-            return call_context
-        return baggage.set_baggage(_semconv.LUPIS_CHAT_ID, chat_id, call_context)
+        url = (http_call.url if http_call is not None else "") or state.url or ""
+        return _is_allowed_host(parse_url(url).host, tuple(self._allowed_hosts()))
 
-    def _remove_sent_headers(self, carrier: Any) -> None:
-        """Remove headers that a redirected request carries along from a host that may have them."""
-        for name, value in self._read_trace_headers(carrier):
-            if self._is_sent_header(value):
-                del carrier[name]
+    def _read_lines(self, carrier: Any) -> list[HeaderLine]:
+        """Return the trace headers in a carrier, in its order."""
+        names = self._trace_names
+        return [
+            HeaderLine(name, key, value)
+            for key, value in carrier.items()
+            for name in ((key.decode("latin-1") if isinstance(key, bytes) else key).lower(),)
+            if name in names
+        ]
 
-    def _read_trace_headers(self, carrier: Any) -> list[tuple[str, str]]:
-        """Return the names and values of the trace headers in a carrier."""
-        headers = [(name, carrier.get(name)) for name in self.fields]
-        return [(name, value) for name, value in headers if isinstance(value, str)]
-
-    def _is_sent_header(self, value: str) -> bool:
-        if _semconv.LUPIS_CHAT_ID in value:
-            return True
-        return any(trace_id in value for trace_id in self._sent_trace_ids)
+    @cached_property
+    def _trace_names(self) -> frozenset[str]:
+        """The names of all trace headers, in lower case."""
+        return frozenset(map(str.lower, {*self.fields, *_semconv.TRACE_HEADERS}))
 
     def extract(
         self,
@@ -157,6 +174,7 @@ class PropagatorGuard:
             allowed_hosts: returns the setting `LUPIS_PROPAGATE_TO`.
         """
         self._allowed_hosts = allowed_hosts
+        self._sent_values: SentValues = deque(maxlen=MAX_SENT_VALUES)
 
     def install(self, find_state: FindState) -> None:
         """Guard the global propagator; does nothing if it is guarded already.
@@ -166,7 +184,9 @@ class PropagatorGuard:
         propagator: Any = propagate.get_global_textmap()
         if isinstance(getattr(propagator.inject, "__self__", None), SelectivePropagator):
             return
-        selective = SelectivePropagator(propagator, find_state, self._allowed_hosts)
+        selective = SelectivePropagator(
+            propagator, find_state, self._allowed_hosts, self._sent_values
+        )
         try:
             # Set on the object: programs look at the identity and the class of their propagator
             # (Logfire does).

@@ -8,7 +8,9 @@ that one span object with a method that waits for the body.
 from __future__ import annotations
 
 from time import perf_counter_ns, time_ns
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING, Any, Callable
+
+from opentelemetry.trace import SpanContext, TraceFlags
 
 from lupis_instrument._diagnostics import report_fault
 
@@ -85,6 +87,22 @@ class SpanState:
         self.started = perf_counter_ns()
         self._queue = queue
         self._queue_ticket = [None]
+
+    def adopt_parent(self, parent: SpanContext) -> None:
+        """Move the span below `parent`, into its trace; in the tree of open spans it stays.
+
+        Called while a client sends the request, for only then are its headers known. The sampler
+        has decided before.
+        """
+        span: Any = self.span
+        own = span.get_span_context()
+        if span.parent is not None and span.parent.span_id == parent.span_id:
+            return
+        flags = (parent.trace_flags & ~TraceFlags.SAMPLED) | (own.trace_flags & TraceFlags.SAMPLED)
+        span._parent = parent
+        span._context = SpanContext(
+            parent.trace_id, own.span_id, False, TraceFlags(flags), parent.trace_state
+        )
 
     def keep_open(self) -> None:
         """Keep the span open when its instrumentor ends it."""

@@ -1,5 +1,7 @@
 """Which hosts receive trace headers, and how the global propagator is guarded."""
 
+from collections import deque
+
 import pytest
 from opentelemetry import propagate, trace
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
@@ -19,7 +21,9 @@ TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 def make_propagator(tracked, allowed_hosts=("private",)):
     """Returns a selective propagator for the spans of a tracked provider."""
-    return SelectivePropagator(INNER, tracked.processor.find_state, lambda: allowed_hosts)
+    return SelectivePropagator(
+        INNER, tracked.processor.find_state, lambda: allowed_hosts, deque(maxlen=100)
+    )
 
 
 class TestSelectivePropagator:
@@ -103,7 +107,7 @@ class TestSelectivePropagator:
         def fail():
             raise RuntimeError
 
-        propagator = SelectivePropagator(INNER, tracked.processor.find_state, fail)
+        propagator = SelectivePropagator(INNER, tracked.processor.find_state, fail, deque())
         with trace.use_span(tracked.start_call(PRIVATE)):
             propagator.inject(carrier)
         assert {} == carrier
@@ -120,7 +124,7 @@ class TestSelectivePropagator:
         assert {"x-own": "1"} == carrier
 
     def test_trace_headers_that_the_program_sets_itself_stay(self, tracked):
-        """Only headers with this package's trace ids or chat ids are removed."""
+        """Only headers that this package has sent are removed."""
         own = {"traceparent": TRACEPARENT, "baggage": "a=1"}
         carrier = dict(own)
         with trace.use_span(tracked.start_call(PUBLIC)):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 from http.client import HTTPConnection, ImproperConnectionState
-from typing import Any, Callable, Collection
+from typing import Any, Callable, Collection, Iterator
 from weakref import WeakKeyDictionary, finalize
 
 from opentelemetry import trace
@@ -230,8 +230,40 @@ def _is_call_span(span: Span | None) -> bool:
     return span is not None and get_value(CALL_SPAN_KEY) is span
 
 
+class _HeaderLines:
+    """The header lines that a connection is about to send, as a carrier of trace headers."""
+
+    def __init__(self, connection: HTTPConnection) -> None:
+        self._connection = connection
+        # The request line comes first. Python 3.8 to 3.14 have this private list.
+        self._lines: list[bytes] = getattr(connection, "_buffer", [])
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the names and values of the headers."""
+        for line in self._lines[1:]:
+            name, _, value = line.partition(b":")
+            yield name, value.strip()
+
+    def __setitem__(self, name: str | bytes, value: str | bytes) -> None:
+        """Put one header in the place of all headers of that name."""
+        index = self.pop(name)
+        self._connection.putheader(name, value)
+        self._lines.insert(index, self._lines.pop())
+
+    def __delitem__(self, name: str | bytes) -> None:
+        """Remove all headers of that name."""
+        self.pop(name)
+
+    def pop(self, name: str | bytes, _default: None = None) -> int:
+        """Remove all headers of that name; return the index of the first, or of the end."""
+        start = (name.encode("latin-1") if isinstance(name, str) else name).lower() + b":"
+        indexes = [
+            index for index, line in enumerate(self._lines) if line.lower().startswith(start)
+        ]
+        for index in reversed(indexes):
+            del self._lines[index]
+        return indexes[0] if indexes else len(self._lines)
+
+
 def _add_trace_headers(connection: HTTPConnection, span: Span) -> None:
-    headers: dict[str, str] = {}
-    inject(headers, context=trace.set_span_in_context(span))
-    for name, value in headers.items():
-        connection.putheader(name, value)
+    inject(_HeaderLines(connection), context=trace.set_span_in_context(span))

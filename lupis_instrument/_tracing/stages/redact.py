@@ -221,6 +221,8 @@ def _copy_source(
         span.name,
         context,
         span.parent,
+        # Without it, the SDK detects a resource in a thread pool, impossible at the end of Python.
+        resource=span.resource,
         kind=span.kind,
         start_time=span.start_time,
         end_time=span.end_time,

@@ -3,8 +3,17 @@
 import linecache
 
 import pytest
+from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
+from opentelemetry.trace import (
+    Link,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    TraceState,
+)
 
 from lupis_instrument._redaction import Redactor
 from lupis_instrument._redaction.exception_text import ExceptionFilter
@@ -93,6 +102,19 @@ def test_the_schema_url_of_a_resource_is_filtered(tracked, redact_span):
     tracked.tracer.start_span("any").end()
     span = redact_span(Redactor(), Resource({}, "https://u:hunter22222@h/schema"))
     assert "hunter22222" not in span.resource.schema_url
+
+
+def test_a_span_with_a_trace_state_starts_no_thread(tracked, redact_span, monkeypatch):
+    """The SDK detects a missing resource in threads, and at the end of Python none starts."""
+
+    def detect(*_):
+        raise RuntimeError
+
+    monkeypatch.setattr(Resource, "create", detect)
+    parent = SpanContext(1, 2, True, TraceFlags(1), TraceState([("vendor", "x")]))
+    context = trace.set_span_in_context(trace.NonRecordingSpan(parent))
+    tracked.tracer.start_span("any", context).end()
+    assert "any" == redact_span(Redactor()).name
 
 
 def test_without_a_filter_every_text_stays(tracked, redact_span):
