@@ -1,275 +1,212 @@
-"""Adds up the LLM calls in the store, in groups."""
+"""Lists LLM calls: one row a call, in pages, the newest first or by another order."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import Counter
-from functools import cached_property
-from itertools import accumulate
-from math import isfinite
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, NamedTuple, Sequence
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Iterable, NamedTuple
 
-from lupis_instrument._query.damaged_rows import count_damaged, types_condition
-from lupis_instrument._query.times import SECOND, format_local_time
+from lupis_instrument._query.damaged_rows import types_condition
+from lupis_instrument._query.filters import ALL_CALLS, CallFilter, SqlCondition, compile_filter
+from lupis_instrument._query.origins import Origins, read_origins
 
 if TYPE_CHECKING:
     import sqlite3
 
-PERCENTILES = (50, 95, 99)
-"""The percentiles of times in a report."""
-_MAX_EXACT_ITEMS = 100_000
-_MICROSECOND, _MILLISECOND = 1000, 1_000_000
-_QUARTER_HOUR = 900 * SECOND
-"""Nanoseconds. In every time zone a day starts at a multiple of a quarter of an hour, UTC."""
 
-_COLUMNS = (
-    *("provider", "model", "origin", "at", "duration", "first_chunk", "input_tokens"),
-    *("output_tokens", "cached_tokens", "cost", "cost_status", "error", "chat"),
-)
-"""The columns of the index `item_call`, which a report reads alone."""
-_SUMS = (
-    # total(), because sum() raises an error on integer overflow: programs may set any number.
-    "count(*), count(error), total(input_tokens), total(output_tokens), total(cached_tokens),"
-    " sum(cost),"
-    " total(cost_status = 'unpriced' AND input_tokens IS NULL AND output_tokens IS NULL),"
-    " total(cost_status = 'unpriced'), total(cost_status = 'partial'), total(duration),"
-    " group_concat(duration / {unit}),"
-    " group_concat(CAST(first_chunk * {units_per_second} AS INTEGER))"
-)
-
-
-class Totals:
-    """The sums over some calls.
+class Call(NamedTuple):
+    """An LLM call.
 
     Attributes:
-        calls: the number of calls.
-        errors: the number of failed calls.
-        input_tokens: the input tokens, cached ones included.
-        output_tokens: the output tokens.
-        cached_tokens: the input tokens that the provider read from its cache.
-        cost: the cost in USD of the calls with a known cost; None if there are none.
-        unknown: the number of calls whose tokens are unknown.
-        unpriced: the number of calls without a known price.
-        partial: the number of calls whose price is known in part.
-        time: the sum of the calls' durations, in nanoseconds.
-        latencies: duration in nanoseconds -> number of calls.
-        first_chunks: nanoseconds from the start to the first piece of the answer -> number of
-            calls.
-    """
-
-    def __init__(self) -> None:
-        self.calls = self.errors = 0
-        self.input_tokens = self.output_tokens = self.cached_tokens = 0
-        self.unknown = self.unpriced = self.partial = self.time = 0
-        self.cost: float | None = None
-        self.latencies: Counter[int] = Counter()
-        self.first_chunks: Counter[int] = Counter()
-
-    @classmethod
-    def from_rows(cls, rows: Sequence[Sequence[Any]], unit: int) -> Totals:
-        """Add up rows of `_SUMS`.
-
-        Args:
-            rows: the rows, at least one.
-            unit: the unit of the lists of times, in nanoseconds.
-        """
-        self = cls()
-        columns = list(zip(*rows))
-        self.calls, self.errors = map(_sum_finite, columns[:2])
-        self.input_tokens, self.output_tokens, self.cached_tokens = map(_sum_finite, columns[2:5])
-        costs = [cost for cost in columns[5] if cost is not None and isfinite(cost)]
-        self.cost = sum(costs) if costs else None
-        counts = map(_sum_finite, columns[6:10])
-        self.unknown, self.unpriced, self.partial, self.time = counts
-        self.latencies, self.first_chunks = (_count_times(column, unit) for column in columns[10:])
-        return self
-
-    @cached_property
-    def latency(self) -> tuple[int | None, ...]:
-        """Return the `PERCENTILES` of the latencies; read it after all `add`s."""
-        return find_percentiles(self.latencies)
-
-    @cached_property
-    def first_chunk(self) -> tuple[int | None, ...]:
-        """Return the `PERCENTILES` of the times to the first piece; read it after all `add`s."""
-        return find_percentiles(self.first_chunks)
-
-    def add(self, other: Totals) -> None:
-        """Count the calls of `other` too."""
-        self.calls += other.calls
-        self.errors += other.errors
-        self.input_tokens += other.input_tokens
-        self.output_tokens += other.output_tokens
-        self.cached_tokens += other.cached_tokens
-        self.unknown += other.unknown
-        self.unpriced += other.unpriced
-        self.partial += other.partial
-        self.time += other.time
-        if other.cost is not None:
-            self.cost = (self.cost or 0.0) + other.cost
-        self.latencies.update(other.latencies)
-        self.first_chunks.update(other.first_chunks)
-
-
-def _sum_finite(numbers: Iterable[float]) -> int:
-    """Add up numbers without infinities and NaN, which a program may have set as tokens."""
-    return int(sum(number for number in numbers if isfinite(number)))
-
-
-def _count_times(lists: Iterable[str | None], unit: int) -> Counter[int]:
-    """Count the equal times in lists of `group_concat`, which separates them by commas.
-
-    Args:
-        lists: the lists; None for a list without times.
-        unit: the unit of the times, in nanoseconds.
-    """
-    texts = list(filter(None, lists))
-    counts = Counter(",".join(texts).split(",") if texts else ())
-    return Counter({int(text) * unit: count for text, count in counts.items()})
-
-
-class Grouping(NamedTuple):
-    """A way to put calls into groups.
-
-    Attributes:
-        columns: the names of the parts of a group's key.
-        sql: the three columns that the store groups by; the groups may be finer than the keys.
-        make_key: turns the projects by origin and a row of the three columns into a key.
-        by_time: whether the groups come in the order of their keys, not the most expensive first.
-    """
-
-    columns: tuple[str, ...]
-    sql: str
-    make_key: Callable[[Mapping[int, str | None], tuple[Any, ...]], tuple[str | None, ...]]
-    by_time: bool = False
-
-
-# The order of the index `item_call`: SQLite then groups the rows without sorting them.
-_INDEXED = "provider, model, origin"
-
-GROUPINGS = {
-    "model": Grouping(("provider", "model"), _INDEXED, lambda _, row: row[:2]),
-    "chat": Grouping(("chat",), "chat, 0, 0", lambda _, row: row[:1]),
-    "day": Grouping(
-        ("day",),
-        f"at / {_QUARTER_HOUR}, 0, 0",
-        lambda _, row: (format_local_time(row[0] * _QUARTER_HOUR, "%Y-%m-%d"),),
-        by_time=True,
-    ),
-    "project": Grouping(("project",), _INDEXED, lambda projects, row: (projects.get(row[2]),)),
-    "provider": Grouping(("provider",), _INDEXED, lambda _, row: row[:1]),
-}
-
-
-class CallFilter(NamedTuple):
-    """The calls to add up; None stands for no condition.
-
-    Attributes:
-        since: the earliest start, nanoseconds since the epoch.
+        id: the row id; later items have higher ids.
+        at: the start, nanoseconds since the epoch.
+        duration: the length in nanoseconds.
+        name: the name of the span.
+        trace: the trace id in hexadecimal.
+        span: the span id in hexadecimal.
+        parent: the parent's span id in hexadecimal; None for the root of a trace.
+        run: the id of the launch; None without one.
+        project: the project.
+        service: the service.
+        pid: the process id.
+        provider: the provider.
+        operation: the operation, such as `chat`.
+        model: the model.
+        host: the host of the request's URL.
+        status: the HTTP status of the response.
+        error: the error type; None for success.
+        retries: the number of the retry or redirect; 0 for a first request.
         chat: the chat id.
-        run: the launch id or its first digits.
+        user: the user id.
+        session: the session id.
+        organization: the organization id.
+        input_tokens: the input tokens, cached ones included; None if unknown.
+        output_tokens: the output tokens; None if unknown.
+        cached_tokens: the input tokens that the provider read from its cache.
+        cache_write_tokens: the input tokens that the provider wrote to its cache.
+        reasoning_tokens: the output tokens used for reasoning.
+        cost: the cost in USD; None if it is not known.
+        cost_status: `priced`, `partial`, `free` or `unpriced`.
+        first_chunk: the seconds to the first piece of the answer.
+        fingerprint: the keyed hash of the request: identical requests have the same one.
+        limits: the rate limits that the response reports, such as `requests=59/60`.
     """
 
-    since: int | None = None
-    chat: str | None = None
-    run: str | None = None
+    id: int
+    at: int
+    duration: int
+    name: str
+    trace: str
+    span: str
+    parent: str | None
+    run: str | None
+    project: str | None
+    service: str | None
+    pid: int | None
+    provider: str
+    operation: str | None
+    model: str | None
+    host: str | None
+    status: int | None
+    error: str | None
+    retries: int
+    chat: str | None
+    user: str | None
+    session: str | None
+    organization: str | None
+    input_tokens: int | None
+    output_tokens: int | None
+    cached_tokens: int | None
+    cache_write_tokens: int | None
+    reasoning_tokens: int | None
+    cost: float | None
+    cost_status: str | None
+    first_chunk: float | None
+    fingerprint: str | None
+    limits: str | None
+
+    @property
+    def end(self) -> int:
+        """Return the end, nanoseconds since the epoch."""
+        return self.at + self.duration
 
 
-_CONDITIONS = {
-    "since": "at >= :since",
-    "chat": "chat = :chat",
-    "run": "origin IN (SELECT id FROM origin WHERE substr(run, 1, length(:run)) = :run)",
-}
+class Cursor(NamedTuple):
+    """The place of a call in the order of time, from where the next page goes on.
 
-
-def add_up_calls(
-    db: sqlite3.Connection, grouping: Grouping, call_filter: CallFilter
-) -> tuple[dict[tuple[str | None, ...], Totals], int]:
-    """Return the totals of each group by its key, in the order of a report.
-
-    Returns:
-        The totals, and the number of damaged rows that they leave out.
+    Attributes:
+        at: the start of the call, nanoseconds since the epoch.
+        id: the row id of the call.
     """
-    damaged = count_damaged(db, _COLUMNS, _build_condition(call_filter), call_filter._asdict())
-    projects = {
-        origin: project if isinstance(project, str) else None
-        for origin, project in db.execute("SELECT id, project FROM origin")
-    }
-    unit = _choose_unit(db)
-    groups: dict[tuple[str | None, ...], list[tuple[Any, ...]]] = {}
-    for row in db.execute(
-        build_statement(grouping, call_filter, unit, damaged=damaged > 0), call_filter._asdict()
-    ):
-        # Several rows may have the same key: SQL groups by quarters of an hour, a key by days.
-        key = grouping.make_key(projects, row[:3])
-        groups.setdefault(key, []).append(row[3:])
-    totals = {key: Totals.from_rows(rows, unit) for key, rows in groups.items()}
-    order = _order_by_key if grouping.by_time else _order_by_cost
-    return dict(sorted(totals.items(), key=order)), damaged
+
+    at: int
+    id: int
 
 
-def add_up_groups(groups: Iterable[Totals]) -> Totals:
-    """Return the totals of all groups together."""
-    total = Totals()
-    for totals in groups:
-        total.add(totals)
-    return total
+class Page(NamedTuple):
+    """A page of calls.
+
+    Attributes:
+        calls: the calls, in order.
+        next: the cursor for the next page; None after the last page, and in other orders.
+    """
+
+    calls: list[Call]
+    next: Cursor | None
 
 
-def build_statement(
-    grouping: Grouping, call_filter: CallFilter, unit: int, *, damaged: bool = False
-) -> str:
-    """Return the SQL that adds up the calls of each group.
+class CallOrder(Enum):
+    """An order of calls, by its SQL."""
+
+    NEWEST = "at DESC, id DESC"
+    OLDEST = "at, id"
+    SLOWEST = "duration DESC, id DESC"
+    DEAREST = "cost DESC, id DESC"
+
+
+_NEXT_PAGE = {CallOrder.NEWEST: "(at, id) < (?, ?)", CallOrder.OLDEST: "(at, id) > (?, ?)"}
+_ORIGIN_FIELDS = ("run", "project", "service", "pid")
+_SQL_NAMES = {"retries": "resends", **dict.fromkeys(_ORIGIN_FIELDS, "origin")}
+_COLUMNS = tuple(_SQL_NAMES.get(field, field) for field in Call._fields)
+_IDS = tuple(Call._fields.index(name) for name in ("trace", "span", "parent"))
+_NUMBERS = tuple(
+    Call._fields.index(name)
+    for name in (
+        *("status", "retries", "input_tokens", "output_tokens", "cached_tokens"),
+        *("cache_write_tokens", "reasoning_tokens", "cost", "first_chunk"),
+    )
+)
+_ORIGIN = Call._fields.index("run")
+_RETRIES = Call._fields.index("retries")
+
+
+def list_calls(
+    db: sqlite3.Connection,
+    call_filter: CallFilter = ALL_CALLS,
+    *,
+    order: CallOrder = CallOrder.NEWEST,
+    limit: int = 100,
+    after: Cursor | None = None,
+) -> Page:
+    """Return a page of calls.
 
     Args:
-        grouping: the groups.
-        call_filter: the calls; the statement refers to its values by name.
-        unit: the unit of the lists of times, in nanoseconds.
-        damaged: whether there are damaged rows to leave out; looking for them takes time.
+        db: the store.
+        call_filter: the calls to list.
+        order: the order; only the orders of time have more than one page.
+        limit: the maximum number of calls.
+        after: the cursor of the page before; None for the first page.
+
+    Raises:
+        ValueError: the filter names an unknown field.
     """
-    where = _build_condition(call_filter)
-    if damaged:
-        where += f" AND {types_condition(_COLUMNS)}"
-    sums = _SUMS.format(unit=unit, units_per_second=SECOND // unit)
-    return f"SELECT {grouping.sql}, {sums} FROM item WHERE {where} GROUP BY 1, 2, 3"  # noqa: S608
+    condition = compile_filter(db, call_filter)
+    if after is not None:
+        sql = f"{condition.sql} AND {_NEXT_PAGE[order]}"
+        condition = SqlCondition(sql, (*condition.values, *after))
+    rows = db.execute(
+        f"SELECT {', '.join(_COLUMNS)} FROM item WHERE {condition.sql}"  # noqa: S608
+        f" AND {types_condition(_COLUMNS)} ORDER BY {order.value} LIMIT ?",
+        (*condition.values, limit + 1),
+    ).fetchall()
+    calls = make_calls(rows[:limit], read_origins(db))
+    is_last = len(rows) <= limit or order not in _NEXT_PAGE
+    return Page(calls, None if is_last else Cursor(calls[-1].at, calls[-1].id))
 
 
-def _build_condition(call_filter: CallFilter) -> str:
-    used = [name for name, value in call_filter._asdict().items() if value is not None]
-    return " AND ".join(["provider IS NOT NULL", *(_CONDITIONS[name] for name in used)])
-
-
-def _choose_unit(db: sqlite3.Connection) -> int:
-    """Return the unit of times in nanoseconds: coarser for many items.
-
-    Percentiles come from counts of equal times, and rounded times give fewer, larger counts. The
-    ids tell roughly how many items there are, without counting them.
-    """
-    (ids,) = db.execute("SELECT (SELECT max(id) FROM item) - (SELECT min(id) FROM item)").fetchone()
-    return _MICROSECOND if (ids or 0) < _MAX_EXACT_ITEMS else _MILLISECOND
-
-
-def _order_by_key(item: tuple[tuple[str | None, ...], Totals]) -> Any:
-    return item[0]
-
-
-def _order_by_cost(item: tuple[tuple[str | None, ...], Totals]) -> Any:
-    key, totals = item
-    return -(totals.cost or 0.0), -totals.calls, [part or "" for part in key]
-
-
-def find_percentiles(times: Mapping[int, int]) -> tuple[int | None, ...]:
-    """Return the `PERCENTILES` of times by the nearest-rank method; None without times.
-
-    A percentile P is the smallest time such that at least P percent of all are not above it.
+def find_calls_after(
+    db: sqlite3.Connection, last_id: int, call_filter: CallFilter = ALL_CALLS, limit: int = 1000
+) -> list[Call]:
+    """Return the calls that programs have stored since, in the order of storing.
 
     Args:
-        times: time -> number of calls that took this long.
+        db: the store.
+        last_id: the highest id already known, see `items.find_last_id`.
+        call_filter: the calls to return.
+        limit: the maximum number of calls.
     """
-    if not times:
-        return (None,) * len(PERCENTILES)
-    ordered = sorted(times)
-    cumulative = list(accumulate(times[time] for time in ordered))
-    # Minus before and after makes // round up.
-    ranks = (-(-cumulative[-1] * percent // 100) for percent in PERCENTILES)
-    return tuple(ordered[bisect_left(cumulative, rank)] for rank in ranks)
+    condition = compile_filter(db, call_filter)
+    rows = db.execute(
+        f"SELECT {', '.join(_COLUMNS)} FROM item WHERE id > ? AND {condition.sql}"  # noqa: S608
+        f" AND {types_condition(_COLUMNS)} ORDER BY id LIMIT ?",
+        (last_id, *condition.values, limit),
+    ).fetchall()
+    return make_calls(rows, read_origins(db))
+
+
+def make_calls(rows: Iterable[tuple[Any, ...]], origins: Origins) -> list[Call]:
+    """Return calls from rows of `_COLUMNS`."""
+    return [_make_call(row, origins) for row in rows]
+
+
+def _make_call(row: tuple[Any, ...], origins: Origins) -> Call:
+    values = list(row)
+    for index in _IDS:
+        values[index] = None if values[index] is None else values[index].hex()
+    for index in _NUMBERS:  # a program may have set a figure to a text
+        if isinstance(values[index], str):
+            values[index] = None
+    values[_RETRIES] = values[_RETRIES] or 0
+    origin = origins.get(values[_ORIGIN])
+    for index, name in enumerate(_ORIGIN_FIELDS, _ORIGIN):
+        values[index] = getattr(origin, name, None)
+    return Call._make(values)

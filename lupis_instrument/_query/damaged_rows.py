@@ -33,6 +33,17 @@ _TYPES = {
     "cost_status": _TEXT_OR_NULL,
     "error": _TEXT_OR_NULL,
     "first_chunk": _FIGURE,
+    "operation": _TEXT_OR_NULL,
+    "user": _TEXT_OR_NULL,
+    "session": _TEXT_OR_NULL,
+    "organization": _TEXT_OR_NULL,
+    "host": _TEXT_OR_NULL,
+    "status": _FIGURE,
+    "resends": _FIGURE,
+    "cache_write_tokens": _FIGURE,
+    "reasoning_tokens": _FIGURE,
+    "fingerprint": _TEXT_OR_NULL,
+    "limits": _TEXT_OR_NULL,
 }
 """By column: the condition on `typeof`."""
 

@@ -76,6 +76,13 @@ def find_last_id(db: sqlite3.Connection) -> int:
     return int(last_id)
 
 
+def read_trace_ids(db: sqlite3.Connection, ids: Iterable[int]) -> dict[int, str]:
+    """Return the trace ids in hexadecimal by the row ids of items, without items that lack them."""
+    listed = ", ".join(map(str, ids))
+    rows = db.execute(f"SELECT id, trace FROM item WHERE id IN ({listed})")  # noqa: S608 - numbers
+    return {id_: trace.hex() for id_, trace in rows if isinstance(trace, bytes)}
+
+
 def read_body(db: sqlite3.Connection, item: Item) -> bytes:
     """Return the body of an item: an OTLP span, or an event as JSON."""
     (body,) = db.execute("SELECT data FROM body WHERE id = ?", (item.id,)).fetchone()

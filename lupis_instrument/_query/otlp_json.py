@@ -88,7 +88,7 @@ def _read_cached_pair(data: bytes) -> dict[str, Any]:
     return decode_message(_PAIR, data)
 
 
-_RESOURCE = {1: Field("attributes", _read_pair, repeated=True)}
+RESOURCE = {1: Field("attributes", _read_pair, repeated=True)}
 _SCOPE = {
     1: Field("name", _read_text),
     2: Field("version", _read_text),
@@ -143,7 +143,7 @@ def _describe_request(resources: str, scopes: str, items: str, item: Message) ->
         3: Field("schemaUrl", _read_text),
     }
     resource = {
-        1: Field("resource", _RESOURCE),
+        1: Field("resource", RESOURCE),
         2: Field(scopes, scope, repeated=True),
         3: Field("schemaUrl", _read_text),
     }

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Iterator, NamedTuple
 
 from lupis_instrument._config.config import resolve_settings
 from lupis_instrument._export.store.database import FILE_NAME
-from lupis_instrument._export.store.schema import MIGRATIONS, migrate_schema
+from lupis_instrument._export.store.schema import (
+    ADDITIONS,
+    MIGRATIONS,
+    count_additions,
+    migrate_schema,
+)
 from lupis_instrument._process import data_folder
 
 if TYPE_CHECKING:
@@ -102,6 +107,7 @@ def _open_path(path: Path | None) -> OpenStore:
     db = _connect_read_only(path)
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if version == len(MIGRATIONS):
+        _complete_tables(db)
         return OpenStore(path, db, file_id)
     db.close()
     if version == 0:  # a program has created the file, and not yet its tables
@@ -123,11 +129,33 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
         # program writes there either: the file alone is complete, and `immutable` reads it.
         db = sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True, isolation_level=None)
     db.text_factory = _decode_text
+    db.execute("PRAGMA temp_store = MEMORY")
     return db
 
 
 def _decode_text(data: bytes) -> str:
     return data.decode("utf-8", "replace")  # a damaged file may hold any bytes
+
+
+def _complete_tables(db: sqlite3.Connection) -> None:
+    """Give this connection the columns that a file of an older release lacks, with NULL in them.
+
+    The names of temporary views come before the names of tables, and a view needs no change of
+    the file.
+    """
+    if count_additions(db) >= len(ADDITIONS):
+        return
+    complete = _create_empty_db()
+    for table in ("item", "origin"):
+        names = _read_columns(db, table)
+        missing = [name for name in _read_columns(complete, table) if name not in names]
+        columns = ", ".join(["*", *(f"NULL AS {name}" for name in missing)])
+        db.execute(f"CREATE TEMP VIEW {table} AS SELECT {columns} FROM main.{table}")  # noqa: S608
+    complete.close()
+
+
+def _read_columns(db: sqlite3.Connection, table: str) -> list[str]:
+    return [row[1] for row in db.execute(f"PRAGMA main.table_info({table})")]
 
 
 def _create_empty_db() -> sqlite3.Connection:

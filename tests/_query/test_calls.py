@@ -1,139 +1,102 @@
-"""The totals of LLM calls by group."""
+"""Lists of LLM calls."""
 
-import math
-from fractions import Fraction
+from servers.recorded import trace_id
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from lupis_instrument._query.calls import (
-    GROUPINGS,
-    PERCENTILES,
-    CallFilter,
-    Totals,
-    add_up_calls,
-    add_up_groups,
-    build_statement,
-    find_percentiles,
-)
-from lupis_instrument._query.times import SECOND
+from lupis_instrument._query.calls import CallOrder, find_calls_after, list_calls
+from lupis_instrument._query.filters import make_filter
 
 
-@pytest.fixture
-def add_up(store):
-    """Adds up the calls in the store."""
-
-    def run(by="model", **conditions):
-        grouping, call_filter = GROUPINGS[by], CallFilter(**conditions)
-        return store.store.database.run(lambda db: add_up_calls(db, grouping, call_filter)[0])
-
-    return run
+def models(page):
+    """Return the models of a page."""
+    return [call.model for call in page.calls]
 
 
-def explain_plan(store, by):
-    """Return how SQLite would execute the statement of a grouping."""
-    statement = build_statement(GROUPINGS[by], CallFilter(), 1)
-    return str(store.sql(f"EXPLAIN QUERY PLAN {statement}"))
+def test_call_has_its_figures(store, ask):
+    """Ids are hexadecimal, and the origin's facts are part of the call."""
+    span = store.call(
+        "gpt-4o",
+        chat="c",
+        cost=0.5,
+        first_chunk=0.25,
+        **{"user.id": "u", "server.address": "h", "gen_ai.usage.cache_write.input_tokens": 7},
+    )
+    (call,) = ask(list_calls).calls
+    assert (trace_id(span), "c", "u", "h", 0) == (
+        *(call.trace, call.chat, call.user, call.host),
+        call.retries,
+    )
+    assert ("shop", "a" * 32, "agent") == (call.project, call.run, call.service)
+    assert (10, 5, 7, 0.5, 0.25) == (
+        *(call.input_tokens, call.output_tokens, call.cache_write_tokens),
+        *(call.cost, call.first_chunk),
+    )
+    assert 10**9 == call.end - call.at
 
 
-def test_totals_of_a_group_are_the_sums_over_its_calls(store, add_up):
-    """Tokens, cost, errors and time add up."""
-    store.call("m", input_tokens=10, output_tokens=1, cached_tokens=4, cost=0.25, seconds=2)
-    store.call("m", input_tokens=20, output_tokens=2, cost=0.5, error="429", seconds=3)
-    (totals,) = add_up().values()
-    assert (2, 1) == (totals.calls, totals.errors)
-    assert (30, 3, 4) == (totals.input_tokens, totals.output_tokens, totals.cached_tokens)
-    assert (0.75, 5 * SECOND) == (totals.cost, totals.time)
-
-
-def test_spans_that_are_no_calls_do_not_count(store, add_up):
-    """A span without a provider is no LLM call."""
+def test_other_spans_are_no_calls(store, ask):
+    """A call has a provider."""
     store.span("work")
     store.event("clicked")
-    assert {} == add_up()
+    assert [] == ask(list_calls).calls
 
 
-def test_most_expensive_group_comes_first(store, add_up):
-    """Groups without a known cost come last, the one with more calls first."""
-    store.call("cheap", cost=0.5)
-    store.call("expensive", cost=2.0)
-    store.call("unknown")
-    for _ in range(2):
-        store.call("unknown and frequent")
-    models = [model for _, model in add_up()]
-    assert ["expensive", "cheap", "unknown and frequent", "unknown"] == models
+def test_pages_follow_each_other(store, ask):
+    """Calls of the same time come by their ids, and a new call does not move the pages."""
+    for number in range(5):
+        store.call(str(number), ago=60 - number // 2)
+    first = ask(list_calls, limit=2)
+    store.call("new", ago=0)
+    second = ask(list_calls, limit=2, after=first.next)
+    third = ask(list_calls, limit=2, after=second.next)
+    assert ["4", "3"], ["2", "1"] == (models(first), models(second))
+    assert (["0"], None) == (models(third), third.next)
 
 
-def test_days_come_in_the_order_of_the_calendar(store, add_up):
-    """The cost does not matter."""
-    store.call(cost=9.0, ago=0)
-    store.call(cost=1.0, ago=3 * 86_400)
-    days = list(add_up("day"))
-    assert days == sorted(days)
-    assert 2 == len(days)
+def test_orders(store, ask):
+    """A call without a price is the cheapest."""
+    store.call("slow", seconds=9, ago=50)
+    store.call("dear", cost=2.0, ago=40)
+    store.call("cheap", cost=1.0, ago=60)
+    orders = {order: models(ask(list_calls, order=order)) for order in CallOrder}
+    assert ["cheap", "slow", "dear"] == orders[CallOrder.OLDEST]
+    assert "slow" == orders[CallOrder.SLOWEST][0]
+    assert ["dear", "cheap", "slow"] == orders[CallOrder.DEAREST]
 
 
-@pytest.mark.parametrize(
-    ("conditions", "models"),
-    [
-        ({}, {"a", "b", "c"}),
-        ({"chat": "two"}, {"b", "c"}),
-        ({"run": "aa"}, {"a", "b"}),
-        ({"run": "aa", "chat": "two"}, {"b"}),
-        ({"since": 1 << 62}, set()),
-    ],
-)
-def test_filter_selects_calls(conditions, models, store, other_store, add_up):
-    """A call must meet all conditions; the first digits of a launch id are enough."""
-    store.call("a", chat="one")
-    store.call("b", chat="two")
-    other_store.call("c", chat="two")
-    assert models == {model for _, model in add_up(**conditions)}
+def test_figures_of_any_type_are_unknown(store, ask):
+    """A program may set an attribute to a text."""
+    store.call(**{"gen_ai.usage.reasoning.output_tokens": "many"})
+    (call,) = ask(list_calls).calls
+    assert call.reasoning_tokens is None
 
 
-def test_groups_add_up_to_the_total(store, add_up):
-    """Percentiles of the total come from all times, not from percentiles of groups."""
-    for seconds in (1, 1, 1, 9):
-        store.call("a", seconds=seconds)
-    store.call("b", seconds=2)
-    total = add_up_groups(add_up().values())
-    assert (5, 14 * SECOND) == (total.calls, total.time)
-    assert (1 * SECOND, 9 * SECOND, 9 * SECOND) == total.latency
+def test_damaged_rows_are_left_out(store, ask):
+    """The others are listed."""
+    store.call("a")
+    store.call("b")
+    store.sql("UPDATE item SET user = x'00' WHERE model = 'a'")
+    assert ["b"] == models(ask(list_calls))
 
 
-def test_total_of_no_groups_is_empty():
-    """It has no cost, rather than a cost of 0."""
-    total = add_up_groups([])
-    assert (0, None, (None, None, None)) == (total.calls, total.cost, total.latency)
+def test_calls_stored_since(store, ask):
+    """They come in the order of storing, for a list that follows programs."""
+    for model in "abc":
+        store.call(model)
+    assert ["b", "c"] == [call.model for call in ask(find_calls_after, 1)]
+    assert ["c"] == [call.model for call in ask(find_calls_after, 1, make_filter(model="c"))]
 
 
-def test_known_cost_stays_when_an_unknown_one_is_added():
-    """The sum leaves unknown costs out."""
-    known, unknown = Totals(), Totals()
-    known.cost = 0.5
-    known.add(unknown)
-    unknown.add(known)
-    assert (0.5, 0.5) == (known.cost, unknown.cost)
-
-
-@given(st.lists(st.integers(0, 50), min_size=1))
-def test_percentiles_are_the_nearest_ranks(times):
-    """A percentile P is the smallest time that at least P percent of all times do not exceed."""
-    counts = {time: times.count(time) for time in times}
-    ranks = [math.ceil(Fraction(len(times) * percent, 100)) for percent in PERCENTILES]
-    assert tuple(sorted(times)[rank - 1] for rank in ranks) == find_percentiles(counts)
-
-
-@pytest.mark.parametrize("by", GROUPINGS)
-def test_statement_reads_only_the_index(by, store):
-    """SQLite adds up a million calls from it in less than a second; the table is ten times larger."""
+def test_a_page_needs_no_sorting(store, ask):
+    """A million calls lie before the last page."""
     store.call()
-    assert "COVERING INDEX item_call" in explain_plan(store, by)
+    statements = []
 
+    def explain(db):
+        db.set_trace_callback(statements.append)
+        list_calls(db)
+        db.set_trace_callback(None)
+        return str(db.execute(f"EXPLAIN QUERY PLAN {statements[-2]}").fetchall())
 
-@pytest.mark.parametrize("by", ["model", "provider", "project"])
-def test_statement_needs_no_sorting(by, store):
-    """The index has the order of these groups."""
-    store.call()
-    assert "TEMP B-TREE" not in explain_plan(store, by)
+    plan = ask(explain)
+    assert "call_by_time" in plan
+    assert "B-TREE" not in plan

@@ -14,15 +14,10 @@ from lupis_instrument._cli.lupis.stores import explain_nothing, open_store, repo
 from lupis_instrument._cli.lupis.tables import Column, show_table, style_text, write_line
 from lupis_instrument._cli.lupis.time_options import since_option
 from lupis_instrument._diagnostics import escape_controls
-from lupis_instrument._query.calls import (
-    GROUPINGS,
-    PERCENTILES,
-    CallFilter,
-    Totals,
-    add_up_calls,
-    add_up_groups,
-)
+from lupis_instrument._query.filters import make_filter
+from lupis_instrument._query.groupings import DIMENSIONS, name_columns
 from lupis_instrument._query.times import SECOND
+from lupis_instrument._query.totals import PERCENTILES, Totals, add_up_calls, add_up_groups
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """The characters that begin a formula in a spreadsheet, and their wide forms."""
@@ -106,7 +101,7 @@ MEASURES = (
 )
 @click.option(
     "--by",
-    type=click.Choice([*GROUPINGS]),
+    type=click.Choice([*DIMENSIONS]),
     default="model",
     show_default=True,
     help="The property that groups the calls.",
@@ -127,14 +122,16 @@ def report(since: int | None, chat: str | None, run: str | None, by: str, form: 
     without a price. In a store of more than 100,000 items, percentiles are exact to the
     millisecond.
     """
-    grouping = GROUPINGS[by]
+    columns = name_columns((by,))
     with open_store() as store:
-        groups, damaged = add_up_calls(store.db, grouping, CallFilter(since, chat, run))
+        groups, damaged = add_up_calls(
+            store.db, (by,), make_filter(since=since, chat=chat, run=run)
+        )
         report_damaged(damaged)
         if not groups:
             click.echo(explain_nothing(store, "LLM calls"), err=True)
     if groups or form != "table":
-        _FORMATS[form](grouping.columns, groups)
+        _FORMATS[form](columns, groups)
 
 
 def _write_json(columns: Sequence[str], groups: _Groups) -> None:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from datetime import datetime
-from time import time_ns
 from typing import Any
 
 import click
 
-from lupis_instrument._query.times import SECOND
+from lupis_instrument._query.times import SECOND, parse_duration, parse_start
 
-_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
-_AGE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*([smhdw])", re.ASCII | re.IGNORECASE)
 _VALID_AGE = "expected 30m, 1h, 2d or 1w"
 _VALID_START = f"{_VALID_AGE}, or a day or time like 2026-11-25 or 2026-11-25T14:30"
 
@@ -26,10 +21,10 @@ class Age(click.ParamType):  # type: ignore[type-arg]  # older versions of click
         """Return the nanoseconds of `30m`, `1h`, `2d` or `1w`."""
         if isinstance(value, int):
             return value
-        match = _AGE.fullmatch(value.strip())
-        if match is None:
+        seconds = parse_duration(value)
+        if seconds is None:
             self.fail(f"{value!r}: {_VALID_AGE}", param, ctx)
-        return int(float(match[1]) * _UNIT_SECONDS[match[2].lower()] * SECOND)
+        return int(seconds * SECOND)
 
 
 class StartTime(click.ParamType):  # type: ignore[type-arg]  # older versions of click, as above
@@ -41,14 +36,9 @@ class StartTime(click.ParamType):  # type: ignore[type-arg]  # older versions of
         """Return the nanoseconds of an age, or of an ISO 8601 day or time, local by default."""
         if isinstance(value, int):
             return value
-        text = value.strip()
-        if _AGE.fullmatch(text):
-            return time_ns() - Age().convert(text, param, ctx)
         try:
-            # fromisoformat() reads the suffix Z since Python 3.11.
-            moment = datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text))
-            return int(moment.timestamp() * SECOND)
-        except (ValueError, OverflowError, OSError):
+            return parse_start(value)
+        except ValueError:
             self.fail(f"{value!r}: {_VALID_START}", param, ctx)
 
 

@@ -14,6 +14,7 @@ from lupis_instrument._export.otlp.encoding import (
     encode_scope,
     encode_span,
 )
+from lupis_instrument._export.otlp.rate_limits import read_limits
 
 if TYPE_CHECKING:
     from typing import Sequence
@@ -67,6 +68,16 @@ class Facts(NamedTuple):
         cost_status: `priced`, `partial`, `free` or `unpriced`.
         error: the type of the error that ended the call.
         first_chunk: the seconds to the first chunk of the body.
+        user: the user id.
+        session: the session id.
+        organization: the organization id.
+        host: the host of the request's URL.
+        status: the HTTP status of the response.
+        resends: the number of the retry or redirect; None for a first request.
+        cache_write_tokens: input tokens that were written to the cache.
+        reasoning_tokens: output tokens used for reasoning.
+        fingerprint: the keyed hash of the request.
+        limits: the rate limits that the response reports, see `rate_limits.read_limits`.
     """
 
     at: int
@@ -86,6 +97,16 @@ class Facts(NamedTuple):
     cost_status: str | None = None
     error: str | None = None
     first_chunk: float | None = None
+    user: str | None = None
+    session: str | None = None
+    organization: str | None = None
+    host: str | None = None
+    status: int | None = None
+    resends: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    fingerprint: str | None = None
+    limits: str | None = None
 
 
 _ATTRIBUTES = (
@@ -107,6 +128,18 @@ _ATTRIBUTES = (
     ("cost_status", (_semconv.LUPIS_COST_STATUS,)),
     ("error", (_semconv.ERROR_TYPE,)),
     ("first_chunk", (_semconv.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK,)),
+    ("user", (_semconv.USER_ID, f"{_semconv.LUPIS_METADATA}user_id")),
+    ("session", (_semconv.SESSION_ID, f"{_semconv.LUPIS_METADATA}session_id")),
+    ("organization", (f"{_semconv.LUPIS_METADATA}organization_id",)),
+    ("host", (_semconv.SERVER_ADDRESS,)),
+    ("status", (_semconv.HTTP_RESPONSE_STATUS_CODE,)),
+    ("resends", (_semconv.HTTP_REQUEST_RESEND_COUNT,)),
+    (
+        "cache_write_tokens",
+        (_semconv.GEN_AI_USAGE_CACHE_WRITE, _semconv.GEN_AI_USAGE_CACHE_CREATION),
+    ),
+    ("reasoning_tokens", (_semconv.GEN_AI_USAGE_REASONING,)),
+    ("fingerprint", (_semconv.LUPIS_REQUEST_FINGERPRINT,)),
 )
 """By column: the attributes to read it from; the first attribute that is set counts."""
 _INT_BITS = 64
@@ -130,6 +163,7 @@ def _span_facts(span: ReadableSpan) -> Facts:
         trace=span.context.trace_id.to_bytes(16, "big"),
         span=span.context.span_id.to_bytes(8, "big"),
         parent=span.parent.span_id.to_bytes(8, "big") if span.parent is not None else None,
+        limits=read_limits(attributes) if columns["provider"] is not None else None,
         **columns,
     )
 

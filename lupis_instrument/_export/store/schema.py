@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
+    from typing import Sequence
 
 KEPT, WAITING, DELIVERED, REFUSED = range(4)
 """States of an item: to stay in the store; waiting for an endpoint; accepted or refused by it."""
@@ -96,6 +97,48 @@ MIGRATIONS = (
 version of a file."""
 
 
+ADDITIONS = (
+    # Columns of later facts, and the service and command of a process.
+    """
+    ALTER TABLE item ADD COLUMN user TEXT;
+    ALTER TABLE item ADD COLUMN session TEXT;
+    ALTER TABLE item ADD COLUMN organization TEXT;
+    ALTER TABLE item ADD COLUMN host TEXT;
+    ALTER TABLE item ADD COLUMN status INTEGER;
+    ALTER TABLE item ADD COLUMN resends INTEGER;
+    ALTER TABLE item ADD COLUMN cache_write_tokens INTEGER;
+    ALTER TABLE item ADD COLUMN reasoning_tokens INTEGER;
+    ALTER TABLE item ADD COLUMN fingerprint TEXT;
+    ALTER TABLE item ADD COLUMN limits TEXT;
+    ALTER TABLE origin ADD COLUMN service TEXT;
+    ALTER TABLE origin ADD COLUMN command TEXT;
+    -- Every value that a report adds up, so that it reads nothing else, in an order that needs no
+    -- sorting. Each process appends at the few positions of its own origins.
+    DROP INDEX item_call;
+    CREATE INDEX call_by_origin ON item (
+        origin, provider, model, operation, host, error, status, at / 900000000000, at, duration,
+        first_chunk, input_tokens, output_tokens, cached_tokens, cost, cost_status
+    ) WHERE provider IS NOT NULL;
+    CREATE INDEX call_by_chat ON item (
+        chat, user, session, organization, provider, model, at, duration, first_chunk,
+        input_tokens, output_tokens, cached_tokens, cost, cost_status, error
+    ) WHERE provider IS NOT NULL;
+    -- For pages of calls, the newest first.
+    CREATE INDEX call_by_time ON item (at) WHERE provider IS NOT NULL;
+    CREATE INDEX error_by_time ON item (at) WHERE provider IS NOT NULL AND error IS NOT NULL;
+    CREATE INDEX call_by_user ON item (user, at) WHERE provider IS NOT NULL AND user IS NOT NULL;
+    CREATE INDEX call_by_session ON item (session, at)
+        WHERE provider IS NOT NULL AND session IS NOT NULL;
+    -- To search for a trace id. An index that begins with it would grow at random positions, which
+    -- multiplies the pages that a write changes; this one is short enough to be read as a whole.
+    CREATE INDEX item_trace ON item (at, trace) WHERE trace IS NOT NULL;
+    """,
+)
+"""Like `MIGRATIONS`, for changes that older releases need not know: columns that may be NULL, and
+indexes. `PRAGMA application_id` holds the number of the scripts that a file has had, so that
+`user_version` stays the same and older releases go on writing to the file."""
+
+
 class NewerStore(Exception):  # noqa: N818 - the name states the problem
     """A newer version of this package has made the file."""
 
@@ -109,16 +152,16 @@ def migrate_schema(connection: Connection) -> None:
     version = _read_version(connection)
     if version > len(MIGRATIONS):
         raise NewerStore(f"version {version}, this package knows {len(MIGRATIONS)}")
-    if version == len(MIGRATIONS):
+    if version == len(MIGRATIONS) and count_additions(connection) >= len(ADDITIONS):
         return
     connection.execute("BEGIN EXCLUSIVE")
     try:
         # Read again: another process may have migrated the file meanwhile.
-        for script in MIGRATIONS[_read_version(connection) :]:
-            # Not executescript, which would end the transaction.
-            for statement in _split_script(script):
-                connection.execute(statement)
+        additions = count_additions(connection)
+        _run_scripts(connection, MIGRATIONS[_read_version(connection) :])
+        _run_scripts(connection, ADDITIONS[additions:])
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        connection.execute(f"PRAGMA application_id = {max(additions, len(ADDITIONS))}")
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:  # a full disk ends it
@@ -129,6 +172,19 @@ def migrate_schema(connection: Connection) -> None:
 def _read_version(connection: Connection) -> int:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     return int(version)
+
+
+def count_additions(connection: Connection) -> int:
+    """Return the number of the `ADDITIONS` that a file has; a later release may have made more."""
+    (count,) = connection.execute("PRAGMA application_id").fetchone()
+    return int(count)
+
+
+def _run_scripts(connection: Connection, scripts: Sequence[str]) -> None:
+    for script in scripts:
+        # Not executescript, which would end the transaction.
+        for statement in _split_script(script):
+            connection.execute(statement)
 
 
 def _split_script(script: str) -> list[str]:

@@ -35,12 +35,16 @@ class Process(NamedTuple):
         run: the id of the launch; None without one.
         pid: the process id.
         leader: the name of the first process of the process tree.
+        service: `LUPIS_SERVICE_NAME`.
+        command: the command line, redacted.
     """
 
     project: str
     run: str | None
     pid: int
     leader: str = ""
+    service: str | None = None
+    command: str | None = None
 
 
 class StoredItem(NamedTuple):
@@ -274,9 +278,12 @@ class Store:
             known = self._origin_ids[origin] = _find_or_insert(
                 db,
                 "SELECT id FROM origin WHERE resource = ? AND scope = ?",
-                "INSERT INTO origin (resource, scope, project, run, pid) VALUES (?, ?, ?, ?, ?)",
+                _INSERT_ORIGIN,
                 tuple(origin),
-                (*origin, process.project, process.run, process.pid),
+                (
+                    *(*origin, process.project, process.run, process.pid),
+                    *(process.service, process.command),
+                ),
             )
             self._own_origin_ids.add(known)
         return known
@@ -305,6 +312,10 @@ class Store:
 _INSERT_ITEM = (
     f"INSERT INTO item (id, kind, state, target, origin, {', '.join(Facts._fields)})"  # noqa: S608
     f" VALUES ({', '.join('?' * (5 + len(Facts._fields)))})"
+)
+_INSERT_ORIGIN = (
+    "INSERT INTO origin (resource, scope, project, run, pid, service, command)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
 _COUNT_WAITING = f"SELECT count(*) FROM item WHERE target = ? AND state = {WAITING}"  # noqa: S608
 _SELECT_WAITING = (

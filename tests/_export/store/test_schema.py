@@ -12,12 +12,14 @@ from lupis_instrument._export.otlp.target import Target
 from lupis_instrument._export.store import schema
 from lupis_instrument._export.store.database import FILE_NAME
 from lupis_instrument._export.store.schema import (
+    ADDITIONS,
     DELIVERED,
     KEPT,
     MIGRATIONS,
     REFUSED,
     WAITING,
     NewerStore,
+    count_additions,
     migrate_schema,
 )
 from lupis_instrument._export.store.store import Process, Store
@@ -83,7 +85,7 @@ def test_a_current_file_is_left_alone(db):
     statements = []
     db.set_trace_callback(statements.append)
     migrate_schema(db)
-    assert ["PRAGMA user_version"] == statements
+    assert ["PRAGMA user_version", "PRAGMA application_id"] == statements
 
 
 def test_an_older_file_gets_only_the_missing_migrations(db, monkeypatch):
@@ -116,12 +118,37 @@ def test_a_failed_migration_leaves_the_file_as_it_was(db, monkeypatch):
 # a file of version 1
 
 
-def test_a_new_file_has_the_tables_of_version_1(db):
+def test_a_new_file_has_the_columns_of_version_1(db):
     """Tools of users read them, and programs with an older release write to them."""
     with closing(sqlite3.connect(":memory:")) as old:
         old.executescript(VERSION_1)
         migrate_schema(db)
-        assert tables_of(old) == tables_of(db)
+        old_tables, new_tables = tables_of(old), tables_of(db)
+        del old_tables["item_call"]
+        assert old_tables == {
+            name: new_tables[name][: len(columns)] for name, columns in old_tables.items()
+        }
+
+
+def test_a_file_with_all_additions_has_the_version_that_older_releases_write(db):
+    """They refuse a file of a later version, and would lose their spans."""
+    migrate_schema(db)
+    assert (1, len(ADDITIONS)) == (read_version(db), count_additions(db))
+
+
+def test_an_old_file_gets_the_additions(old_store):
+    """Its rows have NULL in the new columns."""
+    old_store.list_targets()
+    read = "SELECT count(*), count(user) FROM item"
+    assert [(4, 0)] == old_store.database.run(lambda db: db.execute(read).fetchall())
+
+
+def test_additions_of_a_later_release_stay(db):
+    """Only the file of a later version is refused."""
+    migrate_schema(db)
+    db.execute("PRAGMA application_id = 99")
+    migrate_schema(db)
+    assert 99 == count_additions(db)
 
 
 def test_stored_states_keep_their_numbers():

@@ -1,0 +1,70 @@
+"""Finds identical requests that a program sent more than once, and their cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from lupis_instrument._query.damaged_rows import types_condition
+from lupis_instrument._query.filters import ALL_CALLS, CallFilter, compile_filter
+from lupis_instrument._query.items import read_trace_ids
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_COLUMNS = ("at", "provider", "model", "fingerprint", "chat", "cost", "error")
+
+
+class RepeatedRequest(NamedTuple):
+    """Calls whose requests were identical.
+
+    Attributes:
+        fingerprint: the keyed hash of the request.
+        provider: the provider.
+        model: the model.
+        calls: the number of calls.
+        retries: the number of these calls that retried a failed one.
+        chats: the number of conversations with such a call.
+        cost: the known cost of all these calls in USD; None if there is none.
+        repeated_cost: the part of the cost that a single call would have saved; None if unknown.
+        first: the start of the first call, nanoseconds since the epoch.
+        last: the start of the last call, nanoseconds since the epoch.
+        trace: the trace id of the newest call, in hexadecimal.
+    """
+
+    fingerprint: str
+    provider: str
+    model: str | None
+    calls: int
+    retries: int
+    chats: int
+    cost: float | None
+    repeated_cost: float | None
+    first: int
+    last: int
+    trace: str | None
+
+
+def find_repeats(
+    db: sqlite3.Connection, call_filter: CallFilter = ALL_CALLS, limit: int = 100
+) -> list[RepeatedRequest]:
+    """Return the requests that were sent more than once, the most expensive repetition first.
+
+    Args:
+        db: the store.
+        call_filter: the calls to look at.
+        limit: the maximum number of requests.
+    """
+    condition = compile_filter(db, call_filter)
+    rows = db.execute(
+        "SELECT fingerprint, provider, model, count(*), total(resends > 0), count(DISTINCT chat),"  # noqa: S608
+        " sum(cost), sum(cost) - max(cost), min(at), max(at), max(id)"
+        f" FROM item WHERE {condition.sql} AND fingerprint IS NOT NULL"
+        f" AND {types_condition(_COLUMNS)} GROUP BY fingerprint HAVING count(*) > 1"
+        " ORDER BY 8 DESC, 4 DESC LIMIT ?",
+        (*condition.values, limit),
+    ).fetchall()
+    traces = read_trace_ids(db, [row[-1] for row in rows])
+    return [
+        RepeatedRequest._make((*names, int(retries), *figures, traces.get(newest)))
+        for (*names, retries), figures, newest in ((row[:5], row[5:-1], row[-1]) for row in rows)
+    ]
