@@ -482,8 +482,8 @@ SETTINGS: tuple[Setting, ...] = (
         "LUPIS_SUMMARY",
         OptionalFlag(),
         None,
-        "Whether to print totals on stderr when your program ends. auto prints them if stderr is a"
-        " terminal.",
+        "Whether to print totals on stderr when your program ends. auto prints them on a terminal,"
+        " and one line in a pipe or in CI.",
         _PROCESS,
         default_text="auto",
     ),

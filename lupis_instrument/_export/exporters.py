@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Mapping, Protocol, Sequence
 from lupis_instrument._export.console import render_events, render_spans
 from lupis_instrument._export.export_worker import ExportBatch, ExportWorker
 from lupis_instrument._export.otlp.encoded_items import EVENT, SPAN, ItemEncoder
+from lupis_instrument._export.terminal import describe_stderr, is_terminal
 from lupis_instrument._process.native_threads import allocate_lock
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ class ConsoleExporter:
 
     def export_spans(self, spans: Sequence[ReadableSpan]) -> None:
         """Write spans, children below their parents."""
-        self._write_text(len(spans), render_spans(spans))
+        terminal = describe_stderr() if is_terminal(sys.stderr) else None
+        self._write_text(len(spans), render_spans(spans, terminal))
 
     def export_events(self, events: Sequence[Mapping[str, Any]]) -> None:
         """Write events with their properties as JSON."""

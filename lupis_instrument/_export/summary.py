@@ -5,19 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Mapping
 
 from lupis_instrument import _semconv
-from lupis_instrument._diagnostics import escape_controls
-from lupis_instrument._export.console import format_dollars
 from lupis_instrument._process.native_threads import RLock
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from lupis_instrument._export.accounting import Account
-
-_MAX_CHATS = 10_000
+MAX_CHATS = 10_000
 """A process keeps no more chat ids; from this number on, the summary gives a lower bound."""
+_MAX_ERRORS, _MAX_HOSTS = 100, 100
+"""A process counts no more kinds of errors, and no more hosts of other calls."""
+_DEFAULT_PORTS = (80, 443)
 
-_COUNTS = ("calls", "errors", "read", "written", "cached", "unknown", "unpriced", "cost", "seconds")
+_COUNTS = (
+    *("calls", "retries", "errors", "read", "written", "cached", "unknown", "unpriced", "cost"),
+    "seconds",
+)
 """The fields of `CallTotals`, and of the JSON that processes leave in the store."""
 
 
@@ -26,6 +28,7 @@ class CallTotals:
 
     Attributes:
         calls: the number of calls.
+        retries: the number of calls that repeat an earlier one.
         errors: the number of calls that failed.
         read: input tokens.
         written: output tokens.
@@ -39,13 +42,14 @@ class CallTotals:
     __slots__ = _COUNTS
 
     def __init__(self) -> None:
-        self.calls = self.errors = self.read = self.written = self.cached = 0
+        self.calls = self.retries = self.errors = self.read = self.written = self.cached = 0
         self.unknown = self.unpriced = 0
         self.seconds = self.cost = 0.0
 
     def add_call(self, span: ReadableSpan, attributes: Any) -> None:
         """Add the figures of the span of one LLM call."""
         self.calls += 1
+        self.retries += _semconv.HTTP_REQUEST_RESEND_COUNT in attributes
         self.errors += _semconv.ERROR_TYPE in attributes
         self.read += _count_tokens(attributes, _semconv.GEN_AI_USAGE_INPUT_TOKENS)
         self.written += _count_tokens(attributes, _semconv.GEN_AI_USAGE_OUTPUT_TOKENS)
@@ -53,13 +57,17 @@ class CallTotals:
         self.cached += _count_tokens(attributes, _semconv.GEN_AI_USAGE_CACHE_READ)
         self.cost += attributes.get(_semconv.LUPIS_COST_TOTAL, 0.0)
         self.unpriced += attributes.get(_semconv.LUPIS_COST_STATUS) == "unpriced"
-        # A program may end a span before its start.
-        self.seconds += max(0, (span.end_time or 0) - (span.start_time or 0)) / 1e9
+        self.seconds += _measure_seconds(span)
 
     def merge_counts(self, counts: Mapping[str, Any]) -> None:
         """Add the sums of another process."""
         for name in _COUNTS:
             setattr(self, name, getattr(self, name) + counts.get(name, 0))
+
+
+def _measure_seconds(span: ReadableSpan) -> float:
+    # A program may end a span before its start.
+    return max(0, (span.end_time or 0) - (span.start_time or 0)) / 1e9
 
 
 def _has_unknown_tokens(attributes: Any) -> bool:
@@ -85,6 +93,12 @@ class Summary:
     Attributes:
         spans: the number of spans to export.
         events: the number of events to export.
+        all_calls: the totals of all calls.
+        by_model: the totals by provider and model.
+        errors: the number of failed calls by the kind of error.
+        chats: the number of calls by chat id.
+        hosts: by host of other HTTP calls, the number of calls, and how many of them are POSTs.
+        slowest: the longest call: its seconds, the name of its span, and its trace id.
     """
 
     def __init__(self) -> None:
@@ -94,9 +108,12 @@ class Summary:
         """Set all totals to 0; in a forked child, they belong to the parent."""
         # Reentrant: the garbage collector may end a call, on the thread that adds another one.
         self._lock = RLock()
-        self._by_model: dict[tuple[str, str], CallTotals] = {}
-        self._all = CallTotals()
-        self._chats: set[str] = set()
+        self.by_model: dict[tuple[str, str], CallTotals] = {}
+        self.all_calls = CallTotals()
+        self.errors: dict[str, int] = {}
+        self.chats: dict[str, int] = {}
+        self.hosts: dict[str, tuple[int, int]] = {}
+        self.slowest: tuple[float, str, str] | None = None
         self.spans = self.events = 0
         self._lost_spans = self._lost_events = 0
 
@@ -125,105 +142,80 @@ class Summary:
             self.spans += 1
             if provider is not None and _semconv.GEN_AI_OPERATION_NAME in attributes:
                 self._add_call(span, attributes, str(provider))
+            elif _semconv.HTTP_REQUEST_METHOD in attributes:
+                self._add_other_call(attributes)
 
     def _add_call(self, span: ReadableSpan, attributes: Any, provider: str) -> None:
         model = attributes.get(_semconv.GEN_AI_REQUEST_MODEL) or attributes.get(
             _semconv.GEN_AI_RESPONSE_MODEL, "?"
         )
-        self._by_model.setdefault((provider, str(model)), CallTotals()).add_call(span, attributes)
-        self._all.add_call(span, attributes)
+        self.by_model.setdefault((provider, str(model)), CallTotals()).add_call(span, attributes)
+        self.all_calls.add_call(span, attributes)
         chat = attributes.get(_semconv.LUPIS_CHAT_ID)
         # Bounded: a server may have a new conversation with each request.
-        if chat is not None and len(self._chats) < _MAX_CHATS:
-            self._chats.add(str(chat))
+        if chat is not None:
+            _count_key(self.chats, str(chat), MAX_CHATS)
+        if _semconv.ERROR_TYPE in attributes:
+            _count_key(self.errors, _describe_error(attributes), _MAX_ERRORS)
+        seconds = _measure_seconds(span)
+        if self.slowest is None or seconds > self.slowest[0]:
+            self.slowest = (seconds, span.name, f"{span.context.trace_id:032x}")
+
+    def _add_other_call(self, attributes: Any) -> None:
+        """Count a call to a host that is no known LLM API; it may be a gateway to one."""
+        address, port = map(attributes.get, (_semconv.SERVER_ADDRESS, _semconv.SERVER_PORT))
+        host = f"{address}:{port}" if port and port not in _DEFAULT_PORTS else str(address)
+        if address and (host in self.hosts or len(self.hosts) < _MAX_HOSTS):
+            calls, posts = self.hosts.get(host, (0, 0))
+            is_post = attributes[_semconv.HTTP_REQUEST_METHOD] == "POST"
+            self.hosts[host] = (calls + 1, posts + is_post)
 
     def to_json(self) -> dict[str, Any]:
         """Return all totals as JSON data, which another process passes to `merge_json`."""
         rows = [
             [provider, model, {name: getattr(totals, name) for name in _COUNTS}]
-            for (provider, model), totals in self._by_model.items()
+            for (provider, model), totals in self.by_model.items()
         ]
         return {
             "spans": self.spans,
             "events": self.events,
             "models": rows,
-            "chats": sorted(self._chats),
+            # A chat id twice has more than one call; the first versions have read it once.
+            "chats": [chat for chat in sorted(self.chats) for _ in range(min(self.chats[chat], 2))],
+            "errors": self.errors,
+            "hosts": self.hosts,
+            "slowest": self.slowest,
         }
 
     def merge_json(self, totals: Mapping[str, Any]) -> None:
-        """Add the totals of another process of the launch, as its `to_json` returned them."""
+        """Add the totals of another process of the launch, as its `to_json` returned them.
+
+        Processes with an older version of this package have left fewer members.
+        """
         self.spans += totals["spans"]
         self.events += totals["events"]
-        self._chats.update(totals["chats"])
+        for chat in totals["chats"]:
+            self.chats[chat] = self.chats.get(chat, 0) + 1
         for provider, model, counts in totals["models"]:
-            self._by_model.setdefault((provider, model), CallTotals()).merge_counts(counts)
-            self._all.merge_counts(counts)
-
-    def format_lines(self, account: Account, endpoint: str, store: str) -> list[str]:
-        """Return the lines of the summary; none if nothing was recorded.
-
-        Args:
-            account: the counts of delivered, stored and dropped items.
-            endpoint: the endpoint, as the user knows it.
-            store: the path of the store.
-        """
-        if not (self.spans or self.events or account.created):
-            return []
-        rows = [
-            (escape_controls(f"{provider} {model}"), totals)
-            for (provider, model), totals in sorted(self._by_model.items())
-        ]
-        width = max((len(name) for name, _ in rows), default=0)
-        lines = [f"lupis: {_format_totals(self._all)}{_format_chats(len(self._chats))}"]
-        lines += [f"  {name:{width}}  {_format_totals(totals)}" for name, totals in rows]
-        items = _format_count(self.spans, "span")
-        items += f", {_format_count(self.events, 'event')}" if self.events else ""
-        return [*lines, f"  {items}{_format_account(account, endpoint, store)}"]
+            self.by_model.setdefault((provider, model), CallTotals()).merge_counts(counts)
+            self.all_calls.merge_counts(counts)
+        for error, count in totals.get("errors", {}).items():
+            self.errors[error] = self.errors.get(error, 0) + count
+        for host, (calls, posts) in totals.get("hosts", {}).items():
+            known_calls, known_posts = self.hosts.get(host, (0, 0))
+            self.hosts[host] = (known_calls + calls, known_posts + posts)
+        slowest = totals.get("slowest")
+        if slowest and (self.slowest is None or slowest[0] > self.slowest[0]):
+            self.slowest = tuple(slowest)
 
 
-def _format_account(account: Account, endpoint: str, store: str) -> str:
-    """Return where the items went; with numbers only if they did not all go to one place."""
-    rows = [
-        (account.delivered, f"-> {endpoint}"),
-        (account.stored, f"-> {store}"),
-        *((count, f"dropped: {reason}") for reason, count in account.dropped.items()),
-    ]
-    rows = [(count, text) for count, text in rows if count]
-    if len(rows) == 1 and not account.dropped:
-        return f" {rows[0][1]}"
-    parts = ", ".join(f"{count:,} {text}" for count, text in rows)
-    return f": {parts}" if parts else f" -> {endpoint}"
+def _count_key(counts: dict[str, int], key: str, max_keys: int) -> None:
+    """Add 1 to the count of a key, unless it is new and there are `max_keys` already."""
+    if key in counts or len(counts) < max_keys:
+        counts[key] = counts.get(key, 0) + 1
 
 
-def _format_totals(totals: CallTotals) -> str:
-    parts = [_format_count(totals.calls, "LLM call")]
-    if totals.errors:
-        parts.append(_format_count(totals.errors, "error"))
-    cached = f" ({totals.cached:,} cached)" if totals.cached else ""
-    if totals.read or totals.written or not totals.unknown:
-        parts.append(f"{totals.read:,} tokens in{cached}")
-        parts.append(f"{totals.written:,} out")
-    if totals.unknown:
-        parts.append(f"tokens of {_format_count(totals.unknown, 'call')} unknown")
-    parts.append(_format_cost(totals))
-    parts.append(f"{totals.seconds:.2f} s")
-    return ", ".join(part for part in parts if part)
-
-
-def _format_cost(totals: CallTotals) -> str:
-    """Return the known cost, and how many calls have no known price; "" if all were free."""
-    known = format_dollars(totals.cost) if totals.cost else ""
-    if not totals.unpriced:
-        return known
-    unknown = f"cost of {totals.unpriced:,} unknown"
-    return f"{known} ({unknown})" if known else unknown
-
-
-def _format_chats(count: int) -> str:
-    if count >= _MAX_CHATS:
-        return f", at least {_format_count(count, 'conversation')}"
-    return f", {_format_count(count, 'conversation')}" if count else ""
-
-
-def _format_count(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def _describe_error(attributes: Any) -> str:
+    """Return the kind of an error: its type, and the provider's word for it."""
+    words = map(attributes.get, (_semconv.ERROR_TYPE, _semconv.LUPIS_ERROR_CODE))
+    return " ".join(dict.fromkeys(str(word) for word in words if word))

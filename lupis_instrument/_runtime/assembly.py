@@ -98,14 +98,14 @@ def make_conversation(values: Mapping[str, Any]) -> Conversation:
 def describe_process(config: LupisConfig, redact: Callable[[str], str]) -> Process:
     """Return the description of this process that the store keeps with its items."""
     from lupis_instrument._export.store.store import Process
-    from lupis_instrument._runtime import process_tree
+    from lupis_instrument._runtime import launch
 
     run_id = os.environ.get(_semconv.ENV_RUN_ID)
     return Process(
         redact(config.project_id),
         redact(run_id) if run_id else None,
         os.getpid(),
-        process_tree.leader_name(),
+        launch.leader_name(),
     )
 
 

@@ -21,7 +21,7 @@ from lupis_instrument._config.clients import CLIENTS
 from lupis_instrument._diagnostics import warn
 from lupis_instrument._instrumentation.import_hook import ImportHook
 from lupis_instrument._process.fork import on_fork
-from lupis_instrument._runtime.launch import OFF_WORDS, finish, is_enabled, launch
+from lupis_instrument._runtime.launch import ENV_LEADER, OFF_WORDS, finish, is_enabled, launch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 # ruff: noqa: PTH113, PTH118, PTH119, PTH120
 
 _FOLDER_NAME = "sitecustomize_template"
-_ENV_LEADER = "LUPIS_LEADER"  # also in `_semconv`, which is not loaded at every start
 _OPENTELEMETRY_SDK = "opentelemetry.sdk.trace"
 """A program that imports this module may trace itself."""
 _MULTIPROCESSING = ("multiprocessing.util", "billiard.util")
@@ -129,10 +128,10 @@ def watch_imports() -> None:
 
 def _mark_leader(environ: os._Environ[str]) -> None:
     """Tell all processes below which one was the first; the time tells equal pids apart."""
-    if _ENV_LEADER not in environ:
+    if ENV_LEADER not in environ:
         from time import time_ns
 
-        environ[_ENV_LEADER] = f"{os.getpid()}:{time_ns():x}"
+        environ[ENV_LEADER] = f"{os.getpid()}:{time_ns():x}"
         _report_earlier_package()
 
 

@@ -137,7 +137,11 @@ def hand_off() -> None:
         from lupis_instrument._runtime import process_tree
 
         process_tree.hand_off(
-            runtime.summary, runtime.account, runtime.delivery.store, runtime.config
+            runtime.summary,
+            runtime.account,
+            runtime.delivery.store,
+            runtime.config,
+            launched=launch.launch.launched,
         )
         runtime.reset_totals()
 
@@ -152,7 +156,14 @@ def finish() -> None:
     # Imported now: before, the background thread may still have been loading parts of it.
     from lupis_instrument._runtime import process_tree
 
-    process_tree.report(runtime.summary, runtime.account, runtime.delivery.store, runtime.config)
+    process_tree.report(
+        runtime.summary,
+        runtime.account,
+        runtime.delivery.store,
+        runtime.config,
+        leads=launch.is_leader(),
+        launched=launch.launch.launched,
+    )
 
 
 launch.launch.runtimes.append(sys.modules[__name__])

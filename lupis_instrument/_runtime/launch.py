@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 OFF_WORDS = ("false", "0", "no", "off")
 ON_WORDS = ("true", "1", "yes", "on")
+ENV_LEADER = "LUPIS_LEADER"  # also in `_semconv`, which is not loaded at every start
 _OUTERMOST_FUNCTIONS = ("<module>", "_run_module_as_main")
 """The function of a program's first frame: its main module, or runpy for `-m`, folders and zips."""
 
@@ -102,20 +103,34 @@ def _deliver() -> None:
         if launch.runtimes:
             for runtime in launch.runtimes:
                 runtime.finish()
-        elif launch.forked or "subprocess" in sys.modules:
+        elif is_leader():
             _report_children()
     if interrupted:
         _note_interrupt()
 
 
-def _report_children() -> None:
-    """Print the summary of child processes, in a process that made no call itself."""
-    wanted = os.environ.get("LUPIS_SUMMARY", "").strip().lower()
-    on_terminal = sys.stderr is not None and sys.stderr.isatty()
-    if wanted in ON_WORDS or (wanted not in OFF_WORDS and on_terminal):
-        from lupis_instrument._runtime import process_tree
+def leader_name() -> str:
+    """Return the name of the first process of the launch; of this process if none is known."""
+    return os.environ.get(ENV_LEADER) or f"{os.getpid()}"
 
-        process_tree.report_children()
+
+def is_leader() -> bool:
+    """Return whether this process is the first one of the launch."""
+    return leader_name().partition(":")[0] == str(os.getpid())
+
+
+def _report_children() -> None:
+    """Print the summary in a process that made no call itself; its children may have made some."""
+    wanted = os.environ.get("LUPIS_SUMMARY", "").strip().lower()
+    if wanted not in ON_WORDS:
+        on_terminal = sys.stderr is not None and sys.stderr.isatty()
+        # Many programs import subprocess and start nothing. Without a terminal they load nothing.
+        has_children = launch.forked or (on_terminal and "subprocess" in sys.modules)
+        if wanted in OFF_WORDS or not launch.launched or not has_children:
+            return
+    from lupis_instrument._runtime import process_tree
+
+    process_tree.report_children(leader_name(), launched=launch.launched)
 
 
 def _was_interrupted() -> bool:

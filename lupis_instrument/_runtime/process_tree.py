@@ -16,52 +16,73 @@ from lupis_instrument._export.accounting import Account
 from lupis_instrument._export.store.database import StoreUnavailable
 from lupis_instrument._export.store.store import Process, Store
 from lupis_instrument._export.summary import Summary
+from lupis_instrument._export.summary_text import Destinations, SummaryText
+from lupis_instrument._export.terminal import describe_stderr, is_ci, is_pipe, is_terminal
 
 if TYPE_CHECKING:
     from lupis_instrument._config.config import LupisConfig
 
 
-def leader_name() -> str:
-    """Return the name of the leader; the name of this process if none is known."""
-    return os.environ.get(_semconv.ENV_LEADER) or f"{os.getpid()}"
+FULL, BRIEF = "full", "brief"
+"""The forms of the summary: several lines for a person, or one line for a log."""
 
 
-def is_leader() -> bool:
-    """Return whether this process is the leader."""
-    return leader_name().partition(":")[0] == str(os.getpid())
-
-
-def report(summary: Summary, account: Account, store: Store, config: LupisConfig) -> None:
+def report(
+    summary: Summary,
+    account: Account,
+    store: Store,
+    config: LupisConfig,
+    *,
+    leads: bool,
+    launched: bool,
+) -> None:
     """Print the totals of all processes, or leave the totals of this process to the leader.
 
     Called when delivery has finished.
+
+    Args:
+        summary: the totals of this process.
+        account: the counts of its items.
+        store: the store, which has the totals of the others.
+        config: the settings.
+        leads: whether this process is the leader.
+        launched: whether instrumentation was started from outside the program.
     """
-    wanted = _wants_summary(config)
+    form = _choose_form(config, launched=launched)
     for reason, count in account.dropped.items():
         warn(f"{count} spans and events were lost: {reason}")
-    if account.stored or account.lost or (wanted and not is_leader()):
+    if account.stored or account.lost or (form and not leads):
         _store_totals(summary, account, store)
-    if is_leader() and wanted:
-        _print_summary(summary, account, store, config)
+    if leads and form:
+        _print_summary(summary, account, store, config, form)
 
 
-def hand_off(summary: Summary, account: Account, store: Store, config: LupisConfig) -> None:
+def hand_off(
+    summary: Summary, account: Account, store: Store, config: LupisConfig, *, launched: bool
+) -> None:
     """Leave the totals to the leader before this process becomes another program."""
-    if account.stored or account.lost or (account.created and _wants_summary(config)):
+    wanted = account.created and _choose_form(config, launched=launched)
+    if account.stored or account.lost or wanted:
         _store_totals(summary, account, store, former=True)
 
 
-def report_children() -> None:
-    """Print the totals of other processes, in a leader that made no call itself."""
+def report_children(leader: str, *, launched: bool) -> None:
+    """Print the totals of other processes, in a leader that made no call itself.
+
+    Args:
+        leader: the name of the leader, which is this process.
+        launched: whether instrumentation was started from outside the program.
+    """
     from lupis_instrument._config.config import resolve_settings
 
     config = resolve_settings(os.environ, None, launched=True).config
-    process = Process(config.project_id, None, os.getpid(), leader_name())
+    process = Process(config.project_id, None, os.getpid(), leader)
     store = Store(config.data_dir, int(config.store_max_mb * (1 << 20)), process)
-    if is_leader() and config.enabled and store.database.exists():
+    form = _choose_form(config, launched=launched)
+    if form and config.enabled:
         if config.filter_sensitive_data:
             diagnostics.redact = _remove_secrets
-        _print_summary(Summary(), Account(), store, config)
+        _print_summary(Summary(), Account(), store, config, form)
 
 
 def _remove_secrets(line: str) -> str:
@@ -71,10 +92,18 @@ def _remove_secrets(line: str) -> str:
     return Redactor("remove").redact_text(line)
 
 
-def _wants_summary(config: LupisConfig) -> bool:
+def _choose_form(config: LupisConfig, *, launched: bool) -> str:
+    """Return the form of the summary; "" for none.
+
+    `auto` gives a person at a terminal all lines. A pipe or a CI service gets one line, if
+    `lupis-run` has started the program: nobody has asked a program with `LupisSDK` for it.
+    """
     if config.summary is not None:
-        return config.summary
-    return sys.stderr is not None and sys.stderr.isatty()
+        return FULL if config.summary else ""
+    logged = is_ci()
+    if is_terminal(sys.stderr) and not logged:
+        return FULL
+    return BRIEF if launched and (logged or is_pipe(sys.stderr)) else ""
 
 
 def _store_totals(
@@ -86,7 +115,9 @@ def _store_totals(
         pass  # reported already: the items of this process could not be stored either
 
 
-def _print_summary(summary: Summary, account: Account, store: Store, config: LupisConfig) -> None:
+def _print_summary(
+    summary: Summary, account: Account, store: Store, config: LupisConfig, form: str
+) -> None:
     """Write the totals of all processes to stderr, in one piece, after the program's output."""
     totals, total_account = Summary(), Account()
     totals.merge_json(summary.to_json())
@@ -98,12 +129,20 @@ def _print_summary(summary: Summary, account: Account, store: Store, config: Lup
                 totals.merge_json(other_totals)
         except StoreUnavailable as error:
             warn(f"the summary is of this process alone: {error}")
-    store_hint = f"{store.database.path()} (see `lupis report`)"
-    lines = totals.format_lines(total_account, _describe_endpoint(config), store_hint)
-    if lines:
-        _flush_stdout()
-        sys.stderr.write("".join(f"{diagnostics.clean_line(line)}\n" for line in lines))
-        sys.stderr.flush()
+    is_empty = not (totals.spans or totals.events or total_account.created)
+    if is_empty and not config.summary:
+        return
+    destinations = Destinations(
+        total_account,
+        _describe_endpoint(config),
+        str(store.database.path()),
+        os.environ.get(_semconv.ENV_RUN_ID, ""),
+    )
+    text = SummaryText(totals, destinations, describe_stderr(), diagnostics.clean_line)
+    lines = text.format_lines() if form == FULL else [text.format_line()]
+    _flush_stdout()
+    sys.stderr.write("".join(f"{line}\n" for line in lines))
+    sys.stderr.flush()
 
 
 def _flush_stdout() -> None:

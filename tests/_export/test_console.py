@@ -3,6 +3,7 @@
 import pytest
 
 from lupis_instrument._export.console import describe_span, render_events, render_spans
+from lupis_instrument._export.terminal import Terminal, text_width
 
 
 def test_children_are_indented_below_their_parents(finished):
@@ -77,6 +78,31 @@ def test_a_name_stays_on_its_line(finished):
     """The names of models come from servers."""
     text = render_spans([finished("chat \x1b[2J\x9b31m\u202eo\nlupis: 0 LLM calls")])
     assert text.endswith("  chat \\x1b[2J\\x9b31m\\u202eo\\nlupis: 0 LLM calls\n")
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_lines_fit_a_terminal(width, llm_call, finished):
+    """Names and URLs lose their middle; the chat id and the provider give way, errors do not."""
+    call = llm_call("ft:gpt-4o:" + "x" * 90, 123, 45, chat="trip-" + "7" * 40, error="429")
+    url = {"url.full": "http://a.example/" + "b" * 100, "error.type": "500"}
+    text = render_spans([call, finished("GET", url, parent=call)], Terminal(width))
+    first, second = text.splitlines()
+    assert width >= max(text_width(first), text_width(second))
+    assert first.startswith("   1.00 s  chat ft:g")
+    assert first.endswith("123 -> 45 tokens  error 429")
+    assert second.endswith("bbbb  error 500")
+
+
+def test_a_pipe_gets_whole_lines(llm_call):
+    """A log is searched for names and ids."""
+    text = render_spans([llm_call("m" * 100, chat="c" * 100)])
+    assert text.endswith(f"  chat {'c' * 100}\n")
+
+
+def test_errors_are_red_on_a_terminal_with_colors(llm_call):
+    """A glance finds them."""
+    text = render_spans([llm_call(error="429")], Terminal(80, colored=True))
+    assert text.endswith("  \x1b[31merror 429\x1b[0m\n")
 
 
 def test_an_event_is_a_line():

@@ -2,120 +2,125 @@
 
 import json
 
-from lupis_instrument._export.accounting import Account
-from lupis_instrument._export.summary import Summary
+import pytest
 
-ENDPOINT = "http://127.0.0.1:4318/v1/traces"
-STORE = "/data/store.db"
+from lupis_instrument._export.summary import MAX_CHATS, Summary
 
 
-def summary_of(*spans, delivered=None, stored=0, lost=0, events=0):
-    """Return the lines of the summary for some spans."""
-    summary, account = Summary(), Account()
+@pytest.fixture
+def other_call(finished):
+    """Makes the span of an HTTP call that is no LLM call."""
+
+    def make(host, method="GET", port=None):
+        attributes = {"http.request.method": method, "server.address": host, "server.port": port}
+        given = {name: value for name, value in attributes.items() if value is not None}
+        return finished(method, given)
+
+    return make
+
+
+def add_up(*spans):
+    """Returns the totals of some spans."""
+    summary = Summary()
     for span in spans:
         summary.add_span(span)
-    summary.events = events
-    account.add_created(len(spans) + events)
-    account.add_delivered(len(spans) + events if delivered is None else delivered)
-    account.add_stored(stored)
-    account.add_dropped(lost, "queue full")
-    return summary.format_lines(account, ENDPOINT, STORE)
-
-
-def test_without_spans_there_is_no_summary():
-    """A program without calls ends as usual."""
-    assert [] == summary_of()
+    return summary
 
 
 def test_calls_add_up(llm_call):
-    """The first line is the total; the others are by provider and model."""
-    lines = summary_of(
-        llm_call("gpt-4o", 1000, 200, cached=600, chat="a", seconds=0.5),
-        llm_call("gpt-4o", 500, 100, chat="b", seconds=1),
-        llm_call("gpt-4.1", 1, 2, chat="b", error="429", seconds=1),
+    """There are totals of all calls, and by provider and model."""
+    summary = add_up(
+        llm_call("gpt-4o", 1000, 200, cached=600, seconds=0.5),
+        llm_call("gpt-4o", 500, 100, seconds=1),
+        llm_call("gpt-4.1", 1, 2, error="429", seconds=1),
     )
-    assert [
-        "lupis: 3 LLM calls, 1 error, 1,501 tokens in (600 cached), 302 out, 2.50 s, 2 conversations",
-        "  openai gpt-4.1  1 LLM call, 1 error, 1 tokens in, 2 out, 1.00 s",
-        "  openai gpt-4o   2 LLM calls, 1,500 tokens in (600 cached), 300 out, 1.50 s",
-        f"  3 spans -> {ENDPOINT}",
-    ] == lines
-
-
-def test_very_many_conversations_are_a_lower_bound(llm_call):
-    """The number of chat ids in memory is limited, and the summary does not give it as exact."""
-    first, *_ = summary_of(*(llm_call("m", 1, 1, chat=str(number)) for number in range(10_001)))
-    assert first.endswith(", at least 10,000 conversations")
-
-
-def test_unknown_tokens_are_counted_apart(llm_call, finished):
-    """They are not 0 tokens; the tokens of the other calls add up."""
-    unknown = finished(
-        "chat m",
-        {
-            "gen_ai.provider.name": "openai",
-            "gen_ai.operation.name": "chat",
-            "gen_ai.request.model": "m",
-            "lupis.cost.status": "unpriced",
-        },
+    totals = summary.all_calls
+    assert (3, 1, 1501, 302, 600) == (
+        *(totals.calls, totals.errors),
+        *(totals.read, totals.written, totals.cached),
     )
-    total, by_model, *_ = summary_of(unknown, llm_call("gpt-4o", 1000, 200))
-    assert "1,000 tokens in, 200 out, tokens of 1 call unknown, cost of 1 unknown" in total
-    assert "gpt-4o" in by_model or "tokens in" not in by_model
+    assert 2.5 == totals.seconds
+    assert {("openai", "gpt-4o"): 2, ("openai", "gpt-4.1"): 1} == {
+        key: totals.calls for key, totals in summary.by_model.items()
+    }
 
 
-def test_other_calls_count_as_spans_only(finished):
-    """They have no tokens and no cost."""
-    assert [
-        "lupis: 0 LLM calls, 0 tokens in, 0 out, 0.00 s",
-        f"  1 span -> {ENDPOINT}",
-    ] == summary_of(finished("GET"))
+def test_the_number_of_chat_ids_in_memory_is_limited(llm_call):
+    """A server may have a new conversation with each request."""
+    summary = add_up(*(llm_call(chat=str(number)) for number in range(MAX_CHATS + 1)))
+    assert MAX_CHATS == len(summary.chats)
 
 
-def test_stored_and_dropped_items_are_named(finished):
-    """The numbers add up to the number of spans."""
-    spans = [finished() for _ in range(6)]
-    lines = summary_of(*spans, delivered=1, stored=2, lost=3)
-    assert f"  6 spans: 1 -> {ENDPOINT}, 2 -> {STORE}, 3 dropped: queue full" == lines[-1]
+def test_a_repeated_request_is_a_retry(llm_call, finished):
+    """The first attempt is none."""
+    span = llm_call()
+    retry = finished("chat", {**span.attributes, "http.request.resend_count": 1})
+    assert 1 == add_up(span, retry).all_calls.retries
 
 
-def test_one_place_for_all_items_needs_no_numbers(finished):
-    """Here it is the store."""
-    assert f"  1 span -> {STORE}" == summary_of(finished(), delivered=0, stored=1)[-1]
+def test_errors_are_counted_by_type_and_word(llm_call, finished):
+    """The provider's word says more than the status."""
+    limited = finished(
+        "chat", {**llm_call(error="429").attributes, "lupis.error.code": "rate_limit_exceeded"}
+    )
+    summary = add_up(limited, limited, llm_call(error="500"), llm_call())
+    assert {"429 rate_limit_exceeded": 2, "500": 1} == summary.errors
 
 
-def test_events_are_counted_beside_the_spans(finished):
-    """They are no calls."""
-    assert f"  1 span, 2 events -> {ENDPOINT}" == summary_of(finished(), events=2)[-1]
+def test_the_slowest_call_is_known(llm_call):
+    """It has a name and a trace id."""
+    slow = llm_call("slow", seconds=5)
+    summary = add_up(llm_call(seconds=1), slow, llm_call(seconds=4))
+    assert (5.0, "chat slow", f"{slow.context.trace_id:032x}") == summary.slowest
 
 
-def test_lost_items_count_once(finished):
-    """Their number is set again at each end, and the total of the last line includes them."""
-    summary, account = Summary(), Account()
-    summary.add_span(finished())
-    account.add_created(1)
-    account.add_delivered(1)
-    for count in (5, 3):
-        summary.set_lost(count, 0)
-        account.set_lost_before_export("fault", count)
-    line = summary.format_lines(account, ENDPOINT, STORE)[-1]
-    assert f"  4 spans: 1 -> {ENDPOINT}, 3 dropped: fault" == line
+def test_other_calls_are_counted_by_host(other_call):
+    """One of the hosts may be a gateway; a port that is not the scheme's own belongs to it."""
+    summary = add_up(
+        other_call("a.example", port=443), other_call("a.example", "POST"), other_call("b", port=81)
+    )
+    assert (3, 0) == (summary.spans, summary.all_calls.calls)
+    assert {"a.example": (2, 1), "b:81": (1, 0)} == summary.hosts
 
 
-def test_the_processes_of_a_launch_add_up(llm_call):
+def test_the_number_of_hosts_in_memory_is_limited(other_call):
+    """A crawler calls very many."""
+    assert 100 == len(add_up(*(other_call(f"{n}.example") for n in range(101))).hosts)
+
+
+def test_spans_of_the_program_are_no_calls(finished):
+    """They have no HTTP method."""
+    summary = add_up(finished("work"))
+    assert (1, 0, {}) == (summary.spans, summary.all_calls.calls, summary.hosts)
+
+
+def test_the_processes_of_a_launch_add_up(llm_call, other_call):
     """Each leaves its totals in the store as JSON."""
     parts = []
     for chat in ("a", "b"):
-        part = Summary()
-        part.add_span(llm_call(chat=chat))
-        part.add_span(llm_call(chat="common", error="429"))
-        parts.append(json.loads(json.dumps(part.to_json())))
-    together, alone = Summary(), Summary()
-    for part in parts:
-        together.merge_json(part)
-    for chat in ("a", "b", "common", "common"):
-        alone.add_span(llm_call(chat=chat, error="429" if chat == "common" else None))
-    assert alone.to_json() == together.to_json()
+        part = add_up(
+            llm_call(chat=chat),
+            llm_call(chat="common", error="429", seconds=ord(chat)),
+            other_call("a.example", "POST"),
+        )
+        parts.append((part, json.loads(json.dumps(part.to_json()))))
+    together = Summary()
+    for _, totals in parts:
+        together.merge_json(totals)
+    assert {"a": 1, "b": 1, "common": 2} == together.chats
+    assert ({"429": 2}, {"a.example": (2, 2)}) == (together.errors, together.hosts)
+    assert parts[1][0].slowest == together.slowest
+    assert (6, 4, 2) == (together.spans, together.all_calls.calls, together.all_calls.errors)
+
+
+def test_totals_of_an_older_version_add_up():
+    """They have neither errors nor hosts, and each chat id once."""
+    counts = {"calls": 2, "errors": 1, "read": 3, "cost": 0.5, "seconds": 1.0}
+    totals = {"spans": 2, "events": 1, "models": [["openai", "m", counts]], "chats": ["a"]}
+    summary = Summary()
+    summary.merge_json(totals)
+    assert (2, 2, 0.5) == (summary.spans, summary.all_calls.calls, summary.all_calls.cost)
+    assert ({"a": 1}, {}, None) == (summary.chats, summary.errors, summary.slowest)
 
 
 def test_the_response_model_replaces_an_unknown_request_model(finished):
@@ -128,23 +133,16 @@ def test_the_response_model_replaces_an_unknown_request_model(finished):
             "gen_ai.response.model": "gpt-4o-2024",
         },
     )
-    assert summary_of(span)[1].startswith("  openai gpt-4o-2024  1 LLM call")
+    assert [("openai", "gpt-4o-2024")] == list(add_up(span).by_model)
 
 
 def test_a_forked_child_has_no_totals(llm_call):
     """The parent reports the earlier calls."""
-    summary = Summary()
-    summary.add_span(llm_call())
+    summary = add_up(llm_call(chat="a", error="429"))
     summary.reset()
-    assert [] == summary.format_lines(Account(), ENDPOINT, STORE)
-
-
-def test_names_with_control_characters_keep_the_columns(llm_call):
-    """The width of a column counts the escapes that stand for the characters."""
-    lines = summary_of(llm_call("a\nb"), llm_call("abcd"))[1:3]
-    assert [r"  openai a\nb  1", "  openai abcd  1"] == [line.split(" LLM")[0] for line in lines]
+    assert Summary().to_json() == summary.to_json()
 
 
 def test_a_call_that_ends_before_its_start_takes_no_time(llm_call):
     """No other call becomes shorter by it."""
-    assert "1.00 s" in summary_of(llm_call(seconds=1), llm_call(seconds=-5))[0]
+    assert 1.0 == add_up(llm_call(seconds=1), llm_call(seconds=-5)).all_calls.seconds

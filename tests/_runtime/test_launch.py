@@ -1,5 +1,6 @@
 """The state of a process, and its end."""
 
+import os
 import signal
 
 import pytest
@@ -123,15 +124,39 @@ def test_an_interrupt_that_was_caught_ends_nothing(run_code):
 
 
 @pytest.mark.parametrize(
-    ("code", "loads_summary"),
+    ("variable", "leads"),
     [
-        ("pass", False),
-        ("import subprocess", True),
-        ("import os; os.fork() or os._exit(0)", True),
+        (f"{os.getpid()}:1", True),
+        (f"{os.getpid()}", True),
+        (f"{os.getpid()}1:1", False),
+        ("1:1", False),
+    ],
+    ids=["with time", "pid alone", "longer pid", "other pid"],
+)
+def test_the_leader_is_known_by_its_pid(variable, leads, monkeypatch):
+    """The time behind the pid distinguishes launches."""
+    monkeypatch.setenv("LUPIS_LEADER", variable)
+    assert leads is launch.is_leader()
+
+
+def test_a_process_without_a_leader_leads_itself(monkeypatch):
+    """LupisSDK.init starts without lupis-run."""
+    monkeypatch.delenv("LUPIS_LEADER", raising=False)
+    assert launch.is_leader()
+
+
+@pytest.mark.parametrize(
+    ("code", "summary", "loads_summary"),
+    [
+        ("pass", "auto", False),
+        ("pass", "true", True),
+        ("import subprocess", "auto", False),
+        ("import os; os.fork() or os._exit(0)", "auto", True),
+        ("os.environ['LUPIS_LEADER'] = '1:1'", "true", False),
     ],
 )
-def test_only_a_parent_looks_for_totals_of_children(code, loads_summary, run_code):
-    """A process without children and calls loads nothing at its end."""
+def test_only_a_parent_looks_for_totals_of_children(code, summary, loads_summary, run_code):
+    """A process without children and calls loads nothing at its end, unless totals are asked for."""
     done = run_code(
         f"""
         import atexit, os, sys
@@ -140,7 +165,7 @@ def test_only_a_parent_looks_for_totals_of_children(code, loads_summary, run_cod
         bootstrap.start()
         {code}
         """,
-        LUPIS_SUMMARY="true",
+        LUPIS_SUMMARY=summary,
     )
     assert f"{loads_summary}\n" == done.output
 

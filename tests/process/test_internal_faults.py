@@ -58,7 +58,7 @@ LASTING_FAULTS = {
     "_runtime.process_tree:report": URLLIB,
     "_tracing.processor:CallSpanProcessor.end_open_bodies": URLLIB,
     "_export.export_worker:ExportWorker.stop": URLLIB,
-    "_export.summary:Summary.format_lines": URLLIB,
+    "_export.summary_text:SummaryText.format_lines": URLLIB,
     # In the report of another fault.
     "_redaction:Redactor.redact_text": URLLIB,
     # In methods of LupisSDK that wait.

@@ -1,6 +1,7 @@
 """The console exporter shows each call, and the summary covers all processes."""
 
 import os
+import re
 import subprocess
 
 import pytest
@@ -20,16 +21,68 @@ def test_the_console_shows_calls_on_stderr(run_caller, sink):
 def test_the_summary_shows_calls_errors_tokens_and_destination(run_caller, sink):
     """Its numbers add up."""
     done = run_caller("call(); call(); call(model='always-busy')", env={"LUPIS_SUMMARY": "true"})
-    first, busy, mini, last = done.stderr.splitlines()
+    first, *others = done.stderr.splitlines()
     assert first.startswith("lupis: 3 LLM calls, 1 error, ")
-    assert busy.startswith("  openai always-busy  1 LLM call, 1 error, 0 tokens in, ")
-    assert mini.startswith("  openai gpt-4o-mini  2 LLM calls, ")
-    assert f"  3 spans -> {sink.traces_url}" == last
+    assert any(line.split()[:4] == ["openai", "always-busy", "1", "1"] for line in others)
+    assert any(line.split()[:4] == ["openai", "gpt-4o-mini", "2", "0"] for line in others)
+    assert f"  3 spans -> {sink.traces_url}" in others
 
 
-def test_there_is_no_summary_without_a_terminal(run_caller):
-    """This is the default of LUPIS_SUMMARY."""
-    assert "" == run_caller("call()").stderr
+def run_auto(run_caller, text, **env):
+    """Returns the lines on stderr, a pipe, with the default of LUPIS_SUMMARY."""
+    return run_caller(text, env={"LUPIS_SUMMARY": "auto", **env}).stderr.splitlines()
+
+
+def test_a_pipe_gets_one_line(run_caller):
+    """It has the id of the launch and the next command."""
+    (line,) = run_auto(run_caller, "call(); call()", LUPIS_EXPORTER="local")
+    assert line.startswith("lupis: 2 LLM calls, ")
+    assert re.search("; run [0-9a-f]{8}, see: lupis show --last$", line)
+
+
+def test_a_file_gets_no_line(run_caller, tmp_path):
+    """A program's log is its own."""
+    log = tmp_path / "log"
+    with log.open("w") as stderr:
+        env = {"LUPIS_SUMMARY": "auto", "CI": ""}
+        with run_caller.start("call()", env, stderr=stderr) as process:
+            process.wait(60)
+    assert "" == log.read_text()
+
+
+def test_ci_gets_one_line_in_its_file(run_caller, tmp_path):
+    """CI services set the variable CI."""
+    log = tmp_path / "log"
+    with log.open("w") as stderr, run_caller.start(
+        "call()", {"LUPIS_SUMMARY": "auto", "CI": "1"}, stderr=stderr
+    ) as done:
+        done.wait(60)
+    (line,) = log.read_text().splitlines()
+    assert line.startswith("lupis: 1 LLM call, ")
+
+
+@pytest.mark.parametrize("text", ["", "import subprocess, http.client"])
+def test_a_program_without_calls_prints_no_line(text, run_caller):
+    """Nobody asked for it."""
+    assert [] == run_auto(run_caller, text)
+
+
+def test_the_summary_answers_when_nothing_was_called(run_caller):
+    """`--summary` always answers."""
+    lines = run_caller("", env={"LUPIS_SUMMARY": "true"}).stderr.splitlines()
+    assert "lupis: no LLM calls and no HTTP calls: `lupis doctor` looks for the reason" == lines[0]
+
+
+def test_the_summary_asks_for_a_gateway(run_caller):
+    """A call to an unknown path of an unknown host is no LLM call."""
+    text = """
+        connection = http.client.HTTPConnection(LLM.hostname, LLM.port, timeout=10)
+        connection.request("GET", "/status")
+        connection.getresponse().read()
+    """
+    lines = run_caller(text, env={"LUPIS_SUMMARY": "true"}).stderr.splitlines()
+    assert lines[0].startswith("lupis: no LLM calls; 1 HTTP call to 127.0.0.1:")
+    assert re.search(r"--provider-hosts 127\.0\.0\.1:\d+=openai", "".join(lines[:2]))
 
 
 POOL_PROGRAM = """
@@ -52,7 +105,7 @@ def test_one_summary_covers_all_processes(first, run_caller, sink):
     lines = done.stderr.splitlines()
     assert 1 == sum(line.startswith("lupis: ") for line in lines)
     assert lines[0].startswith(f"lupis: {calls} LLM calls, ")
-    assert f"  {calls} spans -> {sink.traces_url}" == lines[-1]
+    assert f"  {calls} spans -> {sink.traces_url}" in lines
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only")
@@ -97,7 +150,7 @@ def test_the_summary_covers_programs_before_exec(run_caller, sink):
     lines = run_caller(text, env={"LUPIS_SUMMARY": "true"}).stderr.splitlines()
     assert 1 == sum(line.startswith("lupis: ") for line in lines)
     assert lines[0].startswith("lupis: 5 LLM calls, ")
-    assert f"  5 spans -> {sink.traces_url}" == lines[-1]
+    assert f"  5 spans -> {sink.traces_url}" in lines
 
 
 def test_the_summary_follows_the_programs_last_output(run_caller):

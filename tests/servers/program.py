@@ -21,6 +21,8 @@ FOREIGN_PREFIXES = (
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "ALL_PROXY",
+    "COLUMNS",
+    "NO_COLOR",
 )
 
 MISUSE_MESSAGES = ("Failed to detach context", "Overriding of current TracerProvider")
@@ -107,6 +109,7 @@ class Runner:
             **own,
             "LUPIS_OTLP_ENDPOINT": self.sink.traces_url,
             "XDG_DATA_HOME": str(self.folder / "data"),
+            "LUPIS_SUMMARY": "false",  # by default, pipes get a line
             **extra,
         }
 

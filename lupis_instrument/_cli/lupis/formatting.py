@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable
-from unicodedata import combining, east_asian_width
 
+from lupis_instrument._export.terminal import text_width
 from lupis_instrument._query.times import SECOND
 
 if TYPE_CHECKING:
@@ -14,20 +14,6 @@ if TYPE_CHECKING:
 _COUNT_UNITS = ((1_000_000_000, "G"), (1_000_000, "M"), (10_000, "k"))
 _CENT = 0.01
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
-
-
-def text_width(text: str) -> int:
-    """Return the number of terminal columns that a text takes."""
-    if text.isascii():
-        return len(text)
-    return sum(_character_width(character) for character in text)
-
-
-def _character_width(character: str) -> int:
-    if combining(character):
-        return 0
-    # Wide and Fullwidth, https://www.unicode.org/reports/tr11/
-    return 2 if east_asian_width(character) in "WF" else 1
 
 
 def pad_text(text: str, width: int, *, right: bool = False) -> str:

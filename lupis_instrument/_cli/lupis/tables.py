@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Sequence
 
 import click
 
-from lupis_instrument._cli.lupis.formatting import pad_text, text_width
+from lupis_instrument._cli.lupis.formatting import pad_text
 from lupis_instrument._diagnostics import escape_controls
+from lupis_instrument._export.terminal import text_width
 
 if TYPE_CHECKING:
     from rich.console import Console

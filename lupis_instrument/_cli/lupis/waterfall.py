@@ -10,10 +10,10 @@ from lupis_instrument._cli.lupis.formatting import (
     format_duration,
     format_tokens,
     pad_text,
-    text_width,
 )
 from lupis_instrument._cli.lupis.tables import style_text
 from lupis_instrument._diagnostics import escape_controls
+from lupis_instrument._export.terminal import text_width
 from lupis_instrument._query.traces import walk_span_tree
 
 if TYPE_CHECKING:

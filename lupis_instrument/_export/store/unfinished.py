@@ -28,8 +28,8 @@ _ADD_UP_CALLS = (
     " total(duration) / 1e9"
 )
 _OF_CALLS = " AND provider IS NOT NULL AND operation IS NOT NULL GROUP BY 1, 2"
-_SELECT_CHATS = "SELECT DISTINCT chat"
-_OF_CHATS = " AND provider IS NOT NULL AND chat IS NOT NULL"
+_COUNT_CHATS = "SELECT chat, count(*)"
+_OF_CHATS = " AND provider IS NOT NULL AND chat IS NOT NULL GROUP BY 1"
 _FIGURES = ("calls", "errors", "read", "written", "cached", "unpriced", "cost", "seconds")
 """The keys of `summary.CallTotals`, in the order of the columns."""
 
@@ -73,6 +73,7 @@ def count_items(db: Connection, mark: str) -> tuple[tuple[int, int, int, str], d
         [provider, model, dict(zip(_FIGURES, (*map(int, figures[:6]), *figures[6:])))]
         for provider, model, *figures in db.execute(_ADD_UP_CALLS + where + _OF_CALLS, after)
     ]
-    chats = [chat for (chat,) in db.execute(_SELECT_CHATS + where + _OF_CHATS, after)]
+    counts = db.execute(_COUNT_CHATS + where + _OF_CHATS, after)
+    chats = [chat for chat, count in counts for _ in range(min(count, 2))]
     totals = {"spans": spans, "events": events, "models": models, "chats": chats}
     return (spans + events, delivered, spans + events - delivered, "{}"), totals

@@ -57,6 +57,8 @@ class Facts(NamedTuple):
     answer_hash: int | None = None
 
 
+NO_WORD = "error"
+"""The type of an error for which the provider has no word."""
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_.:\-]{0,63}")
 # The steps of a run report their own usage in the run's stream; the run itself reports the sum.
 _PARTIAL_OBJECTS = ("thread.run.step", "thread.run.step.delta")
@@ -217,9 +219,9 @@ def _find_root_error(value: Mapping[str, Any]) -> str | None:
 def _read_error(error: Any) -> str | None:
     """Return the word for an error; "error" if it has only a message, which may quote a prompt."""
     if isinstance(error, dict):
-        return _find_word(error, ERROR_FIELDS) or "error"
+        return _find_word(error, ERROR_FIELDS) or NO_WORD
     if isinstance(error, str) and error:
-        return _read_word(error) or "error"
+        return _read_word(error) or NO_WORD
     return None
 
 

@@ -16,6 +16,7 @@ from lupis_instrument import _semconv
 from lupis_instrument._llm.body.digest import RequestReader, digest_call
 from lupis_instrument._llm.pricing.prices import UNPRICED, price_call
 from lupis_instrument._llm.usage.background_jobs import BackgroundJobs
+from lupis_instrument._llm.usage.facts import NO_WORD
 from lupis_instrument._redaction.exception_text import GAP
 from lupis_instrument._tracing.http_call import join_header, parse_url
 
@@ -177,6 +178,8 @@ class Enrich:
             # A stream may report an error after its status 200.
             attributes.setdefault(_semconv.ERROR_TYPE, facts.error_type)
             draft.status = Status(StatusCode.ERROR)
+        elif facts.error_type and facts.error_type != NO_WORD:
+            attributes[_semconv.LUPIS_ERROR_CODE] = facts.error_type
         return facts
 
     def _add_cost(

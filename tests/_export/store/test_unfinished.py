@@ -36,22 +36,23 @@ def calls(llm_call):
 
 
 def read_others(store):
-    """Return the accounts that a leader reads, and the lines of its summary."""
-    summary, total = Summary(), Account()
+    """Return the accounts that a leader reads, and the totals of its summary."""
+    summary = Summary()
     accounts = []
     for account, totals in store.read_other_accounts():
         accounts.append(account)
-        total.merge_counts(*account)
         summary.merge_json(totals)
-    return accounts, summary.format_lines(total, "endpoint", "store")
+    return accounts, summary
 
 
 def test_a_killed_process_is_counted(open_store, calls):
     """The totals are those that the process would have written."""
     open_store(2).add_items(calls(3))
-    accounts, lines = read_others(open_store(1))
+    accounts, summary = read_others(open_store(1))
     assert [(3, 0, 3, {})] == accounts
-    assert "lupis: 3 LLM calls, 30 tokens in, 15 out, 6.00 s, 3 conversations" == lines[0]
+    totals = summary.all_calls
+    assert (3, 30, 15, 6.0) == (totals.calls, totals.read, totals.written, totals.seconds)
+    assert {"0": 1, "1": 1, "2": 1} == summary.chats
 
 
 def test_items_delivered_by_others_count_as_delivered(open_store, calls):

@@ -225,6 +225,18 @@ class TestErrors:
         expected_status = StatusCode.ERROR if error_type else StatusCode.UNSET
         assert expected_status is exported.status.status_code
 
+    @pytest.mark.parametrize(
+        ("error", "word"),
+        [
+            ({"type": "tokens", "code": "rate_limit_exceeded"}, "rate_limit_exceeded"),
+            ({"message": "the prompt"}, None),
+        ],
+    )
+    def test_a_refused_call_has_the_word_of_the_provider(self, error, word, exported_call):
+        """The status stays the error type, and no message becomes an attribute."""
+        attributes = exported_call(status=429, body={"error": error}).attributes
+        assert ("429", word) == (attributes["error.type"], attributes.get("lupis.error.code"))
+
     def test_an_error_inside_a_stream_is_an_error(self, exported_call):
         """It follows a status of 200, and its message is not exported."""
         body = b'data: {"error": {"type": "server_error", "message": "overloaded"}}\n\n'
