@@ -115,7 +115,7 @@ LUPIS_COST_STATUS = "lupis.cost.status"
 LUPIS_COST_TOTAL = "lupis.cost.total"
 """The cost of the call in USD; absent if no price is known."""
 LUPIS_DEDUP = "lupis.dedup"
-"""Below an LLM library's instrumentor: which span has the tokens, `self` or `parent`."""
+"""With an LLM library's span around: who has the tokens, `self` or `parent`; there `child`."""
 LUPIS_ERROR_CODE = "lupis.error.code"
 """The provider's word for an error that came with an HTTP status, such as `rate_limit_exceeded`."""
 LUPIS_METADATA = "lupis.metadata."
@@ -187,6 +187,46 @@ LLM_SPAN_TOKENS = (
 """The names by which instrumentors report tokens."""
 LLM_SPAN_MARKS = ("gen_ai.system", GEN_AI_PROVIDER_NAME, "llm.request.type", *LLM_SPAN_TOKENS)
 """Attributes of which an LLM call's span has at least one."""
+
+CONTENT_ATTRIBUTES = (
+    # github.com/open-telemetry/semantic-conventions-genai, docs/registry/attributes/gen-ai.md
+    "gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions",
+    "gen_ai.tool.call.arguments", "gen_ai.tool.call.result", "gen_ai.tool.definitions",
+    "gen_ai.tool.description", "gen_ai.agent.description", "gen_ai.retrieval.documents",
+    "gen_ai.retrieval.query.text", "gen_ai.memory.*", "gen_ai.evaluation.explanation",
+    # names of its older versions, and OpenLLMetry's
+    "gen_ai.prompt", "gen_ai.prompt.[0-9]*", "gen_ai.completion", "gen_ai.completion.[0-9]*",
+    "gen_ai.content.*", "gen_ai.event.content", "gen_ai.response.text", "gen_ai.request.prompt",
+    "traceloop.entity.input", "traceloop.entity.output", "traceloop.prompt.*",
+    "llm.request.functions*", "llm.prompts*", "llm.completions*",
+    # arize-ai.github.io/openinference/spec: attributes of spans
+    "input", "input.*", "output", "output.*", "llm.input_messages*", "llm.output_messages*",
+    "llm.choices*", "llm.prompt_template*", "llm.invocation_parameters", "llm.function_call*",
+    "llm.tools*", "message.*", "message_content.*", "tool.parameters", "tool.description",
+    "tool.json_schema", "tool_call.*", "retrieval.documents*", "document.*", "reranker.query",
+    "reranker.input_documents*", "reranker.output_documents*", "embedding.text",
+    "embedding.vector*", "embedding.embeddings*", "prompt.*", "image.url", "audio.url",
+    "audio.transcript", "metadata",
+    # github.com/google/adk-python, telemetry
+    "gcp.vertex.agent.llm_*", "gcp.vertex.agent.tool_*", "gcp.vertex.agent.data",
+    # langfuse.com/integrations/native/opentelemetry
+    "langfuse.*.input", "langfuse.*.output", "langfuse.*.metadata*", "langfuse.*.status_message",
+    # Logfire and Pydantic AI
+    "logfire.msg", "request_data", "response_data", "events", "all_messages_events",
+    "pydantic_ai.all_messages", "final_result", "tool_arguments", "tool_response",
+    "model_request_parameters",
+    # Haystack, MLflow, the Vercel AI SDK
+    "haystack.*.input*", "haystack.*.output*", "mlflow.spaninputs", "mlflow.spanoutputs",
+    "mlflow.chat.*", "ai.prompt*", "ai.response.text", "ai.response.object",
+    "ai.response.toolcalls", "ai.toolcall.args", "ai.toolcall.result", "ai.schema*", "ai.value*",
+)  # fmt: skip
+"""Names of attributes that hold content, in lower case; `*` stands for any text."""
+
+CONTENT_EVENTS = (
+    "gen_ai.*.message", "gen_ai.choice", "gen_ai.content.*", "gen_ai.client.inference.*",
+    "gen_ai.evaluation.result", "message", "prompt", "completion", "*.prompt", "*.completion",
+)  # fmt: skip
+"""Names of events that hold content."""
 
 EVENT_ATTEMPT = "lupis.attempt"  # the span event of each further attempt of a call
 

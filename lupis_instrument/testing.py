@@ -21,8 +21,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Dict, Iterator, Sequence
 
-from lupis_instrument import _semconv
 from lupis_instrument._config.config import LupisConfig
+from lupis_instrument._export.summary import is_call
 from lupis_instrument._tracing import context as call_context
 from lupis_instrument.exceptions import LupisUsageError
 from lupis_instrument.sdk import LupisSDK
@@ -75,9 +75,7 @@ class Captured:
     def calls(self) -> list[Record]:
         """The spans of LLM calls."""
         return [
-            span
-            for span in self.spans
-            if span["kind"] == "CLIENT" and _semconv.GEN_AI_OPERATION_NAME in span["attributes"]
+            span for span in self.spans if span["kind"] == "CLIENT" and is_call(span["attributes"])
         ]
 
     @property

@@ -110,6 +110,8 @@ class LupisConfig:
     instrument: Sequence[str] = _FROM_TABLE
     disabled_instrumentations: Sequence[str] = _FROM_TABLE
     excluded_urls: Sequence[str] = _FROM_TABLE
+    native_spans: bool = _FROM_TABLE
+    excluded_scopes: Sequence[str] = _FROM_TABLE
     join_provider: bool = _FROM_TABLE
     provider_hosts: Mapping[str, str] = _FROM_TABLE
     prices_file: str | None = _FROM_TABLE

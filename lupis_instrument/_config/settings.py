@@ -447,6 +447,22 @@ SETTINGS: tuple[Setting, ...] = (
         _INSTRUMENTATION,
     ),
     Setting(
+        "LUPIS_NATIVE_SPANS",
+        _FLAG,
+        True,
+        "Whether to record the spans that your program and its libraries make by OpenTelemetry's"
+        " API while no TracerProvider is set.",
+        _INSTRUMENTATION,
+    ),
+    Setting(
+        "LUPIS_EXCLUDED_SCOPES",
+        _GLOBS,
+        (),
+        "Instrumentation scopes whose spans LUPIS_NATIVE_SPANS leaves out: a list of names and"
+        " globs.",
+        _INSTRUMENTATION,
+    ),
+    Setting(
         "LUPIS_JOIN_PROVIDER",
         _FLAG,
         False,

@@ -87,6 +87,21 @@ def _count_tokens(attributes: Any, name: str) -> int:
     return tokens
 
 
+def is_call(attributes: Any) -> bool:
+    """Return whether a span with these attributes reports an LLM call of its own.
+
+    Spans of agents and tools have a provider too. And a library's span around a call that this
+    package records does not count again.
+    """
+    operation = attributes.get(_semconv.GEN_AI_OPERATION_NAME)
+    if operation is None or _semconv.GEN_AI_PROVIDER_NAME not in attributes:
+        return False
+    if _semconv.HTTP_REQUEST_METHOD in attributes:
+        return True
+    is_repeated = attributes.get(_semconv.LUPIS_DEDUP) == "child"
+    return operation not in _semconv.AGENT_OPERATIONS and not is_repeated
+
+
 class Summary:
     """Adds up the LLM calls among the exported spans.
 
@@ -140,7 +155,7 @@ class Summary:
         provider = attributes.get(_semconv.GEN_AI_PROVIDER_NAME)
         with self._lock:
             self.spans += 1
-            if provider is not None and _semconv.GEN_AI_OPERATION_NAME in attributes:
+            if is_call(attributes):
                 self._add_call(span, attributes, str(provider))
             elif _semconv.HTTP_REQUEST_METHOD in attributes:
                 self._add_other_call(attributes)

@@ -99,7 +99,7 @@ class Activation:
         """
         try:
             suppression = self._find_suppression()
-            if suppression is not Suppression.ALL and self.dormant and _has_stack_room():
+            if suppression is not Suppression.ALL and self.dormant and has_stack_room():
                 with internal_errors("switching on an instrumentation"):
                     self._activate_once()
                 # OpenTelemetry is loaded only now, and with it the means to suppress spans.
@@ -199,7 +199,7 @@ _MIN_FREE_FRAMES = 300
 """Frames that importing the runtime may need below the current one."""
 
 
-def _has_stack_room() -> bool:
+def has_stack_room() -> bool:
     """Return whether the stack has room for imports; if not, a later call may have."""
     depth, frame = 0, sys._getframe()
     while frame.f_back is not None:

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 _FOLDER_NAME = "sitecustomize_template"
 _OPENTELEMETRY_SDK = "opentelemetry.sdk.trace"
 """A program that imports this module may trace itself."""
+_OPENTELEMETRY_API = "opentelemetry.trace"
+"""Libraries with spans of their own import this module."""
 _MULTIPROCESSING = ("multiprocessing.util", "billiard.util")
 """Modules that make child processes which leave without Python's exit handlers."""
 _CELERY = "celery.signals"
@@ -122,6 +124,7 @@ def watch_imports() -> None:
         **dict.fromkeys(_SERVERS, _callback("prepare_server")),
         _CELERY: _callback("watch_celery"),
         _OPENTELEMETRY_SDK: _callback("observe_providers"),
+        _OPENTELEMETRY_API: _callback("record_native_spans"),
     }
     ImportHook(watched).install()
 

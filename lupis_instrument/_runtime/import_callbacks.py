@@ -7,19 +7,23 @@ load the rest with its first request.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lupis_instrument._diagnostics import internal_errors
 from lupis_instrument._process import import_lock, shutdown_hooks
 from lupis_instrument._runtime import providers
 from lupis_instrument._runtime.conflicts import is_obstructed
-from lupis_instrument._runtime.launch import finish, launch
+from lupis_instrument._runtime.launch import OFF_WORDS, finish, launch
 
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from opentelemetry.trace import Tracer
+
     from lupis_instrument._config.clients import Client
     from lupis_instrument._instrumentation.activation import Activation, CurrentCalls
+
+_NATIVE_SPANS = "LUPIS_NATIVE_SPANS"
 
 
 class ImportCallbacks:
@@ -73,6 +77,15 @@ class ImportCallbacks:
         with internal_errors("observing tracer providers"):
             providers.observe_providers(sdk)
 
+    def record_native_spans(self, api: ModuleType) -> None:
+        """Record the spans of libraries that use OpenTelemetry's API alone; loads no SDK."""
+        if launch.environ.get(_NATIVE_SPANS, "").strip().lower() in OFF_WORDS:
+            return
+        with internal_errors("recording native spans"):
+            from lupis_instrument._instrumentation.native_spans import wrap_proxy_tracers
+
+            wrap_proxy_tracers(api, _make_native_tracer, providers.has_open_provider)
+
     def prepare_server(self, _module: ModuleType) -> None:
         """Let incoming chat ids follow the work into threads, even before the first call."""
         from lupis_instrument._instrumentation.threads import prepare_thread_pools
@@ -98,6 +111,18 @@ class ImportCallbacks:
             finish()
 
         signals.worker_process_shutdown.connect(on_shutdown, weak=False)
+
+
+def _make_native_tracer(*scope: Any) -> Tracer | None:
+    """Start the runtime, and return its tracer for a library's scope; None if it has none."""
+
+    def make_tracer() -> Tracer | None:
+        from lupis_instrument._runtime import current
+
+        runtime = current.start_runtime()
+        return None if runtime is None else runtime.make_native_tracer(*scope)
+
+    return import_lock.import_alone(lambda: import_lock.load_again(make_tracer))
 
 
 def _activate_client(client: Client, activation: Activation, calls: CurrentCalls) -> None:

@@ -38,6 +38,11 @@ def get_providers() -> ObservedProviders:
     return launch.providers
 
 
+def has_open_provider() -> bool:
+    """Return whether the program has a tracer provider that is not shut down."""
+    return launch.providers is not None and bool(launch.providers.list_open())
+
+
 def find_original(span: Any) -> Any:
     """Return the span under way that `span` stands in for, or `span` itself."""
     return span if launch.providers is None else launch.providers.span_tree.resolve_span(span)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from fnmatch import fnmatchcase
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Mapping
 
@@ -158,6 +159,23 @@ class Runtime:
     def get_tracer(self) -> Tracer:
         """Return the tracer for spans that the program makes itself."""
         return self.provider.get_tracer(_semconv.SCOPE, __version__)
+
+    def make_native_tracer(self, name: str | None, *scope: Any) -> Tracer | None:
+        """Return the tracer for spans that a library makes by OpenTelemetry's API alone.
+
+        Args:
+            name: the name of the library's instrumentation scope.
+            scope: the version, the schema URL and the attributes of the scope.
+
+        Returns:
+            The tracer; None where the settings leave the library's spans out.
+        """
+        config = self.config
+        if not config.native_spans or any(
+            fnmatchcase(name or "", glob) for glob in config.excluded_scopes
+        ):
+            return None
+        return self.provider.make_native_tracer(name or "", *scope)
 
     def track_event(
         self, name: str, properties: Mapping[str, Any] | None, conversation: Conversation

@@ -18,6 +18,7 @@ from lupis_instrument import _semconv
 from lupis_instrument._diagnostics import report_fault
 from lupis_instrument._llm.api.endpoints import identify_endpoint
 from lupis_instrument._llm.api.operations import OTHER_API
+from lupis_instrument._tracing.content import remove_content
 from lupis_instrument._tracing.context import (
     CALL_SPAN_KEY,
     LLM_ONLY_KEY,
@@ -166,6 +167,8 @@ class CallSpanProcessor(SpanProcessor):
         if http_call is not None and http_call.endpoint is not None:
             try:
                 state.llm_node = find_llm_ancestor(state.span_node)
+                if http_call.endpoint.uses_tokens:
+                    _mark_call(state)
             except Exception as fault:
                 report_fault("finding an LLM library's span", fault)
         if state.llm_node is None or state.llm_node.ended:
@@ -248,9 +251,12 @@ class CallSpanProcessor(SpanProcessor):
             if state is None:  # it began in the parent of this forked process, which exports it
                 return
             kept_open = state.ended
-            state.readable = span
+            # The span of a call has only attributes of its instrumentor and of this package.
+            state.readable = span if state.url is not None else remove_content(span)
             state.ended = True
             try:
+                if state.url is None and state.span_node is not None:
+                    _mark_tokens(state.span_node)
                 self.span_tree.end_span(span)
             except Exception as fault:
                 report_fault("removing a span from the tree", fault)
@@ -286,6 +292,21 @@ class CallSpanProcessor(SpanProcessor):
     def force_flush(self, timeout_millis: int = 30000) -> bool:  # noqa: ARG002 - the SDK's
         """Return True: the processor itself holds no ended spans."""
         return True
+
+
+def _mark_call(state: SpanState) -> None:
+    """Note on the spans around an LLM call that its tokens are reported below them."""
+    innermost = state.llm_node or state.span_node
+    if state.llm_node is not None:
+        state.llm_node.has_call = True
+    if innermost is not None:
+        innermost.mark_outer_nodes()
+
+
+def _mark_tokens(span_node: SpanNode) -> None:
+    """Note on the spans around a library's span that this span reports tokens, if it does."""
+    if span_node.reports_any(_semconv.LLM_SPAN_TOKENS):
+        span_node.mark_outer_nodes()
 
 
 def _get_http_url(span: Span) -> str | None:

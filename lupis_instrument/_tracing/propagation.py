@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 _BAGGAGE, _TRACESTATE = _semconv.HEADER_BAGGAGE, _semconv.HEADER_TRACESTATE
 
+_MAX_LEVELS = 64
+"""Native spans around a request that are left out of its headers."""
+
 _is_allowed_host = lru_cache(maxsize=256)(is_allowed_host)
 
 
@@ -77,11 +80,26 @@ class SelectivePropagator(TextMapPropagator):
             if state is not None and state.url is not None:
                 self._add_headers(carrier, call_context, setter, state)
                 return
+            if state is not None and _is_native(state) and not self._is_allowed(state):
+                span = self._find_given_span(state)
+                call_context = trace.set_span_in_context(span, call_context)
         except Exception as fault:
             report_fault("choosing trace headers", fault)
             return
         # Not a request of this package: the propagator decides.
         self._inject(carrier, call_context, setter)
+
+    def _find_given_span(self, state: SpanState | None) -> trace.Span:
+        """Return the span that would be current without the native spans of this package."""
+        parent: trace.SpanContext | None = None
+        for _ in range(_MAX_LEVELS):
+            if state is None or not _is_native(state):
+                break
+            parent = state.span.parent
+            if parent is None:
+                return trace.INVALID_SPAN
+            state = None if parent.is_remote else self._find_state(trace.NonRecordingSpan(parent))
+        return trace.INVALID_SPAN if parent is None else trace.NonRecordingSpan(parent)
 
     def _add_headers(
         self, carrier: Any, call_context: Context, setter: Any, state: SpanState
@@ -162,6 +180,16 @@ class SelectivePropagator(TextMapPropagator):
     def fields(self) -> set[str]:
         """The names of the headers that may be added."""
         return self._inner.fields
+
+
+def _is_native(state: SpanState) -> bool:
+    """Return whether a library made the span of a state by OpenTelemetry's API alone.
+
+    Without this package, that span would add no headers, and nobody knows the host that they would
+    go to.
+    """
+    scope = state.span.instrumentation_scope
+    return scope is not None and scope.name != _semconv.SCOPE
 
 
 class PropagatorGuard:

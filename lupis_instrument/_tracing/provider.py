@@ -22,7 +22,7 @@ from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from lupis_instrument import _semconv
-from lupis_instrument._diagnostics import report_fault
+from lupis_instrument._diagnostics import internal_errors, report_fault
 from lupis_instrument._tracing.context import detach_context
 
 if TYPE_CHECKING:
@@ -57,8 +57,10 @@ class RecordOnlySampler(Sampler):
         trace_state: TraceState | None = None,
     ) -> SamplingResult:
         """Return the decision on a span that starts."""
-        parent = trace.get_current_span(parent_context).get_span_context()
-        if parent.is_valid and not parent.is_remote and not parent.trace_flags.sampled:
+        parent_span = trace.get_current_span(parent_context)
+        parent = parent_span.get_span_context()
+        is_dropped = parent.is_valid and not parent.is_remote and not parent.trace_flags.sampled
+        if is_dropped and not isinstance(parent_span, DroppedSpan):
             # The program's own provider dropped the span around this one, which is a decision
             # about its backend alone. Without a parent, a sampler decides by the trace id, and so
             # repeats the decision for a parent of this provider.
@@ -115,6 +117,10 @@ class LupisTracerProvider(TracerProvider):
         """Return a tracer for the scope that the arguments name."""
         return LupisTracer(super().get_tracer(*args, **kwargs), self._context_with_span)
 
+    def make_native_tracer(self, *scope: Any) -> NativeTracer:
+        """Return a tracer for a library that makes spans by OpenTelemetry's API alone."""
+        return NativeTracer(super().get_tracer(*scope), self._context_with_span)
+
 
 class LupisTracer(trace.Tracer):
     """Makes spans with another tracer. Their `with` blocks may be left in another context."""
@@ -168,6 +174,42 @@ class LupisTracer(trace.Tracer):
         )
 
 
+class DroppedSpan(trace.NonRecordingSpan):
+    """A library's span that the sampler of this package has dropped; spans below it go too."""
+
+
+class NativeTracer(LupisTracer):
+    """Makes the spans of a library that uses OpenTelemetry's API alone; never raises an error.
+
+    The span of an HTTP call records nothing, as without this package: that makes its own span.
+    """
+
+    _noop = trace.NoOpTracer()
+
+    def start_span(
+        self,
+        name: str,
+        context: Context | None = None,
+        kind: SpanKind = SpanKind.INTERNAL,
+        attributes: Attributes = None,
+        *arguments: Any,
+        **options: Any,
+    ) -> trace.Span:
+        """Start a span without making it current."""
+        try:
+            if kind is SpanKind.CLIENT and attributes and not _HTTP_MARKS.isdisjoint(attributes):
+                return self._noop.start_span(name, context)
+            span = self._inner.start_span(name, context, kind, attributes, *arguments, **options)
+            return span if span.is_recording() else DroppedSpan(span.get_span_context())
+        except Exception as fault:
+            report_fault("starting a library's span", fault)
+            return self._noop.start_span(name, context)
+
+
+_HTTP_MARKS = frozenset((_semconv.HTTP_REQUEST_METHOD, "http.method"))
+"""Attributes that the span of an HTTP call has from its start."""
+
+
 class CurrentSpanBlock(ContextDecorator):
     """A span that is current inside a `with` block, or while a decorated function runs."""
 
@@ -209,11 +251,12 @@ class CurrentSpanBlock(ContextDecorator):
         span: Any = self._span
         options = self._options
         if isinstance(error, Exception) and span.is_recording():
-            if options["record_exception"]:
-                span.record_exception(error)
-            if options["set_status"]:
-                span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
-        elif _is_given_up(error) and span.kind is SpanKind.CLIENT:
+            with internal_errors("recording an exception"):  # its own __str__ may fail
+                if options["record_exception"]:
+                    span.record_exception(error)
+                if options["set_status"]:
+                    span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
+        elif _is_given_up(error) and getattr(span, "kind", None) is SpanKind.CLIENT:
             # The instrumentors of opentelemetry-python handle subclasses of Exception only, but a
             # cancelled call has failed as well.
             span.set_attribute(_semconv.ERROR_TYPE, type(error).__qualname__)

@@ -47,15 +47,26 @@ class SpanNode:
             that span was not open in this process.
         inner: the node of the call's span that `SpanTree.attach_below` last put below it.
         ended: whether the span has ended.
+        has_call: whether this package records the LLM call that the span reports too.
+        tokens_below: whether a span below reports tokens of LLM calls.
     """
 
-    __slots__ = ("__weakref__", "_callbacks", "ended", "inner", "outer", "span")
+    __slots__ = (
+        "__weakref__",
+        "_callbacks",
+        "ended",
+        "has_call",
+        "inner",
+        "outer",
+        "span",
+        "tokens_below",
+    )
 
     def __init__(self, span: Any, outer: SpanNode | None) -> None:
         self.span = span
         self.outer = outer
         self.inner: SpanNode | None = None
-        self.ended = False
+        self.ended = self.has_call = self.tokens_below = False
         self._callbacks: deque[Callable[[], None]] = deque()
 
     def call_when_ended(self, callback: Callable[[], None]) -> None:
@@ -72,6 +83,15 @@ class SpanNode:
             except IndexError:
                 return
             callback()
+
+    def mark_outer_nodes(self) -> None:
+        """Note on the spans around this one that this one, or a span below, reports tokens."""
+        span_node = self.outer
+        for _ in range(_MAX_LEVELS):
+            if span_node is None:
+                return
+            span_node.tokens_below = True
+            span_node = span_node.outer
 
     def reports_any(self, names: Any) -> bool:
         """Return whether the span has one of these attributes and is sampled, so exported."""

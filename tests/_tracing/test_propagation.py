@@ -92,6 +92,18 @@ class TestSelectivePropagator:
             make_propagator(tracked, ()).inject(carrier)
         assert {"traceparent"} == set(carrier)
 
+    @pytest.mark.parametrize(
+        ("allowed_hosts", "expected"),
+        [(("private",), False), (("*",), True)],
+        ids=["private", "all"],
+    )
+    def test_native_spans_add_headers_only_for_all_hosts(self, allowed_hosts, expected, tracked):
+        """Without this package they add none, and their host is unknown."""
+        carrier = {}
+        with trace.use_span(tracked.tracer.start_span("agent")):
+            make_propagator(tracked, allowed_hosts).inject(carrier)
+        assert expected is ("traceparent" in carrier)
+
     def test_incoming_headers_are_extracted_by_the_wrapped_propagator(self, tracked):
         """Only outgoing headers are restricted."""
         propagator = make_propagator(tracked, ())

@@ -7,7 +7,7 @@ import pytest
 from opentelemetry import context, trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 from opentelemetry.trace import SpanKind
 
 from lupis_instrument._tracing.processor import CallSpanProcessor
@@ -163,3 +163,59 @@ def test_ids_do_not_follow_the_seed_of_the_random_module():
         generator = SystemIdGenerator()
         ids |= {generator.generate_trace_id(), generator.generate_span_id()}
     assert 4 == len(ids)
+
+
+class TestNativeTracer:
+    """Spans of libraries that use OpenTelemetry's API alone."""
+
+    @pytest.fixture
+    def make_tracer(self):
+        """Makes a native tracer and a tracer for calls, of one provider with a sampler."""
+
+        def make(monkeypatch, sampler="always_on"):
+            monkeypatch.setenv("OTEL_TRACES_SAMPLER", sampler)
+            self.states = []
+            provider = LupisTracerProvider(Resource({}), CallSpanProcessor(self.states.append))
+            return provider.make_native_tracer("library"), provider.get_tracer("calls")
+
+        return make
+
+    def test_an_http_call_records_nothing(self, make_tracer, monkeypatch):
+        """This package makes the span of a call itself."""
+        native, _ = make_tracer(monkeypatch)
+        attributes = {"http.request.method": "GET"}
+        assert not native.start_span("GET", None, SpanKind.CLIENT, attributes).is_recording()
+        assert native.start_span("GET", None, SpanKind.SERVER, attributes).is_recording()
+
+    def test_calls_below_a_dropped_span_are_dropped(self, make_tracer, monkeypatch):
+        """The sampler decides once for the trace."""
+        native, calls = make_tracer(monkeypatch, "parentbased_always_off")
+        with native.start_as_current_span("agent"):
+            monkeypatch.setattr(calls._inner.sampler._inner, "_root", ALWAYS_ON)
+            call = calls.start_span("POST", kind=SpanKind.CLIENT)
+        assert not call.get_span_context().trace_flags.sampled
+
+    def test_a_wrong_argument_raises_nothing(self, make_tracer, monkeypatch, capsys):
+        """The tracer without a provider takes any value."""
+        native, _ = make_tracer(monkeypatch)
+        monkeypatch.setattr(native, "_inner", None)
+        assert not native.start_span("work").is_recording()
+        assert "starting a library's span failed" in capsys.readouterr().err
+
+    def test_an_exception_that_cannot_be_shown_is_raised(self, make_tracer, monkeypatch, capsys):
+        """Its own __str__ fails."""
+
+        class UnshowableError(Exception):
+            def __str__(self):
+                raise RuntimeError
+
+        native, _ = make_tracer(monkeypatch)
+        with pytest.raises(UnshowableError), native.start_as_current_span("work"):
+            raise UnshowableError
+        assert "recording an exception failed" in capsys.readouterr().err
+
+    def test_a_dropped_span_passes_a_cancellation_on(self, make_tracer, monkeypatch):
+        """It has no kind."""
+        native, _ = make_tracer(monkeypatch, "always_off")
+        with pytest.raises(asyncio.CancelledError), native.start_as_current_span("work"):
+            raise asyncio.CancelledError

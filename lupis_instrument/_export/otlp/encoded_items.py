@@ -15,6 +15,7 @@ from lupis_instrument._export.otlp.encoding import (
     encode_span,
 )
 from lupis_instrument._export.otlp.rate_limits import read_limits
+from lupis_instrument._export.summary import is_call
 
 if TYPE_CHECKING:
     from typing import Sequence
@@ -153,6 +154,8 @@ def _span_facts(span: ReadableSpan) -> Facts:
         column: _to_column(next((attributes[key] for key in keys if key in attributes), None))
         for column, keys in _ATTRIBUTES
     }
+    if not is_call(attributes):
+        columns["provider"] = None
     if columns["error"] is None and span.status.status_code.name == "ERROR":
         columns["error"] = "_OTHER"
     start = span.start_time or 0

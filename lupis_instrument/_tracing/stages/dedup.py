@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lupis_instrument import _semconv
 
@@ -10,6 +10,15 @@ if TYPE_CHECKING:
     from typing import Callable
 
     from lupis_instrument._tracing.pipeline import Draft
+
+_TOKEN_PREFIXES = (
+    "gen_ai.usage.",
+    "llm.cost.",
+    "llm.token_count.",
+    "llm.usage.",
+    _semconv.LUPIS_USAGE_TOTAL_TOKENS,
+)
+"""Beginnings of the names by which libraries report tokens and costs."""
 
 
 def drop_repeated_span(draft: Draft) -> Draft | None:
@@ -37,6 +46,8 @@ class CountOnce:
     def __call__(self, draft: Draft) -> Draft:
         """Note which span has the tokens; rename the tokens here if the other span has them."""
         llm_node = draft.state.llm_node
+        if draft.state.url is None:
+            _count_below(draft)
         if llm_node is None:
             return draft
         attributes = draft.attributes
@@ -48,9 +59,25 @@ class CountOnce:
         if counted:
             attributes[_semconv.LUPIS_DEDUP] = "parent" if repeated else "self"
         if counted and repeated:
-            # An older, second name of the cache writes; one renamed attribute is enough for them.
-            attributes.pop(_semconv.GEN_AI_USAGE_CACHE_CREATION, None)
-            for name, repeated_name in _semconv.REPEATED_TOKENS.items():
-                if name in attributes:
-                    attributes[repeated_name] = attributes.pop(name)
+            _rename_tokens(attributes)
         return draft
+
+
+def _count_below(draft: Draft) -> None:
+    """Leave calls and tokens to the spans below a library's span, if those report them."""
+    span_node = draft.state.span_node
+    if span_node is None:
+        return
+    if span_node.has_call:
+        draft.attributes[_semconv.LUPIS_DEDUP] = "child"
+    if span_node.tokens_below:
+        _rename_tokens(draft.attributes)
+
+
+def _rename_tokens(attributes: dict[str, Any]) -> None:
+    """Give counts of tokens names that no backend adds up."""
+    for name in [name for name in attributes if name.startswith(_TOKEN_PREFIXES)]:
+        value = attributes.pop(name)
+        repeated_name = _semconv.REPEATED_TOKENS.get(name)
+        if repeated_name is not None:
+            attributes[repeated_name] = value

@@ -33,7 +33,7 @@ def end_span_with_secrets(tracked):
         f"name {KEY}",
         kind=SpanKind.CLIENT,
         attributes={
-            "text": f"a {KEY} b",
+            "note": f"a {KEY} b",
             "list": (KEY, "plain"),
             "password": "hunter22222",
             "url.full": f"https://a.example/?api_key={KEY}",
@@ -127,7 +127,7 @@ def test_the_span_of_the_program_is_not_edited(tracked, redact_span):
     """Another exporter of the program sees its own text."""
     source = end_span_with_secrets(tracked)
     redact_span(Redactor())
-    assert f"a {KEY} b" == source.attributes["text"]
+    assert f"a {KEY} b" == source.attributes["note"]
 
 
 @pytest.mark.parametrize("attributes", [None, {"note": KEY, "token": "abcdefghijkl"}])
