@@ -72,7 +72,9 @@ def find_items(
 
 def find_last_id(db: sqlite3.Connection) -> int:
     """Return the highest id that the store has given to an item, deleted items included."""
-    (last_id,) = db.execute("SELECT last FROM sequence").fetchone()
+    # A damaged store may have no such row, or a text in it.
+    row = db.execute("SELECT last FROM sequence WHERE typeof(last) = 'integer'").fetchone()
+    (last_id,) = row or db.execute("SELECT ifnull(max(id), 0) FROM item").fetchone()
     return int(last_id)
 
 
@@ -84,8 +86,9 @@ def read_trace_ids(db: sqlite3.Connection, ids: Iterable[int]) -> dict[int, str]
 
 
 def read_body(db: sqlite3.Connection, item: Item) -> bytes:
-    """Return the body of an item: an OTLP span, or an event as JSON."""
-    (body,) = db.execute("SELECT data FROM body WHERE id = ?", (item.id,)).fetchone()
+    """Return the body of an item: an OTLP span, or an event as JSON; empty if it is damaged."""
+    statement = "SELECT data FROM body WHERE id = ? AND typeof(data) = 'blob'"
+    (body,) = db.execute(statement, (item.id,)).fetchone() or (b"",)
     return bytes(body)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _PAGE_SIZE = 256
 _SELECT_PAGE = (
     "SELECT item.id, resource, scope, data FROM item"  # noqa: S608 - only a constant is inserted
-    " JOIN origin ON origin.id = origin JOIN body ON body.id = item.id"
+    " LEFT JOIN origin ON origin.id = origin LEFT JOIN body ON body.id = item.id"
     f" WHERE item.id > ? AND kind = ? AND at >= ? ORDER BY item.id LIMIT {_PAGE_SIZE}"
 )
 
@@ -46,7 +46,25 @@ SIGNALS = {
 }
 
 
-def export_lines(db: sqlite3.Connection, signal: Signal, since: int) -> Iterator[str]:
+class Row(NamedTuple):
+    """A stored item; in a damaged store, the values besides the id may have any type.
+
+    Attributes:
+        id: the row id.
+        resource: the resource of its process, encoded.
+        scope: the scope of its instrumentation, encoded.
+        body: a span as OTLP, or an event as JSON.
+    """
+
+    id: int
+    resource: bytes
+    scope: bytes
+    body: bytes
+
+
+def export_lines(
+    db: sqlite3.Connection, signal: Signal, since: int, on_damaged: Callable[[int], object]
+) -> Iterator[str]:
     """Yield OTLP/JSON requests, oldest items first.
 
     Readers may take a line for a request, so a line holds items of one resource only.
@@ -55,16 +73,35 @@ def export_lines(db: sqlite3.Connection, signal: Signal, since: int) -> Iterator
         db: the store.
         signal: the kind of items.
         since: the earliest start of an item, nanoseconds since the epoch.
+        on_damaged: called with the row id of each item that is left out.
     """
     for page in _read_pages(db, signal.kind, since):
-        for _, group in groupby(page, key=lambda row: row[0].resource):
-            request = encode_request((origin, signal.encode_body(body)) for origin, body in group)
-            yield json.dumps(decode_message(signal.request, request), separators=(",", ":"))
+        for _, group in groupby(page, key=lambda row: row.resource):
+            rows = list(group)
+            line = _make_line(signal, rows)
+            if line is not None:
+                yield line
+                continue
+            lines = {row.id: _make_line(signal, [row]) for row in rows}
+            yield from filter(None, lines.values())
+            for row_id in (row_id for row_id, line in lines.items() if line is None):
+                on_damaged(row_id)
 
 
-def _read_pages(
-    db: sqlite3.Connection, kind: int, since: int
-) -> Iterator[list[tuple[Origin, bytes]]]:
+def _make_line(signal: Signal, rows: list[Row]) -> str | None:
+    """Return a request with some items; None if one of them is damaged."""
+    if not all(isinstance(value, bytes) for row in rows for value in row[1:]):
+        return None
+    try:
+        request = encode_request(
+            (Origin(row.resource, row.scope), signal.encode_body(row.body)) for row in rows
+        )
+        return json.dumps(decode_message(signal.request, request), separators=(",", ":"))
+    except Exception:  # damaged bytes raise errors of many types
+        return None
+
+
+def _read_pages(db: sqlite3.Connection, kind: int, since: int) -> Iterator[list[Row]]:
     """Yield the items in pages: while one long query reads, SQLite cannot shorten its log."""
     last_id = 0
     while True:
@@ -72,4 +109,4 @@ def _read_pages(
         if not rows:
             return
         last_id = rows[-1][0]
-        yield [(Origin(resource, scope), body) for _, resource, scope, body in rows]
+        yield list(map(Row._make, rows))

@@ -95,9 +95,11 @@ def open_store() -> Iterator[OpenStore]:
             store.db.close()
     except BrokenPipeError:
         raise  # from writing the output, not from the store
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
         shown_path = NO_PATH if path is None else path
-        raise StoreUnreadableError(f"the store {shown_path} can't be read: {error}") from None
+        # Python cannot decode SQLite's message if it quotes bytes from a damaged schema.
+        reason = "malformed database schema" if isinstance(error, UnicodeDecodeError) else error
+        raise StoreUnreadableError(f"the store {shown_path} can't be read: {reason}") from None
 
 
 def _open_path(path: Path | None) -> OpenStore:
@@ -118,8 +120,8 @@ def _open_path(path: Path | None) -> OpenStore:
 def _connect_read_only(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)
     try:
-        db.execute("PRAGMA user_version")
-    except sqlite3.Error as error:
+        db.execute("SELECT 1 FROM sqlite_master").fetchone()  # reads the whole schema
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         db.close()
         in_read_only_folder = os.access(path, os.R_OK) and not os.access(path.parent, os.W_OK)
         if not in_read_only_folder or not isinstance(error, sqlite3.OperationalError):

@@ -79,9 +79,16 @@ def _find_newest_ids(db: sqlite3.Connection, since: int | None, limit: int) -> s
     return trace_ids
 
 
-def count_damaged_spans(db: sqlite3.Connection, since: int | None) -> int:
-    """Return the number of rows that `list_traces` leaves out because they are damaged."""
-    return count_damaged(db, Item._fields, "at >= ?", (since or 0,))
+def count_damaged_spans(db: sqlite3.Connection, since: int | None, id_prefix: str = "") -> int:
+    """Return the number of rows that `list_traces` leaves out because they are damaged.
+
+    Args:
+        db: the store.
+        since: the earliest start of an item, nanoseconds since the epoch; None for all.
+        id_prefix: the first hexadecimal digits of the trace's id.
+    """
+    condition = "at >= ? AND hex(trace) LIKE ?"
+    return count_damaged(db, Item._fields, condition, (since or 0, f"{id_prefix}%"))
 
 
 def summarize_trace(spans: list[Item]) -> TraceSummary:

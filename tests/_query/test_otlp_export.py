@@ -8,7 +8,7 @@ from lupis_instrument._query.otlp_export import SIGNALS, export_lines
 def export(store, signal="traces", since=0):
     """Return the exported requests."""
     return store.store.database.run(
-        lambda db: [json.loads(line) for line in export_lines(db, SIGNALS[signal], since)]
+        lambda db: [json.loads(line) for line in export_lines(db, SIGNALS[signal], since, print)]
     )
 
 

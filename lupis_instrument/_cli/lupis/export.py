@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from lupis_instrument._cli.lupis.stores import explain_nothing, open_store
+from lupis_instrument._cli.lupis.stores import explain_nothing, open_store, report_damaged
 from lupis_instrument._cli.lupis.tables import write_line
 from lupis_instrument._cli.lupis.time_options import since_option
 from lupis_instrument._query.otlp_export import SIGNALS, export_lines
@@ -32,8 +32,10 @@ def export(since: int | None, form: str, signal: str) -> None:
     assert form == "otlp-json"
     empty = True
     with open_store() as store:
-        for line in export_lines(store.db, SIGNALS[signal], since or 0):
+        damaged_ids: list[int] = []
+        for line in export_lines(store.db, SIGNALS[signal], since or 0, damaged_ids.append):
             write_line(line)
             empty = False
-        if empty:
+        report_damaged(len(damaged_ids))
+        if empty and not damaged_ids:
             click.echo(explain_nothing(store, SIGNALS[signal].plural), err=True)

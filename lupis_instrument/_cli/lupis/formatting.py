@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 # From where a number gets a unit. Up to 9,999 is short enough without one.
 _COUNT_UNITS = ((1_000_000_000, "G"), (1_000_000, "M"), (10_000, "k"))
 _CENT = 0.01
+_MAX_CHARACTERS = 4
+"""The characters that a terminal column may hold, where most of them are combining ones."""
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
@@ -25,6 +27,7 @@ def pad_text(text: str, width: int, *, right: bool = False) -> str:
         right: whether to align to the right.
     """
     if text_width(text) > width:
+        text = text[: _MAX_CHARACTERS * width]
         while text_width(text) > width - 3:
             text = text[:-1]
         text += "..."

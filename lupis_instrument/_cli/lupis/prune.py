@@ -15,6 +15,7 @@ from lupis_instrument._diagnostics import escape_controls
 from lupis_instrument._export.store.database import Database, StoreUnavailable, transaction
 from lupis_instrument._export.store.schema import REFUSED, WAITING
 from lupis_instrument._process import data_folder
+from lupis_instrument._query.items import find_last_id
 
 if TYPE_CHECKING:
     import sqlite3
@@ -115,7 +116,7 @@ def _delete_items(database: Database, condition: str) -> int:
 
     Items that programs add meanwhile stay: the last id at the start is the limit.
     """
-    (end,) = database.run(lambda db: db.execute("SELECT last FROM sequence").fetchone())
+    end = database.run(find_last_id)
     deleted = last_id = 0
     while True:
         ids = database.run(

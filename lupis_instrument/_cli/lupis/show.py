@@ -12,14 +12,19 @@ from lupis_instrument._cli.lupis.formatting import (
     format_duration,
     format_total_cost,
 )
-from lupis_instrument._cli.lupis.stores import explain_nothing, open_store
+from lupis_instrument._cli.lupis.stores import explain_nothing, open_store, report_damaged
 from lupis_instrument._cli.lupis.tables import style_text, terminal_width, write_line
 from lupis_instrument._cli.lupis.waterfall import draw_waterfall
 from lupis_instrument._diagnostics import escape_controls
 from lupis_instrument._query.items import Item, read_body
 from lupis_instrument._query.otlp_json import SPAN, decode_message, plain_attributes
 from lupis_instrument._query.times import format_local_time
-from lupis_instrument._query.traces import TRACE_ID_DIGITS, find_trace_spans, summarize_trace
+from lupis_instrument._query.traces import (
+    TRACE_ID_DIGITS,
+    count_damaged_spans,
+    find_trace_spans,
+    summarize_trace,
+)
 
 if TYPE_CHECKING:
     import sqlite3
@@ -47,10 +52,14 @@ def show(trace: str, verbose: bool) -> None:
             raise click.ClickException(f"{reason}\n`lupis traces` lists the stored traces.")
         _refuse_ambiguity(spans)
         write_line(_make_heading(spans))
+        damaged = count_damaged_spans(store.db, None, trace)
         for line, span in draw_waterfall(spans, terminal_width() or _DEFAULT_WIDTH):
             write_line(line)
-            for detail in _describe_span(store.db, span) if verbose else ():
+            details = _describe_span(store.db, span) if verbose else []
+            damaged += verbose and not details
+            for detail in details:
                 write_line(detail)
+        report_damaged(damaged)
 
 
 def _check_prefix(prefix: str) -> None:
@@ -86,10 +95,16 @@ def _make_heading(spans: list[Item]) -> str:
     return f"{title}\n{'  '.join(part for part in parts if part)}\n"
 
 
-def _describe_span(db: sqlite3.Connection, item: Item) -> Iterator[str]:
-    """Yield lines with the id, the attributes, the status and the events of a span."""
-    span = decode_message(SPAN, read_body(db, item))
-    yield from _format_pairs("    ", {"span": span.get("spanId"), **plain_attributes(span)})
+def _describe_span(db: sqlite3.Connection, item: Item) -> list[str]:
+    """Return lines with the id, attributes, status and events of a span; empty if it is damaged."""
+    try:
+        return list(_format_span(decode_message(SPAN, read_body(db, item))))
+    except Exception:  # damaged bytes raise errors of many types
+        return []
+
+
+def _format_span(span: dict[str, Any]) -> Iterator[str]:
+    yield from _format_pairs("    ", {"span": span["spanId"], **plain_attributes(span)})
     message = span.get("status", {}).get("message")
     if message:
         yield from _format_pairs("    ", {"status": message})

@@ -26,6 +26,8 @@ MAX_REQUEST_BYTES = 4 << 20
 """The size of a request before compression; receivers refuse requests of about 20 MB."""
 _MAX_SPLITS = 32
 """How often the items of one export are halved to find the item that an endpoint refuses."""
+_DAMAGED = ExportResponse(ExportResult.SPLIT, "damaged in the store")
+"""The outcome for items that cannot be encoded."""
 
 
 class Item(Protocol):
@@ -109,13 +111,18 @@ class Destination(NamedTuple):
         groups = list(_group_items(items, wire_format.max_items))[::-1]  # a stack, first item last
         while groups:
             group = groups.pop()
-            response = sender.send_request(
-                self.target.url or "",
-                wire_format.encode_body(group),
-                headers,
-                compress=wire_format.compressible,
-                max_seconds=max_seconds(),
-            )
+            try:
+                body = wire_format.encode_body(group)
+            except Exception:  # an item of a damaged store; its bytes raise errors of many types
+                response = _DAMAGED
+            else:
+                response = sender.send_request(
+                    self.target.url or "",
+                    body,
+                    headers,
+                    compress=wire_format.compressible,
+                    max_seconds=max_seconds(),
+                )
             # One bad item spoils its whole request. Halving finds it in few requests; the limit
             # is for an endpoint that accepts nothing at all.
             if response.result is ExportResult.SPLIT and len(group) > 1 and splits:

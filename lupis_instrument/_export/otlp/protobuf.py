@@ -24,6 +24,8 @@ def read_fields(data: bytes) -> Iterator[tuple[int, Any]]:
     while offset < len(data):
         tag, offset = _read_varint(data, offset)
         wire_type = tag & 7
+        if not tag >> 3:
+            raise ValueError(f"field number 0 before byte {offset}")
         if wire_type == VARINT:
             value, offset = _read_varint(data, offset)
             yield tag >> 3, value

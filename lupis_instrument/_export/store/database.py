@@ -168,6 +168,9 @@ class Database:
             db.execute("PRAGMA synchronous = NORMAL")
             db.execute("PRAGMA wal_autocheckpoint = 0")  # see `limit_wal`
             migrate_schema(db)
+        except UnicodeDecodeError:  # SQLite's message quotes bytes from the damaged schema
+            db.close()
+            raise sqlite3.DatabaseError("malformed database schema") from None
         except BaseException:
             db.close()
             raise

@@ -318,8 +318,10 @@ _INSERT_ORIGIN = (
     " VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
 _COUNT_WAITING = f"SELECT count(*) FROM item WHERE target = ? AND state = {WAITING}"  # noqa: S608
+# A damaged store may have other types in any column; the endpoint refuses such an item.
 _SELECT_WAITING = (
-    "SELECT item.id, origin, resource, scope, data FROM item"  # noqa: S608 - a constant number
+    "SELECT item.id, origin, ifnull(CAST(resource AS BLOB), x''),"  # noqa: S608 - a constant number
+    " ifnull(CAST(scope AS BLOB), x''), ifnull(CAST(data AS BLOB), x'') FROM item"
     " JOIN origin ON origin.id = origin JOIN body ON body.id = item.id"
     f" WHERE target = ? AND state = {WAITING} ORDER BY item.id LIMIT ?"
 )
@@ -341,7 +343,9 @@ _SELECT_TARGETS = (
     "SELECT hash, shown, form, project,"  # noqa: S608 - constant numbers
     f" (SELECT count(*) FROM item WHERE target = target.id AND state = {WAITING}),"
     f" (SELECT count(*) FROM item WHERE target = target.id AND state = {REFUSED})"
-    " FROM target ORDER BY id"
+    # A damaged store may have other forms, and other types in any column.
+    " FROM target WHERE typeof(shown) = 'text' AND typeof(project) = 'text'"
+    " AND form IN ('traces', 'logs', 'events') ORDER BY id"
 )
 
 

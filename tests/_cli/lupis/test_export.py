@@ -1,6 +1,9 @@
 """`lupis export`: the content of the store as OTLP/JSON."""
 
 import json
+import re
+
+import pytest
 
 
 def export(lupis, *arguments):
@@ -47,3 +50,31 @@ def test_since_leaves_older_spans_out(store, lupis):
     store.span("old", ago=7200)
     store.span("new", ago=60)
     assert ["new"] == [span["name"] for span in list_spans(export(lupis, "--since", "1h"))]
+
+
+BAD_BODIES = ("'text'", "7", "1e999", "x'0a05'", "x'7b7d'", "x'00ff'", "'[1]'", "'{\"a\":'")
+
+
+@pytest.mark.parametrize("body", BAD_BODIES)
+@pytest.mark.parametrize(("signal", "intact"), [("traces", 2), ("logs", 2)])
+def test_damaged_bodies_are_left_out(body, signal, intact, store, lupis):
+    """The others are exported, and a line on stderr says how many are missing."""
+    for _ in range(3):
+        store.span()
+        store.event("clicked")
+    store.sql(f"UPDATE body SET data = {body} WHERE id IN (3, 4)")
+    done = lupis("export", "--signal", signal)
+    assert (0, "lupis: 1 damaged row of the store left out\n") == (done.exit_code, done.stderr)
+    names = re.findall('"(?:eventName|endTimeUnixNano)"', done.stdout)
+    assert intact == len(names)
+
+
+@pytest.mark.parametrize("damage", ["resource = 'text'", "scope = x'7b7d'", "id = 99"])
+def test_items_of_a_damaged_origin_are_left_out(damage, store, other_store, lupis):
+    """The items of other processes are exported."""
+    store.span("a")
+    other_store.span("b")
+    store.sql(f"UPDATE origin SET {damage} WHERE id = 1")
+    done = lupis("export")
+    assert (0, "lupis: 1 damaged row of the store left out\n") == (done.exit_code, done.stderr)
+    assert ["b"] == [span["name"] for span in list_spans(map(json.loads, done.stdout.splitlines()))]

@@ -155,3 +155,23 @@ def test_an_endpoint_of_the_settings_needs_no_name(store, stranger, target, lupi
     settings = {"LUPIS_OTLP_ENDPOINT": target.url, "LUPIS_PROJECT_ID": "shop"}
     assert 0 == lupis("flush", **settings).exit_code
     assert 1 == len(stranger.spans)
+
+
+@pytest.mark.parametrize("damage", ["form = 'other'", "shown = x'00'", "project = x'00'"])
+def test_damaged_target_is_left_out(damage, store, target, sink, lupis):
+    """The items of other targets are sent."""
+    store.span("lost", target=target._replace(project="lab"))
+    store.span("sent", target=target)
+    store.sql(f"UPDATE target SET {damage} WHERE id = 1")
+    assert 0 == lupis("flush").exit_code
+    assert ["sent"] == [span["name"] for span in sink.spans]
+
+
+def test_damaged_event_keeps_no_other_from_being_sent(store, sink, lupis):
+    """It counts as refused."""
+    target = Target(sink.otlp_url, "logs", "shop", sink.otlp_url)
+    for name in ("first", "second", "third"):
+        store.event(name, target=target)
+    store.sql("UPDATE body SET data = '{' WHERE id = 2")
+    done = lupis("flush")
+    assert f"{sink.otlp_url}  2 sent, 1 refused\n" == done.stdout

@@ -205,3 +205,11 @@ def test_programs_store_during_a_prune(store, lupis):
     writer.join()
     assert len(spans) == deleted + len(list_names(store))
     assert [("ok",)] == store.sql("PRAGMA integrity_check")
+
+
+def test_store_without_its_last_id_is_pruned(store, lupis):
+    """The highest id of an item takes its place."""
+    store.span()
+    store.sql("DELETE FROM sequence")
+    done = lupis("prune", "--all", "--yes")
+    assert (0, 0) == (done.exit_code, store.sql("SELECT count(*) FROM item")[0][0])

@@ -1,5 +1,7 @@
 """`lupis show`: the spans of a trace as a waterfall."""
 
+import re
+
 import pytest
 from opentelemetry.trace import set_span_in_context
 from servers.recorded import trace_id
@@ -111,3 +113,38 @@ def test_invalid_ids_are_refused(text, lupis):
 def test_id_may_have_upper_case(store, lupis):
     """Other tools may write ids so."""
     assert 0 == lupis("show", trace_id(store.span()).upper()).exit_code
+
+
+@pytest.mark.parametrize("body", ["'text'", "7", "x'0a05'", "x'7b7d'"])
+def test_damaged_body_is_left_out(body, store, lupis):
+    """The span stays in the waterfall, and a line on stderr says how many have no attributes."""
+    root = store.span("agent", mood="good")
+    store.span("child", parent=root, mood="bad")
+    store.sql(f"UPDATE body SET data = {body} WHERE id = 2")
+    done = lupis("show", "-v", trace_id(root))
+    assert (0, "lupis: 1 damaged row of the store left out\n") == (done.exit_code, done.stderr)
+    assert ["good", "child"] == re.findall("child|good|bad", done.stdout)
+
+
+def test_missing_body_is_left_out(store, lupis):
+    """It counts as damaged."""
+    root = store.span("agent")
+    store.sql("DELETE FROM body")
+    done = lupis("show", "-v", trace_id(root))
+    assert (0, "lupis: 1 damaged row of the store left out\n") == (done.exit_code, done.stderr)
+
+
+def test_damaged_span_of_the_trace_is_counted(store, lupis):
+    """Damaged spans of other traces are not."""
+    root = store.span("agent")
+    store.span("child", parent=root)
+    store.span("other")
+    store.sql("UPDATE item SET duration = 'long' WHERE id > 1")
+    done = lupis("show", trace_id(root))
+    assert (0, "lupis: 1 damaged row of the store left out\n") == (done.exit_code, done.stderr)
+
+
+def test_long_name_is_cut(store, lupis):
+    """A name of a million characters takes no longer than others."""
+    done = lupis("show", trace_id(store.span("n" * 1_000_000)))
+    assert f"{'n' * 41}...  " in done.stdout

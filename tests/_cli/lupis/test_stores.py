@@ -67,3 +67,17 @@ def test_damaged_store_is_refused(arguments, lupis, tmp_path):
     assert 1 == done.exit_code
     assert "not a database" in done.stderr
     assert [file] == list(file.parent.iterdir())
+
+
+@pytest.mark.parametrize("arguments", COMMANDS)
+def test_store_with_a_damaged_schema_is_refused(arguments, store, lupis):
+    """The names of its tables are no UTF-8, so that Python cannot decode SQLite's message."""
+    store.span()
+    store.sql("PRAGMA writable_schema = ON")
+    store.sql(
+        "UPDATE sqlite_master SET name = CAST(x'ff' AS TEXT), sql = 'CREATE' WHERE type = 'table'"
+    )
+    store.store.database.close()
+    done = lupis(*arguments)
+    assert 1 == done.exit_code
+    assert "malformed database schema" in done.stderr

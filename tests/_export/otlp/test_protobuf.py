@@ -41,6 +41,7 @@ def test_each_wire_type_is_read(data, expected):
         (b"\x08\xff", "no number at byte 2"),
         (b"\x08" + b"\xff" * 11, "no number at byte 11"),
         (b"\x1d\x01\x00", "cut off at byte 3"),
+        (b"\x00\x00", "field number 0 before byte 1"),
     ],
 )
 def test_an_error_names_the_byte(data, message):

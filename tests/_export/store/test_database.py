@@ -150,6 +150,18 @@ def test_a_damaged_file_is_renamed(garbage, database, folder, capsys):
     assert "is damaged" in capsys.readouterr().err
 
 
+def test_a_file_with_a_damaged_schema_is_renamed(database, capsys):
+    """Python cannot decode SQLite's message, because the name of a table is no UTF-8."""
+    database.run(add_row)
+    database.run(lambda db: db.execute("PRAGMA writable_schema = ON"))
+    change = "UPDATE sqlite_master SET name = CAST(x'ff' AS TEXT), sql = 'CREATE'"
+    database.run(lambda db: db.execute(change))
+    database.close()
+    database.run(add_row)
+    assert 1 == database.run(count_rows)
+    assert "is damaged" in capsys.readouterr().err
+
+
 def test_a_file_that_is_damaged_later_is_renamed(database, folder, capsys):
     """The following items go into the new file."""
     database.run(lambda db: db.execute("INSERT INTO body VALUES (1, randomblob(500000))"))
