@@ -396,7 +396,8 @@ SETTINGS: tuple[Setting, ...] = (
         "LUPIS_AUTO_CHAT_ID",
         _FLAG,
         True,
-        "Whether to derive a chat id for LLM calls that have none.",
+        "Whether to derive a chat id for LLM calls that have none, and a fingerprint of each"
+        " request.",
         _CONVERSATION,
     ),
     Setting(

@@ -113,10 +113,10 @@ def run_conversation(bodies: list[bytes], times: dict[str, list[float]]) -> None
         request = reader.read_body([body])
         times["read"].append((time.perf_counter() - began_reading) * 1e6)
         began = time.perf_counter()
-        conversation = conversations.identify_call(endpoint, PATH, request, Facts(), answered=True)
+        identity = conversations.identify_call(endpoint, PATH, request, Facts(), answered=True)
         elapsed = (time.perf_counter() - began) * 1e6
         times["derive" if number else "first"].append(elapsed)
-        conversation_ids.add(conversation)
+        conversation_ids.add(identity.conversation)
     assert len(conversation_ids) == 1
 
 

@@ -45,7 +45,11 @@ Value = TypeVar("Value")
 
 
 class AnswerFacts(Protocol):
-    """The facts of a response that concern its conversation. `usage.facts.Facts` has them."""
+    """The facts of a call that concern its conversation. `usage.facts.Facts` has them."""
+
+    @property
+    def request_model(self) -> str | None:
+        """The model that the request names."""
 
     @property
     def response_id(self) -> str | None:
@@ -70,6 +74,19 @@ class Conversation(NamedTuple):
 
     chat_id: str
     source: str
+
+
+class CallIdentity(NamedTuple):
+    """The ids by which a call is recognised.
+
+    Attributes:
+        conversation: the conversation of the call; None if it is not part of one.
+        fingerprint: a keyed hash of the model and the messages, which is equal for identical
+            requests; None if they cannot be read.
+    """
+
+    conversation: Conversation | None = None
+    fingerprint: str | None = None
 
 
 class Conversations:
@@ -101,8 +118,9 @@ class Conversations:
         facts: AnswerFacts,
         *,
         answered: bool,
-    ) -> Conversation | None:
-        """Return the conversation of a call, or None if the call is not part of one.
+        named: bool = False,
+    ) -> CallIdentity:
+        """Return the conversation of a call, and the fingerprint of its request.
 
         Args:
             endpoint: the called endpoint.
@@ -111,10 +129,16 @@ class Conversations:
             facts: the facts of the response.
             answered: whether the call succeeded. The program may repeat a failed call, and the
                 repetition belongs to the same conversation.
+            named: whether the program has set the chat id, so that no conversation is looked for.
         """
         try:
             ids = read_ids(path, request)
-            turns = _read_whole_list(endpoint, ids, request)
+            turns = read_turns(request) if endpoint.uses_tokens else None
+            fingerprint = self._fingerprint_request(endpoint, ids, turns, facts)
+            if named:
+                return CallIdentity(None, fingerprint)
+            if not _is_whole_list(endpoint, ids):
+                turns = None
             conversation = self._find_known(turns, ids) or self._start_new(turns, ids, facts)
             if conversation is not None:
                 self._remember_ids(conversation, ids, facts)
@@ -123,8 +147,17 @@ class Conversations:
                         turns, conversation, answered=answered, answer_hash=facts.answer_hash
                     )
         except RecursionError:  # the body is nested more deeply than messages are
+            return CallIdentity()
+        return CallIdentity(conversation, fingerprint)
+
+    def _fingerprint_request(
+        self, endpoint: Endpoint, ids: RequestIds, turns: Turns | None, facts: AnswerFacts
+    ) -> str | None:
+        """Return a hash of the model and the messages; None if the messages are not known."""
+        if turns is None:
             return None
-        return conversation
+        names = (endpoint.operation, facts.request_model, ids.conversation, ids.previous_answer)
+        return self._fingerprint_text(b"request", turns.write_ends(names))
 
     def _find_known(self, turns: Turns | None, ids: RequestIds) -> Conversation | None:
         """Return the conversation of an earlier call, or the one that the request names."""
@@ -145,7 +178,7 @@ class Conversations:
             return known or Conversation(facts.conversation_id, API)
         if ids.caller is not None:
             text = ids.caller.encode("utf-8", "surrogatepass")
-            return Conversation(self._fingerprint_text(b"id", (text,)), API)
+            return Conversation(self._make_id(b"id", (text,)), API)
         if ids.previous_answer is not None:
             return Conversation(ids.previous_answer, API)
         return Conversation(self._derive_id(turns), DERIVED) if turns is not None else None
@@ -157,9 +190,12 @@ class Conversations:
         """
         opening = turns.hash_turns(turns.opening_length)
         known = self._openings.get(opening)
-        chat_id, count = known or (self._fingerprint_text(b"turns", turns.write_opening()), 0)
+        chat_id, count = known or (self._make_id(b"turns", turns.write_opening()), 0)
         self._openings.put(opening, (chat_id, count + 1))
         return f"{chat_id}-{count + 1}" if count else chat_id
+
+    def _make_id(self, kind: bytes, parts: Iterable[bytes | memoryview]) -> str:
+        return f"auto-{self._fingerprint_text(kind, parts)}"
 
     def _fingerprint_text(self, kind: bytes, parts: Iterable[bytes | memoryview]) -> str:
         """Return a keyed hash, from which nobody without the key can guess the text."""
@@ -168,7 +204,7 @@ class Conversations:
         digest = hmac.new(self._key, b"lupis chat id\0" + kind + b"\0", "sha256")
         for part in parts:
             digest.update(part)
-        return f"auto-{digest.hexdigest()[:_FINGERPRINT_DIGITS]}"
+        return digest.hexdigest()[:_FINGERPRINT_DIGITS]
 
     def _remember_ids(
         self, conversation: Conversation, ids: RequestIds, facts: AnswerFacts
@@ -181,18 +217,13 @@ class Conversations:
                 self._by_provider_id.put(provider_id, conversation)
 
 
-def _read_whole_list(
-    endpoint: Endpoint, ids: RequestIds, request: Mapping[str, Any]
-) -> Turns | None:
-    """Return the turns of a call that sends the whole conversation; None for other calls.
+def _is_whole_list(endpoint: Endpoint, ids: RequestIds) -> bool:
+    """Return whether a request has the whole conversation.
 
     A call with one of the provider's ids sends only new messages.
     """
-    if ids.conversation is not None or ids.previous_answer is not None:
-        return None
-    if not endpoint.uses_tokens or endpoint.operation not in CHAT_OPERATIONS:
-        return None
-    return read_turns(request)
+    has_id = ids.conversation is not None or ids.previous_answer is not None
+    return not has_id and endpoint.operation in CHAT_OPERATIONS
 
 
 class _SeenCall:

@@ -13,7 +13,7 @@ from lupis_instrument._llm.api.field_paths import find_value
 from lupis_instrument._llm.conversation.long_texts import RequestMembers, restore_long_texts
 
 if TYPE_CHECKING:
-    from typing import Iterator
+    from typing import Iterable
 
     from lupis_instrument._llm.api.field_paths import FieldPath
     from lupis_instrument._llm.conversation.long_texts import LongTexts
@@ -107,8 +107,7 @@ class Turns:
         """
         if length <= 2 * _MAX_END:
             return hash(tuple(map(self._hash_turn, range(length + 1))))
-        ends = (*range(_MAX_END + 1), *range(length + 1 - _MAX_END, length + 1))
-        return hash((length, *map(self._hash_turn, ends)))
+        return hash((length, *map(self._hash_turn, _list_ends(length))))
 
     def _hash_turn(self, number: int) -> int:
         """Return a hash of a turn, counted from 1; number 0 is the system prompt."""
@@ -125,14 +124,34 @@ class Turns:
         """Return a hash of the answer to the first `length` turns: the turn that follows them."""
         return _hash_content(self._turns[length])
 
-    def write_opening(self) -> Iterator[bytes | memoryview]:
-        """Yield the system prompt and the turns of the opening, in the same form for all APIs.
+    def write_opening(self) -> Iterable[bytes | memoryview]:
+        """Return the system prompt and the turns of the opening, in the same form for all APIs.
 
         The chat ids of derived conversations are fingerprints of it, so its form must not change.
         """
         parts = [_normalize_value(self._system)]
         parts += map(_normalize_turn, self._turns[: self.opening_length])
-        return restore_long_texts(json.dumps(parts, sort_keys=True).encode(), self._long_texts)
+        return self._write_json(parts)
+
+    def write_ends(self, names: Sequence[str | None]) -> Iterable[bytes | memoryview]:
+        """Return the system prompt and the turns, of a long list those that `hash_turns` covers.
+
+        Args:
+            names: texts that come first, such as the model.
+        """
+        length = len(self)
+        numbers = range(length + 1) if length <= 2 * _MAX_END else _list_ends(length)
+        turns = (_normalize_turn(self._turns[number - 1]) for number in numbers if number)
+        return self._write_json([*names, length, _normalize_value(self._system), *turns])
+
+    def _write_json(self, parts: list[Any]) -> Iterable[bytes | memoryview]:
+        text = json.dumps(parts, sort_keys=True).encode()
+        return restore_long_texts(text, self._long_texts) if self._long_texts else (text,)
+
+
+def _list_ends(length: int) -> Sequence[int]:
+    """Return the numbers of the turns at both ends of a long list, after 0, the system prompt."""
+    return (*range(_MAX_END + 1), *range(length + 1 - _MAX_END, length + 1))
 
 
 def hash_answer(body: Mapping[str, Any]) -> int | None:

@@ -37,7 +37,7 @@ def add_conversation(draft: Draft) -> Draft:
 
 
 class DeriveChatId:
-    """Derives the conversation of an LLM call that has no chat id."""
+    """Derives the conversation of an LLM call that has no chat id, and hashes its request."""
 
     def __init__(self, conversations: Conversations) -> None:
         """Create the stage.
@@ -48,22 +48,23 @@ class DeriveChatId:
         self._conversations = conversations
 
     def __call__(self, draft: Draft) -> Draft:
-        """Add the chat id that the ids and messages in the request lead to."""
+        """Add the chat id that the ids and messages lead to, and the request's fingerprint."""
         http_call = draft.state.http_call
         facts = draft.facts
         if http_call is None or http_call.endpoint is None or facts is None:
             return draft
-        if _semconv.LUPIS_CHAT_ID in draft.attributes:
-            return draft
-        conversation = self._conversations.identify_call(
+        identity = self._conversations.identify_call(
             http_call.endpoint,
             parse_url(http_call.url).path,
             draft.request,
             facts,
             answered=_is_answered(draft),
+            named=_semconv.LUPIS_CHAT_ID in draft.attributes,
         )
-        if conversation is not None:
-            _add_chat_id(draft, conversation.chat_id, conversation.source)
+        if identity.conversation is not None:
+            _add_chat_id(draft, identity.conversation.chat_id, identity.conversation.source)
+        if identity.fingerprint is not None:
+            draft.attributes[_semconv.LUPIS_REQUEST_FINGERPRINT] = identity.fingerprint
         return draft
 
 

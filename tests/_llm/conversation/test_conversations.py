@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from urllib.parse import urlsplit
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from lupis_instrument._llm.api.endpoints import identify_endpoint
 from lupis_instrument._llm.body.digest import RequestReader
 from lupis_instrument._llm.conversation.conversations import MAX_ENTRIES, Conversations
-from lupis_instrument._llm.conversation.turns import hash_answer
+from lupis_instrument._llm.conversation.turns import hash_answer, read_turns
 from lupis_instrument._llm.usage.facts import Facts
 
 OPENAI = "https://api.openai.com"
@@ -25,13 +26,21 @@ class Process:
     def __init__(self, key=KEY):
         self.conversations = Conversations(lambda: key)
 
-    def identify(self, request_body, url=CHAT, *, answered=True, **facts):
-        """The conversation of a call: its chat id and the source of the id."""
+    def recognise(self, request_body, url=CHAT, *, answered=True, named=False, **facts):
+        """The conversation and the fingerprint of a call."""
         parts = urlsplit(url)
         endpoint = identify_endpoint("POST", parts.hostname, parts.port or 443, parts.path)
         return self.conversations.identify_call(
-            endpoint, parts.path, request_body, Facts(**facts), answered=answered
+            endpoint, parts.path, request_body, Facts(**facts), answered=answered, named=named
         )
+
+    def identify(self, request_body, url=CHAT, **options):
+        """The conversation of a call: its chat id and the source of the id."""
+        return self.recognise(request_body, url, **options).conversation
+
+    def fingerprint(self, request_body, url=CHAT, *, model="m", **options):
+        """The fingerprint of a request."""
+        return self.recognise(request_body, url, request_model=model, **options).fingerprint
 
     def __call__(self, *turns, answered=True, **members):
         """The chat id of a call whose turns are alternately the user's and the assistant's."""
@@ -581,3 +590,68 @@ def test_long_chats_with_one_opening_are_told_apart(process):
     ]
     first, second, *later = [process.identify(request_body).chat_id for request_body in calls]
     assert (True, [first, second]) == (first != second, later)
+
+
+# fingerprints
+
+
+def test_identical_requests_have_one_fingerprint(process):
+    """Members beside the model and the messages do not count, nor does the process."""
+    fingerprint = process.fingerprint({"messages": chat("s", "u")})
+    assert re.fullmatch("[0-9a-f]{20}", fingerprint)
+    other_process = Process()
+    assert fingerprint == other_process.fingerprint({"messages": chat("s", "u"), "top_p": 1})
+    assert fingerprint == other_process.fingerprint({"messages": chat("s", "u")}, named=True)
+
+
+@pytest.mark.parametrize(
+    ("body", "options"),
+    [
+        ({"messages": chat("s", "v")}, {}),
+        ({"messages": chat("s", "u", "a", "u")}, {}),
+        ({"messages": chat("s", "u")}, {"model": "n"}),
+        ({"messages": chat("s", "u"), "previous_response_id": "r"}, {}),
+    ],
+    ids=["text", "turns", "model", "answer before"],
+)
+def test_other_requests_have_other_fingerprints(body, options, process):
+    """Each of these parts counts."""
+    assert process.fingerprint({"messages": chat("s", "u")}) != process.fingerprint(body, **options)
+
+
+def test_fingerprints_need_the_key(process):
+    """Nobody without the key can guess a prompt from its fingerprint."""
+    body = {"messages": chat("s", "u")}
+    assert process.fingerprint(body) != Process(b"other").fingerprint(body)
+
+
+def test_embeddings_have_fingerprints_but_no_conversation(process):
+    """The same text may be embedded again and again."""
+    url = OPENAI + "/v1/embeddings"
+    identities = [process.recognise({"input": ["a"]}, url) for _ in range(2)]
+    assert [None, None] == [identity.conversation for identity in identities]
+    assert identities[0].fingerprint == identities[1].fingerprint is not None
+
+
+def test_requests_without_messages_have_no_fingerprint(process):
+    """Those that are too large to be read are not all identical."""
+    assert None is process.fingerprint({"model": "m"})
+
+
+def test_pictures_count_in_fingerprints(process):
+    """Stand-ins replace them while the request is parsed; they differ between processes."""
+    bodies = [
+        json.dumps({"messages": [{"role": "user", "content": letter * 100_000}]}).encode()
+        for letter in "aba"
+    ]
+    reader = RequestReader()
+    first, other, again = (process.fingerprint(reader.read_body([body])) for body in bodies)
+    assert first == again != other
+
+
+def test_long_lists_are_fingerprinted_by_their_ends(process):
+    """The cost of a call does not grow with the conversation."""
+    bodies = [{"messages": chat("s", *map(str, range(count)))} for count in (500, 501)]
+    assert process.fingerprint(bodies[0]) != process.fingerprint(bodies[1])
+    written = b"".join(read_turns(bodies[0]).write_ends(["m"]))
+    assert len(written) < 1000

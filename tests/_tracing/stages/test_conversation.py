@@ -127,6 +127,17 @@ class TestDeriveChatId:
         """LUPIS_AUTO_CHAT_ID=false removes the stage."""
         assert [(None, None)] == chat_ids(request_of("hi"), auto_chat_id=False)
 
+    @pytest.mark.parametrize("automatic", [True, False])
+    def test_a_request_has_a_fingerprint(self, automatic, tracked, pipeline):
+        """Also where code has set the chat id; LUPIS_AUTO_CHAT_ID=false removes it."""
+        with call_context.use_conversation(Conversation("trip")):
+            span = tracked.start_call()
+            tracked.answer_call(span, request=request_of("hi"))
+            span.end()
+        stages = pipeline(conversations=Conversations(lambda: b"key"), auto_chat_id=automatic)
+        (exported,) = tracked.run_pipeline(stages)
+        assert automatic is ("lupis.request.fingerprint" in exported.attributes)
+
     def test_a_fault_costs_only_the_chat_id(self, tracked, pipeline, capsys):
         """The span is exported without it."""
 
