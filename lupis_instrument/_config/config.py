@@ -95,6 +95,7 @@ class LupisConfig:
     enabled: bool = _FROM_TABLE
     service_name: str = _FROM_TABLE
     service_version: str = _FROM_TABLE
+    tags: Mapping[str, str] = _FROM_TABLE
     exporter: str = _FROM_TABLE
     otlp_endpoint: str = _FROM_TABLE
     events_endpoint: str | None = _FROM_TABLE

@@ -28,6 +28,7 @@ from lupis_instrument._config.value_types import (
     ProviderHosts,
     Regexes,
     Seconds,
+    Tags,
     Text,
     Token,
     Url,
@@ -105,10 +106,11 @@ class Setting:
         default_text: str = "",
         caution: tuple[Any, str] | None = None,
         check_item: Callable[[str], object] | None = None,
+        option: str = "",
     ) -> None:
         self.variable = variable
         self.name = variable[len(PREFIX) :].lower()
-        self.option = "--" + self.name.replace("_", "-")
+        self.option = option or "--" + self.name.replace("_", "-")
         self.value_type = value_type
         self.default = default
         self.description = description
@@ -279,6 +281,15 @@ SETTINGS: tuple[Setting, ...] = (
         "Version of your service: resource attribute service.version.",
         _PROJECT,
         otel_sources=(("OTEL_RESOURCE_ATTRIBUTES", _resource_attribute(_semconv.SERVICE_VERSION)),),
+    ),
+    Setting(
+        "LUPIS_TAGS",
+        Tags(),
+        {},
+        "Labels of this launch, as key=value,key=value: resource attributes lupis.tag.KEY, by which"
+        " lupis report groups. The option takes one label and may be repeated.",
+        _PROJECT,
+        option="--tag",
     ),
     Setting(
         "LUPIS_EXPORTER",

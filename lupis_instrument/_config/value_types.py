@@ -560,6 +560,35 @@ class ProviderHosts(Pairs):
         )
 
 
+class Tags(Pairs):
+    """A few short labels with values, `team=search,env=test`."""
+
+    __slots__ = ()
+
+    metavar = "KEY=VALUE"
+    expected = (
+        "key=value pairs with commas between them: at most 32 pairs, keys of letters, digits,"
+        " '_', '-' and '.' (64 at most), values of 1 to 256 characters"
+    )
+    max_pairs = 32
+    max_key, max_value = 64, 256
+
+    def check_value(self, value: Any) -> Any:
+        """Return `value` as a dict if there are not too many pairs."""
+        pairs = super().check_value(value)
+        if len(pairs) > self.max_pairs:
+            first_pairs = dict(list(pairs.items())[: self.max_pairs])
+            raise InvalidValueError(describe_expected(self.expected), valid_part=first_pairs)
+        return pairs
+
+    def _is_valid_pair(self, pair: Any) -> bool:
+        if not super()._is_valid_pair(pair):
+            return False
+        key, value = (text.strip() for text in pair)
+        is_key = key.isascii() and all(char.isalnum() or char in "_-." for char in key)
+        return is_key and len(key) <= self.max_key and 0 < len(value) <= self.max_value
+
+
 def _parse_pair(part: str) -> tuple[str, str | None]:
     name, equals, value = part.partition("=")
     return name.strip(), _decode_percent(value.strip()) if equals else None

@@ -28,6 +28,7 @@ def build_resource(config: LupisConfig) -> Resource:
         _semconv.SERVICE_NAME: config.service_name,
         _semconv.SERVICE_VERSION: config.service_version,
         _semconv.LUPIS_PROJECT_ID: config.project_id,
+        **{_semconv.LUPIS_TAG + key: value for key, value in config.tags.items()},
     }
     run_id = os.environ.get(_semconv.ENV_RUN_ID)
     if run_id:

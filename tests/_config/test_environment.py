@@ -269,7 +269,7 @@ def test_problem_names_the_option():
     ("variable", "message"),
     [
         ("LUPIS_API_KYE", "LUPIS_API_KYE: no such setting; did you mean LUPIS_API_KEY?"),
-        ("LUPIS_QQQ", "LUPIS_QQQ: no such setting"),
+        ("LUPIS_QQQQQQQQ", "LUPIS_QQQQQQQQ: no such setting"),
     ],
 )
 def test_unknown_variable_is_a_warning(variable, message):

@@ -73,9 +73,9 @@ def test_descriptions_are_short_sentences(row):
 
 @each_row
 def test_names_derive_from_the_variable(row):
-    """`LUPIS_API_KEY` has the option `--api-key` and the field `api_key`."""
+    """`LUPIS_API_KEY` has the option `--api-key` and the field `api_key`; `--tag` takes one tag."""
     words = row.variable.split("_")[1:]
-    assert row.option == "--" + "-".join(words).lower()
+    assert row.option == {"tags": "--tag"}.get(row.name, "--" + "-".join(words).lower())
     assert row.name == "_".join(words).lower()
 
 

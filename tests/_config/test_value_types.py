@@ -24,6 +24,7 @@ from lupis_instrument._config.value_types import (
     ProviderHosts,
     Regexes,
     Seconds,
+    Tags,
     Text,
     Token,
     Url,
@@ -67,6 +68,7 @@ def refuse(value_type, value):
         (Globs(), "x-*", ("x-*",)),
         (Pairs(), "A=1,b=x%2Cy,c=", {"a": "1", "b": "x,y", "c": ""}),
         (ProviderHosts(), "h:1=openai", {"h:1": "openai"}),
+        (Tags(), "Team=a b, env.x=1=2", {"team": "a b", "env.x": "1=2"}),
     ],
 )
 def test_text_is_read(value_type, text, value):
@@ -105,6 +107,12 @@ def test_text_is_read(value_type, text, value):
         (Pairs(), {"a": 1}),
         (ProviderHosts(), "host="),
         (ProviderHosts(), "h:x=openai"),
+        (Tags(), "key"),
+        (Tags(), "key="),
+        (Tags(), "a/b=1"),
+        (Tags(), f"{'k' * 65}=1"),
+        (Tags(), f"k={'v' * 257}"),
+        (Tags(), ",".join(f"k{n}=1" for n in range(33))),
     ],
 )
 def test_invalid_value_is_refused(value_type, value):

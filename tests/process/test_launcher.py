@@ -120,6 +120,7 @@ def test_an_option_overrides_its_variable(lupis_run):
     ("options", "variable", "text"),
     [
         (["--no-enabled"], "LUPIS_ENABLED", "false"),
+        (["--tag", "team=a", "--tag", "env=b"], "LUPIS_TAGS", "team=a,env=b"),
         (["--summary"], "LUPIS_SUMMARY", "true"),
         (["--instrument", "httpx"], "LUPIS_INSTRUMENT", "httpx"),
         (
