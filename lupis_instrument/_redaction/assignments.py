@@ -21,7 +21,7 @@ _SIGN = (
     r"(?:[:|?.+!]{0,3}={1,3}>?|:|-{1,2}>|<-{1,2}(?=\s))"
     r"(?:[ \t]{0,8}[|>][+\-]?[ \t]{0,8}\r?\n\s{0,32}(?=\S)"
     # In a query, a plus sign stands for the blank.
-    r"|[\s+]{0,8}(?=\\{0,16}[\"'])|[ \t]{0,8}(?=\S)))"
+    r"|[\s+]{0,8}(?=\\{0,16}[\"'])|[ \t]{0,32}(?=\S)))"
 )
 _TAG = (
     r"(?P<tag>(?<!-)(?:\s{1,4}[\w:\-]{1,32}=[\"'][^\"'<>\n]{0,64}[\"']){0,4}\s{0,2}>\s{0,32}"
@@ -32,25 +32,28 @@ _FIELD = (
     rf"(?:\s{{0,4}},\s{{0,32}}{QUOTE}[\w.\-]{{1,24}}{QUOTE}\s{{0,4}}:\s{{0,4}}"
     rf"(?:{QUOTE}[^\"'`\\\n]{{0,64}}{QUOTE}|[\w.\-]{{1,24}}))"
 )
-# Behind a quoted name: the "value" of a name-value object or tag, or the comma of a pair.
+# Behind a quoted name: the "value" of a name-value object or tag, the comma of a pair, or the
+# default of a lookup: `get("password") or "…"`.
 _PAIR = (
     rf"(?:{_FIELD}{{0,2}}(?:\s{{0,4}},\s{{0,32}}|\s{{1,32}})(?:{QUOTE})?value(?:{QUOTE})?\s{{0,4}}[:=]\s{{0,8}}"
-    r"|\s{0,4},\s{0,8}(?P<pair>(?=[\"'bu\[])))"
+    r"|\s{0,4},\s{0,8}(?P<pair>(?=[\"'bu\[]))"
+    rf"|\s{{0,4}}\)\s{{0,4}}(?:or|\|\||\?\?)\s{{0,8}}(?={QUOTE}))"
 )
 _VERB = (
     r"(?P<verb>\s(?:is|was)\s{1,2}(?=\S)"
-    r"|\s(?:for|of)\s{1,2}[\w.@\-]{1,40}(?:\s{0,2}[:=]\s{0,4}|\s(?:is|was)\s{1,2})(?=\S))"
+    r"|\s(?:for|of|in)\s{1,2}[\w.@\-]{1,40}(?:\s{0,2}[:=]\s{0,4}|\s(?:is|was)\s{1,2})(?=\S))"
 )
-_LOOSE = r"(?P<loose>[ \t]{0,4}[(,]?[ \t]{0,4}(?=[\"'`]))"
-# A blank counts before any value only in texts with options of a command line. In other texts,
-# words such as "password" are mostly followed by a word that is no value.
+_LOOSE = rf"(?P<loose>[ \t]{{0,4}}[(,]?[ \t]{{0,4}}(?={QUOTE}))"
+# A blank counts before any value only in texts with options of a command line or with directives
+# that define names. In other texts, words such as "password" are mostly followed by a word that is
+# no value.
 _BLANKS = {
     True: r"(?P<blank>[\s+]{1,4})",
     False: r"(?P<blank>[\s+]{1,4})(?=')(?!'\S{0,2}')",
 }
 # By whether the text has options: everything that may stand between a name and its value.
 ASSIGNMENTS = {
-    options: rf"(?P<suffix>[\w.\-]{{0,48}})(?P<close>{QUOTE})?(?:\[?\])?"
+    options: rf"(?P<suffix>[\w.\-]{{0,48}})(?P<close>{QUOTE})?(?:\[?\]|(?P<bracket>\)))?"
     rf"(?:{_SIGN}|{_TAG}|(?(close){_PAIR}|(?:{_VERB}|{blank}|{_LOOSE})))"
     for options, blank in _BLANKS.items()
 }
@@ -58,17 +61,26 @@ ASSIGNMENTS = {
 _MAX_ELEMENT = 1024
 # Characters before a name in which the bracket of a pair opens.
 _BEFORE_PAIR = 12
+# The directives of C, Docker, Windows and csh that define a name: `#define password "…"`.
+_DIRECTIVE = re.compile(r"(?:# ?define|\bENV|\b(?:setx|SETX)|\bsetenv)[ \t]{1,4}\Z")
+_MAX_DIRECTIVE = 16
 _OPTION = re.compile(r"(?:\A|[\s+\"'`,(\[])-{1,2}[A-Za-z]")
 # A function whose name begins so looks the secret up: ``get_secret("prod/db")``.
 _LOOKUP_VERBS = frozenset(
     ("get", "read", "load", "fetch", "find", "has", "is", "check", "validate", "parse", "lookup")
 )
+_QUOTE = re.compile(QUOTE)
 _RANDOM = re.compile(r"(?=.{0,200}[A-Za-z])(?=.{0,200}[0-9!@#$%^&*~+=?])\S{6,}")
 
 
 def has_options(lowered: str) -> bool:
-    """Return whether a text may have options of a command line."""
-    return "--" in lowered or " -" in lowered or "+-" in lowered
+    """Return whether a text may have options of a command line, or directives."""
+    return (
+        "--" in lowered
+        or " -" in lowered
+        or "+-" in lowered
+        or any(directive in lowered for directive in ("define", "env ", "setx ", "setenv "))
+    )
 
 
 def is_assignment(text: str, start: int, match: re.Match[str]) -> bool:
@@ -99,7 +111,7 @@ def needs_random_value(text: str, start: int, match: re.Match[str]) -> bool:
         return _text_before_pair(text, start).endswith("{")
     if match.group("blank"):
         return not _is_sql(text, match) and not _is_option(text, start)
-    return match.group("loose") is not None or match.group("verb") is not None
+    return any(match.group(weak) is not None for weak in ("loose", "verb", "bracket"))
 
 
 def looks_random(value: str) -> bool:
@@ -125,13 +137,15 @@ def _is_sql(text: str, match: re.Match[str]) -> bool:
 
 
 def _is_option(text: str, start: int) -> bool:
-    """Return whether the name is an option: ``--password value``."""
-    return text.startswith("-", start) and bool(_OPTION.match(text, max(0, start - 1)))
+    """Return whether the name is an option or follows a directive: ``--password value``."""
+    if text.startswith("-", start):
+        return bool(_OPTION.match(text, max(0, start - 1)))
+    return bool(_DIRECTIVE.search(text[max(0, start - _MAX_DIRECTIVE) : start]))
 
 
 def _is_quoted_value(text: str, start: int, match: re.Match[str]) -> bool:
     """Return whether a quotation mark follows, and the name is no function that looks it up."""
-    if text[match.end() : match.end() + 1] not in QUOTES:
+    if not _QUOTE.match(text, match.end()):
         return False
     words = split_words(text[start : match.end("suffix")])
     return not (words and words[0] in _LOOKUP_VERBS)

@@ -45,6 +45,9 @@ _PLACEHOLDER = re.compile(
     r"|pass(?:w(?:or)?d)?>?|pwd|token|secret",
     re.IGNORECASE | re.DOTALL,
 )
+_FROM_URLSAFE = str.maketrans("-_", "+/")
+# A member that only private and symmetric JSON Web Keys have.
+_PRIVATE_MEMBER = re.compile(rb'"[dk]"\s{0,4}:')
 # As many characters of base64 as are needed to decode the first line of a PEM file.
 _PEM_HEAD = 72
 _DER_HEAD = 16
@@ -79,9 +82,16 @@ def is_mixed(text: str) -> bool:
     return all(kind.search(part) for part in parts for kind in _KINDS)
 
 
+def is_encoded_jwk(text: str) -> bool:
+    """Return whether a base64 text holds a private or symmetric JSON Web Key."""
+    plain = text.rstrip("=").translate(_FROM_URLSAFE)
+    return bool(_PRIVATE_MEMBER.search(binascii.a2b_base64(plain[: len(plain) // 4 * 4])))
+
+
 def is_encoded_pem(text: str) -> bool:
     """Return whether a base64 text holds a private key in PEM."""
-    return b" PRIVATE " in binascii.a2b_base64(text[:_PEM_HEAD])
+    head = text[: min(_PEM_HEAD, len(text) // 4 * 4)]
+    return b" PRIVATE" in binascii.a2b_base64(head)
 
 
 def is_private_der(text: str) -> bool:

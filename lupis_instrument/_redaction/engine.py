@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Callable, Iterable, Iterator, NamedTuple
 
+from lupis_instrument._redaction.copies import find_copies
 from lupis_instrument._redaction.escapes import (
     View,
     decode,
@@ -114,7 +115,7 @@ class Engine:
             encoded = chain[-1].text if chain else text
             chain.append(decode_with_positions(encoded, escapes, separate=separate))
             hits += [_map_to_original(hit, chain) for hit in _run_finders(finders, chain[-1].text)]
-        return merge_hits(hits)
+        return merge_hits([*hits, *find_copies(text, hits)]) if hits else []
 
     def redact_text(self, text: str) -> str:
         """Return the text with its secrets redacted; the same object if it has none.

@@ -92,6 +92,15 @@ NAMES: tuple[NameRule, ...] = (
     NameRule("pwd"),
     NameRule("pswd"),
     *(
+        NameRule(misspelled)
+        for misspelled in sorted(
+            make_word_set(
+                "paasword pasword paswd paswrd passworsd passwrd passwrod psswd psswrd pssword "
+                "psword pswrd"
+            )
+        )
+    ),
+    *(
         NameRule(f"{owner} pass")
         for owner in sorted(
             make_word_set(
@@ -120,7 +129,8 @@ NAMES: tuple[NameRule, ...] = (
             make_word_set(
                 "api private secret access account auth encryption signing master storage "
                 "subscription functions service admin consumer license shared host rsa ssh "
-                "crypto cipher hmac deploy bearer app application integration server webhook"
+                "crypto cipher hmac aes deploy bearer app application integration server webhook "
+                "activation"
             )
         )
     ),
@@ -132,6 +142,7 @@ NAMES: tuple[NameRule, ...] = (
     NameRule("creds"),
     NameRule("pass", hides_numbers=False, extent=Extent.RANDOM_RUN),
     NameRule("pw", hides_numbers=False, extent=Extent.RANDOM_RUN),
+    NameRule("salt", hides_numbers=False, extent=Extent.RANDOM_RUN),
     NameRule("jsessionid"),
     NameRule("phpsessid"),
     NameRule("ssn", extent=Extent.DIGITS),

@@ -15,7 +15,7 @@ The notation of a literal says where it is looked for. All are written in lower 
 - ``40 sess-``: anywhere in a long run, before at least 40 letters and digits;
 - ``+nral``: anywhere in a long run;
 - ``=us6``: in the long runs, as a whole piece between separators;
-- ``#digits``, ``#ssn``, ``#dotted``, ``#uuid-pair``: a shape without a fixed part.
+- ``#digits``, ``#ssn``, ``#dotted``, ``#hex-groups``, ``#uuid-pair``: a shape without a fixed part.
 """
 
 from __future__ import annotations
@@ -52,8 +52,9 @@ _DENSE = 256
 _SPARSE = 64
 # A UUID is no key by itself, and there are texts full of them.
 _UUID = b"aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"
-# The end of a UUID before a colon, which is rare, so that the search is fast.
-_UUID_PAIR = b"-aaaaaaaaaaaa:"
+# The end of a UUID before a colon, and the end of a Mailgun key, which are rare, so that the search
+# is fast.
+_HEX_SHAPES = ((b"-aaaaaaaaaaaa:", "#uuid-pair"), (b"-aaaaaaaa-aaaaaaaa", "#hex-groups"))
 
 # Stands for the literal where a shape chose a finder.
 SHAPE = "#"
@@ -147,8 +148,12 @@ class Prefilter(Generic[FinderT]):
         runs = find_long_runs(data)
         if runs:
             chosen += self._choose_by_runs(runs)
-            if b":" in data and _UUID_PAIR in data.translate(_TO_HEX):
-                chosen.append((SHAPE, self._by_shape.get("#uuid-pair", [])))
+            hexes = data.translate(_TO_HEX) if b"-" in data else b""
+            chosen += [
+                (SHAPE, self._by_shape.get(shape, []))
+                for groups, shape in _HEX_SHAPES
+                if groups in hexes
+            ]
         return [(literal, finder) for literal, finders in chosen for finder in finders]
 
     def _choose_by_runs(self, runs: list[bytes]) -> list[tuple[str, list[FinderT]]]:

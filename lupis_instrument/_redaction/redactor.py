@@ -317,6 +317,9 @@ def _list_texts(value: Any) -> Sequence[str] | None:
     kind = type(value)
     if kind is str:
         return (value,)
-    if kind in _LIST_TYPES and {*map(type, value)} <= _ONLY_TEXT and not _has_options(value):
-        return value  # type: ignore[no-any-return]
-    return None
+    if kind not in _LIST_TYPES:
+        return None
+    if len(value) == 1:  # the values of most headers
+        return value if type(value[0]) is str else None
+    is_plain = {*map(type, value)} <= _ONLY_TEXT and not _has_options(value)
+    return value if is_plain else None

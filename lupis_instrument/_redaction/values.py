@@ -41,6 +41,17 @@ _MAX_KNOWN_NAMES = 1024
 _WEAK_PREVIEW, _PREVIEW = 64, 512
 
 _ANNOTATION = re.compile(r"&?(?:'?\w{1,16} )?[\w.\[\]<>*]{1,32}\s{0,4}=\s{0,4}(?=[bru]{0,2}[\"'])")
+_BYTE_LIST = re.compile(
+    r"(?:new )?(?:\[\d{0,4}\]\s?)?(?:bytes?|uint8(?:_t)?|u8|char|uint8array(?:\.from)?)"
+    r"(?:\[\d{0,4}\])?\s{0,2}\(?(?=[{\[])",
+    re.IGNORECASE,
+)
+# A lookup with a default: `getenv("NAME", "…")`, `environ["NAME"] or "…"`, `env.NAME ?? "…"`.
+_LOOKUP = re.compile(
+    r"[\w.]{0,64}(?:get|env)[\w.]{0,64}(?:[(\[]\s{0,4}[\"'][\w.\-]{1,64}[\"']\s{0,4}(?:,|[)\]]))?"
+    r"\s{0,4}(?:(?<=,)\s{0,4}|(?:or|\|\||\?\?)\s{1,4})(?=[bru]{0,2}[\"'])",
+    re.IGNORECASE,
+)
 _LAST_WORD = re.compile(r"[A-Za-z]+$")
 
 # Anchors that share a shorter literal with other finders: the prefilter looks for fewer literals.
@@ -48,6 +59,15 @@ _SHARED_LITERALS = {
     "authorization": "auth",
     "credential": "cred",
     "credit": "cred",
+    "pasword": "pasw",
+    "paswd": "pasw",
+    "paswrd": "pasw",
+    "psswd": "pssw",
+    "psswrd": "pssw",
+    "pssword": "pssw",
+    "pswd": "psw",
+    "psword": "psw",
+    "pswrd": "psw",
 }
 
 
@@ -121,7 +141,7 @@ class NameFinder:
         position = match.end()
         # Behind a header's name stands a scheme, no type annotation.
         if name_rule.extent is not Extent.LINE:
-            position = _skip_annotation(text, position)
+            position = _skip_code(text, position)
         if self._is_no_value(text, position, match):
             return None
         is_weak = name_rule.extent is Extent.RANDOM_RUN or needs_random_value(text, start, match)
@@ -218,7 +238,10 @@ def _find_name_start(text: str, position: int) -> int:
     return start
 
 
-def _skip_annotation(text: str, position: int) -> int:
-    """Return the position behind a type annotation: ``password: str = "…"``."""
-    annotation = _ANNOTATION.match(text, position)
-    return annotation.end() if annotation else position
+def _skip_code(text: str, position: int) -> int:
+    """Return the position behind a type or a lookup, of which the default counts.
+
+    Examples are ``password: str = "…"``, ``secret := []byte{…}`` and ``pwd = getenv("PWD", "…")``.
+    """
+    matches = (skipped.match(text, position) for skipped in (_ANNOTATION, _BYTE_LIST, _LOOKUP))
+    return next((match.end() for match in matches if match), position)

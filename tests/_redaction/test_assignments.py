@@ -28,6 +28,9 @@ NOTATIONS = [
     "password%2525253D{}", "pass%00word={}", '{{"api key": "{}"}}', "<password><![CDATA[{}]]></password>", "q=%22password%22%3A+%22{}%22",
     "password for admin: {}", "password of root is {}", "machine h login me password {}", "jdbc:oracle:thin:me/{}@//h:1521/x", "PHPSESSID={}",
     'Authorization: Digest username="me", response="{}"', f"password={'x' * 600}{{}}", f'token="{"*" * 600}{{}}"',
+    '#define\\tpassword\\t\\"{}\\"', "#define PASSWORD {}", "ENV DB_PASSWORD {}", "setx DB_PASSWORD {}", "setenv DB_PASSWORD {}",
+    'password = os.environ.get("PASSWORD") or "{}"', 'password = getenv("NAME", "{}")', 'password = process.env.NAME || "{}"',
+    'login(env.get("PASSWORD") ?? "{}")', "Key(anySecret):{}", "Password:                {}", "token in text: {}", "PASWORD:={}", "paasword:{}",
 ]  # fmt: skip
 HARMLESS = [
     "password = getpass.getpass()", 'password = input("Password: ")', "my_password = foo(hey)", "password = request.json['password']",
@@ -39,6 +42,7 @@ HARMLESS = [
     'curl -u "${user}":"${password}" https://h/', "credentialsId: 'ff083f76-7804-4ef1-80e4-fe975bb9141b'", "PASSWORD_VARIABLE='PASSWORD'",
     "password is required", "the token was expired", 'get_secret("prod/db")', "unexpected token 'foo'", "publicToken = 5", "pass: 12, fail: 3",
     'the password "and" the user', "passing -p 8080 and --pass-through", "access_token_url='https://h/oauth/access_token'",
+    "docker env password needed", "def check(password): return True", 'password = os.environ.get("PASSWORD") or ""', 'sea_salt = "himalaya"',
     "secretKey: api-key", "key_name: x, secret_key: ACCESS_TOKEN", "keyVaultToStoreSecrets: cmp2-qat-1208358310", "passwords for people: none",
     'curl -H "Authorization: basic {base64(email:password[\n])}" https://h/', "password={get_secret(name)}", "the token for users of things is gone",
     "\u201cpasswords\u201d are \u201cout\u201d", "\u043f\u0430\u0440\u043e\u043b\u0438 \u0438 \u0442\u043e\u043a\u0435\u043d\u044b", "le mot\u00a0: passe", "\u2764\ufe0f tokens", "\U0001d41b\U0001d428\U0001d425\U0001d41d text",

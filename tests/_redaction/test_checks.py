@@ -10,6 +10,7 @@ from lupis_instrument._redaction.checks import (
     compute_entropy,
     has_digit,
     is_credential,
+    is_encoded_jwk,
     is_encoded_pem,
     is_generated,
     is_in_one_case,
@@ -72,6 +73,16 @@ def test_pem_in_base64(kind, expected):
     """The first line of an encoded PEM file says whether it is a private key."""
     encoded = base64.b64encode(f"-----BEGIN {kind}-----\n{'M' * 64}".encode()).decode()
     assert is_encoded_pem(encoded) is expected
+
+
+@pytest.mark.parametrize(("member", "expected"), [("d", True), ("k", True), ("x", False)])
+def test_json_web_key_in_base64(member, expected):
+    """A private member may be encoded for URLs, and the text may be cut anywhere."""
+    encoded = base64.urlsafe_b64encode(
+        f'{{"kty":"EC","?>":1,"{member}" : "abc"}}'.encode()
+    ).decode()
+    assert is_encoded_jwk(encoded) is expected
+    assert is_encoded_jwk(encoded[:-5]) is expected
 
 
 @pytest.mark.parametrize(

@@ -45,10 +45,13 @@ def test_literals_choose_finders(text, literals):
 
 def test_shape_stands_for_its_literal():
     """A shape has no literal, so its finder comes with a stand-in."""
-    prefilter = Prefilter([("#ssn", "ssn"), ("#digits", "card"), ("#dotted", "dotted")])
+    prefilter = Prefilter(
+        [("#ssn", "ssn"), ("#digits", "card"), ("#dotted", "dotted"), ("#hex-groups", "hex")]
+    )
     assert prefilter.choose_finders("id 123-45-6789") == [(SHAPE, "ssn")]
     assert prefilter.choose_finders("4111 1111 1111 1111") == [(SHAPE, "card")]
     assert prefilter.choose_finders("a" * 30 + "." + "b" * 30) == [(SHAPE, "dotted")]
+    assert prefilter.choose_finders("a" * 32 + "-b0123456-b0123456") == [(SHAPE, "hex")]
 
 
 @pytest.mark.parametrize("text", ["", "no literal at all"])

@@ -32,6 +32,9 @@ def find_values(text):
         ("password={'a': 1}", "{'a': 1}"),
         ("myapikey1 'hunter22'", "hunter22"),
         ("pass=hunter22", "hunter22"),
+        ("Secret: []byte{1, 22, 255},", "{1, 22, 255}"),
+        ("apiKey = new byte[] {0x1, 0x22}", "{0x1, 0x22}"),
+        ('password = config.get("x", "hunter22")', "hunter22"),
     ],
 )
 def test_value_of_a_name(text, value):

@@ -3,6 +3,8 @@
 All secrets are drawn anew from the shapes of keys that providers and secret scanners document, and
 stand in texts as telemetry holds them. Prints shares; nothing passes or fails by them. Run it with
 ``python tests/bench/redaction_recall.py``; ``--misses`` lists the secrets that were not found.
+``--credsweeper FILE`` also measures the test lines of CredSweeper (https://github.com/Samsung/CredSweeper,
+``tests/data/output.json`` in a checkout), as they are and with each letter and digit drawn anew.
 """
 
 # A script, which prints, and draws keys that protect nothing:
@@ -18,6 +20,7 @@ import re
 import string
 import sys
 import uuid
+from pathlib import Path
 
 from lupis_instrument._redaction import Redactor
 
@@ -162,9 +165,34 @@ webhook_secret={h40}
 CREATE USER app IDENTIFIED BY {a12};
 postgresql://app@server:{a16}@server.postgres.example/x
 -----BEGIN PRIVATE KEY-----\\n{b64}\\n{b64}
+PASWORD:={p12}
+if passworsd == "{a12}":
+#define DB_PASSWORD "{a12}"
+#define AESKEY {0x{h2}, 0x{h2}, 0x{h2}, 0x{h2}, 0x{h2}, 0x{h2}, 0x{h2}, 0x{h2}}
+ENV API_KEY {a24}
+password = os.environ.get("PASSWORD") or "{a12}"
+secret = getenv("NAME", "{a12}")
+const password = process.env.PASSWORD || "{a12}"
+Secret: []byte{{d2}, {d2}, {d2}, {d2}, {d2}, {d2}, {d2}, {d2}},
+salt = b"{a15}1"
+Activation key : {u5}-{u5}-{u5}-{u5}
+Password:            {a12}
+token in text: {a40}1
 MIIEowIBAAKCAQEA{b400}
 MHcCAQEEI{a20}{b130}==
 """.strip().splitlines()
+# Findings of CredSweeper that are counted apart, because anyone may know the value: CredSweeper itself
+# rates them "info" (UUIDs, names of hosts and buckets), or their format is the format of a public
+# identifier: the type of a JSON Web Key, a WeChat app id, a Salesforce organization, an OAuth client.
+PUBLIC = re.compile(
+    r"\"kty\": \"\W?\w+\W?|wx[0-9a-f]{16}|00D[A-Za-z0-9]{12,15}|[\w\-]+\.apps\.googleusercontent\.com"
+)
+# CredSweeper's rules that go by the name of a value, whose characters can be drawn anew.
+NAMED_LINES = frozenset(
+    ("Password", "Secret", "Token", "Key", "Auth", "Credential", "Salt", "SQL Password",
+     "CMD Password", "CMD Secret", "CMD Token", "URL Credentials", "CURL User Password",
+     "CURL Options", "CMD ConvertTo-SecureString", "Bearer Authorization")
+)  # fmt: skip
 WORDS = (
     "the model answered a question about cache keys and the token limit of a request " * 3
 ).split()
@@ -204,6 +232,53 @@ def is_hidden(redactor: Redactor, text: str, key: str) -> bool:
     secret = key.rpartition("/")[2] if key.startswith("https://") else key
     piece = secret[len(secret) // 3 : -4] or secret
     return piece not in redacted and piece.replace("+", "%2B").replace("/", "%2F") not in redacted
+
+
+def redraw_value(source: random.Random, value: str) -> str:
+    """Return a value with another letter or digit of the same kind in the place of each."""
+    kinds = (string.ascii_lowercase, string.ascii_uppercase, string.digits)
+    return "".join(
+        next((source.choice(kind) for kind in kinds if character in kind), character)
+        for character in value
+    )
+
+
+def read_credsweeper(path: str) -> list[tuple[str, str, str, bool]]:
+    """Return the rule, line and value of each finding, and whether the value is a secret."""
+    findings = {}
+    for finding in json.loads(Path(path).read_text(encoding="utf-8")):
+        data = finding["line_data_list"][0]
+        is_secret = finding["severity"] != "info" and not PUBLIC.fullmatch(data["value"])
+        findings[data["line"], data["value"]] = finding["rule"], is_secret
+    return [(rule, line, value, is_secret) for (line, value), (rule, is_secret) in findings.items()]
+
+
+def print_credsweeper(
+    redactor: Redactor, source: random.Random, path: str, *, list_misses: bool
+) -> None:
+    """Print the recall on the lines of CredSweeper, and the misses by CredSweeper's rule."""
+    findings = read_credsweeper(path)
+    secrets = [(rule, line, value) for rule, line, value, is_secret in findings if is_secret]
+    drawn = [
+        (rule, line.replace(value, new), new)
+        for rule, line, value in secrets
+        if rule in NAMED_LINES and not re.search(r"[\\%]", value)
+        for new in (redraw_value(source, value) for _ in range(5))
+    ]
+    for title, lines in (
+        ("all findings of CredSweeper", [(rule, line, value) for rule, line, value, _ in findings]),
+        ("secrets of CredSweeper", secrets),
+        ("values by name in its lines, drawn anew", drawn),
+    ):
+        misses = [line for line in lines if not is_hidden(redactor, line[1], line[2])]
+        share = 100 - 100 * len(misses) / len(lines)
+        print(f"{title}: {len(lines) - len(misses)} of {len(lines)} = {share:.2f} %")
+        for rule, number in collections.Counter(miss[0] for miss in misses).most_common():
+            if list_misses:
+                print(f"    {number} {rule}")
+                print(
+                    *{f"        {miss[1][:120]!r}" for miss in misses if miss[0] == rule}, sep="\n"
+                )
 
 
 def make_harmless(source: random.Random) -> list[str]:
@@ -264,6 +339,7 @@ def main() -> None:
     """Measure all shapes, and print the shares."""
     parser = argparse.ArgumentParser(description="Counts secrets that redaction finds.")
     parser.add_argument("--misses", action="store_true", help="list the secrets that were missed")
+    parser.add_argument("--credsweeper", metavar="FILE", help="its file of expected findings")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     options = parser.parse_args()
     source, redactor = random.Random(options.seed), Redactor("remove")
@@ -283,6 +359,8 @@ def main() -> None:
                 print(f"    {number} {label}")
     hidden_lines = [line for line in lines if redactor.redact_text(line) != line]
     print(f"lines with passwords: {100 * len(hidden_lines) / len(lines):.2f} %")
+    if options.credsweeper:
+        print_credsweeper(redactor, source, options.credsweeper, list_misses=options.misses)
     texts = make_harmless(source)
     changed = [text for text in texts if redactor.redact_text(text) is not text]
     print(f"harmless values kept: {100 - 100 * len(changed) / len(texts):.2f} % of {len(texts)}")

@@ -63,6 +63,19 @@ CLOUD_RULES: tuple[Rule, ...] = (
         r"[A-Za-z0-9]{12,24}(?![\w\-])",
         ALNUM[:20],
     ),
+    Rule(
+        "alibaba-secret",
+        ("16 ltai",),
+        (
+            match_prefix("LTAI")
+            + r"[A-Za-z0-9]{12,24}(?![\w\-])[^\n]{1,64}?"
+            + r"(?<![\w\-/+])(?P<secret>[A-Za-z0-9]{30})(?![\w\-/+])",
+        ),
+        "Alibaba Cloud access key secrets, behind their id.",
+        (f"f(LTAI{ALNUM[:20]}, {ALNUM[20:50]})", f"LTAI{ALNUM[:12]}:{ALNUM[20:50]}"),
+        (f"LTAI{ALNUM[:20]}, {'a' * 30}", f"LTAI{ALNUM[:20]}, {HEX[:32]}"),
+        is_generated,
+    ),
     key_rule(
         "tencent", "Tencent Cloud secret ids", "AKID", r"[A-Za-z0-9]{32}(?![\w\-])", ALNUM[:32]
     ),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+
 from lupis_instrument._redaction.checks import (
     has_digit,
     is_credential,
+    is_encoded_jwk,
     is_encoded_pem,
     is_generated,
     is_private_der,
@@ -13,11 +16,19 @@ from lupis_instrument._redaction.checks import (
 from lupis_instrument._redaction.rules.rule import (
     ALNUM,
     HEX,
+    LOWER,
     NOT_IN_NAME,
     UUID,
     Rule,
     key_rule,
     match_prefix,
+)
+
+# Words behind "key" with which a name describes the key.
+_KEY_DESCRIPTION = (
+    "(?:ids?|names?|hash|digest|sha[0-9]{1,3}|md5|checksum|etag|fingerprint|thumbprint|prefix|suffix|"
+    "types?|kinds?|path|file|url|uri|arn|ver|version|ref|hint|label|counts?|index|size|length|schema|"
+    "column|values?)(?![a-z0-9])"
 )
 
 GENERAL_RULES: tuple[Rule, ...] = (
@@ -95,6 +106,21 @@ GENERAL_RULES: tuple[Rule, ...] = (
         (f'{{"kty":"EC","crv":"P-256","d":"{ALNUM[:43]}"}}',),
         (f'{{"kty":"EC","crv":"P-256","x":"{ALNUM[:43]}"}}',),
     ),
+    Rule(
+        "json-web-key-base64",
+        ("+imt0esi", "+jrdhki", "+ia3r5i"),
+        tuple(
+            rf"(?<![A-Za-z0-9+/_\-])[A-Za-z0-9+/_\-]{{0,16384}}?{encoded}[A-Za-z0-9+/_\-]{{16,}}={{0,2}}"
+            for encoded in ("Imt0eSI", "JrdHki", "ia3R5I")
+        ),
+        "JSON Web Keys in base64, with a private member: RFC 7518, section 6.",
+        tuple(
+            base64.b64encode(f'{start}"kty":"EC","d":"{ALNUM[:43]}"}}'.encode()).decode()
+            for start in ("{", " {", "[ {")
+        ),
+        (base64.b64encode(f'{{"kty":"EC","x":"{ALNUM[:43]}"}}'.encode()).decode(),),
+        is_encoded_jwk,
+    ),
     key_rule(
         "paseto",
         "PASETO tokens",
@@ -125,6 +151,8 @@ GENERAL_RULES: tuple[Rule, ...] = (
         ("16 mii", "16 mig", "16 mhcc", "16 mhqc", "16 mc4c"),
         tuple(
             match_prefix(start) + r"[A-Za-z0-9+/]{56,}={0,2}"
+            r"(?:(?:\\n|\s){1,32}[A-Za-z0-9+/]{32,}={0,2}){0,256}"
+            r"(?:(?:\\n|\s){1,32}[A-Za-z0-9+/]{1,31}={1,2}(?![A-Za-z0-9+/=]))?"
             for start in ("MII", "MIG", "MHcC", "MHQC", "MC4C")
         ),
         "Private keys in DER, in base64: RFC 5958, RFC 8017, RFC 5915.",
@@ -164,11 +192,25 @@ GENERAL_RULES: tuple[Rule, ...] = (
     Rule(
         "private-key-base64",
         ("14 ls0tls1crudjti",),
-        (match_prefix("LS0tLS1CRUdJTi") + r"[A-Za-z0-9+/]{60,}={0,2}",),
+        (match_prefix("LS0tLS1CRUdJTi") + r"[A-Za-z0-9+/]{20,}={0,2}",),
         "Private keys in PEM that are encoded in base64 again, as Kubernetes stores them.",
         (f"LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0tCk1JSUV2{ALNUM[:80]}",),
         (f"LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUV2{ALNUM[:80]}",),
         is_encoded_pem,
+    ),
+    Rule(
+        "encoded-private-key",
+        ("+ufjjvkfursblrv", "+quklwqvrfietfw", "+bssvzbveugs0vz"),
+        tuple(
+            rf"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{{8,16384}}?(?:{encoded})[A-Za-z0-9+/]{{16,}}={{0,2}}"
+            for encoded in ("UFJJVkFURSBLRV", "QUklWQVRFIEtFW", "BSSVZBVEUgS0VZ")
+        ),
+        "Files in base64 that hold a private key in PEM, such as Kubernetes configurations.",
+        tuple(
+            base64.b64encode(f"{start}-----BEGIN PRIVATE KEY-----\n{ALNUM[:64]}".encode()).decode()
+            for start in ("tls: {key", "tls: {{key", "tls: {{{key")
+        ),
+        (base64.b64encode(f"-----BEGIN CERTIFICATE-----\n{ALNUM[:64]}".encode()).decode(),),
     ),
     Rule(
         "putty-key",
@@ -262,12 +304,25 @@ GENERAL_RULES: tuple[Rule, ...] = (
                 r"key(?<!public.key)(?<!publickey)(?<!cache.key)(?<!cachekey)"
                 r"(?<!websocket.key)(?<!idempotency.key)"
                 r"(?<!idempotencykey)(?<!partition.key)(?<!primary.key)(?<!sort.key)(?<!routing.key)(?<!object.key)"
-                r"\\{0,4}[\"'`]?\s{0,4}[:?]{0,2}(?:=>?|:)\s{0,4}\\{0,4}[\"'`]?(?P<secret>[a-z0-9+/_\-]{16,}={0,2})(?![\w.%])"
+                rf"(?:[_\-](?!{_KEY_DESCRIPTION})[a-z0-9]{{1,12}})?"
+                r"\\{0,4}[\"'`]?\s{0,4}[:?]{0,2}(?:=>?|:)\s{0,4}\(?\\{0,4}[\"'`]{0,3}(?P<secret>[a-z0-9+/_\-]{16,}={0,2})(?![\w.%])"
             ),
         ),
-        "Values that look random and whose name ends with key.",
-        (f"ALGOLIA_KEY={HEX[:32]}", f'"mapsKey": "{ALNUM[:39]}"', f"?key={ALNUM[:32]}"),
-        ("key=some_long_configuration_name_here", f"cache_key={HEX[:40]}", f'"key": "{UUID}"'),
+        "Values that look random and whose name ends with key, or with key and another word.",
+        (
+            f"ALGOLIA_KEY={HEX[:32]}",
+            f'"mapsKey": "{ALNUM[:39]}"',
+            f"?key={ALNUM[:32]}",
+            f"KEY_PROD = '''{ALNUM[:32]}",
+            f'key = ("{ALNUM[:32]}"',
+        ),
+        (
+            "key=some_long_configuration_name_here",
+            f"cache_key={HEX[:40]}",
+            f'"key": "{UUID}"',
+            f"key_id={HEX[:32]}",
+            f"key_hash: {HEX[:64]}",
+        ),
         is_generated,
         lowercase=True,
     ),
@@ -303,6 +358,20 @@ GENERAL_RULES: tuple[Rule, ...] = (
             f"password >\n {ALNUM[:24]}",
         ),
         (f"tokens {HEX[:32]}", "secret and_many_other_words_after_it", f"token for {HEX[:32]}"),
+        is_generated,
+        lowercase=True,
+    ),
+    Rule(
+        "session-cookie",
+        ("_session=&=", "sessionid=&=", ".sid=&="),
+        (r"(?:_session|sessionid|\.sid)=(?P<secret>[a-z0-9%+/=_\-.~:]{20,})",),
+        "Session cookies of Rails, Django and Express, which stand for a login.",
+        (
+            f"_gitlab_session={HEX[:32]}",
+            f"connect.sid=s%3A{ALNUM[:32]}.{ALNUM[:43]}",
+            f"sessionid={LOWER[:32]}",
+        ),
+        ("a_session=none", f"session={HEX[:32]}", "last_session=2026-11-23-evening-of-work"),
         is_generated,
         lowercase=True,
     ),

@@ -109,6 +109,14 @@ SERVICE_RULES: tuple[Rule, ...] = (
         "mailgun", "Mailgun keys", "key- pubkey-", r"[0-9A-Za-z]{32}(?![\w\-])", LOWER[:32]
     )._replace(check=has_digit),
     Rule(
+        "mailgun-private",
+        ("#hex-groups",),
+        (r"-(?<=(?<![\w\-])(?P<head>[0-9a-f]{32})-)[0-9a-f]{8}-[0-9a-f]{8}(?![\w\-])",),
+        "Private keys of Mailgun accounts.",
+        (f"{HEX[:32]}-{HEX[32:40]}-{HEX[40:48]}",),
+        (f"{HEX[:32]}-{HEX[32:40]}", f"{HEX[:32]}-{HEX[32:40]}-{HEX[40:49]}"),
+    ),
+    Rule(
         "mailchimp",
         (
             *(f"=us{number}" for number in range(1, 100)),
