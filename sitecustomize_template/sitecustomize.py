@@ -26,15 +26,20 @@ def _start_instrument(folder):
 
 
 def _borrow_packages():
-    """Append the launcher's folders of packages to sys.path; returns whether this is possible.
+    """Make the launcher's package importable; returns whether this is possible.
 
-    They come last, so that they shadow none of the program's packages. Only an interpreter of the
-    launcher's kind and version can import them.
+    Only an interpreter of the launcher's kind and version can import it.
     """
     tag, _, folders = os.environ.get("LUPIS_LAUNCHER_SITE", "").partition(":")
     own_tag = "%s-%d.%d" % ((sys.implementation.name,) + sys.version_info[:2])
     if tag == own_tag and folders:
-        sys.path += [folder for folder in folders.split(os.pathsep) if folder not in sys.path]
+        folders = folders.split(os.pathsep)
+        sys.path.append(folders[0])
+        try:
+            from lupis_instrument._process import lending
+        finally:
+            sys.path.pop()
+        lending.lend_packages(folders)
         return True
     text = "%s has no lupis_instrument; to instrument it: %s -m pip install lupis-instrument"
     _write_warning(text % (sys.executable, sys.executable))

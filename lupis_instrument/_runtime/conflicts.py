@@ -12,13 +12,16 @@ import sys
 from functools import lru_cache
 
 from lupis_instrument._diagnostics import internal_errors, warn
+from lupis_instrument._process.lending import UNNEEDED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
+    from typing import Iterator
+
+    from packaging.requirements import Requirement
 
 _PACKAGE = "lupis-instrument"
-_UNNEEDED = frozenset({"click"})  # only the commands need it
 _LIBRARIES = {
     "brotli": "",
     "brotlicffi": "",
@@ -151,32 +154,38 @@ def _is_library(spec: ModuleSpec, folder: str) -> bool:
 def find_misfit() -> str | None:
     """Return a sentence about a package, of the environment or lent, that does not fit.
 
-    Looks at the first distribution of each name on `sys.path`, which is the one that an import
-    takes. None where all fit.
+    None where all fit.
     """
-    try:
-        from packaging.requirements import Requirement
-    except ImportError:
-        return None  # a dependency of OpenTelemetry: without it there is nothing to load
-    to_check, seen = [_PACKAGE], {*_UNNEEDED}
+    to_check, seen = [_PACKAGE], {*UNNEEDED}
     while to_check:
         name = to_check.pop()
-        version, requirements = _look_up(name)
-        for needed in map(Requirement, requirements):
-            if needed.marker is not None and not needed.marker.evaluate({"extra": ""}):
-                continue
-            installed = _look_up(needed.name)[0]
-            if needed.name in _UNNEEDED or not installed:
+        for needed, installed in list_requirements(name):
+            if needed.name in UNNEEDED or not installed:
                 continue
             if not needed.specifier.contains(installed, prereleases=True):
                 return (
                     f"{needed.name} {installed} of this environment does not fit:"
-                    f" {name} {version} needs {needed.name}{needed.specifier}"
+                    f" {name} {_look_up(name)[0]} needs {needed.name}{needed.specifier}"
                 )
             if needed.name not in seen:
                 seen.add(needed.name)
                 to_check.append(needed.name)
     return None
+
+
+def list_requirements(name: str = _PACKAGE) -> Iterator[tuple[Requirement, str]]:
+    """Yield the requirements of a distribution in this interpreter, with the installed versions.
+
+    A version is empty where the requirement is not installed. Looks at the first distribution of
+    each name on `sys.path`, which is the one that an import takes.
+    """
+    try:
+        from packaging.requirements import Requirement
+    except ImportError:
+        return  # a dependency of OpenTelemetry: without it there is nothing to load
+    for needed in map(Requirement, _look_up(name)[1]):
+        if needed.marker is None or needed.marker.evaluate({"extra": ""}):
+            yield needed, _look_up(needed.name)[0]
 
 
 def _look_up(name: str) -> tuple[str, list[str]]:

@@ -207,7 +207,7 @@ def other_python(tmp_path_factory):
 
 
 def test_another_environment_borrows_the_launchers_packages(run_python, other_python):
-    """They are last in its path, so its own packages have priority."""
+    """Its path stays as it is."""
     code = f"import json, sys; print(json.dumps([{HOOKED_EXPRESSION}, sys.path]))"
     site = describe_site()
     folders = site.partition(":")[2].split(os.pathsep)
@@ -215,7 +215,7 @@ def test_another_environment_borrows_the_launchers_packages(run_python, other_py
         run_python.read_output("-c", code, python=other_python, LUPIS_LAUNCHER_SITE=site)
     )
     assert hooked
-    assert folders == path[-len(folders) :]
+    assert set() == set(folders) & set(path)
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,24 @@ try:
 except ImportError:
     print("none")
 """
+LISTS_PACKAGES = """
+import importlib.metadata, pkgutil, sys
+for name in ("click", "packaging", "pytest", "requests", "httpx", "opentelemetry.sdk"):
+    try:
+        print(name, __import__(name))
+    except ImportError as error:
+        print(error)
+print([name for _, name, _ in pkgutil.iter_modules() if name != "sitecustomize"])
+print(importlib.metadata.entry_points(), sys.path)
+from calls import call
+print(call("a"))
+print([str(item._path) for item in importlib.metadata.distributions()], sys.path)
+for name in ("click", "pytest", "requests"):
+    try:
+        print(name, __import__(name))
+    except ImportError as error:
+        print(error)
+"""
 NOT_INSTALLED = "env/bin/python has no lupis_instrument; to instrument it: "
 RENAME_ADVICE = "; rename it to have this program instrumented"
 
@@ -131,9 +149,9 @@ CASES = {
         TRIES_OPENTELEMETRY, OLD_API, recorded="", unrecorded="a", warning="opentelemetry-api 1.10.0 of this environment"
     ),
     "an environment with an old protobuf": in_environment(
-        IMPORTS.format(module="google.protobuf"), OLD_PROTOBUF,
-        recorded="", unrecorded="a", warning="protobuf 3.6.1 of this environment does not fit",
+        IMPORTS.format(module="google.protobuf"), OLD_PROTOBUF
     ),
+    "an environment that lists its packages": in_environment(LISTS_PACKAGES),
     "an environment whose path has spaces": Case(
         ["{folder}/my é env/env/bin/python", "program.py"],
         "a",

@@ -76,22 +76,16 @@ def find_conflicts(arguments: Sequence[str]) -> Iterator[str]:
 
 def check_requirements() -> Iterator[tuple[str, str, bool]]:
     """Yield each requirement of this package: its name, its version, and whether it is unfit."""
-    from packaging.requirements import Requirement
+    from lupis_instrument._process.lending import UNNEEDED
+    from lupis_instrument._runtime import conflicts
+    from lupis_instrument._runtime.launch import launch
 
-    try:
-        texts = metadata.requires("lupis-instrument") or ()
-    except metadata.PackageNotFoundError:
-        texts = ()  # its folder is on the path, but it was never installed
-    for text in texts:
-        requirement = Requirement(text)
-        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+    for requirement, version in conflicts.list_requirements():
+        if launch.lent and requirement.name in UNNEEDED:
             continue
-        try:
-            version = metadata.version(requirement.name)
-        except metadata.PackageNotFoundError:
+        if not version:
             yield requirement.name, "not installed", True
-            continue
-        if requirement.specifier.contains(version, prereleases=True):
+        elif requirement.specifier.contains(version, prereleases=True):
             yield requirement.name, version, False
         else:
             yield requirement.name, f"{version}, not {requirement.specifier}", True

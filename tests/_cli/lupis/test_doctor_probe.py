@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from lupis_instrument._cli.lupis import doctor_probe
+from lupis_instrument._runtime import conflicts
 
 SOURCE = Path(doctor_probe.__file__).read_text(encoding="utf-8")
 
@@ -75,7 +76,12 @@ def test_requirements_of_the_package_are_met():
 )
 def test_requirement_is_compared_with_the_installed_version(requirement, rows, monkeypatch):
     """A requirement may be met, unmet, missing, or belong to an extra."""
-    monkeypatch.setattr(metadata, "requires", lambda name: [requirement])
+    look_up = conflicts._look_up
+    monkeypatch.setattr(
+        conflicts,
+        "_look_up",
+        lambda name: ("1", [requirement]) if name == "lupis-instrument" else look_up(name),
+    )
     assert rows == list(doctor_probe.check_requirements())
 
 
@@ -85,7 +91,7 @@ def test_package_that_is_only_on_the_path_has_no_known_requirements(monkeypatch)
     def fail(name):
         raise metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(metadata, "requires", fail)
+    monkeypatch.setattr(metadata, "distribution", fail)
     assert [] == list(doctor_probe.check_requirements())
 
 
