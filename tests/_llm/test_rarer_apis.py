@@ -715,10 +715,11 @@ CASES = {
             "id": "c",
             "model": "gemini",
             "choices": [],
+            # The total includes 8 thoughts.
             "usage": {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 20},
         },
         5,
-        7,
+        15,
         "gemini",
     ),
     "nomic": (

@@ -24,7 +24,7 @@ BEFORE = """
 import sys, time, tracemalloc
 from datetime import datetime, timezone
 AT = datetime(2026, 11, 23, tzinfo=timezone.utc)
-from lupis_instrument._llm.usage.report import Usage
+from lupis_instrument._llm.usage.usage import Usage
 USAGE = Usage(1200, 300, 1000)
 def report(first, call):
     first()

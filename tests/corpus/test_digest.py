@@ -16,7 +16,7 @@ from lupis_instrument._llm.api.endpoints import identify_endpoint
 from lupis_instrument._llm.body.body_reader import BodyReader
 from lupis_instrument._llm.body.digest import digest_call, parse_request_body
 from lupis_instrument._llm.usage.facts import Facts
-from lupis_instrument._llm.usage.report import Usage
+from lupis_instrument._llm.usage.usage import Usage
 
 CORPUS = exchanges.find_recordings()
 pytestmark = pytest.mark.skipif(

@@ -26,8 +26,9 @@ class Dialect(NamedTuple):
             field of its own.
         modalities: the prefix of a field of `Usage` (``input``, ``output``) with the member that
             lists its counts by modality.
-        extra_rounds: the member that lists further reports, and the ``type`` of the reports in it
-            that the outer report doesn't include.
+        apart: fields of `Usage` with the paths of tokens that are charged like the field's tokens,
+            and that neither the field nor the provider's count of it includes.
+        text_counts: whether counts are texts, as JSON writes 64-bit integers of protobuf.
     """
 
     name: str
@@ -37,7 +38,8 @@ class Dialect(NamedTuple):
     output_excludes: tuple[str, ...] = ()
     extra_input: tuple[FieldPath, ...] = ()
     modalities: Mapping[str, str] = {}
-    extra_rounds: tuple[str, str] = ("", "")
+    apart: Mapping[str, tuple[FieldPath, ...]] = {}
+    text_counts: bool = False
 
 
 def _root_count(name: str) -> tuple[FieldPath, ...]:
@@ -52,6 +54,7 @@ _OPENAI_CACHE = {
         "prompt_token_details.cached_tokens",
         "input_tokens_details.cached_tokens",
         "input_token_details.cached_tokens",
+        "input_tokens_details.cache_read_input_tokens",  # docs.perplexity.ai
         "cache_read_input_tokens",
         "prompt_cache_hit_tokens",
         "cached_tokens",
@@ -60,12 +63,22 @@ _OPENAI_CACHE = {
     "cache_write_tokens": split_paths(
         "prompt_tokens_details.cache_write_tokens",
         "input_tokens_details.cache_write_tokens",
+        "input_tokens_details.cache_creation_input_tokens",
         "cache_creation_input_tokens",
         "prompt_tokens_details.cache_creation_tokens",
         "cache_write_tokens",
     ),
     "cache_write_5m_tokens": split_paths("cache_creation.ephemeral_5m_input_tokens"),
     "cache_write_1h_tokens": split_paths("cache_creation.ephemeral_1h_input_tokens"),
+    "cache_read_image_tokens": split_paths(
+        "input_tokens_details.cached_tokens_details.image_tokens",
+        "cached_tokens_details.cached_image_tokens",
+        "prompt_tokens_details.cached_tokens_details.image_tokens",
+    ),
+    "cache_read_audio_tokens": split_paths(
+        "input_token_details.cached_tokens_details.audio_tokens",
+        "prompt_tokens_details.cached_tokens_details.audio_tokens",
+    ),
     "total_tokens": split_paths("total_tokens"),
 }
 
@@ -86,9 +99,12 @@ DIALECTS: tuple[Dialect, ...] = (
             "output_audio_tokens": split_paths("completion_tokens_details.audio_tokens"),
             "input_image_tokens": split_paths("prompt_tokens_details.image_tokens"),
             "output_image_tokens": split_paths("completion_tokens_details.image_tokens"),
+            "input_video_tokens": split_paths("prompt_tokens_details.video_tokens"),
             "audio_seconds": split_paths("prompt_audio_seconds"),  # docs.mistral.ai/api/#tag/audio
             "web_searches": split_paths("num_search_queries"),  # docs.perplexity.ai
+            "citation_tokens": split_paths("citation_tokens"),
         },
+        apart={"input_apart_tokens": split_paths("connector_tokens")},  # docs.mistral.ai/agents
     ),
     Dialect(  # docs.anthropic.com/en/api/messages: "Total input tokens ... is the summation"
         "anthropic",
@@ -106,10 +122,8 @@ DIALECTS: tuple[Dialect, ...] = (
             "cache_write_5m_tokens": split_paths("cache_creation.ephemeral_5m_input_tokens"),
             "cache_write_1h_tokens": split_paths("cache_creation.ephemeral_1h_input_tokens"),
             "reasoning_tokens": split_paths("output_tokens_details.thinking_tokens"),
-            "web_searches": split_paths("server_tool_use.web_search_requests"),
         },
         input_excludes=("cache_read_tokens", "cache_write_tokens"),
-        extra_rounds=("iterations", "compaction"),
     ),
     Dialect(  # ai.google.dev/api/generate-content#UsageMetadata
         "gemini",
@@ -129,6 +143,15 @@ DIALECTS: tuple[Dialect, ...] = (
             "cache_read": "cacheTokensDetails",
         },
     ),
+    Dialect(  # lmstudio.ai/docs/developer/rest/chat: `stats`
+        "lm_studio",
+        ("reasoning_output_tokens", "time_to_first_token_seconds"),
+        {
+            "input_tokens": split_paths("input_tokens"),
+            "output_tokens": split_paths("total_output_tokens"),
+            "reasoning_tokens": split_paths("reasoning_output_tokens"),
+        },
+    ),
     Dialect(  # ai.google.dev/api/interactions
         "gemini.interactions",
         ("total_input_tokens", "total_output_tokens"),
@@ -141,6 +164,11 @@ DIALECTS: tuple[Dialect, ...] = (
         },
         output_excludes=("reasoning_tokens",),
         extra_input=split_paths("total_tool_use_tokens"),
+        modalities={
+            "input": "input_tokens_by_modality",
+            "output": "output_tokens_by_modality",
+            "cache_read": "cached_tokens_by_modality",
+        },
     ),
     Dialect(  # docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html
         "bedrock",
@@ -203,9 +231,6 @@ DIALECTS: tuple[Dialect, ...] = (
             "output_audio_tokens": split_paths("output_tokens_details.audio_tokens"),
             "input_image_tokens": split_paths("input_tokens_details.image_tokens"),
             "output_image_tokens": split_paths("output_tokens_details.image_tokens"),
-            "web_searches": split_paths(
-                "tool_calls_details.search_web.invocation"
-            ),  # docs.perplexity.ai
         },
     ),
     Dialect(  # docs.ollama.com/api: counts are members of the answer itself
@@ -275,6 +300,49 @@ DIALECTS: tuple[Dialect, ...] = (
             "input_tokens": split_paths("input_token_count"),
             "output_tokens": split_paths("output_token_count"),
         },
+    ),
+    Dialect(  # yandex.cloud/docs/foundation-models/text-generation/api-ref
+        "yandex",
+        ("inputTextTokens",),
+        {
+            "input_tokens": split_paths("inputTextTokens"),
+            "output_tokens": split_paths("completionTokens"),
+            "total_tokens": split_paths("totalTokens"),
+        },
+        text_counts=True,
+    ),
+    Dialect(  # docs.oracle.com/iaas/api/#/en/generative-ai-inference/latest/datatypes/Usage
+        "oracle",
+        ("promptTokens", "completionTokens"),
+        {
+            "input_tokens": split_paths("promptTokens"),
+            "output_tokens": split_paths("completionTokens"),
+            "cache_read_tokens": split_paths("promptTokensDetails.cachedTokens"),
+            "reasoning_tokens": split_paths("completionTokensDetails.reasoningTokens"),
+            "total_tokens": split_paths("totalTokens"),
+        },
+    ),
+    Dialect(  # llama.developer.meta.com/docs/api/chat: `metrics`, a list of names with values
+        "llama_api",
+        ("num_prompt_tokens", "num_completion_tokens"),
+        {
+            "input_tokens": split_paths("num_prompt_tokens"),
+            "output_tokens": split_paths("num_completion_tokens"),
+            "total_tokens": split_paths("num_total_tokens"),
+        },
+    ),
+    Dialect(  # deepinfra.com/docs/inference: `inference_status`
+        "deepinfra",
+        ("tokens_input", "tokens_generated"),
+        {
+            "input_tokens": split_paths("tokens_input"),
+            "output_tokens": split_paths("tokens_generated"),
+        },
+    ),
+    Dialect(  # docs.mistral.ai/api/endpoint/ocr: `usage_info`
+        "pages",
+        ("pages_processed",),
+        {"document_pages": split_paths("pages_processed")},
     ),
     Dialect(  # platform.openai.com/docs/api-reference/audio/json-object: usage by duration
         "duration",

@@ -39,12 +39,15 @@ class Endpoint(NamedTuple):
         operation: the value of OpenTelemetry's gen_ai.operation.name.
         api: the name of the wire API, which a gateway shares with the provider behind it.
         uses_tokens: False for stored results, token counting, lists and files.
+        needs_model: whether this is a guess that only a model in the request, or usage in the
+            response, confirms.
     """
 
     provider: str
     operation: str
     api: str
     uses_tokens: bool
+    needs_model: bool = False
 
 
 # A label of a public host name that says that the host serves LLMs.
@@ -98,7 +101,9 @@ def _identify_cached(
     if operation is None:
         return None
     name = _guess_provider(operation, port, path)
-    return Endpoint(name, operation.name, operation.api, operation.uses_tokens)
+    return Endpoint(
+        name, operation.name, operation.api, operation.uses_tokens, operation.needs_model
+    )
 
 
 def _is_likely_llm_host(host: str) -> bool:

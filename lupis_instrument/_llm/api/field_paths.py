@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Tuple
+from typing import Any, Iterable, Mapping, Tuple
 
 FieldPath = Tuple[str, ...]
 """The member names that lead from a JSON object to one of the values in it."""
+
+MAX_COUNT = 2**63 - 1
+"""OpenTelemetry attributes are signed 64-bit integers; no call uses that many tokens."""
+_FRACTIONAL_FIELDS = frozenset(("audio_seconds",))
 
 
 def split_paths(*dotted_paths: str) -> tuple[FieldPath, ...]:
@@ -31,3 +35,53 @@ def find_value(value: Any, paths: Iterable[FieldPath]) -> Any:
         if member:
             return member
     return None
+
+
+def read_count(value: Any, path: FieldPath) -> int | None:
+    """Return the count at `path`, or the sum over all elements if the path leads through a list.
+
+    A step such as ``ttl=1h`` selects the elements of a list whose `ttl` is ``1h``.
+    """
+    for depth, name in enumerate(path):
+        if "=" in name and isinstance(value, list):
+            key, _, wanted = name.partition("=")
+            value = [row for row in value if isinstance(row, dict) and row.get(key) == wanted]
+            continue
+        if isinstance(value, list):
+            element_counts = [read_count(element, path[depth:]) for element in value]
+            counts = [count for count in element_counts if count is not None]
+            return sum(counts) if counts else None
+        if not isinstance(value, dict):
+            return None
+        value = value.get(name)
+    return parse_count(value)
+
+
+def parse_count(value: Any) -> int | None:
+    """Return a count as an integer; None for bool, negative, fractional and infinite numbers."""
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and 0 <= value <= MAX_COUNT else None
+
+
+def add_counts(
+    report: Mapping[str, Any], fields: Mapping[str, tuple[FieldPath, ...]], counts: dict[str, Any]
+) -> None:
+    """Add to each field the first count that one of its paths leads to."""
+    for field, paths in fields.items():
+        for path in paths:
+            value: float | None = read_count(report, path) if path[0] in report else None
+            if value is None and field in _FRACTIONAL_FIELDS:
+                value = parse_seconds(report.get(path[0]))
+            if value is not None:
+                counts[field] = counts.get(field, 0) + value
+                break
+
+
+def parse_seconds(value: Any) -> float | None:
+    """Return a duration in seconds, which some APIs write as text; None for anything else."""
+    try:
+        seconds = float(value) if type(value) in (int, float, str) else -1.0
+    except (ValueError, OverflowError):
+        return None
+    return seconds if 0 <= seconds <= MAX_COUNT else None

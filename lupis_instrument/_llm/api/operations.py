@@ -35,6 +35,8 @@ class Operation(NamedTuple):
         trust: the least trust in the host with which the path identifies the operation.
         uses_tokens: whether a POST uses tokens.
         provider: the provider, if the path says more about it than the host.
+        needs_model: whether the path is so common that it is this operation only if the request
+            names a model or the response reports usage.
         is_pattern: whether `path` is a regular expression. It is compiled when a path first needs
             it, because compiling all of them takes a while.
     """
@@ -45,6 +47,7 @@ class Operation(NamedTuple):
     trust: HostTrust = KNOWN
     uses_tokens: bool = True
     provider: str | None = None
+    needs_model: bool = False
     is_pattern: bool = False
 
     def matches_path(self, path: str) -> bool:
@@ -73,18 +76,27 @@ _OPERATIONS: tuple[Operation, ...] = (
     _row(r"/(?:deployments|engines)/[^/]+/completions$", "text_completion", "openai.completions",
          ANYWHERE),
     Operation("/completions", "text_completion", "openai.completions"),
+    _row(r"^/completions$", "text_completion", "openai.completions", LIKELY, needs_model=True),
+    Operation("/foundationModels/v1/completion", "chat", "yandex", ANYWHERE, provider="yandex"),
     Operation("/completion", "text_completion", "llama_cpp", LIKELY),
     Operation("/infill", "text_completion", "llama_cpp", LIKELY),
     Operation("/text/chatcompletion_v2", "chat", "openai.chat", LIKELY),
     _row(r"/(?:openai|codex)(?:/v1)?/responses$", "chat", "openai.responses", ANYWHERE),
     Operation("/v1/responses", "chat", "openai.responses", LIKELY),
+    Operation("/v1/responses", "chat", "openai.responses", ANYWHERE, needs_model=True),
+    _row(r"^(?:/serving-endpoints)?/responses$", "chat", "openai.responses", LIKELY,
+         needs_model=True),
     Operation("/responses", "chat", "openai.responses"),
+    Operation("/decisions", "decisions", "openai.responses"),
     Operation("/responses/compact", "chat", "openai.responses", LIKELY),
     Operation("/responses/input_tokens", "count_tokens", "openai.responses", LIKELY,
               uses_tokens=False),
     _row(r"/(?:deployments/[^/]+|v1|models)/embeddings$", "embeddings", "openai.embeddings",
          ANYWHERE),
     Operation("/api/embeddings", "embeddings", "ollama.embed", LIKELY),
+    _row(r"^(?:/serving-endpoints)?/embeddings$", "embeddings", "openai.embeddings", LIKELY,
+         needs_model=True),
+    Operation("/embeddings/multimodal", "embeddings", "openai.embeddings"),
     Operation("/text/embeddings", "embeddings", "watsonx", LIKELY),
     Operation("/embedding/text", "embeddings", "openai.embeddings"),
     Operation("/text-embedding", "embeddings", "dashscope"),
@@ -92,6 +104,7 @@ _OPERATIONS: tuple[Operation, ...] = (
     Operation("/embeddings", "embeddings", "openai.embeddings"),
     Operation("/multimodalembeddings", "embeddings", "openai.embeddings"),
     Operation("/contextualizedembeddings", "embeddings", "openai.embeddings"),
+    Operation("/api/v1/images", "image_generation", "openai.images"),
     Operation("/images/generations", "image_generation", "openai.images", LIKELY),
     Operation("/images/edits", "image_generation", "openai.images", LIKELY),
     Operation("/images/variations", "image_generation", "openai.images", LIKELY),
@@ -100,9 +113,16 @@ _OPERATIONS: tuple[Operation, ...] = (
     Operation("/audio/translations", "transcription", "openai.audio", LIKELY),
     Operation("/tts", "speech", "xai.audio"),
     Operation("/stt", "transcription", "xai.audio"),
+    Operation("/ocr", "ocr", "mistral.ocr"),
     Operation("/moderations", "moderation", OTHER_API, uses_tokens=False),
+    _row(r"/(?:openai|api/projects/[^/]+)/threads(?:/[^/]+)?/runs$", "invoke_agent",
+         "openai.assistants", LIKELY),
+    _row(r"/(?:openai|api/projects/[^/]+)/threads/[^/]+/runs/[^/]+/submit_tool_outputs$",
+         "invoke_agent", "openai.assistants", LIKELY),
     _row(r"/threads(?:/[^/]+)?/runs$", "invoke_agent", "openai.assistants"),
     _row(r"/runs/[^/]+/submit_tool_outputs$", "invoke_agent", "openai.assistants"),
+    _row(r"/(?:openai|api/projects/[^/]+)/assistants$", "create_agent", OTHER_API, LIKELY,
+         uses_tokens=False),
     Operation("/assistants", "create_agent", OTHER_API, uses_tokens=False),
     Operation("/anthropic/v1/messages", "chat", "anthropic.messages", ANYWHERE),
     Operation("/v1/messages", "chat", "anthropic.messages", LIKELY),
@@ -118,6 +138,10 @@ _OPERATIONS: tuple[Operation, ...] = (
     Operation("/interactions", "generate_content", "gemini.interactions"),
     _row(r"/publishers/[^/]+/models/[^/]*embedding[^/]*:predict$", "embeddings", "vertex.predict",
          ANYWHERE),
+    _row(r"/models/imagen[^/]*:predict$", "image_generation", "vertex.predict", ANYWHERE),
+    _row(r"/models/[^/]+:predictLongRunning$", "video_generation", "vertex.predict", ANYWHERE),
+    _row(r"^/v1[^/]*/projects/.+/endpoints/[^/]+:(?:predict|rawPredict|streamRawPredict)$",
+         "generate_content", "vertex.predict", LIKELY),
     _row(r"/publishers/[^/]+/models/[^/]+:predict$", "generate_content", "vertex.predict",
          ANYWHERE),
     _row(r"/publishers/anthropic/models/count-tokens:rawPredict$", "count_tokens",
@@ -129,6 +153,8 @@ _OPERATIONS: tuple[Operation, ...] = (
     _row(r"/model/[^/]+/(?:converse|converse-stream)$", "chat", "bedrock.converse", ANYWHERE),
     _row(r"/model/[^/]*embed[^/]*/invoke$", "embeddings", "bedrock.invoke", ANYWHERE),
     _row(r"/model/[^/]*rerank[^/]*/invoke$", "rerank", "bedrock.invoke", ANYWHERE),
+    _row(r"/model/[^/]*(?:nova-canvas|titan-image|stability\.)[^/]*/invoke$", "image_generation",
+         "bedrock.invoke", ANYWHERE),
     _row(r"/model/[^/]+/(?:invoke|invoke-with-response-stream)$", "chat", "bedrock.invoke",
          ANYWHERE),
     _row(r"/model/[^/]+/count-tokens$", "count_tokens", "bedrock", ANYWHERE, uses_tokens=False),
@@ -143,14 +169,26 @@ _OPERATIONS: tuple[Operation, ...] = (
     Operation("/api/chat", "chat", "ollama.chat", LIKELY),
     Operation("/api/generate", "text_completion", "ollama.generate", LIKELY),
     Operation("/api/embed", "embeddings", "ollama.embed", LIKELY),
+    Operation("/api/v1/chat", "chat", "lm_studio", LIKELY),
+    _row(r"^/\d{8}/actions/chat$", "chat", "oracle", ANYWHERE),
+    _row(r"^/\d{8}/actions/generateText$", "text_completion", "oracle", ANYWHERE),
+    _row(r"^/\d{8}/actions/embedText$", "embeddings", "oracle", ANYWHERE),
+    _row(r"^/\d{8}/actions/rerankText$", "rerank", "oracle", ANYWHERE),
+    Operation("/foundationModels/v1/textEmbedding", "embeddings", "yandex", ANYWHERE,
+              provider="yandex"),
     Operation("/text/chat", "chat", "openai.chat", LIKELY),
     Operation("/text/chat_stream", "chat", "openai.chat", LIKELY),
     Operation("/chat", "chat", "cohere.chat"),
+    Operation("/async/sonar", "chat", "openai.chat"),
+    _row(r"^/generate$", "text_completion", "huggingface", LIKELY, needs_model=True),
     Operation("/generate", "text_completion", "cohere.generate"),
     Operation("/summarize", "text_completion", "cohere.generate"),
     Operation("/embed", "embeddings", "cohere.embed"),
     Operation("/rerank", "rerank", "cohere.rerank"),
     _row(r"/v[12]/rerank$", "rerank", "cohere.rerank", LIKELY),
+    _row(r"^/rerank$", "rerank", "cohere.rerank", LIKELY, needs_model=True),
+    _row(r"^(?:/v1)?/score$", "rerank", "openai.embeddings", LIKELY, needs_model=True),
+    Operation("/classify", "classify", "cohere.classify"),
     Operation("/reranking", "rerank", "cohere.rerank"),
     Operation("/text-rerank", "rerank", "dashscope"),
     Operation("/text/rerank", "rerank", "watsonx", LIKELY),
@@ -162,6 +200,8 @@ _OPERATIONS: tuple[Operation, ...] = (
     Operation("/generation", "chat", "dashscope"),
     Operation("/predictions", "text_completion", "replicate"),
     Operation("/v1/conversations", "invoke_agent", "mistral.conversations"),
+    _row(r"/v1/conversations/[^/]+/restart$", "invoke_agent", "mistral.conversations",
+         provider="mistral_ai"),
 )  # fmt: skip
 
 NESTED_OPERATIONS: tuple[Operation, ...] = (
@@ -172,6 +212,10 @@ NESTED_OPERATIONS: tuple[Operation, ...] = (
     _row(r"/runs/[^/]+(?:/cancel)?$", "invoke_agent", "openai.assistants", uses_tokens=False),
     _row(r"/responses/[^/]+(?:/cancel)?$", "chat", "openai.responses", uses_tokens=False),
     _row(r"/chat/completions/[^/]+$", "chat", "openai.chat", uses_tokens=False),
+    _row(r"/(?:chat/deferred-completion|async/sonar)/[^/]+$", "chat", "openai.chat",
+         uses_tokens=False),
+    _row(r"^/v1/inference/.+", "text_completion", "deepinfra", provider="deepinfra"),
+    _row(r"^/$", "text_completion", "huggingface", provider="hugging_face"),
     _row(r"/interactions/[^/]+(?:/cancel)?$", "generate_content", "gemini.interactions",
          uses_tokens=False),
     _row(r"/predictions/[^/]+(?:/cancel)?$", "text_completion", "replicate",

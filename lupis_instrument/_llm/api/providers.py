@@ -37,7 +37,12 @@ _LLM_HOSTS = {
     "together": "api.together.xyz api.together.ai api-inference.together.ai",
     "fireworks": "api.fireworks.ai",
     "cerebras": "api.cerebras.ai",
-    "moonshot": "api.moonshot.ai api.moonshot.cn",
+    "moonshot": "api.moonshot.ai api.moonshot.cn api.kimi.com",
+    "arcee": "api.arcee.ai",
+    "meta": "api.meta.ai api.llama.com",
+    "quicksilverpro": "api.quicksilverpro.io",
+    "typesafe": "api.typesafe.ai",
+    "yandex": "llm.api.cloud.yandex.net ai.api.cloud.yandex.net",
     "sambanova": "api.sambanova.ai",
     "nvidia": "integrate.api.nvidia.com ai.api.nvidia.com",
     "deepinfra": "api.deepinfra.com",
@@ -68,7 +73,10 @@ _LLM_HOSTS = {
     "heroku": ".inference.heroku.com",
     "zai": "api.z.ai open.bigmodel.cn",
     "minimax": "api.minimax.io api.minimax.chat api.minimaxi.com",
-    "alibaba": "dashscope.aliyuncs.com dashscope-intl.aliyuncs.com dashscope-us.aliyuncs.com",
+    "alibaba": (
+        "dashscope.aliyuncs.com .dashscope.aliyuncs.com dashscope-intl.aliyuncs.com"
+        " dashscope-us.aliyuncs.com"
+    ),
     "baidu": "qianfan.baidubce.com",
     "volcengine": "ark.cn-beijing.volces.com",
     "stepfun": "api.stepfun.com api.stepfun.ai",
@@ -94,7 +102,7 @@ _LLM_HOSTS = {
 }
 # Hosts that also serve other APIs, so that not every path on them belongs to an LLM API.
 _SHARED_HOSTS = {
-    "azure.ai.openai": ".cognitiveservices.azure.com",
+    "azure.ai.openai": ".cognitiveservices.azure.com .azure-api.net",
     "azure.ai.inference": ".services.ai.azure.com",
     "gcp.vertex_ai": ".googleapis.com .rep.googleapis.com",
     "openai": "chatgpt.com",
@@ -102,6 +110,8 @@ _SHARED_HOSTS = {
     "databricks": ".azuredatabricks.net .cloud.databricks.com .gcp.databricks.com",
     "snowflake": ".snowflakecomputing.com",
     "ibm.watsonx.ai": ".ml.cloud.ibm.com",
+    "modal": ".modal.run .modal.direct",
+    "oracle": ".oci.oraclecloud.com",
 }
 # Amazon names the service in one label of the host name, in VPC endpoints too.
 _AWS_LABELS = {
@@ -150,6 +160,10 @@ API_PROVIDERS: dict[str, str] = {
     "llama_cpp": "llama_cpp",
     "watsonx": "ibm.watsonx.ai",
     "cloudflare": "cloudflare",
+    "lm_studio": "lm_studio",
+    "oracle": "oracle",
+    "yandex": "yandex",
+    "deepinfra": "deepinfra",
 }
 """The provider to assume for each wire API on an unknown host; all other APIs mean OpenAI."""
 
@@ -173,7 +187,7 @@ PROVIDER_ALIASES: dict[str, str] = {
 }
 """Other names that a user may write for a provider."""
 
-LOCAL_PORTS: dict[int, str] = {11434: "ollama"}
+LOCAL_PORTS: dict[int, str] = {11434: "ollama", 30000: "sglang"}
 """Default ports of servers that usually run on a private host."""
 
 SEGMENT_PROVIDERS: dict[str, str] = {

@@ -16,11 +16,12 @@ from lupis_instrument._llm.api.field_paths import FieldPath, split_paths
 RESPONSE_FIELDS: dict[str, tuple[FieldPath, ...]] = {
     "model": split_paths(
         "model", "modelVersion", "model_id", "response.model", "response.modelVersion",
-        "message.model", "interaction.model", "result.model",
+        "message.model", "interaction.model", "result.model", "modelId", "result.modelVersion",
+        "model_instance_id",
     ),
     "id": split_paths(
         "id", "responseId", "response_id", "generation_id", "response.id", "response.responseId",
-        "response.generation_id", "message.id", "interaction.id",
+        "response.generation_id", "message.id", "interaction.id", "meta_info.id",
     ),
     "tier": split_paths(
         "service_tier", "serviceTier.type", "usage.service_tier", "response.service_tier",
@@ -46,8 +47,17 @@ RESPONSE_FIELDS: dict[str, tuple[FieldPath, ...]] = {
     "usage": split_paths(
         "usage", "usageMetadata", "meta", "metrics", "details", "message.usage", "delta.usage",
         "response.usage", "response.usageMetadata", "response.meta", "interaction.usage",
-        "metadata.usage", "result.usage", "x_groq.usage",
+        "metadata.usage", "result.usage", "x_groq.usage", "usage_info", "meta_info", "stats",
+        "result.stats", "chatResponse.usage", "inferenceResponse.usage", "event.metrics",
+        "inference_status",
     ),
+    # A statement of the cost beside the usage report.
+    "charges": split_paths("cost", "copilot_usage", "inference_status", "response.cost"),
+    # The usage of tools that the provider ran, and the items that they made.
+    "tools": split_paths("tool_usage", "response.tool_usage"),
+    "output": split_paths("output", "response.output"),
+    # The id by which a later request asks for the answer.
+    "job": split_paths("request_id"),
     # Counts by the host of a model, which are used if the model itself reports none.
     "metrics": split_paths("amazon-bedrock-invocationMetrics"),
     # The usage of one model call of a Bedrock agent, which makes several for one answer.
@@ -60,7 +70,9 @@ RESPONSE_FIELDS: dict[str, tuple[FieldPath, ...]] = {
             )
         )
     ),
-    "error": split_paths("error", "response.error", "detail.error"),
+    "error": split_paths(
+        "error", "response.error", "detail.error", "error_code", "base_resp.status_code"
+    ),
 }  # fmt: skip
 """The paths of each kind of fact."""
 
@@ -101,12 +113,14 @@ FIELD_NAMES: frozenset[str] = frozenset(name for path in _ALL_PATHS for name in 
     *FINISH_REASON_LISTS.values(),
     ERROR_FIELDS,
     ROOT_ERROR_FIELDS,
-    ("index", "object"),
+    ("index", "object", "svg_usage", "metric", "value"),
 )
 """All member names in the paths: the names that a scan of a large body has to keep."""
 WHOLE_FIELDS: frozenset[str] = frozenset(
-    path[-1] for kind in ("usage", "metrics", "part") for path in RESPONSE_FIELDS[kind]
-)
+    path[-1]
+    for kind in ("usage", "metrics", "part", "charges", "tools")
+    for path in RESPONSE_FIELDS[kind]
+) | {"svg_usage"}
 """Members whose whole value a scan keeps, whatever names are in it."""
 
 # Member names that make an event worth parsing, for the APIs that need few of them.

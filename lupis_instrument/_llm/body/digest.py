@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any, Mapping, NamedTuple
 from urllib.parse import unquote
 
+from lupis_instrument._llm.api.bills import BILL_HEADERS
 from lupis_instrument._llm.api.operations import OTHER_API
 from lupis_instrument._llm.body.encodings import build_decoders
 from lupis_instrument._llm.body.framing import parse_json
@@ -14,13 +15,16 @@ from lupis_instrument._llm.body.json_scanner import JsonScanner
 from lupis_instrument._llm.body.long_lists import LongLists
 from lupis_instrument._llm.conversation.long_texts import RequestMembers, replace_long_texts
 from lupis_instrument._llm.usage.facts import Facts
-from lupis_instrument._llm.usage.report import Usage, read_usage
+from lupis_instrument._llm.usage.report import read_usage
+from lupis_instrument._llm.usage.stated_cost import read_header_cost
+from lupis_instrument._llm.usage.usage import Usage
 
 if TYPE_CHECKING:
     from lupis_instrument._llm.api.endpoints import Endpoint
     from lupis_instrument._llm.body.body_reader import BodyReader
     from lupis_instrument._llm.body.encodings import Write
     from lupis_instrument._llm.usage.facts import ResponseFacts
+    from lupis_instrument._llm.usage.usage import Round
 
 _FIRST_ERROR_STATUS = 400
 # A header of Bedrock -> the name of its count in a usage report:
@@ -32,9 +36,12 @@ _HEADER_COUNTS = {
     "x-amzn-bedrock-cache-write-input-token-count": "cacheWriteInputTokenCount",
 }
 _ERROR_HEADER = "x-amzn-errortype"
+_CHAT_API = "openai.chat"
 # All tokens of these operations are input, so a total is enough: Voyage's embeddings report only
 # a total.
-_INPUT_ONLY_OPERATIONS = frozenset(("embeddings", "rerank"))
+_INPUT_ONLY_OPERATIONS = frozenset(("classify", "embeddings", "rerank"))
+# docs.mistral.ai/api/endpoint/ocr: pages with annotations cost more.
+_ANNOTATION_NAMES = ("bbox_annotation_format", "document_annotation_format")
 _SPEECH, _TRANSCRIPTION = "speech", "transcription"
 
 _MAX_PARSED_BYTES = 4 << 20
@@ -64,6 +71,7 @@ _MODEL_PATHS = tuple(
         r"/models/([^/?]+/[^/?]+)/(?:predictions|v1/|pipeline/)",  # Replicate, Hugging Face
         r"^/(?:models|pipeline/[a-z-]+)/(?!chat/completions)([^?]+)$",  # Hugging Face
         r"/ai/run/(@[^?]+)",  # Cloudflare
+        r"^/v1/inference/([^?]+)",  # DeepInfra
         r"/engines/([^/?]+)/",  # OpenAI's first API
     )
 )
@@ -124,6 +132,8 @@ def digest_call(
         # A file, a list or a stored setting: the models that it names were not called.
         return Facts(model, stream=stream, error_type=error, body_outcome=decoder.body_outcome)
     reported = None if failed else _find_usage(endpoint, response, headers)
+    if reported and (reported.rounds or reported.document_pages):
+        reported = _complete_usage(reported, request)
     usage = reported if endpoint.uses_tokens else None
     if endpoint.operation == _SPEECH and text_length and endpoint.uses_tokens and not failed:
         usage = (usage or Usage())._replace(input_characters=text_length)
@@ -137,26 +147,58 @@ def digest_call(
         service_tier=response.tier,
         speed=response.speed,
         geography=response.geography,
-        waiting=response.waiting,
+        waiting=response.waiting or _is_deferred(endpoint, response),
         stored_usage=None if endpoint.uses_tokens else reported,
         error_type=error,
         body_outcome=decoder.body_outcome,
         conversation_id=response.conversation_id,
         answer_hash=response.answer_hash,
+        job_id=response.job if endpoint.uses_tokens else _read_last_segment(path),
     )
+
+
+def _is_deferred(endpoint: Endpoint, response: ResponseFacts) -> bool:
+    return endpoint.api == _CHAT_API and response.job is not None and response.is_only_job
+
+
+def _read_last_segment(path: str) -> str:
+    return path.partition("?")[0].rpartition("/")[2][:_MAX_TEXT]
 
 
 def _find_usage(
     endpoint: Endpoint, response: ResponseFacts, headers: Mapping[str, str]
 ) -> Usage | None:
-    usage = response.find_usage() or read_usage(_read_header_counts(headers))
+    usage = response.find_usage(endpoint.provider) or read_usage(_read_header_counts(headers))
     if endpoint.operation == _TRANSCRIPTION and response.duration is not None:
         usage = usage or Usage()
         if usage.audio_seconds is None:
             usage = usage._replace(audio_seconds=response.duration)
     if usage and usage.input_tokens is None and endpoint.operation in _INPUT_ONLY_OPERATIONS:
-        return usage._replace(input_tokens=usage.total_tokens)
+        usage = usage._replace(input_tokens=usage.total_tokens)
+    if not BILL_HEADERS.isdisjoint(headers) and (usage is None or usage.stated_cost is None):
+        return (usage or Usage())._replace(stated_cost=read_header_cost(headers))
     return usage
+
+
+def _complete_usage(usage: Usage, request: Mapping[str, Any]) -> Usage:
+    """Return the usage with facts that only the request states.
+
+    They are the models of tools, and whether pages of documents are to be annotated.
+    """
+    if usage.document_pages and any(request.get(name) for name in _ANNOTATION_NAMES):
+        usage = usage._replace(annotated_pages=usage.document_pages)
+    if any(row.tool for row in usage.rounds):
+        rounds = (row._replace(model=_find_tool_model(row, request)) for row in usage.rounds)
+        usage = usage._replace(rounds=tuple(rounds))
+    return usage
+
+
+def _find_tool_model(row: Round, request: Mapping[str, Any]) -> str | None:
+    tools = request.get("tools") if row.tool and row.model is None else None
+    for tool in tools if isinstance(tools, list) else ():
+        if isinstance(tool, dict) and tool.get("type") == row.tool:
+            return tool["model"] if _is_model_name(tool.get("model")) else None
+    return row.model
 
 
 def _read_header_counts(headers: Mapping[str, str]) -> dict[str, Any]:

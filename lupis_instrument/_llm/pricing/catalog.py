@@ -28,6 +28,14 @@ FREE = "free"
 _NO_NAMES: NameRule = []
 # console.groq.com/docs/speech-to-text: "Minimum Billed Length: 10 seconds"
 _MIN_SECONDS = {("groq", "whisper-large-v3"): 10, ("groq", "whisper-large-v3-turbo"): 10}
+# docs.perplexity.ai/guides/pricing: USD for 1,000 requests by the size of their searches. The
+# catalog has the price of the largest size.
+_SEARCH_FEES = {
+    ("perplexity", "sonar"): {"low": "5", "medium": "8", "high": "12"},
+    ("perplexity", "sonar-pro"): {"low": "6", "medium": "10", "high": "14"},
+    ("perplexity", "sonar-reasoning"): {"low": "5", "medium": "8", "high": "12"},
+    ("perplexity", "sonar-reasoning-pro"): {"low": "6", "medium": "10", "high": "14"},
+}
 _SECONDS = ("audio_seconds", "input_audio_seconds")
 
 
@@ -118,6 +126,12 @@ class ModelMatch(NamedTuple):
     def prices_at(self, at: datetime, context: Mapping[str, str]) -> Prices | str:
         """Return the prices of a call; variants of a fallback list do not apply."""
         return self.model.prices_at(at, context if self.is_own else {})
+
+    def apply_search_size(self, prices: Prices, size: str) -> Prices:
+        """Return the prices of a call whose searches had this size, by the provider's word."""
+        fees = _SEARCH_FEES.get((self.price_list.id, self.model.id), {})
+        fee = fees.get(size)
+        return prices if fee is None else {**prices, "requests_kcount": fee}
 
     def apply_minimum(self, counts: Mapping[str, Number]) -> Mapping[str, Number]:
         """Return the counts that the provider bills for the reported `counts`."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 PRICE_LISTS: dict[str, str] = {
     "anthropic": "anthropic",
+    "arcee": "arcee",
     "avian": "avian",
     "aws.bedrock": "aws",
     "azure.ai.inference": "azure",
@@ -30,15 +31,19 @@ PRICE_LISTS: dict[str, str] = {
     "gcp.vertex_ai": "google",
     "github_copilot": "github-copilot",
     "groq": "groq",
+    "meta": "meta",
     "minimax": "minimax",
     "mistral_ai": "mistral",
+    "modal": "modal",
     "moonshot": "moonshotai",
     "novita": "novita",
     "openai": "openai",
     "openrouter": "openrouter",
     "ovhcloud": "ovhcloud",
     "perplexity": "perplexity",
+    "quicksilverpro": "quicksilverpro",
     "together": "together",
+    "typesafe": "typesafe",
     "voyage": "voyageai",
     "x_ai": "x-ai",
     "zai": "zai",
@@ -50,19 +55,21 @@ UNLISTED = frozenset(
         "ai21", "aleph_alpha", "alibaba", "aws.sagemaker", "baidu", "braintrust", "charm_hyper",
         "chutes", "crusoe", "deepinfra", "featherless", "friendli", "github", "helicone", "heroku",
         "hugging_face", "hyperbolic", "ibm.watsonx.ai", "inception", "inference_net", "jina",
-        "lepton", "llama_cpp", "mixedbread", "morph", "nebius", "nomic", "nvidia", "ollama",
-        "opencode", "portkey", "pydantic_gateway", "reka", "replicate", "requesty", "sambanova",
-        "scaleway", "siliconflow", "snowflake", "stepfun", "upstage", "venice", "vercel",
-        "volcengine", "writer",
+        "lepton", "llama_cpp", "lm_studio", "mixedbread", "morph", "nebius", "nomic", "nvidia",
+        "ollama", "opencode", "oracle", "portkey", "pydantic_gateway", "reka", "replicate",
+        "requesty", "sambanova", "scaleway", "sglang", "siliconflow", "snowflake", "stepfun",
+        "upstage", "venice", "vercel", "volcengine", "writer", "yandex",
     )
 )  # fmt: skip
 """Providers without their own price list; for some, `find_match` uses another provider's."""
 
-SELF_HOSTED = frozenset(("ollama", "llama_cpp", "vllm", "lm_studio", "lmstudio"))
+SELF_HOSTED = frozenset(("ollama", "llama_cpp", "vllm", "lm_studio", "lmstudio", "sglang"))
 """Provider names of servers that users run themselves."""
 
 _LISTS_BY_URL = {"zai": "zhipuai"}
 """A second price list of a provider, for the calls whose URL matches that list."""
+_LISTS_BY_PATH = {("openai", "/decisions"): "openai-decisions"}
+"""The price list of one API of a provider, by the end of the path."""
 _ROUTER = "hugging_face"
 _RESELLERS = GATEWAYS | {"vercel"}
 # A gateway charges the prices of these companies for their models. Models of others may run
@@ -79,6 +86,7 @@ _REQUEST_FIRST = frozenset(("aws.bedrock", _ROUTER))
 # the model itself.
 _RESPONSE_ONLY = frozenset(("azure.ai.openai", "azure.ai.inference"))
 _FREE_SUFFIX = ":free"
+_VARIANT = re.compile(r"(?:-\d[\d-]*)?(?::free)?")
 
 
 def order_names(provider: str, models: tuple[str, ...]) -> tuple[str, ...]:
@@ -93,9 +101,19 @@ def order_names(provider: str, models: tuple[str, ...]) -> tuple[str, ...]:
     """
     if provider in _RESPONSE_ONLY:
         return models[:1]
-    free = [name for name in models if name.endswith(_FREE_SUFFIX)]
+    free = [name for name in models if name.endswith(_FREE_SUFFIX) and _names_answer(name, models)]
     ordered = models[::-1] if provider in _REQUEST_FIRST else models
     return tuple(dict.fromkeys((*free, *ordered)))
+
+
+def _names_answer(name: str, models: tuple[str, ...]) -> bool:
+    """Return whether a free variant of a model is the model that answered.
+
+    A gateway may answer with another model than the requested one: openrouter.ai/docs/features/
+    model-routing. The response may name the model without its variant, or with a date.
+    """
+    base = name[: -len(_FREE_SUFFIX)]
+    return models[0].startswith(base) and _VARIANT.fullmatch(models[0][len(base) :]) is not None
 
 
 def find_match(
@@ -135,10 +153,13 @@ def _propose_names(
 
     `foreign` says that the host of the URL is not a known provider's.
     """
-    price_list = _find_price_list(catalog, provider, url)
+    seller = catalog.find_list_by_url(url) if foreign else None
+    price_list = seller or _find_price_list(catalog, provider, url)
     if price_list is not None:
         for name in _list_spellings(provider, model):
             yield price_list, name
+    if seller is not None:
+        return  # it sets its own prices, whatever the model's name says
     if provider == _ROUTER and ":" in model:
         name, _, route = model.rpartition(":")
         routed = catalog.price_lists.get(f"huggingface_{route}")
@@ -150,6 +171,9 @@ def _propose_names(
 
 def _find_price_list(catalog: PriceCatalog, provider: str, url: str) -> PriceList | None:
     if provider in PRICE_LISTS:
+        for (name, end), list_id in _LISTS_BY_PATH.items():
+            if provider == name and url.endswith(end):
+                return catalog.price_lists.get(list_id)
         second = catalog.price_lists.get(_LISTS_BY_URL.get(provider, ""))
         if second is not None and re.match(second.url, url):
             return second

@@ -16,13 +16,17 @@ if TYPE_CHECKING:
     from lupis_instrument._llm.pricing.catalog import ModelMatch
     from lupis_instrument._llm.pricing.own_prices import OwnPrices
     from lupis_instrument._llm.pricing.tariff import Charge, Number, Prices, Rate
-    from lupis_instrument._llm.usage.report import Usage
+    from lupis_instrument._llm.usage.usage import Usage
 
 PRICED = "priced"
 PARTIAL = "partial"
 UNPRICED = "unpriced"
 OWN_CATALOG = "LUPIS_PRICES_FILE"
 """The name of the catalog in a `Price` that the user's own prices gave."""
+REPORTED, CATALOG, OWN = "reported", "catalog", "prices_file"
+"""Sources of a cost: the provider's own statement, the catalog, the user's own prices."""
+TOLERANCE = Decimal("0.005")
+"""The share of a cost by which an estimate may differ and still explain it."""
 
 
 class Price(NamedTuple):
@@ -41,6 +45,9 @@ class Price(NamedTuple):
         cache: the cost of reading from the cache and writing to it.
         total: the sum of the known parts.
         catalog: the source of the prices, with its version.
+        source: the source of the cost: `REPORTED`, `CATALOG` or `OWN`; None without a cost.
+        estimate: the total by the catalog, if the provider states a cost that differs from it by
+            more than `TOLERANCE`.
     """
 
     status: str
@@ -50,6 +57,8 @@ class Price(NamedTuple):
     cache: Decimal | None = None
     total: Decimal | None = None
     catalog: str | None = None
+    source: str | None = None
+    estimate: Decimal | None = None
 
 
 COUNT_UNITS: dict[str, str] = {
@@ -65,7 +74,17 @@ COUNT_UNITS: dict[str, str] = {
     "cache_read_audio_tokens": "cache_audio_read_tokens",
     "input_image_tokens": "input_image_tokens",
     "output_image_tokens": "output_image_tokens",
+    "input_video_tokens": "input_video_tokens",
+    "output_video_tokens": "output_video_tokens",
+    "cache_read_image_tokens": "cache_image_read_tokens",
+    "cache_read_video_tokens": "cache_video_read_tokens",
     "web_searches": "web_searches",
+    "social_searches": "social_searches",
+    "storage_searches": "storage_searches",
+    "code_executions": "code_executions",
+    "document_pages": "input_document_pages",
+    "annotated_pages": "input_annotated_document_pages",
+    "citation_tokens": "output_citation_tokens",
     "audio_seconds": "audio_seconds",
     "input_characters": "input_characters",
 }
@@ -79,6 +98,17 @@ BILLED_UNITS: dict[str, str] = {
 # The providers' words for calls at the standard prices.
 _STANDARD_TIERS = frozenset(("default", "standard", "auto", "on_demand", "standard_only"))
 _ZERO = Decimal(0)
+# docs.perplexity.ai/guides/pricing: deep research charges the tokens of cited sources.
+_APART_UNIT, _APART_PRICE = "output_citation_tokens", "output_citation_mtok"
+# Calls of the provider's tools: unit, name in messages.
+_TOOL_UNITS = (
+    ("web_searches", "web searches"),
+    ("social_searches", "social searches"),
+    ("storage_searches", "storage searches"),
+    ("code_executions", "code executions"),
+)
+_REQUEST_FEE = "requests_kcount"
+"""The price of a request, which includes the searches for it."""
 _BATCH = "batch"
 # Vertex AI's words: cloud.google.com/vertex-ai/generative-ai/docs/flex-paygo, ../priority-paygo
 _GOOGLE_PREFIX = "on_demand_"
@@ -134,28 +164,106 @@ def price_call(
         own_prices: the user's own prices.
     """
     names = tuple(name for name in models if name)
+    call = _Call(provider, api_url, at, service_tier, speed, geography, own_prices)
+    price = _price_model(call, names, usage)
+    for row in usage.rounds if usage is not None else ():
+        names = (row.model,) if row.model else ()
+        price = _add_round(price, _price_model(call, names, row.usage))
+    stated = usage.stated_cost if usage is not None else None
+    return price if stated is None or price.source == OWN else _state_cost(price, stated)
+
+
+class _Call(NamedTuple):
+    """The arguments of `price_call` that are the same for all models of a call."""
+
+    provider: str
+    api_url: str
+    at: datetime
+    service_tier: str | None
+    speed: str | None
+    geography: str | None
+    own_prices: OwnPrices | None
+
+
+def _price_model(call: _Call, names: tuple[str, ...], usage: Usage | None) -> Price:
+    """Return the cost of the usage of one model, by the user's own prices or the catalog."""
+    provider, own_prices = call.provider, call.own_prices
     own = own_prices.find_prices(provider, order_names(provider, names)) if own_prices else None
     counts = _count_units(usage, billed_apart=provider in _BILLED_APART)
+    problems = list(usage.problems) if usage is not None else []
     if own is not None:
-        return _assess_price(own, counts, [], OWN_CATALOG)
-    match = _find_match(provider, api_url.partition("?")[0], names)
+        return _assess_price(own, counts, problems, OWN_CATALOG)
+    match = _find_match(provider, call.api_url.partition("?")[0], names)
     version = str(load_catalog())
     if isinstance(match, str):
         return Price(UNPRICED, match, catalog=version)
-    context = _describe_context(service_tier, speed, geography)
-    problem = "" if _has_prices(match, at, context) else f"no price for {_name_context(context)}"
+    context = _describe_context(call.service_tier, call.speed, call.geography)
+    has_prices = _has_prices(match, call.at, context)
+    problem = "" if has_prices else f"no price for {_name_context(context)}"
     if problem and (context.get("processing") == _BATCH or context.get("service_tier") in _PREPAID):
         return Price(UNPRICED, problem, catalog=version)
-    prices = match.prices_at(at, context)
+    prices = match.prices_at(call.at, context)
     if prices == FREE and provider in _NOTHING_FREE:
         prices = {}
+    if isinstance(prices, dict) and usage is not None:
+        if usage.search_size:
+            prices = match.apply_search_size(prices, usage.search_size)
+        counts = _add_apart(counts, usage, prices)
     counts = match.apply_minimum(counts)
-    problems = [problem] if problem else []
+    if problem:
+        problems.insert(0, problem)
     if counts and match.price_list.id in _OMIT_ZEROS:
         counts = {"output_tokens": 0, **counts}
     if match.price_list.id not in _TEXT_PRICE_FOR_AUDIO and prices != FREE:
         problems += [f"no price for {kind}" for kind in _find_unpriced_audio(prices, counts)]
     return _assess_price(prices, counts, problems, version)
+
+
+def _add_round(price: Price, extra: Price) -> Price:
+    """Return the cost of a call with the cost of another model that took part in it."""
+    if price.total is None:
+        return price
+    if extra.total is None:
+        reason = _join_reasons(price.reason, f"another model: {extra.reason}")
+        return price._replace(status=PARTIAL, reason=reason)
+    return price._replace(
+        status=PARTIAL if PARTIAL in (price.status, extra.status) else PRICED,
+        reason=_join_reasons(price.reason, extra.reason),
+        input=_add_known(price.input, extra.input),
+        output=_add_known(price.output, extra.output),
+        cache=_add_known(price.cache, extra.cache),
+        total=price.total + extra.total,
+    )
+
+
+def _add_known(first: Decimal | None, second: Decimal | None) -> Decimal | None:
+    return None if first is None or second is None else first + second
+
+
+def _join_reasons(*reasons: str | None) -> str | None:
+    return ", ".join(dict.fromkeys(filter(None, reasons))) or None
+
+
+def _state_cost(price: Price, stated: Decimal) -> Price:
+    """Return the cost that the provider states; the estimate explains its parts if it is near."""
+    status = PRICED if stated else FREE
+    if price.total is None or abs(price.total - stated) > TOLERANCE * stated:
+        catalog = price.catalog if price.total is not None else None
+        return Price(status, total=stated, catalog=catalog, source=REPORTED, estimate=price.total)
+    scale = stated / price.total if price.total else _ZERO
+    return price._replace(
+        status=status,
+        reason=None,
+        input=_scale_part(price.input, scale),
+        output=_scale_part(price.output, scale),
+        cache=_scale_part(price.cache, scale),
+        total=stated,
+        source=REPORTED,
+    )
+
+
+def _scale_part(part: Decimal | None, scale: Decimal) -> Decimal | None:
+    return None if part is None else part * scale
 
 
 @lru_cache(maxsize=512)
@@ -171,6 +279,8 @@ def _count_units(usage: Usage | None, *, billed_apart: bool) -> Mapping[str, Num
     if usage is None:
         return {}
     counts = _read_fields(usage, COUNT_UNITS)
+    if usage.input_apart_tokens:
+        counts["input_tokens"] = counts.get("input_tokens", 0) + usage.input_apart_tokens
     billed = _read_fields(usage, BILLED_UNITS) if billed_apart else {}
     if billed:
         for unit, _ in _CACHED:
@@ -179,6 +289,14 @@ def _count_units(usage: Usage | None, *, billed_apart: bool) -> Mapping[str, Num
     if "audio_seconds" in counts:
         counts["input_audio_seconds"] = counts["audio_seconds"]  # providers count only sent audio
     return counts
+
+
+def _add_apart(counts: Mapping[str, Number], usage: Usage, prices: Prices) -> Mapping[str, Number]:
+    """Return the counts with output that has a price and that the output does not include."""
+    if usage.output_apart_tokens and _APART_PRICE in prices:
+        output = counts.get("output_tokens", 0) + usage.output_apart_tokens
+        return {**counts, "output_tokens": output}
+    return {unit: count for unit, count in counts.items() if unit != _APART_UNIT}
 
 
 def _read_fields(usage: Usage, units: Mapping[str, str]) -> dict[str, Number]:
@@ -235,8 +353,9 @@ def _assess_price(
         problems: known reasons why the result is uncertain.
         version: the source of the prices.
     """
+    source = OWN if version == OWN_CATALOG else CATALOG
     if not isinstance(prices, dict) or (prices and not any(map(_is_paid, prices.values()))):
-        return Price(FREE, None, _ZERO, _ZERO, _ZERO, _ZERO, version)
+        return Price(FREE, None, _ZERO, _ZERO, _ZERO, _ZERO, version, source)
     if not prices or not counts:
         return Price(UNPRICED, "no usage" if prices else "no price", catalog=version)
     unknown = _find_unknown(prices, counts)
@@ -246,17 +365,32 @@ def _assess_price(
         charge, uncounted = _charge_counts(prices, counts)
     except InconsistentError:
         return Price(UNPRICED, "inconsistent usage", catalog=version)
-    reason = ", ".join([*problems, *unknown.values(), *uncounted])
+    problems = [*problems, *_find_unpriced_tools(prices, counts), *unknown.values(), *uncounted]
+    reason = _join_reasons(*problems)
+    if not charge.total:
+        return Price(UNPRICED, reason or "no tokens counted", catalog=version)
     cache_is_unknown = any(counts.get(unit) and name not in prices for unit, name in _CACHED)
     return Price(
         PARTIAL if reason else PRICED,
-        reason or None,
+        reason,
         charge.uncached if "input" not in unknown else None,
         charge.output if "output" not in unknown else None,
         charge.cache if not cache_is_unknown else None,
         charge.total,
         version,
+        source,
     )
+
+
+def _find_unpriced_tools(prices: Prices, counts: Mapping[str, Number]) -> list[str]:
+    units = load_catalog().tariff.units
+    if _REQUEST_FEE in prices:
+        return []
+    return [
+        f"no price for {name}"
+        for unit, name in _TOOL_UNITS
+        if counts.get(unit) and units[unit].price not in prices
+    ]
 
 
 def _find_unknown(prices: Prices, counts: Mapping[str, Number]) -> dict[str, str]:

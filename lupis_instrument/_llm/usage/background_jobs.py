@@ -1,9 +1,9 @@
 """Counts the usage of background jobs once: with the request that brings the answer.
 
-OpenAI's background responses and runs, Gemini's background interactions and Replicate's
-predictions answer a request with an id. The caller then requests that id until the answer is
-complete. The usage counts with the request that first returns the complete answer; reading the
-same answer again uses no tokens.
+OpenAI's background responses and runs, Gemini's background interactions, Replicate's predictions,
+xAI's deferred chats and Perplexity's asynchronous chats answer a request with an id. The caller
+then requests that id until the answer is complete. The usage counts with the request that first
+returns the complete answer; reading the same answer again uses no tokens.
 """
 
 from __future__ import annotations
@@ -31,16 +31,22 @@ class BackgroundJobs:
 
     def assign_usage(self, endpoint: Endpoint, facts: Facts) -> Facts:
         """Return the facts of a call with the usage that counts for this call."""
-        if facts.response_id is None:
+        names = [name for name in (facts.job_id, facts.response_id) if name is not None]
+        keys = [(endpoint.provider, name) for name in names]
+        if not keys:
             return facts
-        key = endpoint.provider, facts.response_id
         if endpoint.uses_tokens and facts.waiting:
-            self._add_job(key)
+            self._add_job(keys[0])
         elif endpoint.uses_tokens:
-            self.pending.pop(key, None)  # the answer came with a request that counts by itself
-        elif facts.stored_usage is not None and not facts.waiting and self.pending.pop(key, False):
+            self._remove_jobs(keys)  # the answer came with a request that counts by itself
+        elif facts.stored_usage is not None and not facts.waiting and self._remove_jobs(keys):
             return facts._replace(usage=facts.stored_usage)
         return facts
+
+    def _remove_jobs(self, keys: list[tuple[str, str]]) -> bool:
+        """Remove the jobs with these keys; return whether there were any."""
+        removed = [self.pending.pop(key, False) for key in keys]
+        return any(removed)
 
     def _add_job(self, key: tuple[str, str]) -> None:
         self.pending.pop(key, None)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, Callable, Iterable, Mapping, NamedTuple
 
-from lupis_instrument._llm.api.field_paths import read_path
+from lupis_instrument._llm.api.bills import BILL_NAMES
+from lupis_instrument._llm.api.field_paths import parse_seconds, read_path
 from lupis_instrument._llm.api.response_fields import (
     ERROR_FIELDS,
     FIELDS_BY_ROOT,
@@ -13,7 +14,9 @@ from lupis_instrument._llm.api.response_fields import (
     ROOT_ERROR_FIELDS,
 )
 from lupis_instrument._llm.conversation.turns import hash_answer
-from lupis_instrument._llm.usage.report import Usage, parse_seconds, read_root_counts, read_usage
+from lupis_instrument._llm.usage.report import read_root_counts, read_usage
+from lupis_instrument._llm.usage.stated_cost import read_stated_cost
+from lupis_instrument._llm.usage.usage import Usage
 
 
 class Facts(NamedTuple):
@@ -23,6 +26,8 @@ class Facts(NamedTuple):
         request_model: the model that the request names.
         response_model: the model that the response names.
         response_id: the provider's id of the response.
+        job_id: the id by which a request asks for the answer of an earlier one, if that is not the
+            id of the response.
         finish_reasons: the provider's finish reasons, one for each answer.
         usage: the tokens that count for this call.
         stream: whether the response body is a stream of events.
@@ -55,17 +60,23 @@ class Facts(NamedTuple):
     body_outcome: str | None = None
     conversation_id: str | None = None
     answer_hash: int | None = None
+    job_id: str | None = None
 
 
 NO_WORD = "error"
 """The type of an error for which the provider has no word."""
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_.:\-]{0,63}")
+_MAX_CODE = 12
+_CODE = re.compile(r"-?[1-9][0-9]{0,9}")
 # The steps of a run report their own usage in the run's stream; the run itself reports the sum.
 _PARTIAL_OBJECTS = ("thread.run.step", "thread.run.step.delta")
-# States of OpenAI's responses and runs, Gemini's interactions and Replicate's predictions.
+# States of OpenAI's responses and runs, Gemini's interactions, Replicate's predictions, and
+# Perplexity's asynchronous chats.
 _WAITING_STATES = frozenset(
-    ("queued", "in_progress", "requires_action", "starting", "processing"),
+    ("queued", "in_progress", "requires_action", "starting", "processing", "created"),
 )  # fmt: skip
+# Amazon bills by its own counts, and Cohere's models beside them report the counts of Cohere.
+_HOST_COUNTED = "billed_units"
 _MAX_CHOICES = 128
 _MAX_TEXT = 256
 
@@ -78,12 +89,14 @@ class ResponseFacts:
 
     Attributes:
         duration: the length in seconds of the audio that was transcribed.
+        job: the id by which a later request asks for the answer, if the answer has another id.
         state: the provider's word for the state of a background job.
     """
 
     __slots__ = (
-        "_finish_reasons", "_metrics", "_root_counts", "_usage", "answer_hash", "conversation_id",
-        "duration", "error_type", "geography", "id", "model", "speed", "state", "tier",
+        "_charges", "_finish_reasons", "_metrics", "_root_counts", "_usage", "answer_hash",
+        "conversation_id", "duration", "error_type", "geography", "id", "job", "model", "speed",
+        "state", "tier",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -93,6 +106,7 @@ class ResponseFacts:
         self.speed: str | None = None
         self.geography: str | None = None
         self.state: str | None = None
+        self.job: str | None = None
         self.duration: float | None = None
         self.conversation_id: str | None = None
         self.answer_hash: int | None = None
@@ -100,6 +114,7 @@ class ResponseFacts:
         self._finish_reasons: dict[int, str] = {}
         self._usage: dict[str, Any] = {}
         self._metrics: dict[str, Any] = {}
+        self._charges: dict[str, Any] = {}
         self._root_counts: dict[str, int] = {}
 
     def add_value(self, value: Any) -> None:
@@ -148,6 +163,22 @@ class ResponseFacts:
     def _keep_usage(self, report: Any) -> None:
         _merge_report(self._usage, report)
 
+    def _keep_charge(self, charge: Any) -> None:
+        _merge_report(self._charges, charge if isinstance(charge, dict) else {"cost": charge})
+
+    def _keep_tool_usage(self, report: Any) -> None:
+        _merge_report(self._usage, {"tool_usage": report})
+
+    def _keep_output(self, items: Any) -> None:
+        """Keep the usage of the models that tools of the provider called for an item."""
+        rows = items[:_MAX_CHOICES] if isinstance(items, list) else ()
+        reports = [row.get("svg_usage") for row in rows if isinstance(row, dict)]
+        if any(reports):
+            _merge_report(self._usage, {"svg_rounds": reports})
+
+    def _keep_job(self, value: Any) -> None:
+        self.job = _read_name(value) or self.job
+
     def _keep_metrics(self, report: Any) -> None:
         _merge_report(self._metrics, report)
 
@@ -180,15 +211,29 @@ class ResponseFacts:
     @property
     def waiting(self) -> bool:
         """Whether the response's state says that the answer is not complete yet."""
-        return self.state in _WAITING_STATES
+        return (self.state or "").lower() in _WAITING_STATES
 
-    def find_usage(self) -> Usage | None:
-        """Return the usage that the provider reported, else the usage that its host reported."""
-        for report in (self._usage, self._root_counts, self._metrics):
-            usage = read_usage(report)
-            if usage is not None:
-                return usage
-        return None
+    @property
+    def is_only_job(self) -> bool:
+        """Whether the response is nothing but the id of a job, as xAI's deferred chats begin."""
+        return self.job is not None and not (self.id or self.model or self._usage)
+
+    def find_usage(self, provider: str = "") -> Usage | None:
+        """Return the usage that the provider reported, else the usage that its host reported.
+
+        Args:
+            provider: gen_ai.provider.name, if known.
+        """
+        reports = [self._usage, self._root_counts, self._metrics]
+        if self._metrics and _HOST_COUNTED in self._usage:
+            reports.reverse()
+        usages = (read_usage(report, provider, self.model) for report in reports)
+        usage = next((usage for usage in usages if usage is not None), None)
+        if self._charges or not BILL_NAMES.isdisjoint(self._usage):
+            cost = read_stated_cost(provider, self._usage, self._charges)
+            if cost is not None:
+                return (usage or Usage())._replace(stated_cost=cost)
+        return usage
 
 
 _KEEPERS: dict[str, Callable[[ResponseFacts, Any], None]] = {
@@ -204,6 +249,10 @@ _KEEPERS: dict[str, Callable[[ResponseFacts, Any], None]] = {
     "usage": ResponseFacts._keep_usage,
     "metrics": ResponseFacts._keep_metrics,
     "part": ResponseFacts._add_part,
+    "charges": ResponseFacts._keep_charge,
+    "tools": ResponseFacts._keep_tool_usage,
+    "output": ResponseFacts._keep_output,
+    "job": ResponseFacts._keep_job,
     "error": ResponseFacts._keep_error,
 }
 """The method for each kind of fact in `RESPONSE_FIELDS`."""
@@ -222,12 +271,19 @@ def _read_error(error: Any) -> str | None:
         return _find_word(error, ERROR_FIELDS) or NO_WORD
     if isinstance(error, str) and error:
         return _read_word(error) or NO_WORD
-    return None
+    return _read_code(error)
 
 
 def _find_word(value: Mapping[str, Any], names: Iterable[str]) -> str | None:
-    words = (_read_word(value.get(name)) for name in names)
+    words = (read(value.get(name)) for read in (_read_word, _read_code) for name in names)
     return next((word for word in words if word), None)
+
+
+def _read_code(code: Any) -> str | None:
+    """Return a numeric error code as text; None for 0, which means no error."""
+    if type(code) is int and code:
+        code = str(code)[:_MAX_CODE]
+    return code if isinstance(code, str) and _CODE.fullmatch(code) else None
 
 
 def _read_word(text: Any) -> str | None:
@@ -245,5 +301,8 @@ def _read_name(text: Any) -> str | None:
 
 def _merge_report(merged: dict[str, Any], report: Any) -> None:
     """Add the members of a report; null in a later report doesn't replace an earlier count."""
+    if isinstance(report, list):  # llama.developer.meta.com/docs/api/chat: names with values
+        rows = [row for row in report[:_MAX_CHOICES] if isinstance(row, dict)]
+        report = {row["metric"]: row.get("value") for row in rows if type(row.get("metric")) is str}
     if isinstance(report, dict):
         merged.update((name, member) for name, member in report.items() if member is not None)

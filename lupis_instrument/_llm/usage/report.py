@@ -2,58 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Mapping, NamedTuple
+from typing import TYPE_CHECKING, Any, Mapping
 
+from lupis_instrument._llm.api.charged_parts import MODALITIES
 from lupis_instrument._llm.api.dialects import DIALECTS, ROOT_COUNTS
+from lupis_instrument._llm.api.field_paths import add_counts, parse_count, read_count
+from lupis_instrument._llm.usage.charged_parts import (
+    PART_NAMES,
+    add_counted_parts,
+    add_problem,
+    list_rounds,
+)
+from lupis_instrument._llm.usage.usage import Round, Usage
 
 if TYPE_CHECKING:
     from lupis_instrument._llm.api.dialects import Dialect
-    from lupis_instrument._llm.api.field_paths import FieldPath
 
 Report = Mapping[str, Any]
 
-
-class Usage(NamedTuple):
-    """The tokens of one call as the provider reported them; None if it reported none.
-
-    Input and output have OpenTelemetry's meaning: `input_tokens` includes tokens that were read
-    from or written to the cache, and `output_tokens` includes reasoning. Cached, reasoning, audio
-    and image tokens are parts of these two.
-
-    Attributes:
-        web_searches: the searches that the provider made for the answer and bills separately.
-        audio_seconds: the length of the transcribed audio.
-        input_characters: the length of the text to be spoken, from the request: no provider
-            reports it.
-        billed_input_tokens: the billed input, if the provider reports it separately.
-        billed_output_tokens: the billed output, if the provider reports it separately.
-    """
-
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_read_tokens: int | None = None
-    cache_write_tokens: int | None = None
-    cache_write_5m_tokens: int | None = None
-    cache_write_1h_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    total_tokens: int | None = None
-    input_audio_tokens: int | None = None
-    output_audio_tokens: int | None = None
-    cache_read_audio_tokens: int | None = None
-    input_image_tokens: int | None = None
-    output_image_tokens: int | None = None
-    web_searches: int | None = None
-    audio_seconds: float | None = None
-    input_characters: int | None = None
-    billed_input_tokens: int | None = None
-    billed_output_tokens: int | None = None
-
-
-# OpenTelemetry attributes are signed 64-bit integers; no call uses that many tokens.
-_MAX_COUNT = 2**63 - 1
 _ROOT_NAMES = frozenset(path[0] for path in ROOT_COUNTS)
-_MODALITY_FIELDS = {"AUDIO": "audio", "IMAGE": "image"}
-_FRACTIONAL_FIELDS = frozenset(("audio_seconds",))
 _OPENAI_DIALECTS = frozenset(("openai.chat", "openai.responses"))
 # Parts that the OpenAI dialects include in a count but some providers exclude: xAI excludes
 # reasoning, Mistral audio, and Anthropic's models behind other APIs exclude cached tokens.
@@ -62,6 +29,8 @@ _EXCLUDED_PARTS = (
     (("input_audio_tokens",), "input_tokens"),
     (("cache_read_tokens", "cache_write_tokens"), "input_tokens"),
 )
+# ai.google.dev/gemini-api/docs/openai: its total includes thoughts that no other count includes.
+_UNLISTED_REASONING = frozenset(("gcp.gemini", "gcp.vertex_ai"))
 
 
 def read_root_counts(value: Report, counts: dict[str, int]) -> None:
@@ -73,7 +42,7 @@ def read_root_counts(value: Report, counts: dict[str, int]) -> None:
     if _ROOT_NAMES.isdisjoint(value):
         return
     for path in ROOT_COUNTS:
-        count = _read_count(value, path)
+        count = read_count(value, path)
         if count is not None:
             name = ".".join(path)
             counts[name] = max(count, counts.get(name, 0))
@@ -88,59 +57,72 @@ def _find_dialect(report: Report) -> Dialect | None:
     return None
 
 
-def read_usage(report: Report) -> Usage | None:
-    """Return the usage in a report of any dialect; None if it holds no token counts."""
+def read_usage(report: Report, provider: str = "", model: str | None = None) -> Usage | None:
+    """Return the usage in a report of any dialect; None if it holds no counts.
+
+    Args:
+        report: the provider's report.
+        provider: gen_ai.provider.name, if known.
+        model: the model that answered, if known.
+    """
     dialect = _find_dialect(report)
     if dialect is None:
         return None
+    if dialect.text_counts:
+        report = {name: _read_text(count) for name, count in report.items()}
     counts: dict[str, Any] = {}  # by field of `Usage`
-    for part in (report, *_find_extra_rounds(report, dialect)):
-        _add_fields(part, dialect, counts)
+    add_counts(report, dialect.fields, counts)
+    if not PART_NAMES.isdisjoint(report):
+        _add_parts(report, dialect, model, counts)
     _add_modalities(report, dialect, counts)
-    _normalize_totals(report, dialect, counts)
+    _normalize_totals(report, dialect, counts, provider)
     return Usage(**counts) if counts else None
 
 
-def _find_extra_rounds(report: Report, dialect: Dialect) -> list[Report]:
-    name, kind = dialect.extra_rounds
-    rounds = report.get(name)
-    if not isinstance(rounds, list):
-        return []
-    return [row for row in rounds if isinstance(row, dict) and row.get("type") == kind]
+def _add_parts(report: Report, dialect: Dialect, model: str | None, counts: dict[str, Any]) -> None:
+    """Add the parts that are charged beside the tokens of the call's own model."""
+    rounds = []
+    for kind, row in list_rounds(report, model, counts):
+        if kind == "own":
+            add_counts(row, dialect.fields, counts)
+        else:
+            usage = read_usage(row)
+            if usage is not None:
+                rounds.append(Round(row.get("model"), usage, kind))
+    add_counted_parts(report, counts)
+    if rounds:
+        counts["rounds"] = tuple(rounds)
 
 
-def _add_fields(report: Report, dialect: Dialect, counts: dict[str, float]) -> None:
-    """Add the first count that each field's paths lead to."""
-    for field, paths in dialect.fields.items():
-        for path in paths:
-            value: float | None = _read_count(report, path) if path[0] in report else None
-            if value is None and field in _FRACTIONAL_FIELDS:
-                value = parse_seconds(report.get(path[0]))
-            if value is not None:
-                counts[field] = counts.get(field, 0) + value
-                break
-
-
-def _add_modalities(report: Report, dialect: Dialect, counts: dict[str, int]) -> None:
-    """Add the counts of audio and images from the dialect's lists of counts by modality."""
+def _add_modalities(report: Report, dialect: Dialect, counts: dict[str, Any]) -> None:
+    """Add the counts of audio, images and video from the dialect's lists of counts by modality."""
     for prefix, name in dialect.modalities.items():
         rows = report.get(name)
         for row in rows if isinstance(rows, list) else ():
-            modality = row.get("modality") if isinstance(row, dict) else None
-            kind = _MODALITY_FIELDS.get(modality) if isinstance(modality, str) else None
-            field = f"{prefix}_{kind}_tokens"
-            if kind and field in Usage._fields:
-                _add_count(counts, field, _parse_count(row.get("tokenCount")) or 0)
+            if not isinstance(row, dict):
+                continue
+            kind = MODALITIES.get(str(row.get("modality")).upper())
+            count = parse_count(row.get("tokenCount", row.get("tokens"))) or 0
+            if kind is None and count:
+                add_problem(counts, "unknown modality")
+            elif kind:
+                _add_count(counts, f"{prefix}_{kind}_tokens", count)
 
 
-def _normalize_totals(report: Report, dialect: Dialect, counts: dict[str, int]) -> None:
+def _normalize_totals(
+    report: Report, dialect: Dialect, counts: dict[str, Any], provider: str
+) -> None:
     """Change input and output to OpenTelemetry's meaning: add the parts that they exclude."""
-    extra_input = sum(_read_count(report, path) or 0 for path in dialect.extra_input)
+    extra_input = sum(read_count(report, path) or 0 for path in dialect.extra_input)
     excluded_input = _sum_fields(counts, dialect.input_excludes)
     _add_count(counts, "input_tokens", extra_input + excluded_input)
     _add_count(counts, "output_tokens", _sum_fields(counts, dialect.output_excludes))
+    for field, paths in dialect.apart.items():
+        _add_count(counts, field, sum(read_count(report, path) or 0 for path in paths))
     if dialect.name in _OPENAI_DIALECTS:
         _add_missing_part(counts)
+        _add_reasoning(counts, provider)
+    _check_total(counts)
 
 
 def _add_missing_part(counts: dict[str, int]) -> None:
@@ -150,8 +132,7 @@ def _add_missing_part(counts: dict[str, int]) -> None:
     by exactly this part. Without such a total, input that is smaller than its own cached part must
     exclude that part.
     """
-    counted = counts.get("input_tokens", 0) + counts.get("output_tokens", 0)
-    missing = counts.get("total_tokens", counted) - counted
+    missing = _find_missing(counts)
     for parts, field in _EXCLUDED_PARTS:
         if 0 < missing == _sum_fields(counts, parts):
             _add_count(counts, field, missing)
@@ -159,6 +140,32 @@ def _add_missing_part(counts: dict[str, int]) -> None:
     cached = counts.get("cache_read_tokens", 0)
     if cached > counts.get("input_tokens", cached):
         _add_count(counts, "input_tokens", cached)
+
+
+def _add_reasoning(counts: dict[str, Any], provider: str) -> None:
+    """Add reasoning that the output excludes, though the total does not show it."""
+    reasoning = counts.get("reasoning_tokens", 0)
+    missing = _find_missing(counts)
+    if "citation_tokens" in counts:  # docs.perplexity.ai: deep research counts four kinds apart
+        _add_count(counts, "output_apart_tokens", reasoning + counts["citation_tokens"])
+    elif reasoning > counts.get("output_tokens", reasoning):
+        _add_count(counts, "output_tokens", reasoning)
+        add_problem(counts, "reasoning exceeds output")
+    elif not reasoning and missing > 0 and provider in _UNLISTED_REASONING:
+        _add_count(counts, "reasoning_tokens", missing)
+        _add_count(counts, "output_tokens", missing)
+
+
+def _find_missing(counts: Mapping[str, int]) -> int:
+    """Return the number of tokens that are in the provider's total only."""
+    counted = _sum_fields(counts, ("input_tokens", "output_tokens", "input_apart_tokens"))
+    return counts.get("total_tokens", counted) - counted
+
+
+def _check_total(counts: dict[str, Any]) -> None:
+    apart = counts.get("input_apart_tokens", 0)
+    if "input_tokens" in counts and _find_missing(counts) not in (0, -apart):
+        add_problem(counts, "total tokens differ from their sum")
 
 
 def _sum_fields(counts: Mapping[str, int], fields: tuple[str, ...]) -> int:
@@ -171,37 +178,5 @@ def _add_count(counts: dict[str, int], field: str, count: int) -> None:
         counts[field] = counts.get(field, 0) + count
 
 
-def _read_count(value: Any, path: FieldPath) -> int | None:
-    """Return the count at `path`, or the sum over all elements if the path leads through a list.
-
-    A step such as ``ttl=1h`` selects the elements of a list whose `ttl` is ``1h``.
-    """
-    for depth, name in enumerate(path):
-        if "=" in name and isinstance(value, list):
-            key, _, wanted = name.partition("=")
-            value = [row for row in value if isinstance(row, dict) and row.get(key) == wanted]
-            continue
-        if isinstance(value, list):
-            element_counts = [_read_count(element, path[depth:]) for element in value]
-            counts = [count for count in element_counts if count is not None]
-            return sum(counts) if counts else None
-        if not isinstance(value, dict):
-            return None
-        value = value.get(name)
-    return _parse_count(value)
-
-
-def _parse_count(value: Any) -> int | None:
-    """Return a count as an integer; None for bool, negative, fractional and infinite numbers."""
-    if type(value) is float and value.is_integer():
-        value = int(value)
-    return value if type(value) is int and 0 <= value <= _MAX_COUNT else None
-
-
-def parse_seconds(value: Any) -> float | None:
-    """Return a duration in seconds, which some APIs write as text; None for anything else."""
-    try:
-        seconds = float(value) if type(value) in (int, float, str) else -1.0
-    except (ValueError, OverflowError):
-        return None
-    return seconds if 0 <= seconds <= _MAX_COUNT else None
+def _read_text(count: Any) -> Any:
+    return int(count) if isinstance(count, str) and count.isdecimal() else count

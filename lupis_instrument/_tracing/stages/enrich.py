@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lupis_instrument._llm.api.endpoints import Endpoint
     from lupis_instrument._llm.pricing.own_prices import OwnPrices
     from lupis_instrument._llm.usage.facts import Facts
-    from lupis_instrument._llm.usage.report import Usage
+    from lupis_instrument._llm.usage.usage import Usage
     from lupis_instrument._tracing.http_call import HttpCall, ResponseBody
     from lupis_instrument._tracing.pipeline import Draft
 
@@ -68,6 +68,8 @@ COST_NAMES = (
     ("cache", _semconv.LUPIS_COST_CACHE),
     ("total", _semconv.LUPIS_COST_TOTAL),
     ("catalog", _semconv.LUPIS_COST_CATALOG),
+    ("source", _semconv.LUPIS_COST_SOURCE),
+    ("estimate", _semconv.LUPIS_COST_ESTIMATE),
 )
 """Fields of `Price` and their attributes."""
 
@@ -106,7 +108,8 @@ class Enrich:
             self._add_http(draft, http_call)
             if http_call.endpoint is not None:
                 facts = self._add_genai(draft, http_call, http_call.endpoint)
-                self._add_cost(draft, http_call, http_call.endpoint, facts)
+                if facts is not None:
+                    self._add_cost(draft, http_call, http_call.endpoint, facts)
         _add_error_type(draft)  # last, for it uses the status and does not replace an error type
         return draft
 
@@ -150,7 +153,8 @@ class Enrich:
         captured = any(fnmatchcase(name, glob) for glob in self._header_globs)
         return prefix + name if captured else None
 
-    def _add_genai(self, draft: Draft, http_call: HttpCall, endpoint: Endpoint) -> Facts:
+    def _add_genai(self, draft: Draft, http_call: HttpCall, endpoint: Endpoint) -> Facts | None:
+        """Add the facts of an LLM call; return None if the call is none after all."""
         is_cut = http_call.is_request_cut
         draft.request = self._request_reader.read_body(http_call.take_request_body(), cut=is_cut)
         facts = digest_call(
@@ -161,6 +165,8 @@ class Enrich:
             headers={name.lower(): value for name, value in http_call.response_headers},
             body=http_call.body.reader if http_call.body is not None else None,
         )
+        if endpoint.needs_model and facts.request_model is None and facts.usage is None:
+            return None
         jobs = self._background_jobs
         if facts.waiting or jobs.pending:
             facts = jobs.assign_usage(endpoint, facts)

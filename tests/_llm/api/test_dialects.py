@@ -7,7 +7,8 @@ from collections import Counter
 import pytest
 
 from lupis_instrument._llm.api.dialects import DIALECTS, ROOT_COUNTS
-from lupis_instrument._llm.usage.report import Usage, read_usage
+from lupis_instrument._llm.usage.report import read_usage
+from lupis_instrument._llm.usage.usage import Usage
 
 BY_NAME = {dialect.name: dialect for dialect in DIALECTS}
 PREFIXES = {prefix for dialect in DIALECTS for prefix in dialect.modalities}

@@ -67,7 +67,8 @@ KNOWN = [
 @pytest.mark.parametrize(("host", "path", "provider", "operation", "api"), KNOWN)
 def test_host_and_path_identify_an_llm_api(host, path, provider, operation, api):
     """A POST to an LLM API is identified, also behind a gateway or proxy."""
-    assert (provider, operation, api, True) == identify_endpoint("POST", host, None, path)
+    endpoint = identify_endpoint("POST", host, None, path)
+    assert (provider, operation, api, True) == endpoint[:4]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,6 @@ def test_host_and_path_identify_an_llm_api(host, path, provider, operation, api)
         ("GET", "api.github.com", "/repos/o/r/issues"),
         ("POST", "example.com", "/"),
         ("POST", "example.com", "/v1/messages"),
-        ("POST", "example.com", "/v1/responses"),
         ("POST", "example.com", "/api/chat"),
         ("POST", "example.com", "/api/generate"),
         ("POST", "example.com", "/v1/chat/completions/vote"),
@@ -138,7 +138,7 @@ def test_configured_host_belongs_to_its_provider(key):
     endpoint = identify_endpoint(
         "POST", "llm.corp.example", 8443, "/x/responses", ((key, "azure"),)
     )
-    assert ("azure.ai.openai", "chat", "openai.responses", True) == endpoint
+    assert ("azure.ai.openai", "chat", "openai.responses", True) == endpoint[:4]
 
 
 def test_host_configured_for_another_port_is_not_identified():

@@ -16,7 +16,7 @@ from lupis_instrument._llm.api.endpoints import Endpoint, identify_endpoint
 from lupis_instrument._llm.body.body_reader import BodyReader
 from lupis_instrument._llm.body.digest import digest_call, parse_request_body
 from lupis_instrument._llm.usage.facts import Facts
-from lupis_instrument._llm.usage.report import Usage
+from lupis_instrument._llm.usage.usage import Usage
 
 CHAT = identify_endpoint("POST", "api.openai.com", 443, "/v1/chat/completions")
 CLAUDE = identify_endpoint("POST", "api.anthropic.com", 443, "/v1/messages")

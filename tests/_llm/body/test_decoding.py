@@ -10,7 +10,7 @@ from servers.event_stream import frame
 
 from lupis_instrument._llm.api.endpoints import Endpoint
 from lupis_instrument._llm.body.decoding import ResponseDecoder
-from lupis_instrument._llm.usage.report import Usage
+from lupis_instrument._llm.usage.usage import Usage
 
 JSON = json.dumps({"model": "m", "usage": {"prompt_tokens": 5}}).encode()
 EVENTS = b"data: " + JSON + b"\n\n"

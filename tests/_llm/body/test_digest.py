@@ -17,7 +17,7 @@ from lupis_instrument._llm.body.digest import (
     read_request_facts,
 )
 from lupis_instrument._llm.body.long_lists import LongList
-from lupis_instrument._llm.usage.report import Usage
+from lupis_instrument._llm.usage.usage import Usage
 
 OPENAI = "https://api.openai.com/v1"
 ANTHROPIC = "https://api.anthropic.com/v1/messages"
@@ -443,7 +443,10 @@ def test_service_tier_is_read(body, tier, read):
         ({"error": {"type": "tokens", "code": "rate_limit_exceeded"}}, "rate_limit_exceeded"),
         ({"type": "error", "error": {"type": "overloaded_error", "message": "x"}}, "overloaded_error"),
         ({"error": {"code": 404, "status": "NOT_FOUND", "message": "x"}}, "NOT_FOUND"),
-        ({"error": {"code": 500, "message": "the key is sk-123"}}, "error"),
+        ({"error": {"code": 500, "message": "the key is sk-123"}}, "500"),
+        ({"error": {"message": "the key is sk-123"}}, "error"),
+        ({"error_code": 336003, "error_msg": "x"}, "336003"),
+        ({"base_resp": {"status_code": 0}}, None),
         ({"error": "model 'x' not found"}, "error"),
         ({"__type": "com.amazon.coral#ThrottlingException", "message": "x"}, "ThrottlingException"),
         ({"object": "error", "type": "invalid_model", "code": "1500", "message": "x"}, "invalid_model"),

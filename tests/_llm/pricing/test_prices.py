@@ -17,7 +17,8 @@ from lupis_instrument._llm.pricing.prices import (
     Price,
     price_call,
 )
-from lupis_instrument._llm.usage.report import Usage, read_usage
+from lupis_instrument._llm.usage.report import read_usage
+from lupis_instrument._llm.usage.usage import Usage
 
 AT = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 USED = Usage(input_tokens=1000, output_tokens=200, cache_read_tokens=100)
@@ -50,7 +51,9 @@ def assess(provider, *models, **options):
 def test_parts_have_their_own_prices():
     """Input outside the cache, output and cached input: gpt-4o at 2.5, 10 and 1.25."""
     parts = (Decimal("0.00225"), Decimal("0.002"), Decimal("0.000125"), Decimal("0.004375"))
-    assert Price("priced", None, *parts, str(load_catalog())) == charge("openai", "gpt-4o")
+    assert Price("priced", None, *parts, str(load_catalog()), "catalog") == charge(
+        "openai", "gpt-4o"
+    )
 
 
 def test_searches_are_charged_as_input():
@@ -320,7 +323,8 @@ def test_decimal_context_of_the_program_changes_nothing():
 def test_own_prices_come_first():
     """They also price models that the catalog does not have, at any provider."""
     own = OwnPrices({"models": {"gpt-4o": {"input_mtok": 1}, "llama*": {"input_mtok": 2}}})
-    assert (Decimal("0.001"), OWN_CATALOG) == charge("openai", "gpt-4o", own_prices=own)[5:]
+    price = charge("openai", "gpt-4o", own_prices=own)
+    assert (Decimal("0.001"), OWN_CATALOG, "prices_file") == price[5:8]
     assert Decimal("0.002") == charge("ollama", "llama3:8b", own_prices=own).total
     assert ("unpriced", "self-hosted") == assess("ollama", "qwen3", own_prices=own)
 
@@ -332,11 +336,13 @@ def test_own_price_of_0_is_free():
 
 
 def test_every_count_has_a_unit():
-    """The tables map all fields of `Usage` but the total to units of the catalog."""
+    """The tables map all fields of `Usage` that count something to units of the catalog."""
     assert set() == {*COUNT_UNITS.values(), *BILLED_UNITS.values()} - set(
         load_catalog().tariff.units
     )
-    assert {"total_tokens"} == set(Usage._fields) - {*COUNT_UNITS, *BILLED_UNITS}
+    others = {"total_tokens", "input_apart_tokens", "output_apart_tokens", "search_size"}
+    others |= {"stated_cost", "rounds", "problems"}
+    assert others == set(Usage._fields) - {*COUNT_UNITS, *BILLED_UNITS}
 
 
 COHERE_REPORT = {
@@ -350,7 +356,7 @@ def test_cohere_charges_billed_tokens():
     """Command R7B at 0.0375 and 0.15. Tokens that Cohere adds to the prompt are not billed."""
     cost = charge("cohere", "command-r7b-12-2024", usage=read_usage(COHERE_REPORT))
     parts = (Decimal("0.0000015375"), Decimal("0.00000375"), Decimal(0), Decimal("0.0000052875"))
-    assert Price("priced", None, *parts, str(load_catalog())) == cost
+    assert Price("priced", None, *parts, str(load_catalog()), "catalog") == cost
 
 
 def test_other_providers_of_cohere_models_charge_all_tokens():

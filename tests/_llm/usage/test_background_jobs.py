@@ -4,7 +4,7 @@ import pytest
 
 from lupis_instrument._llm.api.endpoints import identify_endpoint
 from lupis_instrument._llm.usage.background_jobs import MAX_JOBS, BackgroundJobs
-from lupis_instrument._llm.usage.report import Usage
+from lupis_instrument._llm.usage.usage import Usage
 
 OPENAI = "https://api.openai.com/v1"
 RUNS = f"{OPENAI}/threads/thread_1/runs"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lupis_instrument._llm.usage.facts import ResponseFacts
-from lupis_instrument._llm.usage.report import Usage
+from lupis_instrument._llm.usage.usage import Usage
 
 
 def collect(*values):

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lupis_instrument._llm.usage.report import (
-    Usage,
-    parse_seconds,
-    read_root_counts,
-    read_usage,
-)
+from lupis_instrument._llm.api.field_paths import parse_seconds
+from lupis_instrument._llm.usage.report import read_root_counts, read_usage
+from lupis_instrument._llm.usage.usage import Usage
 
 
 @pytest.mark.parametrize("report", [{}, {"model": "m"}, {"prompt_tokens": None}, {"usage": {}}])
@@ -62,7 +59,8 @@ def test_seconds_are_a_number_or_a_text(value, seconds):
         # A difference that is no part of the report is left alone.
         ({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 99,
           "completion_tokens_details": {"reasoning_tokens": 3}},
-         Usage(10, 5, reasoning_tokens=3, total_tokens=99)),
+         Usage(10, 5, reasoning_tokens=3, total_tokens=99,
+               problems=("total tokens differ from their sum",))),
     ],
     ids=["xai", "openai", "mistral", "cached by total", "cached without total", "unexplained"],
 )  # fmt: skip
@@ -97,7 +95,13 @@ def test_modalities_are_split():
         ],
         "cacheTokensDetails": [{"modality": "AUDIO", "tokenCount": 4}],
     }
-    usage = Usage(40, input_audio_tokens=12, input_image_tokens=8, cache_read_audio_tokens=4)
+    usage = Usage(
+        40,
+        input_audio_tokens=12,
+        input_image_tokens=8,
+        cache_read_audio_tokens=4,
+        problems=("unknown modality",),
+    )
     assert usage == read_usage(report)
 
 
