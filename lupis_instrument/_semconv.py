@@ -251,6 +251,9 @@ ENV_LAUNCHER_SITE = "LUPIS_LAUNCHER_SITE"
 """The launcher's interpreter and the folders of its packages."""
 ENV_LEADER = "LUPIS_LEADER"
 """The first process of a launch: its pid and start time."""
+ENV_LAUNCH_PREFIX = "LUPIS_LAUNCH_"
+"""Precedes the names of variables of the exporter, as they were at the launch."""
+ENV_PROPAGATORS = "OTEL_PROPAGATORS"
 ENV_SEMCONV_OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
 
 

@@ -10,7 +10,7 @@ from typing import Any, Mapping, NamedTuple, Sequence, TypeVar
 
 from lupis_instrument._config.environment import DEFAULT_SOURCE, read_environment
 from lupis_instrument._config.settings import BY_NAME, SETTINGS, hide_password
-from lupis_instrument._config.value_types import InvalidValueError
+from lupis_instrument._config.value_types import NO_URL, InvalidValueError
 from lupis_instrument.exceptions import LupisConfigError
 
 TYPE_CHECKING = False
@@ -143,6 +143,8 @@ class LupisConfig:
 
         None if there is neither.
         """
+        if self.events_endpoint == NO_URL:
+            return None
         return self.events_endpoint or derive_events_endpoint(self.otlp_endpoint)
 
     @classmethod

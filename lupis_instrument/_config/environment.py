@@ -7,7 +7,7 @@ interpreter has not loaded already are imported inside functions.
 from __future__ import annotations
 
 from lupis_instrument import _semconv
-from lupis_instrument._config.settings import PREFIX, SETTINGS
+from lupis_instrument._config.settings import HTTP_HINT, PREFIX, SETTINGS
 from lupis_instrument._config.value_types import InvalidValueError, find_nearest
 
 TYPE_CHECKING = False
@@ -20,7 +20,8 @@ DEFAULT_SOURCE = "default"
 """The source of a value that nobody set."""
 _ERROR = "error"
 _WARNING = "warning"
-_TEST_PREFIX = "LUPIS_TEST_"
+_NO_SETTINGS = ("LUPIS_TEST_", _semconv.ENV_LAUNCH_PREFIX)
+_PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _NOT_SETTINGS = frozenset({_semconv.ENV_RUN_ID, _semconv.ENV_LAUNCHER_SITE, _semconv.ENV_LEADER})
 """Variables that processes of one launch hand to each other."""
 
@@ -88,6 +89,7 @@ def read_environment(
     reader = _Reader(environ, lenient, labels or {})
     for row in SETTINGS:
         reader.read_setting(row)
+    reader.warn_about_protocol()
     reader.warn_about_unknown()
     return reader.reading
 
@@ -118,11 +120,20 @@ class _Reader:
             shown = row.value_type.format_value(value)
             self._add_warning(source, f"{source}={shown}: {row.caution[1]}")
 
+    def warn_about_protocol(self) -> None:
+        """Add a warning if OTEL_* variables name an endpoint for another protocol than HTTP."""
+        sends = self.reading.values["exporter"] in {"auto", "otlp"}
+        if sends and self.reading.sources["otlp_endpoint"].startswith("OTEL_"):
+            for variable in filter(self._environ.get, _PROTOCOLS):
+                if self._environ[variable].strip().lower() == "grpc":
+                    self._add_warning(variable, f"{variable}=grpc: {HTTP_HINT}")
+                return
+
     def warn_about_unknown(self) -> None:
         """Add a warning for each LUPIS_* variable that is no setting, with the nearest that is."""
         known = {name for row in SETTINGS for name in (row.variable, *row.aliases)}
         for variable in self._environ:
-            if not variable.startswith(PREFIX) or variable.startswith(_TEST_PREFIX):
+            if not variable.startswith(PREFIX) or variable.startswith(_NO_SETTINGS):
                 continue
             if variable not in known and variable not in _NOT_SETTINGS:
                 near = find_nearest(variable, sorted(known))

@@ -31,7 +31,8 @@ from lupis_instrument._config.value_types import (
     Tags,
     Text,
     Token,
-    Url,
+    TracesUrl,
+    UrlOrNone,
     ValueType,
     check_items,
 )
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 
 PREFIX = "LUPIS_"
 """The prefix of all variables of this package."""
+HTTP_HINT = "this sends OTLP over HTTP, usually port 4318"
+"""The remark on an endpoint that seems to speak gRPC."""
 _MAX_SHOWN = 120
 """Characters of a wrong value that a message shows."""
 _UNSET = "not set"
@@ -196,6 +199,17 @@ def _append_traces_path(text: str) -> str:
     return text.rstrip("/") + "/v1/traces" if text else ""
 
 
+def _translate_exporters(text: str) -> str:
+    """Translate OTEL_TRACES_EXPORTER, a list; exporters of other protocols say nothing here.
+
+    `otlp` means the endpoint that the other variables name. Without one it is no reason to send
+    spans to the port of the desktop app, which another program may use.
+    """
+    names = [name.strip() for name in text.lower().split(",")]
+    known = {"none": "none", "otlp": "auto", "otlp_proto_http": "auto", "console": "console"}
+    return next((exporter for name, exporter in known.items() if name in names), "")
+
+
 def _resource_attribute(name: str) -> Callable[[str], str]:
     """Return a function that takes the value of `name` out of OTEL_RESOURCE_ATTRIBUTES."""
 
@@ -232,7 +246,6 @@ _PROCESS = "Process"
 _TEXT = Text()
 _TOKEN = Token()
 _FLAG = Flag()
-_URL = Url()
 _GLOBS = Globs()
 _NAMES = NamesOrAll(*CLIENT_NAMES)
 
@@ -297,16 +310,17 @@ SETTINGS: tuple[Setting, ...] = (
         "auto",
         "Destination of spans and events: otlp (the endpoint), local (the store on disk), console"
         " (stderr) or none. auto means the endpoint if you set one or the Lupis desktop app is"
-        " running, else the store.",
+        " running, else the store. If not set, OTEL_TRACES_EXPORTER applies.",
         _DELIVERY,
+        otel_sources=(("OTEL_TRACES_EXPORTER", _translate_exporters),),
         fallback="local",
     ),
     Setting(
         "LUPIS_OTLP_ENDPOINT",
-        _URL,
+        TracesUrl(),
         "http://127.0.0.1:9009/api/traces",
-        "Full URL for spans. If not set, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT or"
-        " OTEL_EXPORTER_OTLP_ENDPOINT applies.",
+        "Full URL for spans; /v1/traces is added to a URL without a path. If not set,"
+        " OTEL_EXPORTER_OTLP_TRACES_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT applies.",
         _DELIVERY,
         otel_sources=(
             ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", _keep_text),
@@ -315,10 +329,11 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "LUPIS_EVENTS_ENDPOINT",
-        _URL,
+        UrlOrNone(),
         None,
-        "Full URL for events. If not set, it follows from the URL for spans: …/api/events for"
-        " …/api/traces, and …/v1/logs (OTLP logs) for …/v1/traces.",
+        "Full URL for events, or none to keep them in the local store. If not set, it follows from"
+        " the URL for spans: …/api/events for …/api/traces, and …/v1/logs (OTLP logs) for"
+        " …/v1/traces.",
         _DELIVERY,
         default_text="derived from the endpoint for spans",
     ),

@@ -15,6 +15,8 @@ _FALSE = ("false", "0", "no", "off")
 _FIRST_PRINTABLE = " "
 _DELETE = "\x7f"
 _MAX_PORT = 65535
+NO_URL = "none"
+"""The value of a setting for a URL that says there is none."""
 
 
 class InvalidValueError(ValueError):
@@ -331,6 +333,36 @@ class Url(Text):
                 words=(suggestion,) if lacks_scheme else (),
             )
         )
+
+
+class TracesUrl(Url):
+    """A full HTTP URL for spans; without a path it gets the path of OTLP/HTTP."""
+
+    __slots__ = ()
+
+    def check_value(self, value: Any) -> Any:
+        """Return the URL, with a path."""
+        text = super().check_value(value)
+        address, question_mark, query = text.partition("?")
+        scheme, separator, remainder = address.partition("://")
+        authority, _, path = remainder.partition("/")
+        if path.strip("/"):
+            return text
+        return f"{scheme}{separator}{authority}/v1/traces{question_mark}{query}"
+
+
+class UrlOrNone(Url):
+    """A full HTTP URL, or the word `none`."""
+
+    __slots__ = ()
+
+    metavar = "URL|none"
+
+    def check_value(self, value: Any) -> Any:
+        """Return the URL or the word."""
+        if isinstance(value, str) and value.strip().lower() == NO_URL:
+            return NO_URL
+        return super().check_value(value)
 
 
 class Items(ValueType):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable
+import os
+from typing import TYPE_CHECKING, Callable, Mapping
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
+from lupis_instrument._config.value_types import NO_URL
 from lupis_instrument._export.export_worker import ExportWorker
 from lupis_instrument._export.exporters import (
     ConsoleExporter,
@@ -49,6 +51,7 @@ class Delivery:
         process: Process,
         account: Account,
         *,
+        environ: Mapping[str, str] = os.environ,
         default_endpoint: bool,
     ) -> None:
         """Put the parts together that `config` asks for.
@@ -56,9 +59,10 @@ class Delivery:
         Args:
             config: the settings.
             resource: the resource of events, redacted already.
-            redact_text: removes secrets from an address.
+            redact_text: removes secrets from an address, and from an endpoint's answer.
             process: the process whose items are stored.
             account: counts all items.
+            environ: the variables of OpenTelemetry's exporter.
             default_endpoint: whether nobody has set the endpoint.
         """
         self._account = account
@@ -69,8 +73,9 @@ class Delivery:
             span_destination(config, redact_text),
             event_destination(config, redact_text),
             EndpointProbe(config.otlp_endpoint) if default_endpoint else None,
+            keeps_events=config.events_endpoint == NO_URL,
         )
-        retry_manager = RetryManager(self.store, account, Sender())
+        retry_manager = RetryManager(self.store, account, Sender(environ, redact_text))
         self._export_worker = ExportWorker(retry_manager, self._router, suppress_instrumentation)
         self._encoder = ItemEncoder(resource)
         self.exporter = self._make_exporter(exporter)

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, Callable, Mapping
 
 from lupis_instrument import _semconv
+from lupis_instrument._runtime import launch
 from lupis_instrument._tracing.context import Conversation
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def make_delivery(
         span_redactor.redact_text,
         describe_process(resolved.config, span_redactor.redact_text),
         account,
+        environ=launch.settings_environment(),
         default_endpoint=resolved.sources["otlp_endpoint"] == "default",
     )
 

@@ -21,7 +21,15 @@ from lupis_instrument._config.clients import CLIENTS
 from lupis_instrument._diagnostics import warn
 from lupis_instrument._instrumentation.import_hook import ImportHook
 from lupis_instrument._process.fork import on_fork
-from lupis_instrument._runtime.launch import ENV_LEADER, OFF_WORDS, finish, is_enabled, launch
+from lupis_instrument._runtime.launch import (
+    ENV_LEADER,
+    EXPORTER_VARIABLES,
+    LAUNCH_PREFIX,
+    OFF_WORDS,
+    finish,
+    is_enabled,
+    launch,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,6 +86,7 @@ def start(environ: Mapping[str, str] = os.environ, *, lent: bool = False) -> Non
     launch.launched = True
     launch.lent = lent
     if is_enabled(environ):
+        _mark_leader(os.environ)
         prefixes = ("LUPIS_", "OTEL_")
         launch.environ = {
             name: value for name, value in environ.items() if name.startswith(prefixes)
@@ -130,11 +139,16 @@ def watch_imports() -> None:
 
 
 def _mark_leader(environ: os._Environ[str]) -> None:
-    """Tell all processes below which one was the first; the time tells equal pids apart."""
+    """Tell all processes below which one was the first; the time tells equal pids apart.
+
+    Also tell them the endpoint, which a library in this process may overwrite.
+    """
     if ENV_LEADER not in environ:
         from time import time_ns
 
         environ[ENV_LEADER] = f"{os.getpid()}:{time_ns():x}"
+        for name in [name for name in environ if name.startswith(EXPORTER_VARIABLES)]:
+            environ[LAUNCH_PREFIX + name] = environ[name]
         _report_earlier_package()
 
 

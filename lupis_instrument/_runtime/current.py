@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lupis_instrument import _semconv
 from lupis_instrument._config.config import resolve_settings
 from lupis_instrument._diagnostics import diagnostics, internal_errors, warn
-from lupis_instrument._instrumentation import child_processes, selection, threads
+from lupis_instrument._instrumentation import child_processes, propagators, selection, threads
 from lupis_instrument._process import shutdown_hooks
 from lupis_instrument._process.background_thread import pause_threads
 from lupis_instrument._process.fork import on_fork
@@ -80,6 +80,10 @@ def _make_runtime() -> Runtime | None:
         return None
     if is_obstructed(lent=launch.launch.lent):
         return None
+    with internal_errors("loading propagators"):
+        problem = load_again(propagators.load_propagators)
+        if problem is not None:
+            warn(problem)
     threads.prepare_thread_pools()
     with internal_errors("watching for signals"):
         shutdown_hooks.watch_signals(launch.finish)
@@ -96,8 +100,7 @@ def _make_runtime() -> Runtime | None:
 def read_settings() -> ResolvedSettings:
     """Return the settings of this process, and report wrong values."""
     launched = launch.launch.launched
-    environ = {**launch.launch.environ, **os.environ}
-    resolved = resolve_settings(environ, _state.config, launched=launched)
+    resolved = resolve_settings(launch.settings_environment(), _state.config, launched=launched)
     if _semconv.ENV_RUN_ID not in os.environ:  # else lupis-run has reported them
         for problem in resolved.problems:
             diagnostics.write_message(problem.severity, assembly.remove_secrets(str(problem)))

@@ -57,6 +57,30 @@ class Launch:
 launch = Launch()
 
 
+EXPORTER_VARIABLES = ("OTEL_EXPORTER_OTLP_", "OTEL_TRACES_EXPORTER")
+"""The beginnings of the names of variables that say where OpenTelemetry sends spans."""
+LAUNCH_PREFIX = "LUPIS_LAUNCH_"  # also in `_semconv`, which is not loaded at every start
+
+
+def settings_environment() -> dict[str, str]:
+    """Return the variables that set this package up.
+
+    A program may set variables before its first call, and they apply. But a library that sets up an
+    SDK of its own sets the exporter's variables to an endpoint that is not for these spans, so in a
+    launched process those have the values from the launch.
+    """
+    environ = {**launch.environ, **os.environ}
+    if not launch.launched:
+        return environ
+    kept = {
+        name: value for name, value in environ.items() if not name.startswith(EXPORTER_VARIABLES)
+    }
+    for name, value in launch.environ.items():
+        if name.startswith(LAUNCH_PREFIX):
+            kept[name[len(LAUNCH_PREFIX) :]] = value
+    return kept
+
+
 def is_enabled(environ: Mapping[str, str]) -> bool:
     """Return whether the variables leave instrumentation on; an unreadable value does."""
     for name in ("LUPIS_ENABLED", "LUPIS_SDK_ENABLED"):

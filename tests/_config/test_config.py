@@ -202,7 +202,9 @@ def test_repr_shows_no_secret():
         ({}, "http://127.0.0.1:9009/api/events"),
         ({"otlp_endpoint": "http://c/v1/traces"}, "http://c/v1/logs"),
         ({"events_endpoint": "http://e/"}, "http://e/"),
-        ({"otlp_endpoint": "http://c/"}, None),
+        ({"otlp_endpoint": "http://c/"}, "http://c/v1/logs"),
+        ({"otlp_endpoint": "http://c/spans"}, None),
+        ({"events_endpoint": "none"}, None),
     ],
 )
 def test_events_url(fields, url):

@@ -117,6 +117,16 @@ def test_variable_takes_precedence_over_its_alias():
             "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
         ),
         (
+            {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://t:4318"},
+            "otlp_endpoint",
+            "http://t:4318/v1/traces",
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        ),
+        ({"OTEL_TRACES_EXPORTER": "None"}, "exporter", "none", "OTEL_TRACES_EXPORTER"),
+        ({"OTEL_TRACES_EXPORTER": "console"}, "exporter", "console", "OTEL_TRACES_EXPORTER"),
+        ({"OTEL_TRACES_EXPORTER": "console, otlp"}, "exporter", "auto", "OTEL_TRACES_EXPORTER"),
+        ({"OTEL_TRACES_EXPORTER": "zipkin"}, "exporter", "auto", "default"),
+        (
             {"OTEL_EXPORTER_OTLP_HEADERS": "a=b%20c"},
             "otlp_headers",
             {"a": "b c"},
@@ -135,6 +145,34 @@ def test_lupis_variable_takes_precedence_over_otel():
     """LUPIS_SERVICE_NAME overrides OTEL_SERVICE_NAME."""
     environ = {"LUPIS_SERVICE_NAME": "lupis", "OTEL_SERVICE_NAME": "otel"}
     assert "lupis" == read(environ).values["service_name"]
+
+
+@pytest.mark.parametrize(
+    ("environ", "variables"),
+    [
+        ({"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, ["OTEL_EXPORTER_OTLP_PROTOCOL"]),
+        (
+            {
+                "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+                "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf",
+            },
+            [],
+        ),
+        ({"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "LUPIS_OTLP_ENDPOINT": "http://l/x"}, []),
+        ({"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "LUPIS_EXPORTER": "local"}, []),
+        ({}, []),
+    ],
+)
+def test_another_protocol_than_http_is_a_warning(environ, variables):
+    """Where spans go to the endpoint of the OTEL_* variables."""
+    reading = read({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4317", **environ})
+    assert variables == [problem.variable for problem in reading.warnings]
+    assert all(str(problem).endswith("usually port 4318") for problem in reading.warnings)
+
+
+def test_variables_from_the_launch_are_no_settings():
+    """Processes of one launch hand them to each other."""
+    assert [] == read({"LUPIS_LAUNCH_OTEL_EXPORTER_OTLP_ENDPOINT": "http://c"}).problems
 
 
 def test_invalid_otel_variable_is_a_warning():

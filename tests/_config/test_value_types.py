@@ -229,3 +229,24 @@ def test_words_as_prose(words, prose):
 def test_authority(text, valid):
     """A host with an optional port between 1 and 65535 is an authority."""
     assert valid == value_types.is_authority(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("http://c:4318", "http://c:4318/v1/traces"),
+        ("http://c:4318/", "http://c:4318/v1/traces"),
+        ("http://u:p@c?key=a/b", "http://u:p@c/v1/traces?key=a/b"),
+        ("http://c/spans", "http://c/spans"),
+        ("http://c/spans/", "http://c/spans/"),
+    ],
+)
+def test_a_url_for_spans_gets_a_path(text, url):
+    """The path of OTLP over HTTP, unless the user names another."""
+    assert url == value_types.TracesUrl().check_value(text)
+
+
+@pytest.mark.parametrize("text", ["none", " None "])
+def test_a_url_may_be_none(text):
+    """In upper or lower case."""
+    assert "none" == value_types.UrlOrNone().check_value(text)

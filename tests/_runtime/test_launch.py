@@ -182,3 +182,23 @@ def test_nothing_is_printed_of_children_without_a_summary(run_code):
         LUPIS_SUMMARY="false",
     )
     assert ("False\n", "") == (done.output, done.messages)
+
+
+def test_the_exporter_keeps_its_variables_from_the_launch(monkeypatch):
+    """Other variables apply as the program has set them since."""
+    launch.launch.launched = True
+    launch.launch.environ = {
+        "LUPIS_CHAT_ID": "first",
+        "LUPIS_LAUNCH_OTEL_EXPORTER_OTLP_TIMEOUT": "7",
+    }
+    for name in ("LUPIS_CHAT_ID", "OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_EXPORTER_OTLP_ENDPOINT"):
+        monkeypatch.setenv(name, "later")
+    environ = launch.settings_environment()
+    assert ("later", "7") == (environ["LUPIS_CHAT_ID"], environ["OTEL_EXPORTER_OTLP_TIMEOUT"])
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT" not in environ
+
+
+def test_a_program_that_sets_this_package_up_itself_sets_its_exporter_too(monkeypatch):
+    """There is no launch then."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c")
+    assert "http://c" == launch.settings_environment()["OTEL_EXPORTER_OTLP_ENDPOINT"]

@@ -77,6 +77,7 @@ OTEL_VARIABLES = {
     "OTEL_TRACES_EXPORTER": "none",
     "OTEL_METRICS_EXPORTER": "none",
     "OTEL_LOGS_EXPORTER": "none",
+    "LUPIS_EXPORTER": "otlp",  # "none" above is for the SDK of the program
 }
 COVERAGE_COMMAND = "coverage run --rcfile=rc parent.py && coverage combine -q --rcfile=rc && coverage report --rcfile=rc"
 

@@ -6,6 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Iterator, NamedTuple, Sequence
 
+from lupis_instrument import _semconv
 from lupis_instrument._cli.lupis.command_resolver import ResolvedCommand, resolve_command
 from lupis_instrument._cli.lupis.doctor_delivery import (
     check_data_folder,
@@ -65,7 +66,11 @@ def examine_environment(command: Sequence[str] = ()) -> list[CheckResult]:
     if target.python is not None:
         probe = run_probe(target.python, target.folder, send=is_reachable)
         results += [*_check_interpreter(probe), *_check_versions(probe), *_check_clients(probe)]
-    results += [*_check_settings(resolved), endpoint]
+    results += _check_settings(resolved)
+    if probe is not None and probe.facts.get("propagators"):
+        text = probe.facts["propagators"]
+        results.append(CheckResult("Settings", _semconv.ENV_PROPAGATORS, text, wrong=True))
+    results.append(endpoint)
     if probe is not None and is_reachable:
         results += check_test_span(probe)
     results += check_data_folder(resolved.config)

@@ -41,6 +41,7 @@ def collect_facts(arguments: Sequence[str]) -> dict[str, Any]:
         facts["conflicts"] = list(find_conflicts(arguments))
         facts["bootstrapped"] = launch.launch.launched
         facts["location"] = str(Path(str(launch.__file__)).parents[2])
+        facts["propagators"] = find_propagator_problem()
         facts["requirements"] = list(check_requirements())
         facts["clients"] = list(check_clients())
         facts["span"] = send_test_span() if "--send" in arguments else None
@@ -53,6 +54,16 @@ def find_earlier_package() -> str:
         return metadata.version("lupislabs")
     except metadata.PackageNotFoundError:
         return ""
+
+
+def find_propagator_problem() -> str | None:
+    """Return the sentence about propagators that OTEL_PROPAGATORS names and that fail."""
+    from lupis_instrument._instrumentation import propagators
+
+    try:
+        return propagators.load_propagators()
+    except Exception:
+        return None  # OpenTelemetry itself fails: the requirements tell
 
 
 def find_conflicts(arguments: Sequence[str]) -> Iterator[str]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 WRONG_USE = 2
 """The exit status after an option or a setting that is not valid."""
+_CHECKED = ("LUPIS_", "OTEL_EXPORTER_OTLP_")
 _NOT_SETTINGS = frozenset({_semconv.ENV_RUN_ID, _semconv.ENV_LAUNCHER_SITE})
 
 
@@ -65,7 +66,7 @@ def start_command(
 
 def check_settings(environ: Mapping[str, str], labels: Mapping[str, str] | None = None) -> None:
     """Check the settings as `read_settings` does; load nothing if no variable sets one."""
-    if any(name.startswith("LUPIS_") and name not in _NOT_SETTINGS for name in environ):
+    if any(name.startswith(_CHECKED) and name not in _NOT_SETTINGS for name in environ):
         read_settings(environ, labels)
 
 

@@ -193,6 +193,8 @@ class Router:
         spans: Destination,
         events: Destination | None,
         probe: EndpointProbe | None,
+        *,
+        keeps_events: bool = False,
     ) -> None:
         """Make a router.
 
@@ -202,7 +204,9 @@ class Router:
             events: the endpoint of events; None if it is unknown.
             probe: looks for the desktop app at the default endpoint; None if the user set the
                 endpoint.
+            keeps_events: whether the user wants events to stay in the store.
         """
+        self._keeps_events = keeps_events
         self._exporter = exporter
         self._spans = spans
         self._events = events
@@ -218,7 +222,7 @@ class Router:
             return None
         if kind == SPAN:
             return self._spans
-        if self._events is None:
+        if self._events is None and not self._keeps_events:
             warn("events have no endpoint and are stored: set LUPIS_EVENTS_ENDPOINT")
         return self._events
 

@@ -18,6 +18,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
+from lupis_instrument import _semconv
+from lupis_instrument._config.settings import HTTP_HINT, hide_secrets
 from lupis_instrument._export.otlp.resolver import Resolver
 from lupis_instrument._export.otlp.responses import (
     ExportResponse,
@@ -31,14 +33,19 @@ from lupis_instrument._process.import_lock import Lazy
 from lupis_instrument._version import __version__
 
 if TYPE_CHECKING:
-    from typing import Mapping
+    from typing import Callable, Mapping
 
 _DEFAULT_TIMEOUT = 10.0
 _MAX_RESPONSE_BYTES = 64 * 1024
 _ZLIB_WBITS = {"gzip": 31, "deflate": 15}
 """By content coding: zlib's `wbits`, which sets the container format."""
+_NOT_UNDERSTOOD = frozenset((400, 415))
+"""Statuses by which some endpoints refuse compressed requests."""
+_PUBLIC_HEADERS = frozenset((_semconv.HEADER_PROJECT_ID, "content-type", "content-encoding"))
 _DEFAULT_HEADERS = {"user-agent": f"lupis-instrument/{__version__}", "connection": "close"}
 _PORTS = {"http": 80, "https": 443}
+_GRPC_PORT = 4317
+"""The port that OpenTelemetry gives to OTLP over gRPC."""
 _SUCCESS_CLASS = 2  # the first digit of the status
 _ACCEPTED = ExportResponse(ExportResult.ACCEPTED)
 
@@ -58,9 +65,21 @@ class Sender:
         waiting: whether a request is under way.
     """
 
-    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
-        """Make a sender that follows the variables in `environ`."""
+    def __init__(
+        self,
+        environ: Mapping[str, str] = os.environ,
+        redact_text: Callable[[str], str] = hide_secrets,
+    ) -> None:
+        """Make a sender.
+
+        Args:
+            environ: the variables OTEL_EXPORTER_OTLP_*.
+            redact_text: removes secrets from an answer that is quoted.
+        """
         self.waiting = False
+        self._redact_text = redact_text
+        self._uncompressed_urls: dict[str, bool] = {}
+        """By the URL of an endpoint that refused a compressed request: whether it took another."""
         self._environ = environ
         self._tls = Lazy(self._make_tls)
         self._resolver = Resolver()
@@ -76,6 +95,9 @@ class Sender:
     ) -> ExportResponse:
         """Send `body` with POST; never raises.
 
+        An endpoint that does not understand a compressed request gets it once without compression,
+        and if it accepts that, every later request too.
+
         Args:
             url: the endpoint.
             body: the uncompressed body.
@@ -83,19 +105,34 @@ class Sender:
             compress: whether `body` may be compressed.
             max_seconds: the longest duration, where it is below OTEL_EXPORTER_OTLP_TIMEOUT.
         """
+        due = monotonic() + self._timeout(max_seconds)
+        if compress and not self._uncompressed_urls.get(url):
+            data, coding = self._compress(body)
+            response = self._send_once(url, data, {**headers, **coding}, due)
+            is_new = bool(coding) and url not in self._uncompressed_urls
+            if response.status not in _NOT_UNDERSTOOD or not is_new or monotonic() > due:
+                return response
+            plain = self._send_once(url, body, headers, due)
+            if plain.result is ExportResult.RETRY:
+                return plain
+            self._uncompressed_urls[url] = plain.result is ExportResult.ACCEPTED
+            return plain
+        return self._send_once(url, body, headers, due)
+
+    def _send_once(
+        self, url: str, data: bytes, headers: Mapping[str, str], due: float
+    ) -> ExportResponse:
+        """Send one request that ends at the time `due`."""
         http_client = pristine_http.load_http_client()
+        is_connected = False
         try:
             parts, credentials = _split_credentials(url)
-            data, coding = self._compress(body) if compress else (body, {})
-            timeout = self._timeout()
-            if max_seconds is not None:
-                timeout = min(timeout, max_seconds)
-            due = monotonic() + timeout
             given = {name.lower(): value for name, value in headers.items()}
-            all_headers = {**_DEFAULT_HEADERS, **credentials, **given, **coding}
+            all_headers = {**_DEFAULT_HEADERS, **credentials, **given}
             self.waiting = True
             with ExitStack() as stack:
                 connection, target, proxy_headers = self._connect(parts, due, stack)
+                is_connected = True
                 connection.request("POST", target, data, {**all_headers, **proxy_headers})
                 response = connection.getresponse()
                 if response.status // 100 == _SUCCESS_CLASS:
@@ -103,11 +140,38 @@ class Sender:
                     if not answer:
                         return _ACCEPTED
                     return read_success(answer, response.headers.get_content_type())
-                return read_failure(response.status, response.headers)
+                failure = read_failure(response.status, response.headers)
+                if failure.result is ExportResult.RETRY:
+                    return failure
+                return self._quote_answer(failure, response, {**credentials, **given})
         except (OSError, http_client.HTTPException, ValueError) as error:
-            return ExportResponse(ExportResult.RETRY, _describe_error(error))
+            reason = _describe_error(error)
+            if is_connected and urlsplit(url).port == _GRPC_PORT:
+                reason = f"the answer is not HTTP ({reason}); {HTTP_HINT}"
+            return ExportResponse(ExportResult.RETRY, reason)
         finally:
             self.waiting = False
+
+    def _quote_answer(
+        self, failure: ExportResponse, response: Any, headers: Mapping[str, str]
+    ) -> ExportResponse:
+        """Return `failure` with the beginning of the endpoint's answer, without secrets.
+
+        Args:
+            failure: the outcome of the request.
+            response: its response.
+            headers: the headers of the request, whose values the answer may repeat.
+        """
+        from lupis_instrument._export.otlp.quotes import quote_answer
+
+        try:
+            answer = _read_body(response)
+        except (OSError, pristine_http.load_http_client().HTTPException):
+            return failure
+        secrets = [value for name, value in headers.items() if name not in _PUBLIC_HEADERS]
+        content_type = response.headers.get_content_type()
+        quote = quote_answer(answer, content_type, secrets, self._redact_text)
+        return failure._replace(reason=f"{failure.reason}: {quote}") if quote else failure
 
     def _read_setting(self, name: str) -> str:
         """Return a standard variable; one for traces overrides the common one."""
@@ -115,11 +179,12 @@ class Sender:
         common = environ.get(f"OTEL_EXPORTER_OTLP_{name}", "")
         return (environ.get(f"OTEL_EXPORTER_OTLP_TRACES_{name}") or common).strip()
 
-    def _timeout(self) -> float:
+    def _timeout(self, max_seconds: float | None) -> float:
         try:
-            return float(self._read_setting("TIMEOUT") or _DEFAULT_TIMEOUT)
+            seconds = float(self._read_setting("TIMEOUT") or _DEFAULT_TIMEOUT)
         except ValueError:
-            return _DEFAULT_TIMEOUT
+            seconds = _DEFAULT_TIMEOUT
+        return seconds if max_seconds is None else min(seconds, max_seconds)
 
     def _compress(self, body: bytes) -> tuple[bytes, dict[str, str]]:
         """Return `body` compressed, with gzip unless the user chose another coding or none."""

@@ -26,6 +26,13 @@ def test_secrets_are_hidden(doctor):
     assert "*** (LUPIS_API_KEY)" == read_results(done)["LUPIS_API_KEY"]["text"]
 
 
+def test_a_propagator_that_is_not_installed_is_wrong(doctor):
+    """The trace goes on in other headers than the user wants."""
+    done = doctor("--format", "json", OTEL_PROPAGATORS="tracecontext,absent")
+    results = read_results(done)["OTEL_PROPAGATORS"]
+    assert (1, True) == (done.returncode, results["wrong"])
+
+
 @pytest.mark.parametrize(
     ("env", "text"),
     [

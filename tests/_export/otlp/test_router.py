@@ -61,3 +61,10 @@ def test_events_without_an_endpoint_are_stored(spans, capsys):
     """A warning names the setting."""
     assert None is Router("otlp", spans, None, None).choose_destination(EVENT)
     assert "LUPIS_EVENTS_ENDPOINT" in capsys.readouterr().err
+
+
+def test_events_that_the_user_keeps_are_stored_silently(spans, capsys):
+    """LUPIS_EVENTS_ENDPOINT=none says so."""
+    router = Router("otlp", spans, None, None, keeps_events=True)
+    assert None is router.choose_destination(EVENT)
+    assert "" == capsys.readouterr().err

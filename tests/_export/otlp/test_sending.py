@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 import trustme
 
+from lupis_instrument._export.otlp import sending
 from lupis_instrument._export.otlp.responses import ExportResult
 from lupis_instrument._export.otlp.sending import Sender
 
@@ -82,6 +83,69 @@ BROKEN = {
     "half a body": b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nshort",
     "broken chunks": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
 }
+
+
+@pytest.mark.parametrize("answer", [b"\x00\x00\x12\x04\x00\x00\x00\x00\x00\x00\x03", b""])
+def test_an_endpoint_that_may_speak_grpc_is_recognized(answer, answering, monkeypatch):
+    """At the port that OTLP over gRPC uses; at any other port, an answer may just be broken."""
+    url = answering(answer)
+    assert "4318" not in send(url).reason
+    monkeypatch.setattr(sending, "_GRPC_PORT", urlsplit(url).port)
+    assert send(url).reason.endswith("this sends OTLP over HTTP, usually port 4318")
+
+
+def test_a_refusal_quotes_the_answer(answering):
+    """Without the values of the request's own headers."""
+    url = answering(http(404, b"no such path, abcdefg1", "content-type: text/plain"))
+    response = Sender({}).send_request(url, b"", {**HEADERS, "x-api-key": "abcdefg1"})
+    assert "status 404: no such path, [REDACTED]" == response.reason
+
+
+class PickyHandler(BaseHTTPRequestHandler):
+    """Refuses compressed requests, with the status in their path."""
+
+    def do_POST(self):
+        """Notes the coding of each request, and answers."""
+        self.rfile.read(int(self.headers["content-length"]))
+        coding = self.headers["content-encoding"]
+        self.server.codings.append(coding)
+        status, plain_status = map(int, self.path.split("/")[1:])
+        self.send_response(status if coding else plain_status)
+        self.end_headers()
+
+    def log_message(self, *_):
+        """Writes nothing."""
+
+
+@pytest.fixture
+def picky():
+    """A server with `.url` and `.codings`, one for each request."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), PickyHandler) as server:
+        server.codings = []
+        server.url = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("status", [400, 415])
+def test_a_compressed_request_that_is_not_understood_is_repeated_plain(status, picky):
+    """Later requests are not compressed."""
+    sender = Sender({})
+    for _ in range(2):
+        response = sender.send_request(f"{picky.url}/{status}/200", b"x", HEADERS)
+        assert ExportResult.ACCEPTED is response.result
+    assert ["gzip", None, None] == picky.codings
+
+
+def test_an_item_that_is_not_understood_is_repeated_plain_once(picky):
+    """The compression is not the cause, so later requests are compressed."""
+    sender = Sender({})
+    for _ in range(2):
+        assert 400 == sender.send_request(f"{picky.url}/400/400", b"x", HEADERS).status
+    assert ["gzip", None, "gzip"] == picky.codings
 
 
 @pytest.mark.parametrize("kind", BROKEN)
