@@ -16,6 +16,7 @@ from lupis_instrument import _semconv
 from lupis_instrument._config import settings
 from lupis_instrument._diagnostics import internal_errors
 from lupis_instrument._instrumentation.import_hook import ImportHook
+from lupis_instrument._process.child_environment import change_popen
 from lupis_instrument._tracing import context
 from lupis_instrument._tracing.context import Conversation
 
@@ -85,36 +86,7 @@ def add_variables(environ: Mapping[str, str] | None) -> Mapping[str, str] | None
 
 def _wrap_popen(module: ModuleType) -> None:
     """Add the variables to the argument `env` of `subprocess.Popen`."""
-    from inspect import signature
-
-    start = module.Popen.__init__
-    names = list(signature(start).parameters)
-    if "env" not in names:
-        return  # another tool's wrapper, which does not show its parameters
-    position = names.index("env")
-
-    @wraps(start)
-    def wrapped(*args: Any, **kwargs: Any) -> None:
-        with internal_errors(_FAULT):
-            args, kwargs = _change_arguments(args, kwargs, position)
-        start(*args, **kwargs)
-
-    module.Popen.__init__ = wrapped
-
-
-def _change_arguments(
-    args: tuple[Any, ...], kwargs: dict[str, Any], position: int
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return the arguments of `Popen` with the variables added to `env`.
-
-    Args:
-        args: the positional arguments.
-        kwargs: the keyword arguments.
-        position: the index of `env` among positional arguments.
-    """
-    if len(args) > position:
-        return (*args[:position], add_variables(args[position]), *args[position + 1 :]), kwargs
-    return args, {**kwargs, "env": add_variables(kwargs.get("env"))}
+    change_popen(module, add_variables, _FAULT)
 
 
 _ATTRIBUTE = "_lupis_variables"

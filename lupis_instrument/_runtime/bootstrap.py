@@ -56,6 +56,9 @@ _SERVERS = ("opentelemetry.instrumentation.asgi", "opentelemetry.instrumentation
 The instrumentors of Flask, FastAPI and Django are built on these.
 """
 
+_LAUNCHERS = ("newrelic.admin", "nox", "openlit.cli.main", "pipx.main", "tox.run")
+"""Modules of programs that start Python in an environment of their own."""
+
 
 class _State:
     """The import hook of this process.
@@ -108,8 +111,12 @@ def start_without_sitecustomize() -> None:
 
 
 def leave_children_alone(folder: str, environ: os._Environ[str] | dict[str, str]) -> None:
-    """Remove the bootstrap's folder from PYTHONPATH if `LUPIS_INSTRUMENT_CHILDREN` is false."""
+    """Remove the bootstrap's folder from PYTHONPATH if `LUPIS_INSTRUMENT_CHILDREN` is false.
+
+    Otherwise, remember the folder for the children of other launchers.
+    """
     if environ.get("LUPIS_INSTRUMENT_CHILDREN", "").strip().lower() not in OFF_WORDS:
+        launch.folder = folder
         return
     kept = [part for part in environ.get("PYTHONPATH", "").split(os.pathsep) if part != folder]
     if any(kept):
@@ -133,6 +140,7 @@ def watch_imports() -> None:
         **dict.fromkeys(_SERVERS, _callback("prepare_server")),
         _CELERY: _callback("watch_celery"),
         _OPENTELEMETRY_SDK: _callback("observe_providers"),
+        **dict.fromkeys(_LAUNCHERS, _callback("watch_launcher")),
         _OPENTELEMETRY_API: _callback("record_native_spans"),
     }
     ImportHook(watched).install()

@@ -31,6 +31,7 @@ class ImportCallbacks:
 
     def __init__(self) -> None:
         self._calls: CurrentCalls | None = None
+        self._mending = False
         self._wrapped: dict[str, list[tuple[ModuleType, Activation]]] = {}
 
     def use_client(self, client: Client, module: ModuleType) -> None:
@@ -100,6 +101,15 @@ class ImportCallbacks:
         # imports the application, and with it a client, only after that.
         with internal_errors("watching for signals"):
             shutdown_hooks.watch_signals(finish)
+
+    def watch_launcher(self, _module: ModuleType) -> None:
+        """Keep Python instrumented that another launcher starts in an environment of its own."""
+        if launch.folder and not self._mending:
+            self._mending = True
+            from lupis_instrument._process import launchers_between
+
+            with internal_errors("watching a launcher"):
+                launchers_between.mend_children(launch.folder)
 
     def _is_idle(self) -> bool:
         return self._calls is None

@@ -32,6 +32,7 @@ class Launch:
         launched: whether instrumentation was started from outside the program.
         lent: whether the package was found in the launcher's environment only.
         forked: whether the process has forked.
+        folder: the folder of the bootstrap in PYTHONPATH; empty if child processes stay alone.
         environ: the variables of this package and of OpenTelemetry at the start. A program may
             have changed them by its first call.
         providers: the tracer providers of the program, once they are observed.
@@ -44,6 +45,7 @@ class Launch:
         self.launched = False
         self.lent = False
         self.forked = False
+        self.folder = ""
         self.environ: dict[str, str] = {}
         self.providers: ObservedProviders | None = None
         self.runtimes: list[ModuleType] = []

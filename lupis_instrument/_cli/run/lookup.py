@@ -23,6 +23,8 @@ _ISOLATING_OPTIONS = {
     "E": "python -E ignores PYTHONPATH",
     "S": "python -S runs no sitecustomize",
 }
+_USER_SWITCHES = frozenset({"sudo", "doas"})
+"""Programs that remove PYTHONPATH, `sudo -E` too: it is in sudoers' list `env_delete`."""
 _LAST_OPTIONS = "cm"
 """Python's options that end the list of options: `-c code` and `-m module`."""
 _OPTIONS_WITH_VALUE = "WX"
@@ -110,6 +112,8 @@ def find_obstacle(command: Sequence[str]) -> str | None:
     program, arguments = _name_program(command[0]), command[1:]
     if program == "env":
         return "env -i clears the environment" if _clears_environment(arguments) else None
+    if program in _USER_SWITCHES and not any("PYTHONPATH" in word for word in arguments):
+        return f"{program} removes PYTHONPATH, so put {program} before lupis-run"
     return _find_isolating_option(arguments) if program in _PYTHONS else None
 
 

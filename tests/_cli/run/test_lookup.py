@@ -182,6 +182,20 @@ def test_other_command_is_no_obstacle(command):
     assert lookup.find_obstacle(command) is None
 
 
+@pytest.mark.parametrize(
+    ("command", "obstacle"),
+    [
+        (["sudo", "-E", "python"], "sudo removes PYTHONPATH, so put sudo before lupis-run"),
+        (["/usr/bin/doas", "python"], "doas removes PYTHONPATH, so put doas before lupis-run"),
+        (["sudo", "--preserve-env=PYTHONPATH", "python"], None),
+        (["sudo", "PYTHONPATH=/lupis", "python"], None),
+    ],
+)
+def test_change_of_user_is_an_obstacle(command, obstacle):
+    """Unless its arguments say to keep PYTHONPATH."""
+    assert obstacle == lookup.find_obstacle(command)
+
+
 @pytest.mark.parametrize("flag", ["-", "-i", "--ignore-environment"])
 def test_cleared_environment_is_an_obstacle(flag):
     """`env -i` removes the variables that instrument the program."""
