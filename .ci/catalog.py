@@ -13,24 +13,15 @@ usage: python .ci/catalog.py
 from __future__ import annotations
 
 import json
-import re
 from datetime import date, datetime, timezone
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Iterator
 
+from lupis_instrument._llm.pricing.catalog_source import is_free
+
 SOURCE = "genai-prices"
 CATALOG = Path(__file__).parents[1] / "lupis_instrument" / "_llm" / "pricing" / "catalog.jsonl"
-
-# genai-prices lists two kinds of models without prices: free models, and models whose price it
-# does not know. A model is free if its id or a comment says so, or if it has a row here.
-_FREE_NAME = re.compile(r":free$|-exp(?:-[0-9-]+)?$")
-_FREE_COMMENT = re.compile(r"free of charge|zero token cost", re.IGNORECASE)
-_FREE = {
-    ("google", "gemma-3"): "ai.google.dev/gemini-api/docs/pricing: free of charge",
-    ("google", "gemma-3n"): "ai.google.dev/gemini-api/docs/pricing: free of charge",
-    ("openai", "moderation"): "platform.openai.com/docs/guides/moderation: free to use",
-}
 
 
 def build_catalog(day: str) -> str:
@@ -83,7 +74,9 @@ def _describe_provider(provider: Any, size: int) -> dict[str, Any]:
 
 
 def _format_model(provider: Any, model: Any) -> str:
-    prices = _convert_price_list(model.prices, free=_is_free(provider.id, model))
+    prices = _convert_price_list(
+        model.prices, free=is_free(provider.id, model.id, model.price_comments)
+    )
     columns = [model.id, _convert_rule(model.match), prices]
     variants = [
         [
@@ -94,14 +87,6 @@ def _format_model(provider: Any, model: Any) -> str:
         for variant in model.price_variants or ()
     ]
     return _format_line([*columns, variants] if variants else columns)
-
-
-def _is_free(provider: str, model: Any) -> bool:
-    return bool(
-        (provider, model.id) in _FREE
-        or _FREE_NAME.search(model.id)
-        or _FREE_COMMENT.search(model.price_comments or "")
-    )
 
 
 def _convert_rule(clause: Any) -> Any:

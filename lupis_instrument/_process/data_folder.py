@@ -1,4 +1,4 @@
-"""The folder that outlives the process: the store, and the key of derived chat ids.
+"""The folder that outlives the process: the store, the key of derived chat ids, newer prices.
 
 Other users may have made the folder first, or may be able to write to it. They could then read each
 span, know the key, or plant a store. Such a folder is refused.
@@ -17,7 +17,9 @@ from lupis_instrument._diagnostics import warn
 
 STORE_NAME = "store.db"
 KEY_NAME = "chat-id.key"
-_FILE_NAMES = (*(STORE_NAME + suffix for suffix in ("", "-wal", "-shm", "-journal")), KEY_NAME)
+CATALOG_NAME = "prices.jsonl"
+_STORE_NAMES = tuple(STORE_NAME + suffix for suffix in ("", "-wal", "-shm", "-journal"))
+_FILE_NAMES = (*_STORE_NAMES, KEY_NAME, CATALOG_NAME)
 """The files in the folder; SQLite makes further files beside the store."""
 _APPLICATION = "lupis"
 _OWNER_ONLY = 0o700

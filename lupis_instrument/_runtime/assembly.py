@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lupis_instrument._export.delivery import Delivery
     from lupis_instrument._export.store.store import Process
     from lupis_instrument._llm.conversation.conversations import Conversations
+    from lupis_instrument._llm.pricing.catalog import PriceCatalog
     from lupis_instrument._llm.pricing.own_prices import OwnPrices
     from lupis_instrument._redaction import Redactor
 
@@ -46,6 +47,13 @@ def read_own_prices(config: LupisConfig) -> OwnPrices | None:
     from lupis_instrument._config.prices_file import read_prices
 
     return read_prices(config.prices_file)
+
+
+def read_catalog(config: LupisConfig) -> PriceCatalog:
+    """Return the catalog of prices: a newer one that the user fetched, or the shipped one."""
+    from lupis_instrument._config.price_catalog import read_catalog
+
+    return read_catalog(config.data_dir)
 
 
 def make_conversations(config: LupisConfig) -> Conversations:

@@ -148,6 +148,7 @@ class Runtime:
             assembly.read_own_prices(self.config),
             self._conversations.get(),
             tokens_reported=self.processor.span_tree.tokens_reported,
+            load_prices=lambda: assembly.read_catalog(self.config),
         )
 
     @property

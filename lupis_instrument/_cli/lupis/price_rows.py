@@ -6,12 +6,13 @@ import os
 from typing import TYPE_CHECKING, Any, Iterator, Mapping, NamedTuple
 
 from lupis_instrument._config.config import resolve_settings
+from lupis_instrument._config.price_catalog import read_catalog as read_stored_catalog
 from lupis_instrument._llm.api.providers import PROVIDER_ALIASES
-from lupis_instrument._llm.pricing.catalog import FREE, ModelMatch, PriceCatalog, load_catalog
+from lupis_instrument._llm.pricing.catalog import FREE, ModelMatch
 from lupis_instrument._llm.pricing.price_lists import PRICE_LISTS
 
 if TYPE_CHECKING:
-    from lupis_instrument._llm.pricing.catalog import PriceList
+    from lupis_instrument._llm.pricing.catalog import PriceCatalog, PriceList
     from lupis_instrument._llm.pricing.own_prices import OwnPrices
     from lupis_instrument._llm.pricing.tariff import Prices, Rate
 
@@ -42,9 +43,14 @@ class UnknownPriceError(LookupError):
     """No prices are known for a model or provider; the message names similar ones."""
 
 
+def read_catalog() -> PriceCatalog:
+    """Return the catalog that calls of this user are charged by."""
+    return read_stored_catalog(resolve_settings(os.environ, None, launched=True).config.data_dir)
+
+
 def list_providers() -> list[PriceRow]:
     """List the providers in the catalog, each with its number of models."""
-    catalog = load_catalog()
+    catalog = read_catalog()
     return [
         PriceRow(price_list.id, _count_models(len(catalog.list_models(price_list))), "", {})
         for price_list in catalog.price_lists.values()
@@ -61,7 +67,7 @@ def list_models(provider: str) -> list[PriceRow]:
     Raises:
         UnknownPriceError: the catalog has no prices of this provider.
     """
-    catalog = load_catalog()
+    catalog = read_catalog()
     price_list = _find_price_list(catalog, provider)
     return [
         row
@@ -79,7 +85,7 @@ def find_prices(model: str, provider: str | None = None) -> list[PriceRow]:
     Raises:
         UnknownPriceError: no prices are known for the model or the provider.
     """
-    catalog = load_catalog()
+    catalog = read_catalog()
     rows = list(_find_own_prices(model, provider))
     try:
         price_lists = _select_price_lists(catalog, provider)

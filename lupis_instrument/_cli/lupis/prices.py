@@ -29,14 +29,30 @@ _PRICE_COLUMNS = {
     default="table",
     help="The output format.",
 )
-def prices(model: str | None, provider: str | None, form: str) -> None:
+@click.option("--update", is_flag=True, help="Fetch newer prices from genai-prices first.")
+@click.option(
+    "--from",
+    "source",
+    metavar="URL",
+    help="With --update: another URL, or the path of a file, with the data of genai-prices.",
+)
+def prices(
+    model: str | None, provider: str | None, form: str, source: str | None, *, update: bool
+) -> None:
     """Show the prices of models in USD.
 
     Without MODEL, lists the models of the provider; without a provider too, lists all providers.
-    Exits with 1 if the model or the provider is not known.
+    With --update alone, only fetches and stores newer prices; nothing else ever fetches them.
+    Exits with 1 if the model or the provider is not known, or if the update fails.
     """
     from lupis_instrument._cli.lupis import price_rows
 
+    if source and not update:
+        raise click.UsageError("--from needs --update")
+    if update:
+        _update_prices(source)
+        if not model and not provider:
+            return
     try:
         if model:
             rows = price_rows.find_prices(model, provider)
@@ -49,11 +65,21 @@ def prices(model: str | None, provider: str | None, form: str) -> None:
     click.echo(_format_json(rows) if form == "json" else _format_table(rows))
 
 
+def _update_prices(source: str | None) -> None:
+    from lupis_instrument._cli.lupis.price_update import SOURCE_URL, UpdateError, update_prices
+
+    try:
+        path, catalog, models = update_prices(source or SOURCE_URL)
+    except UpdateError as error:
+        raise click.ClickException(f"the prices remain as they are: {error}") from None
+    click.echo(f"{catalog}: {models} models, stored in {path}")
+
+
 def _format_table(rows: list[PriceRow]) -> str:
     """Return the rows as text, below a line with the version and day of the catalog."""
-    from lupis_instrument._llm.pricing.catalog import load_catalog
+    from lupis_instrument._cli.lupis.price_rows import read_catalog
 
-    catalog = load_catalog()
+    catalog = read_catalog()
     lines = [f"{catalog} of {catalog.day}; USD per million tokens", ""]
     has_prices = any(row.prices or row.when for row in rows)
     if has_prices:
@@ -67,9 +93,9 @@ def _format_table(rows: list[PriceRow]) -> str:
 
 
 def _format_json(rows: list[PriceRow]) -> str:
-    from lupis_instrument._llm.pricing.catalog import load_catalog
+    from lupis_instrument._cli.lupis.price_rows import read_catalog
 
-    catalog = load_catalog()
+    catalog = read_catalog()
     head = {"source": catalog.source, "version": catalog.version, "date": str(catalog.day)}
     return json.dumps({"catalog": head, "prices": [row._asdict() for row in rows]}, indent=2)
 

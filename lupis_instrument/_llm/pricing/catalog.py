@@ -11,6 +11,7 @@ import re
 from datetime import date, timezone
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Mapping, NamedTuple
+from zlib import crc32
 
 from lupis_instrument._llm.pricing.name_rules import hyphenate_dates, matches_rule
 from lupis_instrument._llm.pricing.tariff import Tariff
@@ -146,14 +147,22 @@ class PriceCatalog:
         source: the name of the library that the prices come from.
         version: the version of that library.
         day: the day on which the catalog was made.
+        units: the rows of the units, as `Tariff` reads them.
         tariff: the units and the arithmetic of the prices.
         price_lists: the price lists by id.
     """
 
     def __init__(self, content: bytes) -> None:
-        """Read the header line of `content`, which is the content of `catalog.jsonl`."""
+        """Read the header line of `content`, which is the content of `catalog.jsonl`.
+
+        Raises:
+            ValueError: the header has a checksum, and the lines have another one.
+        """
         head, _, self._lines = content.partition(b"\n")
         header = json.loads(head)
+        if "crc32" in header and header["crc32"] != crc32(self._lines):
+            raise ValueError("the checksum differs")
+        self.units: Mapping[str, Any] = header["units"]
         self.source: str = header["source"]
         self.version: str = header["version"]
         self.day = date(*map(int, header["date"].split("-")))
@@ -172,6 +181,10 @@ class PriceCatalog:
             lines = self._lines[price_list.lines].strip().replace(b"\n", b",")
             self._models[price_list.id] = [ModelPrices(*row) for row in json.loads(b"[%s]" % lines)]
         return self._models[price_list.id]
+
+    def read_lines(self, price_list: PriceList) -> bytes:
+        """Return the lines of a price list's models."""
+        return self._lines[price_list.lines]
 
     def find_price_list(self, provider: str) -> PriceList | None:
         """Return the price list with this id, or the first with this alias."""

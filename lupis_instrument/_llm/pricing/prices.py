@@ -13,9 +13,9 @@ from lupis_instrument._llm.pricing.tariff import InconsistentError, UncountedErr
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from lupis_instrument._llm.pricing.catalog import ModelMatch
+    from lupis_instrument._llm.pricing.catalog import ModelMatch, PriceCatalog
     from lupis_instrument._llm.pricing.own_prices import OwnPrices
-    from lupis_instrument._llm.pricing.tariff import Charge, Number, Prices, Rate
+    from lupis_instrument._llm.pricing.tariff import Charge, Number, Prices, Rate, Tariff
     from lupis_instrument._llm.usage.usage import Usage
 
 PRICED = "priced"
@@ -148,6 +148,7 @@ def price_call(
     speed: str | None = None,
     geography: str | None = None,
     own_prices: OwnPrices | None = None,
+    catalog: PriceCatalog | None = None,
 ) -> Price:
     """Return the cost of one call.
 
@@ -162,9 +163,11 @@ def price_call(
         speed: Anthropic's word for a faster, dearer mode, such as ``fast``.
         geography: Anthropic's word for a dearer choice of location, such as ``us``.
         own_prices: the user's own prices.
+        catalog: the catalog of prices; None for the one that the package ships.
     """
+    catalog = catalog or load_catalog()
     names = tuple(name for name in models if name)
-    call = _Call(provider, api_url, at, service_tier, speed, geography, own_prices)
+    call = _Call(provider, api_url, at, service_tier, speed, geography, own_prices, catalog)
     price = _price_model(call, names, usage)
     for row in usage.rounds if usage is not None else ():
         names = (row.model,) if row.model else ()
@@ -183,18 +186,19 @@ class _Call(NamedTuple):
     speed: str | None
     geography: str | None
     own_prices: OwnPrices | None
+    catalog: PriceCatalog
 
 
 def _price_model(call: _Call, names: tuple[str, ...], usage: Usage | None) -> Price:
     """Return the cost of the usage of one model, by the user's own prices or the catalog."""
-    provider, own_prices = call.provider, call.own_prices
+    provider, own_prices, tariff = call.provider, call.own_prices, call.catalog.tariff
     own = own_prices.find_prices(provider, order_names(provider, names)) if own_prices else None
     counts = _count_units(usage, billed_apart=provider in _BILLED_APART)
     problems = list(usage.problems) if usage is not None else []
     if own is not None:
-        return _assess_price(own, counts, problems, OWN_CATALOG)
-    match = _find_match(provider, call.api_url.partition("?")[0], names)
-    version = str(load_catalog())
+        return _assess_price(tariff, own, counts, problems, OWN_CATALOG)
+    match = _find_match(call.catalog, provider, call.api_url.partition("?")[0], names)
+    version = str(call.catalog)
     if isinstance(match, str):
         return Price(UNPRICED, match, catalog=version)
     context = _describe_context(call.service_tier, call.speed, call.geography)
@@ -216,7 +220,7 @@ def _price_model(call: _Call, names: tuple[str, ...], usage: Usage | None) -> Pr
         counts = {"output_tokens": 0, **counts}
     if match.price_list.id not in _TEXT_PRICE_FOR_AUDIO and prices != FREE:
         problems += [f"no price for {kind}" for kind in _find_unpriced_audio(prices, counts)]
-    return _assess_price(prices, counts, problems, version)
+    return _assess_price(tariff, prices, counts, problems, version)
 
 
 def _add_round(price: Price, extra: Price) -> Price:
@@ -267,8 +271,10 @@ def _scale_part(part: Decimal | None, scale: Decimal) -> Decimal | None:
 
 
 @lru_cache(maxsize=512)
-def _find_match(provider: str, url: str, names: tuple[str, ...]) -> ModelMatch | str:
-    return find_match(load_catalog(), provider, url, names)
+def _find_match(
+    catalog: PriceCatalog, provider: str, url: str, names: tuple[str, ...]
+) -> ModelMatch | str:
+    return find_match(catalog, provider, url, names)
 
 
 def _count_units(usage: Usage | None, *, billed_apart: bool) -> Mapping[str, Number]:
@@ -343,11 +349,16 @@ def _find_unpriced_audio(prices: Iterable[str], counts: Mapping[str, Number]) ->
 
 
 def _assess_price(
-    prices: Prices | str, counts: Mapping[str, Number], problems: list[str], version: str
+    tariff: Tariff,
+    prices: Prices | str,
+    counts: Mapping[str, Number],
+    problems: list[str],
+    version: str,
 ) -> Price:
     """Charge the counts, and set the status by the completeness of prices and counts.
 
     Args:
+        tariff: the units of the catalog.
         prices: the model's prices, or FREE.
         counts: the billed counts by unit.
         problems: known reasons why the result is uncertain.
@@ -358,14 +369,19 @@ def _assess_price(
         return Price(FREE, None, _ZERO, _ZERO, _ZERO, _ZERO, version, source)
     if not prices or not counts:
         return Price(UNPRICED, "no usage" if prices else "no price", catalog=version)
-    unknown = _find_unknown(prices, counts)
+    unknown = _find_unknown(tariff, prices, counts)
     if unknown and not any(counts.get(unit) for unit, name, _ in _DIRECTIONS if name in prices):
         return Price(UNPRICED, next(iter(unknown.values())), catalog=version)
     try:
-        charge, uncounted = _charge_counts(prices, counts)
+        charge, uncounted = _charge_counts(tariff, prices, counts)
     except InconsistentError:
         return Price(UNPRICED, "inconsistent usage", catalog=version)
-    problems = [*problems, *_find_unpriced_tools(prices, counts), *unknown.values(), *uncounted]
+    problems = [
+        *problems,
+        *_find_unpriced_tools(tariff, prices, counts),
+        *unknown.values(),
+        *uncounted,
+    ]
     reason = _join_reasons(*problems)
     if not charge.total:
         return Price(UNPRICED, reason or "no tokens counted", catalog=version)
@@ -382,26 +398,24 @@ def _assess_price(
     )
 
 
-def _find_unpriced_tools(prices: Prices, counts: Mapping[str, Number]) -> list[str]:
-    units = load_catalog().tariff.units
+def _find_unpriced_tools(tariff: Tariff, prices: Prices, counts: Mapping[str, Number]) -> list[str]:
     if _REQUEST_FEE in prices:
         return []
     return [
         f"no price for {name}"
         for unit, name in _TOOL_UNITS
-        if counts.get(unit) and units[unit].price not in prices
+        if counts.get(unit) and tariff.units[unit].price not in prices
     ]
 
 
-def _find_unknown(prices: Prices, counts: Mapping[str, Number]) -> dict[str, str]:
+def _find_unknown(tariff: Tariff, prices: Prices, counts: Mapping[str, Number]) -> dict[str, str]:
     """Return the directions (input, output) whose cost is unknown, each with the reason.
 
     A direction is unknown if it was used and has no price, or has a price and was not counted.
     """
     unknown: dict[str, str] = {}
-    units = load_catalog().tariff.by_price
     if not any(name in prices for _, name, _ in _DIRECTIONS) and any(
-        counts.get(units[name].name) for name in prices
+        counts.get(tariff.by_price[name].name) for name in prices
     ):
         return unknown  # the model is paid by another unit, such as hours of audio
     for unit, name, direction in _DIRECTIONS:
@@ -417,9 +431,10 @@ def _is_paid(rate: Rate) -> bool:
     return any(map(read_amount, amounts))
 
 
-def _charge_counts(prices: Prices, counts: Mapping[str, Number]) -> tuple[Charge, list[str]]:
+def _charge_counts(
+    tariff: Tariff, prices: Prices, counts: Mapping[str, Number]
+) -> tuple[Charge, list[str]]:
     """Return the charge, and the problems in it: a missing count is named and charged as 0."""
-    tariff = load_catalog().tariff
     try:
         return tariff.charge_counts(prices, counts), []
     except UncountedError as missing:

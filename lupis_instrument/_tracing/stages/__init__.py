@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from lupis_instrument._config.config import LupisConfig
     from lupis_instrument._llm.conversation.conversations import Conversations
+    from lupis_instrument._llm.pricing.catalog import PriceCatalog
     from lupis_instrument._llm.pricing.own_prices import OwnPrices
     from lupis_instrument._redaction import Redactor
     from lupis_instrument._tracing.pipeline import Pipeline, Stage
@@ -39,6 +40,7 @@ def build_pipeline(
     conversations: Conversations | None = None,
     *,
     tokens_reported: Callable[[str | None], bool] = _never,
+    load_prices: Callable[[], PriceCatalog] | None = None,
 ) -> Pipeline:
     """Return the pipeline for these settings.
 
@@ -49,8 +51,10 @@ def build_pipeline(
         own_prices: the user's prices, used before the catalog's.
         conversations: the conversations seen so far; they outlive the pipeline.
         tokens_reported: returns whether another span reports the tokens of a response id.
+        load_prices: returns the catalog of prices; None for the one that the package ships.
     """
     # Imported here: the modules below load the whole of `_llm`, on the worker's thread.
+    from lupis_instrument._llm.pricing.catalog import load_catalog
     from lupis_instrument._tracing.pipeline import Pipeline
     from lupis_instrument._tracing.stages.conversation import DeriveChatId, add_conversation
     from lupis_instrument._tracing.stages.dedup import CountOnce, drop_repeated_span
@@ -60,7 +64,7 @@ def build_pipeline(
     stages: dict[str, Stage] = {
         "dedup": drop_repeated_span,
         "chat_id": add_conversation,
-        "enrich": Enrich(config, own_prices),
+        "enrich": Enrich(config, own_prices, load_prices or load_catalog),
         "once": CountOnce(tokens_reported),
     }
     if config.auto_chat_id and conversations is not None:

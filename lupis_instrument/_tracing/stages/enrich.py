@@ -14,6 +14,7 @@ from opentelemetry.trace import Status, StatusCode
 
 from lupis_instrument import _semconv
 from lupis_instrument._llm.body.digest import RequestReader, digest_call
+from lupis_instrument._llm.pricing.catalog import load_catalog
 from lupis_instrument._llm.pricing.prices import UNPRICED, price_call
 from lupis_instrument._llm.usage.background_jobs import BackgroundJobs
 from lupis_instrument._llm.usage.facts import NO_WORD
@@ -21,10 +22,11 @@ from lupis_instrument._redaction.exception_text import GAP
 from lupis_instrument._tracing.http_call import join_header, parse_url
 
 if TYPE_CHECKING:
-    from typing import Iterable
+    from typing import Callable, Iterable
 
     from lupis_instrument._config.config import LupisConfig
     from lupis_instrument._llm.api.endpoints import Endpoint
+    from lupis_instrument._llm.pricing.catalog import PriceCatalog
     from lupis_instrument._llm.pricing.own_prices import OwnPrices
     from lupis_instrument._llm.usage.facts import Facts
     from lupis_instrument._llm.usage.usage import Usage
@@ -85,15 +87,23 @@ _ATTEMPT_HEADERS = (
 class Enrich:
     """Adds HTTP attributes to the span of every call, GenAI attributes and cost to LLM calls."""
 
-    def __init__(self, config: LupisConfig, own_prices: OwnPrices | None = None) -> None:
+    def __init__(
+        self,
+        config: LupisConfig,
+        own_prices: OwnPrices | None = None,
+        load_prices: Callable[[], PriceCatalog] = load_catalog,
+    ) -> None:
         """Create the stage.
 
         Args:
             config: the settings; `capture_headers` selects the headers.
             own_prices: the user's prices, used before the catalog's.
+            load_prices: returns the catalog; called with the first call that has a cost.
         """
         self._header_globs = [glob.lower() for glob in config.capture_headers]
         self._own_prices = own_prices
+        self._load_prices = load_prices
+        self._catalog: PriceCatalog | None = None
         self._background_jobs = BackgroundJobs()
         self._request_reader = RequestReader()
         self._name_header = lru_cache(maxsize=1024)(self._find_header_name)
@@ -203,6 +213,7 @@ class Enrich:
             may_have_cost = endpoint.uses_tokens and _is_success(http_call)
             if facts.waiting or not may_have_cost:
                 return
+        self._catalog = self._catalog or self._load_prices()
         cost = price_call(
             provider=endpoint.provider,
             api_url=http_call.url,
@@ -214,6 +225,7 @@ class Enrich:
             speed=facts.speed,
             geography=facts.geography,
             own_prices=self._own_prices,
+            catalog=self._catalog,
         )
         for field, name in COST_NAMES:
             value = getattr(cost, field)
