@@ -82,6 +82,8 @@ class RetryManager:
         self._held.reset()
         self._committing = allocate_lock()
         self._searched: set[Target] = set()
+        self._refused_events: dict[Target, bool] = {}
+        self._reported_refusals: set[tuple[Target, int | None]] = set()
         self._draining: Target | None = None
         self._holder = f"{os.getpid()}-{uuid4().hex}"
         self.due: float | None = None
@@ -104,6 +106,8 @@ class RetryManager:
                 has taken all of them back meanwhile, because it stops.
         """
         schedule = self.schedule
+        if destination is not None and self._has_refused_events(destination.target):
+            destination = None
         if destination is None or (schedule.retries and schedule.is_down(destination.target)):
             self.commit_items(take, items, partial(self.store_items, destination))
             return
@@ -162,8 +166,11 @@ class RetryManager:
             _warn_rejected(destination, response)
         elif response.result is ExportResult.RETRY:
             self.store_items(destination, group)
+        elif destination.takes_no_events(response):
+            self._note_refused_events(destination, response)
+            self.store_items(None, group)
         else:
-            _warn_refused(destination, response, len(group))
+            self._warn_refused(destination, response, len(group))
             self.store_items(destination, group, refused=True)
 
     def store_items(
@@ -279,8 +286,11 @@ class RetryManager:
         Items that another process stored are on the account of that process.
         """
         own = sum(item.own for item in group)
+        if destination.takes_no_events(response):
+            self._note_refused_events(destination, response)
+            return
         if response.result is not ExportResult.ACCEPTED:
-            _warn_refused(destination, response, len(group))
+            self._warn_refused(destination, response, len(group))
             return
         _warn_rejected(destination, response)
         rejected = min(response.rejected, own)
@@ -311,7 +321,52 @@ class RetryManager:
             return
         self._searched.add(destination.target)
         if self._store.database.exists():
+            try:
+                self._store.adopt_refused(destination.target)
+            except StoreUnavailable as error:
+                warn(f"cannot read the store: {error}")
             self.schedule.add_retry(ScheduledRetry(destination, self.clock()))
+
+    # Endpoints that refuse
+
+    def _has_refused_events(self, target: Target) -> bool:
+        """Return whether an endpoint for events takes none; asks the store once."""
+        if target.wire_format == "traces":
+            return False
+        known = self._refused_events.get(target)
+        if known is None:
+            try:
+                known = self._store.database.exists() and self._store.has_refused_events(target)
+            except StoreUnavailable:
+                known = False  # storing the items reports it
+            self._refused_events[target] = known
+        return known
+
+    def _note_refused_events(self, destination: Destination, response: ExportResponse) -> None:
+        """Keep later events from an endpoint that takes none; the first time, one line says so."""
+        target = destination.target
+        self._refused_events[target] = True
+        try:
+            is_new = self._store.note_refused_events(target)
+        except StoreUnavailable:
+            is_new = True
+        if is_new:
+            warn(
+                f"{target.display_url} takes no events (status {response.status}); they stay in the"
+                " local store, as with LUPIS_EVENTS_ENDPOINT=none"
+            )
+
+    def _warn_refused(self, destination: Destination, response: ExportResponse, count: int) -> None:
+        """Report a refusal, once for each endpoint and status."""
+        refusal = destination.target, response.status
+        if refusal in self._reported_refusals:
+            return
+        self._reported_refusals.add(refusal)
+        warn(
+            f"{destination.target.display_url} refused {count} spans or events ({response.reason});"
+            " they are kept in the store: `lupis flush` sends them again, `lupis flush --to URL` to"
+            " another address"
+        )
 
     # For other threads
 
@@ -361,10 +416,3 @@ def _warn_rejected(destination: Destination, response: ExportResponse) -> None:
         warn(
             f"{destination.target.display_url} rejected {response.rejected} spans or events{reason}"
         )
-
-
-def _warn_refused(destination: Destination, response: ExportResponse, count: int) -> None:
-    warn(
-        f"{destination.target.display_url} refused {count} spans or events ({response.reason});"
-        " they are kept in the store: `lupis flush` sends them again"
-    )

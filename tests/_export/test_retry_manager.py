@@ -4,10 +4,12 @@ import gc
 import threading
 
 import pytest
+from opentelemetry.sdk.resources import Resource
 
 from lupis_instrument._export import held_items
 from lupis_instrument._export.accounting import Account
 from lupis_instrument._export.otlp.destinations import Destination
+from lupis_instrument._export.otlp.encoded_items import ItemEncoder
 from lupis_instrument._export.otlp.responses import ExportResponse, ExportResult
 from lupis_instrument._export.retry_manager import RetryManager
 from lupis_instrument._export.retry_schedule import MAX_DELAY
@@ -204,6 +206,58 @@ def test_refused_items_stay_in_the_store(scene, items, capsys):
     scene.pass_time(1000)
     assert ((0, 2, 0, 0), 1, 0) == (scene.counts, scene.endpoint.requests, scene.count_waiting())
     assert "lupis flush" in capsys.readouterr().err
+
+
+def test_a_refusal_is_reported_once(scene, items, capsys):
+    """For each endpoint and status, however often it refuses."""
+    for number in (404, 404, 401):
+        refused = ExportResponse(
+            ExportResult.REFUSED, f"status {number}: {scene.clock.now}", number
+        )
+        scene.endpoint.responses = [refused]
+        scene.deliver(items(1))
+        scene.pass_time(1)
+    lines = capsys.readouterr().err.splitlines()
+    assert [True, True] == ["`lupis flush --to URL`" in line for line in lines]
+
+
+def test_items_that_a_former_path_has_refused_are_sent(scene, items):
+    """The user has mended the path of the address."""
+    former = scene.destination.target._replace(url=f"{URL}x", display_url=f"{URL}x")
+    scene.store.add_items(items(1, first=7), former, refused=True)
+    scene.deliver(items(1))
+    scene.pass_time(1)
+    assert ["0", "7"] == scene.endpoint.accepted
+
+
+@pytest.fixture
+def make_events_scene(store, target_of):
+    """Makes a scene whose endpoint, for events, takes none; all scenes have one store."""
+
+    def make():
+        scene = Scene(store, target_of("http://127.0.0.1:1/v1/logs", "logs"))
+        scene.endpoint.default_response = ExportResponse(ExportResult.REFUSED, "status 404", 404)
+        return scene
+
+    return make
+
+
+def encode_event():
+    """Returns an encoded event."""
+    event = {"timestamp": 1, "name": "e", "properties": {}, "metadata": {}}
+    return ItemEncoder(Resource({})).encode_events([event])
+
+
+def test_an_endpoint_that_takes_no_events_is_asked_once(make_events_scene, capsys):
+    """In this process and in later ones; the events stay in the store."""
+    first, second = make_events_scene(), make_events_scene()
+    for scene in (first, first, second):
+        scene.deliver(encode_event())
+    assert [1, 0] == [first.endpoint.requests, second.endpoint.requests]
+    assert [2, 1] == [first.account.stored, second.account.stored]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "/v1/logs takes no events (status 404)" in line
+    assert [0] == [waiting + refused for _, waiting, refused in first.store.list_targets()]
 
 
 def test_rejected_items_of_an_accepted_request_are_counted(scene, items, capsys):

@@ -15,6 +15,7 @@ from lupis_instrument._cli.lupis.tables import write_line
 from lupis_instrument._config.config import resolve_settings
 from lupis_instrument._config.environment import DEFAULT_SOURCE
 from lupis_instrument._config.settings import BY_NAME
+from lupis_instrument._config.value_types import InvalidValueError
 from lupis_instrument._diagnostics import escape_controls
 from lupis_instrument._export.otlp.destinations import (
     WIRE_FORMATS,
@@ -36,26 +37,44 @@ if TYPE_CHECKING:
     from lupis_instrument._export.otlp.target import Target
 
 _MEBIBYTE = 1 << 20
+_WANTS_KEY = frozenset((401, 403))
+
+
+def _read_url(_context: object, _option: object, text: str | None) -> str | None:
+    """Return the URL of the option `--to`, with a path."""
+    try:
+        return None if text is None else BY_NAME["otlp_endpoint"].read_value(text)
+    except InvalidValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @click.command()
-def flush() -> None:
+@click.option(
+    "--to", metavar="URL", callback=_read_url, help="Send everything to this URL for spans."
+)
+def flush(to: str | None) -> None:
     """Send the spans and events that wait in the store.
 
     Sends items again that an endpoint refused. Exits with 1 if items still wait.
 
     Items for the endpoint and project of your settings go with your key and headers. Other items
     go without a key, to endpoints that accept this.
+
+    `--to` stands for the endpoint of your settings, and takes the items of all other endpoints
+    too. Events go to the URL for events beside it.
     """
     with open_store() as opened:
         if not opened.exists:
             click.echo(explain_nothing(opened, "spans or events to send"), err=True)
             return
-    resolved = resolve_settings(os.environ, None, launched=True)
+    given = {} if to is None else {BY_NAME["otlp_endpoint"].variable: to}
+    resolved = resolve_settings({**os.environ, **given}, None, launched=True)
     config = resolved.config
     process = Process(config.project_id, None, os.getpid())
     store = Store(config.data_dir, int(config.store_max_mb * _MEBIBYTE), process)
     try:
+        if to is not None:
+            _move_all(store, config)
         remaining = _flush_all(store, resolved)
     except StoreUnavailable as error:
         raise click.ClickException(str(error)) from None
@@ -66,15 +85,17 @@ def flush() -> None:
 
 def _flush_all(store: Store, resolved: ResolvedSettings) -> int:
     """Send the items of each target; returns the number of items that remain."""
+    has_endpoint = resolved.sources["otlp_endpoint"] != DEFAULT_SOURCE
+    configured_destinations = list(_list_destinations(resolved.config))
+    for destination in configured_destinations if has_endpoint else ():
+        store.adopt_refused(destination.target)
     targets = [target for target, waiting, refused in store.list_targets() if waiting + refused]
     if not targets:
         write_line("Nothing waits.")
     sender = Sender()
     destinations = {
-        _make_key(destination.target): destination
-        for destination in _list_destinations(resolved.config)
+        _make_key(destination.target): destination for destination in configured_destinations
     }
-    has_endpoint = resolved.sources["otlp_endpoint"] != DEFAULT_SOURCE
     for target in targets:
         configured = destinations.get(_make_key(target))
         if not (configured and has_endpoint) and _is_taken(target):
@@ -83,6 +104,21 @@ def _flush_all(store: Store, resolved: ResolvedSettings) -> int:
             outcome = _flush_target(store, sender, target, configured)
         write_line(f"{escape_controls(target.display_url)}  {outcome}")
     return sum(waiting + refused for _, waiting, refused in store.list_targets())
+
+
+def _move_all(store: Store, config: LupisConfig) -> None:
+    """Let all items wait for the endpoints of the settings, each in its own project.
+
+    Another process may be sending the items of a target: these stay.
+    """
+    by_kind = {
+        destination.target.wire_format == "traces": destination.target
+        for destination in _list_destinations(config)
+    }
+    for target, waiting, refused in store.list_targets():
+        new_target = by_kind.get(target.wire_format == "traces")
+        if new_target is not None and waiting + refused:
+            store.move_items(target, new_target._replace(project=target.project))
 
 
 def _is_taken(target: Target) -> bool:
@@ -136,8 +172,12 @@ def _try_without_key(sender: Sender, target: Target) -> str | None:
     )
     if response.result is ExportResult.RETRY:
         return response.reason
-    if response.result is ExportResult.REFUSED:
+    if response.status in _WANTS_KEY:
         return f"{response.reason} without a key; set {settings}, and its key or headers"
+    if response.result is ExportResult.REFUSED and not Destination(target, {}).takes_no_events(
+        response
+    ):
+        return f"{response.reason}; `lupis flush --to URL` sends to another address"
     return None
 
 
@@ -145,6 +185,8 @@ def _describe_outcome(drained: DrainResult, store: Store, target: Target) -> str
     if not drained.leased:
         return "another process is sending"
     parts = [f"{drained.accepted:,} sent"]
+    if drained.kept:
+        parts.append(f"{drained.kept:,} kept in the local store, as it takes no events")
     if drained.rejected:
         parts.append(f"{drained.rejected:,} rejected")
     if drained.refused:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MAX_REQUEST_BYTES = 4 << 20
 """The size of a request before compression; receivers refuse requests of about 20 MB."""
+_TAKES_NONE = frozenset((404, 405))
+"""Statuses by which backends for spans alone answer to events: MLflow 404, Phoenix 405."""
 _MAX_SPLITS = 32
 """How often the items of one export are halved to find the item that an endpoint refuses."""
 _DAMAGED = ExportResponse(ExportResult.SPLIT, "damaged in the store")
@@ -88,6 +90,10 @@ class Destination(NamedTuple):
 
     target: Target
     headers: Mapping[str, str]
+
+    def takes_no_events(self, response: ExportResponse) -> bool:
+        """Return whether the endpoint, for events, has answered that it takes none at all."""
+        return self.target.wire_format != "traces" and response.status in _TAKES_NONE
 
     def send_items(
         self,

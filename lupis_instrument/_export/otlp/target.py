@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from hashlib import sha256
 from typing import NamedTuple
+from urllib.parse import urlsplit
+
+_PORTS = {"http": 80, "https": 443}
 
 
 class Target(NamedTuple):
@@ -25,3 +28,12 @@ class Target(NamedTuple):
     def hash(self) -> str:
         """The digest by which the store recognises the endpoint again."""
         return sha256((self.url or self.display_url).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def read_server(url: str) -> tuple[str, int | None]:
+    """Return host and port of a URL; of a malformed one, an empty host."""
+    try:
+        parts = urlsplit(url)
+        return parts.hostname or "", parts.port or _PORTS.get(parts.scheme)
+    except ValueError:
+        return "", None

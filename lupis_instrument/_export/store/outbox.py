@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Callable, NamedTuple, Sequence
 
 from lupis_instrument._export.otlp.responses import ExportResponse, ExportResult
-from lupis_instrument._export.store.schema import DELIVERED, REFUSED
+from lupis_instrument._export.store.schema import DELIVERED, KEPT, REFUSED
 
 if TYPE_CHECKING:
     from lupis_instrument._export.otlp.destinations import Destination
@@ -22,6 +22,7 @@ class DrainResult(NamedTuple):
     Attributes:
         accepted: the number of items that the endpoint accepted.
         refused: the number of items that it will never accept; they stay in the store.
+        kept: the number of events that stay in the store because it takes no events.
         rejected: the number of items that it left out of accepted requests.
         last: the last response; None if nothing was sent.
         leased: whether this process could send; if not, another one is sending.
@@ -29,6 +30,7 @@ class DrainResult(NamedTuple):
 
     accepted: int = 0
     refused: int = 0
+    kept: int = 0
     rejected: int = 0
     last: ExportResponse | None = None
     leased: bool = True
@@ -81,7 +83,11 @@ def drain_outbox(
             if not items:
                 break
             for response, group in destination.send_items(sender, items, max_seconds):
-                result = _record_response(store, response, group, result)
+                if destination.takes_no_events(response):
+                    store.set_state([item.id for item in group], KEPT)
+                    result = result._replace(last=response, kept=result.kept + len(group))
+                else:
+                    result = _record_response(store, response, group, result)
                 if response.result is not ExportResult.RETRY:
                     on_response(response, group)
                 # Renewed here because the next request may last longer than the lease.

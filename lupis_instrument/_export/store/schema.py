@@ -133,6 +133,8 @@ ADDITIONS = (
     -- multiplies the pages that a write changes; this one is short enough to be read as a whole.
     CREATE INDEX item_trace ON item (at, trace) WHERE trace IS NOT NULL;
     """,
+    # When an endpoint for events last said that it takes none, in seconds since the epoch.
+    "ALTER TABLE target ADD COLUMN refused_events REAL;\n",
 )
 """Like `MIGRATIONS`, for changes that older releases need not know: columns that may be NULL, and
 indexes. `PRAGMA application_id` holds the number of the scripts that a file has had, so that

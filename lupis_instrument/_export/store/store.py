@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Iterable, Iterator, NamedTuple, Sequence
 from lupis_instrument._diagnostics import warn
 from lupis_instrument._export.otlp.encoded_items import Facts
 from lupis_instrument._export.otlp.encoding import Origin
-from lupis_instrument._export.otlp.target import Target
+from lupis_instrument._export.otlp.target import Target, read_server
 from lupis_instrument._export.store import unfinished
 from lupis_instrument._export.store.database import Database, change_rows, transaction
 from lupis_instrument._export.store.schema import KEPT, REFUSED, WAITING
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from lupis_instrument._export.otlp.encoded_items import EncodedItem
 
 _LEASE_SECONDS = 60.0
+_REFUSAL_SECONDS = 86_400.0
+"""How long an endpoint that takes no events is not asked again."""
 
 
 class Process(NamedTuple):
@@ -186,6 +188,50 @@ class Store:
             lambda db: change_rows(db, _REOPEN_REFUSED, [(self._find_target_id(db, target),)])
         )
 
+    def move_items(self, source: Target, target: Target) -> None:
+        """Let the items wait for `target` that wait for `source` or that `source` has refused.
+
+        Not while another process sends them. `source` need not have its URL.
+        """
+        key = (source.wire_format, source.project, source.display_url, time())
+        self.database.run(
+            lambda db: change_rows(db, _MOVE_ITEMS, [(self._get_target_id(db, target), *key)])
+        )
+
+    def adopt_refused(self, target: Target) -> None:
+        """Let the items wait for `target` that another path of its server has refused.
+
+        The user has mended the path of the endpoint.
+        """
+        self.database.run(lambda db: self._adopt_refused(db, target))
+
+    def _adopt_refused(self, db: sqlite3.Connection, target: Target) -> None:
+        server = read_server(target.display_url)
+        rows = db.execute(_SELECT_REFUSERS, (target.wire_format, target.project, target.hash))
+        refusers = [id_ for id_, shown in rows.fetchall() if read_server(shown) == server]
+        if refusers:
+            target_id = self._get_target_id(db, target)
+            change_rows(db, _ADOPT_REFUSED, [(target_id, id_) for id_ in refusers])
+
+    def note_refused_events(self, target: Target) -> bool:
+        """Remember that an endpoint takes no events; returns whether that is new."""
+        return self.database.run(lambda db: self._note_refused_events(db, target))
+
+    def _note_refused_events(self, db: sqlite3.Connection, target: Target) -> bool:
+        target_id = self._get_target_id(db, target)
+        is_new = _select_value(db, _SELECT_REFUSED_EVENTS, target_id) is None
+        change_rows(db, _NOTE_REFUSED_EVENTS, [(time(), target_id)])
+        return is_new
+
+    def has_refused_events(self, target: Target) -> bool:
+        """Return whether an endpoint has said within a day that it takes no events."""
+        noted = self.database.run(
+            lambda db: db.execute(
+                _SELECT_REFUSED_EVENTS, (self._find_target_id(db, target),)
+            ).fetchone()
+        )
+        return noted is not None and (noted[0] or 0.0) > time() - _REFUSAL_SECONDS
+
     def set_state(self, ids: Iterable[int], state: int) -> None:
         """Set the state of items, such as `DELIVERED`."""
         rows = [(state, id_) for id_ in ids]
@@ -326,6 +372,21 @@ _SELECT_WAITING = (
     f" WHERE target = ? AND state = {WAITING} ORDER BY item.id LIMIT ?"
 )
 _REOPEN_REFUSED = f"UPDATE item SET state = {WAITING} WHERE target = ? AND state = {REFUSED}"  # noqa: S608
+_MOVE_ITEMS = (
+    f"UPDATE item SET target = ?, state = {WAITING} WHERE state IN ({WAITING}, {REFUSED})"  # noqa: S608
+    " AND target IN (SELECT id FROM target WHERE form = ? AND project = ? AND shown = ?"
+    " AND (holder IS NULL OR held_until < ?))"
+)
+_ADOPT_REFUSED = (
+    f"UPDATE item SET target = ?, state = {WAITING} WHERE target = ? AND state = {REFUSED}"  # noqa: S608
+)
+_SELECT_REFUSERS = (
+    "SELECT DISTINCT target.id, shown FROM target"  # noqa: S608 - a constant number
+    f" JOIN item ON item.target = target.id AND item.state = {REFUSED}"
+    " WHERE form = ? AND project = ? AND hash != ?"
+)
+_SELECT_REFUSED_EVENTS = "SELECT refused_events FROM target WHERE id = ?"
+_NOTE_REFUSED_EVENTS = "UPDATE target SET refused_events = ? WHERE id = ?"
 _SELECT_ACCOUNTS = "SELECT ended, created, delivered, stored, dropped, totals FROM process"
 _SELECT_OTHERS = f"{_SELECT_ACCOUNTS} WHERE leader = ? AND pid != ?"
 _INSERT_ACCOUNT = "INSERT OR REPLACE INTO process VALUES (?, ?, ?, ?, ?, ?, ?, ?)"

@@ -175,3 +175,71 @@ def test_damaged_event_keeps_no_other_from_being_sent(store, sink, lupis):
     store.sql("UPDATE body SET data = '{' WHERE id = 2")
     done = lupis("flush")
     assert f"{sink.otlp_url}  2 sent, 1 refused\n" == done.stdout
+
+
+# A mended address
+
+
+def test_refused_items_go_to_another_path_of_the_server(store, target, sink, lupis):
+    """The settings have it."""
+    wrong = f"{sink.url}/v1/trace"
+    store.span(target=target._replace(url=wrong, display_url=wrong))
+    store.store.set_state([1], REFUSED)
+    done = lupis("flush", LUPIS_OTLP_ENDPOINT=sink.traces_url, LUPIS_PROJECT_ID="shop")
+    assert (0, f"{sink.traces_url}  1 sent\n") == (done.exit_code, done.stdout)
+    assert 1 == len(sink.spans)
+
+
+def test_all_items_go_to_the_given_address(store, other_store, target, sink, lupis):
+    """Each in its own project; only items of your own project go with your key."""
+    down = "http://127.0.0.1:9/v1/traces"
+    store.span(target=target._replace(url=down, display_url=down))
+    other_store.span(target=target._replace(url=down, display_url=down, project="lab"))
+    store.event("clicked", target=Target("http://127.0.0.1:9/x", "events", "shop", "http://a/x"))
+    settings = {"LUPIS_PROJECT_ID": "shop", "LUPIS_API_KEY": "k-1", "LUPIS_OTLP_ENDPOINT": down}
+    done = lupis("flush", "--to", sink.traces_url, **settings)
+    assert (0, "") == (done.exit_code, done.stderr)
+    assert (2, 1) == (len(sink.spans), len(sink.events))
+    requests = [request for request in sink.requests if request.path == "/api/traces"]
+    keys = {(seen.headers["x-project-id"], seen.headers.get("x-api-key")) for seen in requests}
+    assert {("shop", "k-1"), ("lab", None)} == keys
+    assert "Nothing waits.\n" == lupis("flush").stdout
+
+
+def test_the_given_address_gets_a_path(store, target, sink, lupis):
+    """As in the settings."""
+    store.span(target=target)
+    assert 0 == lupis("flush", "--to", sink.url).exit_code
+    assert {"/v1/traces"} == {request.path for request in sink.requests}
+
+
+def test_the_given_address_must_be_a_url(store, target, lupis):
+    """Nothing is moved otherwise."""
+    store.span(target=target)
+    done = lupis("flush", "--to", "localhost:4318")
+    assert 2 == done.exit_code
+    assert "did you mean 'http://localhost:4318'?" in done.stderr
+
+
+def test_items_of_another_sender_are_not_moved(store, target, sink, lupis):
+    """It may be sending them right now."""
+    store.span(target=target)
+    assert store.store.acquire_lease(target, "another")
+    done = lupis("flush", "--to", sink.otlp_url)
+    assert 1 == done.exit_code
+    assert "another process is sending" in done.stdout
+
+
+def test_a_refusal_without_a_key_names_the_option(store, target, sink, lupis):
+    """Where the reason is no missing key."""
+    store.span(target=target)
+    sink.fail(404)
+    assert "`lupis flush --to URL`" in lupis("flush").stdout
+
+
+def test_events_that_an_endpoint_does_not_take_stay_in_the_store(store, sink, lupis):
+    """They are no reason to fail."""
+    store.event("clicked", target=Target(sink.events_url, "events", "shop", sink.events_url))
+    sink.fail(404)
+    done = lupis("flush")
+    assert (0, True) == (done.exit_code, "1 kept in the local store" in done.stdout)

@@ -136,3 +136,12 @@ def test_final_responses_are_passed_on(store, target):
         on_response=lambda response, group: seen.append((response, len(group))),
     )
     assert [(ACCEPTED, 50), (refused, 50)] == seen
+
+
+@pytest.mark.parametrize("status", [404, 405])
+def test_events_that_an_endpoint_does_not_take_are_kept(status, store, target):
+    """They wait for it no more."""
+    response = ExportResponse(ExportResult.REFUSED, f"status {status}", status)
+    result = drain(store, target, Endpoint(response, response, response))
+    assert (0, 150) == (result.refused, result.kept)
+    assert [(target, 0, 0)] == store.list_targets()

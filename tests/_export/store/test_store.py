@@ -398,3 +398,51 @@ def test_parent_and_child_both_store_items(store, items):
     assert 0 == os.waitpid(child, 0)[1]
     store.add_items(items(1))
     assert 3 == count_items(store)
+
+
+# Endpoints that refuse
+
+
+@pytest.mark.parametrize(
+    ("url", "form", "project", "adopted"),
+    [
+        ("http://127.0.0.1:4318/other", "traces", "shop", 1),
+        ("http://127.0.0.1:4319/v1/traces", "traces", "shop", 0),
+        ("http://127.0.0.1:4318/v1/logs", "logs", "shop", 0),
+        ("http://127.0.0.1:4318/other", "traces", "lab", 0),
+    ],
+)
+def test_items_that_another_path_of_the_server_has_refused_are_adopted(
+    url, form, project, adopted, open_store, target, items
+):
+    """They are of the same kind and project; waiting items stay with their path."""
+    store = open_store()
+    store.add_items(items(1), target, refused=True)
+    store.add_items(items(1), target)
+    mended = target._replace(url=url, display_url=url, wire_format=form, project=project)
+    store.adopt_refused(mended)
+    assert (adopted, 1) == (store.count_waiting(mended), store.count_waiting(target))
+
+
+def test_all_items_of_an_endpoint_can_be_moved(open_store, target, items):
+    """Waiting and refused ones; delivered ones stay."""
+    store = open_store()
+    store.add_items(items(1), target, refused=True)
+    (delivered, _) = store.add_items(items(2), target)
+    store.set_state([delivered], DELIVERED)
+    new_target = target._replace(url="http://b/x", display_url="http://b/x")
+    store.move_items(target, new_target)
+    assert (2, 0) == (store.count_waiting(new_target), store.count_waiting(target))
+
+
+def test_an_endpoint_that_takes_no_events_is_remembered_for_a_day(open_store, target, monkeypatch):
+    """Other processes learn it, and only the first is told that it is new."""
+    now = [1000.0]
+    monkeypatch.setattr(store_module, "time", lambda: now[0])
+    first, second = open_store(), open_store(pid=2)
+    assert not first.has_refused_events(target)
+    assert [True, False] == [store.note_refused_events(target) for store in (first, second)]
+    assert second.has_refused_events(target)
+    now[0] += 86_401
+    assert not second.has_refused_events(target)
+    assert not second.note_refused_events(target)
