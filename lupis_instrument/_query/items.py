@@ -29,6 +29,8 @@ class Item(NamedTuple):
         cost: the cost in USD; None if it is not known.
         cost_status: `priced`, `partial`, `free` or `unpriced`.
         error: the error type; None for success.
+        model: the model of an LLM call.
+        host: the host of a request's URL.
     """
 
     id: int
@@ -46,6 +48,8 @@ class Item(NamedTuple):
     cost: float | None
     cost_status: str | None
     error: str | None
+    model: str | None = None
+    host: str | None = None
 
     @property
     def end(self) -> int:

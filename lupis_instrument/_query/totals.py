@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_left
 from collections import Counter
 from functools import cached_property, lru_cache, partial
@@ -9,7 +10,7 @@ from itertools import accumulate
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Iterable, Mapping, Sequence
 
-from lupis_instrument._query.damaged_rows import count_damaged, types_condition
+from lupis_instrument._query.damaged_rows import count_damaged, suspicion, types_condition
 from lupis_instrument._query.filters import ALL_CALLS, CallFilter, SqlCondition, compile_filter
 from lupis_instrument._query.groupings import Grouping, Key, make_grouping, read_group_origins
 from lupis_instrument._query.times import SECOND
@@ -32,8 +33,10 @@ _SUMS = (
     # total(), because sum() raises an error on integer overflow: programs may set any number.
     "count(*), count(error), total(input_tokens), total(output_tokens), total(cached_tokens),"
     " sum(cost),"
-    " total(cost_status = 'unpriced' AND input_tokens IS NULL AND output_tokens IS NULL),"
-    " total(cost_status = 'unpriced'), total(cost_status = 'partial'), total(duration),"
+    # The order of the conditions decides the time: a comparison of texts comes last.
+    " total(input_tokens IS NULL AND output_tokens IS NULL AND cost_status = 'unpriced'),"
+    " total(cost IS NULL AND cost_status = 'unpriced'),"
+    " total(cost_status = 'partial'), total(duration),"
     " count(cost),"
     " group_concat(duration / {unit}),"
     " group_concat(CAST(first_chunk * {units_per_second} AS INTEGER))"
@@ -125,9 +128,10 @@ class Totals:
         self.first_chunks.update(other.first_chunks)
 
 
-def _sum_finite(numbers: Iterable[float]) -> int:
+def _sum_finite(numbers: Sequence[float]) -> int:
     """Add up numbers without infinities and NaN, which a program may have set as tokens."""
-    return int(sum(number for number in numbers if isfinite(number)))
+    total = sum(numbers)
+    return int(total if isfinite(total) else sum(filter(isfinite, numbers)))
 
 
 def _count_times(lists: Iterable[str | None], unit: int) -> Counter[int]:
@@ -136,10 +140,15 @@ def _count_times(lists: Iterable[str | None], unit: int) -> Counter[int]:
     Args:
         lists: the lists; None for a list without times.
         unit: the unit of the times, in nanoseconds.
+
+    Raises:
+        ValueError: a time is no integer.
     """
-    texts = list(filter(None, lists))
-    counts = Counter(",".join(texts).split(",") if texts else ())
-    return Counter({int(text) * unit: count for text, count in counts.items()})
+    # The parser of JSON reads a million numbers in a third of the time that int() takes.
+    counts = Counter(json.loads(f"[{','.join(filter(None, lists))}]"))
+    if not all(isinstance(time, int) for time in counts):
+        raise ValueError("a time is no integer")
+    return Counter({time * unit: count for time, count in counts.items()})
 
 
 def add_up_calls(
@@ -160,19 +169,35 @@ def add_up_calls(
     """
     grouping = make_grouping(db, by)
     condition = compile_filter(db, call_filter)
-    damaged = count_damaged(db, (*_COLUMNS, *grouping.sql), condition.sql, condition.values)
-    origins = read_group_origins(db, grouping)
-    unit = _choose_unit(db)
-    statement = build_statement(grouping, condition, unit, damaged=damaged > 0)
-    size = len(grouping.sql)
-    make_key = lru_cache(maxsize=_MAX_KEYS)(partial(grouping.make_key, origins))
-    groups: dict[Key, list[tuple[Any, ...]]] = {}
-    for row in db.execute(statement, condition.values):
-        # Several rows may have the same key: SQL groups by quarters of an hour, a key by days.
-        groups.setdefault(make_key(row[:size]), []).append(row[size:])
-    totals = {key: Totals.from_rows(rows, unit) for key, rows in groups.items()}
+    columns = (*_COLUMNS, *grouping.sql)
+    try:
+        totals, suspect = _add_up(db, grouping, condition)
+    except ValueError:  # a fraction where an integer belongs
+        suspect = True
+    damaged = 0
+    if suspect:
+        damaged = count_damaged(db, columns, condition.sql, condition.values)
+        whole = f"{condition.sql} AND {types_condition(columns)}"
+        totals, _ = _add_up(db, grouping, SqlCondition(whole, condition.values))
     order = _order_by_key if grouping.by_time else _order_by_cost
     return dict(sorted(totals.items(), key=order)), damaged
+
+
+def _add_up(
+    db: sqlite3.Connection, grouping: Grouping, condition: SqlCondition
+) -> tuple[dict[Key, Totals], bool]:
+    """Return the totals of each group, and whether there may be damaged rows among the calls."""
+    origins = read_group_origins(db, grouping)
+    unit = _choose_unit(db)
+    make_key = lru_cache(maxsize=_MAX_KEYS)(partial(grouping.make_key, origins))
+    size = len(grouping.sql)
+    groups: dict[Key, list[tuple[Any, ...]]] = {}
+    suspect = False
+    for row in db.execute(build_statement(grouping, condition, unit), condition.values):
+        # Several rows may have the same key: SQL groups by quarters of an hour, a key by days.
+        groups.setdefault(make_key(row[:size]), []).append(row[size:-1])
+        suspect = suspect or row[-1] > 0
+    return {key: Totals.from_rows(rows, unit) for key, rows in groups.items()}, suspect
 
 
 def add_up_groups(groups: Iterable[Totals]) -> Totals:
@@ -183,24 +208,21 @@ def add_up_groups(groups: Iterable[Totals]) -> Totals:
     return total
 
 
-def build_statement(
-    grouping: Grouping, condition: SqlCondition, unit: int, *, damaged: bool = False
-) -> str:
-    """Return the SQL that adds up the calls of each group.
+def build_statement(grouping: Grouping, condition: SqlCondition, unit: int) -> str:
+    """Return the SQL that adds up the calls of each group, and its suspicious rows.
 
     Args:
         grouping: the groups.
         condition: the condition for the calls.
         unit: the unit of the lists of times, in nanoseconds.
-        damaged: whether there are damaged rows to leave out; looking for them takes time.
     """
-    where = condition.sql
-    if damaged:
-        where += f" AND {types_condition((*_COLUMNS, *grouping.sql))}"
     sums = _SUMS.format(unit=unit, units_per_second=SECOND // unit)
     keys = ", ".join(grouping.sql)
     numbers = ", ".join(str(number + 1) for number in range(len(grouping.sql)))
-    return f"SELECT {keys}, {sums} FROM item WHERE {where} GROUP BY {numbers}"  # noqa: S608
+    return (
+        f"SELECT {keys}, {sums}, total({suspicion((*_COLUMNS, *grouping.sql))})"  # noqa: S608
+        f" FROM item WHERE {condition.sql} GROUP BY {numbers}"
+    )
 
 
 def _choose_unit(db: sqlite3.Connection) -> int:

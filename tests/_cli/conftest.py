@@ -1,3 +1,10 @@
 """A store to read, and the command `lupis`."""
 
-from servers.recorded import doctor, lupis, other_store, start_lupis, store  # noqa: F401 - fixtures
+from servers.recorded import (  # noqa: F401 - fixtures
+    doctor,
+    lupis,
+    make_filler,
+    other_store,
+    start_lupis,
+    store,
+)

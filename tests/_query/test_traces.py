@@ -6,6 +6,8 @@ from servers.recorded import trace_id
 from lupis_instrument._export.otlp.encoded_items import SPAN
 from lupis_instrument._query.items import Item
 from lupis_instrument._query.traces import (
+    find_conversation_spans,
+    find_run_spans,
     find_trace_spans,
     list_traces,
     summarize_trace,
@@ -92,5 +94,35 @@ def test_newest_traces_are_listed_whole(store):
     root = store.span("agent", ago=7200)
     store.span("other")
     store.span("late", parent=root)
-    (trace,) = store.store.database.run(lambda db: list_traces(db, None, 1))
+    ((trace,), _) = store.store.database.run(lambda db: list_traces(db, None, 1))
     assert (trace_id(root), "agent", 2) == (trace.trace, trace.root.name, trace.spans)
+
+
+def test_traces_of_a_run(store, other_store, ask):
+    """Other runs have their own."""
+    span = store.span()
+    other_store.span()
+    traces, _ = ask(list_traces, run="a" * 32)
+    assert [trace_id(span)] == [trace.trace for trace in traces]
+
+
+def test_spans_of_a_run_come_in_the_order_of_time(store, other_store, ask):
+    """The limit keeps the first ones."""
+    for name, ago in (("third", 1), ("first", 3), ("second", 2)):
+        store.span(name, ago=ago)
+    other_store.span("other")
+    assert ["first", "second"] == [span.name for span in ask(find_run_spans, "a" * 32, 2)]
+
+
+def test_spans_of_a_conversation_are_its_calls(store, ask):
+    """Other spans of the conversation are left out."""
+    store.call("m", chat="c")
+    store.span("work", **{"lupis.chat.id": "c"})
+    assert ["chat m"] == [span.name for span in ask(find_conversation_spans, "c", 9)]
+
+
+def test_a_trace_is_searched_in_an_index(store, ask):
+    """It is a twentieth of the table."""
+    store.span()
+    plan = "EXPLAIN QUERY PLAN SELECT id FROM item WHERE trace IS NOT NULL AND trace = x'00'"
+    assert "COVERING INDEX item_trace" in str(ask(lambda db: db.execute(plan).fetchall()))

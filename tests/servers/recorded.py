@@ -28,12 +28,12 @@ FOREIGN_PREFIXES = ("LUPIS_", "OTEL_", "PYTHON", "NO_COLOR", "TERM", "COLUMNS", 
 class StoreFiller:
     """Adds spans and events to the store in a folder, as a process of a program does."""
 
-    def __init__(self, folder, project="shop", run="a" * 32):
+    def __init__(self, folder, project="shop", run="a" * 32, **facts):
         self.folder = folder
         self.file = folder / FILE_NAME
         self.now = time.time_ns()
         self.target = Target(URL, "traces", project, URL)
-        self.store = Store(str(folder), 1 << 28, Process(project, run, os.getpid()))
+        self.store = Store(str(folder), 1 << 28, Process(project, run, os.getpid(), **facts))
         resource = Resource({"service.name": "agent", "lupis.run.id": run})
         self.tracer = TracerProvider(resource=resource, shutdown_on_exit=False).get_tracer("tests")
         self.encoder = ItemEncoder(resource)
@@ -110,6 +110,20 @@ def store(tmp_path):
     filler = StoreFiller(tmp_path / "data")
     yield filler
     filler.store.database.close()
+
+
+@pytest.fixture
+def make_filler(tmp_path):
+    """Makes a filler of the same file, as a process with other facts."""
+    fillers = []
+
+    def make(**facts):
+        fillers.append(StoreFiller(tmp_path / "data", **facts))
+        return fillers[-1]
+
+    yield make
+    for filler in fillers:
+        filler.store.database.close()
 
 
 @pytest.fixture

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Iterable
 
 import click
 
 from lupis_instrument._version import __version__
 
 _COMMANDS = (
+    "runs",
     "report",
+    "calls",
     "traces",
     "show",
+    "diff",
+    "check",
+    "limits",
     "tail",
     "flush",
     "export",
@@ -35,6 +41,26 @@ class _LazyGroup(click.Group):
         module = import_module(f"lupis_instrument._cli.lupis.{cmd_name}")
         command: click.Command = getattr(module, cmd_name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command of the arguments; the message about a wrong one names similar ones."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            similar = suggest_names(args[0], _COMMANDS)
+            if not similar or "Did you mean" in error.message:
+                raise
+            message = f"{error.message.rstrip('.')}. Did you mean {similar}?"
+            raise click.UsageError(message, ctx) from None
+
+
+def suggest_names(name: str, known: Iterable[str]) -> str:
+    """Return the names that are most similar to a mistyped one; empty without any."""
+    from difflib import get_close_matches
+
+    return " or ".join(get_close_matches(name, [*known], n=2))
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable
+import sys
+from time import time_ns
+from typing import TYPE_CHECKING, Any, Callable
 
-from lupis_instrument._export.terminal import text_width
-from lupis_instrument._query.times import SECOND
+from lupis_instrument._export.terminal import Terminal, text_width
+from lupis_instrument._query.times import SECOND, format_local_time
 
 if TYPE_CHECKING:
     from lupis_instrument._query.items import Item
@@ -13,13 +15,15 @@ if TYPE_CHECKING:
 # From where a number gets a unit. Up to 9,999 is short enough without one.
 _COUNT_UNITS = ((1_000_000_000, "G"), (1_000_000, "M"), (10_000, "k"))
 _CENT = 0.01
+_ELLIPSIS = "\u2026"
+_HTTP_METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "HTTP"))
 _MAX_CHARACTERS = 4
 """The characters that a terminal column may hold, where most of them are combining ones."""
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
 def pad_text(text: str, width: int, *, right: bool = False) -> str:
-    """Fill `text` with spaces up to a width, or cut it off with three dots.
+    """Fill `text` with spaces up to a width, or cut off its end.
 
     Args:
         text: the text.
@@ -27,12 +31,38 @@ def pad_text(text: str, width: int, *, right: bool = False) -> str:
         right: whether to align to the right.
     """
     if text_width(text) > width:
-        text = text[: _MAX_CHARACTERS * width]
-        while text_width(text) > width - 3:
-            text = text[:-1]
-        text += "..."
+        dots = choose_dots()
+        text = _take_start(text, width - len(dots)) + dots
     spaces = " " * (width - text_width(text))
     return spaces + text if right else text + spaces
+
+
+def cut_middle(text: str, width: int) -> str:
+    """Return `text` without its middle, if it is wider than some terminal columns.
+
+    The names of models and of conversations differ at their ends.
+    """
+    room = _MAX_CHARACTERS * width
+    if len(text) > 2 * room:  # the middle of a very long text is never shown
+        text = text[:room] + text[-room:]
+    return Terminal(ellipsis=choose_dots()).cut_middle(text, width)
+
+
+def _take_start(text: str, width: int) -> str:
+    """Return the start of a text that fits into some terminal columns."""
+    text = text[: _MAX_CHARACTERS * max(width, 0)]
+    while text_width(text) > max(width, 0):
+        text = text[:-1]
+    return text
+
+
+def choose_dots() -> str:
+    """Return the ellipsis of standard output's encoding."""
+    try:
+        _ELLIPSIS.encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError, AttributeError):
+        return "..."
+    return _ELLIPSIS
 
 
 def format_count(number: int) -> str:
@@ -113,3 +143,26 @@ def format_total_cost(cost: float | None, unpriced: int) -> str:
     """
     unknown = f" + {unpriced} unpriced" if unpriced else ""
     return f"{format_dollars(cost)}{unknown}" if unknown or cost is not None else ""
+
+
+def format_moment(nanoseconds: float) -> str:
+    """Return a time in the user's time zone, without the date for today, or the year for this one.
+
+    Args:
+        nanoseconds: the time, since the epoch.
+    """
+    day, today = (format_local_time(time, "%Y-%m-%d") for time in (nanoseconds, time_ns()))
+    if day == today:
+        return format_local_time(nanoseconds, "%H:%M:%S")
+    pattern = "%m-%d %H:%M" if day[:4] == today[:4] else "%Y-%m-%d %H:%M"
+    return format_local_time(nanoseconds, pattern)
+
+
+def format_share(share: float | None) -> str:
+    """Return a part of a whole in percent; "-" for an unknown one."""
+    return "-" if share is None else f"{share:.0%}"
+
+
+def describe_name(name: str, host: Any) -> str:
+    """Return the name of a span, with the host if the name is an HTTP method alone."""
+    return f"{name} {host}" if name in _HTTP_METHODS and isinstance(host, str) else name

@@ -1,98 +1,164 @@
-"""`lupis show TRACE`: shows a trace as a waterfall."""
+"""`lupis show`: shows a run, a trace or a conversation as a waterfall of its spans."""
 
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any, Iterator
 
 import click
 
 from lupis_instrument._cli.lupis.formatting import (
+    format_count,
     format_duration,
+    format_moment,
     format_total_cost,
 )
-from lupis_instrument._cli.lupis.stores import explain_nothing, open_store, report_damaged
-from lupis_instrument._cli.lupis.tables import style_text, terminal_width, write_line
+from lupis_instrument._cli.lupis.rows import write_json
+from lupis_instrument._cli.lupis.show_subjects import Subject, find_subject
+from lupis_instrument._cli.lupis.stores import open_store, report_damaged
+from lupis_instrument._cli.lupis.tables import style_text, terminal_width, write_line, write_note
 from lupis_instrument._cli.lupis.waterfall import draw_waterfall
 from lupis_instrument._diagnostics import escape_controls
 from lupis_instrument._query.items import Item, read_body
 from lupis_instrument._query.otlp_json import SPAN, decode_message, plain_attributes
-from lupis_instrument._query.times import format_local_time
-from lupis_instrument._query.traces import (
-    TRACE_ID_DIGITS,
-    count_damaged_spans,
-    find_trace_spans,
-    summarize_trace,
-)
+from lupis_instrument._query.times import SECOND, format_iso_time
+from lupis_instrument._query.traces import count_damaged_spans, walk_span_tree
 
 if TYPE_CHECKING:
     import sqlite3
 
-_ID_PREFIX = re.compile(rf"[0-9a-fA-F]{{1,{TRACE_ID_DIGITS}}}")
-_MAX_LISTED_IDS = 5
 _DEFAULT_WIDTH = 100
 
 
 @click.command()
-@click.argument("trace")
+@click.argument("subject_id", metavar="[ID]", required=False)
+@click.option("--last", is_flag=True, help="Show the newest run.")
+@click.option("--run", metavar="ID", help="Show a run; its first digits are enough.")
+@click.option("--trace", metavar="ID", help="Show a trace; its first digits are enough.")
+@click.option("--chat", metavar="ID", help="Show the calls of a conversation.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=200,
+    show_default=True,
+    metavar="N",
+    help="The number of spans to show of a run or a conversation.",
+)
 @click.option(
     "-v", "--verbose", is_flag=True, help="Show all attributes and events of each span too."
 )
-def show(trace: str, verbose: bool) -> None:
-    """Show a trace as a waterfall of its spans.
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="The output format.",
+)
+def show(subject_id: str | None, limit: int, verbose: bool, form: str, **options: Any) -> None:
+    """Show a run, a trace or a conversation as a waterfall of its spans.
 
-    TRACE is a trace id or its first digits; `lupis traces` lists the ids.
+    ID is the id of a run, a trace or a conversation; the first digits of a run or a trace are
+    enough. `lupis runs`, `lupis traces` and `lupis calls` list the ids.
     """
-    _check_prefix(trace)
     with open_store() as store:
-        spans = find_trace_spans(store.db, trace)
-        if not spans:
-            reason = explain_nothing(store, f"trace {trace.lower()}")
-            raise click.ClickException(f"{reason}\n`lupis traces` lists the stored traces.")
-        _refuse_ambiguity(spans)
-        write_line(_make_heading(spans))
-        damaged = count_damaged_spans(store.db, None, trace)
-        for line, span in draw_waterfall(spans, terminal_width() or _DEFAULT_WIDTH):
+        subject = find_subject(store, subject_id, limit, **options)
+        if form == "json":
+            write_json(_make_json(store.db, subject, verbose=verbose))
+            return
+        write_line(_make_heading(subject))
+        is_trace = subject.kind == "trace"
+        damaged = count_damaged_spans(store.db, subject.id) if is_trace else 0
+        for line, span in draw_waterfall(subject.spans, terminal_width() or _DEFAULT_WIDTH):
             write_line(line)
             details = _describe_span(store.db, span) if verbose else []
             damaged += verbose and not details
             for detail in details:
                 write_line(detail)
         report_damaged(damaged)
+    if subject.is_cut:
+        write_note(f"only the first {limit:,} spans; --limit shows more")
 
 
-def _check_prefix(prefix: str) -> None:
-    if not _ID_PREFIX.fullmatch(prefix):
-        raise click.BadParameter(
-            f"{prefix!r}: expected up to {TRACE_ID_DIGITS} hexadecimal digits; see `lupis traces`",
-            param_hint="TRACE",
-        )
-
-
-def _refuse_ambiguity(spans: list[Item]) -> None:
-    """Raise a click.ClickException if the spans belong to several traces."""
-    # Unlike a set, a dictionary keeps the order of storing: the last ids are the newest.
-    ids = list(dict.fromkeys(span.trace.hex() for span in spans if span.trace is not None))
-    if len(ids) > 1:
-        newest = "\n".join(f"  {trace_id}" for trace_id in ids[-_MAX_LISTED_IDS:])
-        raise click.ClickException(
-            f"{len(ids)} traces start with these digits; the newest are\n{newest}"
-        )
-
-
-def _make_heading(spans: list[Item]) -> str:
-    summary = summarize_trace(spans)
-    chats = dict.fromkeys(span.chat for span in spans if span.chat is not None)
+def _make_heading(subject: Subject) -> str:
+    totals = subject.totals
+    chats = dict.fromkeys(span.chat for span in subject.spans if span.chat is not None)
+    errors = _count_words(totals.errors, "error")
     parts = [
-        format_local_time(summary.at),
-        format_duration(summary.end - summary.at),
-        f"{summary.spans} span{'' if summary.spans == 1 else 's'}",
-        format_total_cost(summary.cost, summary.unpriced),
-        *(f"chat {escape_controls(chat)}" for chat in chats),
+        format_moment(totals.at),
+        format_duration(totals.end - totals.at),
+        _count_words(len(subject.spans), "span") if not subject.is_cut else "",
+        _count_words(totals.calls, "call"),
+        style_text(errors, fg="red") if totals.errors else "",
+        format_total_cost(totals.cost, totals.unpriced),
+        _describe_tokens(totals.input_tokens, totals.output_tokens),
     ]
-    title = style_text(f"trace {summary.trace}", bold=True)
+    if subject.kind != "conversation" and len(chats) == 1:
+        parts += [f"chat {escape_controls(*chats)}"]
+    title = style_text(f"{subject.kind} {escape_controls(subject.id)}", bold=True)
     return f"{title}\n{'  '.join(part for part in parts if part)}\n"
+
+
+def _count_words(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _describe_tokens(given: int, written: int) -> str:
+    if not given and not written:
+        return ""
+    return f"{format_count(given)} -> {format_count(written)} tokens"
+
+
+def _make_json(db: sqlite3.Connection, subject: Subject, *, verbose: bool) -> dict[str, Any]:
+    totals = subject.totals
+    spans = [
+        {**_make_span_json(span), "depth": depth, **(_read_details(db, span) if verbose else {})}
+        for depth, span in walk_span_tree(subject.spans)
+    ]
+    return {
+        "kind": subject.kind,
+        "id": subject.id,
+        "at": format_iso_time(totals.at),
+        "end": format_iso_time(totals.end),
+        "calls": totals.calls,
+        "errors": totals.errors,
+        "input_tokens": totals.input_tokens,
+        "output_tokens": totals.output_tokens,
+        "cost_usd": totals.cost,
+        "unpriced": totals.unpriced,
+        "is_cut": subject.is_cut,
+        "spans": spans,
+    }
+
+
+def _make_span_json(span: Item) -> dict[str, Any]:
+    ids = {name: getattr(span, name) for name in ("trace", "span", "parent")}
+    return {
+        "name": span.name,
+        "at": format_iso_time(span.at),
+        "seconds": span.duration / SECOND,
+        **{name: None if id_ is None else id_.hex() for name, id_ in ids.items()},
+        **{
+            name: getattr(span, name)
+            for name in ("chat", "provider", "model", "host", "input_tokens", "output_tokens")
+        },
+        "cost_usd": span.cost,
+        "cost_status": span.cost_status,
+        "error": span.error,
+    }
+
+
+def _read_details(db: sqlite3.Connection, item: Item) -> dict[str, Any]:
+    """Return the attributes and events of a span; None for both if it is damaged."""
+    try:
+        span = decode_message(SPAN, read_body(db, item))
+        events = [
+            {"name": event.get("name", ""), "attributes": plain_attributes(event)}
+            for event in span.get("events", ())
+        ]
+        return {"attributes": plain_attributes(span), "events": events}
+    except Exception:  # damaged bytes raise errors of many types
+        return {"attributes": None, "events": None}
 
 
 def _describe_span(db: sqlite3.Connection, item: Item) -> list[str]:

@@ -1,24 +1,24 @@
-"""Prints tables: with rich on a terminal, if it is installed, else as plain text."""
+"""Prints tables that fit into the terminal, and coloured text."""
 
 from __future__ import annotations
 
 import os
 import sys
 from shutil import get_terminal_size
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Sequence
+from typing import Any, Callable, NamedTuple, Sequence
 
 import click
 
-from lupis_instrument._cli.lupis.formatting import pad_text
+from lupis_instrument._cli.lupis.formatting import cut_middle, pad_text
 from lupis_instrument._diagnostics import escape_controls
 from lupis_instrument._export.terminal import text_width
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
 _GAP = 2
 _MIN_WIDTH = 20
-_MIN_CUT_WIDTH = 12
+_COMFORTABLE_CUT_WIDTH, _MIN_CUT_WIDTH = 20, 6
+"""The width that the text of a `cut` column keeps while other columns can go, and the least one."""
+_ZEROS = frozenset(("", "-", "0", "0%", "$0.00"))
+"""Cells that say nothing: they are dim."""
 
 
 class Column(NamedTuple):
@@ -28,10 +28,10 @@ class Column(NamedTuple):
         heading: the text above the column.
         cell: makes the text of a cell from the object that a row shows.
         right: whether the column is aligned to the right, like numbers.
-        style: the style in rich's notation.
+        style: the colour of its cells, or "dim" or "bold".
         rank: the order in which columns give way on a narrow terminal, the highest rank first;
             columns of rank 0 stay.
-        cut: whether the texts may be cut off when the columns of rank 0 are still too wide.
+        cut: whether long texts may lose their middle.
     """
 
     heading: str
@@ -52,17 +52,6 @@ def terminal_width() -> int | None:
     return max(get_terminal_size().columns, _MIN_WIDTH) if is_terminal() else None
 
 
-def make_console() -> Console | None:
-    """Return a console of rich; None without a terminal or without rich."""
-    if not is_terminal():
-        return None
-    try:
-        from rich.console import Console
-    except ImportError:
-        return None
-    return Console(highlight=False, markup=False, emoji=False, width=terminal_width())
-
-
 def write_line(text: str) -> None:
     """Write a line to standard output.
 
@@ -78,6 +67,13 @@ def style_text(text: str, **styles: bool | str) -> str:
     """
     colourless = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return text if colourless or not is_terminal() else click.style(text, **styles)  # type: ignore[arg-type]
+
+
+def write_note(text: str) -> None:
+    """Write a dim line that does not wrap, such as a hint below a table."""
+    width = terminal_width()
+    shown = text if width is None or text_width(text) <= width else pad_text(text, width).rstrip()
+    write_line(style_text(shown, dim=True))
 
 
 def show_table(
@@ -96,105 +92,104 @@ def show_table(
     cells = [
         [escape_controls(cell) for cell in row] for row in [*rows, *([total] if total else [])]
     ]
-    width = terminal_width()
-    kept = _select_columns(columns, cells, width)
-    kept_columns = [columns[index] for index in kept]
-    cells = _cut_cells(kept_columns, [[row[index] for index in kept] for row in cells], width)
-    console = make_console()
-    if console is None:
-        _write_plain(kept_columns, cells, totalled=total is not None)
-    else:
-        _write_rich(console, kept_columns, cells, totalled=total is not None)
-    return [column.heading for index, column in enumerate(columns) if index not in kept]
+    widths = fit_columns(columns, measure_columns(columns, cells), terminal_width())
+    lines = [[column.heading for column in columns], *cells]
+    rule = ["-" * width for width in widths]
+    lines.insert(1, rule)
+    if total:
+        lines.insert(-1, rule)
+    for number, line in enumerate(lines):
+        bold = number == 0 or (total is not None and number == len(lines) - 1)
+        parts = [
+            _draw_cell(column, cell, width, bold=bold)
+            for column, cell, width in zip(columns, line, widths)
+            if width
+        ]
+        write_line((" " * _GAP).join(parts).rstrip())
+    return [column.heading for column, width in zip(columns, widths) if not width]
 
 
-def show_rows(columns: Sequence[Column], objects: Sequence[Any]) -> None:
-    """Write a table with a row for each object; the columns make the cells."""
-    show_table(columns, [[column.cell(row) for column in columns] for row in objects])
+def show_rows(columns: Sequence[Column], objects: Sequence[Any]) -> list[str]:
+    """Write a table with a row for each object; the columns make the cells.
+
+    Returns:
+        The headings of the columns that did not fit.
+    """
+    return show_table(columns, [[column.cell(row) for column in columns] for row in objects])
 
 
-def _select_columns(
-    columns: Sequence[Column], cells: Sequence[Sequence[str]], width: int | None
-) -> list[int]:
-    """Return the indices of the columns that fit into a width; None fits all."""
-    widths = _measure_columns(columns, cells)
-    kept = list(range(len(columns)))
-    while width is not None and sum(widths[index] for index in kept) > width:
-        # The last of the columns with the highest rank: max() returns the first that it meets.
-        index = max(reversed(kept), key=lambda index: columns[index].rank)
-        if columns[index].rank == 0:
-            break
-        kept.remove(index)
-    return kept
-
-
-def _cut_cells(
-    columns: Sequence[Column], cells: Sequence[Sequence[str]], width: int | None
-) -> list[list[str]]:
-    """Return the cells, with the texts of `cut` columns cut off as far as the width demands."""
-    widths = _measure_columns(columns, cells)
-    excess = sum(widths) - width if width is not None else 0
-    rows = [list(row) for row in cells]
-    for index, column in enumerate(columns):
-        if excess <= 0 or not column.cut:
-            continue
-        room = max(widths[index] - _GAP - excess, _MIN_CUT_WIDTH)
-        excess -= widths[index] - _GAP - room
-        for row in rows:
-            if text_width(row[index]) > room:
-                row[index] = pad_text(row[index], room)
-    return rows
-
-
-def _measure_columns(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> list[int]:
-    """Return the width of each column, with the gap behind it."""
+def measure_columns(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> list[int]:
+    """Return the width of the widest text of each column."""
     return [
-        max(map(text_width, [column.heading, *(row[index] for row in cells)])) + _GAP
+        max(map(text_width, [column.heading, *(row[index] for row in cells)]))
         for index, column in enumerate(columns)
     ]
 
 
-def _write_plain(
-    columns: Sequence[Column], cells: Sequence[Sequence[str]], *, totalled: bool
-) -> None:
-    lines = [[column.heading for column in columns], *cells]
-    widths = [max(map(text_width, texts)) for texts in zip(*lines)]
-    rule = ["-" * width for width in widths]
-    lines.insert(1, rule)
-    if totalled:
-        lines.insert(-1, rule)
-    for line in lines:
-        padded = [
-            pad_text(cell, width, right=column.right)
-            for column, cell, width in zip(columns, line, widths)
-        ]
-        write_line((" " * _GAP).join(padded).rstrip())
+def fit_columns(columns: Sequence[Column], natural: Sequence[int], width: int | None) -> list[int]:
+    """Return the width of each column in a terminal, 0 for a column that has to go.
+
+    Long names lose their middle first, then columns go by their rank, then names are cut further.
+
+    Args:
+        columns: the columns.
+        natural: the width that each column would have in a terminal of any width.
+        width: the columns of the terminal; None for any width.
+    """
+    if width is None:
+        return list(natural)
+    widths = [
+        min(size, _COMFORTABLE_CUT_WIDTH) if column.cut else size
+        for column, size in zip(columns, natural)
+    ]
+    while _add_up(widths) > width:
+        index = _find_least_important(columns, widths)
+        if index is None:
+            break
+        widths[index] = 0
+    while _add_up(widths) != width:
+        growth = 1 if _add_up(widths) < width else -1
+        index = _find_adjustable(columns, natural, widths, growth)
+        if index is None:
+            break
+        widths[index] += growth
+    return widths
 
 
-def _write_rich(
-    console: Console, columns: Sequence[Column], cells: Sequence[Sequence[str]], *, totalled: bool
-) -> None:
-    from rich.box import SIMPLE
-    from rich.table import Table
+def _add_up(widths: Sequence[int]) -> int:
+    """Return the width of a line, with the gaps between the columns."""
+    return sum(widths) + _GAP * (sum(map(bool, widths)) - 1)
 
-    footers = cells[-1] if totalled else [""] * len(columns)
-    table = Table(
-        box=SIMPLE,
-        collapse_padding=True,
-        pad_edge=False,
-        show_edge=False,
-        show_footer=totalled,
-        header_style="bold",
+
+def _find_least_important(columns: Sequence[Column], widths: Sequence[int]) -> int | None:
+    """Return the last of the columns with the highest rank; None if only rank 0 is left."""
+    kept = [index for index, width in enumerate(widths) if width]
+    # max() returns the first of equal columns that it meets.
+    index = max(reversed(kept), key=lambda index: columns[index].rank, default=None)
+    return None if index is None or columns[index].rank == 0 else index
+
+
+def _find_adjustable(
+    columns: Sequence[Column], natural: Sequence[int], widths: Sequence[int], growth: int
+) -> int | None:
+    """Return the narrowest column that can grow, or the widest that can shrink; None without."""
+    limits = natural if growth > 0 else [_MIN_CUT_WIDTH] * len(widths)
+    fitting = [
+        index
+        for index, column in enumerate(columns)
+        if column.cut and widths[index] and (limits[index] - widths[index]) * growth > 0
+    ]
+    return min(fitting, key=lambda index: widths[index] * growth, default=None)
+
+
+def _draw_cell(column: Column, cell: str, width: int, *, bold: bool) -> str:
+    """Return a cell in the width and the style of its column."""
+    text = pad_text(cut_middle(cell, width), width, right=column.right)
+    if bold:
+        return style_text(text, bold=True)
+    if cell in _ZEROS:
+        return style_text(text, dim=True)
+    styles: dict[str, bool | str] = (
+        {column.style: True} if column.style in ("dim", "bold") else {"fg": column.style}
     )
-    for column, footer in zip(columns, footers):
-        table.add_column(
-            column.heading,
-            footer,
-            justify="right" if column.right else "left",
-            style=column.style,
-            footer_style="bold",
-            no_wrap=True,
-        )
-    for row in cells[: len(cells) - totalled]:
-        table.add_row(*row)
-    console.print(table)
+    return style_text(text, **styles) if column.style else text

@@ -6,6 +6,8 @@ import sys
 from typing import TYPE_CHECKING, Iterator, NamedTuple
 
 from lupis_instrument._cli.lupis.formatting import (
+    cut_middle,
+    describe_name,
     format_cost,
     format_duration,
     format_tokens,
@@ -19,7 +21,7 @@ from lupis_instrument._query.traces import walk_span_tree
 if TYPE_CHECKING:
     from lupis_instrument._query.items import Item
 
-_MAX_NAME_WIDTH = 44
+_MAX_NAME_WIDTH, _MAX_ERROR_WIDTH = 44, 24
 _MIN_BAR_WIDTH = 10
 _MAX_INDENT_DEPTH = 12
 _BLOCK, _ASCII_BLOCK = "\u2588", "#"
@@ -56,7 +58,7 @@ def draw_waterfall(spans: list[Item], width: int) -> Iterator[tuple[str, Item]]:
     """Yield a line for each span, children below their parents.
 
     Args:
-        spans: the spans of a trace, at least one.
+        spans: the spans of a trace, a run or a conversation, at least one.
         width: the width of a line in terminal columns; bars get the rest, at least ten columns.
     """
     rows = list(walk_span_tree(spans))
@@ -64,20 +66,23 @@ def draw_waterfall(spans: list[Item], width: int) -> Iterator[tuple[str, Item]]:
     figures = [[format_figure(span) for format_figure in _FIGURES] for _, span in rows]
     figure_widths = [max(map(len, column)) for column in zip(*figures)]
     errors = [f"error {escape_controls(span.error)}" if span.error else "" for _, span in rows]
-    name_width = min(max(map(text_width, names)), _MAX_NAME_WIDTH)
     # Two spaces before the bar, before each figure and before the error.
     gaps = 2 * (len(figure_widths) + 2)
-    used = name_width + sum(figure_widths) + max(map(len, errors)) + gaps
-    scale = _make_scale(spans, max(width - used, _MIN_BAR_WIDTH))
+    error_width = min(max(map(text_width, errors)), _MAX_ERROR_WIDTH)
+    room = width - sum(figure_widths) - error_width - gaps
+    name_width = min(max(map(text_width, names)), _MAX_NAME_WIDTH, max(room - _MIN_BAR_WIDTH, 8))
+    scale = _make_scale(spans, max(room - name_width, _MIN_BAR_WIDTH))
     for (_, span), name, texts, error in zip(rows, names, figures, errors):
         padded = "  ".join(text.rjust(column) for text, column in zip(texts, figure_widths))
         bar = style_text(scale.draw_bar(span), fg=_choose_colour(span))
-        failure = style_text(error, fg="red")
-        yield f"{pad_text(name, name_width)}  {bar}  {padded}  {failure}".rstrip(), span
+        failure = style_text(cut_middle(error, error_width), fg="red")
+        shown = pad_text(cut_middle(name, name_width), name_width)
+        yield f"{shown}  {bar}  {padded}  {failure}".rstrip(), span
 
 
 def _indent_name(depth: int, span: Item) -> str:
-    return f"{'  ' * min(depth, _MAX_INDENT_DEPTH)}{escape_controls(span.name)}"
+    name = escape_controls(describe_name(span.name, span.host))
+    return f"{'  ' * min(depth, _MAX_INDENT_DEPTH)}{name}"
 
 
 def _make_scale(spans: list[Item], width: int) -> _Scale:

@@ -121,7 +121,7 @@ ADDITIONS = (
     ) WHERE provider IS NOT NULL;
     CREATE INDEX call_by_chat ON item (
         chat, user, session, organization, provider, model, at, duration, first_chunk,
-        input_tokens, output_tokens, cached_tokens, cost, cost_status, error
+        input_tokens, output_tokens, cached_tokens, cost, cost_status, error, origin
     ) WHERE provider IS NOT NULL;
     -- For pages of calls, the newest first.
     CREATE INDEX call_by_time ON item (at) WHERE provider IS NOT NULL;

@@ -33,3 +33,16 @@ def test_command_has_help(name):
 def test_unknown_command_is_refused():
     """The exit status is 2."""
     assert 2 == CliRunner().invoke(lupis, ["no-such-command"]).exit_code
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("reprot", "report"), ("run", "runs")])
+def test_mistyped_command_gets_a_suggestion(typed, meant):
+    """The message names the most similar commands."""
+    done = CliRunner().invoke(lupis, [typed])
+    assert 2 == done.exit_code
+    assert f"Did you mean {meant}" in done.output
+
+
+def test_a_command_like_no_other_gets_no_suggestion():
+    """A wrong suggestion would not help."""
+    assert "Did you mean" not in CliRunner().invoke(lupis, ["xyzzy"]).output

@@ -1,11 +1,19 @@
 """Numbers, amounts and names as people read them."""
 
+import re
+import sys
+import time
+from io import BytesIO, TextIOWrapper
+
 import pytest
 
 from lupis_instrument._cli.lupis.formatting import (
+    cut_middle,
+    describe_name,
     format_count,
     format_dollars,
     format_duration,
+    format_moment,
     pad_text,
     text_width,
 )
@@ -80,9 +88,40 @@ def test_wide_characters_take_two_columns():
 
 def test_padded_text_has_the_exact_width():
     """Longer text is cut off."""
-    assert ["ab  ", "  ab", "a...", "\u6a21... "] == [
+    assert ["ab  ", "  ab", "abc\u2026", "\u6a21\u578b\u2026 "] == [
         pad_text("ab", 4),
         pad_text("ab", 4, right=True),
         pad_text("abcdef", 4),
         pad_text("\u6a21\u578b\u6a21\u578b", 6),
     ]
+
+
+def test_long_names_lose_their_middle():
+    """The names of models differ at their ends."""
+    assert ["abc", "ab\u2026yz", "a\u2026z"] == [
+        cut_middle("abc", 5),
+        cut_middle("abcdefuvwxyz", 5),
+        cut_middle("abcdefuvwxyz", 3),
+    ]
+
+
+def test_ellipsis_is_in_the_encoding_of_the_output(monkeypatch):
+    """An ASCII terminal gets dots."""
+    monkeypatch.setattr(sys, "stdout", TextIOWrapper(BytesIO(), encoding="ascii"))
+    assert "ab...z" == cut_middle("abcdefuvwxyz", 6)
+
+
+def test_moments_of_today_have_no_date():
+    """A moment of another year has all parts."""
+    now = time.time_ns()
+    assert re.fullmatch(r"\d\d:\d\d:\d\d", format_moment(now))
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d", format_moment(now - 800 * 86_400 * 10**9))
+
+
+def test_a_bare_method_has_its_host():
+    """Names of other spans stay."""
+    assert ("GET example.org", "GET", "chat m") == (
+        describe_name("GET", "example.org"),
+        describe_name("GET", None),
+        describe_name("chat m", "example.org"),
+    )

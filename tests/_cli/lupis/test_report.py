@@ -125,13 +125,16 @@ def test_since_leaves_older_calls_out(store, lupis):
         (["--run", "a" * 32], ["a", "b"]),
         (["--run", "bb"], ["c"]),
         (["--run", "aaaa", "--chat", "two"], ["b"]),
-        (["--run", "c"], []),
+        (["--user", "u"], ["b"]),
+        (["--project", "lab"], ["c"]),
+        (["--filter", "-chat:two"], ["a"]),
+        (["--last"], ["c"]),
     ],
 )
 def test_chat_and_run_select_calls(options, models, store, other_store, lupis):
     """The first digits of a launch id are enough."""
     store.call("a", chat="one")
-    store.call("b", chat="two")
+    store.call("b", chat="two", **{"user.id": "u"})
     other_store.call("c", chat="two")
     assert models == sorted(row["model"] for row in read_report(lupis, *options)["rows"])
 
@@ -285,3 +288,51 @@ def test_a_damaged_project_is_unknown(store, lupis):
     store.call("gpt-4o")
     store.sql("UPDATE origin SET project = x'00'")
     assert [None] == [row["project"] for row in read_report(lupis, "--by", "project")["rows"]]
+
+
+def test_groups_by_several_properties(store, lupis):
+    """A row has a column for each property."""
+    store.call("m", chat="a", **{"user.id": "u"})
+    store.call("m", chat="b", **{"user.id": "u"})
+    report = read_report(lupis, "--by", "user", "--by", "chat")
+    assert ["user", "chat"] == report["by"]
+    assert {("u", "a"), ("u", "b")} == {(row["user"], row["chat"]) for row in report["rows"]}
+
+
+def test_groups_are_sorted_and_limited(store, lupis):
+    """The total is of all groups."""
+    for model, calls in (("a", 1), ("b", 3), ("c", 2)):
+        for _ in range(calls):
+            store.call(model)
+    report = read_report(lupis, "--sort", "calls", "--limit", "2")
+    assert ["b", "c"] == [row["model"] for row in report["rows"]]
+    assert 6 == report["total"]["calls"]
+
+
+def test_cached_share_and_cost_per_call(store, lupis):
+    """Unpriced calls do not count for the mean cost."""
+    store.call(input_tokens=100, cached_tokens=25, cost=0.5)
+    store.call(input_tokens=0, output_tokens=0)
+    total = read_report(lupis)["total"]
+    assert (0.25, 0.5) == (total["cached_share"], total["cost_per_call_usd"])
+
+
+def test_an_unknown_property_is_refused(lupis):
+    """The message lists the properties."""
+    done = lupis("report", "--by", "colour")
+    assert (2, True) == (done.exit_code, "expected model, provider" in done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["--run", "c"], "no run c; `lupis runs` lists them"),
+        (["--run", "a", "--last"], "--run and --last exclude each other"),
+        (["--filter", "colour:red"], "'colour:red': no such field"),
+    ],
+)
+def test_a_wrong_selection_is_refused(options, problem, store, lupis):
+    """Nothing is reported then."""
+    store.call()
+    done = lupis("report", *options)
+    assert (True, "") == (problem in done.stderr, done.stdout)

@@ -1,5 +1,6 @@
 """`lupis show`: the spans of a trace as a waterfall."""
 
+import json
 import re
 
 import pytest
@@ -34,7 +35,10 @@ def test_heading_adds_up_the_spans(store, lupis):
     root = store.span("agent")
     store.call(parent=root, cost=0.5, chat="c")
     store.call(parent=root)
-    assert "3 spans  $0.5000 + 1 unpriced  chat c" in lupis("show", trace_id(root)).stdout
+    assert (
+        "3 spans  2 calls  $0.5000 + 1 unpriced  20 -> 10 tokens  chat c"
+        in lupis("show", trace_id(root)).stdout
+    )
 
 
 def test_spans_without_their_parents_are_at_the_top(store, lupis):
@@ -99,13 +103,13 @@ def test_unknown_trace_is_an_error_with_a_hint(store, lupis):
     store.span()
     done = lupis("show", "0" * 32)
     assert 1 == done.exit_code
-    assert "`lupis traces` lists" in done.stderr
+    assert "`lupis traces` and `lupis calls` list" in done.stderr
 
 
 @pytest.mark.parametrize("text", ["xyz", "", "0x12", "12 34", "a" * 33, "\u0663"])
-def test_invalid_ids_are_refused(text, lupis):
+def test_invalid_trace_ids_are_refused(text, lupis):
     """The exit status is 2."""
-    done = lupis("show", text)
+    done = lupis("show", "--trace", text)
     assert 2 == done.exit_code
     assert "hexadecimal digits" in done.stderr
 
@@ -147,4 +151,65 @@ def test_damaged_span_of_the_trace_is_counted(store, lupis):
 def test_long_name_is_cut(store, lupis):
     """A name of a million characters takes no longer than others."""
     done = lupis("show", trace_id(store.span("n" * 1_000_000)))
-    assert f"{'n' * 41}...  " in done.stdout
+    assert f"{'n' * 22}\u2026{'n' * 21}  " in done.stdout
+
+
+def test_run_is_shown_in_the_order_of_time(store, other_store, lupis):
+    """Spans nest where they have parents, and other runs are left out."""
+    root = store.span("agent", ago=50, seconds=20)
+    store.call("nested", parent=root, ago=45)
+    store.call("early", ago=60)
+    other_store.call("other")
+    for arguments in (["--run", "aa"], ["aaaa"]):
+        shown = lupis("show", *arguments).stdout
+        names = [line.split("  ")[0] or "nested" for line in shown.splitlines()[3:]]
+        assert ["chat early", "agent", "nested"] == names
+        assert shown.startswith(f"run {'a' * 32}\n")
+
+
+def test_last_run_is_shown(store, other_store, lupis):
+    """It stored the newest span."""
+    store.call("first")
+    other_store.call("second")
+    shown = lupis("show", "--last").stdout
+    assert ("second" in shown, "first" in shown) == (True, False)
+
+
+def test_long_run_is_cut(store, lupis):
+    """A note says so, and the totals are of the whole run."""
+    for _ in range(3):
+        store.call(cost=0.25)
+    shown = lupis("show", "--last", "--limit", "2").stdout
+    assert 2 == shown.count("chat gpt-4o")
+    assert "3 calls  $0.7500" in shown
+    assert "only the first 2 spans" in shown
+
+
+def test_conversation_is_shown(store, lupis):
+    """Its id may be any text."""
+    store.call("m", chat="my trip")
+    for arguments in (["my trip"], ["--chat", "my trip"]):
+        assert lupis("show", *arguments).stdout.startswith("conversation my trip\n")
+
+
+def test_json_has_the_spans_with_their_depth(store, lupis):
+    """With -v, they have attributes and events."""
+    root = store.span("agent")
+    store.call("m", parent=root, cost=0.5, ago=30)
+    shown = json.loads(lupis("show", "--format", "json", trace_id(root)).stdout)
+    assert ("trace", trace_id(root), 1, 0.5) == tuple(
+        shown[name] for name in ("kind", "id", "calls", "cost_usd")
+    )
+    assert [("agent", 0), ("chat m", 1)] == [
+        (span["name"], span["depth"]) for span in shown["spans"]
+    ]
+    verbose = json.loads(lupis("show", "-v", "--format", "json", trace_id(root)).stdout)
+    assert "m" == verbose["spans"][1]["attributes"]["gen_ai.request.model"]
+
+
+@pytest.mark.parametrize("arguments", [[], ["a", "--last"], ["--run", "a", "--chat", "c"]])
+def test_one_subject_is_expected(arguments, store, lupis):
+    """The message lists the options."""
+    store.call()
+    done = lupis("show", *arguments)
+    assert (2, True) == (done.exit_code, "expected an ID, or one of" in done.stderr)

@@ -1,19 +1,26 @@
-"""Tables: plain text in pipes, drawn by rich on a terminal, never wider than the terminal."""
+"""Tables: plain text in pipes, coloured on a terminal, never wider than the terminal."""
 
 import os
 import re
 import sys
-from pathlib import Path
 
 import pytest
 from servers.program import ManagedProcess
+from servers.recorded import trace_id
 
 from lupis_instrument._cli.lupis import tables
 from lupis_instrument._cli.lupis.tables import Column
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*3[0-7][0-9;]*m")
-WITHOUT_RICH = "import sys; sys.modules['rich'] = None; sys.modules['rich.console'] = None; "
 MAIN = "from lupis_instrument._cli.lupis import main; main()"
+MAIN_FOR_ALL = """
+import sys
+from lupis_instrument._cli.lupis.commands import lupis
+
+for command in sys.argv[1:]:
+    lupis([command], standalone_mode=False)
+    print("==")
+"""
 
 pty = pytest.importorskip("pty", reason="a terminal needs Unix")
 
@@ -22,7 +29,7 @@ pty = pytest.importorskip("pty", reason="a terminal needs Unix")
 def terminal(tmp_path):
     """Runs the command on a terminal; returns the text on its screen."""
 
-    def run(*arguments, columns=200, prelude="", **env):
+    def run(*arguments, columns=200, main=MAIN, **env):
         master, slave = pty.openpty()
         foreign = ("LUPIS_", "PYTHON", "NO_COLOR", "TERM", "COLUMNS", "FORCE_COLOR", "COLORTERM")
         own = {name: text for name, text in os.environ.items() if not name.startswith(foreign)}
@@ -34,7 +41,7 @@ def terminal(tmp_path):
             **env,
         }
         process = ManagedProcess(
-            [sys.executable, "-c", prelude + MAIN, *arguments], env=env, stdout=slave, stderr=slave
+            [sys.executable, "-c", main, *arguments], env=env, stdout=slave, stderr=slave
         )
         os.close(slave)
         shown = b""
@@ -75,70 +82,76 @@ def test_plain_columns_are_aligned(capsys):
 
 def test_columns_of_the_highest_rank_go_first():
     """They give way until the others fit; columns of rank 0 stay."""
-    columns = [
-        Column("aaaaaaaa"),
-        Column("b" * 8, rank=1),
-        Column("c" * 8, rank=2),
-        Column("d" * 8),
-    ]
-    cells = [["", "", "", ""]]
-    fit = [tables._select_columns(columns, cells, room) for room in (None, 40, 39, 20, 5)]
-    assert [[0, 1, 2, 3], [0, 1, 2, 3], [0, 1, 3], [0, 3], [0, 3]] == fit
+    columns = [Column("a"), Column("b", rank=1), Column("c", rank=2), Column("d")]
+    fit = [tables.fit_columns(columns, [8] * 4, room) for room in (None, 38, 37, 20, 5)]
+    assert [[8, 8, 8, 8], [8, 8, 8, 8], [8, 8, 0, 8], [8, 0, 0, 8], [8, 0, 0, 8]] == fit
 
 
-def test_long_names_are_cut_off_on_a_narrow_terminal():
-    """The other columns that stay keep their whole text."""
-    columns = [Column("id"), Column("name", cut=True)]
-    row = ["1234567890", "a-name-that-is-long"]
-    cut = [tables._cut_cells(columns, [row], width)[0][1] for width in (None, 33, 28, 5)]
-    assert ["a-name-that-is-long"] * 2 + ["a-name-that...", "a-name-th..."] == cut
+def test_long_names_are_cut_before_columns_go():
+    """Names keep 20 columns as long as other columns can go, and get the rest of the width."""
+    columns = [Column("id"), Column("name", cut=True), Column("extra", rank=1)]
+    fit = [tables.fit_columns(columns, [10, 90, 10], room) for room in (120, 60, 44, 43, 30, 9)]
+    assert [[10, 90, 10], [10, 36, 10], [10, 20, 10], [10, 31, 0], [10, 18, 0], [10, 6, 0]] == fit
+
+
+def test_names_share_the_width():
+    """The widest one is cut first."""
+    columns = [Column("a", cut=True), Column("b", cut=True)]
+    assert [10, 18] == tables.fit_columns(columns, [10, 90], 30)
+    assert [14, 14] == tables.fit_columns(columns, [90, 90], 30)
 
 
 @pytest.mark.parametrize("name", ["m", "text-embedding-3-small"])
 def test_traces_of_long_names_fit(name, store, terminal):
     """A line of 80 columns shows the time and the cost."""
     store.call(name, cost=0.000012)
-    lines = strip_styles(terminal("traces", columns=80, prelude=WITHOUT_RICH)).splitlines()
+    lines = strip_styles(terminal("traces", columns=80)).splitlines()
     assert [] == [line for line in lines if len(line) > 80]
     assert "cost" in lines[0]
 
 
-@pytest.mark.parametrize("prelude", ["", WITHOUT_RICH], ids=["rich", "plain"])
-def test_terminal_shows_the_same_without_rich(prelude, store, terminal):
-    """Rich is an optional dependency."""
-    store.call("gpt-4o", cost=0.5, input_tokens=12_345, chat="c")
-    shown = strip_styles(terminal("report", prelude=prelude))
-    assert "gpt-4o" in shown
-    assert ["total", "1", "12.3k", "5", "$0.5000"] == shown.splitlines()[-1].split()[:5]
-    assert store.call().context.trace_id
-    assert "gpt-4o" in strip_styles(terminal("traces", prelude=prelude))
+@pytest.mark.parametrize(
+    ("columns", "environment"),
+    [(60, {}), (80, {}), (120, {}), (200, {}), (80, {"NO_COLOR": "1"}), (80, {"TERM": "dumb"})],
+)
+def test_tables_fit_and_keep_their_most_important_columns(columns, environment, store, terminal):
+    """The id, errors and cost are there, and so are both ends of long names."""
+    name = "ft:gpt-4o-mini-2024-07-18:my-organization:customer-support-v12:AbCdEfGh1234567890"
+    trace = trace_id(store.call(name, "provider", error="429", cost=0.5, chat="c" * 40))
+    store.call(first_chunk=0.5, cached_tokens=1, **{"user.id": "u" * 30})
+    kept = {
+        "report": {"1", "$0.5000"},
+        "traces": {trace[:12], "1", "$0.5000"},
+        "calls": {trace[:8], "429", "$0.5000"},
+        "runs": {"aaaaaaaa", "2", "1", "$0.5000"},
+    }
+    shown = terminal(*kept, columns=columns, main=MAIN_FOR_ALL, **environment)
+    assert ("\x1b" in shown) is not bool(environment)
+    shown = strip_styles(shown)
+    assert columns >= max(map(len, shown.splitlines()))
+    tables_by_command = dict(zip(kept, shown.split("==\n")))
+    assert {} == {
+        command: cells - {*tables_by_command[command].split()}
+        for command, cells in kept.items()
+        if cells - {*tables_by_command[command].split()}
+    }
 
 
-@pytest.mark.parametrize("arguments", [["report"], ["traces"]])
-@pytest.mark.parametrize("columns", [80, 120])
-@pytest.mark.parametrize("prelude", ["", WITHOUT_RICH], ids=["rich", "plain"])
-def test_lines_are_not_wider_than_the_terminal(prelude, columns, arguments, store, terminal):
-    """Columns that do not fit are left out or follow below."""
-    store.call("m", "p", first_chunk=0.5, chat="c" * 20, error="429", cached_tokens=1)
-    shown = strip_styles(terminal(*arguments, columns=columns, prelude=prelude)).splitlines()
-    assert [] == [line for line in shown if len(line) > columns]
-
-
-@pytest.mark.parametrize("columns", [80, 100, 200])
-def test_no_figure_is_left_out_of_a_report(columns, store, terminal):
-    """Columns that do not fit follow in a table of their own."""
+def test_columns_that_do_not_fit_are_named(store, terminal):
+    """The note fits too."""
     store.call("gpt-4o", first_chunk=0.5, error="429", cached_tokens=1)
-    shown = strip_styles(terminal("report", columns=columns))
-    for heading in ("time", "p50", "p95", "p99", "first p50", "first p95", "first p99"):
-        assert 1 == len(re.findall(rf"(?<!first ){heading}\b", shown)), heading
-    assert shown.count("gpt-4o") == shown.count("total")
+    note = strip_styles(terminal("report", columns=80)).splitlines()[-1]
+    assert note.startswith("more in a wider terminal or with --format csv: ")
+    assert "first token p50" in strip_styles(terminal("report", columns=240))
 
 
-def test_much_too_narrow_terminal_is_reported(store, terminal):
-    """A note lists the missing columns."""
-    store.call("a-model-with-a-long-name")
-    shown = strip_styles(terminal("report", columns=40))
-    assert "no room for" in shown
+def test_zeros_are_dim(store, terminal):
+    """Errors that did not happen catch no eye."""
+    store.call("m", cost=0.5)
+    store.call("n", error="429")
+    lines = terminal("report", columns=200).splitlines()
+    assert any("\x1b[2m" in line and "\x1b[31m" not in line for line in lines)
+    assert any("\x1b[31m     1" in line for line in lines)
 
 
 def test_user_can_switch_colours_off(store, terminal):
@@ -183,14 +196,6 @@ def test_any_encoding_is_valid(encoding, store, start_lupis):
 
 
 def test_terminal_with_another_encoding_shows_tables(store, terminal):
-    """Rich then draws with ASCII characters."""
+    """Characters that it lacks are escaped."""
     store.call("\u6a21")
     assert r"\u6a21" in terminal("report", PYTHONIOENCODING="ascii")
-
-
-def test_rich_is_an_optional_dependency():
-    """It is not among the packages that are always installed."""
-    text = (Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8")
-    required = text.partition("\ndependencies = [")[2].partition("]")[0]
-    assert "rich" not in required
-    assert '\nreport = ["rich' in text
