@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lupis_instrument._config.config import LupisConfig
     from lupis_instrument._version import __version__
     from lupis_instrument.exceptions import (
+        LupisBudgetError,
         LupisConfigError,
         LupisError,
         LupisLaunchError,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LupisBlockOptions",
+    "LupisBudgetError",
     "LupisConfig",
     "LupisConfigError",
     "LupisError",
@@ -34,6 +36,7 @@ __all__ = [
 
 _MODULES = {
     "LupisBlockOptions": "sdk",
+    "LupisBudgetError": "exceptions",
     "LupisConfig": "_config.config",
     "LupisConfigError": "exceptions",
     "LupisError": "exceptions",

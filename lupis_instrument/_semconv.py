@@ -247,6 +247,8 @@ TRACE_HEADERS = (HEADER_TRACEPARENT, HEADER_TRACESTATE, HEADER_BAGGAGE)
 # Environment variables that are no settings
 ENV_RUN_ID = "LUPIS_RUN_ID"
 """The id of a launch."""
+ENV_RUN_PID = "LUPIS_RUN_PID"
+"""The first process of a launch that has a budget: `lupis-run`, which becomes the program."""
 ENV_LAUNCHER_SITE = "LUPIS_LAUNCHER_SITE"
 """The launcher's interpreter and the folders of its packages."""
 ENV_LEADER = "LUPIS_LEADER"

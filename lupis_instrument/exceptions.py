@@ -1,6 +1,7 @@
 """The errors that this package raises on purpose.
 
     LupisError
+    ├── LupisBudgetError                       the budget of the launch is used up
     ├── LupisConfigError (also a ValueError)   a setting's value is not valid
     ├── LupisLaunchError                       lupis-run cannot start the command
     └── LupisUsageError (also a TypeError)     the in-code API was called in a wrong way
@@ -21,6 +22,26 @@ class LupisError(Exception):
     """
 
     is_printable = True
+
+
+class LupisBudgetError(LupisError):
+    """An LLM call was not sent, because the launch has used up `LUPIS_MAX_COST`.
+
+    Attributes:
+        spent: the cost of the launch in USD.
+        max_cost: the budget in USD.
+    """
+
+    def __init__(self, spent: float, max_cost: float) -> None:
+        super().__init__(spent, max_cost)
+        self.spent = spent
+        self.max_cost = max_cost
+
+    def __str__(self) -> str:
+        return (
+            f"the call was not sent: ${self.spent:,.6g} of the budget of ${self.max_cost:,.6g} are"
+            " used (LUPIS_MAX_COST)"
+        )
 
 
 class LupisConfigError(LupisError, ValueError):

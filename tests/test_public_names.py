@@ -16,6 +16,7 @@ ALIAS = Path(lupis_instrument.__file__).parents[1] / "lupislabs.py"
 
 NAMES = (
     "LupisBlockOptions",
+    "LupisBudgetError",
     "LupisConfig",
     "LupisConfigError",
     "LupisError",

@@ -115,6 +115,8 @@ class LupisConfig:
     excluded_scopes: Sequence[str] = _FROM_TABLE
     join_provider: bool = _FROM_TABLE
     provider_hosts: Mapping[str, str] = _FROM_TABLE
+    max_cost: float | None = _FROM_TABLE
+    on_limit: str = _FROM_TABLE
     prices_file: str | None = _FROM_TABLE
     summary: bool | None = _FROM_TABLE
     data_dir: str | None = _FROM_TABLE

@@ -22,7 +22,14 @@ _ERROR = "error"
 _WARNING = "warning"
 _NO_SETTINGS = ("LUPIS_TEST_", _semconv.ENV_LAUNCH_PREFIX)
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
-_NOT_SETTINGS = frozenset({_semconv.ENV_RUN_ID, _semconv.ENV_LAUNCHER_SITE, _semconv.ENV_LEADER})
+_NOT_SETTINGS = frozenset(
+    {
+        _semconv.ENV_RUN_ID,
+        _semconv.ENV_RUN_PID,
+        _semconv.ENV_LAUNCHER_SITE,
+        _semconv.ENV_LEADER,
+    }
+)
 """Variables that processes of one launch hand to each other."""
 
 

@@ -14,6 +14,7 @@ from lupis_instrument import _semconv
 from lupis_instrument._config.clients import CLIENT_NAMES
 from lupis_instrument._config.value_types import (
     Choice,
+    Dollars,
     File,
     Flag,
     Folder,
@@ -503,6 +504,22 @@ SETTINGS: tuple[Setting, ...] = (
         "Gateways, private endpoints and test servers, each with the provider whose API it speaks:"
         " llm.corp.example:8443=openai,…",
         _INSTRUMENTATION,
+    ),
+    Setting(
+        "LUPIS_MAX_COST",
+        Dollars(),
+        None,
+        "Budget in USD for the LLM calls of all processes of a launch. A line on stderr says when"
+        " 80 % of it are used, and when it is used up.",
+        _COST,
+    ),
+    Setting(
+        "LUPIS_ON_LIMIT",
+        Choice("warn", "block", "stop"),
+        "warn",
+        "What happens when the budget is used up: only the line (warn), or each further LLM call"
+        " raises LupisBudgetError before it is sent (block), or the launch gets SIGTERM (stop).",
+        _COST,
     ),
     Setting(
         "LUPIS_PRICES_FILE",

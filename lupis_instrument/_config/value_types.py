@@ -309,6 +309,20 @@ class Megabytes(Number):
     expected = "MiB, 1 or more, such as 256"
 
 
+class Dollars(Number):
+    """An amount in USD."""
+
+    __slots__ = ()
+
+    metavar = "USD"
+    expected = "an amount in USD, 0 or more, such as 2.50"
+
+    def parse_text(self, text: str) -> Any:
+        """Return a float, or the text itself; a dollar sign may come first."""
+        value = super().parse_text(text.strip()[1:] if text.strip().startswith("$") else text)
+        return value if isinstance(value, float) else text
+
+
 class Url(Text):
     """A full HTTP URL."""
 

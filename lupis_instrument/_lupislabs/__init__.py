@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from lupis_instrument import (
     LupisBlockOptions,
+    LupisBudgetError,
     LupisConfig,
     LupisConfigError,
     LupisError,
@@ -26,6 +27,7 @@ from lupis_instrument._earlier_api import (
 
 __all__ = [
     "LupisBlockOptions",
+    "LupisBudgetError",
     "LupisConfig",
     "LupisConfigError",
     "LupisError",

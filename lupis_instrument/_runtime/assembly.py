@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lupis_instrument._llm.pricing.catalog import PriceCatalog
     from lupis_instrument._llm.pricing.own_prices import OwnPrices
     from lupis_instrument._redaction import Redactor
+    from lupis_instrument._runtime.budget import Budget
 
 
 def make_redactor(config: LupisConfig) -> Redactor | None:
@@ -54,6 +55,25 @@ def read_catalog(config: LupisConfig) -> PriceCatalog:
     from lupis_instrument._config.price_catalog import read_catalog
 
     return read_catalog(config.data_dir)
+
+
+def make_budget(config: LupisConfig, prepare_spans: Callable[[], object]) -> Budget | None:
+    """Return the budget of the launch; None without one.
+
+    Args:
+        config: the settings.
+        prepare_spans: makes the costs of ended calls known.
+    """
+    if config.max_cost is None:
+        return None
+    from lupis_instrument._export.cost_ledger import CostLedger
+    from lupis_instrument._process import data_folder
+    from lupis_instrument._runtime import launch
+    from lupis_instrument._runtime.budget import Budget
+
+    launch_id = os.environ.get(_semconv.ENV_RUN_ID) or launch.leader_name()
+    ledger = CostLedger(lambda: data_folder.make_folder(config.data_dir), launch_id)
+    return Budget(config.max_cost, config.on_limit, ledger, prepare_spans)
 
 
 def make_conversations(config: LupisConfig) -> Conversations:

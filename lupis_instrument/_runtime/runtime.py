@@ -121,6 +121,10 @@ class Runtime:
         if config.filter_sensitive_data:
             diagnostics.redact = lambda line: redactor.get().redact_text(line)
         self.processor.configure(config.provider_hosts, config.excluded_urls)
+        budget = self._budget = assembly.make_budget(config, self._prepare_costs)
+        self.processor.before_send = (
+            budget.check_call if budget is not None and budget.checks_calls else None
+        )
         # The spans that are not prepared yet must be ready within the time limit of the end.
         seconds = config.shutdown_timeout - _MIN_SENDING_SECONDS
         at_end = max(int(seconds * _SPANS_PER_SECOND), _MIN_UNPREPARED_SPANS)
@@ -235,10 +239,17 @@ class Runtime:
 
     def _accept_span(self, span: ReadableSpan) -> None:
         """Count a span that will be exported, and forward it to the providers of the program."""
+        if self._budget is not None:
+            self._budget.add_span(span)
         if self._capture is None:
             self.summary.add_span(span)
         if self.config.join_provider:
             self._forward_span(span)
+
+    def _prepare_costs(self) -> None:
+        """Make the costs of ended calls known."""
+        if self.spans.unfinished:
+            self.drain(_PREPARING_SECONDS)
 
     def before_provider_flush(self) -> None:
         """Forward ended spans to the providers of the program, before they are flushed or ended."""
@@ -388,6 +399,8 @@ class Runtime:
         self.events.reset()
         self.summary.reset()
         self.account.reset()
+        if self._budget is not None:
+            self._budget.reset()
         for delivery in self._deliveries:
             delivery.after_fork_in_child()
         self._former.clear()

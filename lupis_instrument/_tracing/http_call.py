@@ -134,6 +134,8 @@ class HttpCall:
         started: the time when the call began, of `perf_counter_ns`.
         endpoint: the LLM API that the call goes to; None for any other host.
         attempts: the number of requests sent.
+        before_send: called with this object before a request is sent, and may raise; None in
+            launches without a budget.
         earlier_attempts: for each attempt but the last, when the next one began and its status.
         request_body: the pieces of the request's body; of a large body, its two ends and the
             pieces that follow. Empty once the pipeline has taken them.
@@ -150,6 +152,7 @@ class HttpCall:
         "_request_hash",
         "_resends",
         "attempts",
+        "before_send",
         "body",
         "earlier_attempts",
         "endpoint",
@@ -187,6 +190,7 @@ class HttpCall:
         self._end_span = end_span
         self.started = perf_counter_ns()
         self.attempts = 0
+        self.before_send: Callable[[HttpCall], None] | None = None
         self.earlier_attempts: list[tuple[int, int | None]] = []
         self.body: ResponseBody | None = None
         self._previous: HttpCall | None = None

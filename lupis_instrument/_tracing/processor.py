@@ -49,6 +49,7 @@ class CallSpanProcessor(SpanProcessor):
 
     Attributes:
         span_tree: the open spans around the calls.
+        before_send: called with each HTTP call before it is sent; None if nothing is checked.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class CallSpanProcessor(SpanProcessor):
         self._queue = queue
         self._propagator_guard = propagator_guard
         self.span_tree = span_tree or SpanTree()
+        self.before_send: Callable[[HttpCall], None] | None = None
         self._open_states: dict[int, SpanState] = {}
         self.configure({}, ())
 
@@ -121,6 +123,7 @@ class CallSpanProcessor(SpanProcessor):
             self._attach_to_llm_span(state.span_node, span, url, parent_context)
         if not state.excluded:
             state.http_call = HttpCall(self._hosts, state.keep_open, state.end_span, span)
+            state.http_call.before_send = self.before_send
 
     def _attach_to_llm_span(
         self, span_node: SpanNode, span: Span, url: str, parent_context: Context | None

@@ -39,6 +39,17 @@ def add_run_id(environ: Mapping[str, str]) -> dict[str, str]:
     return {**environ, _semconv.ENV_RUN_ID: run_id}
 
 
+def add_run_pid(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return `environ` with the id of this process, if a used-up budget has to stop it.
+
+    This process becomes the program, so its id is the id of the first process of the launch.
+    """
+    stops = environ.get("LUPIS_ON_LIMIT", "").strip().lower() == "stop"
+    if not stops or environ.get(_semconv.ENV_RUN_PID):
+        return dict(environ)
+    return {**environ, _semconv.ENV_RUN_PID: f"{os.getpid()}"}
+
+
 def is_locale_coerced(environ: Mapping[str, str]) -> bool:
     """Return whether this interpreter may have set LC_CTYPE itself in the C locale (PEP 538)."""
     locale = environ.get("LC_ALL") or environ.get("LANG") or "C"

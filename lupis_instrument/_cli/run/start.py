@@ -93,6 +93,5 @@ def prepare_environment(environ: Mapping[str, str]) -> dict[str, str]:
     if not folder:
         write_message("its installation lacks the bootstrap: this program will not be instrumented")
         return dict(environ)
-    return environment.add_run_id(
-        environment.add_bootstrap(environ, folder, locations.describe_site())
-    )
+    prepared = environment.add_bootstrap(environ, folder, locations.describe_site())
+    return environment.add_run_pid(environment.add_run_id(prepared))

@@ -170,6 +170,7 @@ def add_receivers(config: Any, activation: Activation) -> None:
         end_signal.insert(0, _make_receiver(TracedRequest.keep_context))
         end_signal.append(_make_receiver(TracedRequest.restore_context))
     config.on_request_headers_sent.append(_make_receiver(TracedRequest.record_head))
+    config.on_request_headers_sent.append(_check_request)
     config.on_request_chunk_sent.append(_make_receiver(TracedRequest.record_chunk))
     config.on_request_redirect.append(_make_receiver(TracedRequest.record_redirect))
     config.on_request_exception.append(_make_receiver(TracedRequest.record_failure))
@@ -203,6 +204,13 @@ def _make_receiver(handler: Callable[[TracedRequest, Any], None]) -> Any:
             report_fault("following an aiohttp request", fault)
 
     return receiver
+
+
+async def _check_request(_session: Any, context: Any, _params: Any) -> None:
+    """Let a check refuse a request; aiohttp gives this signal before it writes the headers."""
+    http_call = getattr(getattr(context, _REQUEST, None), "http_call", None)
+    if http_call is not None and http_call.before_send is not None:
+        http_call.before_send(http_call)
 
 
 def _handle_signal(

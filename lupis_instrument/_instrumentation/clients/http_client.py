@@ -105,6 +105,13 @@ def _wrap_send(connection: Any) -> None:
             request.add_data(self, data)
         except Exception as fault:
             report_fault("reading a request", fault)
+        before_send = request.http_call.before_send
+        if before_send is not None and request.head is data:
+            try:
+                before_send(request.http_call)
+            except BaseException:
+                self.close()  # nothing was sent: the connection can be used again
+                raise
         # The first `send` may connect, and that asks a proxy for a tunnel by another `send`.
         request.sending = True
         try:

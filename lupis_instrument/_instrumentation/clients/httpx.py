@@ -66,6 +66,8 @@ def _wrap_sync_transport(module: ModuleType, activation: Activation) -> None:
         except Exception as fault:
             report_fault(_REQUEST_FAULT, fault)
         try:
+            if http_call.before_send is not None:
+                http_call.before_send(http_call)
             response = original(self, *args, **kwargs)
         finally:
             if upload is not None:
@@ -95,6 +97,8 @@ def _wrap_async_transport(module: ModuleType, activation: Activation) -> None:
         except Exception as fault:
             report_fault(_REQUEST_FAULT, fault)
         try:
+            if http_call.before_send is not None:
+                http_call.before_send(http_call)
             response = await original(self, *args, **kwargs)
         finally:
             if upload is not None:
