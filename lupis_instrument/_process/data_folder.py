@@ -27,19 +27,19 @@ _ROOT = 0
 
 
 def find_folder(data_dir: str | None) -> Path | None:
-    """Return the path of the folder; None where the platform has none for this user.
+    """Return the path of the folder; None if there is no home from which it could be derived.
 
     Args:
         data_dir: the value of `LUPIS_DATA_DIR`.
     """
-    if data_dir is not None:
-        return Path(data_dir).expanduser().absolute()
-    from platformdirs import user_data_path
-
     try:
+        if data_dir is not None:
+            return Path(data_dir).expanduser().absolute()
+        from platformdirs import user_data_path
+
         path = user_data_path(_APPLICATION, appauthor=False)
     except RuntimeError:
-        return None  # the user has no home
+        return None  # the user has no home, or there is no user of the name behind `~`
     # Without a home, older releases of platformdirs return a path that begins with `~`.
     return path if path.is_absolute() else None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import contextmanager
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Iterator, NamedTuple
 
 from lupis_instrument._config.config import resolve_settings
@@ -69,6 +70,8 @@ def read_file_id(path: Path) -> tuple[int, int] | None:
         status = path.stat()
     except FileNotFoundError:
         return None
+    if not S_ISREG(status.st_mode):  # to open a FIFO would wait for its other end
+        raise OSError("it is no regular file")
     return status.st_dev, status.st_ino
 
 

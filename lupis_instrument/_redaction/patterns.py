@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from typing import Iterator
+from bisect import bisect_left
+from typing import Iterable, Iterator
 
 from lupis_instrument._redaction.backtracking import (
     UnsafePatternError,
@@ -12,6 +13,7 @@ from lupis_instrument._redaction.backtracking import (
     matches_empty,
 )
 from lupis_instrument._redaction.hits import Hit
+from lupis_instrument._redaction.modes import MARK, is_mark
 from lupis_instrument._redaction.names import split_words
 from lupis_instrument._redaction.pattern_search import PatternSearch
 
@@ -39,10 +41,43 @@ class CustomPattern:
         self._search = search
 
     def find_hits(self, text: str, lowered: str) -> Iterator[Hit]:  # noqa: ARG002 - the Finder protocol
-        """Yield all matches in the text, in time that is linear in its length."""
+        """Yield all matches in the text, in time that is linear in its length.
+
+        Matches that touch each other are one hit, and marks of redaction do not match: else each
+        round would replace the marks of the round before.
+        """
         if self._search is not None:
-            for start, end in self._search.find_matches(text):
-                yield Hit(start, end, self._rule)
+            matches = _cut_marks(text, self._search.find_matches(text))
+            yield from (Hit(start, end, self._rule) for start, end in _join_touching(matches))
+
+
+def _cut_marks(text: str, matches: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield the matches without the parts of marks in which they begin or end."""
+    marks = [match.span() for match in MARK.finditer(text)]
+    for start, end in matches:
+        start = _find_mark(marks, start)[1]  # noqa: PLW2901 - the match becomes shorter
+        end = _find_mark(marks, end)[0]  # noqa: PLW2901
+        if start < end and not is_mark(text[start:end]):
+            yield start, end
+
+
+def _find_mark(marks: list[tuple[int, int]], position: int) -> tuple[int, int]:
+    """Return the mark around a position; the position twice if it lies in none."""
+    index = bisect_left(marks, (position, 0)) - 1
+    is_inside = index >= 0 and position < marks[index][1]
+    return marks[index] if is_inside else (position, position)
+
+
+def _join_touching(matches: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    first = last = -1
+    for start, end in matches:
+        if start != last:
+            if first < last:
+                yield first, last
+            first = start
+        last = end
+    if first < last:
+        yield first, last
 
 
 def compile_pattern(pattern: str) -> CustomPattern:

@@ -47,6 +47,11 @@ def test_without_a_home_there_is_none(monkeypatch):
         data_folder.make_folder(None)
 
 
+def test_the_home_of_an_unknown_user_is_no_folder():
+    """`Path.expanduser` fails."""
+    assert None is data_folder.find_folder("~nobody-has-this-name/x")
+
+
 posix = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="rights are of POSIX")
 STRANGER = 1999  # a user id that nobody has
 

@@ -131,3 +131,12 @@ def test_user_without_a_data_folder_gets_advice():
 def test_file_id_is_absent_for_a_missing_file(tmp_path):
     """It is no error."""
     assert None is read_file_id(tmp_path / "missing")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs")
+def test_a_fifo_is_no_store(data_folder):
+    """To open it would wait until a program writes to it."""
+    data_folder.mkdir()
+    os.mkfifo(data_folder / FILE_NAME)
+    with pytest.raises(StoreUnreadableError, match="no regular file"), open_store():
+        pass

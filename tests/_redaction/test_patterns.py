@@ -113,3 +113,25 @@ def test_explain_names_the_pattern():
     """An explanation names the pattern and the position of its match."""
     (redaction,) = Redactor(patterns=[r"EMP\d{6}"]).explain_text("see EMP123456")
     assert (r"pattern:EMP\d{6}", 4, 13) == redaction
+
+
+@pytest.mark.parametrize("mode", ["mask", "remove", "hash"])
+@pytest.mark.parametrize(
+    "pattern", [r"\S", r"\w", "[A-Z]{3}", r"[\w*\[\]:]", ".{5,}", r"\S+", "[0-9a-f]{4}", r"\w+\]"]
+)
+def test_marks_do_not_match(pattern, mode):
+    """A pattern that matches a mark would else replace the marks, and make more of them."""
+    redactor = Redactor(mode, [pattern])
+    shown = redactor.redact_text("ABC x1 abcd0123abcd [DEF] " * 40)
+    assert len(shown) < 40 * 100
+    assert shown == redactor.redact_text(shown)
+
+
+def test_touching_matches_have_one_mark():
+    """The marks would be longer than the text."""
+    assert "id [REDACTED] x" == Redactor("remove", [r"\d"]).redact_text("id 12345 x")
+
+
+def test_a_match_is_cut_at_a_mark():
+    """The rest of the match is hidden."""
+    assert "[REDACTED][REDACTED]" == Redactor("remove", [r"x\[RED"]).redact_text("x[REDACTED]")
