@@ -210,7 +210,7 @@ def test_the_end_is_limited_in_time(worker, sink, items):
     worker.put_items(items(5, first=5))
     began = time.monotonic()
     assert worker.stop(0.5)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
     assert (0, 10, 0, 0) == worker.counts
 
 
@@ -256,8 +256,8 @@ def test_items_that_were_taken_back_are_sent_if_the_program_goes_on(worker, sink
     sink.wait_for(1, "requests")
     worker.stop(0.3)
     began = time.monotonic()
-    assert worker.stop(5)
-    assert time.monotonic() - began < 3
+    assert worker.stop(20)
+    assert time.monotonic() - began < 10
     sink.ended.set()
     worker.put_items(items(1, first=2))
     assert worker.flush(5)

@@ -103,11 +103,10 @@ def test_a_failing_collector_causes_one_line_and_no_more_delay_than_the_timeout(
     endpoint = sink.traces_url
     if fault == "refusing":
         endpoint = f"http://127.0.0.1:{find_free_port()}/v1/traces"
-    text = "call(); print('out'); print('err', file=sys.stderr); sys.exit(7)"
-    began = monotonic()
+    text = "call(); print('err', file=sys.stderr); print(time.monotonic()); sys.exit(7)"
     done = run_caller(text, env={"LUPIS_OTLP_ENDPOINT": endpoint, "LUPIS_SHUTDOWN_TIMEOUT": "0.5"})
-    assert monotonic() - began < 0.5 + MARGIN_SECONDS
-    assert (7, "out\n") == (done.returncode, done.stdout)
+    assert monotonic() - float(done.stdout) < 0.5 + MARGIN_SECONDS
+    assert 7 == done.returncode
     lines = done.stderr.splitlines()
     assert "err" in lines
     (warning,) = [line for line in lines if line != "err"]
@@ -136,9 +135,9 @@ def test_without_a_collector_at_the_default_endpoint_spans_are_stored(run_caller
     with socket.socket() as probe:
         if not probe.connect_ex(("127.0.0.1", port)):
             pytest.skip("a collector listens at the default endpoint")
-    began = monotonic()
-    done = run_caller("for _ in range(3): call()", env={"LUPIS_OTLP_ENDPOINT": ""})
-    assert monotonic() - began < MARGIN_SECONDS
+    text = "for _ in range(3): call()\nprint(time.monotonic())"
+    done = run_caller(text, env={"LUPIS_OTLP_ENDPOINT": ""})
+    assert monotonic() - float(done.stdout) < MARGIN_SECONDS
     assert (0, "", [(KEPT, 3)]) == (done.returncode, done.stderr, count_states(run))
 
 
@@ -180,7 +179,7 @@ def test_a_small_queue_holds_the_program_up_and_loses_nothing(run_caller, sink):
     """
     done = run_caller(text, env=env)
     assert sorted(str(n) for n in range(50)) == sorted(span["name"] for span in sink.spans)
-    assert f"  50 spans -> {sink.traces_url}" == done.stderr.splitlines()[-1]
+    assert f"50 spans -> {sink.traces_url}" in " ".join(done.stderr.split())
 
 
 def test_a_full_queue_drops_spans_and_reports_their_number(run_caller, sink):
@@ -206,7 +205,7 @@ def test_a_full_queue_drops_spans_and_reports_their_number(run_caller, sink):
     done = run_caller(text, env=env)
     assert "48 spans and events were lost: queue full" in done.stderr
     lost = "48 dropped: queue full, 3 dropped: not ready in time"
-    assert f"  52 spans: 1 -> {sink.traces_url}, {lost}" == done.stderr.splitlines()[-1]
+    assert f"52 spans: 1 -> {sink.traces_url}, {lost}" in " ".join(done.stderr.split())
 
 
 def test_spans_for_a_hanging_collector_are_stored(run_caller, sink, run):

@@ -66,11 +66,11 @@ def test_spans_are_delivered_if_no_thread_can_start(run_caller, sink):
 def test_spans_are_stored_if_no_thread_can_start_and_the_collector_hangs(run_caller, sink, run):
     """The end takes no longer than the timeout."""
     sink.hang()
-    began = monotonic()
-    done = run_caller(THREADS_REFUSED, env={"LUPIS_SHUTDOWN_TIMEOUT": "0.5"})
+    text = THREADS_REFUSED + "print(time.monotonic())"
+    done = run_caller(text, env={"LUPIS_SHUTDOWN_TIMEOUT": "0.5"})
     assert [(WAITING, 1)] == count_states(run)
     assert "wait in the store" in done.stderr
-    assert monotonic() - began < 0.5 + MARGIN_SECONDS
+    assert monotonic() - float(done.stdout) < 0.5 + MARGIN_SECONDS
 
 
 def test_calls_of_a_thread_during_the_end_are_stored(run_caller, sink, run):
@@ -133,7 +133,7 @@ def test_spans_that_are_not_ready_in_time_are_reported(run_caller, sink):
     done = run_caller(text, env=env)
     assert "2 spans and events were lost: not ready in time" in done.stderr
     fates = f"1 -> {sink.traces_url}, 2 dropped: not ready in time"
-    assert f"  3 spans: {fates}" == done.stderr.splitlines()[-1]
+    assert f"3 spans: {fates}" in " ".join(done.stderr.split())
 
 
 def test_the_account_of_a_large_backlog_adds_up(run_caller, sink, run):
@@ -155,7 +155,7 @@ def test_the_account_of_a_large_backlog_adds_up(run_caller, sink, run):
             return prepare(span)
         runtime.spans._prepare = prepare_slowly
     """
-    run_caller(text, env=env, timeout=120)
+    run_caller(text, env=env, timeout=220)
     created, delivered, stored, lost = read_account(run)
     assert (20_000, 20_000, {}) == (created, delivered + stored, lost)
     assert [(WAITING, stored)] == count_states(run)
@@ -167,15 +167,15 @@ def test_exec_waits_once_for_the_whole_path(run_caller, sink, run, name):
     sink.hang()
     text = f"""
         os.environ["PATH"] = "/nowhere/1:/nowhere/2:/nowhere/3:/nowhere/4:" + os.environ["PATH"]
-        began = time.monotonic()
+        print(time.monotonic(), flush=True)  # of the machine, not of the process
         try:
             os.execvp("{name}", ["{name}"])
         except FileNotFoundError:
-            print(time.monotonic() - began)
+            pass
     """
-    began = monotonic()
-    run_caller(SPAN_IN_FLIGHT + dedent(text), env={"LUPIS_SHUTDOWN_TIMEOUT": "1"})
-    assert monotonic() - began < 3 + MARGIN_SECONDS / 2  # four times the timeout would be too much
+    done = run_caller(SPAN_IN_FLIGHT + dedent(text), env={"LUPIS_SHUTDOWN_TIMEOUT": "2"})
+    # Each folder of PATH would take the timeout.
+    assert monotonic() - float(done.stdout) < 2 + MARGIN_SECONDS - 1
     assert [(WAITING, 1)] == count_states(run)
 
 

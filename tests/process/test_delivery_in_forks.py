@@ -140,15 +140,17 @@ def test_forks_during_calls_of_threads_lose_and_double_no_call(run_caller, sink)
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only")
 def test_forks_do_not_wait_for_a_slow_collector(run_caller, sink):
-    """Each fork waits for a moment at most."""
+    """Only the first forks wait for a moment."""
     sink.hang()
     text = """
-        began = time.monotonic()
+        times = []
         for _ in range(40):
+            began = time.monotonic()
             pid = os.fork()
             if not pid: os._exit(0)
             os.waitpid(pid, 0)
-        print(time.monotonic() - began)
+            times.append(time.monotonic() - began)
+        print(sorted(times)[20])
     """
     done = run_caller(SPAN_IN_FLIGHT + dedent(text), env={"LUPIS_SHUTDOWN_TIMEOUT": "0.5"})
-    assert float(done.stdout) < 6  # 0.2 s each would be 8
+    assert float(done.stdout) < 0.2

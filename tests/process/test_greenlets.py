@@ -40,7 +40,7 @@ TICKS = """
 import functools, os, signal, sys, time
 from library import patch, run_all
 
-MAX_PAUSE_SECONDS = 1.5
+MAX_PAUSE_SECONDS = 4  # a wait for a thread would take 5 s
 
 def tick():
     "Returns whether this greenlet runs often enough while others work."

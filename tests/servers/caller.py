@@ -37,7 +37,7 @@ LupisSDK.get_instance().flush(0.3)
 """Makes a call, and waits until a request with its span waits for a hanging collector."""
 
 MARGIN_SECONDS = 6.0
-"""The time that a process may take beyond its timeout, on a busy machine."""
+"""The time that the end of a process may take beyond its timeout, on a busy machine."""
 
 
 class CallerRunner:

@@ -109,6 +109,8 @@ class Runner:
             **own,
             "LUPIS_OTLP_ENDPOINT": self.sink.traces_url,
             "XDG_DATA_HOME": str(self.folder / "data"),
+            # On a busy machine, sending may take longer than the default.
+            "LUPIS_SHUTDOWN_TIMEOUT": "10",
             "LUPIS_SUMMARY": "false",  # by default, pipes get a line
             **extra,
         }

@@ -12,6 +12,8 @@ BODY = {"model": "test-model", "messages": [{"role": "user", "content": "Count!"
 DATA = json.dumps(BODY).encode()
 HEADERS = {"content-type": "application/json"}
 BASE = os.environ["WIRE_URL"]
+TIMEOUT = 1.0
+"""Seconds for the cases in which the server stops in the middle of a body; enough for its begin."""
 CASES = []
 
 

@@ -5,7 +5,7 @@ import contextvars
 import gc
 
 import aiohttp
-from cases import BODY, case, describe_exceptions, main, type_name
+from cases import BODY, TIMEOUT, case, describe_exceptions, main, type_name
 
 
 def session_case(function):
@@ -190,7 +190,7 @@ async def cut_lines(urls, session):
 
 @session_case
 async def timed_out(urls, session):
-    limit = aiohttp.ClientTimeout(sock_read=0.2)
+    limit = aiohttp.ClientTimeout(sock_read=TIMEOUT)
     try:
         async with session.post(urls(hang=1), json=BODY, timeout=limit) as answer:
             await answer.read()
@@ -200,12 +200,15 @@ async def timed_out(urls, session):
 
 @session_case
 async def cancelled(urls, session):
+    reading = asyncio.Event()
+
     async def read():
         async with session.post(urls(form="stream", hang=1), json=BODY) as answer:
+            reading.set()
             return await answer.read()
 
     task = asyncio.create_task(read())
-    await asyncio.sleep(0.4)
+    await reading.wait()
     task.cancel()
     try:
         await task

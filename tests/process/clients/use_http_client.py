@@ -5,7 +5,7 @@ import http.client
 import io
 from urllib.parse import urlsplit
 
-from cases import BASE, DATA, HEADERS, case, catch_failure, main, type_name
+from cases import BASE, DATA, HEADERS, TIMEOUT, case, catch_failure, main, type_name
 
 
 def connect(**options):
@@ -198,7 +198,7 @@ def garbled(urls):
 @case
 def timed_out(urls):
     connection = connect()
-    connection.timeout = 0.2
+    connection.timeout = TIMEOUT
     return catch_failure(post(urls(hang=1), connection).read)
 
 

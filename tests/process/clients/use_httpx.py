@@ -5,7 +5,7 @@ import gc
 import importlib
 import sys
 
-from cases import BODY, case, catch_failure, describe_exceptions, main, type_name
+from cases import BODY, TIMEOUT, case, catch_failure, describe_exceptions, main, type_name
 
 httpx = importlib.import_module(sys.argv.pop(1))
 client = httpx.Client(trust_env=False)
@@ -96,7 +96,7 @@ def cut_chunked(urls):
 
 @case
 def timed_out(urls):
-    return catch_failure(post, urls(hang=1), timeout=0.2)
+    return catch_failure(post, urls(hang=1), timeout=TIMEOUT)
 
 
 @case
@@ -229,15 +229,23 @@ async def async_cut(urls, async_client):
 @async_client_case
 async def async_timed_out(urls, async_client):
     try:
-        await async_client.post(urls(hang=1), json=BODY, timeout=0.2)
+        await async_client.post(urls(hang=1), json=BODY, timeout=TIMEOUT)
     except Exception as error:
         return describe_exceptions(error)
 
 
 @async_client_case
 async def async_cancelled(urls, async_client):
-    task = asyncio.create_task(async_client.post(urls(form="stream", hang=1), json=BODY))
-    await asyncio.sleep(0.4)
+    reading = asyncio.Event()
+
+    async def read():
+        url = urls(form="stream", hang=1)
+        async with async_client.stream("POST", url, json=BODY) as answer:
+            async for _ in answer.aiter_raw():
+                reading.set()
+
+    task = asyncio.create_task(read())
+    await reading.wait()
     task.cancel()
     try:
         await task

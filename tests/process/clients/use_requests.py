@@ -4,7 +4,7 @@ import gc
 import threading
 
 import requests
-from cases import BODY, case, catch_failure, main, make_retries, type_name
+from cases import BODY, TIMEOUT, case, catch_failure, main, make_retries, type_name
 from requests.adapters import HTTPAdapter
 
 session = requests.Session()
@@ -95,7 +95,7 @@ def garbled(urls):
 
 @case
 def timed_out(urls):
-    return catch_failure(post, urls(hang=1), timeout=0.2)
+    return catch_failure(post, urls(hang=1), timeout=TIMEOUT)
 
 
 @case

@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import urllib.request
 
-from cases import DATA, HEADERS, case, catch_failure, main, type_name
+from cases import DATA, HEADERS, TIMEOUT, case, catch_failure, main, type_name
 
 
 def post(url, **options):
@@ -57,7 +57,7 @@ def cut(urls):
 
 @case
 def timed_out(urls):
-    return catch_failure(post(urls(hang=1), timeout=0.2).read)
+    return catch_failure(post(urls(hang=1), timeout=TIMEOUT).read)
 
 
 @case

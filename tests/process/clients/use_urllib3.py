@@ -3,7 +3,7 @@
 import gc
 
 import urllib3
-from cases import DATA, HEADERS, case, catch_failure, main, make_retries, type_name
+from cases import DATA, HEADERS, TIMEOUT, case, catch_failure, main, make_retries, type_name
 
 pool = urllib3.PoolManager()
 
@@ -119,7 +119,7 @@ def cut_chunked(urls):
 
 @case
 def timed_out(urls):
-    return catch_failure(post, urls(hang=1), timeout=0.2, retries=False)
+    return catch_failure(post, urls(hang=1), timeout=TIMEOUT, retries=False)
 
 
 @case
