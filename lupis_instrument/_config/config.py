@@ -107,7 +107,7 @@ class LupisConfig:
     capture_headers: Sequence[str] = _FROM_TABLE
     stacktrace_source: bool = _FROM_TABLE
     propagate_to: Sequence[str] = _FROM_TABLE
-    auto_chat_id: bool = _FROM_TABLE
+    auto_chat_id: bool | str = _FROM_TABLE
     instrument: Sequence[str] = _FROM_TABLE
     disabled_instrumentations: Sequence[str] = _FROM_TABLE
     excluded_urls: Sequence[str] = _FROM_TABLE

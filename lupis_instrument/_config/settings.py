@@ -17,6 +17,7 @@ from lupis_instrument._config.value_types import (
     Dollars,
     File,
     Flag,
+    FlagOrWord,
     Folder,
     Globs,
     InvalidValueError,
@@ -421,10 +422,11 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "LUPIS_AUTO_CHAT_ID",
-        _FLAG,
+        FlagOrWord("export"),
         True,
-        "Whether to derive a chat id for LLM calls that have none, and a fingerprint of each"
-        " request.",
+        "Whether to derive a chat id, lupis.chat.id, for LLM calls that have none, and a"
+        " fingerprint of each request. With export, a derived id is also gen_ai.conversation.id and"
+        " session.id, for backends that group by these.",
         _CONVERSATION,
     ),
     Setting(

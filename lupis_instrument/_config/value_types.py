@@ -214,6 +214,36 @@ class Flag(ValueType):
         return "true" if value else "false"
 
 
+class FlagOrWord(Flag):
+    """True, false, or one other word."""
+
+    __slots__ = ("word",)
+
+    def __init__(self, word: str) -> None:
+        self.word = word
+
+    @property
+    def metavar(self) -> str:  # type: ignore[override]
+        """The words with bars between them."""
+        return f"true|false|{self.word}"
+
+    def parse_text(self, text: str) -> Any:
+        """Return True, False, the word in lower case, or the text itself."""
+        lower = text.strip().lower()
+        return lower if lower == self.word else super().parse_text(text)
+
+    def check_value(self, value: Any) -> Any:
+        """Return `value` if it is a bool or the word."""
+        if isinstance(value, bool) or value == self.word:
+            return value
+        words = ("true", "false", self.word)
+        raise InvalidValueError(describe_expected(join_words(words), word=str(value), words=words))
+
+    def format_value(self, value: Any) -> str:
+        """Return `true`, `false` or the word."""
+        return self.word if value == self.word else super().format_value(value)
+
+
 class OptionalFlag(Flag):
     """True, false, or None for `auto`: decided while the program runs."""
 

@@ -29,6 +29,7 @@ def build_resource(config: LupisConfig) -> Resource:
         _semconv.SERVICE_VERSION: config.service_version,
         _semconv.LUPIS_PROJECT_ID: config.project_id,
         **{_semconv.LUPIS_TAG + key: value for key, value in config.tags.items()},
+        _semconv.OPENINFERENCE_PROJECT_NAME: config.project_id,
     }
     run_id = os.environ.get(_semconv.ENV_RUN_ID)
     if run_id:

@@ -16,6 +16,7 @@ from lupis_instrument._config.settings import SETTINGS
 from lupis_instrument._config.value_types import (
     Choice,
     Flag,
+    FlagOrWord,
     Items,
     Number,
     OptionalFlag,
@@ -30,6 +31,7 @@ FIELDS = [field.name for field in dataclasses.fields(LupisConfig)]
 
 ROWS = [row for row in SETTINGS if row.in_config]
 ANNOTATIONS = {
+    FlagOrWord: "bool | str",
     Flag: "bool",
     OptionalFlag: "bool",
     Number: "float",

@@ -135,11 +135,13 @@ _ATTRIBUTES = (
     ("host", (_semconv.SERVER_ADDRESS,)),
     ("status", (_semconv.HTTP_RESPONSE_STATUS_CODE,)),
     ("resends", (_semconv.HTTP_REQUEST_RESEND_COUNT,)),
-    (
-        "cache_write_tokens",
-        (_semconv.GEN_AI_USAGE_CACHE_WRITE, _semconv.GEN_AI_USAGE_CACHE_CREATION),
+    *(
+        (column, (name, _semconv.REPEATED_TOKENS[name]))
+        for column, name in (
+            ("cache_write_tokens", _semconv.GEN_AI_USAGE_CACHE_CREATION),
+            ("reasoning_tokens", _semconv.GEN_AI_USAGE_REASONING),
+        )
     ),
-    ("reasoning_tokens", (_semconv.GEN_AI_USAGE_REASONING,)),
     ("fingerprint", (_semconv.LUPIS_REQUEST_FINGERPRINT,)),
 )
 """By column: the attributes to read it from; the first attribute that is set counts."""

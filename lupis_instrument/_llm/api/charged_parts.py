@@ -77,7 +77,7 @@ https://platform.claude.com/docs/en/agents-and-tools/tool-use/advisor-tool
 """
 
 MODALITIES: dict[str, str] = {
-    "TEXT": "",
+    "TEXT": "text",
     "DOCUMENT": "",  # ai.google.dev/gemini-api/docs/pricing: charged as text or images
     "MODALITY_UNSPECIFIED": "",
     "AUDIO": "audio",

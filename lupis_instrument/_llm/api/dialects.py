@@ -100,6 +100,8 @@ DIALECTS: tuple[Dialect, ...] = (
             "input_image_tokens": split_paths("prompt_tokens_details.image_tokens"),
             "output_image_tokens": split_paths("completion_tokens_details.image_tokens"),
             "input_video_tokens": split_paths("prompt_tokens_details.video_tokens"),
+            "input_text_tokens": split_paths("prompt_tokens_details.text_tokens"),
+            "output_text_tokens": split_paths("completion_tokens_details.text_tokens"),
             "audio_seconds": split_paths("prompt_audio_seconds"),  # docs.mistral.ai/api/#tag/audio
             "web_searches": split_paths("num_search_queries"),  # docs.perplexity.ai
             "citation_tokens": split_paths("citation_tokens"),
@@ -231,6 +233,10 @@ DIALECTS: tuple[Dialect, ...] = (
             "output_audio_tokens": split_paths("output_tokens_details.audio_tokens"),
             "input_image_tokens": split_paths("input_tokens_details.image_tokens"),
             "output_image_tokens": split_paths("output_tokens_details.image_tokens"),
+            "input_text_tokens": split_paths(
+                "input_tokens_details.text_tokens", "input_token_details.text_tokens"
+            ),
+            "output_text_tokens": split_paths("output_tokens_details.text_tokens"),
         },
     ),
     Dialect(  # docs.ollama.com/api: counts are members of the answer itself

@@ -89,6 +89,18 @@ FINISH_REASON_LISTS: dict[str, tuple[str, ...]] = {
 In a stream, an answer's `index` says to which of several answers the reason belongs.
 """
 
+TOOL_CALL_MEMBERS = frozenset(
+    ("candidates", "choices", "content", "contentBlockStart", "content_block", "delta", "item",
+     "message", "output", "parts", "response", "start", "tool_calls"),
+)  # fmt: skip
+"""Members of a response that may contain calls of tools, at any level."""
+
+TOOL_CALL_OBJECTS = ("function", "functionCall", "function_call", "toolUse")
+"""Members that describe one call of a tool. Only its name is read, never its arguments."""
+
+TOOL_CALL_TYPES = frozenset(("custom_tool_call", "function_call", "tool_use", "server_tool_use"))
+"""The `type` of objects that are themselves one call of a tool."""
+
 ERROR_FIELDS = ("code", "type", "status")
 """Members of an error that name it, the most specific first."""
 
@@ -123,14 +135,15 @@ WHOLE_FIELDS: frozenset[str] = frozenset(
 ) | {"svg_usage"}
 """Members whose whole value a scan keeps, whatever names are in it."""
 
-# Member names that make an event worth parsing, for the APIs that need few of them.
+# Member names that make an event worth parsing, for the APIs that need few of them. `name` is the
+# name of a tool that the model calls.
 _REPORT_NAMES: dict[str, tuple[str, ...]] = {
-    "openai.chat": ("usage", "finish_reason", "error"),
+    "openai.chat": ("usage", "finish_reason", "error", "name"),
     "openai.completions": ("usage", "finish_reason", "error"),
-    "openai.responses": ("usage", "incomplete_details", "error"),
-    "anthropic.messages": ("usage", "stop_reason", "error"),
+    "openai.responses": ("usage", "incomplete_details", "error", "name"),
+    "anthropic.messages": ("usage", "stop_reason", "error", "name"),
     "anthropic.complete": ("stop_reason", "error"),
-    "gemini": ("usageMetadata", "finishReason", "error"),
+    "gemini": ("usageMetadata", "finishReason", "error", "name"),
 }
 _ALL_REPORT_NAMES = tuple(
     sorted(
@@ -139,7 +152,7 @@ _ALL_REPORT_NAMES = tuple(
             for kind in ("usage", "metrics", "part", "finish")
             for path in RESPONSE_FIELDS[kind]
         }
-        | {"conversation_id", "incomplete_details", "error", "__type", "error_type"}
+        | {"conversation_id", "incomplete_details", "error", "__type", "error_type", "name"}
         | {path[-1] for path in ROOT_COUNTS}
         | {word for words in FINISH_REASON_LISTS.values() for word in words}
     )

@@ -4,23 +4,37 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, Mapping, NamedTuple
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, Mapping, NamedTuple
 from urllib.parse import unquote
 
 from lupis_instrument._llm.api.bills import BILL_HEADERS
+from lupis_instrument._llm.api.field_paths import read_path
 from lupis_instrument._llm.api.operations import OTHER_API
+from lupis_instrument._llm.api.request_fields import (
+    FIELDS_BY_MEMBER,
+    MESSAGE_LISTS,
+    NUMBER,
+    OPERATION_OUTPUTS,
+    OUTPUT,
+    OUTPUT_TYPES,
+    TEXTS,
+    TOOL_LISTS,
+    WORD,
+)
 from lupis_instrument._llm.body.encodings import build_decoders
 from lupis_instrument._llm.body.framing import parse_json
 from lupis_instrument._llm.body.json_scanner import JsonScanner
 from lupis_instrument._llm.body.long_lists import LongLists
 from lupis_instrument._llm.conversation.long_texts import RequestMembers, replace_long_texts
-from lupis_instrument._llm.usage.facts import Facts
+from lupis_instrument._llm.usage.facts import MAX_TOOLS, Facts, read_tool_name
 from lupis_instrument._llm.usage.report import read_usage
 from lupis_instrument._llm.usage.stated_cost import read_header_cost
 from lupis_instrument._llm.usage.usage import Usage
 
 if TYPE_CHECKING:
     from lupis_instrument._llm.api.endpoints import Endpoint
+    from lupis_instrument._llm.api.field_paths import FieldPath
+    from lupis_instrument._llm.api.request_fields import ValueKind
     from lupis_instrument._llm.body.body_reader import BodyReader
     from lupis_instrument._llm.body.encodings import Write
     from lupis_instrument._llm.usage.facts import ResponseFacts
@@ -59,6 +73,10 @@ _MODEL_NAMES = ("model", "model_id", "modelId", "version")
 _REQUEST_NAMES: frozenset[str] = frozenset((*_MODEL_NAMES, "stream"))
 _WHOLE_NAMES: frozenset[str] = frozenset()
 _MAX_TEXT = 256
+_MAX_TEXTS = 16
+_MAX_STOP_TEXT = 64
+_MAX_NUMBER = 2**63
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:\-]{0,127}")
 
 # Paths that name the model: one row for each API.
 _MODEL_PATHS = tuple(
@@ -120,10 +138,11 @@ def digest_call(
         body: the reader that was fed the response's body; None if there was none.
     """
     model, stream, text_length = read_request_facts(path, request)
+    known = _read_parameters(endpoint, request)
     failed = status is not None and status >= _FIRST_ERROR_STATUS
     error = _read_error_header(headers) if failed else None
     if body is None:
-        return Facts(model, stream=bool(stream), error_type=error)
+        return Facts(model, stream=bool(stream), error_type=error, **known)
     decoder = body.finish()
     response = decoder.facts
     error = response.error_type or error
@@ -154,6 +173,8 @@ def digest_call(
         conversation_id=response.conversation_id,
         answer_hash=response.answer_hash,
         job_id=response.job if endpoint.uses_tokens else _read_last_segment(path),
+        called_tools=tuple(response.tools.values()),
+        **known,
     )
 
 
@@ -224,6 +245,72 @@ def read_request_facts(path: str, request: Mapping[str, Any]) -> RequestFacts:
         stream if isinstance(stream, bool) else None,
         len(text) if isinstance(text, str) else None,
     )
+
+
+def _read_parameters(endpoint: Endpoint, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of `Facts` that describe the request beyond its model."""
+    if endpoint.api == OTHER_API:
+        return {}
+    parameters: dict[str, Any] = {}
+    for member in request:
+        for field, path in FIELDS_BY_MEMBER.get(member, ()):
+            value = read_path(request[member], path) if path else request[member]
+            checked = _check_parameter(field.kind, value) if value is not None else None
+            if checked is not None:
+                parameters.setdefault(field.name, checked)
+    if endpoint.operation in OPERATION_OUTPUTS:
+        parameters["output_type"] = OPERATION_OUTPUTS[endpoint.operation]
+    tools = next((tools for tools in _read_lists(request, TOOL_LISTS) if tools), [])
+    messages = next(_read_lists(request, MESSAGE_LISTS), None)
+    return {
+        "parameters": parameters,
+        "tool_count": len(tools) or None,
+        "offered_tools": _list_tool_names(tools) if tools else (),
+        "message_count": len(messages) if messages is not None else None,
+    }
+
+
+def _check_parameter(kind: ValueKind, value: Any) -> Any:
+    """Return a parameter's value as an attribute can hold it; None if it is not of the kind."""
+    if kind is TEXTS:
+        texts = [value] if isinstance(value, str) else value
+        is_short = isinstance(texts, list) and 0 < len(texts) <= _MAX_TEXTS
+        return tuple(texts) if is_short and all(map(_is_short_text, texts)) else None
+    if kind is OUTPUT:
+        return OUTPUT_TYPES.get(value) if isinstance(value, str) else None
+    if kind is WORD:
+        return value if isinstance(value, str) and _WORD.fullmatch(value) else None
+    if type(value) not in (int, float) or not abs(value) < _MAX_NUMBER:
+        return None
+    if kind is NUMBER:
+        return float(value)
+    return value if type(value) is int else None
+
+
+def _is_short_text(text: Any) -> bool:
+    return isinstance(text, str) and len(text) <= _MAX_STOP_TEXT
+
+
+def _read_lists(request: Mapping[str, Any], paths: Iterable[FieldPath]) -> Iterator[list[Any]]:
+    for path in paths:
+        value = request.get(path[0])
+        value = read_path(value, path[1:]) if path[1:] else value
+        if isinstance(value, list):
+            yield value
+
+
+def _list_tool_names(tools: list[Any]) -> tuple[str, ...]:
+    """Return the names of tools; a tool of the provider has a type, such as `web_search`."""
+    names: list[str | None] = []
+    for tool in tools[:MAX_TOOLS]:
+        if not isinstance(tool, dict):
+            continue
+        declared = tool.get("functionDeclarations") or tool.get("function_declarations")
+        for function in declared if isinstance(declared, list) else [tool]:
+            inner = tool.get("function") or tool.get("toolSpec") or function
+            source = inner if isinstance(inner, dict) else tool
+            names.append(read_tool_name(source.get("name") or source.get("type")))
+    return tuple(name for name in names[:MAX_TOOLS] if name is not None)
 
 
 def _find_path_model(path: str) -> str | None:

@@ -35,7 +35,7 @@ PRICE_LISTS: dict[str, str] = {
     "minimax": "minimax",
     "mistral_ai": "mistral",
     "modal": "modal",
-    "moonshot": "moonshotai",
+    "moonshot_ai": "moonshotai",
     "novita": "novita",
     "openai": "openai",
     "openrouter": "openrouter",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from types import MappingProxyType
 from typing import Any, Callable, Iterable, Mapping, NamedTuple
 
 from lupis_instrument._llm.api.bills import BILL_NAMES
@@ -12,6 +13,9 @@ from lupis_instrument._llm.api.response_fields import (
     FIELDS_BY_ROOT,
     FINISH_REASON_LISTS,
     ROOT_ERROR_FIELDS,
+    TOOL_CALL_MEMBERS,
+    TOOL_CALL_OBJECTS,
+    TOOL_CALL_TYPES,
 )
 from lupis_instrument._llm.conversation.turns import hash_answer
 from lupis_instrument._llm.usage.report import read_root_counts, read_usage
@@ -43,6 +47,11 @@ class Facts(NamedTuple):
             all of it.
         conversation_id: the provider's id of the conversation that the answer belongs to.
         answer_hash: a hash, valid in this process only, of an answer that came as one JSON value.
+        called_tools: the names of the tools that the model calls, in order; never the arguments.
+        offered_tools: the names of the tools that the request offers.
+        tool_count: the number of the tools that the request offers; None for none.
+        message_count: the number of the messages in the request; None if it has no list.
+        parameters: the request's parameters by their names in `REQUEST_FIELDS`.
     """
 
     request_model: str | None = None
@@ -61,6 +70,11 @@ class Facts(NamedTuple):
     conversation_id: str | None = None
     answer_hash: int | None = None
     job_id: str | None = None
+    called_tools: tuple[str, ...] = ()
+    offered_tools: tuple[str, ...] = ()
+    tool_count: int | None = None
+    message_count: int | None = None
+    parameters: Mapping[str, Any] = MappingProxyType({})
 
 
 NO_WORD = "error"
@@ -78,6 +92,10 @@ _WAITING_STATES = frozenset(
 # Amazon bills by its own counts, and Cohere's models beside them report the counts of Cohere.
 _HOST_COUNTED = "billed_units"
 _MAX_CHOICES = 128
+MAX_TOOLS = 64
+"""Names of tools that are kept of one request or response."""
+_MAX_TOOL_DEPTH = 8
+_TOOL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:/\-]{0,127}")
 _MAX_TEXT = 256
 
 
@@ -91,12 +109,13 @@ class ResponseFacts:
         duration: the length in seconds of the audio that was transcribed.
         job: the id by which a later request asks for the answer, if the answer has another id.
         state: the provider's word for the state of a background job.
+        tools: the names of the tools that the model calls, by the ids of the calls.
     """
 
     __slots__ = (
-        "_charges", "_finish_reasons", "_metrics", "_root_counts", "_usage", "answer_hash",
-        "conversation_id", "duration", "error_type", "geography", "id", "job", "model", "speed",
-        "state", "tier",
+        "_charges", "_finish_reasons", "_metrics", "_root_counts", "_usage",
+        "answer_hash", "conversation_id", "duration", "error_type", "geography", "id", "job",
+        "model", "speed", "state", "tier", "tools",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -116,6 +135,7 @@ class ResponseFacts:
         self._metrics: dict[str, Any] = {}
         self._charges: dict[str, Any] = {}
         self._root_counts: dict[str, int] = {}
+        self.tools: dict[Any, str] = {}
 
     def add_value(self, value: Any) -> None:
         """Add the facts of one JSON value: a body, an element of an array, or an event's data."""
@@ -129,6 +149,8 @@ class ResponseFacts:
                     _KEEPERS[kind](self, field)
             if name in FINISH_REASON_LISTS:
                 self._keep_choices(member, FINISH_REASON_LISTS[name])
+            if name in TOOL_CALL_MEMBERS:
+                self._keep_tools(member, 0)
         read_root_counts(value, self._root_counts)
         self.answer_hash = hash_answer(value)
         self.error_type = _find_root_error(value) or self.error_type
@@ -202,6 +224,32 @@ class ResponseFacts:
                 for name in names:
                     self._keep_finish_reason(row.get(name), index)
                 self._keep_usage(row.get("usage"))  # Moonshot's streams report it in the choice
+
+    def _keep_tools(self, value: Any, depth: int) -> None:
+        """Keep the names of the tools that the model calls, each call once."""
+        if depth > _MAX_TOOL_DEPTH or len(self.tools) >= MAX_TOOLS:
+            return
+        if isinstance(value, list):
+            for element in value[:_MAX_CHOICES]:
+                self._keep_tools(element, depth + 1)
+        elif isinstance(value, dict):
+            self._keep_tool(value)
+            for name, member in value.items():
+                if name in TOOL_CALL_MEMBERS:
+                    self._keep_tools(member, depth + 1)
+
+    def _keep_tool(self, value: dict[str, Any]) -> None:
+        kind = value.get("type")
+        call = value if isinstance(kind, str) and kind in TOOL_CALL_TYPES else None
+        for name in TOOL_CALL_OBJECTS:
+            if isinstance(value.get(name), dict):
+                call = value[name]
+        tool = read_tool_name(call.get("name")) if call is not None else None
+        if call is not None and tool is not None:
+            # Streams of OpenAI's Responses repeat a call, with its id.
+            call_id = value.get("id") or call.get("id") or call.get("toolUseId")
+            key = call_id if isinstance(call_id, str) else len(self.tools)
+            self.tools.setdefault(key, tool)
 
     @property
     def finish_reasons(self) -> tuple[str, ...]:
@@ -297,6 +345,11 @@ def _read_word(text: Any) -> str | None:
 def _read_name(text: Any) -> str | None:
     """Return a model's name or an id; None for an empty or overlong text."""
     return text if isinstance(text, str) and 0 < len(text) <= _MAX_TEXT else None
+
+
+def read_tool_name(text: Any) -> str | None:
+    """Return the name of a tool; None for any other text."""
+    return text if isinstance(text, str) and _TOOL_NAME.fullmatch(text) else None
 
 
 def _merge_report(merged: dict[str, Any], report: Any) -> None:

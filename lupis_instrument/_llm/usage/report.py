@@ -95,7 +95,7 @@ def _add_parts(report: Report, dialect: Dialect, model: str | None, counts: dict
 
 
 def _add_modalities(report: Report, dialect: Dialect, counts: dict[str, Any]) -> None:
-    """Add the counts of audio, images and video from the dialect's lists of counts by modality."""
+    """Add the counts by modality, such as audio, from the dialect's lists."""
     for prefix, name in dialect.modalities.items():
         rows = report.get(name)
         for row in rows if isinstance(rows, list) else ():
@@ -105,8 +105,9 @@ def _add_modalities(report: Report, dialect: Dialect, counts: dict[str, Any]) ->
             count = parse_count(row.get("tokenCount", row.get("tokens"))) or 0
             if kind is None and count:
                 add_problem(counts, "unknown modality")
-            elif kind:
-                _add_count(counts, f"{prefix}_{kind}_tokens", count)
+            field = f"{prefix}_{kind}_tokens"
+            if kind and field in Usage._fields:
+                _add_count(counts, field, count)
 
 
 def _normalize_totals(

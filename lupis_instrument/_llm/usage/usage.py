@@ -12,8 +12,8 @@ class Usage(NamedTuple):
     """The tokens of one call as the provider reported them; None if it reported none.
 
     Input and output have OpenTelemetry's meaning: `input_tokens` includes tokens that were read
-    from or written to the cache, and `output_tokens` includes reasoning. Cached, reasoning, audio
-    and image tokens are parts of these two.
+    from or written to the cache, and `output_tokens` includes reasoning. Cached, reasoning, text,
+    audio, image and video tokens are parts of these two.
 
     Attributes:
         web_searches: the searches that the provider made for the answer and bills separately.
@@ -66,6 +66,8 @@ class Usage(NamedTuple):
     input_characters: int | None = None
     billed_input_tokens: int | None = None
     billed_output_tokens: int | None = None
+    input_text_tokens: int | None = None
+    output_text_tokens: int | None = None
     search_size: str | None = None
     stated_cost: Decimal | None = None
     rounds: tuple[Round, ...] = ()

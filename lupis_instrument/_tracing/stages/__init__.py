@@ -68,7 +68,7 @@ def build_pipeline(
         "once": CountOnce(tokens_reported),
     }
     if config.auto_chat_id and conversations is not None:
-        stages["derive"] = DeriveChatId(conversations)
+        stages["derive"] = DeriveChatId(conversations, export=config.auto_chat_id == "export")
     keep_source = config.stacktrace_source
     redact = SpanRedactor(redactor, read_length_limits(), keep_source=keep_source)
     return Pipeline(stages, redact=redact, resource=resource)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lupis_instrument import _semconv
+from lupis_instrument._llm.conversation.conversations import DERIVED
 from lupis_instrument._tracing.context import EMPTY, collect_metadata
 from lupis_instrument._tracing.http_call import parse_url
 
@@ -26,6 +27,7 @@ def add_conversation(draft: Draft) -> Draft:
     attributes = draft.attributes
     if conversation.chat_id is not None:
         _add_chat_id(draft, conversation.chat_id, conversation.source or "code")
+        attributes.setdefault(_semconv.GEN_AI_CONVERSATION_ID, conversation.chat_id)
     if conversation.user_id is not None:
         attributes.setdefault(_semconv.USER_ID, conversation.user_id)
     if conversation.session_id is not None:
@@ -39,13 +41,15 @@ def add_conversation(draft: Draft) -> Draft:
 class DeriveChatId:
     """Derives the conversation of an LLM call that has no chat id, and hashes its request."""
 
-    def __init__(self, conversations: Conversations) -> None:
+    def __init__(self, conversations: Conversations, *, export: bool = False) -> None:
         """Create the stage.
 
         Args:
             conversations: the conversations seen so far.
+            export: whether derived ids get the names of OpenTelemetry's conventions too.
         """
         self._conversations = conversations
+        self._export = export
 
     def __call__(self, draft: Draft) -> Draft:
         """Add the chat id that the ids and messages lead to, and the request's fingerprint."""
@@ -61,17 +65,25 @@ class DeriveChatId:
             answered=_is_answered(draft),
             named=_semconv.LUPIS_CHAT_ID in draft.attributes,
         )
-        if identity.conversation is not None:
-            _add_chat_id(draft, identity.conversation.chat_id, identity.conversation.source)
+        known = identity.conversation
+        if known is not None:
+            _add_chat_id(draft, known.chat_id, known.source)
+            self._add_standard_names(draft, known.chat_id, known.source)
         if identity.fingerprint is not None:
             draft.attributes[_semconv.LUPIS_REQUEST_FINGERPRINT] = identity.fingerprint
         return draft
+
+    def _add_standard_names(self, draft: Draft, chat_id: str, source: str) -> None:
+        """Add OpenTelemetry's names of an id, unless it is derived: nobody else knows that one."""
+        if self._export or source != DERIVED:
+            draft.attributes.setdefault(_semconv.GEN_AI_CONVERSATION_ID, chat_id)
+        if self._export and source == DERIVED:
+            draft.attributes.setdefault(_semconv.SESSION_ID, chat_id)
 
 
 def _add_chat_id(draft: Draft, chat_id: str, source: str) -> None:
     draft.attributes[_semconv.LUPIS_CHAT_ID] = chat_id
     draft.attributes[_semconv.LUPIS_CHAT_SOURCE] = source
-    draft.attributes.setdefault(_semconv.GEN_AI_CONVERSATION_ID, chat_id)
 
 
 def _to_attribute(value: Any) -> Any:

@@ -158,7 +158,8 @@ def _is_known_file(name: str) -> bool:
 
 def _list_error_types(draft: Draft) -> list[str]:
     """Return the types of the errors that a span reports."""
-    holders = [(draft.attributes, _semconv.ERROR_TYPE)]
+    names = (_semconv.ERROR_TYPE, _semconv.LUPIS_ERROR_CODE)
+    holders = [(draft.attributes, name) for name in names]
     holders += [(event.attributes or {}, _semconv.EXCEPTION_TYPE) for event in draft.events]
     return [str(attributes[name]) for attributes, name in holders if name in attributes]
 

@@ -113,7 +113,13 @@ GENERATED = {
     "responseId": "r1",
 }
 GENERATED_EXPECTED = Usage(
-    45, 35, cache_read_tokens=16, reasoning_tokens=25, total_tokens=80, input_audio_tokens=10
+    45,
+    35,
+    cache_read_tokens=16,
+    reasoning_tokens=25,
+    total_tokens=80,
+    input_audio_tokens=10,
+    input_text_tokens=30,
 )
 GENERATED_EVENTS = (
     {
@@ -173,7 +179,7 @@ CASES = {
         {"data": [{"b64_json": "AAAA"}],
          "usage": {"input_tokens": 9, "output_tokens": 4, "total_tokens": 13,
                    "input_tokens_details": {"text_tokens": 2, "image_tokens": 7}}},
-        None, None, (), Usage(9, 4, total_tokens=13, input_image_tokens=7)),
+        None, None, (), Usage(9, 4, total_tokens=13, input_image_tokens=7, input_text_tokens=2)),
     "openai transcription": (
         f"{OPENAI}/audio/transcriptions",
         {"text": "Hi", "usage": {"type": "tokens", "total_tokens": 31, "input_tokens": 26,

@@ -341,7 +341,7 @@ def test_every_count_has_a_unit():
         load_catalog().tariff.units
     )
     others = {"total_tokens", "input_apart_tokens", "output_apart_tokens", "search_size"}
-    others |= {"stated_cost", "rounds", "problems"}
+    others |= {"stated_cost", "rounds", "problems", "input_text_tokens", "output_text_tokens"}
     assert others == set(Usage._fields) - {*COUNT_UNITS, *BILLED_UNITS}
 
 

@@ -82,7 +82,7 @@ def test_extra_rounds_are_added():
 
 
 def test_modalities_are_split():
-    """Counts by modality give the audio and image parts of input, output and cache."""
+    """Counts by modality give the text, audio and image parts of input, output and cache."""
     report = {
         "promptTokenCount": 40,
         "promptTokensDetails": [
@@ -99,6 +99,7 @@ def test_modalities_are_split():
         40,
         input_audio_tokens=12,
         input_image_tokens=8,
+        input_text_tokens=20,
         cache_read_audio_tokens=4,
         problems=("unknown modality",),
     )

@@ -98,9 +98,10 @@ class TestDeriveChatId:
                 tracked.answer_call(span, request=request, status=status)
                 span.end()
             stages = pipeline(conversations=Conversations(lambda: b"key"), **settings)
+            make.spans = tracked.run_pipeline(stages)
             return [
                 (span.attributes.get("lupis.chat.id"), span.attributes.get("lupis.chat.source"))
-                for span in tracked.run_pipeline(stages)
+                for span in make.spans
             ]
 
         return make
@@ -122,6 +123,23 @@ class TestDeriveChatId:
         """The same message list after a successful call begins another conversation."""
         assert 1 == len(set(chat_ids(request_of("hi"), request_of("hi"), status=429)))
         assert 2 == len(set(chat_ids(request_of("hello"), request_of("hello"))[2:]))
+
+    @pytest.mark.parametrize(("setting", "exported"), [(True, False), ("export", True)])
+    def test_derived_ids_have_standard_names_only_on_request(
+        self, setting, exported, chat_ids, tracked
+    ):
+        """Nobody but this package knows a derived id; LUPIS_AUTO_CHAT_ID=export exports it."""
+        (derived,) = chat_ids(request_of("hi"), auto_chat_id=setting)
+        attributes = chat_ids.spans[0].attributes
+        names = ("gen_ai.conversation.id", "session.id")
+        assert [derived[0] if exported else None] * 2 == [attributes.get(name) for name in names]
+
+    def test_an_id_of_the_api_has_its_standard_name(self, chat_ids):
+        """The API knows it."""
+        ((chat_id, source),) = chat_ids({**request_of("hi"), "conversation": "conv_1"})
+        attributes = chat_ids.spans[0].attributes
+        assert ("conv_1", "api", None) == (chat_id, source, attributes.get("session.id"))
+        assert "conv_1" == attributes["gen_ai.conversation.id"]
 
     def test_a_setting_switches_derived_ids_off(self, chat_ids):
         """LUPIS_AUTO_CHAT_ID=false removes the stage."""

@@ -32,14 +32,13 @@ class TestGenAi:
     """Attributes of LLM calls."""
 
     def test_an_llm_call_has_all_attributes(self, exported_call):
-        """A JSON response shows every attribute of the reference but the cache's."""
+        """A JSON response has no attribute of a stream."""
         exported = exported_call(settings={"capture_headers": ()})
         attributes = {
             name: value
             for name, value in exported.attributes.items()
-            if not name.startswith("lupis.cost.")  # prices change; test_enrich_cost.py has them
+            if "cost" not in name  # prices change; test_enrich_cost.py has them
         }
-        assert 0 < attributes.pop("gen_ai.response.time_to_first_chunk") < 60
         assert ("chat gpt-4o", SpanKind.CLIENT) == (exported.name, exported.kind)
         assert {
             "http.request.method": "POST",
@@ -51,7 +50,6 @@ class TestGenAi:
             "gen_ai.operation.name": "chat",
             "gen_ai.provider.name": "openai",
             "gen_ai.request.model": "gpt-4o",
-            "gen_ai.request.stream": False,
             "gen_ai.response.model": "gpt-4o-2024-08-06",
             "gen_ai.response.id": "chatcmpl-1",
             "gen_ai.response.finish_reasons": ("stop",),
@@ -64,7 +62,7 @@ class TestGenAi:
         } == attributes
 
     def test_each_kind_of_tokens_has_its_attribute(self, exported_call):
-        """Cache writes have two: the convention's, and an older one that backends still read."""
+        """Cache writes have one: backends add up the attributes of tokens."""
         usage = {
             "input_tokens": 10,
             "output_tokens": 5,
@@ -73,13 +71,86 @@ class TestGenAi:
         }
         body = {"type": "message", "id": "m", "model": "claude-haiku-4-5", "usage": usage}
         attributes = exported_call("https://api.anthropic.com/v1/messages", body=body).attributes
-        assert {"read": 4, "write": 3, "creation": 3, "in": 17, "out": 5} == {
-            "read": attributes["gen_ai.usage.cache_read.input_tokens"],
-            "write": attributes["gen_ai.usage.cache_write.input_tokens"],
-            "creation": attributes["gen_ai.usage.cache_creation.input_tokens"],
-            "in": attributes["gen_ai.usage.input_tokens"],
-            "out": attributes["gen_ai.usage.output_tokens"],
+        prefix = "gen_ai.usage."
+        counts = {"input_tokens": 17, "output_tokens": 5, "cache_read.input_tokens": 4}
+        assert {**counts, "cache_creation.input_tokens": 3} == {
+            name[len(prefix) :]: value
+            for name, value in attributes.items()
+            if name.startswith(prefix) and name != prefix + "cost"
         }
+
+    def test_counts_by_modality_are_of_this_package(self, exported_call):
+        """Langfuse would add them up below `gen_ai.usage.`."""
+        usage = {
+            "prompt_tokens": 30,
+            "completion_tokens": 9,
+            "prompt_tokens_details": {"text_tokens": 10, "audio_tokens": 12, "image_tokens": 8},
+            "completion_tokens_details": {"audio_tokens": 4},
+        }
+        attributes = exported_call(body={**NO_USAGE, "usage": usage}).attributes
+        prefix = "lupis.usage."
+        assert {
+            "text.input_tokens": 10,
+            "audio.input_tokens": 12,
+            "image.input_tokens": 8,
+            "audio.output_tokens": 4,
+        } == {
+            name[len(prefix) :]: value
+            for name, value in attributes.items()
+            if name.startswith(prefix) and "source" not in name
+        }
+
+    def test_the_cost_has_the_name_that_backends_read_too(self, exported_call):
+        """It is in USD."""
+        attributes = exported_call().attributes
+        assert 0 < attributes["lupis.cost.total"] == attributes["gen_ai.usage.cost"]
+
+    def test_parameters_of_the_request_are_recorded(self, exported_call):
+        """One attribute for each, by the names of the conventions."""
+        request = {
+            "model": "gpt-4o",
+            "temperature": 0,
+            "n": 2,
+            "stop": "END",
+            "reasoning_effort": "high",
+            "response_format": {"type": "json_schema", "json_schema": {"name": "PLANTED"}},
+            "messages": [{"role": "user", "content": "PLANTED"}],
+            "tools": [
+                {"type": "function", "function": {"name": "search", "description": "PLANTED"}}
+            ],
+        }
+        message = {
+            "content": None,
+            "tool_calls": [{"id": "c", "function": {"name": "search", "arguments": "PLANTED"}}],
+        }
+        body = {**NO_USAGE, "choices": [{"finish_reason": "tool_calls", "message": message}]}
+        attributes = exported_call(request=request, body=body).attributes
+        expected = {
+            "gen_ai.request.temperature": 0.0,
+            "gen_ai.request.choice.count": 2,
+            "gen_ai.request.stop_sequences": ("END",),
+            "gen_ai.request.reasoning.level": "high",
+            "gen_ai.output.type": "json",
+            "lupis.request.message_count": 1,
+            "lupis.request.tool_count": 1,
+            "lupis.request.tools": ("search",),
+            "lupis.response.tools": ("search",),
+        }
+        assert expected == {name: attributes.get(name) for name in expected}
+        assert "PLANTED" not in repr(dict(attributes))
+
+    def test_a_stream_that_is_cut_off_has_the_finish_reason_error(self, exported_call):
+        """It has given no reason itself."""
+        attributes = exported_call(
+            headers=EVENT_STREAM, body=b'data: {"id": "c", "choices": []}\n\n', outcome="error"
+        ).attributes
+        assert ("error",) == tuple(attributes["gen_ai.response.finish_reasons"])
+
+    def test_an_error_has_its_code_as_status_message(self, exported_call):
+        """Never its text, which may quote the prompt."""
+        body = {"error": {"code": "context_length_exceeded", "message": "PLANTED"}}
+        exported = exported_call(status=400, body=body)
+        assert "context_length_exceeded" == exported.status.description
 
     def test_a_stream_has_the_finish_reason_and_usage_of_its_last_chunks(self, exported_call):
         """The attribute gen_ai.request.stream marks it."""
