@@ -1,6 +1,6 @@
 from lupis_instrument import LupisBlockOptions as LupisBlockOptions
-from lupis_instrument import LupisConfig as LupisConfig
 from lupis_instrument import LupisBudgetError as LupisBudgetError
+from lupis_instrument import LupisConfig as LupisConfig
 from lupis_instrument import LupisConfigError as LupisConfigError
 from lupis_instrument import LupisError as LupisError
 from lupis_instrument import LupisLaunchError as LupisLaunchError

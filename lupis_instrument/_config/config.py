@@ -206,7 +206,11 @@ class ResolvedSettings(NamedTuple):
 
 
 def resolve_settings(
-    environ: Mapping[str, str], config: LupisConfig | None, *, launched: bool
+    environ: Mapping[str, str],
+    config: LupisConfig | None,
+    *,
+    launched: bool,
+    labels: Mapping[str, str] | None = None,
 ) -> ResolvedSettings:
     """Decide the value of each setting; a variable that is not valid raises nothing.
 
@@ -216,8 +220,9 @@ def resolve_settings(
         launched: whether the operator decides (`lupis-run`, or its variables): LUPIS_* variables
             then take precedence over `config`. Otherwise `config` takes precedence. OTEL_*
             variables come after both.
+        labels: by variable, the words that name its source.
     """
-    reading = read_environment(environ, lenient=True)
+    reading = read_environment(environ, lenient=True, labels=labels)
     # Variables first; then each field given in code replaces its variable, unless the operator
     # decides and has set a LUPIS_* one. `reading.given` has none of the OTEL_* variables.
     values = dict(reading.values)

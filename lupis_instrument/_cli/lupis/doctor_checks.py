@@ -16,6 +16,7 @@ from lupis_instrument._cli.lupis.doctor_delivery import (
 from lupis_instrument._cli.lupis.doctor_results import CheckResult
 from lupis_instrument._cli.lupis.doctor_runner import ProbeResult, run_probe
 from lupis_instrument._config.config import resolve_settings
+from lupis_instrument._config.project_file import read_project
 from lupis_instrument._config.settings import SETTINGS
 from lupis_instrument._redaction import Redactor
 from lupis_instrument._version import __version__
@@ -59,7 +60,9 @@ def examine_environment(command: Sequence[str] = ()) -> list[CheckResult]:
         command: the command to check, without running it; by default any program of this
             interpreter.
     """
-    resolved = resolve_settings(os.environ, None, launched=True)
+    project = read_project(os.environ)
+    environ = {**os.environ, **project.variables}
+    resolved = resolve_settings(environ, None, launched=True, labels=project.labels)
     results, target = _check_command(command) if command else ([], _THIS_INTERPRETER)
     endpoint, is_reachable = check_endpoint(resolved)
     probe = None
@@ -67,6 +70,7 @@ def examine_environment(command: Sequence[str] = ()) -> list[CheckResult]:
         probe = run_probe(target.python, target.folder, send=is_reachable)
         results += [*_check_interpreter(probe), *_check_versions(probe), *_check_clients(probe)]
     results += _check_settings(resolved)
+    results += [CheckResult("Settings", "pyproject.toml", text, True) for text in project.problems]
     if probe is not None and probe.facts.get("propagators"):
         text = probe.facts["propagators"]
         results.append(CheckResult("Settings", _semconv.ENV_PROPAGATORS, text, wrong=True))

@@ -118,6 +118,7 @@ def _run_command(
     if print_env and command:
         raise click.UsageError("--print-env takes no COMMAND.", context)
     if print_env:
+        environ, labels = start.add_project_settings(environ, labels)
         context.exit(_print_variables(environ, labels, format_name))
     if not command:
         raise click.UsageError("Missing COMMAND.", context)

@@ -11,6 +11,7 @@ import sys
 from lupis_instrument import _semconv
 from lupis_instrument._cli.run import environment, execution, locations, lookup
 from lupis_instrument._cli.run.messages import report_problem, write_message
+from lupis_instrument._config import project_file
 from lupis_instrument.exceptions import LupisConfigError, LupisLaunchError
 
 TYPE_CHECKING = False
@@ -48,6 +49,7 @@ def start_command(
         The exit status: if the command cannot be started, or, on Windows, after it has ended.
     """
     try:
+        environ, labels = add_project_settings(environ, labels or {})
         check_settings(environ, labels)
         # The program may be found and started even if it cannot be instrumented.
         command = lookup.complete_command(command, environ)
@@ -62,6 +64,16 @@ def start_command(
     except LupisLaunchError as error:
         report_problem(error)
         return error.status
+
+
+def add_project_settings(
+    environ: Mapping[str, str], labels: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the variables with the settings of `pyproject.toml`, and the labels with its name."""
+    project = project_file.read_project(environ)
+    for sentence in (*project.announcements, *project.problems):
+        report_problem(sentence)
+    return {**environ, **project.variables}, {**project.labels, **labels}
 
 
 def check_settings(environ: Mapping[str, str], labels: Mapping[str, str] | None = None) -> None:
