@@ -85,7 +85,7 @@ def test_calls_of_a_thread_during_the_end_are_stored(run_caller, sink, run):
         threading.Thread(target=serve, daemon=True).start()
         call()
         """,
-        env={"LUPIS_SHUTDOWN_TIMEOUT": "0.5"},
+        env={"LUPIS_SHUTDOWN_TIMEOUT": "2"},
     )
     made = len(done.stdout)
     assert 2 <= made
