@@ -56,7 +56,7 @@ _SERVERS = ("opentelemetry.instrumentation.asgi", "opentelemetry.instrumentation
 The instrumentors of Flask, FastAPI and Django are built on these.
 """
 
-_LAUNCHERS = ("newrelic.admin", "nox", "openlit.cli.main", "pipx.main", "tox.run")
+_LAUNCHERS = ("newrelic.admin", "nox", "openlit.cli.main", "pipx.main", "tox.session")
 """Modules of programs that start Python in an environment of their own."""
 
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX only")
 PROGRAM = {"program.py": 'from calls import call\nprint(call("a"))\n'}
 STARTS = """
 import os, subprocess, sys
-import tox.run  # a stand-in beside this file: its name tells that this is a launcher
+import tox.session  # a stand-in beside this file: its name tells that this is a launcher
 environ = {name: text for name, text in os.environ.items() if name in ("PATH", "HOME", "LLM_URL")}
 command = [sys.executable, "program.py"]
 """
@@ -30,7 +30,7 @@ os.execl(command[0], *command)
 
 def launcher(start, **more):
     """A case of a launcher that starts the program in one way."""
-    files = {"tox/__init__.py": "", "tox/run.py": "", "launcher.py": STARTS + start, **PROGRAM}
+    files = {"tox/__init__.py": "", "tox/session.py": "", "launcher.py": STARTS + start, **PROGRAM}
     return Case(["{python}", "launcher.py"], "a", files={**files, **more})
 
 
