@@ -65,8 +65,17 @@ ALL = importlib.metadata.DistributionFinder.Context
 
 @pytest.mark.parametrize("importer", ["lupis_instrument._tracing", "needed"])
 def test_requirements_are_lent_to_lent_code(site, importer):
-    """To this package, and to its requirements."""
-    assert str(site / "needed.py") == find(site, "needed", importer)
+    """To this package, and to its requirements once they are loaded."""
+    finder = lending.LentPackages([str(site)])
+    call_from("lupis_instrument", site / "x.py", finder, "find_spec", "needed")
+    spec = call_from(importer, site / "x.py", finder, "find_spec", "needed")
+    assert str(site / "needed.py") == spec.origin
+
+
+def test_start_reads_no_metadata(site, monkeypatch):
+    """The bootstrap lies in this package, and looks for a module of the program."""
+    monkeypatch.setattr(lending.LentPackages, "_read_closure", pytest.fail)
+    assert None is find(site, "sitecustomize", "sitecustomize")
 
 
 @pytest.mark.parametrize("name", ["openai", "extra", "click", "needed.x", "json", "lupis"])
@@ -98,6 +107,7 @@ def test_namespace_package_has_only_lent_parts(site):
     put_distribution(site, "others", ["space/other/__init__.py"])
     (site / "need.ed-1.0.dist-info" / "METADATA").write_text("Requires-Dist: parts\n")
     finder = lending.LentPackages([str(site)])
+    call_from("lupis_instrument", site / "x.py", finder, "find_spec", "needed")
     specs = {
         name: call_from("needed", site / "needed.py", finder, "find_spec", name)
         for name in ("space", "space.part", "space.one", "space.other", "space.part.inner")
