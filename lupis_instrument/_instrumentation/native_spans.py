@@ -45,9 +45,9 @@ def wrap_proxy_tracers(
     if kept_modules.get(module.__name__, module) is not module:
         return  # a second copy, whose spans would not know the spans of the first one
     proxy_class: Any = getattr(module, "ProxyTracer", None)
-    find_original = getattr(vars(proxy_class).get("_tracer"), "fget", None)
+    find_original = getattr(getattr(proxy_class, "_tracer", None), "fget", None)
     if find_original is None:
-        return
+        return  # an old API
     tracers = _NativeTracers(make_tracer)
     _silence_loggers(has_provider)
 

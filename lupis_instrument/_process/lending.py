@@ -99,7 +99,7 @@ class LentPackages:
         return False
 
     def _is_lent_module(self, name: str) -> bool:
-        # Before the metadata is read, no lent module runs but those of this package. A start does
-        # not read it: that takes 15 ms, and 80 ms with the imports that it needs.
+        # Before the metadata is read, this package's modules are the only lent ones that run. A
+        # start does not read it: that takes 15 ms, and 80 ms with the imports that it needs.
         top = name.partition(".")[0]
         return top in _OWN_MODULES or (self._closure is not None and top in self._closure.modules)
