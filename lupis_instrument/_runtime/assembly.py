@@ -129,6 +129,7 @@ def describe_process(config: LupisConfig, redact: Callable[[str], str]) -> Proce
     """Return the description of this process that the store keeps with its items."""
     from lupis_instrument._export.store.store import Process
     from lupis_instrument._runtime import launch
+    from lupis_instrument._runtime.command_line import describe_command
 
     run_id = os.environ.get(_semconv.ENV_RUN_ID)
     return Process(
@@ -136,6 +137,8 @@ def describe_process(config: LupisConfig, redact: Callable[[str], str]) -> Proce
         redact(run_id) if run_id else None,
         os.getpid(),
         launch.leader_name(),
+        redact(config.service_name),
+        describe_command(redact),
     )
 
 
