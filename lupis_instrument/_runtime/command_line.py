@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
+from pathlib import Path
 from typing import Any, Callable
 
 _PLAIN_WORD = re.compile(r"[\w./:=@%+,~\\-]{1,64}", re.ASCII)
@@ -38,4 +38,4 @@ def _read_words() -> list[str]:
 def _describe_word(word: str) -> str:
     if not _PLAIN_WORD.fullmatch(word):
         return _GAP
-    return os.path.basename(word) if os.path.isabs(word) else word  # noqa: PTH119 - no Path needed
+    return Path(word).name if Path(word).is_absolute() else word

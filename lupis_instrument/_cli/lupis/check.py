@@ -39,6 +39,10 @@ def _format_seconds(seconds: float) -> str:
     return format_duration(seconds * SECOND)
 
 
+def _format_number(number: float) -> str:
+    return format_count(int(number)) if number == int(number) else f"{number:g}"
+
+
 def _read_p95(totals: Totals) -> float | None:
     latency = totals.latency[_P95]
     return None if latency is None else latency / SECOND
@@ -48,16 +52,18 @@ LIMITS = (
     Limit(
         "cost", "USD", lambda totals: totals.cost, format_dollars, "The largest cost of all calls."
     ),
-    Limit("calls", "N", lambda totals: totals.calls, format_count, "The largest number of calls."),
     Limit(
-        "errors", "N", lambda totals: totals.errors, format_count, "The largest number of errors."
+        "calls", "N", lambda totals: totals.calls, _format_number, "The largest number of calls."
+    ),
+    Limit(
+        "errors", "N", lambda totals: totals.errors, _format_number, "The largest number of errors."
     ),
     Limit("p95", "SECONDS", _read_p95, _format_seconds, "The longest p95 of the calls' durations."),
     Limit(
         "tokens",
         "N",
         lambda totals: totals.input_tokens + totals.output_tokens,
-        format_count,
+        _format_number,
         "The largest number of input and output tokens.",
     ),
 )

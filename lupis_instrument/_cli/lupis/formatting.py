@@ -127,6 +127,13 @@ def format_tokens(item: Item) -> str:
     return " -> ".join(map(format_count, numbers))
 
 
+def format_token_sums(row: Any) -> str:
+    """Return the input and output tokens of several calls; empty if there are none."""
+    if not row.input_tokens and not row.output_tokens:
+        return ""
+    return f"{format_count(row.input_tokens)} -> {format_count(row.output_tokens)}"
+
+
 def format_cost(item: Item) -> str:
     """Return the cost of a call; "$?" if it is unknown, empty for spans that are no calls."""
     if isinstance(item.cost, (int, float)):

@@ -8,6 +8,7 @@ from lupis_instrument._cli.lupis.formatting import (
     format_count,
     format_duration,
     format_moment,
+    format_token_sums,
     format_total_cost,
 )
 from lupis_instrument._cli.lupis.rows import RowField, format_option, write_rows
@@ -27,8 +28,7 @@ _COLUMNS = (
     Column("processes", lambda run: format_count(run.processes), rank=6),
     Column("calls", lambda run: format_count(run.calls)),
     Column("errors", lambda run: format_count(run.errors), style="red"),
-    Column("in", lambda run: format_count(run.input_tokens), rank=4),
-    Column("out", lambda run: format_count(run.output_tokens), rank=4),
+    Column("tokens", format_token_sums, rank=4),
     Column("cost", lambda run: format_total_cost(run.cost, run.unpriced), style="green"),
     Column("time", lambda run: format_duration(run.duration), rank=3),
 )

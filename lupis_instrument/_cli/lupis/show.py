@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Iterator
 import click
 
 from lupis_instrument._cli.lupis.formatting import (
-    format_count,
     format_duration,
     format_moment,
+    format_token_sums,
     format_total_cost,
 )
 from lupis_instrument._cli.lupis.rows import write_json
@@ -91,7 +91,7 @@ def _make_heading(subject: Subject) -> str:
         _count_words(totals.calls, "call"),
         style_text(errors, fg="red") if totals.errors else "",
         format_total_cost(totals.cost, totals.unpriced),
-        _describe_tokens(totals.input_tokens, totals.output_tokens),
+        f"{format_token_sums(totals)} tokens" if format_token_sums(totals) else "",
     ]
     if subject.kind != "conversation" and len(chats) == 1:
         parts += [f"chat {escape_controls(*chats)}"]
@@ -101,12 +101,6 @@ def _make_heading(subject: Subject) -> str:
 
 def _count_words(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def _describe_tokens(given: int, written: int) -> str:
-    if not given and not written:
-        return ""
-    return f"{format_count(given)} -> {format_count(written)} tokens"
 
 
 def _make_json(db: sqlite3.Connection, subject: Subject, *, verbose: bool) -> dict[str, Any]:

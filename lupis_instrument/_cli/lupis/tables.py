@@ -98,14 +98,16 @@ def show_table(
     lines.insert(1, rule)
     if total:
         lines.insert(-1, rule)
+    kept = [index for index, width in enumerate(widths) if width]
     for number, line in enumerate(lines):
         bold = number == 0 or (total is not None and number == len(lines) - 1)
         parts = [
-            _draw_cell(column, cell, width, bold=bold)
-            for column, cell, width in zip(columns, line, widths)
-            if width
+            _draw_cell(
+                columns[index], line[index], widths[index], bold=bold, last=index == kept[-1]
+            )
+            for index in kept
         ]
-        write_line((" " * _GAP).join(parts).rstrip())
+        write_line((" " * _GAP).join(parts))
     return [column.heading for column, width in zip(columns, widths) if not width]
 
 
@@ -182,9 +184,10 @@ def _find_adjustable(
     return min(fitting, key=lambda index: widths[index] * growth, default=None)
 
 
-def _draw_cell(column: Column, cell: str, width: int, *, bold: bool) -> str:
-    """Return a cell in the width and the style of its column."""
+def _draw_cell(column: Column, cell: str, width: int, *, bold: bool, last: bool) -> str:
+    """Return a cell in the width and the style of its column; the last one ends with its text."""
     text = pad_text(cut_middle(cell, width), width, right=column.right)
+    text = text.rstrip() if last else text
     if bold:
         return style_text(text, bold=True)
     if cell in _ZEROS:

@@ -9,6 +9,7 @@ from lupis_instrument._cli.lupis.formatting import (
     format_count,
     format_duration,
     format_moment,
+    format_token_sums,
     format_total_cost,
 )
 from lupis_instrument._cli.lupis.rows import RowField, format_option, write_rows
@@ -35,8 +36,7 @@ _COLUMNS = (
     Column("spans", lambda trace: format_count(trace.spans), rank=5),
     Column("calls", lambda trace: format_count(trace.calls), rank=3),
     Column("errors", lambda trace: format_count(trace.errors), style="red"),
-    Column("in", lambda trace: format_count(trace.input_tokens), rank=2),
-    Column("out", lambda trace: format_count(trace.output_tokens), rank=2),
+    Column("tokens", format_token_sums, rank=4),
     Column("cost", lambda trace: format_total_cost(trace.cost, trace.unpriced), style="green"),
     Column("chat", lambda trace: trace.chat or "", right=False, rank=4, cut=True),
 )

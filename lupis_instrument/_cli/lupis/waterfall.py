@@ -77,7 +77,7 @@ def draw_waterfall(spans: list[Item], width: int) -> Iterator[tuple[str, Item]]:
         bar = style_text(scale.draw_bar(span), fg=_choose_colour(span))
         failure = style_text(cut_middle(error, error_width), fg="red")
         shown = pad_text(cut_middle(name, name_width), name_width)
-        yield f"{shown}  {bar}  {padded}  {failure}".rstrip(), span
+        yield "  ".join([shown, bar, *([padded, failure] if error else [padded.rstrip()])]), span
 
 
 def _indent_name(depth: int, span: Item) -> str:

@@ -46,3 +46,17 @@ def test_mistyped_command_gets_a_suggestion(typed, meant):
 def test_a_command_like_no_other_gets_no_suggestion():
     """A wrong suggestion would not help."""
     assert "Did you mean" not in CliRunner().invoke(lupis, ["xyzzy"]).output
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [("lupis re", {"report", "redact"}), ("lupis report --by pro", {"provider", "project"})],
+)
+def test_shell_completes_commands_and_properties(words, completed, monkeypatch):
+    """Click does it, from the tables of this package."""
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
+    done = CliRunner().invoke(
+        lupis, [], env={"_LUPIS_COMPLETE": "bash_complete"}, prog_name="lupis"
+    )
+    assert completed == {line.split(",")[1] for line in done.output.splitlines()}
