@@ -126,6 +126,18 @@ def test_a_public_api_receives_no_tracing_header(client, run, llm):
     }
 
 
+def test_no_host_receives_tracing_headers_where_the_user_wants_none(run, llm):
+    """A test may compare all headers that its local server receives."""
+    done = run(
+        PROGRAM + 'call("only")',
+        "urllib",
+        llm.url.rpartition(":")[2],
+        env={"LUPIS_PROPAGATE_TO": "none"},
+    )
+    assert (0, "", 3) == (done.returncode, done.stderr, len(done.spans))
+    assert [set()] * 3 == [TRACING_HEADERS & set(seen.headers) for seen in llm.seen]
+
+
 @pytest.mark.parametrize("client", FOLLOWING_CLIENTS)
 def test_a_redirect_to_a_public_host_has_no_tracing_header(client, run):
     """The private host that redirects receives them."""
