@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from importlib import import_module
-from typing import Iterable
+from typing import Any, Iterable, Iterator
 
 import click
 
+from lupis_instrument._diagnostics import escape_controls
 from lupis_instrument._version import __version__
 
 _COMMANDS = (
@@ -32,6 +34,14 @@ _COMMANDS = (
 class _LazyGroup(click.Group):
     """A group that imports the module of a subcommand when the subcommand is used."""
 
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        with _cleaned_errors():
+            return super().make_context(*args, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _cleaned_errors():
+            return super().invoke(ctx)
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click calls it
         return [*_COMMANDS]
 
@@ -54,6 +64,21 @@ class _LazyGroup(click.Group):
                 raise
             message = f"{error.message.rstrip('.')}. Did you mean {similar}?"
             raise click.UsageError(message, ctx) from None
+
+
+@contextmanager
+def _cleaned_errors() -> Iterator[None]:
+    """Escape control characters in the messages of click's errors, which quote arguments."""
+    try:
+        yield
+    except click.ClickException as error:
+        # Click's list of choices has one line for each; other messages about arguments have one.
+        has_lines = isinstance(error, click.MissingParameter)
+        has_lines = has_lines or not isinstance(error, click.UsageError)
+        lines = error.message.split("\n") if has_lines else [error.message]
+        # Newer releases of click type the attribute as final.
+        vars(error)["message"] = "\n".join(escape_controls(line.expandtabs()) for line in lines)
+        raise
 
 
 def suggest_names(name: str, known: Iterable[str]) -> str:

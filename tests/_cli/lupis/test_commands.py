@@ -60,3 +60,23 @@ def test_shell_completes_commands_and_properties(words, completed, monkeypatch):
         lupis, [], env={"_LUPIS_COMPLETE": "bash_complete"}, prog_name="lupis"
     )
     assert completed == {line.split(",")[1] for line in done.output.splitlines()}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["export", "{}"],
+        ["redact", "{}"],
+        ["{}"],
+        ["--{}"],
+        ["traces", "--{}"],
+        ["show", "--run", "{}"],
+    ],
+)
+def test_messages_about_arguments_have_no_control_characters(arguments):
+    """An argument may come from another program, and its characters from anyone."""
+    hostile = "\x1b[31m\x07\u202e\x9b1m\nforged"
+    done = CliRunner().invoke(lupis, [text.format(hostile) for text in arguments])
+    assert 0 != done.exit_code
+    assert [] == [line for line in done.output.splitlines() if not line.isprintable()]
+    assert "forged" not in done.output.splitlines()
