@@ -18,7 +18,7 @@ help:  ## list the targets
 setup: .venv/.installed-dev  ## make .venv with all that the other targets need
 
 demo: .venv/.installed  ## run a small agent offline, and show what its LLM calls did
-	LUPIS_EXPORTER=console LUPIS_SUMMARY=true LUPIS_CHAT_ID=$${LUPIS_CHAT_ID:-demo-trip} \
+	LUPIS_EXPORTER=console LUPIS_SUMMARY=true LUPIS_ROOT_SPAN=true LUPIS_CHAT_ID=$${LUPIS_CHAT_ID:-demo-trip} \
 	$(BIN)/lupis-run $(PY) examples/agent.py
 
 test: setup  ## run all tests, in random order; ARGS="-k name" for some

@@ -44,6 +44,8 @@ USER_AGENT_ORIGINAL = "user_agent.original"
 """The request's User-Agent header."""
 
 # GenAI
+GEN_AI_AGENT_NAME = "gen_ai.agent.name"
+"""The agent's name, on spans of `create_span(name, kind="agent")`."""
 GEN_AI_CONVERSATION_ID = "gen_ai.conversation.id"
 """The chat id that your program or the API gave; see `LUPIS_AUTO_CHAT_ID`."""
 GEN_AI_OPERATION_NAME = "gen_ai.operation.name"
@@ -84,6 +86,10 @@ GEN_AI_RESPONSE_MODEL = "gen_ai.response.model"
 """The model named in the response."""
 GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"
 """Seconds from the start of the call to the first chunk of a stream."""
+GEN_AI_TOOL_NAME = "gen_ai.tool.name"
+"""The tool's name, on spans of `create_span(name, kind="tool")`."""
+GEN_AI_WORKFLOW_NAME = "gen_ai.workflow.name"
+"""The workflow's name, on spans of `create_span(name, kind="chain")`."""
 GEN_AI_USAGE_INPUT_TOKENS = "gen_ai.usage.input_tokens"
 """Input tokens as the provider reported them, cached ones included."""
 GEN_AI_USAGE_OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
@@ -190,6 +196,8 @@ LUPIS_USAGE_TOTAL_TOKENS = "lupis.usage.total_tokens"
 # Resource
 OPENINFERENCE_PROJECT_NAME = "openinference.project.name"
 """The project, under the name that Phoenix reads."""
+PROCESS_COMMAND_ARGS = "process.command_args"
+"""On the span of `LUPIS_ROOT_SPAN`: the program and the names of its options, without values."""
 PROCESS_PID = "process.pid"
 """The id of the process."""
 SERVICE_NAME = "service.name"
@@ -219,6 +227,12 @@ AGENT_OPERATIONS = frozenset(
     ("create_agent", "execute_tool", "invoke_agent", "invoke_workflow", "plan")
 )
 """Operations of spans around LLM calls, which report no tokens of a single call."""
+SPAN_KINDS = {
+    "agent": ("invoke_agent", GEN_AI_AGENT_NAME),
+    "tool": ("execute_tool", GEN_AI_TOOL_NAME),
+    "chain": ("invoke_workflow", GEN_AI_WORKFLOW_NAME),
+}
+"""By the kinds of `create_span`: the operation, and the attribute with the span's name."""
 LLM_OPERATIONS = frozenset(("chat", "text_completion", "generate_content", "embeddings"))
 """The first words of a span's name, by OpenTelemetry's conventions for generative AI."""
 OPENINFERENCE_SPAN_KIND = "openinference.span.kind"

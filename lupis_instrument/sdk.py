@@ -10,6 +10,7 @@ from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Awaitable, Callable, Iterator, Mapping, TypeVar, overload
 
+from lupis_instrument import _semconv
 from lupis_instrument._diagnostics import internal_errors
 from lupis_instrument._earlier_api import EarlierMethods, note_earlier
 from lupis_instrument._process.fork import on_fork
@@ -375,6 +376,8 @@ class LupisSDK(EarlierMethods):
         name: str,
         attributes: Mapping[str, Any] | None = None,
         span_kind: SpanKind | None = None,
+        *,
+        kind: str | None = None,
     ) -> Iterator[Span]:
         """Record a `with` block as a span, which is the parent of spans inside the block.
 
@@ -385,9 +388,14 @@ class LupisSDK(EarlierMethods):
             name: the span's name.
             attributes: the span's attributes: text, numbers, bools, or lists of one of them.
             span_kind: the span's kind, by default `SpanKind.INTERNAL`.
+            kind: "agent", "tool" or "chain" for a span with the name of one; sets the attributes
+                by which backends recognise it, such as `gen_ai.agent.name`.
 
         Yields:
             The span, for example to set attributes on it.
+
+        Raises:
+            LupisUsageError: `kind` is none of these words.
         """
         from lupis_instrument._tracing.api import SpanKind, Status, StatusCode, set_span_in_context
 
@@ -395,7 +403,7 @@ class LupisSDK(EarlierMethods):
         # task or thread closes than the one that began it.
         span = self.get_tracer().start_span(
             name,
-            attributes=dict(attributes) if attributes else None,
+            attributes={**_describe_kind(kind, name), **(attributes or {})} or None,
             kind=span_kind or SpanKind.INTERNAL,
         )
         try:
@@ -470,6 +478,17 @@ def _call_function(fn: Any) -> Any:
     if _is_generator(result):
         raise LupisUsageError(_ITERATED)
     return result
+
+
+def _describe_kind(kind: str | None, name: str) -> dict[str, Any]:
+    """Return the attributes of a span that has the name of an agent, a tool or a chain."""
+    if kind is None:
+        return {}
+    if kind not in _semconv.SPAN_KINDS:
+        kinds = ", ".join(map(repr, _semconv.SPAN_KINDS))
+        raise LupisUsageError(f"create_span(kind={kind!r}): expected one of {kinds}")
+    operation, name_attribute = _semconv.SPAN_KINDS[kind]
+    return {_semconv.GEN_AI_OPERATION_NAME: operation, name_attribute: name}
 
 
 def _is_generator(value: Any) -> bool:

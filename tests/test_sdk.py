@@ -19,6 +19,7 @@ from lupis_instrument import (
 from lupis_instrument._runtime import current
 from lupis_instrument._tracing import context as call_context
 from lupis_instrument._tracing.context import EMPTY, Conversation, collect_metadata
+from lupis_instrument.sdk import _describe_kind
 
 ADA = LupisMetadata(user_id="ada", organization_id="acme", session_id="s1", extra={"plan": "pro"})
 
@@ -377,3 +378,23 @@ def test_run_sync_can_make_a_task(sdk):
         return await sdk.run_sync(lambda: asyncio.ensure_future(current_chat_later()), options)
 
     assert "trip" == asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("kind", "attributes"),
+    [
+        (None, {}),
+        ("agent", {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "planner"}),
+        ("tool", {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "planner"}),
+        ("chain", {"gen_ai.operation.name": "invoke_workflow", "gen_ai.workflow.name": "planner"}),
+    ],
+)
+def test_the_kind_of_a_span_names_its_operation(kind, attributes):
+    """Backends recognise agents and tools by these attributes."""
+    assert attributes == _describe_kind(kind, "planner")
+
+
+def test_an_unknown_kind_of_a_span_is_refused():
+    """The message names the valid ones."""
+    with pytest.raises(LupisUsageError, match="'agent', 'tool', 'chain'"):
+        _describe_kind("robot", "planner")

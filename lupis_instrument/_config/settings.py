@@ -493,6 +493,15 @@ SETTINGS: tuple[Setting, ...] = (
         _INSTRUMENTATION,
     ),
     Setting(
+        "LUPIS_ROOT_SPAN",
+        _FLAG,
+        False,
+        "Whether to make one span for the whole process, named by your program, so that it is one"
+        " trace in every backend.",
+        _INSTRUMENTATION,
+        in_config=False,
+    ),
+    Setting(
         "LUPIS_JOIN_PROVIDER",
         _FLAG,
         False,

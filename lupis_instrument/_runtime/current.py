@@ -90,6 +90,8 @@ def _make_runtime() -> Runtime | None:
     with internal_errors("watching for the end"):
         shutdown_hooks.watch_self_termination(launch.finish, hand_off)
     runtime = load_again(lambda: Runtime(resolved))
+    if resolved.values["root_span"]:
+        runtime.start_root_span()
     selection.report_missing(resolved.config)
     if resolved.values["instrument_children"]:
         with internal_errors("following work into processes"):
@@ -136,6 +138,7 @@ def hand_off() -> None:
     """Deliver, and leave the totals to the program that this process is about to become."""
     runtime = _state.runtime
     if runtime is not None and not runtime.idle:
+        runtime.end_root_span()
         runtime.shutdown()
         from lupis_instrument._runtime import process_tree
 
@@ -154,6 +157,7 @@ def finish() -> None:
     runtime = _state.runtime
     if runtime is None:
         return
+    runtime.end_root_span()
     runtime.ending = True
     runtime.shutdown()
     # Imported now: before, the background thread may still have been loading parts of it.

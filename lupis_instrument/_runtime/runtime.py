@@ -165,6 +165,19 @@ class Runtime:
         """Return the tracer for spans that the program makes itself."""
         return self.provider.get_tracer(_semconv.SCOPE, __version__)
 
+    def start_root_span(self) -> None:
+        """Start the span of the process, for `LUPIS_ROOT_SPAN`."""
+        from lupis_instrument._tracing.root_span import start_root_span
+
+        with internal_errors("starting the root span"):
+            self.provider.root_spans[:] = [start_root_span(self.get_tracer())]
+
+    def end_root_span(self) -> None:
+        """End the span of the process, if it has one; the process ends or becomes another one."""
+        with internal_errors("ending the root span"):
+            while self.provider.root_spans:
+                self.provider.root_spans.pop().end()
+
     def make_native_tracer(self, name: str | None, *scope: Any) -> Tracer | None:
         """Return the tracer for spans that a library makes by OpenTelemetry's API alone.
 

@@ -101,6 +101,7 @@ class LupisTracerProvider(TracerProvider):
 
     Attributes:
         is_lupis_provider: marks it among the tracer providers of the program.
+        root_spans: the span of the process, if it has one; other spans without a parent are below.
     """
 
     is_lupis_provider = True
@@ -112,34 +113,52 @@ class LupisTracerProvider(TracerProvider):
         self.sampler = RecordOnlySampler(self.sampler)
         self.add_span_processor(processor)
         self._context_with_span = processor.context_with_span
+        self.root_spans: list[trace.Span] = []
 
     def get_tracer(self, *args: Any, **kwargs: Any) -> trace.Tracer:
         """Return a tracer for the scope that the arguments name."""
-        return LupisTracer(super().get_tracer(*args, **kwargs), self._context_with_span)
+        inner = super().get_tracer(*args, **kwargs)
+        return LupisTracer(inner, self._context_with_span, self.root_spans)
 
     def make_native_tracer(self, *scope: Any) -> NativeTracer:
         """Return a tracer for a library that makes spans by OpenTelemetry's API alone."""
-        return NativeTracer(super().get_tracer(*scope), self._context_with_span)
+        inner = super().get_tracer(*scope)
+        return NativeTracer(inner, self._context_with_span, self.root_spans)
 
 
 class LupisTracer(trace.Tracer):
     """Makes spans with another tracer. Their `with` blocks may be left in another context."""
 
     def __init__(
-        self, inner: trace.Tracer, context_with_span: Callable[[trace.Span], Context]
+        self,
+        inner: trace.Tracer,
+        context_with_span: Callable[[trace.Span], Context],
+        root_spans: Sequence[trace.Span] = (),
     ) -> None:
         """Wrap a tracer.
 
         Args:
             inner: the tracer that starts the spans.
             context_with_span: returns the context for the work that a span stands for.
+            root_spans: the span of the process, if it has one.
         """
         self._inner = inner
         self.context_with_span = context_with_span
+        self._root_spans = root_spans
 
     def start_span(self, *args: Any, **kwargs: Any) -> trace.Span:
         """Start a span without making it current."""
+        if self._root_spans:
+            given = args[1] if len(args) > 1 else kwargs.pop("context", None)
+            args = (*args[:1], self._find_parent_context(given), *args[2:])
         return self._inner.start_span(*args, **kwargs)
+
+    def _find_parent_context(self, context: Context | None) -> Context | None:
+        """Return the context for a span that starts: without a parent, below the process's span."""
+        has_parent = trace.get_current_span(context).get_span_context().is_valid
+        if has_parent or not self._root_spans:
+            return context
+        return trace.set_span_in_context(self._root_spans[0], context)
 
     def start_as_current_span(  # type: ignore[override] # noqa: PLR0917 - upstream's signature
         self,
@@ -199,7 +218,9 @@ class NativeTracer(LupisTracer):
         try:
             if kind is SpanKind.CLIENT and attributes and not _HTTP_MARKS.isdisjoint(attributes):
                 return self._noop.start_span(name, context)
-            span = self._inner.start_span(name, context, kind, attributes, *arguments, **options)
+            parent_context = self._find_parent_context(context)
+            options_of_span = (kind, attributes, *arguments)
+            span = self._inner.start_span(name, parent_context, *options_of_span, **options)
             return span if span.is_recording() else DroppedSpan(span.get_span_context())
         except Exception as fault:
             report_fault("starting a library's span", fault)
