@@ -15,6 +15,8 @@ TOOL_MEMBERS: tuple[str, ...] = (
     "tool_calls_details",  # docs.perplexity.ai/api-reference/responses-post
     "tool_usage",  # developers.openai.com/api/reference/resources/responses
     "tool_usage_details",
+    "serverToolUse",  # docs.aws.amazon.com/bedrock: Converse
+    "serverToolUsage",
     "connectors",  # docs.mistral.ai/agents/tools/built-in/websearch
     "grounding_tool_count",  # ai.google.dev/api/interactions-api
 )
@@ -28,6 +30,7 @@ TOOL_CALLS: dict[str, str] = {
     "web_search_premium": "web_searches",
     "search_web": "web_searches",
     "google_search": "web_searches",
+    "websearchrequests": "web_searches",
     "x_search": "social_searches",
     "x_search_calls": "social_searches",
     "file_search": "storage_searches",
@@ -47,6 +50,31 @@ TOOL_CALLS: dict[str, str] = {
     "tool_calls_requested": FREE,
 }
 """Names of tools and of counts of their calls, with the field of `Usage` that counts them."""
+
+TOKEN_MEMBERS = frozenset(
+    (
+        "toolUsePromptTokenCount", "toolUsePromptTokensDetails", "total_tool_use_tokens",
+        "tool_use_tokens_by_modality",
+    )
+)  # fmt: skip
+"""Members that are named for tools and count tokens, which the dialects read."""
+
+DETAIL_MEMBERS: tuple[str, ...] = (
+    "prompt_tokens_details",
+    "completion_tokens_details",
+    "input_tokens_details",
+    "output_tokens_details",
+)
+"""Members of the OpenAI dialects that split a count of tokens by kind."""
+DETAIL_KINDS = frozenset(
+    (
+        "text_tokens", "image_tokens", "audio_tokens", "video_tokens", "file_tokens",
+        "cached_tokens", "cache_write_tokens", "cache_creation_tokens",
+        "cache_read_input_tokens", "cache_creation_input_tokens", "reasoning_tokens",
+        "thinking_tokens", "accepted_prediction_tokens", "rejected_prediction_tokens",
+    )
+)  # fmt: skip
+"""Kinds of tokens that are read, or that have the price of the whole count."""
 
 COUNT_NAMES = frozenset(("count", "invocation", "num_requests", "requests", "calls"))
 """Members that count calls of the tool that the member around them names."""

@@ -26,8 +26,6 @@ class Dialect(NamedTuple):
             field of its own.
         modalities: the prefix of a field of `Usage` (``input``, ``output``) with the member that
             lists its counts by modality.
-        apart: fields of `Usage` with the paths of tokens that are charged like the field's tokens,
-            and that neither the field nor the provider's count of it includes.
         text_counts: whether counts are texts, as JSON writes 64-bit integers of protobuf.
     """
 
@@ -38,7 +36,6 @@ class Dialect(NamedTuple):
     output_excludes: tuple[str, ...] = ()
     extra_input: tuple[FieldPath, ...] = ()
     modalities: Mapping[str, str] = {}
-    apart: Mapping[str, tuple[FieldPath, ...]] = {}
     text_counts: bool = False
 
 
@@ -105,8 +102,8 @@ DIALECTS: tuple[Dialect, ...] = (
             "audio_seconds": split_paths("prompt_audio_seconds"),  # docs.mistral.ai/api/#tag/audio
             "web_searches": split_paths("num_search_queries"),  # docs.perplexity.ai
             "citation_tokens": split_paths("citation_tokens"),
+            "input_apart_tokens": split_paths("connector_tokens"),  # docs.mistral.ai/agents
         },
-        apart={"input_apart_tokens": split_paths("connector_tokens")},  # docs.mistral.ai/agents
     ),
     Dialect(  # docs.anthropic.com/en/api/messages: "Total input tokens ... is the summation"
         "anthropic",
@@ -237,6 +234,14 @@ DIALECTS: tuple[Dialect, ...] = (
                 "input_tokens_details.text_tokens", "input_token_details.text_tokens"
             ),
             "output_text_tokens": split_paths("output_tokens_details.text_tokens"),
+        },
+    ),
+    Dialect(  # help.aliyun.com/model-studio: an application reports each model that it called
+        "dashscope.app",
+        ("models",),
+        {
+            "input_tokens": split_paths("models.input_tokens"),
+            "output_tokens": split_paths("models.output_tokens"),
         },
     ),
     Dialect(  # docs.ollama.com/api: counts are members of the answer itself

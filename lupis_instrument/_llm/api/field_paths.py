@@ -70,7 +70,12 @@ def add_counts(
     """Add to each field the first count that one of its paths leads to."""
     for field, paths in fields.items():
         for path in paths:
-            value: float | None = read_count(report, path) if path[0] in report else None
+            member = report.get(path[0])
+            if member is None:
+                continue
+            # Most paths have one step, and most counts are plain.
+            is_plain = type(member) is int and len(path) == 1 and 0 <= member <= MAX_COUNT
+            value: float | None = member if is_plain else read_count(member, path[1:])
             if value is None and field in _FRACTIONAL_FIELDS:
                 value = parse_seconds(report.get(path[0]))
             if value is not None:

@@ -53,7 +53,7 @@ _LLM_HOSTS = {
     "ai21": "api.ai21.com",
     "aleph_alpha": "api.aleph-alpha.com",
     "voyage": "api.voyageai.com",
-    "jina": "api.jina.ai",
+    "jina": "api.jina.ai deepsearch.jina.ai",
     "mixedbread": "api.mixedbread.com api.mixedbread.ai",
     "nomic": "api-atlas.nomic.ai",
     "inference_net": "api.inference.net",

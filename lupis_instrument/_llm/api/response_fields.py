@@ -52,7 +52,7 @@ RESPONSE_FIELDS: dict[str, tuple[FieldPath, ...]] = {
         "inference_status",
     ),
     # A statement of the cost beside the usage report.
-    "charges": split_paths("cost", "copilot_usage", "inference_status", "response.cost"),
+    "charges": split_paths("cost", "copilot_usage", "inference_status"),
     # The usage of tools that the provider ran, and the items that they made.
     "tools": split_paths("tool_usage", "response.tool_usage"),
     "output": split_paths("output", "response.output"),

@@ -50,7 +50,7 @@ _HEADER_COUNTS = {
     "x-amzn-bedrock-cache-write-input-token-count": "cacheWriteInputTokenCount",
 }
 _ERROR_HEADER = "x-amzn-errortype"
-_CHAT_API = "openai.chat"
+_DEFERRED_APIS = frozenset(("openai.chat", "openai.videos"))
 # All tokens of these operations are input, so a total is enough: Voyage's embeddings report only
 # a total.
 _INPUT_ONLY_OPERATIONS = frozenset(("classify", "embeddings", "rerank"))
@@ -179,7 +179,7 @@ def digest_call(
 
 
 def _is_deferred(endpoint: Endpoint, response: ResponseFacts) -> bool:
-    return endpoint.api == _CHAT_API and response.job is not None and response.is_only_job
+    return endpoint.api in _DEFERRED_APIS and response.job is not None and response.is_only_job
 
 
 def _read_last_segment(path: str) -> str:

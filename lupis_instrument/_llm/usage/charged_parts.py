@@ -11,6 +11,7 @@ from lupis_instrument._llm.api.charged_parts import (
     FREE,
     OTHER_ROUND,
     OWN_ROUNDS,
+    TOKEN_MEMBERS,
     TOOL_CALLS,
     TOOL_MEMBERS,
     UNPRICED_COUNTS,
@@ -26,6 +27,7 @@ PART_NAMES = frozenset(
 )
 """Members of a report that make it worth reading such parts."""
 
+_READ_MEMBERS = TOKEN_MEMBERS.union(TOOL_MEMBERS)
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_ -]{0,39}")
 _DATE = re.compile(r"[-@](?:\d{8}|latest)$")
 _MAX_ROUNDS = 128
@@ -75,6 +77,9 @@ def add_counted_parts(report: Report, counts: dict[str, Any]) -> None:
         if member in report:
             _add_tool_calls(member, report[member], counts)
     parts: list[Any] = [report, report.get(_BILLED), report.get(_TOKENS)]
+    for member in report:
+        if "tool" in member.lower() and member not in _READ_MEMBERS and _has_count(report[member]):
+            add_problem(counts, f"{_name_part(member)} not read")
     for part in parts:
         for name, label in UNPRICED_COUNTS.items() if isinstance(part, dict) else ():
             if parse_count(part.get(name)):
@@ -82,6 +87,13 @@ def add_counted_parts(report: Report, counts: dict[str, Any]) -> None:
     size = report.get(_SEARCH_SIZE)
     if isinstance(size, str) and _WORD.fullmatch(size):
         counts["search_size"] = size
+
+
+def _has_count(value: Any) -> bool:
+    """Return whether a value holds a count that is not 0, at any depth of JSON."""
+    if isinstance(value, dict):
+        return any(map(_has_count, value.values()))
+    return any(map(_has_count, value)) if isinstance(value, list) else bool(parse_count(value))
 
 
 def _add_tool_calls(tool: str, value: Any, counts: dict[str, Any]) -> None:

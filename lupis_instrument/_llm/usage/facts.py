@@ -87,7 +87,7 @@ _PARTIAL_OBJECTS = ("thread.run.step", "thread.run.step.delta")
 # States of OpenAI's responses and runs, Gemini's interactions, Replicate's predictions, and
 # Perplexity's asynchronous chats.
 _WAITING_STATES = frozenset(
-    ("queued", "in_progress", "requires_action", "starting", "processing", "created"),
+    ("queued", "in_progress", "requires_action", "starting", "processing", "created", "pending"),
 )  # fmt: skip
 # Amazon bills by its own counts, and Cohere's models beside them report the counts of Cohere.
 _HOST_COUNTED = "billed_units"
@@ -224,6 +224,8 @@ class ResponseFacts:
                 for name in names:
                     self._keep_finish_reason(row.get(name), index)
                 self._keep_usage(row.get("usage"))  # Moonshot's streams report it in the choice
+                if row.get("error"):  # openrouter.ai/docs/api/reference/errors-and-debugging
+                    self._keep_error(row["error"])
 
     def _keep_tools(self, value: Any, depth: int) -> None:
         """Keep the names of the tools that the model calls, each call once."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Mapping, NamedTuple
 
-from lupis_instrument._llm.api.charged_parts import MODALITIES
+from lupis_instrument._llm.api.charged_parts import DETAIL_KINDS, DETAIL_MEMBERS, MODALITIES
 from lupis_instrument._llm.api.dialects import DIALECTS, ROOT_COUNTS
-from lupis_instrument._llm.api.field_paths import add_counts, parse_count, read_count
+from lupis_instrument._llm.api.field_paths import MAX_COUNT, add_counts, parse_count, read_count
 from lupis_instrument._llm.usage.charged_parts import (
     PART_NAMES,
     add_counted_parts,
@@ -17,9 +18,13 @@ from lupis_instrument._llm.usage.usage import Round, Usage
 
 if TYPE_CHECKING:
     from lupis_instrument._llm.api.dialects import Dialect
+    from lupis_instrument._llm.api.field_paths import FieldPath
 
 Report = Mapping[str, Any]
 
+_MAX_MEMBERS, _MAX_NAMES = 64, 2048
+"""The members of a report whose plan is kept, and the length of all their names."""
+_MAX_TEXT = 256
 _ROOT_NAMES = frozenset(path[0] for path in ROOT_COUNTS)
 _OPENAI_DIALECTS = frozenset(("openai.chat", "openai.responses"))
 # Parts that the OpenAI dialects include in a count but some providers exclude: xAI excludes
@@ -48,13 +53,43 @@ def read_root_counts(value: Report, counts: dict[str, int]) -> None:
             counts[name] = max(count, counts.get(name, 0))
 
 
-def _find_dialect(report: Report) -> Dialect | None:
-    """Return the first dialect whose signature matches; None if `report` is no usage report."""
+class _Plan(NamedTuple):
+    """How to read the reports whose members have the same names.
+
+    Attributes:
+        dialect: the first dialect whose signature matches.
+        fields: the fields of `Usage` that the report may give, each with its paths.
+        has_parts: whether there may be parts that are charged beside the tokens.
+        details: the members that split counts by kind.
+    """
+
+    dialect: Dialect
+    fields: Mapping[str, tuple[FieldPath, ...]]
+    has_parts: bool
+    details: tuple[str, ...]
+
+
+def _make_plan(names: tuple[str, ...]) -> _Plan | None:
+    """Return the plan for a report with these members; None if it is no usage report."""
     for dialect in DIALECTS:
-        for name in dialect.signature:
-            if name in report:
-                return dialect
-    return None
+        if not set(dialect.signature).isdisjoint(names):
+            break
+    else:
+        return None
+    paths = {
+        field: tuple(path for path in paths if path[0] in names)
+        for field, paths in dialect.fields.items()
+    }
+    return _Plan(
+        dialect,
+        {field: present for field, present in paths.items() if present},
+        not PART_NAMES.isdisjoint(names) or any("tool" in name.lower() for name in names),
+        tuple(name for name in DETAIL_MEMBERS if name in names),
+    )
+
+
+# A provider's reports mostly have the same members.
+_find_plan = lru_cache(maxsize=256)(_make_plan)
 
 
 def read_usage(report: Report, provider: str = "", model: str | None = None) -> Usage | None:
@@ -65,17 +100,22 @@ def read_usage(report: Report, provider: str = "", model: str | None = None) -> 
         provider: gen_ai.provider.name, if known.
         model: the model that answered, if known.
     """
-    dialect = _find_dialect(report)
-    if dialect is None:
+    names = tuple(report)
+    is_short = len(names) <= _MAX_MEMBERS and len("".join(names)) <= _MAX_NAMES
+    plan = _find_plan(names) if is_short else _make_plan(names)
+    if plan is None:
         return None
+    dialect = plan.dialect
     if dialect.text_counts:
         report = {name: _read_text(count) for name, count in report.items()}
     counts: dict[str, Any] = {}  # by field of `Usage`
-    add_counts(report, dialect.fields, counts)
-    if not PART_NAMES.isdisjoint(report):
+    add_counts(report, plan.fields, counts)
+    if plan.has_parts:
         _add_parts(report, dialect, model, counts)
     _add_modalities(report, dialect, counts)
     _normalize_totals(report, dialect, counts, provider)
+    for member in plan.details:
+        _check_details(report[member], counts)
     return Usage(**counts) if counts else None
 
 
@@ -88,7 +128,9 @@ def _add_parts(report: Report, dialect: Dialect, model: str | None, counts: dict
         else:
             usage = read_usage(row)
             if usage is not None:
-                rounds.append(Round(row.get("model"), usage, kind))
+                name = row.get("model")
+                is_name = isinstance(name, str) and 0 < len(name) <= _MAX_TEXT
+                rounds.append(Round(name if is_name else None, usage, kind))
     add_counted_parts(report, counts)
     if rounds:
         counts["rounds"] = tuple(rounds)
@@ -118,8 +160,6 @@ def _normalize_totals(
     excluded_input = _sum_fields(counts, dialect.input_excludes)
     _add_count(counts, "input_tokens", extra_input + excluded_input)
     _add_count(counts, "output_tokens", _sum_fields(counts, dialect.output_excludes))
-    for field, paths in dialect.apart.items():
-        _add_count(counts, field, sum(read_count(report, path) or 0 for path in paths))
     if dialect.name in _OPENAI_DIALECTS:
         _add_missing_part(counts)
         _add_reasoning(counts, provider)
@@ -134,8 +174,8 @@ def _add_missing_part(counts: dict[str, int]) -> None:
     exclude that part.
     """
     missing = _find_missing(counts)
-    for parts, field in _EXCLUDED_PARTS:
-        if 0 < missing == _sum_fields(counts, parts):
+    for parts, field in _EXCLUDED_PARTS if missing > 0 else ():
+        if missing == _sum_fields(counts, parts):
             _add_count(counts, field, missing)
             return
     cached = counts.get("cache_read_tokens", 0)
@@ -159,14 +199,28 @@ def _add_reasoning(counts: dict[str, Any], provider: str) -> None:
 
 def _find_missing(counts: Mapping[str, int]) -> int:
     """Return the number of tokens that are in the provider's total only."""
-    counted = _sum_fields(counts, ("input_tokens", "output_tokens", "input_apart_tokens"))
-    return counts.get("total_tokens", counted) - counted
+    total = counts.get("total_tokens")
+    if total is None:
+        return 0
+    apart = counts.get("input_apart_tokens", 0)
+    return total - counts.get("input_tokens", 0) - counts.get("output_tokens", 0) - apart
+
+
+def _check_details(details: Any, counts: dict[str, Any]) -> None:
+    """Add a problem if a part of a count is of an unknown kind, which may have its own price."""
+    for name, count in details.items() if isinstance(details, dict) else ():
+        if count and name not in DETAIL_KINDS and name.endswith("_tokens") and parse_count(count):
+            add_problem(counts, "unknown modality")
 
 
 def _check_total(counts: dict[str, Any]) -> None:
     apart = counts.get("input_apart_tokens", 0)
     if "input_tokens" in counts and _find_missing(counts) not in (0, -apart):
         add_problem(counts, "total tokens differ from their sum")
+    if "output_apart_tokens" in counts:
+        return
+    if counts.get("reasoning_tokens", 0) > counts.get("output_tokens", MAX_COUNT):
+        add_problem(counts, "reasoning exceeds output")
 
 
 def _sum_fields(counts: Mapping[str, int], fields: tuple[str, ...]) -> int:

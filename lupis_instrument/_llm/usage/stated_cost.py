@@ -46,7 +46,10 @@ def _read_row(row: BillRow, report: Mapping[str, Any]) -> Decimal | None:
     if not amount:
         amount = _parse_amount(read_path(report, row.if_zero)) or amount
     if report.get("is_byok") is True:
-        amount += _parse_amount(read_path(report, row.own_key)) or 0
+        own_key = _parse_amount(read_path(report, row.own_key))
+        if not amount and not own_key:
+            return None  # the other company's amount is missing
+        amount += own_key or 0
     cost = _EXACT.divide(amount, Decimal(row.per_usd))
     return cost if cost <= _MAX_COST and (cost or row.zero_counts) else None
 

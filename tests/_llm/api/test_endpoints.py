@@ -76,20 +76,15 @@ def test_host_and_path_identify_an_llm_api(host, path, provider, operation, api)
     [
         ("GET", "api.github.com", "/repos/o/r/issues"),
         ("POST", "example.com", "/"),
-        ("POST", "example.com", "/v1/messages"),
         ("POST", "example.com", "/api/chat"),
         ("POST", "example.com", "/api/generate"),
         ("POST", "example.com", "/v1/chat/completions/vote"),
-        ("POST", "graph.example.ai", "/v1/messages"),
         ("GET", "example.com", "/v1/chat/completions"),
         ("GET", "localhost", "/api/chat"),
         ("POST", "storage.googleapis.com", "/upload/storage/v1/b/bucket/o"),
         ("POST", "gmail.googleapis.com", "/gmail/v1/users/me/messages/send"),
         ("POST", "bucket.s3.amazonaws.com", "/key"),
-        ("POST", "sqs.us-east-1.amazonaws.com", "/v1/messages"),
-        ("POST", "x.execute-api.us-east-1.amazonaws.com", "/v1/messages"),
         ("POST", "api.cloudflare.com", "/client/v4/zones"),
-        ("POST", "notopenai.com", "/v1/messages"),
         ("POST", "api.openai.com.evil.example", "/v1/files"),
         ("POST", "a.snowflakecomputing.com", "/queries/v1/query-request"),
         ("POST", "x.services.ai.azure.com", "/contentunderstanding/analyzers/a:analyze"),
@@ -98,6 +93,22 @@ def test_host_and_path_identify_an_llm_api(host, path, provider, operation, api)
 def test_other_request_is_not_identified(method, host, path):
     """An ambiguous path identifies an LLM API only on a host that makes it likely."""
     assert identify_endpoint(method, host, 443, path) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "path"),
+    [
+        ("example.com", "/v1/messages"),
+        ("example.com", "/v1/responses"),
+        ("graph.example.ai", "/v1/messages"),
+        ("sqs.us-east-1.amazonaws.com", "/v1/messages"),
+        ("localhost", "/responses"),
+        ("localhost", "/rerank"),
+    ],
+)
+def test_common_path_needs_a_model(host, path):
+    """Other APIs have these paths, too: the request or the response has to confirm the guess."""
+    assert identify_endpoint("POST", host, 443, path).needs_model
 
 
 @pytest.mark.parametrize(

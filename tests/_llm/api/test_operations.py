@@ -21,7 +21,8 @@ from lupis_instrument._llm.api.operations import (
     ("path", "trust", "name"),
     [
         ("/v1/chat/completions", ANYWHERE, "chat"),
-        ("/v1/messages", ANYWHERE, None),
+        ("/v1/messages", ANYWHERE, "chat"),
+        ("/v1/messages/batches", ANYWHERE, None),
         ("/v1/messages", LIKELY, "chat"),
         ("/responses", LIKELY, "chat"),
         ("/responses", ANYWHERE, None),
