@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from importlib.metadata import Distribution
 
 _DISTRIBUTION = "lupis-instrument"
+_COPIED_NEEDS = ("opentelemetry-", "platformdirs")
+"""The beginnings of the names of this package's requirements, where no metadata lists them."""
 _MODULE_SUFFIXES = (".py", ".so", ".pyd")
 _METADATA_SUFFIXES = frozenset({".dist-info", ".egg-info"})
 
@@ -38,6 +40,8 @@ class Closure:
         self.distributions: dict[str, Path] = {}
         installed = dict(_list_metadata(folders))
         waiting = [_DISTRIBUTION]
+        if _DISTRIBUTION not in installed:  # the package was copied there, and not installed
+            waiting = [name for name in installed if name.startswith(_COPIED_NEEDS)]
         while waiting:
             name = waiting.pop()
             if name in self.distributions or name in unneeded or name not in installed:

@@ -155,6 +155,15 @@ def test_fault_does_not_reach_the_program(site, monkeypatch):
     assert [] == list_names(site, ALL())
 
 
+def test_copied_package_needs_what_is_there(tmp_path):
+    """Its metadata may be left behind."""
+    put_distribution(tmp_path, "opentelemetry-sdk", ["opentelemetry/sdk/__init__.py"], ["wrapt"])
+    put_distribution(tmp_path, "wrapt", ["wrapt.py"])
+    put_distribution(tmp_path, "openai", ["openai.py"])
+    assert str(tmp_path / "wrapt.py") == find(tmp_path, "wrapt")
+    assert None is find(tmp_path, "openai")
+
+
 def test_missing_folder_lends_nothing(site):
     """It may be removed while a program runs."""
     closure = lending_closure.Closure([str(site / "gone")], set())
