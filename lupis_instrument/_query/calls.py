@@ -163,6 +163,10 @@ def list_calls(
     if after is not None:
         sql = f"{condition.sql} AND {_NEXT_PAGE[order]}"
         condition = SqlCondition(sql, (*condition.values, *after))
+    if order not in _NEXT_PAGE:
+        # The inner statement can read an index alone, a tenth of the table.
+        ids = f"SELECT id FROM item WHERE {condition.sql} ORDER BY {order.value} LIMIT ?"  # noqa: S608
+        condition = SqlCondition(f"id IN ({ids})", (*condition.values, limit))
     rows = db.execute(
         f"SELECT {', '.join(_COLUMNS)} FROM item WHERE {condition.sql}"  # noqa: S608
         f" AND {types_condition(_COLUMNS)} ORDER BY {order.value} LIMIT ?",

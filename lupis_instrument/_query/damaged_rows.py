@@ -70,14 +70,18 @@ def types_condition(columns: Iterable[str]) -> str:
 def suspicion(columns: Iterable[str]) -> str:
     """Return an SQL expression that is true for nearly all rows with wrong types.
 
-    It costs a tenth of `types_condition`: SQLite orders numbers before texts, and texts before
-    blobs. It takes a fraction for an integer.
+    It costs a fifth of `types_condition`: SQLite orders numbers before texts, and texts before
+    blobs. Only for a duration, a fraction is no integer.
 
     Args:
         columns: the columns.
     """
     return " OR ".join(
-        f"{column} >= {_NEXT_TYPES[_TYPES[column]]}" for column in columns if column in _TYPES
+        f"typeof({column}) != 'integer'"
+        if column == "duration"
+        else f"{column} >= {_NEXT_TYPES[_TYPES[column]]}"
+        for column in columns
+        if column in _TYPES
     )
 
 

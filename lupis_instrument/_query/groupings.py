@@ -117,14 +117,19 @@ class Grouping(NamedTuple):
         """Return whether the groups come in the order of their keys."""
         return self.dimensions[0].by_time
 
-    def make_key(self, origins: Origins, row: Sequence[Any]) -> Key:
-        """Return the key for a row of the expressions."""
-        values = dict(zip(self.sql, row))
-        parts = (
-            dimension.make_key(origins, [values[sql] for sql in dimension.sql])
-            for dimension in self.dimensions
-        )
-        return tuple(part for key in parts for part in key)
+    def find_positions(self) -> list[int]:
+        """Return the positions in `sql` of the expressions that make a key."""
+        return [self.sql.index(sql) for dimension in self.dimensions for sql in dimension.sql]
+
+    def make_key(self, origins: Origins, values: Sequence[Any]) -> Key:
+        """Return the key for the values at the positions of `find_positions`."""
+        key: list[str | None] = []
+        start = 0
+        for dimension in self.dimensions:
+            end = start + len(dimension.sql)
+            key += dimension.make_key(origins, values[start:end])
+            start = end
+        return tuple(key)
 
 
 def make_grouping(db: sqlite3.Connection, names: Sequence[str]) -> Grouping:

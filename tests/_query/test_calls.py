@@ -18,7 +18,7 @@ def test_call_has_its_figures(store, ask):
         chat="c",
         cost=0.5,
         first_chunk=0.25,
-        **{"user.id": "u", "server.address": "h", "gen_ai.usage.cache_write.input_tokens": 7},
+        **{"user.id": "u", "server.address": "h", "gen_ai.usage.cache_creation.input_tokens": 7},
     )
     (call,) = ask(list_calls).calls
     assert (trace_id(span), "c", "u", "h", 0) == (

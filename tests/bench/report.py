@@ -35,6 +35,11 @@ MODELS = [
     for provider in ("openai", "anthropic", "gcp.gemini", "aws.bedrock", "mistral_ai")
     for number in range(5)
 ]
+LIMITS = {
+    f"http.response.header.x-ratelimit-{part}-{kind}": (text,)
+    for part, text in {"limit": "60", "remaining": "59"}.items()
+    for kind in ("requests", "tokens")
+}
 HEADERS = {f"http.response.header.x-header-{number}": ("a value",) for number in range(15)}
 COMMANDS = (
     ["report"],
@@ -44,7 +49,19 @@ COMMANDS = (
     ["report", "--by", "project"],
     ["report", "--by", "day"],
     ["report", "--by", "chat", "--format", "csv"],
+    ["report", "--by", "user"],
+    ["report", "--by", "session"],
+    ["report", "--by", "host"],
     ["report", "--chat", "chat-7"],
+    ["report", "--last"],
+    ["runs"],
+    ["calls"],
+    ["calls", "--user", "user-77"],
+    ["calls", "--errors"],
+    ["calls", "--slowest", "20"],
+    ["calls", "--repeated"],
+    ["limits"],
+    ["diff", "--last"],
     ["traces"],
     ["show", f"{1000:032x}"],
 )
@@ -69,6 +86,11 @@ def make_span(number: int, draw: random.Random, origin: Resource, end: int) -> R
         "lupis.cost.total": draw.random() / 100,
         "lupis.cost.status": "priced",
         "lupis.chat.id": f"chat-{number // 40}",
+        "lupis.request.fingerprint": f"{draw.randrange(1 << 60) if draw.random() < 0.98 else 7:x}",
+        "user.id": f"user-{number // 200 % 5000}",
+        "session.id": f"session-{number // 80}",
+        "http.response.status_code": 200,
+        **LIMITS,
     }
     if draw.random() < 0.02:
         attributes["error.type"] = "429"

@@ -16,7 +16,7 @@ from lupis_instrument._cli.lupis.report_measures import (
 from lupis_instrument._cli.lupis.rows import format_option, note_left_out, write_csv, write_json
 from lupis_instrument._cli.lupis.selection import Selection, selection_options
 from lupis_instrument._cli.lupis.stores import explain_nothing, open_store, report_damaged
-from lupis_instrument._cli.lupis.tables import Column, show_table
+from lupis_instrument._cli.lupis.tables import Column, show_table, write_note
 from lupis_instrument._query.fields import TAG_PREFIX
 from lupis_instrument._query.groupings import DIMENSIONS, Key, is_dimension, name_columns
 from lupis_instrument._query.runs import SHORT_ID_DIGITS
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 _Groups = Dict[Key, Totals]
+_MAX_TABLE_ROWS = 200
+"""The rows of a table without `--limit`."""
 
 
 class DimensionName(click.ParamType):  # type: ignore[type-arg]  # older versions of click: no generic class
@@ -67,7 +69,12 @@ class DimensionName(click.ParamType):  # type: ignore[type-arg]  # older version
     type=click.Choice([*SORT_KEYS]),
     help="The figure that orders the groups, the largest first.",
 )
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="The number of groups to show.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    metavar="N",
+    help=f"The number of groups to show; {_MAX_TABLE_ROWS} in a table, all in JSON and CSV.",
+)
 @selection_options
 @format_option
 def report(
@@ -86,9 +93,11 @@ def report(
         if not groups:
             click.echo(explain_nothing(store, "LLM calls"), err=True)
     total = add_up_groups(groups.values())
-    groups = _order_groups(groups, sort, limit)
+    shown = _order_groups(groups, sort, limit or (_MAX_TABLE_ROWS if form == "table" else None))
     if groups or form != "table":
-        _FORMATS[form](columns, groups, total)
+        _FORMATS[form](columns, shown, total)
+    if form == "table" and len(shown) < len(groups):
+        write_note(f"{len(groups) - len(shown):,} more rows: --limit N or --format csv")
 
 
 def _order_groups(groups: _Groups, sort: str | None, limit: int | None) -> _Groups:

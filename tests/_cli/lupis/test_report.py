@@ -336,3 +336,14 @@ def test_a_wrong_selection_is_refused(options, problem, store, lupis):
     store.call()
     done = lupis("report", *options)
     assert (True, "") == (problem in done.stderr, done.stdout)
+
+
+def test_a_table_has_at_most_200_groups(store, lupis):
+    """Nobody reads more; a note says how to get them, and JSON has all."""
+    for chat in range(201):
+        store.call(chat=str(chat))
+    assert (
+        "1 more rows: --limit N or --format csv"
+        == lupis("report", "--by", "chat").stdout.splitlines()[-1]
+    )
+    assert 201 == len(read_report(lupis, "--by", "chat")["rows"])
