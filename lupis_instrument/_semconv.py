@@ -235,9 +235,14 @@ SPAN_KINDS = {
 """By the kinds of `create_span`: the operation, and the attribute with the span's name."""
 LLM_OPERATIONS = frozenset(("chat", "text_completion", "generate_content", "embeddings"))
 """The first words of a span's name, by OpenTelemetry's conventions for generative AI."""
-OPENINFERENCE_SPAN_KIND = "openinference.span.kind"
-OPENINFERENCE_LLM_KINDS = frozenset(("LLM", "EMBEDDING", "RERANKER"))
-"""The values of `openinference.span.kind` for single LLM calls."""
+LLM_KINDS = (
+    ("openinference.span.kind", frozenset(("LLM", "EMBEDDING", "RERANKER"))),
+    ("langfuse.observation.type", frozenset(("generation", "embedding"))),
+    ("mlflow.spanType", frozenset(('"LLM"', '"CHAT_MODEL"', '"EMBEDDING"', '"RERANKER"'))),
+)
+"""Attributes with the kind of a span, each with its values for single LLM calls."""
+LATE_SCOPES = frozenset(("langfuse-sdk",))
+"""Scopes of libraries that say only after the start of a span that it is an LLM call."""
 LLM_SPAN_TOKENS = (
     GEN_AI_USAGE_INPUT_TOKENS,
     GEN_AI_USAGE_OUTPUT_TOKENS,
@@ -247,6 +252,8 @@ LLM_SPAN_TOKENS = (
     "llm.token_count.prompt",
     "llm.token_count.completion",
     "llm.usage.total_tokens",
+    "langfuse.observation.usage_details",
+    "mlflow.chat.tokenUsage",
 )
 """The names by which instrumentors report tokens."""
 LLM_SPAN_MARKS = ("gen_ai.system", GEN_AI_PROVIDER_NAME, "llm.request.type", *LLM_SPAN_TOKENS)

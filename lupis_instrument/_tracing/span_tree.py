@@ -119,7 +119,10 @@ class SpanTree:
         """Add a span that starts; it may be the span of an LLM library."""
         span_node = self.add_span(span, parent_context)
         attributes = getattr(span, "attributes", None) or {}
-        if is_llm_call(attributes):
+        scope = getattr(span, "instrumentation_scope", None)
+        if scope is not None and scope.name in _semconv.LATE_SCOPES:
+            self._latest_llm_node.set(ref(span_node))  # `find_llm_beside` looks at its attributes
+        elif is_llm_call(attributes):
             # A weak reference: the contexts of tasks and threads may outlive the span.
             self._latest_llm_node.set(ref(span_node))
             response_id = attributes.get(_semconv.GEN_AI_RESPONSE_ID)
@@ -178,6 +181,8 @@ class SpanTree:
         """
         llm_node = self._latest_llm_node.get(lambda: None)()
         if llm_node is None or llm_node.ended or not _is_within(span_node, llm_node.outer):
+            return None
+        if not is_llm_call(getattr(llm_node.span, "attributes", None) or {}):
             return None
         inner = llm_node.inner
         if inner is None or _has_failed(inner) or get_value(_WITHIN_LLM_CALL, parent_context):
@@ -266,7 +271,8 @@ def is_llm_call(attributes: Any) -> bool:
     operation = attributes.get(_semconv.GEN_AI_OPERATION_NAME)
     if operation is not None:
         return operation not in _semconv.AGENT_OPERATIONS
-    kind = attributes.get(_semconv.OPENINFERENCE_SPAN_KIND)
-    if kind is not None:
-        return kind in _semconv.OPENINFERENCE_LLM_KINDS
+    for name, llm_kinds in _semconv.LLM_KINDS:
+        kind = attributes.get(name)
+        if kind is not None:
+            return kind in llm_kinds
     return any(attributes.get(name) is not None for name in _semconv.LLM_SPAN_MARKS)

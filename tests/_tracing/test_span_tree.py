@@ -44,6 +44,9 @@ class TestFindLlmAncestor:
             ({"llm__request__type": "chat"}, True),
             ({"openinference__span__kind": "LLM"}, True),
             ({"openinference__span__kind": "AGENT"}, False),
+            ({"langfuse__observation__type": "generation"}, True),
+            ({"langfuse__observation__type": "agent"}, False),
+            ({"mlflow__spanType": '"CHAT_MODEL"'}, True),
             ({"gen_ai__usage__prompt_tokens": 3}, True),
             ({"http__method": "POST"}, False),
             ({}, False),
@@ -173,6 +176,20 @@ class TestFindLlmBeside:
         outer, _ = spans.begin()
         _, llm_node = spans.begin(outer, gen_ai__operation__name="chat")
         assert llm_node is call(outer)
+
+    @pytest.mark.parametrize(("kind", "belongs"), [("generation", True), ("span", False)])
+    def test_a_library_may_say_late_that_it_is_an_llm_call(self, kind, belongs, spans):
+        """Langfuse's wrapper of openai starts a span, and then sets its attributes."""
+
+        def run():
+            spans.tracer = TracerProvider(shutdown_on_exit=False).get_tracer("langfuse-sdk")
+            span, llm_node = spans.begin()
+            span.set_attribute("langfuse.observation.type", kind)
+            node = spans.tree.add_span(spans.tracer.start_span("call"), None)
+            llm_beside = spans.tree.find_llm_beside(node, Context())
+            assert belongs is (llm_node is llm_beside)
+
+        copy_context().run(run)
 
     def test_other_spans_may_lie_between(self, spans, call):
         """The program's own instrumentor of the HTTP client makes one."""
