@@ -70,6 +70,8 @@ def test_tokens_and_calls_count_once(agent_spans):
     assert ["chat", "in a tool"] == sorted(counted)
     assert 14 == spans["invoke_agent planner"]["attributes"]["lupis.repeated.input_tokens"]
     assert "child" == spans["chat"]["attributes"]["lupis.dedup"]
+    costs = [name for name, span in spans.items() if "gen_ai.usage.cost" in span["attributes"]]
+    assert ["in a chat", "in a tool"] == sorted(costs)
     assert "2 LLM calls" in done.stderr
 
 

@@ -59,7 +59,10 @@ class CountOnce:
         if counted:
             attributes[_semconv.LUPIS_DEDUP] = "parent" if repeated else "self"
         if counted and repeated:
+            cost = attributes.get(_semconv.GEN_AI_USAGE_COST)
             _rename_tokens(attributes)
+            if cost is not None and not llm_node.reports_any((_semconv.GEN_AI_USAGE_COST,)):
+                attributes[_semconv.GEN_AI_USAGE_COST] = cost
         return draft
 
 
