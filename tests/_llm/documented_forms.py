@@ -483,7 +483,7 @@ FORMS = (
         "https://www.kimi.com/code/docs/en/more/third-party-agents.html",
         "https://api.kimi.com/coding/v1/chat/completions",
         chat("kimi-for-coding", 10, 5),
-        {"provider": "moonshot", "operation": "chat", "input": 10},
+        {"provider": "moonshot_ai", "operation": "chat", "input": 10},
     ),
     Form(
         "databricks responses",

@@ -111,5 +111,12 @@ MODALITIES: dict[str, str] = {
     "AUDIO": "audio",
     "IMAGE": "image",
     "VIDEO": "video",
+    # The numbers of protobuf, with `$alt=json;enum-encoding=int`.
+    "0": "",
+    "1": "",
+    "2": "image",
+    "3": "video",
+    "4": "audio",
+    "5": "",
 }
 """The modality in the names of the fields of `Usage`; empty if it is charged as text."""

@@ -144,7 +144,7 @@ class ResponseFacts:
         is_partial = value.get("object") in _PARTIAL_OBJECTS
         for name, member in value.items():
             for kind, path in FIELDS_BY_ROOT.get(name, ()):
-                field = read_path(member, path)
+                field = read_path(member, path) if path else member
                 if field is not None and not (is_partial and kind == "usage"):
                     _KEEPERS[kind](self, field)
             if name in FINISH_REASON_LISTS:
@@ -356,7 +356,7 @@ def read_tool_name(text: Any) -> str | None:
 
 def _merge_report(merged: dict[str, Any], report: Any) -> None:
     """Add the members of a report; null in a later report doesn't replace an earlier count."""
-    if isinstance(report, list):  # llama.developer.meta.com/docs/api/chat: names with values
+    if type(report) is list:  # llama.developer.meta.com/docs/api/chat: names with values
         rows = [row for row in report[:_MAX_CHOICES] if isinstance(row, dict)]
         report = {row["metric"]: row.get("value") for row in rows if type(row.get("metric")) is str}
     if isinstance(report, dict):
