@@ -57,7 +57,10 @@ FLOORS = (
         Room("_cli", "the commands: `run/` is `lupis-run`, `lupis/` is `lupis`"),
         Room("testing", "captures spans and events in tests of your own"),
     ),
-    (Room("__init__", "the public names"),),
+    (
+        Room("__init__", "the public names"),
+        Room("_pytest_plugin", "the fixture and the report for pytest"),
+    ),
     (
         Room("__main__", "`python -m lupis_instrument`"),
         Room("_lupislabs", "the second import name"),

@@ -153,6 +153,18 @@ def test_program_for_tests_runs(run, llm):
     assert (0, "", "") == (done.returncode, done.stdout, done.stderr)
 
 
+def test_program_with_the_fixture_runs(run, llm):
+    """The program with the fixture of the plugin is a test that passes with such an agent too."""
+    program = f"""{STAND_INS}{read_programs("in-code.md")[2]}
+from lupis_instrument._pytest_plugin import LupisCalls
+from lupis_instrument.testing import capture
+with capture() as captured:
+    test_the_agent_is_cheap(LupisCalls(captured))
+"""
+    done = run(program, llm.url, launched=False)
+    assert (0, "", "") == (done.returncode, done.stdout, done.stderr)
+
+
 @pytest.fixture
 def run_snippet(run, llm):
     """Runs a program of `conversations.md`; returns the chat ids of its calls."""
@@ -192,7 +204,7 @@ def test_chat_id_follows_the_work(run_snippet, llm):
 def test_all_programs_are_tested():
     """Only the pages whose programs run above have Python programs."""
     counts = {page_name(page): read(page).count("```python\n") for page in PAGES}
-    expected = {"docs/in-code.md": 2, "docs/conversations.md": 2}
+    expected = {"docs/in-code.md": 3, "docs/conversations.md": 2}
     assert expected == {page: count for page, count in counts.items() if count}
 
 
