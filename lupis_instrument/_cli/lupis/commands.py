@@ -27,6 +27,7 @@ _COMMANDS = (
     "redact",
     "doctor",
     "prices",
+    "mcp",
 )
 """The subcommands, in the order of the help. Each is a function in the module of its name."""
 
