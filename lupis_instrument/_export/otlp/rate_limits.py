@@ -7,6 +7,7 @@ Anthropic: https://docs.anthropic.com/en/api/rate-limits#response-headers
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, Mapping
 
 from lupis_instrument._semconv import HTTP_RESPONSE_HEADER
@@ -29,11 +30,11 @@ def read_limits(attributes: Mapping[str, Any]) -> str | None:
     """
     numbers: dict[str, dict[str, str]] = {}
     for name, values in attributes.items():
-        if not name.startswith(_PREFIXES):
+        kind, part = _split_name(name)
+        if not part:
             continue
-        kind, part = _split_name(name[len(HTTP_RESPONSE_HEADER) :].partition("ratelimit-")[2])
         text = values[0] if isinstance(values, (tuple, list)) and values else values
-        if part and isinstance(text, str) and _NUMBER.fullmatch(text) and len(numbers) < _MAX_KINDS:
+        if isinstance(text, str) and _NUMBER.fullmatch(text) and len(numbers) < _MAX_KINDS:
             numbers.setdefault(kind, {})[part] = text
     words = [
         f"{kind}={parts['remaining']}/{parts['limit']}"
@@ -43,13 +44,17 @@ def read_limits(attributes: Mapping[str, Any]) -> str | None:
     return " ".join(words) or None
 
 
+@lru_cache(maxsize=1024)
 def _split_name(name: str) -> tuple[str, str]:
-    """Return the kind and the part that a header's name has; empty for another name.
+    """Return the kind and the part of a limit that an attribute's name has; empty for others.
 
     OpenAI writes `remaining-tokens`, Anthropic `tokens-remaining`.
     """
+    if not name.startswith(_PREFIXES):
+        return "", ""
+    words = name.partition("ratelimit-")[2]
     for part in _PARTS:
-        for kind in (name[len(part) + 1 :], name[: -len(part) - 1]):
-            if name in (f"{part}-{kind}", f"{kind}-{part}") and _KIND.fullmatch(kind):
+        for kind in (words[len(part) + 1 :], words[: -len(part) - 1]):
+            if words in (f"{part}-{kind}", f"{kind}-{part}") and _KIND.fullmatch(kind):
                 return kind, part
     return "", ""
