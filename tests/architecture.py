@@ -52,7 +52,10 @@ FLOORS = (
     (Room("_query", "questions to recorded data"),),
     (Room("_runtime", "starts and stops everything in one process"),),
     (Room("_earlier_api", "classes and methods for programs written for lupislabs 1.0"),),
-    (Room("sdk", "`LupisSDK`, the optional in-code API"),),
+    (
+        Room("sdk", "`LupisSDK`, the optional in-code API"),
+        Room("_viewer", "`lupis ui`: the local web page, its JSON API, and an OTLP receiver"),
+    ),
     (
         Room("_cli", "the commands: `run/` is `lupis-run`, `lupis/` is `lupis`"),
         Room("testing", "captures spans and events in tests of your own"),

@@ -16,13 +16,16 @@ SHORT_ID_DIGITS = 8
 """The digits of a run id that tables show."""
 _MAX_LISTED_IDS = 5
 _ID = re.compile(r"[0-9A-Za-z._:-]{1,128}")
-_COLUMNS = ("kind", "origin", "at", "duration", "input_tokens", "output_tokens", "cost", "error")
+_COLUMNS = (
+    *("kind", "origin", "at", "duration", "input_tokens", "output_tokens", "cached_tokens"),
+    *("cost", "error"),
+)
 _SUMS = (
     f"SELECT origin, min(at), max(at + duration), total({IS_CALL}),"
     f" total({IS_CALL} AND error IS NOT NULL), total(CASE WHEN {IS_CALL} THEN input_tokens END),"
     f" total(CASE WHEN {IS_CALL} THEN output_tokens END),"
     f" sum(CASE WHEN {IS_CALL} THEN cost END), total({IS_CALL} AND cost_status = 'unpriced'),"
-    " max(id)"
+    f" total(CASE WHEN {IS_CALL} THEN cached_tokens END), max(id)"
 )
 
 
@@ -43,6 +46,7 @@ class Run(NamedTuple):
         output_tokens: the output tokens of all calls.
         cost: the cost in USD of the calls with a known cost; None if there are none.
         unpriced: the number of calls without a known price.
+        cached_tokens: the input tokens that came from a cache.
     """
 
     id: str
@@ -58,6 +62,7 @@ class Run(NamedTuple):
     output_tokens: int
     cost: float | None
     unpriced: int
+    cached_tokens: int
 
     @property
     def short_id(self) -> str:
@@ -145,7 +150,7 @@ def summarize_run(
 
 def _make_run(run: str, origins: Sequence[RecordedOrigin], rows: list[tuple[Any, ...]]) -> Run:
     _, starts, ends, *figures, _ = zip(*rows)
-    calls, errors, input_tokens, output_tokens, costs, unpriced = figures
+    calls, errors, input_tokens, output_tokens, costs, unpriced, cached_tokens = figures
     known_costs = [cost for cost in costs if isinstance(cost, (int, float))]
     seen = {row[0] for row in rows}
     recorded = [origin for origin in origins if origin.id in seen]
@@ -163,6 +168,7 @@ def _make_run(run: str, origins: Sequence[RecordedOrigin], rows: list[tuple[Any,
         output_tokens=int(sum(output_tokens)),
         cost=sum(known_costs) if known_costs else None,
         unpriced=int(sum(unpriced)),
+        cached_tokens=int(sum(cached_tokens)),
     )
 
 

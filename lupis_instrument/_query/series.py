@@ -71,3 +71,19 @@ def count_over_time(
     }
     last = max(first, (end - 1) // step)
     return [points.get(number, Point(number * step)) for number in range(first, last + 1)]
+
+
+def find_first_start(db: sqlite3.Connection, call_filter: CallFilter = ALL_CALLS) -> int | None:
+    """Return the start of the first call, nanoseconds since the epoch; None without a call.
+
+    Args:
+        db: the store.
+        call_filter: the calls to look at.
+    """
+    condition = compile_filter(db, call_filter)
+    row = db.execute(
+        f"SELECT at FROM item WHERE {condition.sql} AND {types_condition(('at',))}"  # noqa: S608
+        " ORDER BY at LIMIT 1",
+        condition.values,
+    ).fetchone()
+    return None if row is None else int(row[0])

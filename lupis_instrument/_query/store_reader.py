@@ -83,13 +83,16 @@ def find_store_path() -> Path | None:
 
 
 @contextmanager
-def open_store() -> Iterator[OpenStore]:
+def open_store(path: Path | None = None) -> Iterator[OpenStore]:
     """Open the store, or an empty database in memory if there is none.
+
+    Args:
+        path: the path of the file; None for the path that the settings give.
 
     Raises:
         StoreUnreadableError: the file cannot be read, at the opening or later in the block.
     """
-    path = find_store_path()
+    path = find_store_path() if path is None else path
     try:
         store = _open_path(path)
         try:

@@ -12,6 +12,7 @@ from lupis_instrument._diagnostics import escape_controls
 from lupis_instrument._version import __version__
 
 _COMMANDS = (
+    "ui",
     "runs",
     "report",
     "calls",

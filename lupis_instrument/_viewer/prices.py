@@ -1,0 +1,70 @@
+"""Adds the cost to the attributes of a call that has usage and no price."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from lupis_instrument import _semconv
+from lupis_instrument._llm.pricing.prices import price_call
+from lupis_instrument._llm.usage.usage import Usage
+from lupis_instrument._tracing.stages.enrich import COST_NAMES, USAGE_NAMES
+
+if TYPE_CHECKING:
+    from lupis_instrument._llm.pricing.catalog import PriceCatalog
+    from lupis_instrument._llm.pricing.own_prices import OwnPrices
+
+_FIRST_ERROR_STATUS = 400
+
+
+def add_cost(
+    attributes: dict[str, Any],
+    at: int,
+    own_prices: OwnPrices | None = None,
+    catalog: PriceCatalog | None = None,
+) -> None:
+    """Add the cost of a call to its attributes, if they have usage and no cost.
+
+    Args:
+        attributes: the attributes of the call's span.
+        at: the time of the call, nanoseconds since the epoch.
+        own_prices: the user's own prices, used before the catalog's.
+        catalog: the catalog of prices; None for the one that the package ships.
+    """
+    usage = _read_usage(attributes)
+    if usage is None or _semconv.LUPIS_COST_STATUS in attributes:
+        return
+    cost = price_call(
+        provider=str(attributes.get(_semconv.GEN_AI_PROVIDER_NAME, "")),
+        api_url=str(attributes.get(_semconv.URL_FULL, "")),
+        models=(
+            _read_text(attributes, _semconv.GEN_AI_RESPONSE_MODEL),
+            _read_text(attributes, _semconv.GEN_AI_REQUEST_MODEL),
+        ),
+        usage=usage,
+        at=datetime.fromtimestamp(at / 1e9, tz=timezone.utc),
+        own_prices=own_prices,
+        catalog=catalog,
+    )
+    for field, name in COST_NAMES:
+        value = getattr(cost, field)
+        if value is not None:
+            attributes[name] = float(value) if isinstance(value, Decimal) else value
+
+
+def _read_usage(attributes: dict[str, Any]) -> Usage | None:
+    """Return the usage in the attributes; None without any."""
+    counts = {
+        field: attributes[name]
+        for field, (name,) in USAGE_NAMES
+        if type(attributes.get(name)) is int and attributes[name] >= 0
+    }
+    if "input_tokens" not in counts and "output_tokens" not in counts:
+        return None
+    return Usage(**counts)
+
+
+def _read_text(attributes: dict[str, Any], name: str) -> str | None:
+    value = attributes.get(name)
+    return value if isinstance(value, str) else None
