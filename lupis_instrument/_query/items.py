@@ -9,6 +9,8 @@ from lupis_instrument._query.damaged_rows import types_condition
 if TYPE_CHECKING:
     import sqlite3
 
+    from lupis_instrument._query.calls import Call
+
 
 class Item(NamedTuple):
     """A span or event without its body: columns of the store's table `item`.
@@ -89,7 +91,7 @@ def read_trace_ids(db: sqlite3.Connection, ids: Iterable[int]) -> dict[int, str]
     return {id_: trace.hex() for id_, trace in rows if isinstance(trace, bytes)}
 
 
-def read_body(db: sqlite3.Connection, item: Item) -> bytes:
+def read_body(db: sqlite3.Connection, item: Item | Call) -> bytes:
     """Return the body of an item: an OTLP span, or an event as JSON; empty if it is damaged."""
     statement = "SELECT data FROM body WHERE id = ? AND typeof(data) = 'blob'"
     (body,) = db.execute(statement, (item.id,)).fetchone() or (b"",)

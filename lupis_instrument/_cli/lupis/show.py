@@ -17,12 +17,14 @@ from lupis_instrument._cli.lupis.rows import write_json
 from lupis_instrument._cli.lupis.show_subjects import Subject, find_subject
 from lupis_instrument._cli.lupis.stores import open_store, report_damaged
 from lupis_instrument._cli.lupis.tables import style_text, terminal_width, write_line, write_note
+from lupis_instrument._cli.lupis.turn_text import format_turns, make_turns_json
 from lupis_instrument._cli.lupis.waterfall import draw_waterfall
 from lupis_instrument._diagnostics import escape_controls
 from lupis_instrument._query.items import Item, read_body
 from lupis_instrument._query.otlp_json import SPAN, decode_message, plain_attributes
 from lupis_instrument._query.times import SECOND, format_iso_time
 from lupis_instrument._query.traces import count_damaged_spans, walk_span_tree
+from lupis_instrument._query.turns import find_turns
 
 if TYPE_CHECKING:
     import sqlite3
@@ -58,6 +60,8 @@ _DEFAULT_WIDTH = 100
 def show(subject_id: str | None, limit: int, verbose: bool, form: str, **options: Any) -> None:
     """Show a run, a trace or a conversation as a waterfall of its spans.
 
+    Lines such as `chat → tools search → chat` tell the turns of an agent.
+
     ID is the id of a run, a trace or a conversation; the first digits of a run or a trace are
     enough. `lupis runs`, `lupis traces` and `lupis calls` list the ids.
     """
@@ -66,10 +70,12 @@ def show(subject_id: str | None, limit: int, verbose: bool, form: str, **options
         if form == "json":
             write_json(_make_json(store.db, subject, verbose=verbose))
             return
-        write_line(_make_heading(subject))
+        width = terminal_width() or _DEFAULT_WIDTH
+        turns = format_turns(find_turns(store.db, subject.spans), width)
+        write_line("\n".join([_make_heading(subject), *turns, ""]))
         is_trace = subject.kind == "trace"
         damaged = count_damaged_spans(store.db, subject.id) if is_trace else 0
-        for line, span in draw_waterfall(subject.spans, terminal_width() or _DEFAULT_WIDTH):
+        for line, span in draw_waterfall(subject.spans, width):
             write_line(line)
             details = _describe_span(store.db, span) if verbose else []
             damaged += verbose and not details
@@ -96,7 +102,7 @@ def _make_heading(subject: Subject) -> str:
     if subject.kind != "conversation" and len(chats) == 1:
         parts += [f"chat {escape_controls(*chats)}"]
     title = style_text(f"{subject.kind} {escape_controls(subject.id)}", bold=True)
-    return f"{title}\n{'  '.join(part for part in parts if part)}\n"
+    return f"{title}\n{'  '.join(part for part in parts if part)}"
 
 
 def _count_words(count: int, noun: str) -> str:
@@ -121,6 +127,7 @@ def _make_json(db: sqlite3.Connection, subject: Subject, *, verbose: bool) -> di
         "cost_usd": totals.cost,
         "unpriced": totals.unpriced,
         "is_cut": subject.is_cut,
+        "turns": make_turns_json(find_turns(db, subject.spans)),
         "spans": spans,
     }
 
