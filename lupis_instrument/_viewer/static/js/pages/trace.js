@@ -1,0 +1,44 @@
+// One trace: the waterfall on the left, the details of a span on the right.
+import { html } from "../preact.js";
+import * as format from "../format.js";
+import { useApi } from "../api.js";
+import { changeHref, conversationHref, runHref, useLocation } from "../location.js";
+import { addUp, measureSpans } from "../spans.js";
+import { CopyButtons, SpanDetails, Waterfall } from "../trace_view.js";
+import { Loading, Page, Stats, Time } from "../parts.js";
+
+export function TracePage({ id }) {
+  const { params } = useLocation();
+  const answer = useApi(`/api/traces/${encodeURIComponent(id)}`);
+  return html`<${Page} title=${`Trace ${id.slice(0, 8)}`} actions=${answer.data && html`<${CopyButtons} trace=${answer.data} />`}>
+    <${Loading} answer=${answer}>${(trace) => {
+      const { startMs } = measureSpans(trace.spans);
+      const span = trace.spans.find(({ span_id: span }) => span === params.get("span")) || trace.spans.find((span) => span.is_call) || trace.spans[0];
+      return html`<${Stats} label="Sums of the trace" items=${listSums(trace)} />
+        <div class="split">
+          <${Waterfall} spans=${trace.spans} selected=${span.span_id} spanHref=${(span) => changeHref({ span })} />
+          <${SpanDetails} span=${span} startMs=${startMs} />
+        </div>
+        ${trace.omitted > 0 && html`<p class="dim">${format.countNoun(trace.omitted, "span")} more are not shown.</p>`}`;
+    }}<//>
+  <//>`;
+}
+
+function listSums({ spans }) {
+  const { startMs, spanMs } = measureSpans(spans);
+  const sums = addUp(spans);
+  const read = (name) => spans.find((span) => span.call?.[name])?.call[name];
+  const [chat, run] = [read("chat"), read("run")];
+  return [
+    { value: html`<${Time} ms=${startMs} full />`, label: "start" },
+    { value: format.formatDuration(spanMs), label: "time" },
+    { value: format.formatCount(spans.length), label: spans.length === 1 ? "span" : "spans", key: "spans" },
+    { value: format.formatCount(sums.calls), label: sums.calls === 1 ? "call" : "calls", key: "calls" },
+    { value: format.formatShortCount(sums.input), label: "in" },
+    { value: format.formatShortCount(sums.output), label: "out" },
+    { value: format.formatCost(sums.cost), label: "cost" },
+    { value: format.formatCount(sums.errors), label: sums.errors === 1 ? "error" : "errors", key: "errors", bad: sums.errors > 0 },
+    chat && { value: chat, label: "conversation", href: conversationHref(chat) },
+    run && { value: run.slice(0, 8), label: "run", href: runHref(run) },
+  ].filter(Boolean);
+}
