@@ -9,7 +9,7 @@ INSTALL = $(PY) -m pip install --quiet --quiet
 LINTED := lupis_instrument lupislabs.py sitecustomize_template tests examples .ci
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-runners coverage test-all test-clients suites lint typecheck bench catalog docs build clean
+.PHONY: help setup demo test test-runners test-browser coverage test-all test-clients suites lint typecheck bench catalog docs build clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1@\2/p' Makefile | while IFS=@ read -r target text; \
@@ -26,6 +26,9 @@ test: setup  ## run all tests, in random order; ARGS="-k name" for some
 
 test-runners: .venv/.installed-runners  ## run the tests with gunicorn, celery, gevent and the like
 	$(PY) -m pytest -m runners $(ARGS)
+
+test-browser: .venv/.installed  ## test the pages of `lupis ui` in Chromium; needs node 20
+	.ci/browser
 
 coverage: setup  ## run all tests, and show which lines and branches none of them reached
 	$(PY) -m coverage erase

@@ -32,6 +32,11 @@ export function formatCost(value) {
   return `${sign}$${THOUSANDS.format(Number(whole))}.${rest}`;
 }
 
+// All digits that matter in a sum, for arithmetic that adds up.
+export function formatExactCost(value) {
+  return isKnown(value) && Math.abs(value) < 1 ? `$${value.toFixed(6)}` : formatCost(value);
+}
+
 // A price for a million tokens.
 export function formatRate(cost, tokens) {
   const rate = (cost / tokens) * 1e6;

@@ -85,7 +85,7 @@ export function Stats({ items, label = "Totals" }) {
   return html`<ul class="stats" aria-label=${label}>
     ${items.map((item) => {
       const text = html`<b class=${item.bad ? "bad" : ""}>${item.value}</b>${" "}<span>${item.label}</span>`;
-      return html`<li key=${item.key || item.label} title=${item.hint}>
+      return html`<li key=${item.key || item.label} title=${item.hint} class=${item.level ? `level-${item.level}` : ""}>
         ${item.href ? html`<a href=${item.href}>${text}</a>` : html`<span>${text}</span>`}
         ${item.more}
       </li>`;

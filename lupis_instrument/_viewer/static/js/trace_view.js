@@ -99,8 +99,8 @@ function Price({ call, attributes }) {
           <tbody>${lines.map(({ part, tokens, cost }) => html`<tr key=${part}>
             <th scope="row">${part}</th>
             <td class="number">${tokens ? `${format.formatCount(tokens)} × ${format.formatRate(cost, tokens)} / M` : ""}</td>
-            <td class="number">${format.formatCost(cost)}</td></tr>`)}
-            <tr class="total"><th scope="row">${call.cost_status === "partial" ? "known part" : "cost"}</th><td></td><td class="number">${format.formatCost(call.cost)}</td></tr>
+            <td class="number">${format.formatExactCost(cost)}</td></tr>`)}
+            <tr class="total"><th scope="row">${call.cost_status === "partial" ? "known part" : "cost"}</th><td></td><td class="number">${format.formatExactCost(call.cost)}</td></tr>
           </tbody></table>`}
     <p class="dim">${origin} ${estimate !== null && `The catalog's prices give ${format.formatCost(estimate)}.`} ${call.cost !== null && call.cost_reason ? `${call.cost_reason}.` : ""}</p>
   </section>`;

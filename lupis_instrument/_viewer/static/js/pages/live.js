@@ -37,10 +37,10 @@ function listSums(sums) {
     { value: format.formatShortCount(sums.output_tokens), label: "out", href: makeHref("/costs") },
     { value: format.formatCost(sums.cost), label: "cost", href: changeHref({ order: "dearest" }) },
     sums.unpriced > 0 && { value: format.formatCount(sums.unpriced), label: "without a price", href: callsHref("priced:unpriced") },
-    { value: format.formatCount(total), label: total === 1 ? "error" : "errors", key: "errors", bad: total > 0, href: callsHref("error"), more },
-    { value: format.formatDuration(sums.p50_ms), label: "p50", href: changeHref({ order: "slowest" }) },
+    { value: format.formatCount(total), label: total === 1 ? "error" : "errors", key: "errors", bad: total > 0, href: callsHref("error"), more: more && html`<span class="level-2">${more}</span>` },
+    { value: format.formatDuration(sums.p50_ms), label: "p50", level: 2, href: changeHref({ order: "slowest" }) },
     { value: format.formatDuration(sums.p95_ms), label: "p95", href: changeHref({ order: "slowest" }) },
-    { value: format.formatDuration(sums.first_token_p50_ms), label: "first token p50", href: callsHref("first>0") },
+    { value: format.formatDuration(sums.first_token_p50_ms), label: "first token", hint: "the median time to the first token", href: callsHref("first>0") },
   ].filter(Boolean);
 }
 
