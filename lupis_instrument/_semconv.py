@@ -259,6 +259,47 @@ LLM_SPAN_TOKENS = (
 LLM_SPAN_MARKS = ("gen_ai.system", GEN_AI_PROVIDER_NAME, "llm.request.type", *LLM_SPAN_TOKENS)
 """Attributes of which an LLM call's span has at least one."""
 
+FOREIGN_NAMES: dict[str, tuple[str, ...]] = {
+    GEN_AI_PROVIDER_NAME: ("gen_ai.system", "llm.provider", "llm.system", "ai.model.provider"),
+    GEN_AI_REQUEST_MODEL: (
+        *("llm.model_name", "embedding.model_name", "reranker.model_name", "llm.request.model"),
+        *("langfuse.observation.model.name", "ai.model.id"),
+    ),
+    GEN_AI_RESPONSE_MODEL: ("llm.response.model",),
+    GEN_AI_USAGE_INPUT_TOKENS: (
+        *("gen_ai.usage.prompt_tokens", "llm.token_count.prompt", "llm.usage.prompt_tokens"),
+        *("ai.usage.inputTokens", "ai.usage.promptTokens"),
+    ),
+    GEN_AI_USAGE_OUTPUT_TOKENS: (
+        *("gen_ai.usage.completion_tokens", "llm.token_count.completion"),
+        *("llm.usage.completion_tokens", "ai.usage.outputTokens", "ai.usage.completionTokens"),
+    ),
+    GEN_AI_USAGE_CACHE_READ: (
+        *("gen_ai.usage.cache_read_input_tokens", "gen_ai.usage.input_tokens.cached"),
+        *("gen_ai.usage.details.cache_read_tokens", "ai.usage.cachedInputTokens"),
+        "llm.token_count.prompt_details.cache_read",
+    ),
+    GEN_AI_USAGE_CACHE_CREATION: (
+        *("gen_ai.usage.cache_creation_input_tokens", "gen_ai.usage.details.cache_write_tokens"),
+        "llm.token_count.prompt_details.cache_write",
+    ),
+    GEN_AI_USAGE_REASONING: (
+        *("gen_ai.usage.reasoning_tokens", "gen_ai.usage.details.reasoning_tokens"),
+        *("llm.token_count.completion_details.reasoning", "ai.usage.reasoningTokens"),
+    ),
+    GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK: ("gen_ai.server.time_to_first_token",),
+    LUPIS_COST_TOTAL: (GEN_AI_USAGE_COST, "llm.cost.total"),
+    LUPIS_CHAT_ID: (
+        *(GEN_AI_CONVERSATION_ID, "traceloop.association.properties.chat_id"),
+        *("traceloop.association.properties.thread_id", "langfuse.session.id"),
+        *("traceloop.association.properties.session_id", SESSION_ID),
+    ),
+    USER_ID: ("enduser.id", "traceloop.association.properties.user_id", "langfuse.user.id"),
+}
+"""By attribute: the names that the spans of other libraries use for it, the best one first."""
+NO_CALL_KINDS = ("openinference.span.kind", "traceloop.span.kind", "langfuse.observation.type")
+"""Attributes with the kind of a span: any value that `LLM_KINDS` lacks is no LLM call."""
+
 CONTENT_ATTRIBUTES = (
     # github.com/open-telemetry/semantic-conventions-genai, docs/registry/attributes/gen-ai.md
     "gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions",

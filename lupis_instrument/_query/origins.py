@@ -52,7 +52,7 @@ def read_origins(db: sqlite3.Connection) -> Origins:
 def _make_origin(id_: int, *columns: Any) -> RecordedOrigin:
     project, run, pid, service, command, resource = columns
     if service is None:  # release 0.1.0 did not write it
-        service = _read_resource(resource).get(SERVICE_NAME)
+        service = read_resource(resource).get(SERVICE_NAME)
     texts = [text if isinstance(text, str) else None for text in (project, run, service, command)]
     return RecordedOrigin(
         id_, texts[0], texts[1], pid if isinstance(pid, int) else None, texts[2], texts[3]
@@ -60,7 +60,8 @@ def _make_origin(id_: int, *columns: Any) -> RecordedOrigin:
 
 
 @lru_cache(maxsize=_MAX_DECODED_RESOURCES)
-def _read_resource(resource: Any) -> dict[str, Any]:
+def read_resource(resource: Any) -> dict[str, Any]:
+    """Return the attributes of an encoded resource; none of a damaged one."""
     try:
         return plain_attributes(decode_message(_RESOURCE_HOLDER, resource).get("resource", {}))
     except (ValueError, TypeError, IndexError, KeyError):
@@ -70,7 +71,7 @@ def _read_resource(resource: Any) -> dict[str, Any]:
 def read_tags(db: sqlite3.Connection, key: str) -> dict[int, str]:
     """Return the values of a tag by the row id of the origin, without origins that lack it."""
     resources = db.execute("SELECT id, resource FROM origin")
-    values = {id_: _read_resource(resource).get(LUPIS_TAG + key) for id_, resource in resources}
+    values = {id_: read_resource(resource).get(LUPIS_TAG + key) for id_, resource in resources}
     return {id_: str(value) for id_, value in values.items() if value is not None}
 
 

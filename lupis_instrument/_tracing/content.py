@@ -102,7 +102,7 @@ def _filter_attributes(attributes: Any, select: Selector) -> Any:
 
 def _filter_event(event: Any, select: Selector) -> Any:
     """Return an event without content; None if the whole event is content."""
-    if _is_content_event(event.name):
+    if is_content_event(event.name):
         return None
     all_attributes = event.attributes
     attributes = _filter_attributes(all_attributes, select)
@@ -150,7 +150,8 @@ def _classify_name(name: str) -> tuple[bool, bool]:
 
 
 @lru_cache(maxsize=_MAX_NAMES)
-def _is_content_event(name: str) -> bool:
+def is_content_event(name: str) -> bool:
+    """Return whether an event of this name is content as a whole."""
     return _compile_names(_semconv.CONTENT_EVENTS).fullmatch(name.lower()) is not None
 
 

@@ -64,11 +64,11 @@ def ui(  # noqa: PLR0917 - click passes them by name
         from lupis_instrument._viewer.demo import make_demo_store
 
         with make_demo_store() as path:
-            _serve(_make_viewer(path, host, token), port, no_browser, otlp=False)
+            _serve(_make_viewer(path, host, token, receives=False), port, no_browser, otlp=False)
         return
     from lupis_instrument._query.store_reader import find_store_path
 
-    viewer = _make_viewer(find_store_path(), host, token)
+    viewer = _make_viewer(find_store_path(), host, token, receives=not read_only)
     _serve(viewer, port, no_browser, otlp=otlp and not read_only)
 
 
@@ -85,10 +85,11 @@ def _check_token(host: str, token: str | None) -> None:
         )
 
 
-def _make_viewer(path: Any, host: str, token: str | None) -> Viewer:
+def _make_viewer(path: Any, host: str, token: str | None, *, receives: bool) -> Viewer:
+    from lupis_instrument._viewer.lazy_receiver import LazyReceiver
     from lupis_instrument._viewer.viewer import Viewer
 
-    return Viewer(path, host=host, token=token, receiver=None)
+    return Viewer(path, host=host, token=token, receiver=LazyReceiver() if receives else None)
 
 
 def _serve(viewer: Viewer, port: int | None, no_browser: bool, *, otlp: bool) -> None:

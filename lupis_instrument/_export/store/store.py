@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from time import time
-from typing import TYPE_CHECKING, Any, Iterable, Iterator, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, NamedTuple, Sequence
 
 from lupis_instrument._diagnostics import warn
 from lupis_instrument._export.otlp.encoded_items import Facts
@@ -74,14 +74,23 @@ class Store:
         database: the file.
     """
 
-    def __init__(self, data_dir: str | None, max_bytes: int, process: Process) -> None:
+    def __init__(
+        self,
+        data_dir: str | None,
+        max_bytes: int,
+        process: Process,
+        describe_origin: Callable[[Origin], Process] | None = None,
+    ) -> None:
         """Use the file in `data_dir`; it is made when the first item is stored.
 
         Args:
             data_dir: `LUPIS_DATA_DIR`; None for the platform's own folder.
             max_bytes: the size of the file, with its log, from which on old items are deleted.
             process: the process whose items are added.
+            describe_origin: for the items of other processes, which keep their own accounts:
+                returns the process of an origin. Items that they send twice are stored once.
         """
+        self._describe_origin = describe_origin
         self.database = Database(data_dir, self._forget_row_ids, limit_wal(max_bytes))
         self._max_bytes = max_bytes
         self._process = process
@@ -117,6 +126,8 @@ class Store:
         state: int,
     ) -> list[int]:
         with transaction(db):
+            if self._describe_origin is not None:
+                items = list(_select_new(db, items))
             target_id = None if target is None else self._get_target_id(db, target)
             # Ids come from a sequence, because SQLite gives the ids of deleted rows out again.
             last = _select_value(db, "SELECT last FROM sequence")
@@ -139,7 +150,8 @@ class Store:
             db.executemany(
                 "INSERT INTO body VALUES (?, ?)", zip(ids, (item.body for item in items))
             )
-            if self._noted_origins != len(self._own_origin_ids):
+            is_noted = self._noted_origins == len(self._own_origin_ids)
+            if not is_noted and self._describe_origin is None:
                 leader, pid = self._process.leader, self._process.pid
                 unfinished.begin_account(db, leader, pid, last, self._own_origin_ids)
                 self._noted_origins = len(self._own_origin_ids)
@@ -320,7 +332,8 @@ class Store:
     def _get_origin_id(self, db: sqlite3.Connection, origin: Origin) -> int:
         known = self._origin_ids.get(origin)
         if known is None:
-            process = self._process
+            describe = self._describe_origin
+            process = self._process if describe is None else describe(origin)
             known = self._origin_ids[origin] = _find_or_insert(
                 db,
                 "SELECT id FROM origin WHERE resource = ? AND scope = ?",
@@ -355,6 +368,20 @@ class Store:
         return -1 if row is None else int(row[0])
 
 
+def _select_new(db: sqlite3.Connection, items: Iterable[EncodedItem]) -> Iterator[EncodedItem]:
+    """Yield the items without the spans that the store has already."""
+    seen: set[tuple[Any, ...]] = set()
+    for item in items:
+        facts = item.facts
+        key = (facts.at, facts.trace, facts.span)
+        if facts.trace is not None:
+            if key in seen or db.execute(_FIND_SPAN, key).fetchone() is not None:
+                continue
+            seen.add(key)
+        yield item
+
+
+_FIND_SPAN = "SELECT 1 FROM item WHERE at = ? AND trace = ? AND span = ?"
 _INSERT_ITEM = (
     f"INSERT INTO item (id, kind, state, target, origin, {', '.join(Facts._fields)})"  # noqa: S608
     f" VALUES ({', '.join('?' * (5 + len(Facts._fields)))})"

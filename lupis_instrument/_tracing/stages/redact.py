@@ -32,6 +32,7 @@ class SpanRedactor:
         cut_lengths: Collection[int] = (),
         *,
         keep_source: bool = False,
+        is_known_file: Callable[[str], bool] | None = None,
     ) -> None:
         """Create the stage.
 
@@ -39,10 +40,12 @@ class SpanRedactor:
             redactor: the secret filter; None filters no secrets.
             cut_lengths: the lengths at which OpenTelemetry may have cut values.
             keep_source: whether stack traces keep lines of source code.
+            is_known_file: returns whether stack traces keep the name of a file; None for the
+                files of this process.
         """
         self._redactor = redactor
         self._cut_lengths = cut_lengths
-        self._exceptions = make_exception_filter(keep_source=keep_source)
+        self._exceptions = ExceptionFilter(is_known_file or _is_known_file, keep_source=keep_source)
         self._cache: dict[int, tuple[Any, Any]] = {}
 
     def __call__(self, draft: Draft) -> Draft:

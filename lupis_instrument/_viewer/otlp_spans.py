@@ -1,0 +1,178 @@
+"""Turns spans of OTLP requests into spans of the SDK, without content and secrets, and priced."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Iterator, NamedTuple
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import (
+    Link,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    TraceState,
+)
+
+from lupis_instrument import _semconv
+from lupis_instrument._tracing.content import remove_content
+from lupis_instrument._tracing.pipeline import Draft
+from lupis_instrument._viewer.foreign_calls import complete_call, is_foreign_call
+from lupis_instrument._viewer.otlp_requests import read_attributes
+from lupis_instrument._viewer.prices import add_cost
+
+if TYPE_CHECKING:
+    from lupis_instrument._llm.pricing.catalog import PriceCatalog
+    from lupis_instrument._llm.pricing.own_prices import OwnPrices
+    from lupis_instrument._tracing.stages.redact import SpanRedactor
+
+_TRACE_ID_BYTES, _SPAN_ID_BYTES = 16, 8
+_KINDS = (
+    *(SpanKind.INTERNAL, SpanKind.INTERNAL, SpanKind.SERVER, SpanKind.CLIENT),
+    *(SpanKind.PRODUCER, SpanKind.CONSUMER),
+)
+_STATUSES = (StatusCode.UNSET, StatusCode.OK, StatusCode.ERROR)
+_MAX_PARENTS = 20_000
+_EXCEPTION = "exception"
+
+
+class SpanHolder(NamedTuple):
+    """A received span, as a draft needs it.
+
+    Attributes:
+        readable: the span.
+        true_end: None: the sender has set the end.
+    """
+
+    readable: ReadableSpan
+    true_end: None = None
+
+
+def read_spans(request: Any) -> Iterator[ReadableSpan | None]:
+    """Yield the spans of a request; None for a span without valid ids.
+
+    Args:
+        request: the message ExportTraceServiceRequest.
+    """
+    for group in request.resource_spans:
+        resource = Resource(read_attributes(group.resource.attributes))
+        for scoped in group.scope_spans:
+            scope = InstrumentationScope(scoped.scope.name, scoped.scope.version)
+            for message in scoped.spans:
+                yield _read_span(message, resource, scope)
+
+
+def _read_span(
+    message: Any, resource: Resource, scope: InstrumentationScope
+) -> ReadableSpan | None:
+    context = _read_context(message)
+    if context is None:
+        return None
+    parent = None
+    if len(message.parent_span_id) == _SPAN_ID_BYTES and any(message.parent_span_id):
+        parent_id = int.from_bytes(message.parent_span_id, "big")
+        parent = SpanContext(context.trace_id, parent_id, is_remote=False)
+    status = message.status
+    code = _STATUSES[status.code] if 0 <= status.code < len(_STATUSES) else StatusCode.UNSET
+    start = message.start_time_unix_nano
+    return ReadableSpan(
+        name=message.name,
+        context=context,
+        parent=parent,
+        resource=resource,
+        attributes=read_attributes(message.attributes),
+        events=[
+            Event(event.name, read_attributes(event.attributes), event.time_unix_nano)
+            for event in message.events
+        ],
+        links=[link for link in map(_read_link, message.links) if link is not None],
+        kind=_KINDS[message.kind] if 0 <= message.kind < len(_KINDS) else SpanKind.INTERNAL,
+        status=Status(code, status.message or None if code is StatusCode.ERROR else None),
+        start_time=start,
+        end_time=message.end_time_unix_nano or start,
+        instrumentation_scope=scope,
+    )
+
+
+def _read_context(message: Any) -> SpanContext | None:
+    """Return the ids of a span or link; None if they are not valid."""
+    trace, span = message.trace_id, message.span_id
+    if len(trace) != _TRACE_ID_BYTES or len(span) != _SPAN_ID_BYTES or not any(trace):
+        return None
+    state = TraceState.from_header([message.trace_state]) if message.trace_state else None
+    trace_id, span_id = int.from_bytes(trace, "big"), int.from_bytes(span, "big")
+    sampled = TraceFlags(TraceFlags.SAMPLED)
+    return SpanContext(trace_id, span_id, False, sampled, state) if span_id else None
+
+
+def _read_link(message: Any) -> Link | None:
+    context = _read_context(message)
+    return None if context is None else Link(context, read_attributes(message.attributes))
+
+
+class SpanPreparer:
+    """Prepares received spans for the store."""
+
+    def __init__(
+        self,
+        redact: SpanRedactor,
+        own_prices: OwnPrices | None,
+        catalog: PriceCatalog | None,
+    ) -> None:
+        """Make a preparer.
+
+        Args:
+            redact: filters the texts of a draft.
+            own_prices: the user's own prices.
+            catalog: the catalog of prices.
+        """
+        self._redact = redact
+        self._own_prices = own_prices
+        self._catalog = catalog
+        self._parents: OrderedDict[bytes, None] = OrderedDict()
+        """Ids of spans with an LLM call right below: they do not count again."""
+
+    def prepare_span(self, span: ReadableSpan) -> ReadableSpan:
+        """Return a span without content and secrets; LLM calls get standard names and a price."""
+        clean = remove_content(span)
+        draft = Draft(SpanHolder(clean), clean.resource)  # type: ignore[arg-type]
+        self._complete_draft(draft)
+        return self._redact(draft).build_span()
+
+    def _complete_draft(self, draft: Draft) -> None:
+        attributes, source = draft.attributes, draft.source
+        scope = source.instrumentation_scope
+        if scope is not None and scope.name == _semconv.SCOPE:
+            return  # lupis-run has prepared it
+        if _semconv.ERROR_TYPE not in attributes:
+            _add_error_type(draft)
+        if not is_foreign_call(attributes):
+            return
+        complete_call(attributes, source.name)
+        assert source.context is not None
+        if _name_span(source.context) in self._parents:
+            attributes.setdefault(_semconv.LUPIS_DEDUP, "child")
+            return
+        if source.parent is not None:
+            self._parents[_name_span(source.parent)] = None
+            if len(self._parents) > _MAX_PARENTS:
+                self._parents.popitem(last=False)
+        add_cost(attributes, source.start_time or 0, self._own_prices, self._catalog)
+
+
+def _name_span(context: SpanContext) -> bytes:
+    return context.trace_id.to_bytes(16, "big") + context.span_id.to_bytes(8, "big")
+
+
+def _add_error_type(draft: Draft) -> None:
+    """Take the type of the error from the event of an exception."""
+    if draft.status.status_code is not StatusCode.ERROR:
+        return
+    for event in draft.events:
+        kind = (event.attributes or {}).get(_semconv.EXCEPTION_TYPE)
+        if event.name == _EXCEPTION and isinstance(kind, str):
+            draft.attributes[_semconv.ERROR_TYPE] = kind
