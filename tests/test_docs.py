@@ -201,10 +201,25 @@ def test_chat_id_follows_the_work(run_snippet, llm):
     assert ["lupis.chat.id=chat-42"] == received
 
 
+@pytest.mark.parametrize("page", ["cost-per-user.md", "tools.md"])
+def test_short_programs_run(page, run):
+    """The program of the page runs without `lupis-run`, and prints nothing."""
+    done = run(read_programs(page)[0], launched=False)
+    assert (0, "", "") == (done.returncode, done.stdout, done.stderr)
+
+
+def test_site_lists_all_pages():
+    """The navigation of the site, `.ci/mkdocs.yml`, has each page once."""
+    text = read(ROOT / ".ci" / "mkdocs.yml").partition("\nnav:\n")[2]
+    listed = re.findall(r"- (\S+\.md)$", text, re.MULTILINE)
+    assert sorted(str(page.relative_to(DOCS)) for page in PAGES) == sorted(listed)
+
+
 def test_all_programs_are_tested():
     """Only the pages whose programs run above have Python programs."""
     counts = {page_name(page): read(page).count("```python\n") for page in PAGES}
     expected = {"docs/in-code.md": 3, "docs/conversations.md": 2}
+    expected.update({"docs/cost-per-user.md": 1, "docs/tools.md": 1})
     assert expected == {page: count for page, count in counts.items() if count}
 
 

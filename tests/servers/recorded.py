@@ -83,9 +83,10 @@ class StoreFiller:
         attributes = {name: value for name, value in attributes.items() if value is not None}
         return self.span(f"chat {model}", **options, **attributes)
 
-    def event(self, name, chat=None, *, target=None, **properties):
+    def event(self, name, chat=None, *, user=None, target=None, **properties):
         """Stores an event with the current time."""
-        metadata = {} if chat is None else {"chat_id": chat}
+        ids = {"chat_id": chat, "user_id": user}
+        metadata = {key: value for key, value in ids.items() if value is not None}
         event = {
             "name": name,
             "timestamp": self.now // 1_000_000,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from time import time_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -27,6 +27,22 @@ _MEBIBYTE = 1 << 20
 _IS_UNDELIVERED = f"state IN ({WAITING}, {REFUSED})"
 
 
+class Selection(NamedTuple):
+    """The items to delete.
+
+    Attributes:
+        condition: an SQL expression over the columns of `item`.
+        values: the values of its placeholders.
+    """
+
+    condition: str
+    values: tuple[str, ...] = ()
+
+    def narrow(self, condition: str) -> Selection:
+        """Return the selected items that match a further condition without placeholders."""
+        return self._replace(condition=f"{self.condition} AND {condition}")
+
+
 @click.command()
 @click.option(
     "--older-than",
@@ -36,6 +52,7 @@ _IS_UNDELIVERED = f"state IN ({WAITING}, {REFUSED})"
     help=f"Delete only items older than this, like 12h or 7d; {_DEFAULT_AGE} by default.",
 )
 @click.option("--all", "everything", is_flag=True, help="Delete items of any age.")
+@click.option("--user", metavar="NAME", help="Delete only the items of this user.")
 @click.option(
     "--undelivered",
     is_flag=True,
@@ -47,7 +64,9 @@ _IS_UNDELIVERED = f"state IN ({WAITING}, {REFUSED})"
     is_flag=True,
     help="Delete without a question; required without a terminal.",
 )
-def prune(age: int | None, everything: bool, undelivered: bool, yes: bool) -> None:
+def prune(
+    age: int | None, everything: bool, user: str | None, undelivered: bool, yes: bool
+) -> None:
     """Delete old spans and events, and return their space to the disk.
 
     Items that no endpoint has accepted yet stay, unless you add --undelivered.
@@ -56,12 +75,14 @@ def prune(age: int | None, everything: bool, undelivered: bool, yes: bool) -> No
         raise click.UsageError("--all and --older-than exclude each other")
     if age is None:
         age = Age().convert(_DEFAULT_AGE, None, None)
-    is_old = "1" if everything else f"at < {time_ns() - age}"
-    condition = is_old if undelivered else f"{is_old} AND NOT {_IS_UNDELIVERED}"
+    old = Selection("1" if everything else f"at < {time_ns() - age}")
+    if user is not None:
+        old = Selection(f"{old.condition} AND user = ?", (user,))
+    selection = old if undelivered else old.narrow(f"NOT {_IS_UNDELIVERED}")
     with open_store() as store:
-        count = _count_items(store.db, condition)
+        count = _count_items(store.db, selection)
         if not undelivered:
-            _report_kept(_count_items(store.db, f"{is_old} AND {_IS_UNDELIVERED}"))
+            _report_kept(_count_items(store.db, old.narrow(_IS_UNDELIVERED)))
         if not count or store.path is None:
             click.echo(explain_nothing(store, "spans or events to delete"), err=True)
             return
@@ -70,7 +91,7 @@ def prune(age: int | None, everything: bool, undelivered: bool, yes: bool) -> No
         raise click.ClickException(escape_controls(problem))
     if not yes:
         _confirm_deletion(f"{_format_items(count)} from {escape_controls(store.path)}")
-    _delete_and_shrink(store.path, condition)
+    _delete_and_shrink(store.path, selection)
 
 
 def _confirm_deletion(subject: str) -> None:
@@ -96,11 +117,11 @@ def _report_kept(count: int) -> None:
         click.echo(text, err=True)
 
 
-def _delete_and_shrink(path: Path, condition: str) -> None:
+def _delete_and_shrink(path: Path, selection: Selection) -> None:
     database = Database(str(path.parent), lambda: None)
     size_before = path.stat().st_size
     try:
-        deleted = _delete_items(database, condition)
+        deleted = _delete_items(database, selection)
         write_line(f"{_format_items(deleted)} deleted")
         database.run(_shrink_file)
     except StoreUnavailable as error:
@@ -111,7 +132,7 @@ def _delete_and_shrink(path: Path, condition: str) -> None:
     write_line(f"{freed / _MEBIBYTE:,.1f} MiB freed")
 
 
-def _delete_items(database: Database, condition: str) -> int:
+def _delete_items(database: Database, selection: Selection) -> int:
     """Delete the matching items in small batches, so that programs can store in between.
 
     Items that programs add meanwhile stay: the last id at the start is the limit.
@@ -120,7 +141,7 @@ def _delete_items(database: Database, condition: str) -> int:
     deleted = last_id = 0
     while True:
         ids = database.run(
-            lambda db, last_id=last_id: _delete_batch(db, condition, last_id, end)  # type: ignore[misc]
+            lambda db, last_id=last_id: _delete_batch(db, selection, last_id, end)  # type: ignore[misc]
         )
         if not ids:
             return deleted
@@ -128,12 +149,15 @@ def _delete_items(database: Database, condition: str) -> int:
         last_id = ids[-1]
 
 
-def _delete_batch(db: sqlite3.Connection, condition: str, last_id: int, end: int) -> list[int]:
+def _delete_batch(
+    db: sqlite3.Connection, selection: Selection, last_id: int, end: int
+) -> list[int]:
     # The rows are selected inside the transaction: a process may have delivered items, or had
     # them refused, since the last batch.
     with transaction(db):
-        statement = f"SELECT id FROM item WHERE id > ? AND id <= ? AND {condition}"  # noqa: S608
-        rows = db.execute(f"{statement} ORDER BY id LIMIT {_BATCH_SIZE}", (last_id, end)).fetchall()
+        statement = f"SELECT id FROM item WHERE id > ? AND id <= ? AND {selection.condition}"  # noqa: S608
+        values = (last_id, end, *selection.values)
+        rows = db.execute(f"{statement} ORDER BY id LIMIT {_BATCH_SIZE}", values).fetchall()
         db.executemany("DELETE FROM body WHERE id = ?", rows)
         db.executemany("DELETE FROM item WHERE id = ?", rows)
     return [row_id for (row_id,) in rows]
@@ -145,9 +169,9 @@ def _shrink_file(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def _count_items(db: sqlite3.Connection, condition: str) -> int:
-    statement = f"SELECT count(*) FROM item WHERE {condition}"  # noqa: S608 - no user's text
-    return int(db.execute(statement).fetchone()[0])
+def _count_items(db: sqlite3.Connection, selection: Selection) -> int:
+    statement = f"SELECT count(*) FROM item WHERE {selection.condition}"  # noqa: S608 - no user's text
+    return int(db.execute(statement, selection.values).fetchone()[0])
 
 
 def _format_items(count: int) -> str:

@@ -183,6 +183,7 @@ def _event_facts(event: Mapping[str, Any]) -> Facts:
         at=_bound_time(event["timestamp"] * 1_000_000),
         name=_replace_surrogates(event["name"]),
         chat=_to_column(event["metadata"].get("chat_id")),
+        user=_to_column(event["metadata"].get("user_id")),
     )
 
 

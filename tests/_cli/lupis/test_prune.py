@@ -45,6 +45,18 @@ def test_age_is_an_option(arguments, left, store, lupis):
     assert left == list_names(store)
 
 
+def test_items_of_one_user_are_deleted(store, lupis):
+    """With --user, the items of other users and without a user stay."""
+    store.event("by ann", user="ann")
+    store.event("by ben", user="ben")
+    store.call(**{"user.id": "ann"})
+    store.span("of ann", **{"user.id": "ann"})
+    store.span("of ben", **{"user.id": "ben"})
+    store.span("of nobody")
+    assert 0 == lupis("prune", "--user", "ann", "--all", "--yes").exit_code
+    assert ["by ben", "of ben", "of nobody"] == list_names(store)
+
+
 def test_undelivered_items_stay(store, lupis):
     """Waiting and refused items stay, and a message says so."""
     for name in ("waits", "refused", "delivered"):
