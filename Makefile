@@ -9,7 +9,7 @@ INSTALL = $(PY) -m pip install --quiet --quiet
 LINTED := lupis_instrument lupislabs.py sitecustomize_template tests examples .ci
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-runners test-browser coverage test-all test-clients suites lint typecheck bench catalog docs build clean
+.PHONY: help setup demo test test-runners test-browser coverage test-all test-clients suites lint typecheck bench catalog docs site build clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1@\2/p' Makefile | while IFS=@ read -r target text; \
@@ -63,6 +63,11 @@ catalog: setup  ## make the catalog of prices from the newest genai-prices
 docs: setup  ## write the generated parts of docs/
 	$(PY) .ci/docs.py docs
 
+site: setup  ## build the site with the documentation, in .site
+	$(PY) -m dependency_groups --output .venv/docs.txt docs
+	$(INSTALL) --requirement .venv/docs.txt
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict --config-file .ci/mkdocs.yml
+
 build: setup  ## build sdist and wheel, look into the wheel, and have an old pip take it
 	rm -rf dist
 	$(PY) -m build
@@ -70,7 +75,7 @@ build: setup  ## build sdist and wheel, look into the wheel, and have an old pip
 	$(PY) .ci/check_install.py dist/*.whl
 
 clean:  ## remove what the other targets made
-	rm -rf .venv .venvs dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venvs .site dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # A stamp says that what pyproject.toml asks for is installed; pip is brought up to date first, for
 # those that old Pythons bring along take minutes to resolve what newer ones do in seconds.

@@ -80,9 +80,15 @@ def read_blocks():
             yield Block(f"{page.relative_to(ROOT)}:{number}", "\n".join(kept))
 
 
+def make_parameter(block):
+    """A block as a test parameter. One that repeats another page or starts several programs is slow."""
+    is_slow = "backends" in block.name or block.text.count("lupis-run ") > 1
+    return pytest.param(block, id=block.name, marks=[pytest.mark.slow] if is_slow else [])
+
+
 BLOCKS = list(read_blocks())
-PLAIN = [block for block in BLOCKS if block.is_plain]
-SHELL_BLOCKS = [block for block in BLOCKS if not block.is_plain]
+PLAIN = [make_parameter(block) for block in BLOCKS if block.is_plain]
+SHELL_BLOCKS = [make_parameter(block) for block in BLOCKS if not block.is_plain]
 
 
 @pytest.fixture
@@ -104,7 +110,7 @@ def workspace(tmp_path, llm, store, other_store, monkeypatch):  # noqa: F811 - f
     return tmp_path / "work"
 
 
-@pytest.mark.parametrize("block", PLAIN, ids=[block.name for block in PLAIN])
+@pytest.mark.parametrize("block", PLAIN)
 @pytest.mark.usefixtures("workspace")
 def test_commands_of_lupis_run(block, lupis):  # noqa: F811 - a fixture
     """Each command of `lupis` in the block succeeds, in this process."""
@@ -116,7 +122,7 @@ def test_commands_of_lupis_run(block, lupis):  # noqa: F811 - a fixture
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
-@pytest.mark.parametrize("block", SHELL_BLOCKS, ids=[block.name for block in SHELL_BLOCKS])
+@pytest.mark.parametrize("block", SHELL_BLOCKS)
 def test_other_commands_run(block, workspace, sink):
     """A shell runs the block; a backend's address leads to a collector, which gets the calls."""
     text = ENDPOINT.sub(sink.url, block.text)
