@@ -11,6 +11,9 @@ import zipfile
 REQUIRED = (
     "lupis_instrument/__init__.py",
     "lupis_instrument/_llm/pricing/catalog.jsonl",
+    "lupis_instrument/_viewer/static/index.html",
+    "lupis_instrument/_viewer/static/js/app.js",
+    "lupis_instrument/_viewer/static/vendor/preact/LICENSE-htm.txt",
     "lupis_instrument/py.typed",
     "lupis_instrument/sitecustomize_template/sitecustomize.py",
     "lupislabs-stubs/__init__.pyi",

@@ -109,15 +109,19 @@ test("a link with a hostile name leads to its calls", async () => {
   assert.equal(await rowCount(), 1);
 });
 
-test("the sum of errors leads to as many rows", async () => {
-  await open("/");
-  const link = page.locator(".stats a", { hasText: "errors" });
-  const count = Number(await link.locator("b").innerText());
-  await link.click();
-  await page.waitForFunction((rows) => document.querySelectorAll("table.calls tbody tr").length === rows, count);
-  assert.equal(new URL(page.url()).searchParams.get("q"), "error");
-  assert.equal(count, 2); // the busy model, in both runs
-});
+for (const [label, expected, word] of [
+  ["errors", 2, "error"], // the busy model, in both runs
+  ["without a price", 1, "priced:unpriced"], // the hostile model
+]) {
+  test(`the sum of calls, ${label}, leads to as many rows`, async () => {
+    await open("/");
+    const link = page.locator(".stats a", { hasText: label });
+    assert.equal(await link.locator("b").innerText(), String(expected));
+    await link.click();
+    await page.waitForFunction((rows) => document.querySelectorAll("table.calls tbody tr").length === rows, expected);
+    assert.equal(new URL(page.url()).searchParams.get("q"), word);
+  });
+}
 
 test("the filter is in the URL, and the back button undoes it", async () => {
   await open("/");
@@ -215,16 +219,47 @@ test("paper has no header and no buttons", async () => {
 
 test("a new call appears in every open page without a reload", async () => {
   await open("/");
-  const second = await page.context().newPage();
-  await second.goto(viewer.origin);
-  await settle(second);
+  // More pages than a browser has connections to one server.
+  const others = [];
+  for (let number = 0; number < 7; number += 1) {
+    const other = await page.context().newPage();
+    await other.goto(viewer.origin);
+    await settle(other);
+    others.push(other);
+  }
   await page.evaluate(() => (globalThis.isSameDocument = true));
   recorder.run(HOSTILE_AGENT, "brand-new-model", "new-chat", "new-event");
-  await second.getByText("brand-new-model").first().waitFor();
+  for (const other of others) {
+    await other.bringToFront();
+    await other.getByText("brand-new-model").first().waitFor();
+    await other.close();
+  }
   await page.bringToFront();
   await wait("brand-new-model");
   assert.equal(await page.evaluate(() => globalThis.isSameDocument), true);
-  await second.close();
+});
+
+test("new calls wait while you read further down", async () => {
+  await page.setViewportSize({ width: 1280, height: 400 });
+  await open("/");
+  await page.evaluate(() => scrollTo(0, 300));
+  const before = await page.locator("main .row-link").allInnerTexts();
+  recorder.run(HOSTILE_AGENT, "one-more-model", "new-chat", "new-event");
+  const button = page.getByRole("button", { name: "1 new call" });
+  await button.waitFor();
+  assert.deepEqual(await page.locator("main .row-link").allInnerTexts(), before);
+  await button.click();
+  await wait("one-more-model");
+  await page.setViewportSize({ width: 1280, height: 800 });
+});
+
+test("a viewer that has ended is reported", async () => {
+  const other = await Viewer.start(recorder.environment);
+  const last = await openPage(browser, other.url);
+  await last.getByRole("button", { name: "live", exact: true }).waitFor();
+  await other.close();
+  await last.getByRole("button", { name: "no answer" }).waitFor();
+  await last.context().close();
 });
 
 test("an empty store says what to run", async () => {

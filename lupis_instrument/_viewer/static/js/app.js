@@ -43,7 +43,7 @@ function App() {
     <${Header} showHelp=${showHelp} />
     <div class=${`columns ${open ? "with-panel" : ""}`}>
       <main id="main" tabindex="-1"><${Guard} key=${path}><${View} id=${id && decodeURIComponent(id)} /><//></main>
-      ${open && html`<${Guard} key=${`panel ${open.split("/")[0]}`}><${Panel} open=${open} /><//>`}
+      ${open && html`<${Guard} key="details"><${Panel} open=${open} /><//>`}
     </div>
     <${Help} isOpen=${isHelpOpen} close=${() => setHelpOpen(false)} />`;
 }

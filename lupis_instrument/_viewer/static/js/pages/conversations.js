@@ -53,8 +53,8 @@ function listSums(data) {
     { value: html`<${Time} ms=${data.last_ms} />`, label: "last call" },
     { value: format.formatCount(calls), label: calls === 1 ? "call" : "calls", key: "calls", href: href() },
     { value: format.formatCount(data.errors), label: data.errors === 1 ? "error" : "errors", key: "errors", bad: data.errors > 0, href: href(["error"]) },
-    { value: format.formatShortCount(data.input_tokens), label: "in" },
-    { value: format.formatShortCount(data.output_tokens), label: "out" },
+    { value: format.formatShortCount(data.input_tokens), label: "in", href: href(["in>0"]) },
+    { value: format.formatShortCount(data.output_tokens), label: "out", href: href(["out>0"]) },
     { value: format.formatCost(data.cost), label: "cost", href: href([], { order: "dearest" }) },
     data.user && { value: data.user, label: "user", href: callsHref([], { q: makeWord("user", data.user), since: "all" }) },
   ].filter(Boolean);

@@ -11,7 +11,7 @@ export function DeliveryPage() {
     <${Loading} answer=${answer}>${({ outbox, refused, store }) => html`
       <h2>Outbox</h2>
       ${outbox.waiting ? html`<${Stats} label="Outbox" items=${[
-          { value: format.formatCount(outbox.waiting), label: "items wait for an endpoint", bad: true },
+          { value: format.formatCount(outbox.waiting), label: "items wait for an endpoint" },
           { value: format.formatBytes(outbox.bytes), label: "size" },
           { value: format.formatAge(outbox.oldest_ms), label: "oldest" }]} />
         <p>Send them now: <code>lupis flush</code> To another endpoint: <code>lupis flush --to URL</code></p>`

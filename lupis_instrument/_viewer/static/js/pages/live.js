@@ -9,6 +9,7 @@ import { Loading, NoCalls, Page, Problem, Stats } from "../parts.js";
 
 const PAGE_SIZE = 100;
 const MAX_ROWS = 2000;
+const NO_CALLS = { calls: [], next: undefined };
 
 export function LivePage() {
   const question = useQuestion();
@@ -17,7 +18,7 @@ export function LivePage() {
   return html`<${Page} title="Calls">
     <${Summary} question=${question} />
     <${CallsOverTime} question=${question} />
-    <${Calls} key=${JSON.stringify([question, order])} question=${question} order=${order} open=${params.get("open")} />
+    <${Calls} question=${question} order=${order} open=${params.get("open")} />
   <//>`;
 }
 
@@ -66,16 +67,17 @@ function CallsOverTime({ question }) {
 function Calls({ question, order, open }) {
   const params = { ...question, order, limit: PAGE_SIZE };
   const answer = useApi("/api/calls", params);
-  const [older, setOlder] = useState({ calls: [], next: undefined });
+  const [stored, setOlder] = useState(NO_CALLS);
   const [problem, setProblem] = useState(null);
-  const shown = useRef([]);
+  const shown = useRef(NO_CALLS);
   const [, update] = useState(0);
   const newest = answer.data?.calls || [];
-  const isReading = scrollY > 160 && shown.current.length > 0 && order === "newest";
-  const known = new Set(shown.current.map((call) => call.id));
+  const older = stored.url === answer.url ? stored : NO_CALLS;
+  const isReading = scrollY > 160 && order === "newest" && shown.current.url === answer.url;
+  const known = new Set(shown.current.calls.map((call) => call.id));
   const waiting = isReading ? newest.filter((call) => !known.has(call.id)).length : 0;
-  if (!isReading) shown.current = newest;
-  const calls = order === "newest" ? mergeCalls(shown.current, older.calls) : newest;
+  if (!isReading) shown.current = { calls: newest, url: answer.url };
+  const calls = order === "newest" ? mergeCalls(shown.current.calls, older.calls) : newest;
 
   useEffect(() => {
     const atTop = () => scrollY <= 160 && update((count) => count + 1);
@@ -87,7 +89,7 @@ function Calls({ question, order, open }) {
   const loadMore = async () => {
     try {
       const page = await fetchJson(makeUrl("/api/calls", { ...params, cursor: next }));
-      setOlder({ calls: mergeCalls(calls, page.calls), next: page.next });
+      setOlder({ calls: mergeCalls(calls, page.calls), next: page.next, url: answer.url });
     } catch (error) {
       setProblem(error);
     }

@@ -2,7 +2,7 @@
 import { html } from "../preact.js";
 import * as format from "../format.js";
 import { useApi } from "../api.js";
-import { changeHref, conversationHref, runHref, useLocation } from "../location.js";
+import { callsHref, changeHref, conversationHref, makeWord, runHref, useLocation } from "../location.js";
 import { addUp, measureSpans } from "../spans.js";
 import { CopyButtons, SpanDetails, Waterfall } from "../trace_view.js";
 import { Loading, Page, Stats, Time } from "../parts.js";
@@ -14,7 +14,7 @@ export function TracePage({ id }) {
     <${Loading} answer=${answer}>${(trace) => {
       const { startMs } = measureSpans(trace.spans);
       const span = trace.spans.find(({ span_id: span }) => span === params.get("span")) || trace.spans.find((span) => span.is_call) || trace.spans[0];
-      return html`<${Stats} label="Sums of the trace" items=${listSums(trace)} />
+      return html`<${Stats} label="Sums of the trace" items=${listSums(trace, id)} />
         <div class="split">
           <${Waterfall} spans=${trace.spans} selected=${span.span_id} spanHref=${(span) => changeHref({ span })} />
           <${SpanDetails} span=${span} startMs=${startMs} />
@@ -24,7 +24,8 @@ export function TracePage({ id }) {
   <//>`;
 }
 
-function listSums({ spans }) {
+function listSums({ spans }, id) {
+  const href = (word = "", changes = {}) => callsHref([], { q: `${makeWord("trace", id)} ${word}`.trim(), since: "all", until: null, ...changes });
   const { startMs, spanMs } = measureSpans(spans);
   const sums = addUp(spans);
   const read = (name) => spans.find((span) => span.call?.[name])?.call[name];
@@ -33,10 +34,10 @@ function listSums({ spans }) {
     { value: html`<${Time} ms=${startMs} full />`, label: "start" },
     { value: format.formatDuration(spanMs), label: "time" },
     { value: format.formatCount(spans.length), label: spans.length === 1 ? "span" : "spans", key: "spans" },
-    { value: format.formatCount(sums.calls), label: sums.calls === 1 ? "call" : "calls", key: "calls" },
-    { value: format.formatShortCount(sums.input), label: "in" },
-    { value: format.formatShortCount(sums.output), label: "out" },
-    { value: format.formatCost(sums.cost), label: "cost" },
+    { value: format.formatCount(sums.calls), label: sums.calls === 1 ? "call" : "calls", key: "calls", href: href() },
+    { value: format.formatShortCount(sums.input), label: "in", href: href("in>0") },
+    { value: format.formatShortCount(sums.output), label: "out", href: href("out>0") },
+    { value: format.formatCost(sums.cost), label: "cost", href: href("", { order: "dearest" }) },
     { value: format.formatCount(sums.errors), label: sums.errors === 1 ? "error" : "errors", key: "errors", bad: sums.errors > 0 },
     chat && { value: chat, label: "conversation", href: conversationHref(chat) },
     run && { value: run.slice(0, 8), label: "run", href: runHref(run) },
