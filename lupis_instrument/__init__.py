@@ -4,6 +4,9 @@ Most programs need nothing from this package: `lupis-run python my_agent.py` is 
 that adds events, chat ids or user metadata uses `LupisSDK`.
 
 Importing the package loads none of its modules; each name is loaded when it is first used.
+
+PYTEST_DONT_REWRITE: this word keeps pytest from a warning that `lupis-run` imports the package
+first; the warning would end a test run whose warnings are errors.
 """
 
 from __future__ import annotations

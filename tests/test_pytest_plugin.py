@@ -119,3 +119,13 @@ def test_an_unknown_price_fails_the_limit():
     call = {"attributes": {"lupis.cost.status": "unpriced"}}
     with pytest.raises(pytest.fail.Exception, match="the price of 1 LLM calls is unknown"):
         LupisCalls(SimpleNamespace(calls=[call])).max_cost(1)
+
+
+def test_an_early_import_of_the_package_makes_no_warning(monkeypatch, pytestconfig):
+    """The launcher imports it before pytest; a warning would end runs whose warnings are errors."""
+    warned = []
+    monkeypatch.setattr(
+        pytestconfig, "issue_config_time_warning", lambda warning, **_: warned.append(warning)
+    )
+    pytest.register_assert_rewrite("lupis_instrument")
+    assert [] == warned
