@@ -63,7 +63,7 @@ def test_addresses_of_the_repository_are_the_same():
 def test_links_to_the_repository_lead_somewhere(file):
     """Each absolute link to a file of the repository names a file that exists."""
     text = file.read_text(encoding="utf-8")
-    paths = re.findall(rf"{re.escape(BASE)}/(?:blob|tree)/main/([^\s)#]+)", text)
+    paths = re.findall(rf"{re.escape(BASE)}/(?:blob|tree|raw)/main/([^\s)#]+)", text)
     assert [] == [path for path in paths if not (ROOT / path).exists()]
 
 
