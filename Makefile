@@ -22,7 +22,7 @@ demo: .venv/.installed  ## run a small agent offline, and show what its LLM call
 	$(BIN)/lupis-run $(PY) examples/agent.py
 
 test: setup  ## run all tests, in random order; ARGS="-k name" for some
-	$(PY) -m pytest --numprocesses $(WORKERS) $(ARGS)
+	$(PY) -m pytest --numprocesses $(WORKERS) --dist loadscope --durations 10 $(ARGS)
 
 test-runners: .venv/.installed-runners  ## run the tests with gunicorn, celery, gevent and the like
 	$(PY) -m pytest -m runners $(ARGS)

@@ -126,7 +126,8 @@ def run_tests(version: str, opentelemetry: str, clients: str, arguments: list[st
     start = time.monotonic()
     try:
         own = install_environment(python, folder, CONSTRAINTS[opentelemetry], CLIENTS[clients])
-        run_command(own, "-m", "pytest", "-q", "--numprocesses", "auto", *tests)
+        options = ("-q", "--numprocesses", "auto", "--dist", "loadscope")
+        run_command(own, "-m", "pytest", *options, *tests)
     except subprocess.CalledProcessError as error:
         return f"FAILED: {' '.join(error.cmd[1:4])} ended with {error.returncode}"
     return f"passed in {time.monotonic() - start:.0f} s"

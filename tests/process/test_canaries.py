@@ -123,16 +123,16 @@ def test_the_program_made_all_calls_spans_and_events(output):
         assert 3 * len(CANARIES) < output.done.stderr.count("\n")
 
 
-@pytest.mark.parametrize("canary", CANARIES, ids=lambda canary: canary.rule)
-def test_no_secret_of_a_rule_leaves(output, canary):
-    """Neither the whole secret nor a longer piece of it appears, in any encoding."""
-    assert [] == output.find_leaks(canary.needles)
+def test_no_secret_of_any_rule_leaves(output):
+    """Neither a whole secret nor a longer piece of it appears, in any encoding."""
+    leaks = {canary.rule: output.find_leaks(canary.needles) for canary in CANARIES}
+    assert {} == {rule: places for rule, places in leaks.items() if places}
 
 
-@pytest.mark.parametrize("name", SECRET_NAMES)
-def test_no_value_of_a_secret_name_leaves(output, name):
+def test_no_value_of_a_secret_name_leaves(output):
     """The value does not appear, wherever the name was used."""
-    assert [] == output.find_leaks([SECRET_NAMES[name]])
+    leaks = {name: output.find_leaks([value]) for name, value in SECRET_NAMES.items()}
+    assert {} == {name: places for name, places in leaks.items() if places}
 
 
 CALL = """
