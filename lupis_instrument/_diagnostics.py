@@ -45,9 +45,10 @@ class Diagnostics:
         """
         if LEVELS[severity] < self.level or message in self._written:
             return
-        if len(self._written) < _MAX_MESSAGES:
-            self._written.add(message)
-            _write_line(f"lupis: {severity}: {self.clean_line(message)}\n")
+        line = f"lupis: {severity}: {self.clean_line(message)}\n"
+        if len(self._written) < _MAX_TEXTS and line not in self._written:
+            self._written.update((message, line))  # two messages may be the same line, redacted
+            _write_line(line)
 
     def clean_line(self, text: str) -> str:
         """Return `text` as it may be printed: without secrets, and on one line.
@@ -67,8 +68,11 @@ class Diagnostics:
         self._written.clear()
 
 
-_MAX_MESSAGES = 100
-"""A limit, because an error whose text changes each time must not fill the program's stderr."""
+_MAX_TEXTS = 200
+"""Texts kept, two for each message.
+
+There is a limit, because an error whose text changes each time must not fill the program's stderr.
+"""
 
 
 def escape_controls(text: object) -> str:

@@ -179,7 +179,9 @@ def test_variables_and_a_shared_folder_instrument(shared_folder, bare_python, si
         timeout=60,
         check=False,
     )
-    assert (0, "[]\n", "") == (result.returncode, result.stdout, result.stderr)
+    assert (0, "[]\n") == (result.returncode, result.stdout)
+    assert result.stderr.startswith("lupis: 1 LLM call, ")  # the summary for a pipe: one line
+    assert 1 == result.stderr.count("\n")
     assert ["chat gpt-4o-mini"] == [span["name"] for span in sink.spans]
     assert "shop" == sink.spans[0]["resource"]["lupis.project.id"]
 

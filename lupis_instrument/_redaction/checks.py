@@ -83,9 +83,17 @@ def is_mixed(text: str) -> bool:
 
 
 def is_encoded_jwk(text: str) -> bool:
-    """Return whether a base64 text holds a private or symmetric JSON Web Key."""
+    """Return whether a base64 text holds a private or symmetric JSON Web Key.
+
+    The text may begin with the segments of a URL's path, of any length.
+    """
     plain = text.rstrip("=").translate(_FROM_URLSAFE)
-    return bool(_PRIVATE_MEMBER.search(binascii.a2b_base64(plain[: len(plain) // 4 * 4])))
+    return any(_PRIVATE_MEMBER.search(_decode_groups(plain[start:])) for start in range(4))
+
+
+def _decode_groups(text: str) -> bytes:
+    """Return the bytes of the whole groups of four characters of a base64 text."""
+    return binascii.a2b_base64(text[: len(text) // 4 * 4])
 
 
 def is_encoded_pem(text: str) -> bool:

@@ -209,8 +209,9 @@ def _make_receiver(handler: Callable[[TracedRequest, Any], None]) -> Any:
 async def _check_request(_session: Any, context: Any, _params: Any) -> None:
     """Let a check refuse a request; aiohttp gives this signal before it writes the headers."""
     http_call = getattr(getattr(context, _REQUEST, None), "http_call", None)
-    if http_call is not None and http_call.before_send is not None:
-        http_call.before_send(http_call)
+    before_send = getattr(http_call, "before_send", None)
+    if before_send is not None:
+        before_send(http_call)
 
 
 def _handle_signal(

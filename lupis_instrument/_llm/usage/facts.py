@@ -92,6 +92,8 @@ _WAITING_STATES = frozenset(
 # Amazon bills by its own counts, and Cohere's models beside them report the counts of Cohere.
 _HOST_COUNTED = "billed_units"
 _MAX_CHOICES = 128
+RESPONSE_OBJECT = "response"
+"""The member `object` of an answer of OpenAI's Responses API."""
 MAX_TOOLS = 64
 """Names of tools that are kept of one request or response."""
 _MAX_TOOL_DEPTH = 8
@@ -110,12 +112,13 @@ class ResponseFacts:
         job: the id by which a later request asks for the answer, if the answer has another id.
         state: the provider's word for the state of a background job.
         tools: the names of the tools that the model calls, by the ids of the calls.
+        is_openai_response: whether the answer is an object of OpenAI's Responses API.
     """
 
     __slots__ = (
         "_charges", "_finish_reasons", "_metrics", "_root_counts", "_usage",
-        "answer_hash", "conversation_id", "duration", "error_type", "geography", "id", "job",
-        "model", "speed", "state", "tier", "tools",
+        "answer_hash", "conversation_id", "duration", "error_type", "geography", "id",
+        "is_openai_response", "job", "model", "speed", "state", "tier", "tools",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -136,6 +139,7 @@ class ResponseFacts:
         self._charges: dict[str, Any] = {}
         self._root_counts: dict[str, int] = {}
         self.tools: dict[Any, str] = {}
+        self.is_openai_response = False
 
     def add_value(self, value: Any) -> None:
         """Add the facts of one JSON value: a body, an element of an array, or an event's data."""
@@ -151,6 +155,8 @@ class ResponseFacts:
                 self._keep_choices(member, FINISH_REASON_LISTS[name])
             if name in TOOL_CALL_MEMBERS:
                 self._keep_tools(member, 0)
+        if RESPONSE_OBJECT in (value.get("object"), read_path(value, ("response", "object"))):
+            self.is_openai_response = True
         read_root_counts(value, self._root_counts)
         self.answer_hash = hash_answer(value)
         self.error_type = _find_root_error(value) or self.error_type
@@ -255,7 +261,13 @@ class ResponseFacts:
 
     @property
     def finish_reasons(self) -> tuple[str, ...]:
-        """The finish reasons in the order of the answers' indexes."""
+        """The finish reasons in the order of the answers' indexes.
+
+        OpenAI's Responses API states none for an answer that is complete, only `completed`. The
+        reason is the one that its chat completions would state.
+        """
+        if self.is_openai_response and self.state == "completed" and not self._finish_reasons:
+            return ("tool_calls" if self.tools else "stop",)
         return tuple(self._finish_reasons[index] for index in sorted(self._finish_reasons))
 
     @property
@@ -355,9 +367,15 @@ def read_tool_name(text: Any) -> str | None:
 
 
 def _merge_report(merged: dict[str, Any], report: Any) -> None:
-    """Add the members of a report; null in a later report doesn't replace an earlier count."""
+    """Add the members of a report; null or 0 in a later report doesn't replace an earlier count.
+
+    Counts of a stream are cumulative, so they never fall. Some servers repeat the input as 0:
+    https://docs.claude.com/en/docs/build-with-claude/streaming
+    """
     if type(report) is list:  # llama.developer.meta.com/docs/api/chat: names with values
         rows = [row for row in report[:_MAX_CHOICES] if isinstance(row, dict)]
         report = {row["metric"]: row.get("value") for row in rows if type(row.get("metric")) is str}
     if isinstance(report, dict):
-        merged.update((name, member) for name, member in report.items() if member is not None)
+        for name, member in report.items():
+            if member or (member is not None and name not in merged):
+                merged[name] = member

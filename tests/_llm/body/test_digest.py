@@ -158,13 +158,13 @@ CASES = {
          "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}},
         "davinci", "cmpl", ("length",), Usage(1, 2, total_tokens=3)),
     "openai responses": (
-        f"{OPENAI}/responses", RESPONSE, "gpt-5-2025", "resp_1", (), RESPONSE_EXPECTED),
+        f"{OPENAI}/responses", RESPONSE, "gpt-5-2025", "resp_1", ("stop",), RESPONSE_EXPECTED),
     "openai responses stream": (
         f"{OPENAI}/responses",
         sse({"type": "response.created", "response": {**RESPONSE, "usage": None}},
             *({"type": "response.output_text.delta", "delta": "x"} for _ in range(9)),
             {"type": "response.completed", "response": RESPONSE}),
-        "gpt-5-2025", "resp_1", (), RESPONSE_EXPECTED),
+        "gpt-5-2025", "resp_1", ("stop",), RESPONSE_EXPECTED),
     "openai responses cut short": (
         f"{OPENAI}/responses",
         {**RESPONSE, "status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}},

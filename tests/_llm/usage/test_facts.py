@@ -138,3 +138,37 @@ def test_answer_of_one_value_has_a_hash():
     hashes = [collect(value).answer_hash for value in (answer, answer, {"choices": []})]
     assert hashes[0] == hashes[1] is not None
     assert hashes[2] is None
+
+
+def test_a_zero_of_a_later_event_replaces_no_count():
+    """The counts of a stream are cumulative: a smaller one can't be right."""
+    start = {
+        "type": "message_start",
+        "message": {"usage": {"input_tokens": 60, "output_tokens": 1}},
+    }
+    delta = {"type": "message_delta", "usage": {"input_tokens": 0, "output_tokens": 9}}
+    usage = collect(start, delta).find_usage("anthropic")
+    assert (60, 9) == (usage.input_tokens, usage.output_tokens)
+
+
+FUNCTION_CALL = {"type": "function_call", "id": "fc_1", "name": "get_weather"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "reasons"),
+    [
+        ({"status": "completed", "output": []}, ("stop",)),
+        ({"status": "completed", "output": [FUNCTION_CALL]}, ("tool_calls",)),
+        (
+            {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}},
+            ("max_output_tokens",),
+        ),
+        ({"status": "in_progress"}, ()),
+    ],
+)
+def test_an_answer_of_openai_responses_has_a_finish_reason(answer, reasons):
+    """The same in a stream and in a plain answer."""
+    answer = {"object": "response", **answer}
+    assert reasons == collect(answer).finish_reasons
+    event = {"type": f"response.{answer['status']}", "response": answer}
+    assert reasons == collect({"type": "response.created"}, event).finish_reasons
