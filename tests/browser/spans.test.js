@@ -95,5 +95,5 @@ test("costs keep the digits that matter", () => {
 });
 
 test("durations change their unit", () => {
-  assert.deepEqual([0.4, 120, 4200, 42_000, 125_000, 7_260_000].map(format.formatDuration), ["0.4 ms", "120 ms", "4.20 s", "42.0 s", "2 m 05 s", "2 h 01 m"]);
+  assert.deepEqual([0.4, 120, 4200, 42_000, 59_990, 125_000, 899_999, 7_260_000].map(format.formatDuration), ["0.4 ms", "120 ms", "4.20 s", "42.0 s", "1 m 00 s", "2 m 05 s", "15 m 00 s", "2 h 01 m"]);
 });

@@ -103,8 +103,12 @@ export async function settle(page) {
   await page.waitForFunction(() => !document.querySelector(".loading, .chart-space"));
 }
 
-export async function findViolations(page) {
+// rules: the ids of the rules to check; all without them.
+export async function findViolations(page, rules) {
   await page.evaluate(AXE);
-  const { violations } = await page.evaluate(() => axe.run(document, { resultTypes: ["violations"] }));
+  const { violations } = await page.evaluate(
+    (runOnly) => axe.run(document, { resultTypes: ["violations"], ...(runOnly && { runOnly }) }),
+    rules,
+  );
   return violations.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map((node) => node.html.slice(0, 160)).join(" | ")}`);
 }

@@ -88,6 +88,6 @@ export function callsHref(words, changes = {}) {
 }
 
 export const runHref = (run) => makeHref(`/runs/${encodeURIComponent(run)}`, { q: null });
-export const traceHref = (trace) => makeHref(`/traces/${encodeURIComponent(trace)}`, { q: null });
+export const traceHref = (trace, span) => makeHref(`/traces/${encodeURIComponent(trace)}`, { q: null, span });
 export const conversationHref = (chat) => makeHref("/conversation", { q: null, chat });
 export const openHref = (trace, span) => changeHref({ open: span ? `${trace}/${span}` : trace });

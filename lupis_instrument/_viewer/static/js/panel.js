@@ -15,7 +15,7 @@ export function Panel({ open }) {
   const shown = answer.error ? answer : last.current;
   return html`<aside class="panel" aria-label="Details">
     <div class="panel-head">
-      <a href=${traceHref(trace)}>Trace ${trace.slice(0, 8)}</a>
+      <a href=${traceHref(trace, wanted)}>Trace ${trace.slice(0, 8)}</a>
       <span class="actions">
         ${answer.data && html`<${CopyButtons} trace=${answer.data} />`}
         <a class="button" href=${changeHref({ open: null })} aria-label="Close the details" title="esc">✕</a>

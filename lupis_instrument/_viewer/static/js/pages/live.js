@@ -8,6 +8,7 @@ import { CallTable } from "../calls.js";
 import { Loading, NoCalls, Page, Problem, Stats } from "../parts.js";
 
 const PAGE_SIZE = 100;
+const BARS = { "15m": 60, "1h": 60, "24h": 96, "7d": 84, "30d": 60 }; // so that a bar is a round time
 const MAX_ROWS = 2000;
 const NO_CALLS = { calls: [], next: undefined };
 
@@ -46,10 +47,10 @@ function listSums(sums) {
 }
 
 function CallsOverTime({ question }) {
-  const { data } = useApi("/api/series", { ...question, points: 90 });
+  const { data } = useApi("/api/series", { ...question, points: (!question.until && BARS[question.since]) || 90 });
   if (!data) return html`<div class="chart-space"></div>`;
   const { points, step_ms: stepMs } = data;
-  const label = `calls each ${format.formatDuration(stepMs)}, errors in red`;
+  const label = `calls each ${format.formatDuration(stepMs).replace(/ 00 [ms]$/, "")}, errors in red`;
   return html`<${TimeChart} label=${label} stepMs=${stepMs}
     times=${points.map((point) => point.at_ms)}
     layers=${[
