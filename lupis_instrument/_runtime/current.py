@@ -159,18 +159,21 @@ def finish() -> None:
         return
     runtime.end_root_span()
     runtime.ending = True
-    runtime.shutdown()
-    # Imported now: before, the background thread may still have been loading parts of it.
-    from lupis_instrument._runtime import process_tree
+    try:
+        runtime.shutdown()
+        # Imported now: before, the background thread may still have been loading parts of it.
+        from lupis_instrument._runtime import process_tree
 
-    process_tree.report(
-        runtime.summary,
-        runtime.account,
-        runtime.delivery.store,
-        runtime.config,
-        leads=launch.is_leader(),
-        launched=launch.launch.launched,
-    )
+        process_tree.report(
+            runtime.summary,
+            runtime.account,
+            runtime.delivery.store,
+            runtime.config,
+            leads=launch.is_leader(),
+            launched=launch.launch.launched,
+        )
+    finally:
+        runtime.admission.reopen_soon()
 
 
 launch.launch.runtimes.append(sys.modules[__name__])

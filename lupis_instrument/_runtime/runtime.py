@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from fnmatch import fnmatchcase
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Mapping
+from typing import TYPE_CHECKING, Any, Callable, Mapping
 
 from lupis_instrument import _semconv
 from lupis_instrument._diagnostics import LEVELS, diagnostics, internal_errors
 from lupis_instrument._process.import_lock import Lazy, import_alone
+from lupis_instrument._process.native_threads import get_ident
 from lupis_instrument._runtime import assembly
+from lupis_instrument._runtime.admission import Admission
 from lupis_instrument._runtime.providers import get_providers
 from lupis_instrument._tracing import context as call_context
 from lupis_instrument._tracing import events
@@ -36,11 +38,13 @@ _SPANS_PER_SECOND = 100
 """How many spans even a busy machine can prepare in a second, at the end of the program."""
 _MAX_UNPREPARED_SPANS = 250
 _MIN_UNPREPARED_SPANS = 32
-_LOADING_SECONDS = 5.0
+_LOADING_SECONDS = 10.0
 _MIN_SENDING_SECONDS = 0.5
 """The part of the timeout that remains for sending after modules were loaded."""
-_MIN_ROUND_SECONDS = 0.3
-"""The time that is needed to send the spans of calls that end during the end of the process."""
+_MIN_PREPARING_SECONDS = 1.0
+"""Spans that are not prepared are lost, so a busy machine gets this time beyond a short timeout."""
+_ADMITTED_SECONDS = 0.3
+"""How long the end waits for the last calls of other threads to be recorded."""
 _WITHHELD = {"name": "[REDACTED]", "properties": {}, "metadata": {}}
 """Replaces the parts of an event whose redaction failed."""
 
@@ -58,6 +62,7 @@ class Runtime:
         summary: the totals of the calls.
         account: the number of spans and events that were delivered, stored or lost.
         ending: whether the process is ending: its threads may stop at any time.
+        admission: admits calls and events until the end closes the account.
     """
 
     def __init__(self, resolved: ResolvedSettings) -> None:
@@ -94,6 +99,7 @@ class Runtime:
         self._conversations = Lazy(lambda: assembly.make_conversations(self.config))
         self.account = Account()
         self.ending = False
+        self.admission = Admission()
         self._former: list[Delivery] = []
         providers = get_providers()
         propagator_guard = PropagatorGuard(lambda: self.config.propagate_to)
@@ -205,10 +211,26 @@ class Runtime:
             properties: its properties; copied now.
             conversation: the chat id and the user metadata of the event.
         """
-        self.events.put_item(events.make_event(name, properties, conversation, self._metadata))
+        event = events.make_event(name, properties, conversation, self._metadata)
+        self._admit(self.events.put_item, event)
 
     def _put(self, state: SpanState) -> None:
         """Queue an ended span; with `LUPIS_DURABLE`, store it before the program goes on."""
+        self._admit(self._record, state)
+
+    def _admit(self, record: Callable[[Any], None], item: Any) -> None:
+        """Call `record` with an item; first, wait for the end of the process if it is near."""
+        call, admission = object(), self.admission
+        # Before the look at `closer`: the closing thread sees this call, or the call sees it.
+        admission.inside[call] = get_ident()
+        try:
+            if admission.closer:
+                admission.wait_for_end(call)
+            record(item)
+        finally:
+            admission.inside.pop(call, None)
+
+    def _record(self, state: SpanState) -> None:
         at_once = self._capture is None and (self.config.durable or self.ending)
         stored = False
         try:
@@ -318,22 +340,29 @@ class Runtime:
         return kept
 
     def _finish_delivery(self, due: float) -> bool:
-        """Prepare, and deliver or store, until nothing is left or `due`; return whether all was.
+        """Prepare, and deliver or store, all items; return whether all were.
 
-        While items are sent, other threads of the program may end more calls.
+        While items are sent, other threads of the program may end more calls. A second round
+        delivers these, and at the end of the process there are no more after it.
         """
-        kept = True
-        while True:
-            # A tenth of the time is kept for the export worker, which stores items it cannot send.
-            prepared = self._drain(max(0.0, due - monotonic()) * 0.9, end_thread=True)
-            if not prepared:
-                for worker in (self.spans, self.events):
-                    worker.stop(_STOP_SECONDS)
-            for delivery in self._deliveries:
-                kept = delivery.stop(max(0.0, due - monotonic())) and kept
-            done = self.spans.idle and self.events.idle
-            if done or not prepared or monotonic() > due - _MIN_ROUND_SECONDS:
-                return prepared and kept
+        prepared, kept = self._deliver_pending(due)
+        if self.ending:
+            self.admission.close(_ADMITTED_SECONDS, max(due, monotonic()))
+        if prepared and not (self.spans.idle and self.events.idle):
+            prepared, kept_too = self._deliver_pending(due)
+            kept = kept and kept_too
+        return prepared and kept
+
+    def _deliver_pending(self, due: float) -> tuple[bool, bool]:
+        """Return whether all items were prepared by `due`, and whether none of these was lost."""
+        # A tenth of the time is kept for the export worker, which stores items it cannot send.
+        seconds = max((due - monotonic()) * 0.9, _MIN_PREPARING_SECONDS)
+        prepared = self._drain(seconds, end_thread=True)
+        if not prepared:
+            for worker in (self.spans, self.events):
+                worker.stop(_STOP_SECONDS)
+        kept = [delivery.stop(max(0.0, due - monotonic())) for delivery in self._deliveries]
+        return prepared, all(kept)
 
     def _count_lost(self) -> None:
         spans, events = self.spans, self.events
@@ -417,6 +446,8 @@ class Runtime:
         for delivery in self._deliveries:
             delivery.after_fork_in_child()
         self._former.clear()
+        self.ending = False
+        self.admission = Admission()
         self._connect()
 
     @property

@@ -1,13 +1,21 @@
 """The end of a program delivers or stores its spans, within the timeout."""
 
 import os
+import re
 import signal
 import subprocess
 from textwrap import dedent
 from time import monotonic, sleep
 
 import pytest
-from servers.caller import MARGIN_SECONDS, SPAN_IN_FLIGHT, count_states, list_marks, read_account
+from servers.caller import (
+    MARGIN_SECONDS,
+    SPAN_IN_FLIGHT,
+    count_states,
+    find_free_port,
+    list_marks,
+    read_account,
+)
 
 from lupis_instrument._export.store.schema import WAITING
 
@@ -300,3 +308,43 @@ def test_without_a_store_calls_of_threads_at_the_end_are_delivered(run_caller, s
     )
     assert "lost" not in done.stderr
     assert "dropped" not in done.stderr
+
+
+CALLING_THREADS = """
+def work():
+    while True:
+        call()
+        os.write(1, b"1")
+call()
+for _ in range(3):
+    threading.Thread(target=work, daemon=True).start()
+os.write(1, b"1")
+"""
+"""Threads that call until the interpreter stops them. Each finished call writes a character."""
+
+
+def count_spans(stderr, fate):
+    """Returns the number of all spans in the summary; they must have one single fate."""
+    (number,) = re.findall(rf"^ *(\d+) spans(?:: \1)? {fate} [^,]*$", stderr, re.MULTILINE)
+    return int(number)
+
+
+def test_without_a_store_all_calls_of_threads_are_delivered(run_caller, sink, without_store):
+    """A call that would end after the totals were reported does not end at all."""
+    done = run_caller(CALLING_THREADS, env=without_store)
+    delivered = count_spans(done.stderr, "->")
+    # The interpreter may stop a thread between the end of its call and its character.
+    assert len(done.stdout) <= delivered <= len(done.stdout) + 3
+    assert len(sink.spans) == delivered
+
+
+def test_without_a_store_and_an_endpoint_all_calls_of_threads_are_counted(
+    run_caller, without_store
+):
+    """One line says that they are lost."""
+    env = {"LUPIS_OTLP_ENDPOINT": f"http://127.0.0.1:{find_free_port()}/v1/traces"}
+    env["LUPIS_SHUTDOWN_TIMEOUT"] = "1"
+    done = run_caller(CALLING_THREADS, env={**without_store, **env})
+    lost = count_spans(done.stderr, "dropped:")
+    assert len(done.stdout) <= lost <= len(done.stdout) + 3
+    assert f"{lost} spans and events were lost: no store" in done.stderr
