@@ -64,14 +64,21 @@ class Activation:
         wrappers: the wrapped methods, behind which the instrumentor goes.
     """
 
-    def __init__(self, activate: Callable[[], object], calls: CurrentCalls) -> None:
+    def __init__(
+        self,
+        activate: Callable[[], object],
+        calls: CurrentCalls,
+        load: Callable[[], object] = bool,
+    ) -> None:
         """Leave the client's instrumentation off for now.
 
         Args:
             activate: loads the runtime, connects `calls` to it, and puts the instrumentor behind
                 the wrappers.
             calls: the calls being made, the same object for all clients.
+            load: called before `activate`; other greenlets may run meanwhile, and end the call.
         """
+        self._load = load
         self._activate = activate
         self._calls = calls
         self.wrappers: list[Wrapper] = []
@@ -129,11 +136,14 @@ class Activation:
                 return
             self._activating = True
             try:
-                self._activate()
+                self._load()
+                try:
+                    self._activate()
+                finally:
+                    self.dormant = False
+                    self._locks.clear()
             finally:
                 self._activating = False
-                self.dormant = False
-                self._locks.clear()
 
     def unsuppressed(self) -> ContextManager[None]:
         """Return a context manager inside which outer instrumentors suppress nothing."""

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from lupis_instrument._process.background_thread import BackgroundThread
+from lupis_instrument._process.import_lock import import_alone
 from lupis_instrument._process.native_threads import is_patched
 
 if TYPE_CHECKING:
-    from typing import Callable, TypeVar
+    from typing import Callable, Sequence, TypeVar
 
     Result = TypeVar("Result")
 
 _POLL_SECONDS = 0.01
+_TURN_SECONDS = 0.001
+"""gevent's `sleep(0)` lets no greenlet run that sleeps and is due."""
 
 
 def call_beside_greenlets(work: Callable[[], Result]) -> Result | None:
@@ -45,3 +50,21 @@ def _start_thread(thread: BackgroundThread) -> bool:
     except RuntimeError:
         return False  # the interpreter is ending
     return True
+
+
+def import_beside_greenlets(names: Sequence[str]) -> None:
+    """Import modules one after the other; other greenlets run after each import.
+
+    Stops in the greenlet of the event loop, which cannot let others run.
+
+    Args:
+        names: the names of the modules, a module after the modules that it imports. A module that
+            cannot be imported is left out: the later import that needs it reports it.
+    """
+    for name in names:
+        with suppress(Exception):
+            import_alone(lambda name=name: import_module(name))  # type: ignore[misc]
+        try:
+            time.sleep(_TURN_SECONDS)  # it may raise: another greenlet may end this one
+        except AssertionError:
+            return  # in the greenlet of the event loop, which cannot wait

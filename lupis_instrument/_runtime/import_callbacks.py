@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lupis_instrument._diagnostics import internal_errors
 from lupis_instrument._process import import_lock, shutdown_hooks
+from lupis_instrument._process.native_threads import is_patched
 from lupis_instrument._runtime import providers
 from lupis_instrument._runtime.conflicts import is_obstructed
 from lupis_instrument._runtime.launch import OFF_WORDS, finish, launch
@@ -66,10 +67,17 @@ class ImportCallbacks:
             if not is_obstructed(lent=launch.lent):  # the program may have changed its path since
                 _activate_client(client, activation, calls)
 
+        def load() -> None:
+            if is_patched() and not is_obstructed(lent=launch.lent):
+                from lupis_instrument._process.greenlets import import_beside_greenlets
+                from lupis_instrument._runtime.first_modules import FIRST_MODULES
+
+                import_beside_greenlets(FIRST_MODULES)
+
         def activate_again() -> None:
             import_lock.load_again(activate)
 
-        activation = Activation(lambda: import_lock.import_alone(activate_again), calls)
+        activation = Activation(lambda: import_lock.import_alone(activate_again), calls, load)
         import_module(client.adapter).wrap_client(module, activation)
         return activation
 

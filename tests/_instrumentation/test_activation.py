@@ -193,3 +193,28 @@ def test_child_forked_during_activation_activates_itself():
     """The thread of the parent that was activating does not exist in the child."""
     command = [sys.executable, "-W", "ignore", "-c", FORK]
     assert 0 == subprocess.run(command, timeout=30, check=False).returncode
+
+
+def test_modules_are_loaded_before_the_activation():
+    """Other greenlets run meanwhile; nothing of this package is half done then."""
+    steps = []
+    activation = Activation(
+        lambda: steps.append("activate"), CurrentCalls(), lambda: steps.append("load")
+    )
+    activation.begin_request()
+    assert ["load", "activate"] == steps
+
+
+def test_a_request_that_is_ended_while_modules_load_is_no_first_request():
+    """Such as by gevent's Timeout; the next request activates the instrumentation."""
+
+    def end():
+        raise KeyboardInterrupt
+
+    steps = []
+    activation = Activation(lambda: steps.append("activate"), CurrentCalls(), end)
+    with pytest.raises(KeyboardInterrupt):
+        activation.begin_request()
+    activation._load = bool
+    activation.begin_request()
+    assert ["activate"] == steps

@@ -5,7 +5,9 @@ import types
 import pytest
 
 from lupis_instrument._config.clients import Client
+from lupis_instrument._process import greenlets
 from lupis_instrument._runtime import import_callbacks
+from lupis_instrument._runtime.first_modules import FIRST_MODULES
 from lupis_instrument._runtime.import_callbacks import ImportCallbacks
 
 
@@ -112,3 +114,15 @@ def test_celerys_workers_deliver_at_their_end(monkeypatch):
     ImportCallbacks().watch_celery(types.SimpleNamespace(worker_process_shutdown=shutdown))
     receivers[0](sender=None, pid=1, exitcode=0)
     assert [True] == finished
+
+
+@pytest.mark.parametrize("patched", [True, False])
+def test_the_first_request_loads_in_parts_among_greenlets(patched, adapter, client, monkeypatch):
+    """Other programs load all at once."""
+    parts = []
+    monkeypatch.setattr(greenlets, "import_beside_greenlets", parts.append)
+    monkeypatch.setattr(import_callbacks, "is_patched", lambda: patched)
+    monkeypatch.setattr(import_callbacks, "_activate_client", lambda *_: None)
+    ImportCallbacks().use_client(client, make_module())
+    adapter.wrapped[0][1].begin_request()
+    assert [FIRST_MODULES] * patched == parts
