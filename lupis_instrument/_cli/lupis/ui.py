@@ -54,9 +54,9 @@ def ui(  # noqa: PLR0917 - click passes them by name
     token: str | None,
     demo: bool,
 ) -> None:
-    """Open a page with your LLM calls in the browser, live while programs run.
+    """Open a page with your LLM calls in the browser.
 
-    Programs under lupis-run find it by themselves. Any other program can send it spans by
+    The page is live while programs run. Programs under lupis-run find it by themselves. Any other program can send it spans by
     OTLP/HTTP. It listens on this machine only, until Ctrl-C.
     """
     _check_token(host, token)

@@ -47,10 +47,10 @@ def test_token_must_be_long(lupis):
 
 def test_next_port_is_taken(viewer, monkeypatch):
     """Two viewers may run at once."""
-    monkeypatch.setattr(ui, "_PORT", ui._listen(viewer, 0).port)
-    first = ui._PORT
-    with ui._listen(viewer, None) as server:
-        assert first < server.port < first + ui._TRIED_PORTS
+    with ui._listen(viewer, 0) as first:
+        monkeypatch.setattr(ui, "_PORT", first.port)
+        with ui._listen(viewer, None) as second:
+            assert first.port < second.port < first.port + ui._TRIED_PORTS
 
 
 def test_port_that_is_in_use_is_an_error(viewer):
