@@ -126,13 +126,14 @@ class Store:
         state: int,
     ) -> list[int]:
         with transaction(db):
+            rows = [(item, item.facts) for item in items]
             if self._describe_origin is not None:
-                items = list(_select_new(db, items))
+                rows = list(_select_new(db, rows))
             target_id = None if target is None else self._get_target_id(db, target)
             # Ids come from a sequence, because SQLite gives the ids of deleted rows out again.
             last = _select_value(db, "SELECT last FROM sequence")
-            db.execute("UPDATE sequence SET last = last + ?", (len(items),))
-            ids = list(range(last + 1, last + 1 + len(items)))
+            db.execute("UPDATE sequence SET last = last + ?", (len(rows),))
+            ids = list(range(last + 1, last + 1 + len(rows)))
             db.executemany(
                 _INSERT_ITEM,
                 [
@@ -142,13 +143,13 @@ class Store:
                         state,
                         target_id,
                         self._get_origin_id(db, item.origin),
-                        *item.facts,
+                        *facts,
                     )
-                    for id_, item in zip(ids, items)
+                    for id_, (item, facts) in zip(ids, rows)
                 ],
             )
             db.executemany(
-                "INSERT INTO body VALUES (?, ?)", zip(ids, (item.body for item in items))
+                "INSERT INTO body VALUES (?, ?)", zip(ids, (item.body for item, _ in rows))
             )
             is_noted = self._noted_origins == len(self._own_origin_ids)
             if not is_noted and self._describe_origin is None:
@@ -368,17 +369,18 @@ class Store:
         return -1 if row is None else int(row[0])
 
 
-def _select_new(db: sqlite3.Connection, items: Iterable[EncodedItem]) -> Iterator[EncodedItem]:
-    """Yield the items without the spans that the store has already."""
+def _select_new(
+    db: sqlite3.Connection, rows: Iterable[tuple[EncodedItem, Facts]]
+) -> Iterator[tuple[EncodedItem, Facts]]:
+    """Yield items and their facts, without the spans that the store has already."""
     seen: set[tuple[Any, ...]] = set()
-    for item in items:
-        facts = item.facts
+    for item, facts in rows:
         key = (facts.at, facts.trace, facts.span)
         if facts.trace is not None:
             if key in seen or db.execute(_FIND_SPAN, key).fetchone() is not None:
                 continue
             seen.add(key)
-        yield item
+        yield item, facts
 
 
 _FIND_SPAN = "SELECT 1 FROM item WHERE at = ? AND trace = ? AND span = ?"
