@@ -20,6 +20,9 @@ setup: .venv/.installed-dev  ## make .venv with all that the other targets need
 demo: .venv/.installed  ## run a small agent offline, and show what its LLM calls did
 	LUPIS_EXPORTER=console LUPIS_SUMMARY=true LUPIS_ROOT_SPAN=true LUPIS_CHAT_ID=$${LUPIS_CHAT_ID:-demo-trip} \
 	$(BIN)/lupis-run $(PY) examples/agent.py
+	@LUPIS_EXPORTER=local LUPIS_DATA_DIR=.venv/demo LUPIS_SUMMARY=false LUPIS_ROOT_SPAN=true \
+	LUPIS_CHAT_ID=$${LUPIS_CHAT_ID:-demo-trip} $(BIN)/lupis-run $(PY) examples/agent.py >/dev/null 2>&1
+	@echo "In the browser: LUPIS_DATA_DIR=.venv/demo $(BIN)/lupis ui"
 
 test: setup  ## run all tests, in random order; ARGS="-k name" for some
 	$(PY) -m pytest --numprocesses $(WORKERS) --dist loadscope --durations 10 $(ARGS)

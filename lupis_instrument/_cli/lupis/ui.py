@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Iterator
 import click
 
 from lupis_instrument._cli.lupis.tables import write_line
+from lupis_instrument._semconv import ENV_UI_TOKEN
 
 if TYPE_CHECKING:
     from lupis_instrument._viewer.server import ViewerServer
@@ -40,7 +41,7 @@ _DEFAULT_HOST = "127.0.0.1"
 )
 @click.option(
     "--token",
-    envvar="LUPIS_UI_TOKEN",
+    envvar=ENV_UI_TOKEN,
     metavar="TEXT",
     help="A token of your choice that opens the page, of 16 characters or more.",
 )
