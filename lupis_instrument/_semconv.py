@@ -363,7 +363,7 @@ ENV_LEADER = "LUPIS_LEADER"
 """The first process of a launch: its pid and start time."""
 ENV_LAUNCH_PREFIX = "LUPIS_LAUNCH_"
 """Precedes the names of variables of the exporter, as they were at the launch."""
-ENV_UI_TOKEN = "LUPIS_UI_TOKEN"
+ENV_UI_TOKEN = "LUPIS_UI_TOKEN"  # noqa: S105 - the name of a variable
 """The token that opens the page of `lupis ui`; like its option `--token`."""
 ENV_PROPAGATORS = "OTEL_PROPAGATORS"
 ENV_SEMCONV_OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
