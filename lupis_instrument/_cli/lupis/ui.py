@@ -57,8 +57,8 @@ def ui(  # noqa: PLR0917 - click passes them by name
 ) -> None:
     """Open a page with your LLM calls in the browser.
 
-    The page is live while programs run. Programs under lupis-run find it by themselves. Any other program can send it spans by
-    OTLP/HTTP. It listens on this machine only, until Ctrl-C.
+    The page is live while programs run. Programs under lupis-run find it by themselves. Any other
+    program can send it spans by OTLP/HTTP. It listens on this machine only, until Ctrl-C.
     """
     _check_token(host, token)
     if demo:
