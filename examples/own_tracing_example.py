@@ -4,6 +4,8 @@ With LUPIS_JOIN_PROVIDER=true, its exporter gets the spans of lupis-run too.
 
     lupis-run python examples/own_tracing_example.py
     LUPIS_JOIN_PROVIDER=true lupis-run python examples/own_tracing_example.py
+
+Needs: pip install requests
 """
 
 import fake_llm

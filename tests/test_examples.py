@@ -184,3 +184,11 @@ def test_stream_that_is_not_read_to_its_end_is_closed(run_once):
 def test_docstring_has_the_command(file):
     """An example's docstring has the command that runs it."""
     assert f"python examples/{file.name}" in file.read_text(encoding="utf-8").split('"""')[1]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_page_shows_the_output(name, run_once):
+    """The page of the examples has the output of each, before the totals."""
+    page = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    section = page.partition(f"## {name}.py\n")[2].partition("## ")[0]
+    assert f"```text\n{run_once(name).stdout}lupis: " in section
