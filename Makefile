@@ -9,7 +9,7 @@ INSTALL = $(PY) -m pip install --quiet --quiet
 LINTED := lupis_instrument lupislabs.py sitecustomize_template tests examples .ci
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-runners test-browser coverage test-all test-clients suites lint typecheck bench catalog docs site build clean
+.PHONY: help setup demo test test-runners test-browser coverage test-all test-clients suites backends lint typecheck bench catalog docs site build clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1@\2/p' Makefile | while IFS=@ read -r target text; \
@@ -47,6 +47,9 @@ test-clients:  ## run the tests of the clients with the oldest releases of the c
 
 suites: setup  ## run the clients' own test suites, with lupis-run and without; takes an hour
 	$(PY) .ci/suites.py $(ARGS)
+
+backends: setup  ## send a run to Phoenix and to MLflow, and ask their APIs for it
+	$(PY) .ci/backends.py $(ARGS)
 
 lint: setup  ## check style, format and English
 	$(PY) -m ruff check $(LINTED)
