@@ -43,6 +43,8 @@ _MIN_SENDING_SECONDS = 0.5
 """The part of the timeout that remains for sending after modules were loaded."""
 _MIN_PREPARING_SECONDS = 1.0
 """Spans that are not prepared are lost, so a busy machine gets this time beyond a short timeout."""
+_OPEN_SHARE = 0.4
+"""The part of the time that threads may go on to call in, if their calls keep spans unprepared."""
 _ADMITTED_SECONDS = 0.3
 """How long the end waits for the last calls of other threads to be recorded."""
 _WITHHELD = {"name": "[REDACTED]", "properties": {}, "metadata": {}}
@@ -345,13 +347,19 @@ class Runtime:
         While items are sent, other threads of the program may end more calls. A second round
         delivers these, and at the end of the process there are no more after it.
         """
+        if self.ending and not self._drain((due - monotonic()) * _OPEN_SHARE, end_thread=False):
+            self._close_account(due)  # many calls of other threads leave too little time
         prepared, kept = self._deliver_pending(due)
         if self.ending:
-            self.admission.close(_ADMITTED_SECONDS, max(due, monotonic()))
+            self._close_account(due)
         if prepared and not (self.spans.idle and self.events.idle):
             prepared, kept_too = self._deliver_pending(due)
             kept = kept and kept_too
         return prepared and kept
+
+    def _close_account(self, due: float) -> None:
+        """Admit no more calls of other threads of the program."""
+        self.admission.close(_ADMITTED_SECONDS, max(due, monotonic()))
 
     def _deliver_pending(self, due: float) -> tuple[bool, bool]:
         """Return whether all items were prepared by `due`, and whether none of these was lost."""

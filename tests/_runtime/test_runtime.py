@@ -187,3 +187,22 @@ def test_an_idle_runtime_has_nothing_to_report(run_code):
     """Then `os.exec*` leaves no totals."""
     done = run_code(START + "print(runtime.idle); end_span(); print(runtime.idle)", **LOCAL)
     assert "True\nFalse\n" == done.output
+
+
+def test_the_end_closes_the_account_early_if_calls_of_threads_take_too_much_time(run_code):
+    """Otherwise, their calls would keep the spans of earlier ones from being prepared."""
+    done = run_code(
+        START
+        + """
+runtime.ending = True
+closed = []
+def drain(seconds, *, end_thread):
+    closed.append(runtime.admission.closer != 0)
+    return closed[-1]
+runtime._drain = drain
+runtime.shutdown()
+print(closed)
+""",
+        **LOCAL,
+    )
+    assert "[False, True]\n" == done.output
