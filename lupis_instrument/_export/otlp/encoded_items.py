@@ -6,6 +6,8 @@ import json
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Mapping, NamedTuple
 
+from opentelemetry.trace import StatusCode
+
 from lupis_instrument import _semconv
 from lupis_instrument._export.otlp.encoding import (
     OWN_SCOPE,
@@ -144,7 +146,9 @@ _ATTRIBUTES = (
     ),
     ("fingerprint", (_semconv.LUPIS_REQUEST_FINGERPRINT,)),
 )
-"""By column: the attributes to read it from; the first attribute that is set counts."""
+"""By column: the attribute to read it from, and the attribute that counts without the first."""
+_COLUMNS = {names[0]: column for column, names in _ATTRIBUTES}
+_SECOND_COLUMNS = {name: column for column, names in _ATTRIBUTES for name in names[1:]}
 _INT_BITS = 64
 _MAX_TIME = (1 << 63) - 1
 _MAX_ORIGINS = 256
@@ -152,13 +156,10 @@ _MAX_ORIGINS = 256
 
 def _span_facts(span: ReadableSpan) -> Facts:
     attributes: Mapping[str, Any] = span.attributes or {}
-    columns = {
-        column: _to_column(next((attributes[key] for key in keys if key in attributes), None))
-        for column, keys in _ATTRIBUTES
-    }
+    columns = _read_columns(attributes)
     if not is_call(attributes):
         columns["provider"] = None
-    if columns["error"] is None and span.status.status_code.name == "ERROR":
+    if columns.get("error") is None and span.status.status_code is StatusCode.ERROR:
         columns["error"] = "_OTHER"
     start = span.start_time or 0
     return Facts(
@@ -168,9 +169,21 @@ def _span_facts(span: ReadableSpan) -> Facts:
         trace=span.context.trace_id.to_bytes(16, "big"),
         span=span.context.span_id.to_bytes(8, "big"),
         parent=span.parent.span_id.to_bytes(8, "big") if span.parent is not None else None,
-        limits=read_limits(attributes) if columns["provider"] is not None else None,
+        limits=read_limits(attributes) if columns.get("provider") is not None else None,
         **columns,
     )
+
+
+def _read_columns(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return columns by name; goes once through the attributes, most of which are no column."""
+    columns: dict[str, Any] = {}
+    second: dict[str, Any] = {}
+    for name, value in attributes.items():
+        if name in _COLUMNS:
+            columns[_COLUMNS[name]] = _to_column(value)
+        elif name in _SECOND_COLUMNS:
+            second[_SECOND_COLUMNS[name]] = _to_column(value)
+    return {**second, **columns}
 
 
 def _bound_time(time: int) -> int:

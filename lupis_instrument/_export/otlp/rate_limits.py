@@ -13,6 +13,7 @@ from typing import Any, Mapping
 from lupis_instrument._semconv import HTTP_RESPONSE_HEADER
 
 _PREFIXES = tuple(HTTP_RESPONSE_HEADER + name for name in ("x-ratelimit-", "anthropic-ratelimit-"))
+_MARK = "ratelimit-"
 _PARTS = ("limit", "remaining", "reset")
 _NUMBER = re.compile(r"\d{1,15}", re.ASCII)
 _KIND = re.compile(r"[a-z0-9-]{1,32}", re.ASCII)
@@ -30,11 +31,11 @@ def read_limits(attributes: Mapping[str, Any]) -> str | None:
     """
     numbers: dict[str, dict[str, str]] = {}
     for name, values in attributes.items():
-        kind, part = _split_name(name)
-        if not part:
+        if _MARK not in name:  # most names
             continue
+        kind, part = _split_name(name)
         text = values[0] if isinstance(values, (tuple, list)) and values else values
-        if isinstance(text, str) and _NUMBER.fullmatch(text) and len(numbers) < _MAX_KINDS:
+        if part and isinstance(text, str) and _NUMBER.fullmatch(text) and len(numbers) < _MAX_KINDS:
             numbers.setdefault(kind, {})[part] = text
     words = [
         f"{kind}={parts['remaining']}/{parts['limit']}"
@@ -52,7 +53,7 @@ def _split_name(name: str) -> tuple[str, str]:
     """
     if not name.startswith(_PREFIXES):
         return "", ""
-    words = name.partition("ratelimit-")[2]
+    words = name.partition(_MARK)[2]
     for part in _PARTS:
         for kind in (words[len(part) + 1 :], words[: -len(part) - 1]):
             if words in (f"{part}-{kind}", f"{kind}-{part}") and _KIND.fullmatch(kind):
