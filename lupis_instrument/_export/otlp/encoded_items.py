@@ -165,7 +165,7 @@ def _span_facts(span: ReadableSpan) -> Facts:
     return Facts(
         at=_bound_time(start),
         duration=_bound_time(max(0, (span.end_time or start) - start)),
-        name=_replace_surrogates(span.name),
+        name=_to_column(span.name),
         trace=span.context.trace_id.to_bytes(16, "big"),
         span=span.context.span_id.to_bytes(8, "big"),
         parent=span.parent.span_id.to_bytes(8, "big") if span.parent is not None else None,
@@ -194,7 +194,7 @@ def _bound_time(time: int) -> int:
 def _event_facts(event: Mapping[str, Any]) -> Facts:
     return Facts(
         at=_bound_time(event["timestamp"] * 1_000_000),
-        name=_replace_surrogates(event["name"]),
+        name=_to_column(event["name"]),
         chat=_to_column(event["metadata"].get("chat_id")),
         user=_to_column(event["metadata"].get("user_id")),
     )
@@ -203,7 +203,7 @@ def _event_facts(event: Mapping[str, Any]) -> Facts:
 def _to_column(value: Any) -> Any:
     """Return an attribute as SQLite can hold it, or None: programs set attributes to anything."""
     if isinstance(value, str):
-        return _replace_surrogates(value)
+        return value if value.isascii() else _replace_surrogates(value)
     if isinstance(value, float):
         return value if isfinite(value) else None
     is_int = isinstance(value, int) and not isinstance(value, bool)
@@ -211,7 +211,7 @@ def _to_column(value: Any) -> Any:
 
 
 def _replace_surrogates(value: str) -> str:
-    return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    return value.encode("utf-8", "replace").decode()
 
 
 class ItemEncoder:

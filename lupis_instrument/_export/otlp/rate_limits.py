@@ -30,13 +30,14 @@ def read_limits(attributes: Mapping[str, Any]) -> str | None:
         attributes: the attributes of a call's span, captured headers among them.
     """
     numbers: dict[str, dict[str, str]] = {}
-    for name, values in attributes.items():
-        if _MARK not in name:  # most names
-            continue
+    for name in [name for name in attributes if _MARK in name]:  # few of many
         kind, part = _split_name(name)
+        values = attributes[name]
         text = values[0] if isinstance(values, (tuple, list)) and values else values
         if part and isinstance(text, str) and _NUMBER.fullmatch(text) and len(numbers) < _MAX_KINDS:
             numbers.setdefault(kind, {})[part] = text
+    if not numbers:
+        return None
     words = [
         f"{kind}={parts['remaining']}/{parts['limit']}"
         for kind, parts in sorted(numbers.items())
