@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from time import time_ns
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Iterator, NamedTuple
 
 import click
 
@@ -13,7 +14,7 @@ from lupis_instrument._cli.lupis.tables import write_line
 from lupis_instrument._cli.lupis.time_options import Age
 from lupis_instrument._diagnostics import escape_controls
 from lupis_instrument._export.store.database import Database, StoreUnavailable, transaction
-from lupis_instrument._export.store.schema import REFUSED, WAITING
+from lupis_instrument._export.store.schema import REFUSED, WAITING, add_indexes, has_indexes
 from lupis_instrument._process import data_folder
 from lupis_instrument._query.items import find_last_id
 
@@ -69,7 +70,8 @@ def prune(
 ) -> None:
     """Delete old spans and events, and return their space to the disk.
 
-    Items that no endpoint has accepted yet stay, unless you add --undelivered.
+    Items that no endpoint has accepted yet stay, unless you add --undelivered. A large store of an
+    older release also gets the indexes that make reports fast.
     """
     if everything and age is not None:
         raise click.UsageError("--all and --older-than exclude each other")
@@ -83,12 +85,18 @@ def prune(
         count = _count_items(store.db, selection)
         if not undelivered:
             _report_kept(_count_items(store.db, old.narrow(_IS_UNDELIVERED)))
-        if not count or store.path is None:
+        if not count:
             click.echo(explain_nothing(store, "spans or events to delete"), err=True)
-            return
+        is_indexed = not store.exists or has_indexes(store.db)
+    if store.path is None or (is_indexed and not count):
+        return
     problem = data_folder.find_problem(store.path.parent)
     if problem is not None:
         raise click.ClickException(escape_controls(problem))
+    if not is_indexed:
+        _add_indexes(store.path)
+    if not count:
+        return
     if not yes:
         _confirm_deletion(f"{_format_items(count)} from {escape_controls(store.path)}")
     _delete_and_shrink(store.path, selection)
@@ -117,17 +125,35 @@ def _report_kept(count: int) -> None:
         click.echo(text, err=True)
 
 
-def _delete_and_shrink(path: Path, selection: Selection) -> None:
+@contextmanager
+def _open_for_change(path: Path) -> Iterator[Database]:
+    """Open the store for writing.
+
+    Raises:
+        click.ClickException: the store cannot be used.
+    """
     database = Database(str(path.parent), lambda: None)
-    size_before = path.stat().st_size
     try:
-        deleted = _delete_items(database, selection)
-        write_line(f"{_format_items(deleted)} deleted")
-        database.run(_shrink_file)
+        yield database
     except StoreUnavailable as error:
         raise click.ClickException(f"{error}; try again when no program writes") from None
     finally:
         database.close()
+
+
+def _add_indexes(path: Path) -> None:
+    """Complete the file of an older release; a program does this only to a small file."""
+    with _open_for_change(path) as database:
+        database.run(add_indexes)
+    click.echo("indexes added to the store of an older release", err=True)
+
+
+def _delete_and_shrink(path: Path, selection: Selection) -> None:
+    size_before = path.stat().st_size
+    with _open_for_change(path) as database:
+        deleted = _delete_items(database, selection)
+        write_line(f"{_format_items(deleted)} deleted")
+        database.run(_shrink_file)
     freed = max(size_before - path.stat().st_size, 0)
     write_line(f"{freed / _MEBIBYTE:,.1f} MiB freed")
 

@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING, Iterator
 import click
 
 from lupis_instrument._diagnostics import escape_controls
+from lupis_instrument._export.store.schema import is_slow
 from lupis_instrument._query import store_reader
 
 if TYPE_CHECKING:
     from lupis_instrument._query.store_reader import OpenStore
+
+_ADVICE = (
+    "lupis: this store of an older release lacks indexes, so that reports take seconds;"
+    " `lupis prune` adds them"
+)
 
 
 @contextmanager
@@ -23,6 +29,8 @@ def open_store() -> Iterator[OpenStore]:
     """
     try:
         with store_reader.open_store() as store:
+            if is_slow(store.db):
+                click.echo(_ADVICE, err=True)
             yield store
     except store_reader.StoreUnreadableError as error:
         raise click.ClickException(escape_controls(error)) from None

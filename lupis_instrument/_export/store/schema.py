@@ -112,33 +112,42 @@ ADDITIONS = (
     ALTER TABLE item ADD COLUMN limits TEXT;
     ALTER TABLE origin ADD COLUMN service TEXT;
     ALTER TABLE origin ADD COLUMN command TEXT;
-    -- Every value that a report adds up, so that it reads nothing else, in an order that needs no
-    -- sorting. Each process appends at the few positions of its own origins.
-    DROP INDEX item_call;
-    CREATE INDEX call_by_origin ON item (
-        origin, provider, model, operation, host, error, status, at / 900000000000, at, duration,
-        first_chunk, input_tokens, output_tokens, cached_tokens, cost, cost_status
-    ) WHERE provider IS NOT NULL;
-    CREATE INDEX call_by_chat ON item (
-        chat, user, session, organization, provider, model, at, duration, first_chunk,
-        input_tokens, output_tokens, cached_tokens, cost, cost_status, error, origin
-    ) WHERE provider IS NOT NULL;
-    -- For pages of calls, the newest first.
-    CREATE INDEX call_by_time ON item (at) WHERE provider IS NOT NULL;
-    CREATE INDEX error_by_time ON item (at) WHERE provider IS NOT NULL AND error IS NOT NULL;
-    CREATE INDEX call_by_user ON item (user, at) WHERE provider IS NOT NULL AND user IS NOT NULL;
-    CREATE INDEX call_by_session ON item (session, at)
-        WHERE provider IS NOT NULL AND session IS NOT NULL;
-    -- To search for a trace id. An index that begins with it would grow at random positions, which
-    -- multiplies the pages that a write changes; this one is short enough to be read as a whole.
-    CREATE INDEX item_trace ON item (at, trace) WHERE trace IS NOT NULL;
     """,
     # When an endpoint for events last said that it takes none, in seconds since the epoch.
     "ALTER TABLE target ADD COLUMN refused_events REAL;\n",
 )
-"""Like `MIGRATIONS`, for changes that older releases need not know: columns that may be NULL, and
-indexes. `PRAGMA application_id` holds the number of the scripts that a file has had, so that
+"""Like `MIGRATIONS`, for changes that older releases need not know: columns that may be NULL.
+`PRAGMA application_id` holds the number of the scripts that a file has had, so that
 `user_version` stays the same and older releases go on writing to the file."""
+
+INDEXES = """
+    -- Every value that a report adds up, so that it reads nothing else, in an order that needs no
+    -- sorting. Each process appends at the few positions of its own origins.
+    DROP INDEX IF EXISTS item_call;
+    CREATE INDEX IF NOT EXISTS call_by_origin ON item (
+        origin, provider, model, operation, host, error, status, at / 900000000000, at, duration,
+        first_chunk, input_tokens, output_tokens, cached_tokens, cost, cost_status
+    ) WHERE provider IS NOT NULL;
+    CREATE INDEX IF NOT EXISTS call_by_chat ON item (
+        chat, user, session, organization, provider, model, at, duration, first_chunk,
+        input_tokens, output_tokens, cached_tokens, cost, cost_status, error, origin
+    ) WHERE provider IS NOT NULL;
+    -- For pages of calls, the newest first.
+    CREATE INDEX IF NOT EXISTS call_by_time ON item (at) WHERE provider IS NOT NULL;
+    CREATE INDEX IF NOT EXISTS error_by_time ON item (at)
+        WHERE provider IS NOT NULL AND error IS NOT NULL;
+    CREATE INDEX IF NOT EXISTS call_by_user ON item (user, at)
+        WHERE provider IS NOT NULL AND user IS NOT NULL;
+    CREATE INDEX IF NOT EXISTS call_by_session ON item (session, at)
+        WHERE provider IS NOT NULL AND session IS NOT NULL;
+    -- To search for a trace id. An index that begins with it would grow at random positions, which
+    -- multiplies the pages that a write changes; this one is short enough to be read as a whole.
+    CREATE INDEX IF NOT EXISTS item_trace ON item (at, trace) WHERE trace IS NOT NULL;
+"""
+"""The indexes for questions. They take 8 µs for each item that is there already, and every question
+works without them, so that a program adds them only to a file with few items. `lupis prune` adds
+them to the others."""
+_MAX_ITEMS = 20_000
 
 
 class NewerStore(Exception):  # noqa: N818 - the name states the problem
@@ -162,6 +171,8 @@ def migrate_schema(connection: Connection) -> None:
         additions = count_additions(connection)
         _run_scripts(connection, MIGRATIONS[_read_version(connection) :])
         _run_scripts(connection, ADDITIONS[additions:])
+        if not _is_large(connection):
+            _run_scripts(connection, [INDEXES])
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
         connection.execute(f"PRAGMA application_id = {max(additions, len(ADDITIONS))}")
         connection.execute("COMMIT")
@@ -169,6 +180,29 @@ def migrate_schema(connection: Connection) -> None:
         if connection.in_transaction:  # a full disk ends it
             connection.execute("ROLLBACK")
         raise
+
+
+def _is_large(connection: Connection) -> bool:
+    """Return whether a file may have many items; to count them takes long."""
+    query = "SELECT (SELECT max(id) FROM item) - (SELECT min(id) FROM item)"
+    (ids,) = connection.execute(query).fetchone()
+    return isinstance(ids, int) and ids > _MAX_ITEMS
+
+
+def has_indexes(connection: Connection) -> bool:
+    """Return whether a file has the `INDEXES`."""
+    query = "SELECT 1 FROM sqlite_master WHERE type = 'index' AND name = 'item_trace'"
+    return connection.execute(query).fetchone() is not None
+
+
+def is_slow(connection: Connection) -> bool:
+    """Return whether a file has many items and lacks the `INDEXES`."""
+    return not has_indexes(connection) and _is_large(connection)
+
+
+def add_indexes(connection: Connection) -> None:
+    """Add the `INDEXES` that a file lacks; programs can store items after each of them."""
+    _run_scripts(connection, [INDEXES])
 
 
 def _read_version(connection: Connection) -> int:

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from lupis_instrument._export.store.schema import DELIVERED, REFUSED
+from lupis_instrument._export.store.schema import DELIVERED, REFUSED, has_indexes
 
 DAY = 86_400
 
@@ -27,6 +27,15 @@ def test_deletes_items_older_than_a_month(store, lupis):
     done = lupis("prune", "--yes")
     assert (0, "1 span or event deleted") == (done.exit_code, done.stdout.splitlines()[0])
     assert ["young"] == list_names(store)
+
+
+def test_adds_the_indexes_that_a_large_old_store_lacks(store, lupis):
+    """Also where there is nothing to delete."""
+    store.span("young")
+    store.store.database.run(lambda db: db.execute("DROP INDEX item_trace"))
+    done = lupis("prune", "--yes")
+    assert (0, True) == (done.exit_code, store.store.database.run(has_indexes))
+    assert "indexes added" in done.stderr
 
 
 @pytest.mark.parametrize(

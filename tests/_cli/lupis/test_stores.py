@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from lupis_instrument._export.store import schema
 from lupis_instrument._export.store.database import FILE_NAME
 
 COMMANDS = (["report"], ["traces"], ["show", "ab"], ["export"], ["prune"], ["flush"])
@@ -26,6 +27,16 @@ def test_empty_store_is_reported(store, lupis):
     assert (0, "") == (done.exit_code, done.stdout)
     assert "is empty" in done.stderr
     assert "lupis-run" in done.stderr
+
+
+def test_a_large_store_without_indexes_is_reported(store, lupis, monkeypatch):
+    """An older release has made it; the line names the command that makes reports fast."""
+    monkeypatch.setattr(schema, "_MAX_ITEMS", 0)
+    store.call()
+    store.call()
+    assert "lupis prune" not in lupis("report").stderr
+    store.store.database.run(lambda db: db.execute("DROP INDEX item_trace"))
+    assert "lupis prune" in lupis("report").stderr
 
 
 def test_options_that_match_nothing_are_reported(store, lupis):

@@ -19,7 +19,9 @@ from lupis_instrument._export.store.schema import (
     REFUSED,
     WAITING,
     NewerStore,
+    add_indexes,
     count_additions,
+    has_indexes,
     migrate_schema,
 )
 from lupis_instrument._export.store.store import Process, Store
@@ -141,6 +143,27 @@ def test_an_old_file_gets_the_additions(old_store):
     old_store.list_targets()
     read = "SELECT count(*), count(user) FROM item"
     assert [(4, 0)] == old_store.database.run(lambda db: db.execute(read).fetchall())
+
+
+def test_a_small_old_file_gets_the_indexes(old_store):
+    """Questions are fast at once."""
+    assert old_store.database.run(has_indexes)
+
+
+def test_a_large_old_file_gets_no_indexes_from_a_program(old_folder, monkeypatch):
+    """Programs that record would wait for them; the columns need no time."""
+    monkeypatch.setattr(schema, "_MAX_ITEMS", 1)
+    with closing(sqlite3.connect(old_folder / FILE_NAME, isolation_level=None)) as connection:
+        migrate_schema(connection)
+        assert (len(ADDITIONS), False) == (count_additions(connection), has_indexes(connection))
+
+
+def test_indexes_can_be_added_twice(db):
+    """Two commands may run at once."""
+    migrate_schema(db)
+    before = tables_of(db)
+    add_indexes(db)
+    assert before == tables_of(db)
 
 
 def test_additions_of_a_later_release_stay(db):
