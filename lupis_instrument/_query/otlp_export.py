@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Callable, Iterator, NamedTuple
 
 from lupis_instrument._export.otlp.encoded_items import EVENT, SPAN
 from lupis_instrument._export.otlp.encoding import Origin, encode_log_record, encode_request
+from lupis_instrument._query.origins import read_origins, select_origins
 from lupis_instrument._query.otlp_json import LOGS, TRACES, Message, decode_message
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ _PAGE_SIZE = 256
 _SELECT_PAGE = (
     "SELECT item.id, resource, scope, data FROM item"  # noqa: S608 - only a constant is inserted
     " LEFT JOIN origin ON origin.id = origin LEFT JOIN body ON body.id = item.id"
-    f" WHERE item.id > ? AND kind = ? AND at >= ? ORDER BY item.id LIMIT {_PAGE_SIZE}"
+    f" WHERE item.id > ? AND kind = ? AND at >= ? AND {{origins}}"
+    f" ORDER BY item.id LIMIT {_PAGE_SIZE}"
 )
 
 
@@ -63,7 +65,12 @@ class Row(NamedTuple):
 
 
 def export_lines(
-    db: sqlite3.Connection, signal: Signal, since: int, on_damaged: Callable[[int], object]
+    db: sqlite3.Connection,
+    signal: Signal,
+    since: int,
+    on_damaged: Callable[[int], object],
+    *,
+    run: str | None = None,
 ) -> Iterator[str]:
     """Yield OTLP/JSON requests, oldest items first.
 
@@ -74,8 +81,12 @@ def export_lines(
         signal: the kind of items.
         since: the earliest start of an item, nanoseconds since the epoch.
         on_damaged: called with the row id of each item that is left out.
+        run: the id of the launch whose items to export; None for all launches.
     """
-    for page in _read_pages(db, signal.kind, since):
+    origins = "1"
+    if run is not None:
+        origins = select_origins(read_origins(db), lambda origin: origin.run == run)
+    for page in _read_pages(db, signal.kind, since, origins):
         for _, group in groupby(page, key=lambda row: row.resource):
             rows = list(group)
             line = _make_line(signal, rows)
@@ -101,11 +112,11 @@ def _make_line(signal: Signal, rows: list[Row]) -> str | None:
         return None
 
 
-def _read_pages(db: sqlite3.Connection, kind: int, since: int) -> Iterator[list[Row]]:
+def _read_pages(db: sqlite3.Connection, kind: int, since: int, origins: str) -> Iterator[list[Row]]:
     """Yield the items in pages: while one long query reads, SQLite cannot shorten its log."""
     last_id = 0
     while True:
-        rows = db.execute(_SELECT_PAGE, (last_id, kind, since)).fetchall()
+        rows = db.execute(_SELECT_PAGE.format(origins=origins), (last_id, kind, since)).fetchall()
         if not rows:
             return
         last_id = rows[-1][0]

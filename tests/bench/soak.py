@@ -365,8 +365,8 @@ def check_totals(row, counts, stderr):
     complete = sum(row["requests"].get(kind, 0) for kind in COMPLETE)
     items = requests + row["events"]
     patterns = (
-        r"^lupis: ([\d,]+) LLM calls, ([\d,]+) errors",
-        r"^lupis: .*?([\d,]+) tokens in, ([\d,]+) out",
+        r"^lupis: ([\d,]+) LLM calls?,.*? ([\d,]+) errors?\b",
+        r"^lupis: .*? ([\d,]+) tokens in\b.*? ([\d,]+) out\b",
     )
     summary = [
         int(figure.replace(",", ""))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Iterable, Iterator
@@ -92,5 +93,8 @@ def suggest_names(name: str, known: Iterable[str]) -> str:
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="lupis")
-def lupis() -> None:
+@click.option("--data-dir", metavar="DIR", help="The folder of the store, as LUPIS_DATA_DIR.")
+def lupis(data_dir: str | None) -> None:
     """Show the LLM calls that lupis-run recorded."""
+    if data_dir is not None:
+        os.environ["LUPIS_DATA_DIR"] = data_dir

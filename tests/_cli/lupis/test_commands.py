@@ -5,6 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from lupis_instrument._cli.lupis.commands import _COMMANDS, lupis
+from lupis_instrument._export.store.database import FILE_NAME
 
 
 def run_lupis(*arguments):
@@ -80,3 +81,10 @@ def test_messages_about_arguments_have_no_control_characters(arguments):
     assert 0 != done.exit_code
     assert [] == [line for line in done.output.splitlines() if not line.isprintable()]
     assert "forged" not in done.output.splitlines()
+
+
+def test_data_dir_names_the_store(tmp_path, monkeypatch):
+    """The option comes before the command and wins over the variable."""
+    monkeypatch.setenv("LUPIS_DATA_DIR", str(tmp_path / "other"))
+    done = CliRunner().invoke(lupis, ["--data-dir", str(tmp_path / "mine"), "report"])
+    assert str(tmp_path / "mine" / FILE_NAME) in done.stderr

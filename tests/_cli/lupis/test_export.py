@@ -34,6 +34,16 @@ def test_events_are_exported_as_log_records(store, lupis):
     assert 1 == len(list_spans(export(lupis)))
 
 
+def test_one_run_is_exported(store, other_store, lupis):
+    """Its first digits name it, and --last names the newest run."""
+    store.span("first")
+    other_store.span("second")
+    runs = dict(store.sql("SELECT name, run FROM item JOIN origin ON origin.id = origin"))
+    (first,) = list_spans(export(lupis, "--run", runs["first"]))
+    (last,) = list_spans(export(lupis, "--last"))
+    assert ("first", "second") == (first["name"], last["name"])
+
+
 def test_every_span_is_exported_once(store, other_store, lupis):
     """The spans of several processes come in the order of storing."""
     for number in range(700):
