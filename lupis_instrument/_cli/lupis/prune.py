@@ -90,9 +90,7 @@ def prune(
         is_indexed = not store.exists or has_indexes(store.db)
     if store.path is None or (is_indexed and not count):
         return
-    problem = data_folder.find_problem(store.path.parent)
-    if problem is not None:
-        raise click.ClickException(escape_controls(problem))
+    _require_trust(store.path)
     if not is_indexed:
         _add_indexes(store.path)
     if not count:
@@ -100,6 +98,17 @@ def prune(
     if not yes:
         _confirm_deletion(f"{_format_items(count)} from {escape_controls(store.path)}")
     _delete_and_shrink(store.path, selection)
+
+
+def _require_trust(path: Path) -> None:
+    """Refuse to change a store that another user may have put there.
+
+    Raises:
+        click.ClickException: the folder cannot be trusted.
+    """
+    problem = data_folder.find_problem(path.parent)
+    if problem is not None:
+        raise click.ClickException(escape_controls(problem))
 
 
 def _confirm_deletion(subject: str) -> None:
