@@ -38,7 +38,7 @@ _FIELDS = (
 @selection_options
 @format_option
 def limits(selection: Selection, form: str) -> None:
-    """Show how much of their rate limits providers left: last, and least.
+    """Show how much of their rate limits providers left.
 
     The numbers come from the response headers x-ratelimit-* and anthropic-ratelimit-* of the
     newest 50,000 calls.
