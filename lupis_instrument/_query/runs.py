@@ -17,9 +17,10 @@ SHORT_ID_DIGITS = 8
 _MAX_LISTED_IDS = 5
 _ID = re.compile(r"[0-9A-Za-z._:-]{1,128}")
 _COLUMNS = (
-    *("kind", "origin", "at", "duration", "input_tokens", "output_tokens", "cached_tokens"),
+    *("origin", "at", "duration", "input_tokens", "output_tokens", "cached_tokens"),
     *("cost", "error"),
 )
+_KINDS = (IS_CALL, "provider IS NULL")
 _SUMS = (
     f"SELECT origin, min(at), max(at + duration), total({IS_CALL}),"
     f" total({IS_CALL} AND error IS NOT NULL), total(CASE WHEN {IS_CALL} THEN input_tokens END),"
@@ -140,9 +141,11 @@ def summarize_run(
         origins = _group_by_run(read_origins(db)).get(run, [])
     ids = ", ".join(str(origin.id) for origin in origins)
     statement = (
-        f"{_SUMS} FROM item WHERE origin IN ({ids}) AND {types_condition(_COLUMNS)} GROUP BY origin"
+        f"{_SUMS} FROM item WHERE {{kind}} AND origin IN ({ids}) AND {types_condition(_COLUMNS)}"
+        " GROUP BY origin"
     )
-    rows = db.execute(statement).fetchall()
+    # Calls and other items have indexes of their own.
+    rows = [row for kind in _KINDS for row in db.execute(statement.format(kind=kind)).fetchall()]
     if not rows:
         return None
     return _make_run(run, origins, rows)

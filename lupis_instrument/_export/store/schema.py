@@ -140,6 +140,8 @@ INDEXES = """
         WHERE provider IS NOT NULL AND user IS NOT NULL;
     CREATE INDEX IF NOT EXISTS call_by_session ON item (session, at)
         WHERE provider IS NOT NULL AND session IS NOT NULL;
+    -- For the times of runs, which other spans and events belong to.
+    CREATE INDEX IF NOT EXISTS other_by_origin ON item (origin, at) WHERE provider IS NULL;
     -- To search for a trace id. An index that begins with it would grow at random positions, which
     -- multiplies the pages that a write changes; this one is short enough to be read as a whole.
     CREATE INDEX IF NOT EXISTS item_trace ON item (at, trace) WHERE trace IS NOT NULL;
