@@ -8,6 +8,7 @@ from lupis_instrument._export.store import schema
 from lupis_instrument._export.store.database import FILE_NAME
 
 COMMANDS = (["report"], ["traces"], ["show", "ab"], ["export"], ["prune"], ["flush"])
+READERS = (["runs"], ["calls"], ["limits"], ["diff", "--last"], ["tail"])
 
 
 @pytest.mark.parametrize("arguments", COMMANDS)
@@ -68,7 +69,7 @@ def test_newer_store_is_refused(arguments, store, lupis):
     assert before == file.read_bytes()
 
 
-@pytest.mark.parametrize("arguments", COMMANDS)
+@pytest.mark.parametrize("arguments", [*COMMANDS, *READERS])
 def test_damaged_store_is_refused(arguments, lupis, tmp_path):
     """Only a writer moves a damaged file aside; a reader does not."""
     (tmp_path / "data").mkdir()
@@ -80,7 +81,7 @@ def test_damaged_store_is_refused(arguments, lupis, tmp_path):
     assert [file] == list(file.parent.iterdir())
 
 
-@pytest.mark.parametrize("arguments", COMMANDS)
+@pytest.mark.parametrize("arguments", [*COMMANDS, *READERS])
 def test_store_with_a_damaged_schema_is_refused(arguments, store, lupis):
     """The names of its tables are no UTF-8, so that Python cannot decode SQLite's message."""
     store.span()
