@@ -406,9 +406,9 @@ SETTINGS: tuple[Setting, ...] = (
         "LUPIS_PROPAGATE_TO",
         _GLOBS,
         ("private",),
-        "Hosts that receive traceparent and, as baggage, the chat id: private, none, all, or a list"
-        " of globs. private means loopback and private addresses, single-label names, and names in"
-        " .internal, .local, .svc and .cluster.local.",
+        "Hosts that receive traceparent and, as baggage, the chat id: private, none, all, or globs."
+        " private means private addresses, single-label names, names in .internal, .local, .svc"
+        " and .cluster.local, and on loopback LLM APIs and calls with a chat id.",
         _PRIVACY,
         fallback=(),
     ),

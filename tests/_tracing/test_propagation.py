@@ -79,6 +79,27 @@ class TestSelectivePropagator:
         """LUPIS_PROPAGATE_TO holds globs of hosts and the word "private"."""
         assert expected is ("traceparent" in headers(url, allowed_hosts))
 
+    @pytest.mark.parametrize(
+        ("allowed_hosts", "path", "expected"),
+        [
+            (("private",), "/get", False),
+            (("private",), "/responses", False),
+            (("private",), "/v1/chat/completions", True),
+            (("private", "127.0.0.1"), "/get", True),
+            (("*",), "/get", True),
+        ],
+        ids=["other path", "path of a guess", "LLM API", "named host", "all"],
+    )
+    def test_on_this_machine_private_means_llm_apis(self, allowed_hosts, path, expected, headers):
+        """Many tests compare all headers that their own server receives, or record them."""
+        carrier = headers(f"http://127.0.0.1:8000{path}", allowed_hosts)
+        assert expected is ("traceparent" in carrier)
+
+    def test_a_call_with_a_chat_id_continues_on_this_machine(self, headers):
+        """The program has said that its calls belong together."""
+        with call_context.use_conversation(Conversation("trip")):
+            assert {"traceparent", "baggage"} == set(headers("http://127.0.0.1:8000/orders"))
+
     def test_an_unsampled_call_sends_headers_to_the_same_hosts_only(self, headers, unsampled):
         """A header whose flag is "not sampled" contains a trace id too."""
         assert {} == headers(PUBLIC, tracked=unsampled)

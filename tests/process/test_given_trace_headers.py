@@ -183,7 +183,7 @@ def test_trace_headers_of_the_program_arrive_as_they_are(run, server):
 )
 def test_headers_copied_from_an_earlier_request_are_not_the_programs(run, server):
     """A redirected or repeated request carries them along; its own span is sent instead."""
-    done = run(TWICE, server.url)
+    done = run(TWICE, server.url, env={"LUPIS_PROPAGATE_TO": "127.0.0.1"})
     assert (0, "") == (done.returncode, done.stderr)
     received = [headers.get_all("traceparent") for _, headers in server.seen]
     assert {1} == set(map(len, received))
