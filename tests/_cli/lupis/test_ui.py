@@ -34,15 +34,15 @@ def test_other_machines_need_a_token(lupis):
     """The message says why."""
     result = lupis("ui", "--host", "0.0.0.0")
     assert 2 == result.exit_code
-    assert "needs --token" in result.output
-    assert "other machines can reach" in " ".join(result.output.split())
+    assert "needs --token" in result.stderr
+    assert "other machines can reach" in " ".join(result.stderr.split())
 
 
 def test_token_must_be_long(lupis):
     """A short one can be guessed."""
     result = lupis("ui", "--host", "0.0.0.0", "--token", "short")
     assert 2 == result.exit_code
-    assert "16 characters" in result.output
+    assert "16 characters" in result.stderr
 
 
 def test_next_port_is_taken(viewer, monkeypatch):
