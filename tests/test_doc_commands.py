@@ -104,7 +104,7 @@ def workspace(tmp_path, llm, store, other_store, monkeypatch):  # noqa: F811 - f
     for name in [name for name in os.environ if name.upper().startswith(FOREIGN_PREFIXES)]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("LLM_URL", llm.url)
-    monkeypatch.setenv("LUPIS_SHUTDOWN_TIMEOUT", "10")
+    monkeypatch.setenv("LUPIS_SHUTDOWN_TIMEOUT", "60")
     monkeypatch.setenv("LUPIS_DATA_DIR", str(store.folder))
     monkeypatch.chdir(tmp_path / "work")
     return tmp_path / "work"
@@ -143,7 +143,7 @@ def test_other_commands_run(block, workspace, sink):
         check=False,
     )
     assert 0 == done.returncode, done.stderr
-    assert [] == re.findall(r".*(?:Traceback|warning:|lupis-run:).*", done.stderr)
+    assert [] == re.findall(r".*(?:Traceback|lupis: warning:|lupis-run: ).*", done.stderr)
     if text != block.text:
         assert {"chat gpt-4o-mini"} <= {span["name"] for span in sink.spans}
 
