@@ -3,7 +3,7 @@
 A comment before a block says that a test cannot run it, and why:
 
     <!-- not run: needs Docker -->                      the whole block
-    <!-- not run (lupis tail): runs until Ctrl-C -->    the lines that begin with these words
+    <!-- not run (lupis tail, lupis ui): runs until Ctrl-C -->    the lines that begin with these words
 """
 
 import os
@@ -22,7 +22,7 @@ from servers.recorded import lupis, make_filler, other_store, store  # noqa: F40
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(
-    r"(?:<!-- not run(?: \((?P<command>[\w -]+)\))?: (?P<reason>.+?) -->\n)?"
+    r"(?:<!-- not run(?: \((?P<commands>[\w, -]+)\))?: (?P<reason>.+?) -->\n)?"
     r"```sh\n(?P<text>.*?)```",
     re.DOTALL,
 )
@@ -72,11 +72,17 @@ def read_blocks():
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         for number, match in enumerate(BLOCK.finditer(text), 1):
-            command, reason = match["command"], match["reason"]
-            if reason and not command:
+            commands, reason = (match["commands"] or "").split(", "), match["reason"]
+            if reason and not match["commands"]:
                 continue
             lines = match["text"].splitlines()
-            kept = [line for line in lines if not (command and line.startswith(f"{command} "))]
+            kept = [
+                line
+                for line in lines
+                if not (
+                    reason and f"{line} ".startswith(tuple(f"{command} " for command in commands))
+                )
+            ]
             yield Block(f"{page.relative_to(ROOT)}:{number}", "\n".join(kept))
 
 

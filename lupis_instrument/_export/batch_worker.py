@@ -408,6 +408,8 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
         batch: list[Prepared] = []
         try:
             marker = self._fill_batch(batch, wait=wait)
+            if self._flushes:  # at the end, many prepared items must not use up the time of these
+                self._prepare_queued()
             if batch:
                 self._deliver_batch(batch)
             # Before the flush is answered: its caller may read `unfinished` at once.
@@ -440,6 +442,13 @@ class BatchWorker(BackgroundWorker, Generic[Item, Prepared]):
             if marker is not None:
                 return marker
         return None
+
+    def _prepare_queued(self) -> None:
+        """Prepare the items that are queued now."""
+        for _ in range(self._queue.qsize()):
+            if self._stopped:
+                return
+            self._prepare_next()
 
     def _take_ready(self, batch: list[Prepared]) -> _FlushMarker | None:
         """Move the oldest prepared value into `batch`; returns a marker instead of a value."""
