@@ -6,7 +6,7 @@ WORKERS ?= auto
 BIN := .venv/bin
 PY := $(BIN)/python
 INSTALL = $(PY) -m pip install --quiet --quiet
-LINTED := lupis_instrument lupislabs.py sitecustomize_template tests examples .ci
+LINTED := lupis_instrument sitecustomize_template tests examples .ci
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-runners test-browser coverage test-all test-clients suites backends lint typecheck bench catalog docs site build clean

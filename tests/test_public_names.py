@@ -12,7 +12,8 @@ import lupis_instrument
 import lupislabs
 from lupis_instrument import LupisUsageError
 
-ALIAS = Path(lupis_instrument.__file__).parents[1] / "lupislabs.py"
+TOP_LEVEL = Path(lupis_instrument.__file__).parent / "_lupislabs" / "top_level"
+ALIAS = TOP_LEVEL / "lupislabs.py"
 
 NAMES = (
     "LupisBlockOptions",
@@ -93,9 +94,8 @@ def test_import_loads_no_module_of_the_package():
 
 def test_both_names_are_typed():
     """A marker file or a stub says that a package has types (PEP 561)."""
-    root = Path(lupis_instrument.__file__).parents[1]
-    assert (root / "lupis_instrument" / "py.typed").is_file()
-    stub = (root / "lupislabs-stubs" / "__init__.pyi").read_text()
+    assert (Path(lupis_instrument.__file__).parent / "py.typed").is_file()
+    stub = (TOP_LEVEL / "lupislabs-stubs" / "__init__.pyi").read_text()
     assert [] == [name for name in NAMES if f" import {name} as {name}\n" not in stub]
 
 
