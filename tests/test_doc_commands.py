@@ -112,6 +112,8 @@ def workspace(tmp_path, llm, store, other_store, monkeypatch):  # noqa: F811 - f
     monkeypatch.setenv("LLM_URL", llm.url)
     monkeypatch.setenv("LUPIS_SHUTDOWN_TIMEOUT", "60")
     monkeypatch.setenv("LUPIS_DATA_DIR", str(store.folder))
+    folder = Path(sys.executable).parent
+    monkeypatch.setenv("PATH", os.pathsep.join([str(folder), os.environ["PATH"]]))
     monkeypatch.chdir(tmp_path / "work")
     return tmp_path / "work"
 
@@ -132,11 +134,9 @@ def test_commands_of_lupis_run(block, lupis):  # noqa: F811 - a fixture
 def test_other_commands_run(block, workspace, sink):
     """A shell runs the block; a backend's address leads to a collector, which gets the calls."""
     text = ENDPOINT.sub(sink.url, block.text)
-    folder = Path(sys.executable).parent
     env = {
         **os.environ,
         "PYTHON": sys.executable,
-        "PATH": os.pathsep.join([str(folder), os.environ["PATH"]]),
         **dict.fromkeys(re.findall(r"\$(\w+_(?:KEY|TOKEN))\b", text), "made-up"),
     }
     done = subprocess.run(

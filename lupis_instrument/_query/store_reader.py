@@ -103,8 +103,10 @@ def open_store(path: Path | None = None) -> Iterator[OpenStore]:
         raise  # from writing the output, not from the store
     except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
         shown_path = NO_PATH if path is None else path
-        # Python cannot decode SQLite's message if it quotes bytes from a damaged schema.
-        reason = "malformed database schema" if isinstance(error, UnicodeDecodeError) else error
+        # Python cannot decode SQLite's message if it quotes bytes from a damaged schema; Python 3.8
+        # gives an empty text then.
+        is_readable = not isinstance(error, UnicodeDecodeError) and str(error)
+        reason = error if is_readable else "malformed database schema"
         raise StoreUnreadableError(f"the store {shown_path} can't be read: {reason}") from None
 
 

@@ -76,7 +76,7 @@ def test_shell_completes_commands_and_properties(words, completed, monkeypatch):
 )
 def test_messages_about_arguments_have_no_control_characters(arguments):
     """An argument may come from another program, and its characters from anyone."""
-    hostile = "\x1b[31m\x07\u202e\x9b1m\nforged"
+    hostile = "x\x1b[31m\x07\u202e\x9b1m\nforged"  # click 8.0 takes other first letters for options
     done = CliRunner().invoke(lupis, [text.format(hostile) for text in arguments])
     assert 0 != done.exit_code
     assert [] == [line for line in done.output.splitlines() if not line.isprintable()]
@@ -87,4 +87,4 @@ def test_data_dir_names_the_store(tmp_path, monkeypatch):
     """The option comes before the command and wins over the variable."""
     monkeypatch.setenv("LUPIS_DATA_DIR", str(tmp_path / "other"))
     done = CliRunner().invoke(lupis, ["--data-dir", str(tmp_path / "mine"), "report"])
-    assert str(tmp_path / "mine" / FILE_NAME) in done.stderr
+    assert str(tmp_path / "mine" / FILE_NAME) in done.output
