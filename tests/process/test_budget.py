@@ -83,8 +83,10 @@ def test_all_processes_share_the_budget(run_caller):
     """A process knows the costs of the processes that have ended before it."""
     text = f"""
 import subprocess
+from lupis_instrument import LupisSDK
 {ATTEMPT}
 attempt()
+LupisSDK.get_instance().flush()  # a cost is known half a second after its call at the latest
 for _ in range(2 if not sys.argv[2:] else 0):
     subprocess.run([sys.executable, __file__, sys.argv[1], "child"], check=True)
 """
