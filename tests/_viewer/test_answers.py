@@ -240,6 +240,7 @@ def test_new_calls_are_in_the_next_answer(store, browser):
         while number != browser.ask("/api/summary")["calls"]:
             pass  # on a busy machine, an answer may be slow, and is then kept for a moment
         store.call()
+        assert number + 1 == len(browser.ask("/api/calls")["calls"])
 
 
 def test_demo_fills_every_page(tmp_path):

@@ -55,5 +55,5 @@ def _find_message(answer: bytes) -> bytes:
             if number == _STATUS_MESSAGE and isinstance(value, bytes):
                 return value
     except (ValueError, TypeError):
-        pass
+        pass  # no protobuf message, although the content type says so: nothing is quoted
     return b""

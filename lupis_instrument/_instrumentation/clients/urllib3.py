@@ -31,6 +31,10 @@ def _pass_default_headers(pool_class: Any) -> None:
 
     @functools.wraps(start_call)
     def urlopen(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if len(args) == _HEADERS_POSITION + 1 and "headers" not in kwargs:
+            # Upstream's instrumentor, at 0.50b0, would pass them twice.
+            kwargs["headers"] = args[_HEADERS_POSITION]
+            args = args[:_HEADERS_POSITION]
         if len(args) <= _HEADERS_POSITION:
             if kwargs.get("headers") is None:
                 kwargs["headers"] = getattr(self, "headers", None)
