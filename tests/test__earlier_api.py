@@ -99,8 +99,14 @@ def test_events_have_no_contents(sdk, events):
         ("message", {"role": "user", "timestamp": 1700000000}),
         (
             "tool_call",
-            {"name": "search", "type": "function", "duration": 1.5, "cost": 0.5}
-            | {"success": True, "timestamp": 17},
+            {
+                "name": "search",
+                "type": "function",
+                "duration": 1.5,
+                "cost": 0.5,
+                "success": True,
+                "timestamp": 17,
+            },
         ),
     ] == events
 

@@ -74,7 +74,7 @@ class Closure:
         module = sys.modules.get(type(context).__module__)
         make = getattr(module, "PathDistribution", PathDistribution)
         for name, path in self.distributions.items():
-            if (wanted is None or name == _normalize(wanted)) and not _has_distribution(name):
+            if (wanted is None or name == _normalize(wanted)) and not _has_distribution(path):
                 yield make(path)
 
     def _add_modules(self, distribution: Distribution, folder: str, name: str) -> None:
@@ -112,9 +112,12 @@ def _list_metadata(folders: Sequence[str]) -> Iterator[tuple[str, Path]]:
                 yield _normalize(entry.stem.partition("-")[0]), entry
 
 
-def _has_distribution(name: str) -> bool:
-    """Return whether a folder in `sys.path` has a distribution."""
-    context = DistributionFinder.Context(name=name)
+def _has_distribution(metadata: Path) -> bool:
+    """Return whether a folder in `sys.path` has the distribution that this metadata belongs to.
+
+    The name is spelled as in the metadata's own name: Python 3.8 compares the spellings.
+    """
+    context = DistributionFinder.Context(name=metadata.stem.partition("-")[0])
     return next(iter(MetadataPathFinder.find_distributions(context)), None) is not None
 
 

@@ -168,8 +168,12 @@ class Database:
             db.execute("PRAGMA synchronous = NORMAL")
             db.execute("PRAGMA wal_autocheckpoint = 0")  # see `limit_wal`
             migrate_schema(db)
-        except UnicodeDecodeError:  # SQLite's message quotes bytes from the damaged schema
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             db.close()
+            if isinstance(error, sqlite3.DatabaseError) and str(error):
+                raise
+            # SQLite's message quotes bytes from the damaged schema, and Python can't decode them;
+            # Python 3.8 and 3.9 give an empty text then.
             raise sqlite3.DatabaseError("malformed database schema") from None
         except BaseException:
             db.close()
