@@ -1,5 +1,7 @@
 """Usage of answers that a later request brings."""
 
+from decimal import Decimal
+
 import pytest
 
 from lupis_instrument._llm.api.endpoints import identify_endpoint
@@ -49,16 +51,22 @@ APIS = {
 }
 
 
+def count_call(read, jobs, method, url, body):
+    """Return the facts of a call, with the usage that counts for it."""
+    host, _, path = url.partition("://")[2].partition("/")
+    endpoint = identify_endpoint(method, host, None, f"/{path}")
+    status = 202 if body == b"" else 200
+    return jobs.assign_usage(endpoint, read(body, url=url, method=method, status=status))
+
+
 @pytest.fixture
 def count_usage(read):
     """A function that returns the input and output that count for a call."""
     jobs = BackgroundJobs()
 
     def count_usage(url, body, method="GET"):
-        host, _, path = url.partition("://")[2].partition("/")
-        endpoint = identify_endpoint(method, host, None, f"/{path}")
         body = {"id": "x", **body} if isinstance(body, dict) else body
-        usage = jobs.assign_usage(endpoint, read(body, url=url, method=method)).usage
+        usage = count_call(read, jobs, method, url, body).usage
         return usage and usage[:2]
 
     return count_usage
@@ -129,3 +137,86 @@ def test_memory_is_bounded(read):
     answer = facts._replace(waiting=False, stored_usage=Usage(1))
     calls = [jobs.assign_usage(later_endpoint, answer._replace(response_id=i)) for i in ("0", "10")]
     assert [None, Usage(1)] == [call.usage for call in calls]
+
+
+XAI = "https://api.x.ai/v1"
+PERPLEXITY = "https://api.perplexity.ai"
+CHAT_USAGE = {"prompt_tokens": 5, "completion_tokens": 6, "total_tokens": 11}
+COMPLETION = {"id": "answer", "object": "chat.completion", "model": "grok-4", "usage": CHAT_USAGE}
+# API: (URL that starts the job, its answer, URL of the result, the results until it is complete).
+# The ids of the job and of its result differ.
+# https://docs.x.ai/docs/guides/deferred-chat-completions and
+# https://docs.perplexity.ai/api-reference/async-sonar-api-request-get
+DEFERRED = {
+    "xAI's chats": (
+        f"{XAI}/chat/completions",
+        {"request_id": "job"},
+        f"{XAI}/chat/deferred-completion/job",
+        [b"", COMPLETION],
+    ),
+    "Perplexity's chats": (
+        f"{PERPLEXITY}/async/chat/completions",
+        {"id": "job", "model": "sonar", "created_at": 1, "status": "CREATED"},
+        f"{PERPLEXITY}/async/chat/completions/job",
+        [
+            {"id": "job", "model": "sonar", "status": "IN_PROGRESS", "response": None},
+            {"id": "job", "model": "sonar", "status": "COMPLETED", "response": COMPLETION},
+        ],
+    ),
+    "Perplexity's chats, as today": (
+        f"{PERPLEXITY}/v1/async/sonar",
+        {"id": "job", "model": "sonar", "created_at": 1, "status": "CREATED"},
+        f"{PERPLEXITY}/v1/async/sonar/job",
+        [{"id": "job", "model": "sonar", "status": "COMPLETED", "response": COMPLETION}],
+    ),
+}
+
+
+@pytest.mark.parametrize("api", DEFERRED)
+def test_deferred_chat_counts_once_whatever_the_id_of_its_answer(read, api):
+    """The path of the result has the job's id; its body may have another one."""
+    url, start, answer_url, answers = DEFERRED[api]
+    jobs = BackgroundJobs()
+    counted = [count_call(read, jobs, "POST", url, start).usage]
+    for answer in [*answers, answers[-1]]:
+        usage = count_call(read, jobs, "GET", answer_url, answer).usage
+        counted.append(usage and usage[:2])
+    assert [*[None] * len(answers), (5, 6), None] == counted
+
+
+@pytest.mark.parametrize(
+    ("start", "url", "job", "states", "bill"),
+    [
+        # The states and the bill: https://docs.x.ai/docs/api-reference
+        (
+            {"request_id": "job"},
+            f"{XAI}/videos/generations",
+            f"{XAI}/videos/job",
+            ("pending", "done"),
+            {"cost_in_usd_ticks": 5_000_000_000},
+        ),
+        # https://openrouter.ai/docs/client-sdks/python/components/videogenerationresponse
+        (
+            {"id": "job", "polling_url": "/api/v1/videos/job", "status": "pending"},
+            "https://openrouter.ai/api/v1/videos",
+            "https://openrouter.ai/api/v1/videos/job",
+            ("in_progress", "completed"),
+            {"cost": 0.5, "is_byok": False},
+        ),
+    ],
+    ids=["xAI", "OpenRouter"],
+)
+def test_stated_cost_of_a_video_counts_once(read, start, url, job, states, bill):
+    """The result of the job states it each time that a request reads it."""
+    jobs = BackgroundJobs()
+    waiting, done = states
+    costs = [
+        usage and usage.stated_cost
+        for usage in (
+            count_call(read, jobs, "POST", url, start).usage,
+            count_call(read, jobs, "GET", job, {"status": waiting}).usage,
+            count_call(read, jobs, "GET", job, {"status": done, "usage": bill}).usage,
+            count_call(read, jobs, "GET", job, {"status": done, "usage": bill}).usage,
+        )
+    ]
+    assert [None, None, Decimal("0.5"), None] == costs
