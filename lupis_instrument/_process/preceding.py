@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from typing import Any, Callable
 
 
-def call_before(module: ModuleType, name: str, hook: Callable[..., None]) -> None:
+def call_before(module: ModuleType | type, name: str, hook: Callable[..., None]) -> None:
     """Call `hook` before each call of a function of `module`, with the same arguments.
 
     Does nothing where the platform lacks the function.
 
     Args:
-        module: the module whose attribute is replaced.
+        module: the module or class whose attribute is replaced; a class has a static method there.
         name: the function's name there.
         hook: the function to call first; its errors are reported and go no further.
     """

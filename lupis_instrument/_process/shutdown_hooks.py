@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from functools import wraps
 
@@ -199,6 +200,18 @@ def watch_children(
             _start_wakeup()
 
     util.register_after_fork(_child, start_in_child)
+    _call_in_spawned(util, lambda: start_in_child(_child))
+
+
+def _call_in_spawned(util: ModuleType, start: Callable[[], None]) -> None:
+    """Call `start` in spawned children too.
+
+    Python 3.10 and later call no functions of `register_after_fork` there (seen up to 3.14).
+    """
+    context = sys.modules.get(f"{util.__name__.rpartition('.')[0]}.context")
+    process: Any = getattr(context, "SpawnProcess", object)
+    if "_after_fork" in vars(process):
+        call_before(process, "_after_fork", start)
 
 
 def _restore_defaults() -> None:

@@ -30,8 +30,8 @@ def elsewhere():
 def wait_for_ever():
     multiprocessing.get_context("fork").Semaphore(0).acquire()
 
-def run(child):
-    process = multiprocessing.get_context("fork").Process(target=child)
+def run(child, method="fork"):
+    process = multiprocessing.get_context(method).Process(target=child)
     process.start()
     process.join(20)
     print(process.exitcode)
@@ -72,6 +72,19 @@ def child():
     wait_for_ever()
 run(child)
 """
+    assert ["finished", "-15"] == play(text)
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_a_child_that_is_not_forked_from_the_program_gets_the_signal_again(method, play):
+    """Python calls no after-fork functions in a spawned child from 3.10 on."""
+    text = f"""
+        def child():
+            threading.Thread(target=elsewhere, daemon=True).start()
+            wait_for_ever()
+        if __name__ == "__main__":
+            run(child, {method!r})
+    """
     assert ["finished", "-15"] == play(text)
 
 

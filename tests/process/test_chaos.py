@@ -130,16 +130,11 @@ DAILY_PAIRS = {
     *(("none", end) for end in ENDS),
     ("refused", "SIGTERM"), ("drop", "SIGTERM"), ("slow", "Pool fork"), ("refused", "Pool fork"),
 }  # fmt: skip
-RARE_HANG = [
-    pytest.mark.xfail(strict=False, reason="one run in many hangs: the pool's parent has died"),
-    pytest.mark.timeout(90),
-]
-"""The cause is not known. The parent is gone, and a worker of the pool waits for a lock."""
 MATRIX = [
     pytest.param(
         fault,
         end,
-        marks=(RARE_HANG if end == "Pool spawn" else ())
+        marks=()
         if os.environ.get("LUPIS_TEST_ALL") or (fault, end) in DAILY_PAIRS
         else pytest.mark.skip(reason="LUPIS_TEST_ALL is not set"),
     )
