@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import re
+from secrets import token_bytes
 from typing import TYPE_CHECKING, Callable, Iterable, Iterator, NamedTuple
 
 from lupis_instrument._redaction.copies import find_copies
@@ -37,6 +38,7 @@ _MAX_LEVELS = 5
 # A mark makes a new match only where two secrets touch. A text that needs more rounds than this
 # never settles and is given up.
 _MAX_ROUNDS = 6
+_MAX_KNOWN_MARKS = 256
 # Finds whether a short text can have one of the shapes for which the prefilter has no literal.
 _SHAPES = re.compile(r"[0-9]{4}[ \-]?[0-9]{4}[0-9 \-]{4}|[0-9]{3}-[0-9]{2}-[0-9]{4}|\S{49}")
 
@@ -81,6 +83,10 @@ class Engine:
             finders += build_rule_finders(rule)
         finders += [(finder.literal, finder) for finder in build_name_finders(names)]
         self._prefilter = Prefilter(finders)
+        # Most calls of a program send the same credentials. No secret is kept: the keys are hashes
+        # under a key of this process.
+        self._hash_key = token_bytes(32)
+        self._known_marks: dict[bytes, str] = {}
 
     def prefilter_texts(self, texts: list[str]) -> Callable[[str], bool] | None:
         """Look for the rules' literals in many texts at once, which is faster than one by one.
@@ -138,6 +144,21 @@ class Engine:
         # Lists such as cookies and parameters: no value rule that shows ends matches across these.
         if self.mode.name == "remove" or ";" in value or "," in value:
             return self.mode.full_mark
+        key = self._hash_value(value)
+        mark = self._known_marks.get(key)
+        if mark is None:
+            if len(self._known_marks) >= _MAX_KNOWN_MARKS:
+                self._known_marks.clear()
+            mark = self._known_marks[key] = self._choose_value_mark(value)
+        return mark
+
+    def _hash_value(self, value: str) -> bytes:
+        # Imported here because it loads OpenSSL, which a program without secrets never needs.
+        from hashlib import sha256
+
+        return sha256(self._hash_key + value.encode("utf-8", "surrogatepass")).digest()
+
+    def _choose_value_mark(self, value: str) -> str:
         hits = merge_hits(_run_finders(self._choose_finders(value), value))
         is_whole = len(hits) == 1 and hits[0][:2] == (0, len(value)) and not hits[0].fully_hidden
         return self.mode.mark_secret(value) if is_whole else self.mode.full_mark

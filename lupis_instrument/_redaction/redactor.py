@@ -90,7 +90,12 @@ class Redactor:
     def redact_text(self, text: str) -> str:
         """Return the text without its secrets; the same object if it has none."""
         try:
-            return self._engine.redact_text(text)
+            if text in self._clean_texts:
+                return text
+            redacted = self._engine.redact_text(text)
+            if redacted is text:
+                self._remember_clean([text])
+            return redacted
         except Exception:
             return REDACTED
 
@@ -149,13 +154,18 @@ class Redactor:
         clean = self._clean_texts
         for name, value in attributes.items():
             shown_name, name_rule = self._known_names.get(name) or self._learn_name(name)
-            kind = type(value)
-            if name_rule is None and (kind in _HARMLESS_TYPES or (kind is str and value in clean)):
-                result[shown_name] = value
+            if name_rule is not None:
+                result[shown_name] = self._redact_named(value, name_rule)
                 continue
+            kind = type(value)
+            if kind is str:
+                texts: Sequence[str] | None = (value,)
+            elif kind is int:
+                texts = () if -_MIN_CARD_NUMBER < value < _MIN_CARD_NUMBER else None
+            else:
+                texts = () if kind in _HARMLESS_TYPES else _list_texts(value)
             # Texts are kept for now and replaced later, if the prefilter suspects them.
-            texts = _list_texts(value) if name_rule is None else None
-            result[shown_name] = self._redact_safely(value, name_rule) if texts is None else value
+            result[shown_name] = self._redact_safely(value, None) if texts is None else value
             if texts and not clean.issuperset(texts):
                 unknown.append((shown_name, value, texts))
         if unknown:
@@ -204,6 +214,12 @@ class Redactor:
         """Return the mark of a piece of a header's name that looks random, or the piece."""
         text = piece.group()
         return self._engine.mode.mark_secret(text) if is_generated(text) else text
+
+    def _redact_named(self, value: Any, name_rule: NameRule) -> Any:
+        """Return the value of an attribute whose name hides it; a header's, mostly one text."""
+        if type(value) in _LIST_TYPES and len(value) == 1 and type(value[0]) is str:
+            return type(value)((self._redact_safely(value[0], name_rule),))
+        return self._redact_safely(value, name_rule)
 
     def _redact_safely(self, value: Any, name_rule: NameRule | None) -> Any:
         """Return the redacted value; one value's error must not drop the other attributes."""
@@ -313,11 +329,8 @@ def _has_options(items: Sequence[Any]) -> bool:
 
 
 def _list_texts(value: Any) -> Sequence[str] | None:
-    """Return the texts of an attribute's value; None if the value holds anything else."""
-    kind = type(value)
-    if kind is str:
-        return (value,)
-    if kind not in _LIST_TYPES:
+    """Return the texts of an attribute's value; None if it is no list, or holds anything else."""
+    if type(value) not in _LIST_TYPES:
         return None
     if len(value) == 1:  # the values of most headers
         return value if type(value[0]) is str else None

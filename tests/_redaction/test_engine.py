@@ -106,6 +106,30 @@ def test_mark_of_a_value_that_its_name_hides(mode, value, mark):
     assert Engine(Mode(mode), NameList()).mark_named_value(value) == mark
 
 
+@pytest.mark.parametrize("mode", ["mask", "hash"])
+def test_remembered_mark_is_the_same(mode):
+    """A credential that comes again gets the same mark, another one its own."""
+    engine = Engine(Mode(mode), NameList())
+    first, second, again = map(engine.mark_named_value, [KEY, f"{KEY}0987", KEY])
+    assert first == again != second
+
+
+def test_remembered_marks_keep_no_secret():
+    """The memory of a process that has marked a secret for its name does not hold the secret."""
+    engine = Engine(Mode("mask"), NameList())
+    secret = f"sk-ant-api03-{'ab12' * 20}"
+    engine.mark_named_value(secret)
+    assert not any(secret in repr(item) for item in engine._known_marks.items())
+
+
+def test_few_marks_are_remembered():
+    """A program with ever new credentials takes a limited amount of memory."""
+    engine = Engine(Mode("mask"), NameList())
+    for number in range(600):
+        engine.mark_named_value(f"password {number}")
+    assert len(engine._known_marks) <= 256
+
+
 def test_prefilter_rules_out_texts_without_literals(engine):
     """No text needs a closer look if none holds a literal of a rule."""
     assert engine.prefilter_texts(["gpt-4o-mini", "stop", "text/event-stream"]) is None

@@ -12,7 +12,7 @@ as long for a span. A test compares the bytes with the upstream encoder.
 from __future__ import annotations
 
 from struct import pack
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, NamedTuple, Sequence
 
 from lupis_instrument import _semconv
 from lupis_instrument._export.otlp.protobuf import (
@@ -34,7 +34,11 @@ if TYPE_CHECKING:
 
 _INT64_LIMIT = 1 << 63
 _MAX_UINT64 = (1 << 64) - 1
-_MAX_CACHED_KEYS = 4096
+_MAX_CACHED_KEYS = 512
+_MAX_CACHED_VALUES = 16
+"""Values that are kept of each key."""
+_MAX_CACHED_BYTES = 256
+"""The largest encoded attribute that is kept."""
 _HAS_IS_REMOTE, _IS_REMOTE = 0x100, 0x200
 _SEVERITY_INFO = 9
 _NANOSECONDS_PER_MILLISECOND = 1_000_000
@@ -108,25 +112,73 @@ def repeated_field(number: int, messages: Iterable[bytes]) -> bytes:
 # Attributes
 
 _TRUE, _FALSE = b"\x10\x01", b"\x10\x00"
-_key_prefixes: dict[str, bytes] = {}
-"""By attribute key: a KeyValue up to the length of its value. Programs use few keys often."""
 
 
-def encode_attributes(number: int, values: Mapping[str, Any] | None) -> Iterator[bytes]:
-    """Yield each of `values` as a KeyValue message in field `number`."""
-    tag = _TAGS[number, DELIMITED]
-    for key, value in (values or {}).items():
+class _KnownKey:
+    """An attribute key that has been encoded before.
+
+    Attributes:
+        prefix: a KeyValue with this key, up to the length of its value.
+        pairs: KeyValues with this key, with their lengths, by value: the first few values.
+    """
+
+    __slots__ = ("pairs", "prefix")
+
+    def __init__(self, key: str) -> None:
+        self.prefix = text_field(1, key) + _TAGS[2, DELIMITED]
+        self.pairs: dict[Any, bytes] = {}
+
+    def encode_pair(self, value: Any) -> bytes:
+        """Return a KeyValue with this key, behind its length."""
         encoded = _encode_string(value) if type(value) is str else _encode_value(value)
-        prefix = _key_prefixes.get(key) or _remember_key(key)
-        pair = b"%b%b%b" % (prefix, encode_varint(len(encoded)), encoded)
-        yield b"%b%b%b" % (tag, encode_varint(len(pair)), pair)
+        pair = self.prefix + encode_varint(len(encoded)) + encoded
+        return encode_varint(len(pair)) + pair
+
+    def remember_pair(self, value: Any) -> bytes:
+        """Return a KeyValue with this key; keep it if few are kept, and it is short.
+
+        The keys that repeat their values from call to call soon have all of them here: methods,
+        hosts, models, headers. A key with ever new values fills its places, and costs no more.
+        """
+        pair = self.encode_pair(value)
+        if len(self.pairs) < _MAX_CACHED_VALUES and len(pair) <= _MAX_CACHED_BYTES:
+            self.pairs[value] = pair
+        return pair
 
 
-def _remember_key(key: str) -> bytes:
-    if len(_key_prefixes) >= _MAX_CACHED_KEYS:
-        _key_prefixes.clear()
-    prefix = _key_prefixes[key] = text_field(1, key) + _TAGS[2, DELIMITED]
-    return prefix
+_known_keys: dict[str, _KnownKey] = {}
+"""The keys of earlier attributes. Programs use few keys often.
+
+All values are redacted before they are encoded, so none of them is a secret.
+"""
+
+
+def encode_attributes(number: int, values: Mapping[str, Any] | None) -> bytes:
+    """Return each of `values` as a KeyValue message in field `number`."""
+    tag = _TAGS[number, DELIMITED]
+    pieces: list[bytes] = []
+    for key, value in (values or {}).items():
+        known = _known_keys.get(key) or _remember_key(key)
+        kind = type(value)
+        # Texts, whole numbers, and lists of one text, as most headers are. None of them equals one
+        # of another type, as 1, 1.0 and True do.
+        if kind is str or kind is int or (kind is tuple and _is_one_text(value)):
+            pair = known.pairs.get(value) or known.remember_pair(value)
+        else:
+            pair = known.encode_pair(value)
+        pieces += (tag, pair)
+    return b"".join(pieces)
+
+
+def _is_one_text(values: tuple[Any, ...]) -> bool:
+    return len(values) == 1 and type(values[0]) is str
+
+
+def _remember_key(key: str) -> _KnownKey:
+    if len(_known_keys) >= _MAX_CACHED_KEYS:
+        _known_keys.clear()
+    known = _known_keys[key] = _KnownKey(key)
+    return known
 
 
 def _encode_value(value: Any) -> bytes:
@@ -165,7 +217,7 @@ def _encode_array(value: Iterable[Any]) -> bytes:
 
 def _encode_mapping(value: Mapping[Any, Any]) -> bytes:
     texts = {str(key): item for key, item in value.items()}
-    return bytes_field(6, b"".join(encode_attributes(1, texts)))
+    return bytes_field(6, encode_attributes(1, texts))
 
 
 def _encode_bytes(value: bytes) -> bytes:
@@ -224,7 +276,7 @@ def encode_span(span: ReadableSpan) -> bytes:
         int_field(6, span.kind.value + 1),
         time_field(7, span.start_time),
         time_field(8, span.end_time),
-        *encode_attributes(9, span.attributes),
+        encode_attributes(9, span.attributes),
         int_field(10, span.dropped_attributes),
         repeated_field(11, map(_encode_event, span.events)),
         int_field(12, span.dropped_events),
@@ -249,7 +301,7 @@ def _encode_event(event: Event) -> bytes:
     parts = [
         time_field(1, event.timestamp),
         text_field(2, event.name),
-        *encode_attributes(3, event.attributes),
+        encode_attributes(3, event.attributes),
         int_field(4, event.dropped_attributes),
     ]
     return b"".join(parts)
@@ -260,7 +312,7 @@ def _encode_link(link: Link) -> bytes:
         bytes_field(1, link.context.trace_id.to_bytes(16, "big")),
         bytes_field(2, link.context.span_id.to_bytes(8, "big")),
         text_field(3, _trace_state(link.context)),
-        *encode_attributes(4, link.attributes),
+        encode_attributes(4, link.attributes),
         int_field(5, link.dropped_attributes),
         flags_field(6, _remote_flags(link.context)),
     ]
@@ -273,7 +325,7 @@ def _encode_status(status: Status) -> bytes:
 
 def encode_resource(resource: Resource) -> bytes:
     """Return `resource` as `Origin.resource`."""
-    message = b"".join(encode_attributes(1, resource.attributes))
+    message = encode_attributes(1, resource.attributes)
     return bytes_field(1, message) + text_field(3, resource.schema_url or "")
 
 
@@ -282,7 +334,7 @@ def encode_scope(scope: InstrumentationScope | None) -> bytes:
     if scope is None:
         return bytes_field(1, b"")
     message = text_field(1, scope.name) + text_field(2, scope.version or "")
-    message += b"".join(encode_attributes(3, scope.attributes))
+    message += encode_attributes(3, scope.attributes)
     return bytes_field(1, message) + text_field(3, scope.schema_url or "")
 
 
@@ -311,7 +363,7 @@ def encode_log_record(event: Mapping[str, Any]) -> bytes:
     parts = [
         time_field(1, nanoseconds),
         int_field(2, _SEVERITY_INFO),
-        *encode_attributes(6, attributes),
+        encode_attributes(6, attributes),
         time_field(11, nanoseconds),
         text_field(12, event["name"]),
     ]

@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceState
 
+from lupis_instrument._export.otlp import encoding
 from lupis_instrument._export.otlp.encoded_items import ItemEncoder
 from lupis_instrument._export.otlp.encoding import (
     encode_attributes,
@@ -103,7 +104,7 @@ def test_unusual_values_are_encoded(value, expected):
     """No value of an attribute keeps its span from being sent."""
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-    span = Span.FromString(b"".join(encode_attributes(9, {"it": value})))
+    span = Span.FromString(encode_attributes(9, {"it": value}))
     assert [("it", expected)] == [(pair.key, pair.value) for pair in span.attributes]
 
 
@@ -114,8 +115,8 @@ def test_a_subclass_is_encoded_as_its_base():
     class Colour(str, Enum):
         RED = "red"
 
-    (attribute,) = encode_attributes(1, {"c": Colour.RED})
-    assert attribute == next(encode_attributes(1, {"c": "red"}))
+    attribute = encode_attributes(1, {"c": Colour.RED})
+    assert attribute == encode_attributes(1, {"c": "red"})
 
 
 def test_a_scope_is_encoded_completely(finished):
@@ -157,3 +158,26 @@ def test_the_name_of_an_event_is_a_field():
     if "event_name" not in LogRecord.DESCRIPTOR.fields_by_name:
         pytest.skip("an older protocol")
     assert "bought" == record.event_name
+
+
+@pytest.mark.parametrize("values", [(1, True, 1.0), (0, False, 0.0), ("a", ("a",)), (1, (1,))])
+def test_kept_value_is_not_taken_for_an_equal_one_of_another_type(values):
+    """Values of one key keep their types, also where they equal each other."""
+    encoded = [[encode_attributes(9, {"kept": value}) for value in values] for _ in "12"]
+    assert encoded[0] == encoded[1]
+    assert len(set(encoded[0])) == len(values)
+
+
+def test_few_values_of_a_key_are_kept():
+    """A key with ever new values takes a limited amount of memory."""
+    for number in range(1000):
+        encode_attributes(9, {"ever.new": f"value {number}", "long": "x" * 1000})
+    assert len(encoding._known_keys["ever.new"].pairs) == encoding._MAX_CACHED_VALUES
+    assert not encoding._known_keys["long"].pairs
+
+
+def test_few_keys_are_kept():
+    """A program with ever new keys takes a limited amount of memory."""
+    for number in range(2000):
+        encode_attributes(9, {f"key {number}": "value"})
+    assert len(encoding._known_keys) <= encoding._MAX_CACHED_KEYS
