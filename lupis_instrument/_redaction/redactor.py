@@ -8,7 +8,7 @@ prefilter looks at all other texts at once, and only the texts that it suspects 
 from __future__ import annotations
 
 import re
-from typing import Any, Mapping, NamedTuple, Sequence
+from typing import Any, Collection, Mapping, NamedTuple, Sequence
 
 from lupis_instrument._redaction.checks import is_generated
 from lupis_instrument._redaction.command_arguments import redact_arguments
@@ -98,6 +98,20 @@ class Redactor:
             return redacted
         except Exception:
             return REDACTED
+
+    def learn_texts(self, texts: Collection[str]) -> None:
+        """Look at the texts of many spans at once, which is faster than span by span.
+
+        Args:
+            texts: texts that the next calls will redact.
+        """
+        clean = self._clean_texts
+        unknown = [text for text in texts if len(text) <= _MAX_CLEAN_LENGTH and text not in clean]
+        try:
+            is_suspect = self._engine.prefilter_texts(unknown)
+        except Exception:
+            return  # each text is looked at again when it is redacted
+        self._remember_clean([text for text in unknown if not (is_suspect and is_suspect(text))])
 
     def redact_attribute(self, name: str, value: Any) -> Any:
         """Return the value of one span attribute or property, redacted by its name and content."""

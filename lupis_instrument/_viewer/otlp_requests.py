@@ -110,11 +110,14 @@ def read_attributes(pairs: Iterable[Any]) -> dict[str, Any]:
     """
     attributes = {}
     for pair in pairs:
-        kind = pair.value.WhichOneof("value")
-        if kind in _PLAIN_KINDS:
-            attributes[pair.key] = getattr(pair.value, kind)
+        value = pair.value
+        kind = value.WhichOneof("value")
+        if kind == "string_value":
+            attributes[pair.key] = value.string_value
+        elif kind in _PLAIN_KINDS:
+            attributes[pair.key] = getattr(value, kind)
         elif kind == "array_value":
-            attributes[pair.key] = tuple(_read_items(pair.value.array_value.values))
+            attributes[pair.key] = tuple(_read_items(value.array_value.values))
     return attributes
 
 

@@ -35,6 +35,8 @@ _KINDS = (
     *(SpanKind.INTERNAL, SpanKind.INTERNAL, SpanKind.SERVER, SpanKind.CLIENT),
     *(SpanKind.PRODUCER, SpanKind.CONSUMER),
 )
+_SAMPLED = TraceFlags(TraceFlags.SAMPLED)
+_UNSET = Status()
 _STATUSES = (StatusCode.UNSET, StatusCode.OK, StatusCode.ERROR)
 _MAX_PARENTS = 20_000
 _EXCEPTION = "exception"
@@ -73,11 +75,9 @@ def _read_span(
     if context is None:
         return None
     parent = None
-    if len(message.parent_span_id) == _SPAN_ID_BYTES and any(message.parent_span_id):
-        parent_id = int.from_bytes(message.parent_span_id, "big")
-        parent = SpanContext(context.trace_id, parent_id, is_remote=False)
-    status = message.status
-    code = _STATUSES[status.code] if 0 <= status.code < len(_STATUSES) else StatusCode.UNSET
+    parent_id = message.parent_span_id
+    if len(parent_id) == _SPAN_ID_BYTES and any(parent_id):
+        parent = SpanContext(context.trace_id, int.from_bytes(parent_id, "big"), is_remote=False)
     start = message.start_time_unix_nano
     return ReadableSpan(
         name=message.name,
@@ -91,22 +91,29 @@ def _read_span(
         ],
         links=[link for link in map(_read_link, message.links) if link is not None],
         kind=_KINDS[message.kind] if 0 <= message.kind < len(_KINDS) else SpanKind.INTERNAL,
-        status=Status(code, status.message or None if code is StatusCode.ERROR else None),
+        status=_read_status(message.status) if message.HasField("status") else _UNSET,
         start_time=start,
         end_time=message.end_time_unix_nano or start,
         instrumentation_scope=scope,
     )
 
 
+def _read_status(status: Any) -> Status:
+    code = _STATUSES[status.code] if 0 <= status.code < len(_STATUSES) else StatusCode.UNSET
+    return Status(code, status.message or None if code is StatusCode.ERROR else None)
+
+
 def _read_context(message: Any) -> SpanContext | None:
     """Return the ids of a span or link; None if they are not valid."""
     trace, span = message.trace_id, message.span_id
-    if len(trace) != _TRACE_ID_BYTES or len(span) != _SPAN_ID_BYTES or not any(trace):
+    if len(trace) != _TRACE_ID_BYTES or len(span) != _SPAN_ID_BYTES:
         return None
-    state = TraceState.from_header([message.trace_state]) if message.trace_state else None
     trace_id, span_id = int.from_bytes(trace, "big"), int.from_bytes(span, "big")
-    sampled = TraceFlags(TraceFlags.SAMPLED)
-    return SpanContext(trace_id, span_id, False, sampled, state) if span_id else None
+    if not trace_id or not span_id:
+        return None
+    state = message.trace_state
+    trace_state = TraceState.from_header([state]) if state else None
+    return SpanContext(trace_id, span_id, False, _SAMPLED, trace_state)
 
 
 def _read_link(message: Any) -> Link | None:

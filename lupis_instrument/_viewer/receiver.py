@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import islice
 from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, NamedTuple
 
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
 
 _MAX_REQUESTS = 8
 """Requests that are held in memory at the same time; further ones are to come again."""
+_SPANS_AT_ONCE = 512
+"""Spans that are prepared and stored at once: a big request takes little more memory than a small
+one."""
 _WAIT_SECONDS = 5.0
 _RETRY = ("Retry-After", "1")
 _DEFAULT_PROJECT = "default"
@@ -104,10 +108,17 @@ class StoreReceiver:
 
     def _receive_spans(self, data: bytes, content_type: str, headers: Message) -> Reply:  # noqa: ARG002 - as the table calls it
         request = decode_request("spans", data, content_type)
-        spans = list(read_spans(request))
-        prepared = [*self._prepare_spans(spans)]
-        self._add_batch(Batch(prepared, []))
-        return make_success("spans", content_type, len(spans) - len(prepared), _BAD_SPANS)
+        received = stored = 0
+        spans = read_spans(request)
+        while True:
+            part = list(islice(spans, _SPANS_AT_ONCE))
+            if not part:
+                return make_success("spans", content_type, received - stored, _BAD_SPANS)
+            self._redact.spans.learn_spans([span for span in part if span is not None])
+            prepared = [*self._prepare_spans(part)]
+            self._add_batch(Batch(prepared, []))
+            received += len(part)
+            stored += len(prepared)
 
     def _prepare_spans(self, spans: Iterable[ReadableSpan | None]) -> Iterator[ReadableSpan]:
         """Yield the spans, prepared; without the spans for which that fails."""

@@ -16,6 +16,7 @@ from lupis_instrument._redaction.names import NameList
 KEY = "sk-" + "1234567890abcdef" * 2
 REDACTORS = {mode: Redactor(mode) for mode in MODES}
 REDACTOR = REDACTORS["mask"]
+LEARNED = Redactor("mask")
 NAMES = NameList()
 modes = st.sampled_from(MODES)
 # Fragments of texts that resemble secrets or hold some.
@@ -462,3 +463,19 @@ def test_time_grows_linearly(part):
     short, long = part * (4_000 // len(part)), part * (64_000 // len(part))
     seconds(short)
     assert min(seconds(long) for _ in range(2)) < 128 * max(seconds(short), 0.002)
+
+
+@given(st.lists(texts, max_size=4))
+def test_learned_texts_are_redacted_as_others(given_texts):
+    """The texts of many spans are looked at together, and each is redacted by itself later."""
+    LEARNED.learn_texts(given_texts)
+    for text in given_texts:
+        assert REDACTOR._engine.redact_text(text) == LEARNED.redact_text(text)
+
+
+def test_texts_that_cannot_be_learned_are_redacted_later(monkeypatch):
+    """A fault of the prefilter costs time only."""
+    redactor = Redactor()
+    monkeypatch.setattr(redactor._engine, "prefilter_texts", lambda texts: texts.no_attribute)
+    redactor.learn_texts([KEY])
+    assert KEY not in redactor.redact_text(KEY)

@@ -160,6 +160,15 @@ def test_span_that_is_sent_twice_is_stored_once(receiver):
     assert 1 == len(calls(receiver))
 
 
+def test_big_request_is_stored_in_parts(receiver, tmp_path):
+    """A secret among 1,100 spans is redacted, wherever it is."""
+    spans = [make_span(**CALL, **USAGE, note=f"number {number}") for number in range(1100)]
+    spans[700] = make_span(f"chat {KEY}", **CALL, **USAGE, note=KEY)
+    send(receiver, *spans)
+    assert 1100 == receiver.ask("/api/totals?since=all")["total"]["calls"]
+    assert KEY.encode() not in b"".join(path.read_bytes() for path in tmp_path.glob("store.db*"))
+
+
 def test_json_and_gzip(receiver):
     """Ids are hexadecimal in OTLP/JSON."""
     now = time.time_ns()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from functools import lru_cache
-from typing import TYPE_CHECKING, Iterable, Mapping, NamedTuple
+from typing import TYPE_CHECKING, Any, Iterable, Mapping, NamedTuple
 
 from lupis_instrument._llm.pricing.catalog import FREE, load_catalog
 from lupis_instrument._llm.pricing.price_lists import find_match, order_names
@@ -306,8 +306,9 @@ def _add_apart(counts: Mapping[str, Number], usage: Usage, prices: Prices) -> Ma
 
 
 def _read_fields(usage: Usage, units: Mapping[str, str]) -> dict[str, Number]:
-    counts = ((unit, getattr(usage, field)) for field, unit in units.items())
-    return {unit: count for unit, count in counts if count is not None}
+    fields: Any = zip(usage._fields, usage)
+    # Most fields are None.
+    return {units[name]: count for name, count in fields if count is not None and name in units}
 
 
 def _describe_context(tier: str | None, speed: str | None, geography: str | None) -> dict[str, str]:

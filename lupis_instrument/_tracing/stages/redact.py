@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import linecache
-from typing import TYPE_CHECKING, Any, Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Any, Callable, Collection, Mapping, Sequence
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits
@@ -58,6 +58,15 @@ class SpanRedactor:
             _remove_texts(draft)
             report_fault("redaction", fault)
         return draft
+
+    def learn_spans(self, spans: Sequence[ReadableSpan]) -> None:
+        """Look at the texts of many spans at once, before they are filtered one by one."""
+        if self._redactor is None:
+            return
+        values = [value for span in spans for value in (span.attributes or {}).values()]
+        lists = [item for value in values if isinstance(value, tuple) for item in value]
+        texts = [text for text in (*values, *lists) if isinstance(text, str)]
+        self._redactor.learn_texts({*texts, *(span.name for span in spans)})
 
     def redact_text(self, text: str) -> str:
         """Return a text that is exported outside spans, filtered."""
