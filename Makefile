@@ -6,10 +6,13 @@ WORKERS ?= auto
 BIN := .venv/bin
 PY := $(BIN)/python
 INSTALL = $(PY) -m pip install --quiet --quiet
+SHARED_OUT := --numprocesses $(WORKERS) --dist loadscope
 LINTED := lupis_instrument sitecustomize_template tests examples .ci
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-runners test-browser coverage test-all test-clients suites backends lint typecheck bench catalog docs site build clean
+# Otherwise each program that a test starts would compile this package again.
+unexport PYTHONDONTWRITEBYTECODE
+.PHONY: help setup demo test test-slow test-runners test-browser coverage test-all test-clients suites backends lint typecheck bench catalog docs site build clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1@\2/p' Makefile | while IFS=@ read -r target text; \
@@ -24,8 +27,11 @@ demo: .venv/.installed  ## run a small agent offline, and show what its LLM call
 	LUPIS_CHAT_ID=$${LUPIS_CHAT_ID:-demo-trip} $(BIN)/lupis-run $(PY) examples/agent.py >/dev/null 2>&1
 	@echo "In the browser: LUPIS_DATA_DIR=.venv/demo $(BIN)/lupis ui"
 
-test: setup  ## run all tests, in random order; ARGS="-k name" for some
-	$(PY) -m pytest --numprocesses $(WORKERS) --dist loadscope --durations 10 $(ARGS)
+test: setup  ## run the fast tests, in random order; ARGS="-k name" for some
+	$(PY) -m pytest $(SHARED_OUT) --durations 10 -m "not slow" $(ARGS)
+
+test-slow: setup  ## run the slow tests, which `make test` leaves out
+	$(PY) -m pytest $(SHARED_OUT) -m slow $(ARGS)
 
 test-runners: .venv/.installed-runners  ## run the tests with gunicorn, celery, gevent and the like
 	$(PY) -m pytest -m runners $(ARGS)

@@ -4,9 +4,10 @@ Each combination has its own environment under .venvs, which later runs use agai
 for python3.X on the PATH and in pyenv's versions, and skips a Python that is not installed.
 
     python3 .ci/matrix.py [--python 3.8 ...] [--opentelemetry oldest|newest]
-                          [--clients oldest|newest] [-- PYTEST ARGUMENTS]
+                          [--clients oldest|newest] [--fast] [-- PYTEST ARGUMENTS]
 
-With the oldest clients, the tests of the clients run instead of all.
+With the oldest clients, the tests of the clients run instead of all. `--fast` leaves out the slow
+tests.
 """
 
 # A script that prints and starts other programs:
@@ -114,7 +115,9 @@ def run_command(*command: str) -> None:
     subprocess.run(command, cwd=ROOT, check=True)
 
 
-def run_tests(version: str, opentelemetry: str, clients: str, arguments: list[str]) -> str:
+def run_tests(
+    version: str, opentelemetry: str, clients: str, arguments: list[str], selection: list[str]
+) -> str:
     """Run the tests in one combination, and return the result in words."""
     python = find_python(version)
     if python is None:
@@ -126,7 +129,7 @@ def run_tests(version: str, opentelemetry: str, clients: str, arguments: list[st
     start = time.monotonic()
     try:
         own = install_environment(python, folder, CONSTRAINTS[opentelemetry], CLIENTS[clients])
-        options = ("-q", "--numprocesses", "auto", "--dist", "loadscope")
+        options = ("-q", "--numprocesses", "auto", "--dist", "loadscope", *selection)
         run_command(own, "-m", "pytest", *options, *tests)
     except subprocess.CalledProcessError as error:
         return f"FAILED: {' '.join(error.cmd[1:4])} ended with {error.returncode}"
@@ -139,13 +142,17 @@ def main() -> None:
     parser.add_argument("--python", nargs="+", choices=PYTHONS, default=PYTHONS)
     parser.add_argument("--opentelemetry", nargs="+", choices=CONSTRAINTS, default=CONSTRAINTS)
     parser.add_argument("--clients", nargs="+", choices=CLIENTS, default=["newest"])
+    parser.add_argument("--fast", action="store_true")
     parser.add_argument("arguments", nargs="*", help="for pytest, after --")
     options = parser.parse_args()
+    # Otherwise each program that a test starts would compile this package again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    selection = ["-m", "not slow"] if options.fast else []
     results = {}
     for row in itertools.product(options.python, options.opentelemetry, options.clients):
         name = "Python {}, {} OpenTelemetry, {} clients".format(*row)
         print(f"== {name}", flush=True)
-        results[name] = run_tests(*row, options.arguments)
+        results[name] = run_tests(*row, options.arguments, selection)
     print(*(f"{name}: {result}" for name, result in results.items()), sep="\n")
     sys.exit(any(result.startswith("FAILED") for result in results.values()))
 

@@ -35,6 +35,7 @@ async def main() -> None:
 """
 
 
+@pytest.mark.slow
 def test_run_has_the_type_of_its_function(tmp_path):
     """A type checker infers the result of `run`, and refuses values that cannot run."""
     (tmp_path / "application.py").write_text(APPLICATION)

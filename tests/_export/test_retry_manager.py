@@ -174,6 +174,7 @@ def test_an_endpoint_that_stays_busy_is_reported(scene, items, capsys):
     assert "status 503" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_outage_of_ten_minutes_loses_nothing(scene, items):
     """Not even of 50 spans a second, and memory holds none of them."""
     scene.endpoint.default_response = DOWN

@@ -230,7 +230,7 @@ def test_empty_request_is_accepted(receiver):
         (b"x", {"Content_Type": "text/plain"}, 415),
         (b"x", {"Content_Encoding": "br"}, 415),
         (b"x", {"Content_Encoding": "gzip"}, 400),
-        (gzip.compress(b"x" * 1000)[:-9], {"Content_Encoding": "gzip"}, 400),
+        (gzip.compress(b"x" * 1000, mtime=0)[:-9], {"Content_Encoding": "gzip"}, 400),
     ],
 )
 def test_wrong_requests_are_refused(receiver, data, headers, status):

@@ -233,15 +233,17 @@ CASES = {
         needs=["nbclient", "ipykernel"], varying=VARYING, env={"LUPIS_SUMMARY": "false"},
     ),
 }  # fmt: skip
+FAST_CASES = ("pytest",)
+"""The cases that stand for the others in `make test`."""
 
 
-@pytest.mark.parametrize("name", list_cases(CASES))
+@pytest.mark.parametrize("name", list_cases(CASES, FAST_CASES))
 def test_servers_behave_the_same(name, run_pair):
     """Responses, log, status and files are the same."""
     check_same_behaviour(CASES[name], run_pair(name))
 
 
-@pytest.mark.parametrize("name", list_calling_cases(CASES))
+@pytest.mark.parametrize("name", list_calling_cases(CASES, FAST_CASES))
 def test_the_collector_receives_each_call_once(name, run_pair):
     """Calls of all workers are received."""
     check_recorded_calls(CASES[name], run_pair(name))

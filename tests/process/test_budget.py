@@ -79,6 +79,7 @@ def test_no_call_is_sent_after_the_budget_is_used_up(run_caller):
     assert "the budget is used up: $0.0000" in line
 
 
+@pytest.mark.slow
 def test_all_processes_share_the_budget(run_caller):
     """A process knows the costs of the processes that have ended before it."""
     text = f"""

@@ -9,11 +9,13 @@ import json
 import shutil
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from servers import wire
+from servers.slow import slow_except
 
 PROGRAM = Path(__file__).parent / "other_tracers" / "traced_program.py"
 REQUIRED_MODULES = {
@@ -77,6 +79,12 @@ def can_run(call):
 
 
 ALL_CLIENT_CALLS = ",".join(filter(can_run, CLIENT_CALLS))
+FAST_SETUPS = (
+    ("own_instrumentors", "first", ALL_CLIENT_CALLS),
+    ("own_provider_given", "later", ALL_CLIENT_CALLS),
+)
+FAST_CALL = "requests"
+"""The call that `make test` makes with an installed tracer; the others are slow."""
 
 
 def list_parameters(tracers, calls, times=("first",)):
@@ -92,7 +100,8 @@ def list_parameters(tracers, calls, times=("first",)):
                 missing = [name for name in names if not is_installed(name)]
                 reason = f"{', '.join(missing)} not installed"
                 mark = pytest.mark.skipif(bool(missing), reason=reason)
-                yield pytest.param(tracer, when, call, marks=mark, id=f"{tracer}-{when}-{call}")
+                marks = [mark] if call == FAST_CALL else [mark, pytest.mark.slow]
+                yield pytest.param(tracer, when, call, marks=marks, id=f"{tracer}-{when}-{call}")
 
 
 class TracedRun(NamedTuple):
@@ -145,7 +154,7 @@ def run_traced(run):
 @pytest.mark.parametrize(
     ("tracer", "when", "call"),
     [
-        *((tracer, when, ALL_CLIENT_CALLS) for tracer in OWN_SETUPS for when in ("first", "later")),
+        *slow_except(FAST_SETUPS, product(OWN_SETUPS, ("first", "later"), (ALL_CLIENT_CALLS,))),
         *list_parameters(OWN_SETUPS[:1], LIBRARY_CALLS),
         *list_parameters(("none",), LIBRARY_CALLS),
         *list_parameters(TRACERS, ("requests", "httpx", "aiohttp", *LIBRARY_CALLS)),

@@ -1,6 +1,6 @@
 """Each finished span arrives or is stored once, for each collector fault and end of a process.
 
-Some pairs of fault and end always run; LUPIS_TEST_ALL runs all of them.
+`make test` runs a few pairs of fault and end, and the slow tests more; LUPIS_TEST_ALL runs all.
 """
 
 import json
@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import ExitStack, closing
+from itertools import product
 from textwrap import dedent
 from time import monotonic, sleep
 
@@ -17,6 +18,7 @@ import pytest
 from servers import otlp
 from servers.caller import CALL_FUNCTION, MARGIN_SECONDS
 from servers.program import ManagedProcess
+from servers.slow import slow_except
 
 from lupis_instrument._export.otlp.destinations import Destination
 from lupis_instrument._export.otlp.sending import Sender
@@ -123,6 +125,9 @@ DURABLE_ENDS = {
     ),
 }
 """Ends that leave no time; LUPIS_DURABLE=true stores each span when it ends."""
+DURABLE_FAULTS = ("hang", "none", "refused", "503")
+DURABLE_PAIRS = set(zip(DURABLE_FAULTS, DURABLE_ENDS))
+"""A pair for each end, which `make test` runs; the others are slow."""
 
 DAILY_PAIRS = {
     *((fault, "normal") for fault in FAULTS),
@@ -130,17 +135,21 @@ DAILY_PAIRS = {
     *(("none", end) for end in ENDS),
     ("refused", "SIGTERM"), ("drop", "SIGTERM"), ("slow", "Pool fork"), ("refused", "Pool fork"),
 }  # fmt: skip
-MATRIX = [
-    pytest.param(
-        fault,
-        end,
-        marks=()
-        if os.environ.get("LUPIS_TEST_ALL") or (fault, end) in DAILY_PAIRS
-        else pytest.mark.skip(reason="LUPIS_TEST_ALL is not set"),
-    )
-    for fault in FAULTS
-    for end in ENDS
-]
+FAST_PAIRS = {
+    *((fault, "normal") for fault in ("refused", "429", "hang", "drop", "partly", "none")),
+    *(("none", end) for end in ("SIGTERM", "fork child", "process", "ProcessPoolExecutor fork")),
+    ("503", "exit status"), ("hang", "SIGTERM"), ("refused", "Pool fork"),
+}  # fmt: skip
+
+
+def mark_pair(fault, end):
+    """Returns the marks of a pair."""
+    if (fault, end) not in DAILY_PAIRS and not os.environ.get("LUPIS_TEST_ALL"):
+        return [pytest.mark.skip(reason="LUPIS_TEST_ALL is not set")]
+    return [] if (fault, end) in FAST_PAIRS else [pytest.mark.slow]
+
+
+MATRIX = [pytest.param(fault, end, marks=mark_pair(fault, end)) for fault in FAULTS for end in ENDS]
 
 
 class ProgramSetup:
@@ -248,8 +257,10 @@ def test_each_span_arrives_or_is_stored_once(fault, end, program):
     assert ALL_MARKS == program.list_marks()
 
 
-@pytest.mark.parametrize("fault", ["none", "503", "hang", "refused"])
-@pytest.mark.parametrize("end", DURABLE_ENDS)
+@pytest.mark.parametrize(
+    ("fault", "end"),
+    slow_except(DURABLE_PAIRS, product(DURABLE_FAULTS, DURABLE_ENDS)),
+)
 def test_durable_spans_survive_each_end(fault, end, program):
     """They are stored before the program goes on."""
     text, status = DURABLE_ENDS[end]

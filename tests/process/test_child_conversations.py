@@ -8,8 +8,8 @@ import pytest
 posix = pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
 START_METHODS = [
     pytest.param("fork", marks=posix),
-    "spawn",
-    pytest.param("forkserver", marks=posix),
+    pytest.param("spawn", marks=pytest.mark.slow),
+    pytest.param("forkserver", marks=[posix, pytest.mark.slow]),
 ]
 
 COMMON = """
@@ -139,6 +139,7 @@ def test_processes_of_asyncio_have_the_chat_id_of_their_task(run_program):
     assert [*"abcd"] == run_program(text)
 
 
+@pytest.mark.slow
 def test_simultaneous_processes_have_their_own_chat_ids(run_program):
     """Many threads start processes, each in its own conversation."""
     text = """

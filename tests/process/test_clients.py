@@ -1,6 +1,7 @@
 """Each HTTP client behaves the same, and each call has one span with its outcome."""
 
 import contextlib
+import functools
 import importlib.util
 import json
 import re
@@ -12,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from servers import otlp, wire
 from servers.program import Runner
+from servers.slow import slow_except
 
 PROGRAMS = Path(__file__).parent / "clients"
 
@@ -397,7 +399,20 @@ SELF_TRACING_PROGRAM = PROGRAMS / "traces_itself.py"
 SELF_TRACING_CLIENTS = ("requests", "urllib3", "httpx", "aiohttp")
 
 
-@pytest.mark.parametrize("when", ["first", "later"])
+@pytest.fixture(scope="module")
+def run_self_tracing(tmp_path_factory):
+    """Returns the run of a client's program that traces itself; each runs once for all tests."""
+
+    @functools.lru_cache(maxsize=None)
+    def run_once(client, when):
+        with otlp.serving() as sink, wire.serving() as server:
+            runner = Runner(sink, tmp_path_factory.mktemp("traces_itself"))
+            return runner(SELF_TRACING_PROGRAM, client, when, env={"WIRE_URL": server.url})
+
+    return run_once
+
+
+@pytest.mark.parametrize("when", slow_except({"later"}, ("first", "later")))
 @pytest.mark.parametrize(
     "client",
     [pytest.param(name, marks=skip_unless_installed(name)) for name in SELF_TRACING_CLIENTS],
@@ -406,10 +421,9 @@ class TestSelfTracingProgram:
     """A program that switches on upstream's instrumentor before its first call, or later."""
 
     @pytest.fixture
-    def finished(self, run, client, when):
+    def finished(self, run_self_tracing, client, when):
         """The program; it calls with its own instrumentor and then without."""
-        with wire.serving() as server:
-            finished = run(SELF_TRACING_PROGRAM, client, when, env={"WIRE_URL": server.url})
+        finished = run_self_tracing(client, when)
         assert (0, "") == (finished.returncode, finished.stderr)
         return finished
 

@@ -4,6 +4,7 @@ import sys
 from textwrap import dedent
 
 import pytest
+from servers.slow import slow_except
 
 COMMON = '''
 import asyncio, contextvars, gc, json, logging, sys, threading
@@ -242,7 +243,7 @@ else:
 """
 
 
-@pytest.mark.parametrize("kind", ["threads", "asyncio"])
+@pytest.mark.parametrize("kind", slow_except({"threads"}, ("threads", "asyncio")))
 def test_two_hundred_simultaneous_conversations_never_mix(kind, run, llm):
     """Each call has the chat id and the user of its own block."""
     done = run(COMMON.replace("INFO", "WARNING") + MANY, llm.url, kind, timeout=120)

@@ -79,6 +79,7 @@ def test_conversations_with_the_same_first_words_have_two_ids(mode, talk):
     assert are_separate(talk(*mode, first="hello"), 3)
 
 
+@pytest.mark.slow
 def test_the_same_key_gives_the_same_ids(talk, tmp_path):
     """LUPIS_HASH_KEY does so on machines without a common data folder."""
     ids = [
@@ -90,6 +91,7 @@ def test_the_same_key_gives_the_same_ids(talk, tmp_path):
     assert ids[0] != talk(LUPIS_HASH_KEY="other")["ann"][-1]
 
 
+@pytest.mark.slow
 def test_another_data_folder_has_another_key(talk, tmp_path):
     """The key is readable only by its owner."""
     first = talk(LUPIS_DATA_DIR=str(tmp_path / "one"))["ann"][-1]

@@ -16,6 +16,7 @@ from servers.caller import (
     list_marks,
     read_account,
 )
+from servers.slow import slow_except
 
 from lupis_instrument._export.store.schema import WAITING
 
@@ -81,6 +82,7 @@ def test_spans_are_stored_if_no_thread_can_start_and_the_collector_hangs(run_cal
     assert monotonic() - float(done.stdout) < 0.5 + MARGIN_SECONDS
 
 
+@pytest.mark.slow
 def test_calls_of_a_thread_during_the_end_are_stored(run_caller, sink, run):
     """The thread runs until the interpreter stops it."""
     sink.hang()
@@ -126,6 +128,7 @@ def test_a_program_without_calls_sends_nothing(run_caller, sink):
     assert ("False\n", "", []) == (done.stdout, done.stderr, sink.requests)
 
 
+@pytest.mark.slow
 def test_spans_that_are_not_ready_in_time_are_reported(run_caller, sink):
     """The end does not wait longer, and the summary's numbers add up."""
     env = {"LUPIS_SUMMARY": "true", "LUPIS_SHUTDOWN_TIMEOUT": "1"}
@@ -144,6 +147,7 @@ def test_spans_that_are_not_ready_in_time_are_reported(run_caller, sink):
     assert f"3 spans: {fates}" in " ".join(done.stderr.split())
 
 
+@pytest.mark.slow
 def test_the_account_of_a_large_backlog_adds_up(run_caller, sink, run):
     """None is lost: when too many spans wait, the program itself prepares some of them."""
     sink.hang()
@@ -169,7 +173,7 @@ def test_the_account_of_a_large_backlog_adds_up(run_caller, sink, run):
     assert [(WAITING, stored)] == count_states(run)
 
 
-@pytest.mark.parametrize("name", ["true", "no-such-program"])
+@pytest.mark.parametrize("name", slow_except({"true"}, ("true", "no-such-program")))
 def test_exec_waits_once_for_the_whole_path(run_caller, sink, run, name):
     """`os.execvp` tries each folder of PATH."""
     sink.hang()
@@ -187,6 +191,7 @@ def test_exec_waits_once_for_the_whole_path(run_caller, sink, run, name):
     assert [(WAITING, 1)] == count_states(run)
 
 
+@pytest.mark.slow
 def test_the_end_does_not_wait_again_after_a_shutdown(run_caller, sink, run):
     """The shutdown has waited for the same request."""
     sink.hang()
@@ -203,6 +208,7 @@ def test_the_end_does_not_wait_again_after_a_shutdown(run_caller, sink, run):
     assert [(WAITING, 1)] == count_states(run)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only")
 def test_a_second_signal_during_the_end_loses_no_span(run_caller, sink, run):
     """It waits until the first signal's handler has stored the spans."""
@@ -281,7 +287,13 @@ def without_store(tmp_path):
     }
 
 
-@pytest.mark.parametrize("flushed", ["", SPAN_IN_FLIGHT], ids=["at the end", "before"])
+@pytest.mark.parametrize(
+    "flushed",
+    [
+        pytest.param("", id="at the end"),
+        pytest.param(SPAN_IN_FLIGHT, id="before", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("fault", FLAKY_COLLECTORS)
 def test_without_a_store_requests_are_repeated(fault, flushed, run_caller, sink, without_store):
     """As long as there is time, because the spans would be lost."""
@@ -291,6 +303,7 @@ def test_without_a_store_requests_are_repeated(fault, flushed, run_caller, sink,
     assert "lost" not in done.stderr
 
 
+@pytest.mark.slow
 def test_without_a_store_calls_of_threads_at_the_end_are_delivered(run_caller, sink, without_store):
     """The calls end while spans of earlier calls are sent."""
     sink.slow(0.1)
@@ -338,6 +351,7 @@ def test_without_a_store_all_calls_of_threads_are_delivered(run_caller, sink, wi
     assert len(sink.spans) == delivered
 
 
+@pytest.mark.slow
 def test_without_a_store_and_an_endpoint_all_calls_of_threads_are_counted(
     run_caller, without_store
 ):

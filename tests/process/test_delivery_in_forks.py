@@ -42,6 +42,7 @@ def test_parent_and_children_deliver_their_own_calls(run_caller, sink):
     assert ["1", "2"] == sorted(event["name"] for event in sink.events)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only")
 def test_a_child_that_is_forked_during_calls_of_threads_works(run_caller, sink):
     """The parent's threads and their locks do not exist in the child."""
@@ -139,6 +140,7 @@ def test_forks_during_calls_of_threads_lose_and_double_no_call(run_caller, sink)
     assert sorted(called) == list_marks(sink)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only")
 def test_forks_do_not_wait_for_a_slow_collector(run_caller, sink):
     """Only the first forks wait for a moment."""

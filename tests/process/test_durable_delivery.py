@@ -21,6 +21,7 @@ def test_a_durable_call_is_counted_once(run_caller, exporter, data, tmp_path, si
     assert exporter == "console" or ["0", "1", "2"] == list_marks(sink)
 
 
+@pytest.mark.slow
 def test_durable_calls_of_many_threads_are_separate_conversations(run_caller, run):
     """The totals are exact."""
     text = """

@@ -202,15 +202,22 @@ CASES = {
     "eventlet": loop_case(EVENTLET, "a b c", "eventlet", env=EVENTLET_VARIABLES),
     "eventlet with threads": loop_case(EVENTLET_THREADS, "a b c d", "eventlet", env=EVENTLET_VARIABLES),
 }  # fmt: skip
+FAST_CASES = (
+    "asyncio",
+    "asyncio with threads",
+    "asyncio, interrupted",
+    "asyncio and a subprocess",
+)
+"""The cases that stand for the others in `make test`."""
 
 
-@pytest.mark.parametrize("name", list_cases(CASES))
+@pytest.mark.parametrize("name", list_cases(CASES, FAST_CASES))
 def test_programs_with_event_loops_behave_the_same(name, run_pair):
     """Output, status and files are the same."""
     check_same_behaviour(CASES[name], run_pair(name))
 
 
-@pytest.mark.parametrize("name", list_calling_cases(CASES))
+@pytest.mark.parametrize("name", list_calling_cases(CASES, FAST_CASES))
 def test_the_collector_receives_each_call_once(name, run_pair):
     """Calls of coroutines, greenlets, threads and children are received."""
     check_recorded_calls(CASES[name], run_pair(name))

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import pytest
 from servers import otlp
 from servers.program import Runner
+from servers.slow import slow_except
 
 LUPIS_COMMAND = [sys.executable, "-c", "from lupis_instrument._cli.lupis import main; main()"]
 
@@ -184,7 +185,7 @@ class Traffic(NamedTuple):
     printed: str
 
 
-@pytest.fixture(params=["otlp", "local", "console"], scope="module")
+@pytest.fixture(params=slow_except({"otlp"}, ("otlp", "local", "console")), scope="module")
 def traffic(request, tmp_path_factory):
     """The traffic of a program that calls a server with broken answers, by exporter."""
     folder = tmp_path_factory.mktemp(request.param)

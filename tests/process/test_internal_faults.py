@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pytest
 from servers import otlp, wire
 from servers.program import Runner
+from servers.slow import slow_except
 
 PROGRAM = Path(__file__).parent / "clients" / "fault_injection.py"
 REQUESTS = ("requests",)
@@ -65,6 +66,18 @@ LASTING_FAULTS = {
     "_runtime.runtime:Runtime.flush": ("urllib", "flush"),
 }
 """The functions that fail from start to end of a program, and the program's clients."""
+FAST_FAULTS = (
+    "_runtime.import_callbacks:ImportCallbacks._wrap_client",
+    "_instrumentation.wrapping:wrap_method",
+    "_instrumentation.activation:Activation._activate_once",
+    "_instrumentation.upstream:switch_on",
+    "_runtime.current:start_runtime",
+    "_runtime.runtime:Runtime.__init__",
+    "_export.export_worker:ExportWorker.put_batch",
+    "_runtime.runtime:Runtime.shutdown",
+    "_redaction:Redactor.redact_text",
+)
+"""The lasting faults that `make test` includes; the others are slow."""
 TEMPORARY_FAULTS = (
     # In each request.
     "_tracing.processor:CallSpanProcessor._track_start",
@@ -166,7 +179,7 @@ def bare_output(server, tmp_path_factory):
     return run_once
 
 
-@pytest.mark.parametrize("target", LASTING_FAULTS)
+@pytest.mark.parametrize("target", slow_except(FAST_FAULTS, LASTING_FAULTS))
 def test_a_lasting_fault_does_not_affect_the_program(run, server, bare_output, target):
     """Output and status are the same, and stderr has at most two lines for each client."""
     clients = LASTING_FAULTS[target]

@@ -21,10 +21,11 @@ HEAVY_PACKAGES = ("opentelemetry", "asyncio", "http.client", *CLIENTS[:5])
 LOADED_MODULES = "import json, sys; print(json.dumps(sorted(sys.modules)))"
 
 
-def installed_client(client):
+def installed_client(client, *marks):
     """A test parameter: a client; its tests are skipped if it is not installed."""
     missing = importlib.util.find_spec(client) is None
-    return pytest.param(client, marks=pytest.mark.skipif(missing, reason=f"no {client}"))
+    skipped = pytest.mark.skipif(missing, reason=f"no {client}")
+    return pytest.param(client, marks=[skipped, *marks])
 
 
 def run_code(code, *, bootstrapped, folder, **env):
@@ -238,8 +239,13 @@ CALLS = {
     "requests": "client.post(url, json={})",
 }
 
+LISTED_CALLS = [
+    installed_client(client, *([pytest.mark.slow] if client in {"httpx2", "urllib3"} else []))
+    for client in CALLS
+]
 
-@pytest.mark.parametrize("client", [installed_client(client) for client in CALLS])
+
+@pytest.mark.parametrize("client", LISTED_CALLS)
 def test_the_first_call_loads_no_other_client(run, server, client):
     """It does not load another client's instrumentor either."""
     program = CALL.format(client=client, call=CALLS[client])
@@ -302,6 +308,7 @@ def test_a_client_that_is_imported_after_another_clients_call_is_instrumented(
     assert ("", 2) == (done.stderr, len(done.spans))
 
 
+@pytest.mark.slow
 def test_the_program_can_use_all_of_upstreams_module(run, server, client_pair):
     """This holds although it was loaded without one of its clients."""
     upstream = pytest.importorskip("opentelemetry.instrumentation.httpx")
@@ -318,6 +325,7 @@ def server():
         yield running
 
 
+@pytest.mark.slow
 def test_a_client_in_a_zip_file_is_instrumented(run, server):
     """Python still loads it from the zip file."""
     package = Path(pytest.importorskip("urllib3").__file__).parent
@@ -458,7 +466,7 @@ def preloading_python(tmp_path_factory):
     return make_python
 
 
-@pytest.mark.parametrize("client", [installed_client(client) for client in CALLS])
+@pytest.mark.parametrize("client", LISTED_CALLS)
 def test_a_client_that_was_imported_before_the_bootstrap_is_instrumented(
     run, server, preloading_python, client
 ):

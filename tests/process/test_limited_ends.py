@@ -7,6 +7,7 @@ from time import monotonic
 
 import pytest
 from servers.program import ManagedProcess
+from servers.slow import slow_except
 
 from lupis_instrument._export.store.store import Process, Store
 
@@ -28,6 +29,10 @@ def refuse(thread):
     raise RuntimeError("can't create new thread at interpreter shutdown")
 threading.Thread.start = refuse
 """
+WITH_AND_WITHOUT_THREADS = (
+    pytest.param("", id="threads", marks=pytest.mark.slow),
+    pytest.param(WITHOUT_THREADS, id="no threads"),
+)
 HANGING_NAMES = """
 import time
 getaddrinfo = socket.getaddrinfo
@@ -80,8 +85,8 @@ def end_program(run, llm, text, url, timeout=TIMEOUT):
     return seconds, accounts
 
 
-@pytest.mark.parametrize("collector", COLLECTORS)
-@pytest.mark.parametrize("threads", ["", WITHOUT_THREADS], ids=["threads", "no threads"])
+@pytest.mark.parametrize("collector", slow_except({"silent", "drips headers"}, COLLECTORS))
+@pytest.mark.parametrize("threads", WITH_AND_WITHOUT_THREADS)
 def test_a_slow_collector_does_not_hold_the_end(threads, collector, run, sink, llm):
     """The spans are stored, also where no thread can be started any more."""
     COLLECTORS[collector](sink)
@@ -90,7 +95,7 @@ def test_a_slow_collector_does_not_hold_the_end(threads, collector, run, sink, l
     assert seconds < TIMEOUT + MARGIN_SECONDS
 
 
-@pytest.mark.parametrize("threads", ["", WITHOUT_THREADS], ids=["threads", "no threads"])
+@pytest.mark.parametrize("threads", WITH_AND_WITHOUT_THREADS)
 def test_a_handshake_without_end_does_not_hold_the_end(threads, run, silent_url, llm):
     """The spans are stored."""
     seconds, accounts = end_program(run, llm, f"call(); call()\n{threads}", silent_url)
@@ -98,7 +103,7 @@ def test_a_handshake_without_end_does_not_hold_the_end(threads, run, silent_url,
     assert seconds < TIMEOUT + MARGIN_SECONDS
 
 
-@pytest.mark.parametrize("threads", ["", WITHOUT_THREADS], ids=["threads", "no threads"])
+@pytest.mark.parametrize("threads", WITH_AND_WITHOUT_THREADS)
 def test_a_name_server_that_hangs_does_not_hold_the_end(threads, run, sink, llm):
     """The spans are stored."""
     text = f"{HANGING_NAMES}call(); call()\n{threads}"

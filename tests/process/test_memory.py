@@ -6,7 +6,10 @@ import sys
 import pytest
 from servers.caller import list_marks
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
+]
 
 PROGRAM = """
 def send(size, mark):

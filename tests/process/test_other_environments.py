@@ -182,15 +182,26 @@ if OTHER_PYTHON is not None:
     CASES["an environment of another version"] = in_environment(
         python=OTHER_PYTHON, recorded="", unrecorded="a", warning=NOT_INSTALLED
     )
+FAST_CASES = (
+    "an environment without the package",
+    "an environment with other packages",
+    "an environment with an old OpenTelemetry",
+    "an environment whose path has spaces",
+    "a module that hides a library of lupis-run",
+    "a script called queue.py",
+    "a package called opentelemetry",
+    "a script called lupis.py",
+)
+"""The cases that stand for the others in `make test`."""
 
 
-@pytest.mark.parametrize("name", list_cases(CASES))
+@pytest.mark.parametrize("name", list_cases(CASES, FAST_CASES))
 def test_a_program_uses_its_own_packages_and_modules(name, run_pair):
     """It behaves the same; if it cannot be recorded, a line says why."""
     check_same_behaviour(CASES[name], run_pair(name))
 
 
-@pytest.mark.parametrize("name", list_calling_cases(CASES))
+@pytest.mark.parametrize("name", list_calling_cases(CASES, FAST_CASES))
 def test_the_collector_receives_each_call_once(name, run_pair):
     """Each call that can be recorded is received."""
     check_recorded_calls(CASES[name], run_pair(name))

@@ -73,10 +73,9 @@ def check_calls(done, run, sink, calls):
 @pytest.mark.parametrize(
     ("program", "workers", "calls"),
     [
-        (CALLS_IN_THREADS, 64, 500 if FULL else 12),
-        (CALLS_IN_TASKS, 500, 40 if FULL else 2),
+        pytest.param(CALLS_IN_THREADS, 64, 500 if FULL else 12, id="threads"),
+        pytest.param(CALLS_IN_TASKS, 500, 40 if FULL else 2, id="tasks", marks=pytest.mark.slow),
     ],
-    ids=["threads", "tasks"],
 )
 def test_no_call_is_lost_under_overload(program, workers, calls, run, llm, sink):
     """The program's own threads prepare spans when the background thread can't keep up."""
@@ -87,6 +86,7 @@ def test_no_call_is_lost_under_overload(program, workers, calls, run, llm, sink)
     check_calls(done, run, sink, workers * calls)
 
 
+@pytest.mark.slow
 def test_no_call_of_many_processes_is_lost_under_overload(run, llm, sink):
     """The totals of the first process include the calls of all of them."""
     pytest.importorskip("aiohttp")

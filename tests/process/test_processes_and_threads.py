@@ -277,15 +277,30 @@ CASES = {
     "a daemonic thread at the end": Case(DAEMONIC_THREAD, "daemon"),
     "a thread that outlives the main thread": Case(OUTLIVING_THREAD, "late"),
 }
+FAST_CASES = (
+    "a fork after a call",
+    "a daemon that closes all files",
+    "posix_spawn",
+    "os.system",
+    "a subprocess",
+    "a subprocess without variables",
+    "exec of another program after a call",
+    "multiprocessing: pool, fork",
+    "multiprocessing: process, spawn",
+    "multiprocessing: executor, forkserver",
+    "threads",
+    "a thread that outlives the main thread",
+)
+"""The cases that stand for the others in `make test`."""
 
 
-@pytest.mark.parametrize("name", list_cases(CASES))
+@pytest.mark.parametrize("name", list_cases(CASES, FAST_CASES))
 def test_programs_of_many_processes_behave_the_same(name, run_pair):
     """Output, status and files are the same."""
     check_same_behaviour(CASES[name], run_pair(name))
 
 
-@pytest.mark.parametrize("name", list_calling_cases(CASES))
+@pytest.mark.parametrize("name", list_calling_cases(CASES, FAST_CASES))
 def test_the_collector_receives_each_call_once(name, run_pair):
     """Calls of all processes and threads are received."""
     check_recorded_calls(CASES[name], run_pair(name))

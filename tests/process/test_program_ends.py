@@ -256,15 +256,35 @@ CASES = {
         files={"httpx.py": "import nowhere"},
     ),
 }  # fmt: skip
+FAST_CASES = (
+    "the end of the program",
+    "an exception",
+    "an exit status",
+    "an interrupt",
+    "a failed call",
+    "os._exit",
+    "SIGKILL",
+    "SIGINT that is caught",
+    "SIGTERM",
+    "SIGTERM, handled by an exit",
+    "SIGTERM, ignored",
+    "an alarm during a request",
+    "an exception in a thread",
+    "an exit in a child",
+    "exit handlers",
+    "a daemonic thread that prints",
+    "an exit in the import of a client's submodule",
+)
+"""The cases that stand for the others in `make test`."""
 
 
-@pytest.mark.parametrize("name", list_cases(CASES))
+@pytest.mark.parametrize("name", list_cases(CASES, FAST_CASES))
 def test_status_and_last_output_stay_the_same(name, run_pair):
     """So do files and the calls that the provider receives."""
     check_same_behaviour(CASES[name], run_pair(name))
 
 
-@pytest.mark.parametrize("name", list_calling_cases(CASES))
+@pytest.mark.parametrize("name", list_calling_cases(CASES, FAST_CASES))
 def test_calls_before_the_end_are_received_once(name, run_pair):
     """This excludes ends that leave a process no time."""
     check_recorded_calls(CASES[name], run_pair(name))

@@ -4,6 +4,7 @@ import importlib.util
 
 import pytest
 from servers import wire
+from servers.slow import slow_except
 
 PROGRAM = """
 import asyncio, json, socket, sys, urllib.request
@@ -98,6 +99,7 @@ def redirect(mark):
 redirect("first")
 """
 FOLLOWING_CLIENTS = ("requests", "urllib3", "httpx", "async_httpx", "httpx2", "aiohttp")
+FAST_CLIENTS = ("requests", "http_client", "async_httpx", "aiohttp")
 TRACING_HEADERS = {"traceparent", "tracestate", "baggage", "b3", "sentry-trace", "uber-trace-id"}
 
 
@@ -107,7 +109,7 @@ def skip_if_missing(package):
         pytest.skip(f"{package} is not installed")
 
 
-@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("client", slow_except(FAST_CLIENTS, CLIENTS))
 def test_a_public_api_receives_no_tracing_header(client, run, llm):
     """A private host does, even after the program has set its own propagator."""
     skip_if_missing(CLIENTS[client])
@@ -138,7 +140,7 @@ def test_no_host_receives_tracing_headers_where_the_user_wants_none(run, llm):
     assert [set()] * 3 == [TRACING_HEADERS & set(seen.headers) for seen in llm.seen]
 
 
-@pytest.mark.parametrize("client", FOLLOWING_CLIENTS)
+@pytest.mark.parametrize("client", slow_except(FAST_CLIENTS, FOLLOWING_CLIENTS))
 def test_a_redirect_to_a_public_host_has_no_tracing_header(client, run):
     """The private host that redirects receives them."""
     skip_if_missing(CLIENTS[client])

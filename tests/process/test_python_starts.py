@@ -182,15 +182,34 @@ if sys.version_info < (3, 11):  # newer versions of Python do not start there
     CASES["a relative path in a current folder that was removed"] = CASES[
         "a current folder that was removed"
     ]._replace(env={"PYTHONPATH": "lib:"})
+FAST_CASES = (
+    "a script",
+    "a package",
+    "a program on the command line",
+    "standard input",
+    "a script with a shebang line",
+    "a shell script",
+    "env -i",
+    "isolated",
+    "warnings as errors",
+    "optimised",
+    "several options",
+    "path, flags and prefixes",
+    "a virtual environment in another",
+    "spaces and letters beyond ASCII",
+    "no streams at all",
+    "a reader that closes the pipe",
+)
+"""The cases that stand for the others in `make test`."""
 
 
-@pytest.mark.parametrize("name", list_cases(CASES))
+@pytest.mark.parametrize("name", list_cases(CASES, FAST_CASES))
 def test_a_program_behaves_the_same_however_it_starts(name, run_pair):
     """Output, status and files are the same; only programs that cannot be recorded add a line."""
     check_same_behaviour(CASES[name], run_pair(name))
 
 
-@pytest.mark.parametrize("name", list_calling_cases(CASES))
+@pytest.mark.parametrize("name", list_calling_cases(CASES, FAST_CASES))
 def test_the_collector_receives_each_call_once(name, run_pair):
     """Each call that can be recorded is received."""
     check_recorded_calls(CASES[name], run_pair(name))

@@ -1,8 +1,10 @@
 """Calls are recorded once each in programs that restore or change `sys.modules`."""
 
 import importlib.util
+from itertools import cycle, product
 
 import pytest
+from servers.slow import slow_except
 
 CALLS = {
     "requests": "import requests\ndef call(): requests.post(url, data=data, headers=headers).content",
@@ -51,8 +53,11 @@ data = json.dumps({"model": "gpt-4o-mini", "messages": []}).encode()
 """
 
 
-@pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("client", CALLS)
+FAST_PAIRS = set(zip(CALLS, cycle(CHANGES)))
+"""Each client and each change once; the other pairs are slow."""
+
+
+@pytest.mark.parametrize(("client", "change"), slow_except(FAST_PAIRS, product(CALLS, CHANGES)))
 def test_each_call_is_one_span(run, llm, client, change):
     """It has its tokens, and nothing is reported."""
     if importlib.util.find_spec(client) is None:

@@ -59,6 +59,7 @@ def chat_ids_by_mark(sink):
 # The instance
 
 
+@pytest.mark.slow
 def test_the_documented_lines_work_with_lupis_run(run_program, sink):
     """The program needs no configuration."""
     done = run_program("LupisSDK.get_instance().track_event('feature_used', {'feature': 'export'})")
@@ -185,6 +186,7 @@ def test_a_variable_switches_off_a_launched_program(env, run_program, sink):
     assert [] == sink.requests
 
 
+@pytest.mark.slow
 def test_a_later_config_may_switch_off(run_program, sink):
     """Later calls and events are not sent, unless a variable says otherwise."""
     text = """
@@ -302,6 +304,7 @@ def test_a_standard_endpoint_receives_events_as_log_records(run_program, sink):
 PER_THREAD = 100_000 // 50 if os.environ.get("LUPIS_TEST_ALL") else 200
 
 
+@pytest.mark.slow
 def test_events_from_fifty_threads_arrive_once_and_in_order(run_program, sink):
     """LUPIS_TEST_ALL=1 sends 100,000 events."""
     text = f"""
@@ -348,6 +351,7 @@ def test_a_forked_child_can_use_the_instance(run_program, sink):
     assert ["child", "parent"] == sorted(event["name"] for event in sink.events)
 
 
+@pytest.mark.slow
 def test_events_are_sent_in_batches(run, sink, llm):
     """A batch has 50 events, or is sent 5 s after its first event, or when the program ends."""
     text = build_program(

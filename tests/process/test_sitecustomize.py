@@ -147,15 +147,23 @@ CASES = {
         ["{lupis-run}", "{lupis-run}", "{python}", "program.py"], "a", files=PROGRAM_FILE
     ),
 }  # fmt: skip
+FAST_CASES = (
+    "a sitecustomize of the user",
+    "an agent by a .pth",
+    "a .pth that imports a client",
+    "an agent that chains, after this package",
+    "lupis-run below lupis-run",
+)
+"""The cases that stand for the others in `make test`."""
 
 
-@pytest.mark.parametrize("name", list_cases(CASES))
+@pytest.mark.parametrize("name", list_cases(CASES, FAST_CASES))
 def test_other_start_up_code_behaves_the_same(name, run_pair):
     """It runs once, and prints the same."""
     check_same_behaviour(CASES[name], run_pair(name))
 
 
-@pytest.mark.parametrize("name", list_calling_cases(CASES))
+@pytest.mark.parametrize("name", list_calling_cases(CASES, FAST_CASES))
 def test_the_collector_receives_each_call_once(name, run_pair):
     """Other start-up code does not prevent that."""
     check_recorded_calls(CASES[name], run_pair(name))

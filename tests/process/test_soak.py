@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
 BENCHMARK = Path(__file__).parents[1] / "bench" / "soak.py"
 CALLS = 2000
 

@@ -73,6 +73,7 @@ def test_the_summary_answers_when_nothing_was_called(run_caller):
     assert "lupis: no LLM calls and no HTTP calls: `lupis doctor` looks for the reason" == lines[0]
 
 
+@pytest.mark.slow
 def test_the_summary_asks_for_a_gateway(run_caller):
     """A call to an unknown path of an unknown host is no LLM call."""
     text = """
@@ -134,6 +135,7 @@ def test_the_summary_covers_killed_children(exporter, run_caller, sink):
     assert "3 spans -> " in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="POSIX only")
 def test_the_summary_covers_programs_before_exec(run_caller, sink):
     """The process becomes another program twice, after a failed attempt."""

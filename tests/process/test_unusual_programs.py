@@ -9,6 +9,7 @@ from servers.comparison import (
     check_recorded_calls,
     check_same_behaviour,
     list_calling_cases,
+    list_cases,
 )
 
 UPSTREAM = Path(find_spec("opentelemetry.instrumentation.aiohttp_client").origin)
@@ -336,15 +337,28 @@ CASES = {
     ),
     "a response that is dropped after a retry": Case(DROPPED_RESPONSE, "a"),
 }
+FAST_CASES = (
+    "the current span during a call of http.client",
+    "the current span during a call of httpx",
+    "an instrumentor of the program below requests",
+    "random numbers that are seeded",
+    "a program that waits for all threads",
+    "functions that are pickled and copied",
+    "a first call deep in the stack",
+    "threads that are mocked during a call",
+    "modules that a call loaded and the program drops",
+    "an LLM library that suppresses instrumentation",
+)
+"""The cases that stand for the others in `make test`."""
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", list_cases(CASES, FAST_CASES))
 def test_unusual_programs_behave_the_same(name, run_pair):
     """Output, errors, status and files are the same."""
     check_same_behaviour(CASES[name], run_pair(name))
 
 
-@pytest.mark.parametrize("name", list_calling_cases(CASES))
+@pytest.mark.parametrize("name", list_calling_cases(CASES, FAST_CASES))
 def test_the_collector_receives_each_call_once(name, run_pair):
     """Each call that can be recorded is received."""
     check_recorded_calls(CASES[name], run_pair(name))

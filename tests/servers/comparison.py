@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Callable, Iterator, Mapping, NamedTuple, Sequence
+from typing import Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Sequence
 from urllib.parse import urlsplit
 
 import pytest
@@ -302,18 +302,28 @@ def check_recorded_calls(case: Case, pair: tuple[Run, Run]) -> None:
     assert sorted(case.recorded.split()) == pair[1].recorded
 
 
-def list_cases(cases: Mapping[str, Case]) -> list[Any]:
-    """Returns the names of all cases, as parameters of a test."""
-    return [pytest.param(name, marks=list_pytest_marks(case)) for name, case in cases.items()]
+def list_cases(cases: Mapping[str, Case], fast: Iterable[str] | None = None) -> list[Any]:
+    """Returns the names of all cases, as parameters of a test.
+
+    Args:
+        cases: the cases by name.
+        fast: the cases that `make test` runs; the others are slow. None: it runs all.
+    """
+    fast = frozenset(cases if fast is None else fast)
+    assert fast <= set(cases), fast.difference(cases)
+    return [
+        pytest.param(name, marks=list_pytest_marks(case, is_slow=name not in fast))
+        for name, case in cases.items()
+    ]
 
 
-def list_calling_cases(cases: Mapping[str, Case]) -> list[Any]:
+def list_calling_cases(cases: Mapping[str, Case], fast: Iterable[str] | None = None) -> list[Any]:
     """Returns the names of the cases that make calls, as parameters of a test."""
-    return list_cases(
-        {name: case for name, case in cases.items() if case.recorded or case.unrecorded}
-    )
+    calling = {name for name, case in cases.items() if case.recorded or case.unrecorded}
+    return [case for case in list_cases(cases, fast) if case.values[0] in calling]
 
 
-def list_pytest_marks(case: Case) -> list[Any]:
-    """Returns the mark that selects cases that need more packages."""
-    return [pytest.mark.runners] if case.needs else []
+def list_pytest_marks(case: Case, *, is_slow: bool) -> list[Any]:
+    """Returns the marks that select slow cases, and cases that need more packages."""
+    slow = [pytest.mark.slow] if is_slow else []
+    return [pytest.mark.runners, *slow] if case.needs else slow

@@ -26,6 +26,7 @@ def test_secrets_are_hidden(doctor):
     assert "*** (LUPIS_API_KEY)" == read_results(done)["LUPIS_API_KEY"]["text"]
 
 
+@pytest.mark.slow
 def test_a_propagator_that_is_not_installed_is_wrong(doctor):
     """The trace goes on in other headers than the user wants."""
     done = doctor("--format", "json", OTEL_PROPAGATORS="tracecontext,absent")
@@ -33,6 +34,7 @@ def test_a_propagator_that_is_not_installed_is_wrong(doctor):
     assert (1, True) == (done.returncode, results["wrong"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("env", "text"),
     [
@@ -46,6 +48,7 @@ def test_client_shows_how_it_is_treated(env, text, doctor):
     assert text in read_results(doctor("--format", "json", **env))["httpx"]["text"]
 
 
+@pytest.mark.slow
 def test_client_that_cannot_be_instrumented_is_wrong(doctor, tmp_path):
     """The reason is the one of a program's first request."""
     (tmp_path / "httpx.py").write_text("")
@@ -57,6 +60,7 @@ def test_client_that_cannot_be_instrumented_is_wrong(doctor, tmp_path):
     assert "1.0, not instrumented: LupisError: this version has no HTTPTransport" == results["text"]
 
 
+@pytest.mark.slow
 def test_earlier_package_is_wrong(doctor, tmp_path):
     """`import lupislabs` would not load this one."""
     (tmp_path / "lupislabs-1.0.4.dist-info").mkdir()
@@ -79,6 +83,7 @@ def test_command_is_not_run(doctor, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_module_that_hides_a_required_one_is_wrong(doctor, tmp_path):
     """It matters only in the folder of the program itself."""
     app = tmp_path / "app"

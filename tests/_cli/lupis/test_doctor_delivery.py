@@ -18,6 +18,7 @@ def test_endpoint_that_does_not_answer_is_wrong(doctor):
     assert (1, True) == (done.returncode, read_results(done)["spans"]["wrong"])
 
 
+@pytest.mark.slow
 def test_other_exporters_need_no_endpoint(doctor, sink):
     """The endpoint in the settings is not contacted."""
     done = doctor(
@@ -67,12 +68,13 @@ def test_waiting_items_are_counted(doctor, run, sink, tmp_path):
             pass
     """
     folder = {"LUPIS_DATA_DIR": str(tmp_path / "kept")}
-    assert 0 == run(code, env=folder).returncode
+    assert 0 == run(code, env={**folder, "LUPIS_SHUTDOWN_TIMEOUT": "0.5"}).returncode
     sink.heal()
     results = read_results(doctor("--format", "json", **folder))
     assert f"1 waiting for {sink.traces_url}" == results["outbox"]["text"]
 
 
+@pytest.mark.slow
 def test_local_store_replaces_a_missing_desktop_app(doctor):
     """Nothing is wrong: no user has to run the desktop app."""
     with socket.socket() as client:
@@ -96,6 +98,7 @@ def test_stranger_is_not_the_desktop_app(sink):
     assert (False, False) == (result.wrong, is_reachable)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="rights are of POSIX")
 def test_data_folder_that_others_can_change_is_wrong(doctor, tmp_path):
     """Programs do not use it."""

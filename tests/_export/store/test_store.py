@@ -323,6 +323,7 @@ for _ in range(40):
 """
 
 
+@pytest.mark.slow
 def test_the_limit_holds_while_several_processes_write(open_store, tmp_path):
     """SQLite alone lets the log grow for as long as one of them writes."""
     store = open_store("data", max_bytes=8 << 20)

@@ -113,12 +113,11 @@ def test_long_text_is_not_kept():
 @pytest.mark.parametrize(
     "text",
     [
-        '{{"choices": [{}], "model": "m"}}'.format(",".join(['{"index": 1}'] * 50_000)),
-        '{{"usage": {{{}}}, "model": "m"}}'.format(",".join(f'"k{n}": [{{"a": 1}}]' for n in range(50_000))),
-        '{{"choices": {}"x"{}, "model": "m"}}'.format('{"choices":' * 50_000, "}" * 50_000),
-        '{{"choices": {}1{}, "model": "m"}}'.format("[" * 50_000, "]" * 50_000),
+        pytest.param('{{"choices": [{}], "model": "m"}}'.format(",".join(['{"index": 1}'] * 50_000)), id="elements", marks=pytest.mark.slow),
+        pytest.param('{{"usage": {{{}}}, "model": "m"}}'.format(",".join(f'"k{n}": [{{"a": 1}}]' for n in range(50_000))), id="members", marks=pytest.mark.slow),
+        pytest.param('{{"choices": {}"x"{}, "model": "m"}}'.format('{"choices":' * 50_000, "}" * 50_000), id="depth of objects"),
+        pytest.param('{{"choices": {}1{}, "model": "m"}}'.format("[" * 50_000, "]" * 50_000), id="depth of arrays"),
     ],
-    ids=["elements", "members", "depth of objects", "depth of arrays"],
 )  # fmt: skip
 def test_memory_is_bounded(text):
     """No document makes a scan keep more than a few thousand values or miss later members."""

@@ -294,6 +294,7 @@ def sold_models():
                     yield provider.id, model, edges
 
 
+@pytest.mark.slow
 def test_every_model_costs_the_same_at_every_edge():
     """Edges are sizes of tiers, days, times of day, and contexts with prices of their own."""
     for provider, model, edges in sold_models():
@@ -324,6 +325,7 @@ def write_compactly(name):
     return re.sub(r"-(\d{4})-(\d\d)-(\d\d)", r"-\1\2\3", name)
 
 
+@pytest.mark.slow
 def test_every_name_means_the_same_model():
     """Each name in a provider's rules finds the same model, or none."""
     snapshot = genai_prices.data_snapshot.get_snapshot()
@@ -355,6 +357,7 @@ def addressed(draw):
     return provider, model, draw(st.sampled_from([None, url]))
 
 
+@pytest.mark.slow
 @drawn
 @given(addressed())
 def test_names_find_the_same_by_provider(call):
@@ -365,6 +368,7 @@ def test_names_find_the_same_by_provider(call):
     assert charge_by_library(*call, **where) == charge_by_catalog(*call, **where)
 
 
+@pytest.mark.slow
 @drawn
 @given(models_and_urls())
 def test_names_find_the_same_by_url(model_and_url):
