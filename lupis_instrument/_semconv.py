@@ -32,6 +32,8 @@ NETWORK_PEER_ADDRESS = "network.peer.address"
 """The address of the server or proxy at the other end of the connection."""
 NETWORK_PEER_PORT = "network.peer.port"
 """The port of the server or proxy at the other end of the connection."""
+NETWORK_PROTOCOL_NAME = "network.protocol.name"
+"""`websocket`, if the call went over a WebSocket."""
 NETWORK_PROTOCOL_VERSION = "network.protocol.version"
 """The HTTP version, such as `1.1`."""
 SERVER_ADDRESS = "server.address"
@@ -339,6 +341,9 @@ CONTENT_EVENTS = (
     "gen_ai.evaluation.result", "message", "prompt", "completion", "*.prompt", "*.completion",
 )  # fmt: skip
 """Names of events that hold content."""
+
+WEBSOCKET = "websocket"
+"""The value of `NETWORK_PROTOCOL_NAME` for a response on a WebSocket."""
 
 EVENT_ATTEMPT = "lupis.attempt"  # the span event of each further attempt of a call
 

@@ -20,7 +20,17 @@ from architecture import (
     room_of,
 )
 
-CLIENTS = {"requests", "urllib3", "httpx", "httpx2", "aiohttp", "http", "urllib.request", "socket"}
+CLIENTS = {
+    "requests",
+    "urllib3",
+    "httpx",
+    "httpx2",
+    "aiohttp",
+    "websockets",
+    "http",
+    "urllib.request",
+    "socket",
+}
 IMPURE = {"opentelemetry", "os", "io", "pathlib", "logging", *CLIENTS}
 
 LAUNCHER_ROOMS = {"exceptions", "_version", "_diagnostics", "_semconv", "_process", "_config"}

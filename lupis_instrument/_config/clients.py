@@ -1,4 +1,4 @@
-"""The HTTP clients that can be instrumented, one row each.
+"""The HTTP and WebSocket clients that can be instrumented, a row for each layer.
 
 This is the only list of clients: the settings `LUPIS_INSTRUMENT` and
 `LUPIS_DISABLED_INSTRUMENTATIONS`, the import hook and `lupis doctor` read it. Every start of Python
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 
 class Client:
-    """One HTTP client library.
+    """One client library, or one layer of it.
 
     Attributes:
         name: the client's name in the settings.
@@ -36,7 +36,10 @@ CLIENTS = (
     Client("httpx", "httpx", "httpx", "httpx"),
     Client("httpx", "httpx2", "httpx2", "httpx2"),
     Client("aiohttp", "aiohttp", "aiohttp", "aiohttp"),
+    Client("aiohttp", "aiohttp.client_ws", "aiohttp_websocket", "aiohttp"),
+    Client("websockets", "websockets.client", "websockets", "websockets"),
+    Client("websockets", "websockets.legacy.protocol", "websockets_legacy", "websockets"),
 )
 
 CLIENT_NAMES = tuple(dict.fromkeys(client.name for client in CLIENTS))
-"""The names that the settings know; httpx and httpx2 share one."""
+"""The names that the settings know; httpx and httpx2 share one, as do the layers of a client."""

@@ -457,7 +457,7 @@ SETTINGS: tuple[Setting, ...] = (
         "LUPIS_INSTRUMENT",
         _NAMES,
         (),
-        f"HTTP clients to instrument: {', '.join(CLIENT_NAMES[:-1])} and {CLIENT_NAMES[-1]}."
+        f"Clients to instrument: {', '.join(CLIENT_NAMES[:-1])} and {CLIENT_NAMES[-1]}."
         " A client that is named here and can't be instrumented is an error.",
         _INSTRUMENTATION,
         default_text="all",
@@ -466,7 +466,7 @@ SETTINGS: tuple[Setting, ...] = (
         "LUPIS_DISABLED_INSTRUMENTATIONS",
         Names(*CLIENT_NAMES),
         (),
-        "HTTP clients not to instrument, by the names that LUPIS_INSTRUMENT takes.",
+        "Clients not to instrument, by the names that LUPIS_INSTRUMENT takes.",
         _INSTRUMENTATION,
     ),
     Setting(

@@ -22,6 +22,7 @@ from lupis_instrument._tracing.context import OUTER_CALL_KEY, use_context
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
+    from opentelemetry.trace import Span, Tracer
 
     from lupis_instrument._instrumentation.wrapper import Wrapper
     from lupis_instrument._tracing.http_call import HttpCall
@@ -62,6 +63,7 @@ class Activation:
     Attributes:
         dormant: whether no request has been made yet.
         wrappers: the wrapped methods, behind which the instrumentor goes.
+        tracer: makes the spans of a client without an instrumentor; None while it is off.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Activation:
         self._activate = activate
         self._calls = calls
         self.wrappers: list[Wrapper] = []
+        self.tracer: Tracer | None = None
         self.dormant = True
         self._activating = False
         self._locks: dict[str, Any] = {}
@@ -203,6 +206,12 @@ class Activation:
         except Exception as fault:
             report_fault("finding the current call", fault)
             return None
+
+    def find_call(self, span: Span) -> HttpCall | None:
+        """Return the call that a span reports, if it is recorded."""
+        processor = self._calls.processor
+        state = processor.find_state(span) if processor is not None else None
+        return state.http_call if state is not None else None
 
 
 _MIN_FREE_FRAMES = 300

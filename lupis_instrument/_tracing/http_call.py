@@ -30,14 +30,14 @@ _RETRIED_STATUSES = frozenset((401, 407, 408, 409, 425, 429))
 """Statuses that make clients send a request again, besides 3xx and 5xx."""
 _FIRST_REDIRECT, _FIRST_CLIENT_ERROR, _FIRST_SERVER_ERROR = 300, 400, 500
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
 class ParsedUrl(NamedTuple):
     """The parts of a URL that identify a server and an operation.
 
     Attributes:
-        scheme: `http` or `https`.
+        scheme: `http` or `https`; `ws` or `wss` for a WebSocket.
         host: the host in lower case, an IPv6 address without its brackets.
         port: the URL's port, or the default of its scheme.
         path: the path with its query string.

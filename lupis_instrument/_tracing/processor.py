@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 from lupis_instrument import _semconv
 from lupis_instrument._diagnostics import report_fault
-from lupis_instrument._llm.api.endpoints import identify_endpoint
+from lupis_instrument._llm.api.endpoints import WEBSOCKET, identify_endpoint
 from lupis_instrument._llm.api.operations import OTHER_API
 from lupis_instrument._tracing.content import remove_content
 from lupis_instrument._tracing.context import (
@@ -139,7 +139,9 @@ class CallSpanProcessor(SpanProcessor):
 
     def _is_llm_request(self, span: Span, url: str) -> bool:
         attributes, target = span.attributes or {}, parse_url(url)
-        method = str(attributes.get(_semconv.HTTP_REQUEST_METHOD) or attributes.get(_OLD_METHOD))
+        method = str(
+            attributes.get(_semconv.HTTP_REQUEST_METHOD) or attributes.get(_OLD_METHOD) or WEBSOCKET
+        )
         endpoint = identify_endpoint(method, target.host, target.port, target.path, self._hosts)
         return endpoint is not None and endpoint.api != OTHER_API
 
@@ -313,11 +315,21 @@ def _mark_tokens(span_node: SpanNode) -> None:
 
 
 def _get_http_url(span: Span) -> str | None:
-    """Return the URL of an HTTP client span, None for any other span."""
+    """Return the URL of a call's span, None for any other span."""
     if span.kind is not trace.SpanKind.CLIENT:
         return None
     attributes = span.attributes or {}
     if _semconv.HTTP_REQUEST_METHOD not in attributes and _OLD_METHOD not in attributes:
-        return None
+        return _get_socket_url(span)
     url = attributes.get(_semconv.URL_FULL) or attributes.get(_OLD_URL)
+    return url if isinstance(url, str) else None
+
+
+def _get_socket_url(span: Span) -> str | None:
+    """Return the URL of this package's span of a response on a WebSocket, None for other spans."""
+    scope, attributes = span.instrumentation_scope, span.attributes or {}
+    if scope is None or scope.name != _semconv.SCOPE:
+        return None
+    is_socket = attributes.get(_semconv.NETWORK_PROTOCOL_NAME) == _semconv.WEBSOCKET
+    url = attributes.get(_semconv.URL_FULL) if is_socket else None
     return url if isinstance(url, str) else None

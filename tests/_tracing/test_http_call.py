@@ -60,7 +60,7 @@ def body(http_call):
         ("http://user:pw@[::1]:9/a", ParsedUrl("http", "::1", 9, "/a")),
         ("http://example.com:99999/a", ParsedUrl("", "", None, "")),
         ("http://[::1/a", ParsedUrl("", "", None, "")),
-        ("ws://example.com/a#b", ParsedUrl("ws", "example.com", None, "/a")),
+        ("ws://example.com/a#b", ParsedUrl("ws", "example.com", 80, "/a")),
         ("", ParsedUrl("", "", None, "")),
     ],
 )

@@ -64,6 +64,8 @@ DETAIL_MEMBERS: tuple[str, ...] = (
     "completion_tokens_details",
     "input_tokens_details",
     "output_tokens_details",
+    "input_token_details",
+    "output_token_details",
 )
 """Members of the OpenAI dialects that split a count of tokens by kind."""
 DETAIL_KINDS = frozenset(

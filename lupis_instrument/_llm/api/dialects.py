@@ -24,8 +24,8 @@ class Dialect(NamedTuple):
         output_excludes: fields of `Usage` that the reported output doesn't include.
         extra_input: paths of more input that the reported input doesn't include and that has no
             field of its own.
-        modalities: the prefix of a field of `Usage` (``input``, ``output``) with the member that
-            lists its counts by modality.
+        modalities: the members that list counts by modality, each with the prefix of its fields
+            of `Usage` (``input``, ``output``).
         text_counts: whether counts are texts, as JSON writes 64-bit integers of protobuf.
     """
 
@@ -69,6 +69,7 @@ _OPENAI_CACHE = {
     "cache_write_1h_tokens": split_paths("cache_creation.ephemeral_1h_input_tokens"),
     "cache_read_image_tokens": split_paths(
         "input_tokens_details.cached_tokens_details.image_tokens",
+        "input_token_details.cached_tokens_details.image_tokens",
         "cached_tokens_details.cached_image_tokens",
         "prompt_tokens_details.cached_tokens_details.image_tokens",
     ),
@@ -137,9 +138,10 @@ DIALECTS: tuple[Dialect, ...] = (
         output_excludes=("reasoning_tokens",),
         extra_input=split_paths("toolUsePromptTokenCount"),
         modalities={
-            "input": "promptTokensDetails",
-            "output": "candidatesTokensDetails",
-            "cache_read": "cacheTokensDetails",
+            "promptTokensDetails": "input",
+            "candidatesTokensDetails": "output",
+            "responseTokensDetails": "output",  # of the Live API
+            "cacheTokensDetails": "cache_read",
         },
     ),
     Dialect(  # lmstudio.ai/docs/developer/rest/chat: `stats`
@@ -164,9 +166,9 @@ DIALECTS: tuple[Dialect, ...] = (
         output_excludes=("reasoning_tokens",),
         extra_input=split_paths("total_tool_use_tokens"),
         modalities={
-            "input": "input_tokens_by_modality",
-            "output": "output_tokens_by_modality",
-            "cache_read": "cached_tokens_by_modality",
+            "input_tokens_by_modality": "input",
+            "output_tokens_by_modality": "output",
+            "cached_tokens_by_modality": "cache_read",
         },
     ),
     Dialect(  # docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html
@@ -222,18 +224,26 @@ DIALECTS: tuple[Dialect, ...] = (
             "input_tokens": split_paths("input_tokens"),
             "output_tokens": split_paths("output_tokens"),
             "reasoning_tokens": split_paths(
-                "output_tokens_details.reasoning_tokens", "reasoning_tokens"
+                "output_tokens_details.reasoning_tokens",
+                "output_token_details.reasoning_tokens",
+                "reasoning_tokens",
             ),
             "input_audio_tokens": split_paths(
                 "input_tokens_details.audio_tokens", "input_token_details.audio_tokens"
             ),
-            "output_audio_tokens": split_paths("output_tokens_details.audio_tokens"),
-            "input_image_tokens": split_paths("input_tokens_details.image_tokens"),
+            "output_audio_tokens": split_paths(
+                "output_tokens_details.audio_tokens", "output_token_details.audio_tokens"
+            ),
+            "input_image_tokens": split_paths(
+                "input_tokens_details.image_tokens", "input_token_details.image_tokens"
+            ),
             "output_image_tokens": split_paths("output_tokens_details.image_tokens"),
             "input_text_tokens": split_paths(
                 "input_tokens_details.text_tokens", "input_token_details.text_tokens"
             ),
-            "output_text_tokens": split_paths("output_tokens_details.text_tokens"),
+            "output_text_tokens": split_paths(
+                "output_tokens_details.text_tokens", "output_token_details.text_tokens"
+            ),
         },
     ),
     Dialect(  # help.aliyun.com/model-studio: an application reports each model that it called

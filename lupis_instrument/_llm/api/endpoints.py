@@ -16,6 +16,7 @@ from lupis_instrument._llm.api.operations import (
     Operation,
     find_nested_operation,
     find_operation,
+    find_socket_operation,
 )
 from lupis_instrument._llm.api.providers import (
     API_PROVIDERS,
@@ -29,6 +30,8 @@ from lupis_instrument._llm.api.providers import (
 
 ProviderHosts = Tuple[Tuple[str, str], ...]
 """The setting `LUPIS_PROVIDER_HOSTS` as pairs, so that it can be part of a cache's key."""
+WEBSOCKET = "WEBSOCKET"
+"""The word that stands for the method of a call whose messages go over a WebSocket."""
 
 
 class Endpoint(NamedTuple):
@@ -66,7 +69,7 @@ def identify_endpoint(
     """Return the LLM API of a request; None for any other request. Never raises.
 
     Args:
-        method: the HTTP method, in any case.
+        method: the HTTP method, in any case; `WEBSOCKET` for a message on a WebSocket.
         host: the host name or address, in any case.
         port: the port, if known.
         path: the path, with or without its query.
@@ -86,6 +89,8 @@ def identify_endpoint(
 def _identify_cached(
     method: str, host: str, port: int | None, path: str, configured_provider: str | None
 ) -> Endpoint | None:
+    if method == WEBSOCKET:
+        return _identify_socket(host, port, path, configured_provider)
     is_post = method.upper() == "POST"
     if configured_provider:
         name = configured_provider.lower()
@@ -104,6 +109,24 @@ def _identify_cached(
     return Endpoint(
         name, operation.name, operation.api, operation.uses_tokens, operation.needs_model
     )
+
+
+def _identify_socket(
+    host: str, port: int | None, path: str, configured_provider: str | None
+) -> Endpoint | None:
+    """Return the endpoint of the messages on a WebSocket; its path alone decides."""
+    operation = find_socket_operation(path)
+    if operation is None:
+        return None
+    known = find_provider(host)
+    if configured_provider:
+        name = configured_provider.lower()
+        name = PROVIDER_ALIASES.get(name, name)
+    elif known is not None:
+        name = _resolve_provider(known.name, path)
+    else:
+        name = _guess_provider(operation, port, path)
+    return Endpoint(name, operation.name, operation.api, operation.uses_tokens)
 
 
 def _is_likely_llm_host(host: str) -> bool:

@@ -230,6 +230,18 @@ NESTED_OPERATIONS: tuple[Operation, ...] = (
 )  # fmt: skip
 """Operations whose path ends with a name that the caller chose, or acts on a stored result."""
 
+SOCKET_OPERATIONS: tuple[Operation, ...] = (
+    Operation("/responses", "chat", "openai.responses", ANYWHERE),
+    Operation("/realtime", "chat", "openai.realtime", ANYWHERE),
+    Operation(".BidiGenerateContent", "generate_content", "gemini.live", ANYWHERE),
+    Operation("/BidiGenerateContent", "generate_content", "gemini.live", ANYWHERE),
+    Operation(".BidiGenerateContentConstrained", "generate_content", "gemini.live", ANYWHERE),
+)
+"""Operations whose requests and responses are messages on a WebSocket.
+
+Other programs may have sockets at such paths, but the messages on them start no response.
+"""
+
 _WORD = re.compile(r"[A-Za-z0-9_@-]+")
 
 
@@ -266,3 +278,9 @@ def find_nested_operation(path: str, provider: str) -> Operation | None:
         if operation.provider in (None, provider) and operation.matches_path(path):
             return operation
     return None
+
+
+def find_socket_operation(path: str) -> Operation | None:
+    """Return the operation of the messages on a WebSocket with this path (without query)."""
+    path = path.rstrip("/")
+    return next((row for row in SOCKET_OPERATIONS if row.matches_path(path)), None)

@@ -147,6 +147,7 @@ API_PROVIDERS: dict[str, str] = {
     "anthropic.messages": "anthropic",
     "gemini": "gcp.gemini",
     "gemini.embed": "gcp.gemini",
+    "gemini.live": "gcp.gemini",
     "vertex.predict": "gcp.vertex_ai",
     "bedrock": "aws.bedrock",
     "bedrock.converse": "aws.bedrock",

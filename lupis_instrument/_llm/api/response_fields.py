@@ -37,12 +37,14 @@ RESPONSE_FIELDS: dict[str, tuple[FieldPath, ...]] = {
     "conversation": split_paths(
         "conversation.id", "conversation_id", "container.id", "thread_id", "sessionId",
         "response.conversation.id", "message.container.id", "delta.container.id",
+        "response.conversation_id",
     ),
     "finish": split_paths(
         "stop_reason", "stopReason", "done_reason", "finish_reason", "completionReason",
         "delta.stop_reason", "delta.finish_reason", "messageStop.stopReason",
         "response.finish_reason", "details.finish_reason", "incomplete_details.reason",
-        "response.incomplete_details.reason",
+        "response.incomplete_details.reason", "response.status_details.reason",
+        "serverContent.turnCompleteReason",
     ),
     "usage": split_paths(
         "usage", "usageMetadata", "meta", "metrics", "details", "message.usage", "delta.usage",
@@ -71,7 +73,8 @@ RESPONSE_FIELDS: dict[str, tuple[FieldPath, ...]] = {
         )
     ),
     "error": split_paths(
-        "error", "response.error", "detail.error", "error_code", "base_resp.status_code"
+        "error", "response.error", "response.status_details.error", "detail.error",
+        "error_code", "base_resp.status_code",
     ),
 }  # fmt: skip
 """The paths of each kind of fact."""
@@ -144,6 +147,8 @@ _REPORT_NAMES: dict[str, tuple[str, ...]] = {
     "anthropic.messages": ("usage", "stop_reason", "error", "name"),
     "anthropic.complete": ("stop_reason", "error"),
     "gemini": ("usageMetadata", "finishReason", "error", "name"),
+    "gemini.live": ("usageMetadata", "turnCompleteReason", "error", "name"),
+    "openai.realtime": ("usage", "status_details", "error", "name"),
 }
 _ALL_REPORT_NAMES = tuple(
     sorted(

@@ -91,6 +91,7 @@ _MODEL_PATHS = tuple(
         r"/ai/run/(@[^?]+)",  # Cloudflare
         r"^/v1/inference/([^?]+)",  # DeepInfra
         r"/engines/([^/?]+)/",  # OpenAI's first API
+        r"/(?:realtime|responses)/?\?(?:.*&)?(?:model|deployment)=([^&]+)",  # WebSockets
     )
 )
 _STREAM_PATH = re.compile(

@@ -138,7 +138,7 @@ def _add_parts(report: Report, dialect: Dialect, model: str | None, counts: dict
 
 def _add_modalities(report: Report, dialect: Dialect, counts: dict[str, Any]) -> None:
     """Add the counts by modality, such as audio, from the dialect's lists."""
-    for prefix, name in dialect.modalities.items():
+    for name, prefix in dialect.modalities.items():
         rows = report.get(name)
         for row in rows if isinstance(rows, list) else ():
             if not isinstance(row, dict):

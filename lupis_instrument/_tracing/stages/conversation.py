@@ -62,7 +62,7 @@ class DeriveChatId:
             parse_url(http_call.url).path,
             draft.request,
             facts,
-            answered=_is_answered(draft),
+            answered=_is_answered(draft, http_call.status),
             named=_semconv.LUPIS_CHAT_ID in draft.attributes,
         )
         known = identity.conversation
@@ -97,8 +97,8 @@ def _to_attribute(value: Any) -> Any:
         return f"[{type(value).__name__}]"
 
 
-def _is_answered(draft: Draft) -> bool:
+def _is_answered(draft: Draft, own_status: int | None) -> bool:
     """Return whether the call brought a response without an error."""
-    status = draft.attributes.get(_semconv.HTTP_RESPONSE_STATUS_CODE)
+    status = draft.attributes.get(_semconv.HTTP_RESPONSE_STATUS_CODE, own_status)
     failed = _semconv.ERROR_TYPE in draft.attributes
     return isinstance(status, int) and status < _FIRST_ERROR_STATUS and not failed

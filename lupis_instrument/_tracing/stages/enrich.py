@@ -13,7 +13,9 @@ from opentelemetry.sdk.trace import Event
 from opentelemetry.trace import Status, StatusCode
 
 from lupis_instrument import _semconv
+from lupis_instrument._llm.api.endpoints import WEBSOCKET
 from lupis_instrument._llm.body.digest import RequestReader, digest_call
+from lupis_instrument._llm.body.socket_requests import read_request
 from lupis_instrument._llm.pricing.catalog import load_catalog
 from lupis_instrument._llm.pricing.prices import UNPRICED, price_call
 from lupis_instrument._llm.usage.background_jobs import BackgroundJobs
@@ -154,7 +156,7 @@ class Enrich:
             attributes.setdefault(_semconv.SERVER_PORT, target.port)
         if http_call.version is not None:
             attributes[_semconv.NETWORK_PROTOCOL_VERSION] = http_call.version
-        if http_call.status is not None:
+        if http_call.status is not None and http_call.method != WEBSOCKET:
             attributes.setdefault(_semconv.HTTP_RESPONSE_STATUS_CODE, http_call.status)
         request_headers = http_call.read_request_headers()
         resends = read_resend_count(http_call)
@@ -190,6 +192,8 @@ class Enrich:
         """Add the facts of an LLM call; return None if the call is none after all."""
         is_cut = http_call.is_request_cut
         draft.request = self._request_reader.read_body(http_call.take_request_body(), cut=is_cut)
+        if http_call.method == WEBSOCKET:
+            draft.request = read_request(draft.request)
         facts = digest_call(
             endpoint,
             path=parse_url(http_call.url).path,

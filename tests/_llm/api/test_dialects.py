@@ -11,7 +11,7 @@ from lupis_instrument._llm.usage.report import read_usage
 from lupis_instrument._llm.usage.usage import Usage
 
 BY_NAME = {dialect.name: dialect for dialect in DIALECTS}
-PREFIXES = {prefix for dialect in DIALECTS for prefix in dialect.modalities}
+PREFIXES = {prefix for dialect in DIALECTS for prefix in dialect.modalities.values()}
 
 
 @pytest.mark.parametrize("name", BY_NAME)

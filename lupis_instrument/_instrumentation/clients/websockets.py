@@ -1,0 +1,135 @@
+"""websockets: its sans-I/O layer, which the clients for threads, asyncio and trio share.
+
+Messages are seen there without their compression. Releases before 11 have this layer, but no client
+of theirs is built on it; see `websockets_legacy`.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from lupis_instrument._diagnostics import report_fault
+from lupis_instrument._instrumentation.clients.socket_spans import connect_tracer
+from lupis_instrument._instrumentation.clients.socket_watcher import SocketWatcher
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from lupis_instrument._instrumentation.activation import Activation
+
+_TEXT, _BINARY, _CONTINUATION, _CLOSE = 1, 2, 0, 8
+"""Opcodes: https://www.rfc-editor.org/rfc/rfc6455#section-5.2."""
+_OK_CODES = (1000, 1001)
+_DEFAULT_PORTS = {"ws": 80, "wss": 443}
+
+
+def wrap_client(module: ModuleType, activation: Activation) -> None:
+    """Wrap the methods of `ClientProtocol` that take and give messages."""
+    protocol = getattr(module, "ClientProtocol", None)
+    if protocol is None:
+        return
+    watcher = SocketWatcher(activation, _read_url)
+    for name in ("send_text", "send_binary"):
+        _wrap_send(protocol, name, watcher)
+    _wrap_recv_frame(protocol, watcher)
+    _wrap_send_close(protocol, watcher)
+    _wrap_receive_eof(protocol, watcher)
+
+
+def instrument_client(provider: Any, activation: Activation) -> None:
+    """Let the wrappers start spans."""
+    connect_tracer(provider, activation)
+
+
+def format_url(*, secure: bool, host: str, port: int, target: str) -> str:
+    """Return the URL of a socket, without the password that it may have."""
+    scheme = "wss" if secure else "ws"
+    host = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{host}{'' if port == _DEFAULT_PORTS[scheme] else f':{port}'}{target}"
+
+
+def read_frame(watcher: SocketWatcher, socket: Any, frame: Any) -> None:
+    """Show a frame of the server to the watcher; never raises an error."""
+    try:
+        _read_frame(watcher, socket, frame)
+    except Exception as fault:
+        report_fault("reading a frame of a WebSocket", fault)
+
+
+def _read_frame(watcher: SocketWatcher, socket: Any, frame: Any) -> None:
+    opcode = frame.opcode
+    if opcode in (_TEXT, _BINARY, _CONTINUATION):
+        starts = opcode != _CONTINUATION
+        watcher.receive(socket, frame.data, starts=starts, ends=frame.fin)
+    elif opcode == _CLOSE:
+        code = int.from_bytes(frame.data[:2], "big")
+        watcher.close(socket, lambda: make_closed_error(code))
+
+
+def make_closed_error(code: int = 0) -> BaseException:
+    """Return the error that the program gets if the server closes the connection.
+
+    Args:
+        code: the code in the server's close frame; 0 where the connection is lost without one.
+    """
+    from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK
+
+    return (ConnectionClosedOK if code in _OK_CODES else ConnectionClosedError)(None, None)
+
+
+def _read_url(protocol: Any) -> str:
+    uri = getattr(protocol, "uri", None) or protocol.wsuri
+    return format_url(
+        secure=uri.secure, host=uri.host, port=uri.port, target=uri.resource_name
+    )  # fmt: skip
+
+
+def _wrap_send(protocol: Any, name: str, watcher: SocketWatcher) -> None:
+    original = getattr(protocol, name)
+
+    @functools.wraps(original)
+    def send(self: Any, *args: Any, **kwargs: Any) -> Any:
+        call = watcher.send(self, args[0] if args else kwargs.get("data", b""), checked=False)
+        try:
+            return original(self, *args, **kwargs)
+        except BaseException as error:
+            if call is not None:
+                watcher.fail(self, call, error)
+            raise
+
+    setattr(protocol, name, send)
+
+
+def _wrap_recv_frame(protocol: Any, watcher: SocketWatcher) -> None:
+    original = protocol.recv_frame
+
+    @functools.wraps(original)
+    def recv_frame(self: Any, frame: Any) -> Any:
+        read_frame(watcher, self, frame)
+        return original(self, frame)
+
+    protocol.recv_frame = recv_frame
+
+
+def _wrap_send_close(protocol: Any, watcher: SocketWatcher) -> None:
+    original = protocol.send_close
+
+    @functools.wraps(original)
+    def send_close(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(self, *args, **kwargs)
+        watcher.close(self)
+        return result
+
+    protocol.send_close = send_close
+
+
+def _wrap_receive_eof(protocol: Any, watcher: SocketWatcher) -> None:
+    original = protocol.receive_eof
+
+    @functools.wraps(original)
+    def receive_eof(self: Any) -> Any:
+        watcher.close(self, make_closed_error)
+        return original(self)
+
+    protocol.receive_eof = receive_eof
