@@ -112,27 +112,34 @@ process_values = ProcessValues()
 
 def current_conversation() -> Conversation:
     """Return the conversation of the calling code, merged from all layers."""
+    if not _get_context():
+        return process_values.merged
     inner = _get_block_conversation().with_defaults(_get_baggage_conversation())
     return process_values.merged if inner is EMPTY else inner.with_defaults(process_values.merged)
 
 
-def _get_block_conversation() -> Conversation:
-    # If OpenTelemetry's context is not loaded, nothing can be in it. An import statement here
-    # would cost each span more than the whole function does. `get_value` is missing, too, while
-    # another thread is importing the module.
+def _get_context() -> Context | None:
+    """Return OpenTelemetry's current context; None where its module is not loaded.
+
+    An import statement here would cost each span more than all of `current_conversation` does.
+    `get_current` is missing while another thread is importing the module.
+    """
     module = kept_modules.get(_CONTEXT) or sys.modules.get(_CONTEXT)
-    get_value = getattr(module, "get_value", None)
-    value = get_value(_CONVERSATION_KEY) if get_value is not None else None
+    get_current = getattr(module, "get_current", None)
+    return get_current() if get_current is not None else None
+
+
+def _get_block_conversation() -> Conversation:
+    context = _get_context()
+    value = context.get(_CONVERSATION_KEY) if context else None
     return value if isinstance(value, Conversation) else EMPTY
 
 
 def _get_baggage_conversation() -> Conversation:
     """Return the chat id of the request being served, if its server reads baggage."""
-    context = kept_modules.get(_CONTEXT) or sys.modules.get(_CONTEXT)
     baggage = kept_modules.get(_BAGGAGE) or sys.modules.get(_BAGGAGE)
-    get_current = getattr(context, "get_current", None)
     get_baggage = getattr(baggage, "get_baggage", None)
-    if get_current is None or get_baggage is None or not get_current():
+    if get_baggage is None or not _get_context():
         return EMPTY
     chat_id = get_baggage(_semconv.LUPIS_CHAT_ID)
     if not isinstance(chat_id, str) or not 0 < len(chat_id) <= _MAX_INCOMING_LENGTH:

@@ -197,6 +197,10 @@ class CallSpanProcessor(SpanProcessor):
 
     def _find_call_state(self, call_context: Context | None = None) -> SpanState | None:
         """Return the state of the call being made in a context, by default the current one."""
+        if call_context is None:
+            call_context = context.get_current()
+        if not call_context:
+            return None
         # Inside a client, the program's span is current, so the context names the call's span.
         span = context.get_value(CALL_SPAN_KEY, call_context)
         state = self.find_state(span) if isinstance(span, trace.Span) else None

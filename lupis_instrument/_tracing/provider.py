@@ -11,7 +11,8 @@ from __future__ import annotations
 import functools
 import inspect
 from contextlib import ContextDecorator
-from random import SystemRandom
+from os import urandom
+from struct import unpack
 from typing import TYPE_CHECKING, Any, Callable, Sequence
 
 from opentelemetry import trace
@@ -19,10 +20,13 @@ from opentelemetry.context import attach
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from lupis_instrument import _semconv
 from lupis_instrument._diagnostics import internal_errors, report_fault
+from lupis_instrument._process.fork import on_fork
+from lupis_instrument._tracing.call_span import HTTP_MARKS, CallSpanFactory
 from lupis_instrument._tracing.context import detach_context
 
 if TYPE_CHECKING:
@@ -80,20 +84,33 @@ class RecordOnlySampler(Sampler):
 class SystemIdGenerator(IdGenerator):
     """Draws ids from the operating system; the program may have seeded the `random` module."""
 
-    def __init__(self) -> None:
-        self._draw_bits = SystemRandom().getrandbits
-
     def generate_span_id(self) -> int:
         """Return 64 random bits, not all of them 0."""
-        return self._draw_bits(64) or self.generate_span_id()
+        while True:
+            try:
+                number = _random_numbers.pop()
+            except IndexError:
+                # Many at once: the system call lets other threads run, and would cost each call
+                # more than all of its span.
+                _random_numbers.extend(unpack(f"{_DRAWN}Q", urandom(8 * _DRAWN)))
+                continue
+            if number:
+                return number
 
     def generate_trace_id(self) -> int:
         """Return 128 random bits, not all of them 0."""
-        return self._draw_bits(128) or self.generate_trace_id()
+        return self.generate_span_id() << 64 | self.generate_span_id()
 
     def is_trace_id_random(self) -> bool:
         """Return True: every bit of a trace id is random."""
         return True
+
+
+_DRAWN = 128
+"""Random numbers that are drawn at once."""
+_random_numbers: list[int] = []
+"""Random numbers of 64 bits; a forked child draws its own."""
+on_fork(after_in_child=_random_numbers.clear)
 
 
 class LupisTracerProvider(TracerProvider):
@@ -110,15 +127,30 @@ class LupisTracerProvider(TracerProvider):
         super().__init__(
             resource=resource, shutdown_on_exit=False, id_generator=SystemIdGenerator()
         )
+        self._make_call_spans = functools.partial(
+            CallSpanFactory, processor, resource, self.id_generator, self.sampler
+        )
         self.sampler = RecordOnlySampler(self.sampler)
         self.add_span_processor(processor)
         self._context_with_span = processor.context_with_span
         self.root_spans: list[trace.Span] = []
 
-    def get_tracer(self, *args: Any, **kwargs: Any) -> trace.Tracer:
+    def get_tracer(
+        self,
+        instrumenting_module_name: str,
+        instrumenting_library_version: str | None = None,
+        schema_url: str | None = None,
+        attributes: Attributes = None,
+    ) -> trace.Tracer:
         """Return a tracer for the scope that the arguments name."""
-        inner = super().get_tracer(*args, **kwargs)
-        return LupisTracer(inner, self._context_with_span, self.root_spans)
+        names = (instrumenting_module_name, instrumenting_library_version, schema_url)
+        # Not before SDK 1.30 a scope has attributes.
+        scope: tuple[Any, ...] = (*names, attributes) if attributes else names
+        inner = super().get_tracer(*scope)
+        call_spans = None
+        if not isinstance(inner, trace.NoOpTracer):
+            call_spans = self._make_call_spans(InstrumentationScope(*scope))
+        return LupisTracer(inner, self._context_with_span, self.root_spans, call_spans)
 
     def make_native_tracer(self, *scope: Any) -> NativeTracer:
         """Return a tracer for a library that makes spans by OpenTelemetry's API alone."""
@@ -134,6 +166,7 @@ class LupisTracer(trace.Tracer):
         inner: trace.Tracer,
         context_with_span: Callable[[trace.Span], Context],
         root_spans: Sequence[trace.Span] = (),
+        call_spans: CallSpanFactory | None = None,
     ) -> None:
         """Wrap a tracer.
 
@@ -141,17 +174,30 @@ class LupisTracer(trace.Tracer):
             inner: the tracer that starts the spans.
             context_with_span: returns the context for the work that a span stands for.
             root_spans: the span of the process, if it has one.
+            call_spans: starts the spans of HTTP calls; None to leave them to `inner`.
         """
         self._inner = inner
         self.context_with_span = context_with_span
         self._root_spans = root_spans
+        self._call_spans = call_spans
 
-    def start_span(self, *args: Any, **kwargs: Any) -> trace.Span:
+    def start_span(
+        self,
+        name: str,
+        context: Context | None = None,
+        kind: SpanKind = SpanKind.INTERNAL,
+        attributes: Attributes = None,
+        *arguments: Any,
+        **options: Any,
+    ) -> trace.Span:
         """Start a span without making it current."""
         if self._root_spans:
-            given = args[1] if len(args) > 1 else kwargs.pop("context", None)
-            args = (*args[:1], self._find_parent_context(given), *args[2:])
-        return self._inner.start_span(*args, **kwargs)
+            context = self._find_parent_context(context)
+        if kind is SpanKind.CLIENT and self._call_spans is not None and not arguments:
+            span = self._call_spans.start_span(name, context, attributes or {}, **options)
+            if span is not None:
+                return span
+        return self._inner.start_span(name, context, kind, attributes, *arguments, **options)
 
     def _find_parent_context(self, context: Context | None) -> Context | None:
         """Return the context for a span that starts: without a parent, below the process's span."""
@@ -173,20 +219,14 @@ class LupisTracer(trace.Tracer):
         end_on_exit: bool = True,
     ) -> CurrentSpanBlock:
         """Return a context manager and decorator that starts a span and makes it current."""
-        start_span = functools.partial(
-            self.start_span,
-            name,
-            context=context,
-            kind=kind,
-            attributes=attributes,
-            links=links,
-            start_time=start_time,
-            record_exception=record_exception,
-            set_status_on_exception=set_status_on_exception,
-        )
+        options: dict[str, Any] = {"context": context, "kind": kind, "attributes": attributes}
+        if links:
+            options["links"] = links
+        if start_time is not None:
+            options["start_time"] = start_time
         return CurrentSpanBlock(
             self,
-            start_span,
+            functools.partial(self.start_span, name, **options),
             record_exception=record_exception,
             set_status=set_status_on_exception,
             end=end_on_exit,
@@ -216,7 +256,7 @@ class NativeTracer(LupisTracer):
     ) -> trace.Span:
         """Start a span without making it current."""
         try:
-            if kind is SpanKind.CLIENT and attributes and not _HTTP_MARKS.isdisjoint(attributes):
+            if kind is SpanKind.CLIENT and attributes and not HTTP_MARKS.isdisjoint(attributes):
                 return self._noop.start_span(name, context)
             parent_context = self._find_parent_context(context)
             options_of_span = (kind, attributes, *arguments)
@@ -225,10 +265,6 @@ class NativeTracer(LupisTracer):
         except Exception as fault:
             report_fault("starting a library's span", fault)
             return self._noop.start_span(name, context)
-
-
-_HTTP_MARKS = frozenset((_semconv.HTTP_REQUEST_METHOD, "http.method"))
-"""Attributes that the span of an HTTP call has from its start."""
 
 
 class CurrentSpanBlock(ContextDecorator):
