@@ -197,11 +197,11 @@ def _price_model(call: _Call, names: tuple[str, ...], usage: Usage | None) -> Pr
     problems = list(usage.problems) if usage is not None else []
     if own is not None:
         return _assess_price(tariff, own, counts, problems, OWN_CATALOG)
-    match = _find_match(call.catalog, provider, call.api_url.partition("?")[0], names)
-    version = str(call.catalog)
+    words = (call.service_tier, call.speed, call.geography)
+    url = call.api_url.partition("?")[0]
+    match, context, version = _find_terms(call.catalog, provider, url, names, words)
     if isinstance(match, str):
         return Price(UNPRICED, match, catalog=version)
-    context = _describe_context(call.service_tier, call.speed, call.geography)
     has_prices = _has_prices(match, call.at, context)
     problem = "" if has_prices else f"no price for {_name_context(context)}"
     if problem and (context.get("processing") == _BATCH or context.get("service_tier") in _PREPAID):
@@ -271,10 +271,28 @@ def _scale_part(part: Decimal | None, scale: Decimal) -> Decimal | None:
 
 
 @lru_cache(maxsize=512)
-def _find_match(
-    catalog: PriceCatalog, provider: str, url: str, names: tuple[str, ...]
-) -> ModelMatch | str:
-    return find_match(catalog, provider, url, names)
+def _find_terms(
+    catalog: PriceCatalog,
+    provider: str,
+    url: str,
+    names: tuple[str, ...],
+    words: tuple[str | None, str | None, str | None],
+) -> tuple[ModelMatch | str, Mapping[str, str], str]:
+    """Return the parts of a price that the calls to one model have in common.
+
+    Args:
+        catalog: the catalog of prices.
+        provider: gen_ai.provider.name.
+        url: the called URL, without its query.
+        names: the model's names.
+        words: the provider's words for tier, speed and geography.
+
+    Returns:
+        The model in the catalog, or the reason why there is none; the context of the call; the
+        version of the catalog.
+    """
+    match = find_match(catalog, provider, url, names)
+    return match, _describe_context(*words), str(catalog)
 
 
 def _count_units(usage: Usage | None, *, billed_apart: bool) -> Mapping[str, Number]:

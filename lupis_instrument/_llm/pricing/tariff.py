@@ -115,6 +115,7 @@ class Tariff:
         }
         self.by_price = {unit.price: unit for unit in self.units.values()}
         self._order_cached = lru_cache(maxsize=256)(self._order_units)
+        self._plan_cached = lru_cache(maxsize=256)(self._plan_counts)
 
     def charge_counts(self, prices: Mapping[str, Rate], counts: Mapping[str, Number]) -> Charge:
         """Return the cost of `counts`, by unit, at `prices`.
@@ -125,10 +126,9 @@ class Tariff:
             UncountedError: a count is missing that other counts imply.
             InconsistentError: a part is larger than its whole.
         """
-        used = [self.units[name].traits for name in counts if counts[name] and name in self.units]
-        disjoint = self._split_counts(tuple(prices), counts, used)
-        tiered = any(isinstance(rate, list) for rate in prices.values())
-        size = _count_unit(self.units[_ALL_INPUT], counts, used) if tiered else 0
+        disjoint = self._split_counts(tuple(prices), counts)
+        tiered = list in map(type, prices.values())
+        size = self._count_input(counts) if tiered else 0
         sums = dict.fromkeys((INPUT, OUTPUT, CACHE, OTHER), Decimal(0))
         all_input = total = Decimal(0)
         with localcontext(_MONEY):
@@ -165,21 +165,73 @@ class Tariff:
         ]
 
     def _split_counts(
-        self, prices: tuple[str, ...], counts: Mapping[str, Number], used: list[Traits]
+        self, prices: tuple[str, ...], counts: Mapping[str, Number]
     ) -> dict[str, Number]:
         """Split overlapping counts into disjoint ones, by unit.
 
         From each count, subtract the parts that have a price of their own: input tokens, for
         example, without the tokens read from the cache. Nothing is then charged twice.
         """
+        used = tuple([name for name, count in counts.items() if count])
         disjoint: dict[str, Number] = {_REQUESTS: 1}
-        for unit, parts in self._order_cached(prices):
-            whole = _count_unit(unit, counts, used)
+        for unit, is_counted, parts in self._plan_cached(prices, tuple(counts), used):
+            whole = counts[unit.name] if is_counted else 0
             remainder = _subtract_parts(whole, [disjoint[part] for part in parts])
             if remainder < 0:
                 raise InconsistentError(f"the parts of {unit.name} exceed it")
             disjoint[unit.name] = remainder
         return disjoint
+
+    def _plan_counts(
+        self, prices: tuple[str, ...], counted: tuple[str, ...], used: tuple[str, ...]
+    ) -> list[tuple[Unit, bool, tuple[str, ...]]]:
+        """Return how to split counts; kept, because the calls to a model count the same units.
+
+        Args:
+            prices: the names of the prices.
+            counted: the names of the counted units.
+            used: the names of the units whose counts are not 0.
+
+        Returns:
+            The priced units, the most specific first, each with whether it is counted, and the
+            units that it contains.
+
+        Raises:
+            UncountedError: a count is missing that other counts imply.
+        """
+        plan = []
+        for unit, parts in self._order_cached(prices):
+            is_counted = unit.name in counted
+            if not is_counted:
+                self._check_unused(unit, used)
+            plan.append((unit, is_counted, parts))
+        return plan
+
+    def _count_input(self, counts: Mapping[str, Number]) -> Number:
+        """Return the count of all input tokens, which selects the tier of a price."""
+        count = counts.get(_ALL_INPUT)
+        if count is None:
+            used = [name for name in counts if counts[name]]
+            self._check_unused(self.units[_ALL_INPUT], used)
+        return count or 0
+
+    def _check_unused(self, unit: Unit, used: Iterable[str]) -> None:
+        """Check that no other count implies that a unit without a count was used.
+
+        A used unit implies every unit that contains it. Two used units imply the unit of their
+        intersection: cached tokens and audio tokens, for example, imply cached audio tokens.
+
+        Raises:
+            UncountedError: the unit was used.
+        """
+        wider = []
+        for traits in (self.units[name].traits for name in used if name in self.units):
+            if unit.traits < traits:
+                raise UncountedError(unit.name)
+            if traits < unit.traits:
+                wider.append(traits)
+        if len(wider) > 1 and any(a | b == unit.traits for a in wider for b in wider):
+            raise UncountedError(unit.name)
 
     def _order_units(self, prices: tuple[str, ...]) -> list[tuple[Unit, tuple[str, ...]]]:
         """Return the priced units, the most specific first, each with the units it contains."""
@@ -189,26 +241,6 @@ class Tariff:
             (unit, tuple(other.name for other in units if unit.traits < other.traits))
             for unit in units
         ]
-
-
-def _count_unit(unit: Unit, counts: Mapping[str, Number], used: list[Traits]) -> Number:
-    """Return the reported count of `unit`, or 0 if no other count implies that it was used.
-
-    A used unit implies every unit that contains it. Two used units imply the unit of their
-    intersection: cached tokens and audio tokens, for example, imply cached audio tokens.
-    """
-    count = counts.get(unit.name)
-    if count is not None:
-        return count
-    wider = []
-    for traits in used:
-        if unit.traits < traits:
-            raise UncountedError(unit.name)
-        if traits < unit.traits:
-            wider.append(traits)
-    if len(wider) > 1 and any(a | b == unit.traits for a in wider for b in wider):
-        raise UncountedError(unit.name)
-    return 0
 
 
 def _find_category(traits: Mapping[str, str]) -> str:
