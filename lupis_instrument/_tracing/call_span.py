@@ -7,6 +7,7 @@ limits, the SDK makes the span: `CallSpanFactory.start_span` returns None.
 
 from __future__ import annotations
 
+from operator import attrgetter
 from time import time_ns
 from traceback import format_exception
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,9 @@ class CallSpan(trace.Span):
         instrumentation_scope: the scope of the tracer.
     """
 
+    context = property(attrgetter("_context"), doc="The ids of this span.")
+    parent = property(attrgetter("_parent"), doc="The ids of the span above; None for a root.")
+
     def __init__(
         self, factory: CallSpanFactory, name: str, context: SpanContext, parent: SpanContext | None
     ) -> None:
@@ -78,16 +82,6 @@ class CallSpan(trace.Span):
     def get_span_context(self) -> SpanContext:
         """Return the ids of this span."""
         return self._context
-
-    @property
-    def context(self) -> SpanContext:
-        """The ids of this span."""
-        return self._context
-
-    @property
-    def parent(self) -> SpanContext | None:
-        """The ids of the span above; None for a root."""
-        return self._parent
 
     def is_recording(self) -> bool:
         """Return whether the span has not ended."""

@@ -97,12 +97,13 @@ class CallSpanProcessor(SpanProcessor):
             state.span_node = add_span(span, parent_context)
         except Exception as fault:
             report_fault("adding a span to the tree", fault)
-        state.excluded = not span.get_span_context().trace_flags.sampled
+        span_context = span.context
+        state.excluded = not span_context.trace_flags.sampled
         if url is not None:
             self._track_call(state, url, parent_context)
         if len(self._open_states) >= _MAX_OPEN_SPANS:  # a dict keeps its order: oldest first
             self._open_states.pop(next(iter(self._open_states)), None)
-        self._open_states[span.get_span_context().span_id] = state
+        self._open_states[span_context.span_id] = state
 
     def _track_call(self, state: SpanState, url: str, parent_context: Context | None) -> None:
         """Decide whether the span of an HTTP call reports it, repeats it, or is excluded."""
@@ -253,9 +254,7 @@ class CallSpanProcessor(SpanProcessor):
     def on_end(self, span: ReadableSpan) -> None:
         """Queue a span that has ended, unless `SpanState.keep_open` has queued it before."""
         try:
-            span_context = span.get_span_context()
-            if span_context is None:
-                return
+            span_context = span.context
             state = self._open_states.pop(span_context.span_id, None)
             if state is None:  # it began in the parent of this forked process, which exports it
                 return

@@ -196,7 +196,7 @@ class SpanTree:
 
     def end_span(self, span: Any) -> None:
         """Remove a span that has ended, and run the callbacks that wait for its end."""
-        span_node = self._open_nodes.pop(span.get_span_context().span_id, None)
+        span_node = self._open_nodes.pop(span.context.span_id, None)
         if span_node is not None:
             span_node.ended = True
             span_node.run_callbacks()

@@ -103,6 +103,7 @@ class Conversations:
         """
         self._get_key = get_key
         self._key: bytes | None = None
+        self._digests: dict[bytes, hmac.HMAC] = {}
         self._matcher = ConversationMatcher()
         self._by_answer_id: RecentMap[str, Conversation] = RecentMap()
         self._by_provider_id: RecentMap[str, Conversation] = RecentMap()
@@ -199,9 +200,13 @@ class Conversations:
 
     def _fingerprint_text(self, kind: bytes, parts: Iterable[bytes | memoryview]) -> str:
         """Return a keyed hash, from which nobody without the key can guess the text."""
-        if self._key is None:
-            self._key = self._get_key()
-        digest = hmac.new(self._key, b"lupis chat id\0" + kind + b"\0", "sha256")
+        keyed = self._digests.get(kind)
+        if keyed is None:
+            if self._key is None:
+                self._key = self._get_key()
+            keyed = hmac.new(self._key, b"lupis chat id\0" + kind + b"\0", "sha256")
+            self._digests[kind] = keyed
+        digest = keyed.copy()
         for part in parts:
             digest.update(part)
         return digest.hexdigest()[:_FINGERPRINT_DIGITS]

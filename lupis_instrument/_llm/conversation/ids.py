@@ -68,7 +68,7 @@ def read_ids(path: str, request: Mapping[str, Any]) -> RequestIds:
 def _find_member(request: Mapping[str, Any], members: tuple[FieldPath, ...]) -> str | None:
     """Return the first of the members that is an id: a string that is not too long."""
     for path in members:
-        value = read_path(request, path)
+        value = read_path(request, path) if path[0] in request else None
         if isinstance(value, str) and 0 < len(value) <= _MAX_ID_LENGTH:
             return value
     return None

@@ -59,6 +59,7 @@ _CACHE_MARKERS = frozenset(("cache_control", "cachePoint"))
 _DEFAULTS = {"type": "message"}
 _TEXT_TYPES = (None, "text", "input_text", "output_text")
 _SIMPLE_TURN = 2  # members of a turn that has only a role and a content
+_write_json = json.JSONEncoder(sort_keys=True).encode
 _MAX_END = 8
 """Turns at each end of a long list that its hash covers."""
 
@@ -145,7 +146,7 @@ class Turns:
         return self._write_json([*names, length, _normalize_value(self._system), *turns])
 
     def _write_json(self, parts: list[Any]) -> Iterable[bytes | memoryview]:
-        text = json.dumps(parts, sort_keys=True).encode()
+        text = _write_json(parts).encode()
         return restore_long_texts(text, self._long_texts) if self._long_texts else (text,)
 
 

@@ -128,15 +128,30 @@ class ModelMatch(NamedTuple):
         """Return the prices of a call; variants of a fallback list do not apply."""
         return self.model.prices_at(at, context if self.is_own else {})
 
+    def find_fixed_prices(self, context: Mapping[str, str]) -> Prices | str | None:
+        """Return the prices that hold at any time; None if they depend on the time."""
+        prices = self.model.prices
+        has_variants = self.is_own and context and self.model.variants
+        return None if isinstance(prices, list) or has_variants else prices
+
     def apply_search_size(self, prices: Prices, size: str) -> Prices:
         """Return the prices of a call whose searches had this size, by the provider's word."""
         fees = _SEARCH_FEES.get((self.price_list.id, self.model.id), {})
         fee = fees.get(size)
         return prices if fee is None else {**prices, "requests_kcount": fee}
 
+    @property
+    def _minimum_seconds(self) -> int | None:
+        return _MIN_SECONDS.get((self.price_list.id, self.model.id))
+
+    @property
+    def has_minimum(self) -> bool:
+        """Whether the provider bills a minimum."""
+        return self._minimum_seconds is not None
+
     def apply_minimum(self, counts: Mapping[str, Number]) -> Mapping[str, Number]:
         """Return the counts that the provider bills for the reported `counts`."""
-        seconds = _MIN_SECONDS.get((self.price_list.id, self.model.id))
+        seconds = self._minimum_seconds
         return counts if seconds is None else _raise_seconds(counts, seconds)
 
 

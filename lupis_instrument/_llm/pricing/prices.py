@@ -199,28 +199,41 @@ def _price_model(call: _Call, names: tuple[str, ...], usage: Usage | None) -> Pr
         return _assess_price(tariff, own, counts, problems, OWN_CATALOG)
     words = (call.service_tier, call.speed, call.geography)
     url = call.api_url.partition("?")[0]
-    match, context, version = _find_terms(call.catalog, provider, url, names, words)
+    terms = _find_terms(call.catalog, provider, url, names, words)
+    match = terms.match
     if isinstance(match, str):
-        return Price(UNPRICED, match, catalog=version)
-    has_prices = _has_prices(match, call.at, context)
-    problem = "" if has_prices else f"no price for {_name_context(context)}"
-    if problem and (context.get("processing") == _BATCH or context.get("service_tier") in _PREPAID):
-        return Price(UNPRICED, problem, catalog=version)
-    prices = match.prices_at(call.at, context)
-    if prices == FREE and provider in _NOTHING_FREE:
+        return Price(UNPRICED, match, catalog=terms.version)
+    if not _has_prices(match, call.at, terms.context):
+        problem = f"no price for {_name_context(terms.context)}"
+        if _is_separate(terms.context):
+            return Price(UNPRICED, problem, catalog=terms.version)
+        problems.insert(0, problem)
+    prices, counts = _apply_terms(call, terms, match, counts, usage)
+    if match.price_list.id not in _TEXT_PRICE_FOR_AUDIO and prices != FREE:
+        problems += [f"no price for {kind}" for kind in _find_unpriced_audio(prices, counts)]
+    return _assess_price(tariff, prices, counts, problems, terms.version)
+
+
+def _apply_terms(
+    call: _Call,
+    terms: _Terms,
+    match: ModelMatch,
+    counts: Mapping[str, Number],
+    usage: Usage | None,
+) -> tuple[Prices | str, Mapping[str, Number]]:
+    """Return the prices of a call, or FREE, and the counts that the provider bills."""
+    prices = match.prices_at(call.at, terms.context) if terms.prices is None else terms.prices
+    if prices == FREE and call.provider in _NOTHING_FREE:
         prices = {}
     if isinstance(prices, dict) and usage is not None:
         if usage.search_size:
             prices = match.apply_search_size(prices, usage.search_size)
         counts = _add_apart(counts, usage, prices)
-    counts = match.apply_minimum(counts)
-    if problem:
-        problems.insert(0, problem)
+    if terms.has_minimum:
+        counts = match.apply_minimum(counts)
     if counts and match.price_list.id in _OMIT_ZEROS:
         counts = {"output_tokens": 0, **counts}
-    if match.price_list.id not in _TEXT_PRICE_FOR_AUDIO and prices != FREE:
-        problems += [f"no price for {kind}" for kind in _find_unpriced_audio(prices, counts)]
-    return _assess_price(tariff, prices, counts, problems, version)
+    return prices, counts
 
 
 def _add_round(price: Price, extra: Price) -> Price:
@@ -270,6 +283,24 @@ def _scale_part(part: Decimal | None, scale: Decimal) -> Decimal | None:
     return None if part is None else part * scale
 
 
+class _Terms(NamedTuple):
+    """The parts of a price that the calls to one model have in common.
+
+    Attributes:
+        match: the model in the catalog, or the reason why there is none.
+        context: the context of the call.
+        version: the version of the catalog.
+        prices: the prices, or FREE; None if they change with time or context.
+        has_minimum: whether the provider bills a minimum.
+    """
+
+    match: ModelMatch | str
+    context: Mapping[str, str]
+    version: str
+    prices: Prices | str | None = None
+    has_minimum: bool = False
+
+
 @lru_cache(maxsize=512)
 def _find_terms(
     catalog: PriceCatalog,
@@ -277,8 +308,8 @@ def _find_terms(
     url: str,
     names: tuple[str, ...],
     words: tuple[str | None, str | None, str | None],
-) -> tuple[ModelMatch | str, Mapping[str, str], str]:
-    """Return the parts of a price that the calls to one model have in common.
+) -> _Terms:
+    """Return the terms of the calls to one model.
 
     Args:
         catalog: the catalog of prices.
@@ -286,13 +317,12 @@ def _find_terms(
         url: the called URL, without its query.
         names: the model's names.
         words: the provider's words for tier, speed and geography.
-
-    Returns:
-        The model in the catalog, or the reason why there is none; the context of the call; the
-        version of the catalog.
     """
     match = find_match(catalog, provider, url, names)
-    return match, _describe_context(*words), str(catalog)
+    context, version = _describe_context(*words), str(catalog)
+    if isinstance(match, str):
+        return _Terms(match, context, version)
+    return _Terms(match, context, version, match.find_fixed_prices(context), match.has_minimum)
 
 
 def _count_units(usage: Usage | None, *, billed_apart: bool) -> Mapping[str, Number]:
@@ -352,6 +382,11 @@ def _has_prices(match: ModelMatch, at: datetime, context: Mapping[str, str]) -> 
         match.is_own
         and all(match.model.has_variant(at, {name: word}) for name, word in context.items())
     )
+
+
+def _is_separate(context: Mapping[str, str]) -> bool:
+    """Return whether calls in this context have prices of their own, maybe none at all."""
+    return context.get("processing") == _BATCH or context.get("service_tier") in _PREPAID
 
 
 def _name_context(context: Mapping[str, str]) -> str:
