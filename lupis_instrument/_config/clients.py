@@ -38,6 +38,9 @@ CLIENTS = (
     Client("aiohttp", "aiohttp", "aiohttp", "aiohttp"),
     Client("aiohttp", "aiohttp.client_ws", "aiohttp_websocket", "aiohttp"),
     Client("websockets", "websockets.client", "websockets", "websockets"),
+    Client("websockets", "websockets.sync.client", "websockets_connections", "websockets"),
+    Client("websockets", "websockets.asyncio.client", "websockets_connections", "websockets"),
+    Client("websockets", "websockets.trio.client", "websockets_connections", "websockets"),
     Client("websockets", "websockets.legacy.protocol", "websockets_legacy", "websockets"),
 )
 

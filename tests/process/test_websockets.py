@@ -164,7 +164,6 @@ def test_a_socket_of_another_use_makes_no_call(talk, client):
     assert [] == spans
 
 
-@pytest.mark.parametrize("client", ["legacy", "aiohttp"])
 def test_a_budget_refuses_requests(talk, client):
     """The message is not sent, and the span says so."""
     env = {"LUPIS_MAX_COST": "0", "LUPIS_ON_LIMIT": "block"}

@@ -131,11 +131,23 @@ def _try_client(client: Any, runtime: Any) -> tuple[str, bool]:
     version = metadata.version(client.distribution) if client.distribution else "standard library"
     try:
         adapter, activation = import_module(client.adapter), Activation(bool, CurrentCalls())
-        adapter.wrap_client(import_module(client.module), activation)
+        module = _import_layer(client.module)
+        if module is not None:
+            adapter.wrap_client(module, activation)
         adapter.instrument_client(runtime.provider, activation)
     except Exception as fault:
         return f"{version}, not instrumented: {type(fault).__name__}: {fault}", True
     return f"{version}, instrumented at its first request", False
+
+
+def _import_layer(name: str) -> Any:
+    """Return a module of a client; None for a layer that does not work in this environment."""
+    try:
+        return import_module(name)
+    except ModuleNotFoundError:  # an older release, or websockets.trio without trio
+        if "." not in name:
+            raise
+        return None
 
 
 def send_test_span() -> dict[str, Any] | None:

@@ -66,6 +66,8 @@ class SocketCall:
 
     def begin_response(self) -> None:
         """Wait for the response: the span stays open until the response has ended."""
+        if self.http_call.status is not None:
+            return  # done already, when the message was prepared
         self._body = self.http_call.begin_response(200, [], None, decoded=True)
         self.http_call.span.end()
 
@@ -104,6 +106,7 @@ class SocketCalls:
         self._open: list[SocketCall] = []
         self._latest: SocketCall | None = None
         self._unreported: SocketCall | None = None
+        self._prepared: list[tuple[bytes, SocketCall]] = []
         self._fragments: list[bytes] = []
         self._context: Context | None = None
 
@@ -113,12 +116,23 @@ class SocketCalls:
         except Exception as fault:
             report_fault("ending the calls on a socket", fault)
 
+    def prepare(self, message: bytes) -> SocketCall | None:
+        """Take a message that the program hands to its client, which `send` takes again later."""
+        call = self.send(message)
+        if call is not None:
+            self._prepared.append((message, call))
+        return call
+
     def send(self, message: bytes) -> SocketCall | None:
         """Take a message that the program is about to send.
 
         Returns:
             The call that the message starts. It must be checked, and its response begun.
         """
+        for entry in self._prepared:
+            if entry[0] == message:
+                self._prepared.remove(entry)
+                return entry[1]
         self._context = self._spans.current_context()
         part = self._api.read_sent(message)
         if part is Part.REQUEST or (part is Part.INPUT and not self._open):
@@ -270,6 +284,7 @@ class SocketCalls:
 
     def refuse(self, call: SocketCall) -> None:
         """Forget a call whose request is not sent."""
+        self._prepared = [entry for entry in self._prepared if entry[1] is not call]
         self._remove(call)
 
     def _remove(self, call: SocketCall) -> None:

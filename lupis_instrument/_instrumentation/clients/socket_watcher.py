@@ -57,13 +57,13 @@ class SocketWatcher:
         operation = find_socket_operation(path)
         return SocketCalls(self._spans, url, operation.api) if operation is not None else None
 
-    def send(self, socket: Any, data: Data, *, checked: bool = True) -> SocketCall | None:
+    def send(self, socket: Any, data: Data, *, prepares: bool = False) -> SocketCall | None:
         """Take a message that the program is about to send; return the call that it starts.
 
         Args:
             socket: the socket.
             data: the message.
-            checked: whether the budget may refuse the message here.
+            prepares: whether the same message comes again, from a lower layer of the client.
 
         Raises:
             LupisBudgetError: the budget is used up, and the message must not be sent.
@@ -71,14 +71,15 @@ class SocketWatcher:
         calls = call = None
         try:
             calls = self.find_calls(socket)
-            call = calls.send(_to_bytes(data)) if calls is not None else None
+            if calls is not None:
+                take = calls.prepare if prepares else calls.send
+                call = take(_to_bytes(data))
         except Exception as fault:
             report_fault(_ACTION, fault)
         if calls is None or call is None:
             return None
         try:
-            if checked:
-                call.check()
+            call.check()
         except BaseException as error:
             self._refuse(calls, call, error)
             raise

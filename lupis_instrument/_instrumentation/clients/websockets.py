@@ -1,7 +1,7 @@
 """websockets: its sans-I/O layer, which the clients for threads, asyncio and trio share.
 
-Messages are seen there without their compression. Releases before 11 have this layer, but no client
-of theirs is built on it; see `websockets_legacy`.
+Messages are seen there without their compression. See `websockets_connections` for the layer above.
+Releases before 11 have no client on this layer; see `websockets_legacy`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def wrap_client(module: ModuleType, activation: Activation) -> None:
     protocol = getattr(module, "ClientProtocol", None)
     if protocol is None:
         return
-    watcher = SocketWatcher(activation, _read_url)
+    watcher = SocketWatcher(activation, read_url)
     for name in ("send_text", "send_binary"):
         _wrap_send(protocol, name, watcher)
     _wrap_recv_frame(protocol, watcher)
@@ -78,7 +78,8 @@ def make_closed_error(code: int = 0) -> BaseException:
     return (ConnectionClosedOK if code in _OK_CODES else ConnectionClosedError)(None, None)
 
 
-def _read_url(protocol: Any) -> str:
+def read_url(protocol: Any) -> str:
+    """Return the URL that a protocol object connects to."""
     uri = getattr(protocol, "uri", None) or protocol.wsuri
     return format_url(
         secure=uri.secure, host=uri.host, port=uri.port, target=uri.resource_name
@@ -90,7 +91,7 @@ def _wrap_send(protocol: Any, name: str, watcher: SocketWatcher) -> None:
 
     @functools.wraps(original)
     def send(self: Any, *args: Any, **kwargs: Any) -> Any:
-        call = watcher.send(self, args[0] if args else kwargs.get("data", b""), checked=False)
+        call = watcher.send(self, args[0] if args else kwargs.get("data", b""))
         try:
             return original(self, *args, **kwargs)
         except BaseException as error:

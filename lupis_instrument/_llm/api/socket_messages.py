@@ -230,7 +230,7 @@ def rate_match(request: bytes, message: bytes) -> int:
         if sent.get(name) and sent[name] == response.get(name)
     )
     model, answered_by = sent.get("model"), response.get("model")
-    if _is_id(model) and _is_id(answered_by) and answered_by.startswith(model):
+    if _is_id(model) and str(answered_by).startswith(str(model)):
         rate += 1 + (model == answered_by)  # an alias is the beginning of a version's name
     return rate
 
