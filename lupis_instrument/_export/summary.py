@@ -59,8 +59,12 @@ class CallTotals:
         self.unpriced += attributes.get(_semconv.LUPIS_COST_STATUS) == "unpriced"
         self.seconds += _measure_seconds(span)
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the sums by name, as `merge_counts` takes them."""
+        return {name: getattr(self, name) for name in _COUNTS}
+
     def merge_counts(self, counts: Mapping[str, Any]) -> None:
-        """Add the sums of another process."""
+        """Add other sums, maybe from another process."""
         for name in _COUNTS:
             setattr(self, name, getattr(self, name) + counts.get(name, 0))
 
@@ -108,7 +112,6 @@ class Summary:
     Attributes:
         spans: the number of spans to export.
         events: the number of events to export.
-        all_calls: the totals of all calls.
         by_model: the totals by provider and model.
         errors: the number of failed calls by the kind of error.
         chats: the number of calls by chat id.
@@ -124,13 +127,20 @@ class Summary:
         # Reentrant: the garbage collector may end a call, on the thread that adds another one.
         self._lock = RLock()
         self.by_model: dict[tuple[str, str], CallTotals] = {}
-        self.all_calls = CallTotals()
         self.errors: dict[str, int] = {}
         self.chats: dict[str, int] = {}
         self.hosts: dict[str, tuple[int, int]] = {}
         self.slowest: tuple[float, str, str] | None = None
         self.spans = self.events = 0
         self._lost_spans = self._lost_events = 0
+
+    @property
+    def all_calls(self) -> CallTotals:
+        """The totals of all calls."""
+        totals = CallTotals()
+        for model_totals in list(self.by_model.values()):
+            totals.merge_counts(model_totals.to_json())
+        return totals
 
     def add_event(self) -> None:
         """Count an event that will be exported."""
@@ -165,7 +175,6 @@ class Summary:
             _semconv.GEN_AI_RESPONSE_MODEL, "?"
         )
         self.by_model.setdefault((provider, str(model)), CallTotals()).add_call(span, attributes)
-        self.all_calls.add_call(span, attributes)
         chat = attributes.get(_semconv.LUPIS_CHAT_ID)
         # Bounded: a server may have a new conversation with each request.
         if chat is not None:
@@ -188,7 +197,7 @@ class Summary:
     def to_json(self) -> dict[str, Any]:
         """Return all totals as JSON data, which another process passes to `merge_json`."""
         rows = [
-            [provider, model, {name: getattr(totals, name) for name in _COUNTS}]
+            [provider, model, totals.to_json()]
             for (provider, model), totals in self.by_model.items()
         ]
         return {
@@ -213,7 +222,6 @@ class Summary:
             self.chats[chat] = self.chats.get(chat, 0) + 1
         for provider, model, counts in totals["models"]:
             self.by_model.setdefault((provider, model), CallTotals()).merge_counts(counts)
-            self.all_calls.merge_counts(counts)
         for error, count in totals.get("errors", {}).items():
             self.errors[error] = self.errors.get(error, 0) + count
         for host, (calls, posts) in totals.get("hosts", {}).items():

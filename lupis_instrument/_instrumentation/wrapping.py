@@ -202,7 +202,7 @@ def wrap_method(
         if activation.dormant and not begins_call:
             return client_function(self, *args, **kwargs)
         context = activation.current_context()
-        if context is not None and activation.is_inner_call(context):
+        if context and activation.is_inner_call(context):
             return client_function(self, *args, **kwargs)
         if not activation.begin_request():
             return call_target(self, context, args, kwargs)
@@ -243,7 +243,7 @@ def wrap_async_method(
     @functools.wraps(getattr(owner, name))
     async def start_call(self: Any, *args: Any, **kwargs: Any) -> Any:
         context = activation.current_context()
-        if context is not None and activation.is_inner_call(context):
+        if context and activation.is_inner_call(context):
             return await function(self, *args, **kwargs)
         if not activation.begin_request():
             return await call_target(self, context, args, kwargs)

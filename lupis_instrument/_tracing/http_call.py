@@ -48,6 +48,11 @@ class ParsedUrl(NamedTuple):
     port: int | None
     path: str
 
+    @property
+    def bare_path(self) -> str:
+        """The path without its query, which may hold a key: a cache keeps only this."""
+        return self.path.partition("?")[0]
+
 
 @lru_cache(maxsize=256)
 def parse_url(url: str) -> ParsedUrl:
@@ -214,14 +219,15 @@ class HttpCall:
         """Begin the first request of the call, or a further one."""
         if self.attempts and len(self.earlier_attempts) < _MAX_EARLIER_ATTEMPTS:
             self.earlier_attempts.append((perf_counter_ns(), self.status))
-        self._reset_attempt()
-        self.body = None
+        if self.attempts:
+            self._reset_attempt()
+            self.body = None
         self.attempts += 1
         self.method = method
         self.url = url
         target = parse_url(url)
         self.endpoint = identify_endpoint(
-            method, target.host, target.port, target.path, self._hosts
+            method, target.host, target.port, target.bare_path, self._hosts
         )
         # A library that retries makes a new call. So each LLM call remembers the one before it
         # in this thread or task, if that one has no final answer.
@@ -380,5 +386,5 @@ def parse_headers(head: bytes) -> Headers:
     The request line and folded lines, which begin with a space, are left out.
     """
     lines = head.decode("latin-1").split("\r\n")[1:]
-    pairs = (line.partition(":") for line in lines if line and line[0] not in " \t")
+    pairs = [line.partition(":") for line in lines if line and line[0] not in " \t"]
     return [(name, value.strip()) for name, _, value in pairs]

@@ -143,7 +143,9 @@ class CallSpanProcessor(SpanProcessor):
         method = str(
             attributes.get(_semconv.HTTP_REQUEST_METHOD) or attributes.get(_OLD_METHOD) or WEBSOCKET
         )
-        endpoint = identify_endpoint(method, target.host, target.port, target.path, self._hosts)
+        endpoint = identify_endpoint(
+            method, target.host, target.port, target.bare_path, self._hosts
+        )
         return endpoint is not None and endpoint.api != OTHER_API
 
     def _is_excluded(self, url: str, conversation: Conversation) -> bool:

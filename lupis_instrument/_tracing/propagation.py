@@ -42,8 +42,6 @@ tests compare all headers that their own server receives, or record them."""
 _MAX_LEVELS = 64
 """Native spans around a request that are left out of its headers."""
 
-_is_allowed_host = lru_cache(maxsize=256)(is_allowed_host)
-
 
 class SelectivePropagator(TextMapPropagator):
     """A propagator that keeps trace ids and chat ids of this package from other hosts.
@@ -155,11 +153,10 @@ class SelectivePropagator(TextMapPropagator):
         # A redirect changes the URL of the call, not of its span.
         http_call = state.http_call
         url = (http_call.url if http_call is not None else "") or state.url or ""
-        rules = tuple(self._allowed_hosts())
         host = parse_url(url).host
-        if is_loopback(host) and state.conversation.chat_id is None and not _is_llm_url(url):
-            rules = tuple(rule for rule in rules if rule != _PRIVATE)
-        return _is_allowed_host(host, rules)
+        is_known = not is_loopback(host) or state.conversation.chat_id is not None
+        rules = tuple(self._allowed_hosts())
+        return _is_allowed_host(host, rules, is_known or _is_llm_url(url))
 
     def _read_lines(self, carrier: Any) -> list[HeaderLine]:
         """Return the trace headers in a carrier, in its order."""
@@ -201,10 +198,16 @@ def _is_native(state: SpanState) -> bool:
     return scope is not None and scope.name != _semconv.SCOPE
 
 
+@lru_cache(maxsize=256)
+def _is_allowed_host(host: str, rules: tuple[str, ...], with_private: bool) -> bool:
+    """Return whether the rules, with or without the one for private hosts, allow a host."""
+    return is_allowed_host(host, [rule for rule in rules if with_private or rule != _PRIVATE])
+
+
 def _is_llm_url(url: str) -> bool:
     """Return whether an LLM API has this URL, whatever the method of the request."""
     target = parse_url(url)
-    endpoint = identify_endpoint("POST", target.host, target.port, target.path)
+    endpoint = identify_endpoint("POST", target.host, target.port, target.bare_path)
     return endpoint is not None and not endpoint.needs_model
 
 

@@ -5,7 +5,8 @@ import threading
 import pytest
 
 from lupis_instrument._tracing.http_call import HttpCall
-from lupis_instrument._tracing.stages.enrich import make_attempt_events, read_resend_count
+from lupis_instrument._tracing.stages import enrich
+from lupis_instrument._tracing.stages.enrich import make_attempt_events
 
 URL = "https://api.openai.com/v1/chat/completions"
 
@@ -20,6 +21,11 @@ def make_call(*statuses, url=URL, body=b"{}", headers=(), response_headers=()):
         if status is not None:
             http_call.begin_response(status, list(response_headers), "1.1")
     return http_call
+
+
+def read_resend_count(http_call):
+    """Returns the resend count of a call by its headers and by the calls before it."""
+    return enrich.read_resend_count(http_call, http_call.read_request_headers())
 
 
 def count(*statuses, **options):
