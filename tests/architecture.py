@@ -5,7 +5,10 @@
 `test_architecture.py` checks the imports by this table.
 """
 
+from __future__ import annotations
+
 import ast
+import functools
 from pathlib import Path
 from typing import Iterator, NamedTuple
 
@@ -89,10 +92,21 @@ def room_of(module: str) -> str:
     return next((name for name in names if name in ROOMS), "")
 
 
-def imports_of(module: str) -> Iterator[tuple]:
-    """Yield the imports of a module: the dotted name, and whether outside of functions."""
-    path = MODULES[module]
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+@functools.lru_cache(maxsize=None)
+def tree_of(module: str) -> ast.Module:
+    """Return the syntax tree of a module."""
+    return ast.parse(MODULES[module].read_text(encoding="utf-8"))
+
+
+@functools.lru_cache(maxsize=None)
+def imports_of(module: str) -> list[tuple]:
+    """Return the imports of a module: the dotted name, and whether outside of functions."""
+    return list(find_imports(module))
+
+
+def find_imports(module: str) -> Iterator[tuple]:
+    """Yield the same imports."""
+    path, tree = MODULES[module], tree_of(module)
     inside = {
         node
         for function in ast.walk(tree)

@@ -18,6 +18,7 @@ from architecture import (
     imports_of,
     modules_imported,
     room_of,
+    tree_of,
 )
 
 CLIENTS = {
@@ -132,7 +133,7 @@ def test_modules_loaded_at_every_start_import_little(module):
 @pytest.mark.parametrize("module", MODULES)
 def test_every_module_says_its_job(module):
     """The first paragraph of its docstring is a sentence."""
-    text = ast.get_docstring(ast.parse(MODULES[module].read_text(encoding="utf-8")))
+    text = ast.get_docstring(tree_of(module))
     if module == "_version" and text is None:
         pytest.skip("one constant, read by the build backend")
     assert text
@@ -142,7 +143,7 @@ def test_every_module_says_its_job(module):
 @pytest.mark.parametrize("module", [name for name in MODULES if name != "_semconv"])
 def test_attribute_names_stand_in_one_place(module):
     """Literals like "gen_ai.…" and "lupis.…" are constants of `_semconv`; a namespace is no name."""
-    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    tree = tree_of(module)
     documentation = {
         id(node.value)
         for node in ast.walk(tree)
@@ -164,7 +165,7 @@ def test_attribute_names_stand_in_one_place(module):
 @pytest.mark.parametrize("module", MODULES)
 def test_nothing_is_printed(module):
     """Standard output belongs to the program."""
-    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    tree = tree_of(module)
     calls = [
         node.lineno
         for node in ast.walk(tree)
