@@ -20,6 +20,7 @@ from servers.program import FOREIGN_PREFIXES
 from servers.recorded import lupis, make_filler, other_store, store  # noqa: F401 - fixtures
 
 ROOT = Path(__file__).parents[1]
+FIRST_PAGES = ("README.md", "docs/quick-start.md", "docs/reading-results.md")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(
     r"(?:<!-- not run(?: \((?P<commands>[\w, -]+)\))?: (?P<reason>.+?) -->\n)?"
@@ -87,9 +88,9 @@ def read_blocks():
 
 
 def make_parameter(block):
-    """A block as a test parameter. One that repeats another page or starts several programs is slow."""
-    is_slow = "backends" in block.name or block.text.count("lupis-run ") > 1
-    return pytest.param(block, id=block.name, marks=[pytest.mark.slow] if is_slow else [])
+    """A block as a test parameter. The blocks of the pages that are read first are fast."""
+    is_fast = block.name.startswith(FIRST_PAGES) and block.text.count("lupis-run ") <= 1
+    return pytest.param(block, id=block.name, marks=[] if is_fast else [pytest.mark.slow])
 
 
 BLOCKS = list(read_blocks())

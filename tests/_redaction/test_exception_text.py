@@ -266,7 +266,9 @@ class TestStackTraces:
         "",
     )
 
-    @pytest.mark.parametrize("trace_filter", [FILTER, SOURCE_FILTER])
+    @pytest.mark.parametrize(
+        "trace_filter", [FILTER, pytest.param(SOURCE_FILTER, marks=pytest.mark.slow)]
+    )
     def test_a_message_in_the_form_of_a_trace_goes(self, trace_filter):
         """A completion may quote the stack trace of another program."""
         for pieces in permutations(self.PIECES, 4):

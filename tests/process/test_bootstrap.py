@@ -263,47 +263,6 @@ def test_calls_in_another_environment_are_recorded(run, server, other_python):
     assert ["chat test-model"] == [span["name"] for span in done.spans]
 
 
-COMMANDS = {
-    "a file": ["program.py"],
-    "a module": ["-m", "program"],
-    "a line": ["-c", CALL],
-    "standard input": ["-"],
-    "warnings as errors": ["-W", "error", "program.py"],
-    "optimised": ["-OO", "program.py"],
-    "no bytecode": ["-B", "program.py"],
-    "frozen modules": ["-X", "frozen_modules=on", "program.py"],
-    "development mode": ["-X", "dev", "program.py"],
-    "utf-8 mode off": ["-X", "utf8=0", "program.py"],
-}
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_programs_are_instrumented_however_they_start(run, server, name):
-    """Their output is the same, and their call is recorded."""
-    (run.folder / "program.py").write_text(CALL)
-    done = subprocess.run(
-        [sys.executable, "-m", "lupis_instrument", sys.executable, *COMMANDS[name]],
-        env=run.build_environment({"WIRE_URL": server.url}),
-        cwd=run.folder,
-        input=CALL,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=60,
-        check=False,
-    )
-    assert (0, "200\n") == (done.returncode, done.stdout)
-    noise = [line for line in done.stderr.splitlines() if "unclosed" not in line.lower()]
-    assert name == "development mode" or [] == noise
-    assert ["chat test-model"] == [span["name"] for span in run.sink.spans]
-
-
-@pytest.mark.parametrize("variable", ["PYTHONSAFEPATH", "PYTHONNOUSERSITE", "PYTHONUNBUFFERED"])
-def test_programs_with_variables_of_python_are_instrumented(run, server, variable):
-    """The variables change how Python starts."""
-    done = run(CALL, env={"WIRE_URL": server.url, variable: "1"})
-    assert (0, "200\n", "", 1) == (done.returncode, done.stdout, done.stderr, len(done.spans))
-
-
 FORKING_PROGRAM = f"""
 import os, sys
 import warnings

@@ -79,10 +79,7 @@ def can_run(call):
 
 
 ALL_CLIENT_CALLS = ",".join(filter(can_run, CLIENT_CALLS))
-FAST_SETUPS = (
-    ("own_instrumentors", "first", ALL_CLIENT_CALLS),
-    ("own_provider_given", "later", ALL_CLIENT_CALLS),
-)
+FAST_SETUPS = (("own_instrumentors", "first", ALL_CLIENT_CALLS),)
 FAST_CALL = "requests"
 """The call that `make test` makes with an installed tracer; the others are slow."""
 
@@ -252,7 +249,7 @@ def test_a_joined_processor_runs_without_suppression(run):
     assert ["chat test-model"] == [span["name"] for span in done.spans]
 
 
-@pytest.mark.parametrize("how", ["force_flush", "shutdown"])
+@pytest.mark.parametrize("how", slow_except({"force_flush"}, ("force_flush", "shutdown")))
 @pytest.mark.parametrize(("when", "joined"), [("before", 2), ("after", 3)])
 class TestOwnProvider:
     """A program that sets its own provider before its first call or after it."""

@@ -174,10 +174,10 @@ def test_no_secret_of_an_endpoint_is_on_stderr(run):
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
-        ("LUPIS_REDACTION_MODE", "{}"),
-        ("LUPIS_INSTRUMENT", "{}"),
+        pytest.param("LUPIS_REDACTION_MODE", "{}", marks=pytest.mark.slow),
+        pytest.param("LUPIS_INSTRUMENT", "{}", marks=pytest.mark.slow),
         ("LUPIS_OTLP_ENDPOINT", "ftp://127.0.0.1/?key={}"),
-        ("LUPIS_EXCLUDED_URLS", "({}"),
+        pytest.param("LUPIS_EXCLUDED_URLS", "({}", marks=pytest.mark.slow),
         ("LUPIS_SENSITIVE_DATA_PATTERNS", "({}"),
     ],
 )

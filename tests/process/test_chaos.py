@@ -305,6 +305,7 @@ OUTAGE = """
 """
 
 
+@pytest.mark.slow
 def test_an_outage_of_the_collector_loses_no_span(program):
     """The collector fails for a while during the program."""
     program.sink.fail(503, times=3)
@@ -382,6 +383,7 @@ while os.getppid() == parent:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.cpu_count() == 1, reason="many processes on one core take too long")
 def test_simultaneous_writes_and_flushes_lose_and_double_no_span(tmp_path):
     """Sixteen processes write to the store, and two send its items."""

@@ -82,6 +82,7 @@ def test_a_subprocess_has_the_ids_of_the_metadata(run_program):
     assert ["ann,acme,s1"] == run_program(text)
 
 
+@pytest.mark.slow
 def test_calls_of_a_child_belong_to_the_conversation(run_program, sink):
     """So do calls of its own children and threads."""
     text = """

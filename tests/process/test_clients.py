@@ -369,8 +369,8 @@ def test_excluded_urls_have_no_span(call):
     ("disabled", "scopes"),
     [
         ("requests", ["opentelemetry.instrumentation.urllib3"]),
-        ("requests,urllib3", ["lupis_instrument"]),
-        ("requests,urllib3,http.client", []),
+        pytest.param("requests,urllib3", ["lupis_instrument"], marks=pytest.mark.slow),
+        pytest.param("requests,urllib3,http.client", [], marks=pytest.mark.slow),
         ("urllib3,http.client", ["opentelemetry.instrumentation.requests"]),
     ],
 )

@@ -78,13 +78,6 @@ def test_requests_to_a_loopback_endpoint_use_no_proxy(run_caller, sink):
     assert (["one"], ["e"], "") == (list_marks(sink), [e["name"] for e in sink.events], done.stderr)
 
 
-@pytest.mark.slow
-def test_warnings_as_errors_do_not_affect_delivery(run_caller, sink):
-    """A deprecation in a library of this package does not reach the program."""
-    done = run_caller("call('one')", env={"PYTHONWARNINGS": "error"})
-    assert (0, ["one"], "") == (done.returncode, list_marks(sink), done.stderr)
-
-
 COLLECTOR_FAULTS = {
     "refusing": lambda sink: None,
     "hanging": lambda sink: sink.hang(),

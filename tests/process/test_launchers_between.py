@@ -41,15 +41,17 @@ CASES = {
         EXECL, **{"agent/sitecustomize.py": "print('agent')\n"}
     ),
 }
+FAST_CASES = ("a launcher that becomes the program without variables",)
+"""The cases that stand for the others in `make test`."""
 
 
-@pytest.mark.parametrize("name", list_cases(CASES))
+@pytest.mark.parametrize("name", list_cases(CASES, FAST_CASES))
 def test_launcher_and_program_behave_the_same(name, run_pair):
     """The program's own sitecustomize runs too."""
     check_same_behaviour(CASES[name], run_pair(name))
 
 
-@pytest.mark.parametrize("name", list_calling_cases(CASES))
+@pytest.mark.parametrize("name", list_calling_cases(CASES, FAST_CASES))
 def test_program_below_a_launcher_is_recorded(name, run_pair):
     """The collector receives its call."""
     check_recorded_calls(CASES[name], run_pair(name))

@@ -408,7 +408,13 @@ LAZY_CALLS = {
 LAZY_CALLS.pop("urllib3")
 
 
-@pytest.mark.parametrize("client", [installed_client(client) for client in LAZY_CALLS])
+@pytest.mark.parametrize(
+    "client",
+    [
+        installed_client(client, *([] if client in {"requests", "aiohttp"} else [pytest.mark.slow]))
+        for client in LAZY_CALLS
+    ],
+)
 def test_a_lazily_imported_client_is_instrumented(run, server, client):
     """The import hook sees its module when the program first uses it."""
     done = run(

@@ -85,7 +85,7 @@ def end_program(run, llm, text, url, timeout=TIMEOUT):
     return seconds, accounts
 
 
-@pytest.mark.parametrize("collector", slow_except({"silent", "drips headers"}, COLLECTORS))
+@pytest.mark.parametrize("collector", slow_except({"drips headers"}, COLLECTORS))
 @pytest.mark.parametrize("threads", WITH_AND_WITHOUT_THREADS)
 def test_a_slow_collector_does_not_hold_the_end(threads, collector, run, sink, llm):
     """The spans are stored, also where no thread can be started any more."""
@@ -95,6 +95,7 @@ def test_a_slow_collector_does_not_hold_the_end(threads, collector, run, sink, l
     assert seconds < TIMEOUT + MARGIN_SECONDS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", WITH_AND_WITHOUT_THREADS)
 def test_a_handshake_without_end_does_not_hold_the_end(threads, run, silent_url, llm):
     """The spans are stored."""

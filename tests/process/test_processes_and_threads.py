@@ -281,8 +281,6 @@ FAST_CASES = (
     "a fork after a call",
     "a daemon that closes all files",
     "posix_spawn",
-    "os.system",
-    "a subprocess",
     "a subprocess without variables",
     "exec of another program after a call",
     "multiprocessing: pool, fork",

@@ -99,7 +99,7 @@ def redirect(mark):
 redirect("first")
 """
 FOLLOWING_CLIENTS = ("requests", "urllib3", "httpx", "async_httpx", "httpx2", "aiohttp")
-FAST_CLIENTS = ("requests", "http_client", "async_httpx", "aiohttp")
+FAST_CLIENTS = ("requests", "http_client", "async_httpx")
 TRACING_HEADERS = {"traceparent", "tracestate", "baggage", "b3", "sentry-trace", "uber-trace-id"}
 
 
@@ -161,7 +161,7 @@ redirects.replace_trace_headers = fail
 """
 
 
-@pytest.mark.parametrize("client", ["requests", "aiohttp"])
+@pytest.mark.parametrize("client", slow_except({"requests"}, ("requests", "aiohttp")))
 def test_an_internal_error_during_a_redirect_breaks_no_call(client, run):
     """The call is answered, and a line reports the error."""
     with wire.serving() as server:

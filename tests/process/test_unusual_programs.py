@@ -340,11 +340,9 @@ CASES = {
 FAST_CASES = (
     "the current span during a call of http.client",
     "the current span during a call of httpx",
-    "an instrumentor of the program below requests",
     "random numbers that are seeded",
     "a program that waits for all threads",
     "functions that are pickled and copied",
-    "a first call deep in the stack",
     "threads that are mocked during a call",
     "modules that a call loaded and the program drops",
     "an LLM library that suppresses instrumentation",

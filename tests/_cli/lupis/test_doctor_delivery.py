@@ -51,6 +51,7 @@ def test_no_test_span_is_sent_if_instrumentation_is_off(doctor, sink):
     assert "not instrumented: instrumentation is off" == results["http.client"]["text"]
 
 
+@pytest.mark.slow
 def test_read_only_data_folder_is_wrong(doctor, tmp_path):
     """The store could keep nothing there."""
     file = tmp_path / "file"

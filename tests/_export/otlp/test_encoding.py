@@ -81,7 +81,7 @@ def remove_fields_that_upstream_omits(request):
     return request
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(SPANS, min_size=1, max_size=3))
 def test_every_span_is_encoded_as_upstream_encodes_it(spans):
     """This covers names, times, attributes, events, links, status, resource and scope."""

@@ -29,7 +29,7 @@ if genai_prices.__version__ != CATALOG.version:
 
 from genai_prices.data import providers as PROVIDERS  # noqa: E402, N812
 
-DRAWS = int(os.environ.get("LUPIS_TEST_PRICE_DRAWS", "400"))
+DRAWS = int(os.environ.get("LUPIS_TEST_PRICE_DRAWS", "100"))
 UNITS = CATALOG.tariff.units
 REPORTED = sorted(set(UNITS) - {"requests"})
 NOON = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
