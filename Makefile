@@ -39,9 +39,9 @@ test-runners: .venv/.installed-runners  ## run the tests with gunicorn, celery, 
 test-browser: .venv/.installed  ## test the pages of `lupis ui` in Chromium; needs node 20
 	.ci/browser
 
-coverage: setup  ## run all tests, and show which lines and branches none of them reached
+coverage: setup  ## run the fast tests, and show which lines and branches none of them reached
 	$(PY) -m coverage erase
-	$(PY) -m coverage run -m pytest $(ARGS)
+	$(PY) -m coverage run -m pytest $(SHARED_OUT) -m "not slow" $(ARGS)
 	$(PY) -m coverage combine --quiet
 	$(PY) -m coverage report
 
