@@ -28,6 +28,7 @@ _MAX_EARLIER_ATTEMPTS = 20
 
 _RETRIED_STATUSES = frozenset((401, 407, 408, 409, 425, 429))
 """Statuses that make clients send a request again, besides 3xx and 5xx."""
+_SWITCHING_PROTOCOLS = 101
 _FIRST_REDIRECT, _FIRST_CLIENT_ERROR, _FIRST_SERVER_ERROR = 300, 400, 500
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
@@ -324,6 +325,8 @@ class HttpCall:
         self.status = status
         self.response_headers = headers
         self.version = version
+        if status == _SWITCHING_PROTOCOLS:
+            self.endpoint = None  # the calls are the messages on the WebSocket that this opens
         if not _is_retried_status(status) and _last_unanswered_call.get() is self:
             _last_unanswered_call.set(None)
         # The bodies of redirects contain no usage, nor do the files and lists of OTHER_API.

@@ -18,12 +18,13 @@ from lupis_instrument._cli.run.locations import find_bootstrap_folder
 
 CLIENTS = ("requests", "urllib3", "httpx", "httpx2", "aiohttp", "http.client", "urllib.request")
 HEAVY_PACKAGES = ("opentelemetry", "asyncio", "http.client", *CLIENTS[:5])
+SOCKET_CLIENTS = ("websockets.sync.client",)
 LOADED_MODULES = "import json, sys; print(json.dumps(sorted(sys.modules)))"
 
 
 def installed_client(client, *marks):
     """A test parameter: a client; its tests are skipped if it is not installed."""
-    missing = importlib.util.find_spec(client) is None
+    missing = importlib.util.find_spec(client.partition(".")[0]) is None
     skipped = pytest.mark.skipif(missing, reason=f"no {client}")
     return pytest.param(client, marks=[skipped, *marks])
 
@@ -101,7 +102,9 @@ def test_a_program_without_clients_loads_two_other_modules(loaded_modules):
     assert others <= {"sitecustomize", "__future__", "atexit"}
 
 
-@pytest.mark.parametrize("client", [installed_client(client) for client in CLIENTS])
+@pytest.mark.parametrize(
+    "client", [installed_client(client) for client in (*CLIENTS, *SOCKET_CLIENTS)]
+)
 def test_importing_a_client_loads_no_other_client(loaded_modules, client):
     """It loads this package's adapters and modules of the standard library, but no telemetry."""
     launched, bare = loaded_modules(client)

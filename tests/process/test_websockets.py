@@ -67,6 +67,12 @@ def test_each_response_is_a_call(talk, client):
     assert "CLIENT" == spans[0]["kind"]
 
 
+def test_the_request_that_opens_a_socket_is_no_call(talk):
+    """Not even on the host of an LLM API: it uses no tokens."""
+    spans, done = talk("aiohttp", "two", LUPIS_PROVIDER_HOSTS="127.0.0.1=openai")
+    assert (2, 3) == (len(spans), len(done.spans))
+
+
 @pytest.mark.parametrize("case", ["lanes", "several"])
 def test_responses_at_once_are_told_apart(talk, client, case):
     """Each span has the model and the tokens of its own response."""

@@ -120,7 +120,7 @@ class SocketCalls:
         """Take a message that the program hands to its client, which `send` takes again later."""
         call = self.send(message)
         if call is not None:
-            self._prepared.append((message, call))
+            self._prepared = [*self._prepared[-_MAX_OPEN_CALLS:], (message, call)]
         return call
 
     def send(self, message: bytes) -> SocketCall | None:
@@ -215,7 +215,7 @@ class SocketCalls:
         self._end_unreported()
         if self._open:
             return self._open[0]
-        starts = part is Part.OPENING or (part in (Part.USAGE, Part.END) and has_usage(message))
+        starts = part is Part.OPENING or (part is Part.END and has_usage(message))
         return self._start_unasked() if starts else None
 
     def _find_under_way(self, message: bytes) -> SocketCall | None:

@@ -203,6 +203,24 @@ def test_usage_may_follow_the_end_of_a_turn():
     assert ["complete", "complete", None] == socket.outcomes
 
 
+def test_a_second_report_of_usage_is_no_call():
+    """A turn has ended with the first one."""
+    socket = Socket("gemini.live")
+    usage = {"usageMetadata": {"totalTokenCount": 3}}
+    socket.send(client_content={"turn_complete": True})
+    socket.receive_turn(serverContent={"turnComplete": True}, **usage)
+    socket.receive_turn(**usage)
+    assert (["complete"], [1]) == (socket.outcomes, socket.pieces)
+
+
+def test_a_message_that_comes_twice_starts_one_call(socket):
+    """A client may hand it from one layer to the next."""
+    message = b'{"type": "response.create"}'
+    prepared = socket.calls.prepare(message)
+    assert prepared is socket.calls.send(message)
+    assert prepared is not socket.calls.send(message)
+
+
 def test_turns_end_in_order():
     """An interrupted turn ends before the next one begins."""
     socket = Socket("gemini.live")
