@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Iterable, NamedTuple
 
-from lupis_instrument._query.damaged_rows import types_condition
+from lupis_instrument._export.store.column_types import types_condition
 from lupis_instrument._query.filters import ALL_CALLS, CallFilter, SqlCondition, compile_filter
 from lupis_instrument._query.origins import Origins, read_origins
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from lupis_instrument._export.store.column_types import types_condition
 from lupis_instrument._query.calls import Call, CallOrder, list_calls
-from lupis_instrument._query.damaged_rows import types_condition
 from lupis_instrument._query.filters import (
     ALL_CALLS,
     IS_CALL,

@@ -8,63 +8,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Iterable, Mapping
 
+from lupis_instrument._export.store.column_types import (
+    BLOB_OR_NULL,
+    FIGURE,
+    INTEGER,
+    TEXT,
+    TEXT_OR_NULL,
+    TYPES,
+    types_condition,
+)
+
 if TYPE_CHECKING:
     import sqlite3
 
-_INTEGER, _TEXT = "= 'integer'", "= 'text'"
-_TEXT_OR_NULL, _BLOB_OR_NULL = "IN ('text', 'null')", "IN ('blob', 'null')"
-_FIGURE = "!= 'blob'"  # a program may set a figure to any text
-_TYPES = {
-    "kind": _INTEGER,
-    "origin": _INTEGER,
-    "at": _INTEGER,
-    "duration": _INTEGER,
-    "name": _TEXT,
-    "trace": _BLOB_OR_NULL,
-    "span": _BLOB_OR_NULL,
-    "parent": _BLOB_OR_NULL,
-    "chat": _TEXT_OR_NULL,
-    "provider": _TEXT_OR_NULL,
-    "model": _TEXT_OR_NULL,
-    "input_tokens": _FIGURE,
-    "output_tokens": _FIGURE,
-    "cached_tokens": _FIGURE,
-    "cost": _FIGURE,
-    "cost_status": _TEXT_OR_NULL,
-    "error": _TEXT_OR_NULL,
-    "first_chunk": _FIGURE,
-    "operation": _TEXT_OR_NULL,
-    "user": _TEXT_OR_NULL,
-    "session": _TEXT_OR_NULL,
-    "organization": _TEXT_OR_NULL,
-    "host": _TEXT_OR_NULL,
-    "status": _FIGURE,
-    "resends": _FIGURE,
-    "cache_write_tokens": _FIGURE,
-    "reasoning_tokens": _FIGURE,
-    "fingerprint": _TEXT_OR_NULL,
-    "limits": _TEXT_OR_NULL,
-}
-"""By column: the condition on `typeof`."""
 _NEXT_TYPES = {
-    _INTEGER: "''",
-    _TEXT: "x''",
-    _TEXT_OR_NULL: "x''",
-    _BLOB_OR_NULL: "x''",
-    _FIGURE: "x''",
+    INTEGER: "''",
+    TEXT: "x''",
+    TEXT_OR_NULL: "x''",
+    BLOB_OR_NULL: "x''",
+    FIGURE: "x''",
 }
 """By condition: the smallest value of the type that comes after the right ones."""
-
-
-def types_condition(columns: Iterable[str]) -> str:
-    """Return the SQL condition that some columns of `item` have the right types.
-
-    Args:
-        columns: the columns; SQLite reads a row from an index only if the index has them all.
-    """
-    return " AND ".join(
-        f"typeof({column}) {_TYPES[column]}" for column in columns if column in _TYPES
-    )
 
 
 def suspicion(columns: Iterable[str]) -> str:
@@ -79,9 +43,9 @@ def suspicion(columns: Iterable[str]) -> str:
     return " OR ".join(
         f"typeof({column}) != 'integer'"
         if column == "duration"
-        else f"{column} >= {_NEXT_TYPES[_TYPES[column]]}"
+        else f"{column} >= {_NEXT_TYPES[TYPES[column]]}"
         for column in columns
-        if column in _TYPES
+        if column in TYPES
     )
 
 

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lupis_instrument._export.otlp.encoded_items import EVENT
-from lupis_instrument._query.damaged_rows import types_condition
+from lupis_instrument._export.store.column_types import types_condition
 from lupis_instrument._query.origins import read_origins
 
 if TYPE_CHECKING:

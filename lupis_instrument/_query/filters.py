@@ -106,17 +106,20 @@ def _require_field(name: str) -> Field:
     return field
 
 
-def compile_filter(db: sqlite3.Connection, call_filter: CallFilter) -> SqlCondition:
+def compile_filter(
+    db: sqlite3.Connection, call_filter: CallFilter, *, of_calls: bool = True
+) -> SqlCondition:
     """Return the SQL condition for the calls that a filter selects.
 
     Args:
         db: the store, whose origins have the runs, projects, services and tags.
         call_filter: the filter.
+        of_calls: whether the rows may be others than calls.
 
     Raises:
         ValueError: a condition names an unknown field.
     """
-    parts = [SqlCondition(IS_CALL)]
+    parts = [SqlCondition(IS_CALL if of_calls else "1")]
     parts += [_compile_condition(db, condition) for condition in call_filter.conditions]
     values = [value for part in parts for value in part.values]
     return SqlCondition(" AND ".join(part.sql for part in parts), tuple(values))

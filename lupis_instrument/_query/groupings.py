@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, Mapping, NamedTuple, Optional, Sequence, Tuple
 
+from lupis_instrument._export.store.block_tables import QUARTER_HOUR
 from lupis_instrument._query.fields import TAG_PREFIX
 from lupis_instrument._query.origins import RecordedOrigin, read_origins, read_tags
-from lupis_instrument._query.times import SECOND, format_local_time
+from lupis_instrument._query.times import format_local_time
 
 if TYPE_CHECKING:
     import sqlite3
-
-QUARTER_HOUR = 900 * SECOND
-"""Nanoseconds. In every time zone a day starts at a multiple of a quarter of an hour, UTC."""
 
 _QUARTER = f"at / {QUARTER_HOUR}"
 _INDEX_ORDERS = (
@@ -94,9 +92,11 @@ class Grouping(NamedTuple):
 
     Attributes:
         dimensions: the dimensions, at least one.
+        may_be_finer: whether SQL may group by more expressions, in the order of an index.
     """
 
     dimensions: tuple[Dimension, ...]
+    may_be_finer: bool = True
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -106,11 +106,15 @@ class Grouping(NamedTuple):
     @property
     def sql(self) -> tuple[str, ...]:
         """Return the expressions to group by; finer than the keys where this needs no sorting."""
-        wanted = {sql for dimension in self.dimensions for sql in dimension.sql}
+        wanted = self.find_wanted()
         for order in _INDEX_ORDERS:
-            if wanted <= {*order}:
+            if self.may_be_finer and wanted <= {*order}:
                 return order[: max(map(order.index, wanted)) + 1]
         return tuple(sorted(wanted))
+
+    def find_wanted(self) -> set[str]:
+        """Return the expressions that make the keys."""
+        return {sql for dimension in self.dimensions for sql in dimension.sql}
 
     @property
     def by_time(self) -> bool:

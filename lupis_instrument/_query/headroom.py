@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from lupis_instrument._query.damaged_rows import types_condition
+from lupis_instrument._export.store.column_types import types_condition
 from lupis_instrument._query.filters import ALL_CALLS, CallFilter, compile_filter
 
 if TYPE_CHECKING:

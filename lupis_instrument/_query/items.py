@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Iterable, Iterator, NamedTuple
 
-from lupis_instrument._query.damaged_rows import types_condition
+from lupis_instrument._export.store.column_types import types_condition
 
 if TYPE_CHECKING:
     import sqlite3

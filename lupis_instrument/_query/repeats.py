@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lupis_instrument._query.damaged_rows import types_condition
+from lupis_instrument._export.store.column_types import types_condition
 from lupis_instrument._query.filters import ALL_CALLS, CallFilter, compile_filter
 from lupis_instrument._query.items import read_trace_ids
 

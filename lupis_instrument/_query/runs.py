@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple, Sequence
 
-from lupis_instrument._query.damaged_rows import types_condition
+from lupis_instrument._export.store.column_types import types_condition
 from lupis_instrument._query.filters import IS_CALL
 from lupis_instrument._query.origins import Origins, RecordedOrigin, read_origins
 

@@ -8,12 +8,14 @@ from collections import Counter
 from functools import cached_property, lru_cache, partial
 from itertools import accumulate
 from math import isfinite
-from typing import TYPE_CHECKING, Any, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, Mapping, Sequence
 
-from lupis_instrument._query.damaged_rows import count_damaged, suspicion, types_condition
+from lupis_instrument._export.store.block_tables import LIST_UNIT, list_block_sums, list_sums
+from lupis_instrument._export.store.column_types import types_condition
+from lupis_instrument._query.blocks import BlockSums, find_block_sums, is_large, take_snapshot
+from lupis_instrument._query.damaged_rows import count_damaged, suspicion
 from lupis_instrument._query.filters import ALL_CALLS, CallFilter, SqlCondition, compile_filter
 from lupis_instrument._query.groupings import Grouping, Key, make_grouping, read_group_origins
-from lupis_instrument._query.times import SECOND
 
 if TYPE_CHECKING:
     import sqlite3
@@ -22,28 +24,15 @@ PERCENTILES = (50, 95, 99)
 """The percentiles of times in a report."""
 _MAX_KEYS = 4096
 _KEY_TYPES = {int, str, type(None)}
-_MAX_EXACT_ITEMS = 100_000
-_MICROSECOND, _MILLISECOND = 1000, 1_000_000
+_MICROSECOND = 1000
+"""The unit of the lists of times in a small store. Percentiles come from counts of equal times, and
+the coarser times of a large store give fewer, larger counts."""
 
 _COLUMNS = (
     *("provider", "model", "origin", "at", "duration", "first_chunk", "input_tokens"),
     *("output_tokens", "cached_tokens", "cost", "cost_status", "error"),
 )
 """The columns that a report reads besides its dimensions."""
-_SUMS = (
-    # total(), because sum() raises an error on integer overflow: programs may set any number.
-    "count(*), count(error), total(input_tokens), total(output_tokens), total(cached_tokens),"
-    " sum(cost),"
-    # The order of the conditions decides the time: a comparison of texts comes last.
-    # CASE takes half the time of a condition as a number.
-    " count(CASE WHEN input_tokens IS NULL AND output_tokens IS NULL"
-    " AND cost_status = 'unpriced' THEN 1 END),"
-    " count(CASE WHEN cost IS NULL AND cost_status = 'unpriced' THEN 1 END),"
-    " count(CASE WHEN cost_status = 'partial' THEN 1 END), total(duration),"
-    " count(cost),"
-    " group_concat(duration / {unit}),"
-    " group_concat(CAST(first_chunk * {units_per_second} AS INTEGER))"
-)
 
 
 class Totals:
@@ -71,13 +60,14 @@ class Totals:
         self._unit = 1
         self._latency_lists: list[str] = []
         self._first_chunk_lists: list[str] = []
+        self._parts: list[Totals] = []
 
     @classmethod
     def from_rows(cls, rows: Sequence[Sequence[Any]], unit: int) -> Totals:
-        """Add up rows of `_SUMS`.
+        """Add up rows of sums.
 
         Args:
-            rows: the rows, at least one.
+            rows: the sums in the order of `SUMS`; at least one row.
             unit: the unit of the lists of times, in nanoseconds.
         """
         self = cls()
@@ -97,12 +87,32 @@ class Totals:
     @cached_property
     def latencies(self) -> Counter[int]:
         """Return the number of calls by their duration; read it after all `add`s."""
-        return _count_times(self._latency_lists, self._unit)
+        return self._count_all("_latency_lists", "latencies")
 
     @cached_property
     def first_chunks(self) -> Counter[int]:
         """Return the number of calls by the time to the first piece; read it after all `add`s."""
-        return _count_times(self._first_chunk_lists, self._unit)
+        return self._count_all("_first_chunk_lists", "first_chunks")
+
+    def _count_all(self, lists: str, counts: str) -> Counter[int]:
+        """Count the times in own lists and in the lists of all parts.
+
+        Args:
+            lists: the name of the attribute with the lists.
+            counts: the name of the attribute with the counts. The counts that a part has made for
+                its own percentiles are used again.
+        """
+        texts = list(getattr(self, lists))
+        known: list[Counter[int]] = []
+        for part in self._parts:
+            if counts in vars(part):
+                known.append(vars(part)[counts])
+            else:
+                texts += getattr(part, lists)
+        total = _count_times(texts, self._unit)
+        for times in known:
+            total.update(times)
+        return total
 
     @property
     def cached_share(self) -> float | None:
@@ -140,8 +150,7 @@ class Totals:
             self.cost = (self.cost or 0.0) + other.cost
         # The lists are counted once, when all are there.
         self._unit = other._unit
-        self._latency_lists += other._latency_lists
-        self._first_chunk_lists += other._first_chunk_lists
+        self._parts += [other, *other._parts]
 
 
 def _sum_finite(numbers: Sequence[float]) -> int:
@@ -181,32 +190,60 @@ def add_up_calls(
     grouping = make_grouping(db, by)
     condition = compile_filter(db, call_filter)
     columns = (*_COLUMNS, *grouping.sql)
-    totals, suspect = _add_up(db, grouping, condition)
-    damaged = 0
-    if suspect:
-        damaged = count_damaged(db, columns, condition.sql, condition.values)
-        whole = f"{condition.sql} AND {types_condition(columns)}"
-        totals, _ = _add_up(db, grouping, SqlCondition(whole, condition.values))
+    with take_snapshot(db):
+        sums = find_block_sums(db, grouping.find_wanted(), call_filter)
+        coarse = grouping._replace(may_be_finer=sums is None)
+        totals, suspect = _add_up(db, coarse, condition, sums)
+        damaged = 0
+        if suspect:
+            damaged = count_damaged(db, columns, condition.sql, condition.values)
+            whole = f"{condition.sql} AND {types_condition(columns)}"
+            totals, _ = _add_up(db, grouping, SqlCondition(whole, condition.values))
     order = _order_by_key if grouping.by_time else _order_by_cost
     return dict(sorted(totals.items(), key=order)), damaged
 
 
 def _add_up(
-    db: sqlite3.Connection, grouping: Grouping, condition: SqlCondition
+    db: sqlite3.Connection,
+    grouping: Grouping,
+    condition: SqlCondition,
+    sums: BlockSums | None = None,
 ) -> tuple[dict[Key, Totals], bool]:
     """Return the totals of each group, and whether there may be damaged rows among the calls."""
     origins = read_group_origins(db, grouping)
-    unit = _choose_unit(db)
+    unit = LIST_UNIT if is_large(db) else _MICROSECOND
     make_key = lru_cache(maxsize=_MAX_KEYS)(partial(grouping.make_key, origins))
     size, positions = len(grouping.sql), grouping.find_positions()
     groups: dict[Key, list[tuple[Any, ...]]] = {}
     suspect = False
-    for row in db.execute(build_statement(grouping, condition, unit), condition.values):
+    for row in _read_rows(db, grouping, condition, unit, sums):
         # Several rows may have the same key: SQL groups by quarters of an hour, a key by days.
         suspect = suspect or row[-1] > 0 or not _KEY_TYPES.issuperset(map(type, row[:size]))
         key = make_key(tuple([row[position] for position in positions]))
         groups.setdefault(key, []).append(row[size:-1])
     return {key: Totals.from_rows(rows, unit) for key, rows in groups.items()}, suspect
+
+
+def _read_rows(
+    db: sqlite3.Connection,
+    grouping: Grouping,
+    condition: SqlCondition,
+    unit: int,
+    sums: BlockSums | None,
+) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of sums: from blocks if they can be used, and from the other items."""
+    if sums is None:
+        yield from db.execute(build_statement(grouping, condition, unit), condition.values)
+        return
+    numbers = _number_columns(grouping)
+    statement = (
+        f"SELECT {', '.join(grouping.sql)}, {list_block_sums()}, 0 FROM {sums.table}"  # noqa: S608
+        f" WHERE {sums.condition.sql} GROUP BY {numbers}"
+    )
+    yield from db.execute(statement, sums.condition.values)
+    source = f"({sums.gaps}) CROSS JOIN item NOT INDEXED ON id BETWEEN column1 AND column2"
+    statement = build_statement(grouping, condition, unit, source)
+    yield from db.execute(statement, condition.values)
 
 
 def add_up_groups(groups: Iterable[Totals]) -> Totals:
@@ -217,32 +254,28 @@ def add_up_groups(groups: Iterable[Totals]) -> Totals:
     return total
 
 
-def build_statement(grouping: Grouping, condition: SqlCondition, unit: int) -> str:
+def build_statement(
+    grouping: Grouping, condition: SqlCondition, unit: int, source: str = "item"
+) -> str:
     """Return the SQL that adds up the calls of each group, and its suspicious rows.
 
     Args:
         grouping: the groups.
         condition: the condition for the calls.
         unit: the unit of the lists of times, in nanoseconds.
+        source: the items in SQL.
     """
-    sums = _SUMS.format(unit=unit, units_per_second=SECOND // unit)
     keys = ", ".join(grouping.sql)
     others = [column for column in _COLUMNS if column == "origin" or column not in grouping.sql]
-    numbers = ", ".join(str(number + 1) for number in range(len(grouping.sql)))
     return (
-        f"SELECT {keys}, {sums}, count(CASE WHEN {suspicion(others)} THEN 1 END)"  # noqa: S608
-        f" FROM item WHERE {condition.sql} GROUP BY {numbers}"
+        f"SELECT {keys}, {list_sums(unit)}, count(CASE WHEN {suspicion(others)} THEN 1 END)"  # noqa: S608
+        f" FROM {source} WHERE {condition.sql} GROUP BY {_number_columns(grouping)}"
     )
 
 
-def _choose_unit(db: sqlite3.Connection) -> int:
-    """Return the unit of times in nanoseconds: coarser for many items.
-
-    Percentiles come from counts of equal times, and rounded times give fewer, larger counts. The
-    ids tell roughly how many items there are, without counting them.
-    """
-    (ids,) = db.execute("SELECT (SELECT max(id) FROM item) - (SELECT min(id) FROM item)").fetchone()
-    return _MICROSECOND if (ids or 0) < _MAX_EXACT_ITEMS else _MILLISECOND
+def _number_columns(grouping: Grouping) -> str:
+    """Return the numbers of the first columns of a statement: the expressions to group by."""
+    return ", ".join(str(number + 1) for number in range(len(grouping.sql)))
 
 
 def _order_by_key(item: tuple[Key, Totals]) -> Any:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Iterable, Iterator, NamedTuple
 
 from lupis_instrument._export.otlp.encoded_items import SPAN
-from lupis_instrument._query.damaged_rows import count_damaged, types_condition
+from lupis_instrument._export.store.column_types import types_condition
+from lupis_instrument._query.damaged_rows import count_damaged
 from lupis_instrument._query.filters import SqlCondition
 from lupis_instrument._query.items import Item, find_items, sum_costs
 from lupis_instrument._query.origins import read_origins, select_origins

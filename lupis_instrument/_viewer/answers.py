@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from time import time_ns
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
 from lupis_instrument._query.calls import CallOrder, Cursor, list_calls
 from lupis_instrument._query.conversations import list_conversations
@@ -25,6 +26,7 @@ from lupis_instrument._viewer.question import BadQuestionError, Question, to_mil
 
 if TYPE_CHECKING:
     from lupis_instrument._query.headroom import Headroom
+    from lupis_instrument._query.totals import Totals
 
 _MAX_ERROR_GROUPS = 6
 _HOUR = 3600 * 10**9
@@ -33,7 +35,13 @@ _ORDERS = {
     "slowest": CallOrder.SLOWEST,
     "dearest": CallOrder.DEAREST,
 }
-_SORTS = ("cost", "calls", "errors", "input_tokens", "output_tokens", "cost_per_call", "p95_ms")
+_SORTS: dict[str, Callable[[Totals], float | None]] = {
+    **{
+        name: attrgetter(name)
+        for name in ("cost", "calls", "errors", "input_tokens", "output_tokens", "cost_per_call")
+    },
+    "p95_ms": lambda totals: totals.latency[1],
+}
 
 
 def answer_summary(question: Question) -> dict[str, Any]:
@@ -147,12 +155,15 @@ def answer_totals(question: Question) -> dict[str, Any]:
         groups, _ = add_up_calls(question.store.db, by, question.calls)
     except ValueError as error:
         raise BadQuestionError(str(error)) from None
-    rows = [{"key": list(key), **make_totals_json(totals)} for key, totals in groups.items()]
+    listed = [*groups.items()]
     if "sort" in question.parameters:
-        rows.sort(key=lambda row: -(row[sort] or 0))
+        listed.sort(key=lambda group: -(_SORTS[sort](group[1]) or 0))
     return {
         "by": by,
-        "groups": rows[: question.read_number("limit", 100)],
+        "groups": [
+            {"key": list(key), **make_totals_json(totals)}
+            for key, totals in listed[: question.read_number("limit", 100)]
+        ],
         "total": make_totals_json(add_up_groups(groups.values())),
     }
 

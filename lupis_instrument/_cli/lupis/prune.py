@@ -13,6 +13,7 @@ from lupis_instrument._cli.lupis.stores import explain_nothing, open_store
 from lupis_instrument._cli.lupis.tables import write_line
 from lupis_instrument._cli.lupis.time_options import Age
 from lupis_instrument._diagnostics import escape_controls
+from lupis_instrument._export.store.blocks import add_up_blocks, find_missing_blocks
 from lupis_instrument._export.store.database import Database, StoreUnavailable, transaction
 from lupis_instrument._export.store.schema import REFUSED, WAITING, add_indexes, has_indexes
 from lupis_instrument._process import data_folder
@@ -88,11 +89,12 @@ def prune(
         if not count:
             click.echo(explain_nothing(store, "spans or events to delete"), err=True)
         is_indexed = not store.exists or has_indexes(store.db)
-    if store.path is None or (is_indexed and not count):
+        is_complete = is_indexed and not find_missing_blocks(store.db)
+    if store.path is None or (is_complete and not count):
         return
     _require_trust(store.path)
-    if not is_indexed:
-        _add_indexes(store.path)
+    if not is_complete:
+        _complete_file(store.path, is_indexed=is_indexed)
     if not count:
         return
     if not yes:
@@ -150,11 +152,13 @@ def _open_for_change(path: Path) -> Iterator[Database]:
         database.close()
 
 
-def _add_indexes(path: Path) -> None:
+def _complete_file(path: Path, *, is_indexed: bool) -> None:
     """Complete the file of an older release; a program does this only to a small file."""
     with _open_for_change(path) as database:
-        database.run(add_indexes)
-    click.echo("indexes added to the store of an older release", err=True)
+        if not is_indexed:
+            database.run(add_indexes)
+            click.echo("indexes added to the store of an older release", err=True)
+        database.run(add_up_blocks)
 
 
 def _delete_and_shrink(path: Path, selection: Selection) -> None:
@@ -162,6 +166,7 @@ def _delete_and_shrink(path: Path, selection: Selection) -> None:
     with _open_for_change(path) as database:
         deleted = _delete_items(database, selection)
         write_line(f"{_format_items(deleted)} deleted")
+        database.run(add_up_blocks)
         database.run(_shrink_file)
     freed = max(size_before - path.stat().st_size, 0)
     write_line(f"{freed / _MEBIBYTE:,.1f} MiB freed")

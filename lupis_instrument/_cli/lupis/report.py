@@ -124,6 +124,8 @@ def _write_csv(columns: Sequence[str], groups: _Groups, _: Totals) -> None:
 
 
 def _write_table(columns: Sequence[str], groups: _Groups, total: Totals) -> None:
+    for totals in groups.values():
+        read_figures(totals)  # the total can add up the times that a group has counted
     measures = [
         measure for measure in MEASURES if measure.read_value(total) or not measure.only_if_any
     ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lupis_instrument._export.store import block_tables
+
 if TYPE_CHECKING:
     from sqlite3 import Connection
     from typing import Sequence
@@ -115,6 +117,8 @@ ADDITIONS = (
     """,
     # When an endpoint for events last said that it takes none, in seconds since the epoch.
     "ALTER TABLE target ADD COLUMN refused_events REAL;\n",
+    # The sums of calls for blocks of items.
+    block_tables.SCRIPT,
 )
 """Like `MIGRATIONS`, for changes that older releases need not know: columns that may be NULL.
 `PRAGMA application_id` holds the number of the scripts that a file has had, so that

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import suppress
 from time import time
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, NamedTuple, Sequence
 
@@ -16,6 +17,7 @@ from lupis_instrument._export.otlp.encoded_items import Facts
 from lupis_instrument._export.otlp.encoding import Origin
 from lupis_instrument._export.otlp.target import Target, read_server
 from lupis_instrument._export.store import unfinished
+from lupis_instrument._export.store.blocks import add_up_full_blocks
 from lupis_instrument._export.store.database import Database, change_rows, transaction
 from lupis_instrument._export.store.schema import KEPT, REFUSED, WAITING
 from lupis_instrument._export.store.size_limit import limit_wal, make_room
@@ -161,6 +163,8 @@ class Store:
         except sqlite3.OperationalError as error:
             # The items are stored. The next addition tries again to make room.
             warn(f"cannot make room in the store: {error}")
+        with suppress(sqlite3.OperationalError):  # a report reads the items then
+            add_up_full_blocks(db, last, last + len(rows))
         return ids
 
     def count_waiting(self, target: Target) -> int:
