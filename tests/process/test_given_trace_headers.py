@@ -40,6 +40,7 @@ urllib3.PoolManager(headers=OWN).urlopen("POST", url + "/urllib3/default")
 with urllib3.connection_from_url(url, headers=OWN) as pool:
     pool.urlopen("POST", "/urllib3/pool")
     pool.urlopen("POST", "/urllib3/none", None, None)
+    pool.urlopen("POST", "/urllib3/positions", None, OWN, False, True)
 """,
     "http.client": """
 import http.client

@@ -14,6 +14,18 @@ if TYPE_CHECKING:
 
 _HEADERS_POSITION = 3
 """The index of `headers` among the arguments of `urlopen` after `self`."""
+_NAMES = (
+    "headers",
+    "retries",
+    "redirect",
+    "assert_same_host",
+    "timeout",
+    "pool_timeout",
+    "release_conn",
+    "chunked",
+    "body_pos",
+)
+"""The names of the arguments from there on, in urllib3 1.25 to 2.x."""
 
 
 def wrap_client(module: ModuleType, activation: Activation) -> None:
@@ -31,19 +43,26 @@ def _pass_default_headers(pool_class: Any) -> None:
 
     @functools.wraps(start_call)
     def urlopen(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if len(args) == _HEADERS_POSITION + 1 and "headers" not in kwargs:
-            # Upstream's instrumentor, at 0.50b0, would pass them twice.
-            kwargs["headers"] = args[_HEADERS_POSITION]
-            args = args[:_HEADERS_POSITION]
-        if len(args) <= _HEADERS_POSITION:
-            if kwargs.get("headers") is None:
-                kwargs["headers"] = getattr(self, "headers", None)
-        elif args[_HEADERS_POSITION] is None:
-            headers = getattr(self, "headers", None)
-            args = (*args[:_HEADERS_POSITION], headers, *args[_HEADERS_POSITION + 1 :])
+        args, kwargs = _name_arguments(args, kwargs)
+        if len(args) <= _HEADERS_POSITION and kwargs.get("headers") is None:
+            kwargs["headers"] = getattr(self, "headers", None)
         return start_call(self, *args, **kwargs)
 
     pool_class.urlopen = urlopen
+
+
+def _name_arguments(
+    args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return arguments with names for `headers` and all after it.
+
+    Upstream's instrumentor, at 0.50b0, would pass headers without a name twice. Arguments that
+    `urlopen` does not take stay as they are, so that its own error names them.
+    """
+    named = dict(zip(_NAMES, args[_HEADERS_POSITION:]))
+    if len(args) > _HEADERS_POSITION + len(_NAMES) or named.keys() & kwargs.keys():
+        return args, kwargs
+    return args[:_HEADERS_POSITION], {**named, **kwargs}
 
 
 def instrument_client(provider: Any, activation: Activation) -> None:
