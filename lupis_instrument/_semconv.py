@@ -329,12 +329,18 @@ CONTENT_ATTRIBUTES = (
     "logfire.msg", "request_data", "response_data", "events", "all_messages_events",
     "pydantic_ai.all_messages", "final_result", "tool_arguments", "tool_response",
     "model_request_parameters",
+    # CrewAI by OpenInference and by OpenLLMetry, Strands, smolagents
+    "crew_agents", "crew_tasks", "crewai.crew.agents", "crewai.crew.tasks*", "crewai.*.tools",
+    "gen_ai.tool.json_schema", "smolagents.managed_agents.*.additional_prompting",
     # Haystack, MLflow, the Vercel AI SDK
     "haystack.*.input*", "haystack.*.output*", "mlflow.spaninputs", "mlflow.spanoutputs",
     "mlflow.chat.*", "ai.prompt*", "ai.response.text", "ai.response.object",
     "ai.response.toolcalls", "ai.toolcall.args", "ai.toolcall.result", "ai.schema*", "ai.value*",
 )  # fmt: skip
 """Names of attributes that hold content, in lower case; `*` stands for any text."""
+
+CONTENT_NAMES = {("opentelemetry.instrumentation.crewai", ".task"): "task"}
+"""By scope and end: spans whose names hold content (OpenLLMetry's), and the name instead."""
 
 CONTENT_EVENTS = (
     "gen_ai.*.message", "gen_ai.choice", "gen_ai.content.*", "gen_ai.client.inference.*",

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     Selector = Callable[[str, Any], bool]
 
 _WORDS = (
-    "answer args arguments body completion completions content contents conversation document"
-    " documents history input inputs instruction instructions kwargs message messages output"
-    " outputs parameters params payload prompt prompts query question request result results"
-    " response task text thought transcript"
+    "answer args arguments backstory body completion completions content contents conversation"
+    " description descriptions document documents goal goals history input inputs instruction"
+    " instructions kwargs message messages output outputs parameters params payload prompt"
+    " prompts query question request result results response task text thought transcript"
 )
 _CONTENT_WORDS = frozenset(_WORDS.split())
 """Words in the name of an attribute whose text may be content."""
@@ -56,18 +56,20 @@ def remove_content(span: ReadableSpan) -> ReadableSpan:
     """
     try:
         scope = span.instrumentation_scope
-        is_own = scope is not None and scope.name == _semconv.SCOPE
-        select = _is_listed if is_own else is_content
+        scope_name = "" if scope is None else scope.name
+        select = _is_listed if scope_name == _semconv.SCOPE else is_content
+        name = _find_name(scope_name, span.name)
         all_attributes = span.attributes  # a new proxy each time
         attributes = _filter_attributes(all_attributes, select)
         events = [_filter_event(event, select) for event in span.events]
         links = [_filter_link(link, select) for link in span.links]
-        is_same = attributes is all_attributes and all(map(is_, events, span.events))
+        is_same = name == span.name and attributes is all_attributes
+        is_same = is_same and all(map(is_, events, span.events))
         if is_same and all(map(is_, links, span.links)):
             return span
         return _copy_span(
             span,
-            name=span.name,
+            name=name,
             attributes=attributes or {},
             events=tuple(filter(None, events)),
             links=tuple(links),
@@ -76,6 +78,14 @@ def remove_content(span: ReadableSpan) -> ReadableSpan:
     except Exception as fault:
         report_fault("removing the content of a span", fault)
         return _copy_span(span, name="[REDACTED]", status=Status(span.status.status_code))
+
+
+def _find_name(scope: str, name: str) -> str:
+    """Return the name of a span, or another one if it holds content."""
+    for (library, end), other in _semconv.CONTENT_NAMES.items():
+        if scope.startswith(library) and name.endswith(end):
+            return other
+    return name
 
 
 def _copy_span(span: ReadableSpan, **texts: Any) -> ReadableSpan:

@@ -29,6 +29,12 @@ CONTENT = {
     "haystack.component.input": "hi",
     "mlflow.spanInputs": "hi",
     "embedding.vector": (0.1, 0.2),
+    "crew_agents": "[]",
+    "crewai.crew.tasks": "[]",
+    "crewai.agent.goal": "plan a trip",
+    "formatted_description": "plan a trip",
+    "gen_ai.tool.json_schema": "{}",
+    "smolagents.managed_agents.0.additional_prompting": "hi",
     "user_input": "a name that no table has",
     "toolArguments": "neither has this one",
     "anything": "x" * 9_000,
@@ -72,6 +78,19 @@ def test_content_is_recognized_by_its_name(name):
 def test_other_attributes_stay(name):
     """Models, counts, ids and names are no content."""
     assert not is_content(name, NO_CONTENT[name])
+
+
+def test_a_name_that_holds_content_is_replaced():
+    """OpenLLMetry names the spans of CrewAI's tasks by their descriptions."""
+    tracer = TracerProvider(shutdown_on_exit=False).get_tracer(
+        "opentelemetry.instrumentation.crewai.instrumentation"
+    )
+    names = []
+    for name in ("plan a trip.task", "planner.agent"):
+        span = tracer.start_span(name)
+        span.end()
+        names.append(remove_content(span._readable_span()).name)
+    assert ["task", "planner.agent"] == names
 
 
 def test_a_span_without_content_is_not_copied():
