@@ -104,7 +104,9 @@ class Runtime:
         self.admission = Admission()
         self._former: list[Delivery] = []
         providers = get_providers()
-        propagator_guard = PropagatorGuard(lambda: self.config.propagate_to)
+        propagator_guard = PropagatorGuard(
+            lambda: self.config.propagate_to, lambda: self.config.provider_hosts
+        )
         self.processor = CallSpanProcessor(self._put, propagator_guard, providers.span_tree)
         self._forward_span = SpanForwarder(providers.list_open)
         providers.set_listener(self)

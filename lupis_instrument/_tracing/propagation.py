@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional, Sequence
 
 from opentelemetry import baggage, propagate, trace
 from opentelemetry.context import Context, get_current
@@ -55,6 +55,7 @@ class SelectivePropagator(TextMapPropagator):
         find_state: FindState,
         allowed_hosts: Callable[[], Sequence[str]],
         sent_values: SentValues,
+        provider_hosts: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         """Wrap a propagator.
 
@@ -63,12 +64,14 @@ class SelectivePropagator(TextMapPropagator):
             find_state: returns the state of a span, None for spans of other providers.
             allowed_hosts: returns the setting `LUPIS_PROPAGATE_TO`.
             sent_values: the values of headers that this package has added to earlier requests.
+            provider_hosts: returns the setting `LUPIS_PROVIDER_HOSTS`.
         """
         self._inner = inner
         self._inject = inner.inject
         self._find_state = find_state
         self._allowed_hosts = allowed_hosts
         self._sent_values = sent_values
+        self._provider_hosts = provider_hosts
 
     def inject(
         self,
@@ -156,7 +159,14 @@ class SelectivePropagator(TextMapPropagator):
         host = parse_url(url).host
         is_known = not is_loopback(host) or state.conversation.chat_id is not None
         rules = tuple(self._allowed_hosts())
-        return _is_allowed_host(host, rules, is_known or _is_llm_url(url))
+        return _is_allowed_host(host, rules, is_known or self._is_llm_url(url))
+
+    def _is_llm_url(self, url: str) -> bool:
+        """Return whether an LLM API has this URL, whatever the method of the request."""
+        hosts = tuple(self._provider_hosts().items())
+        target = parse_url(url)
+        endpoint = identify_endpoint("POST", target.host, target.port, target.bare_path, hosts)
+        return endpoint is not None and not endpoint.needs_model
 
     def _read_lines(self, carrier: Any) -> list[HeaderLine]:
         """Return the trace headers in a carrier, in its order."""
@@ -204,22 +214,16 @@ def _is_allowed_host(host: str, rules: tuple[str, ...], with_private: bool) -> b
     return is_allowed_host(host, [rule for rule in rules if with_private or rule != _PRIVATE])
 
 
-def _is_llm_url(url: str) -> bool:
-    """Return whether an LLM API has this URL, whatever the method of the request."""
-    target = parse_url(url)
-    endpoint = identify_endpoint("POST", target.host, target.port, target.bare_path)
-    return endpoint is not None and not endpoint.needs_model
-
-
 class PropagatorGuard:
     """Puts a `SelectivePropagator` in front of the global propagator."""
 
-    def __init__(self, allowed_hosts: Callable[[], Sequence[str]]) -> None:
-        """Create a guard.
-
-        Args:
-            allowed_hosts: returns the setting `LUPIS_PROPAGATE_TO`.
-        """
+    def __init__(
+        self,
+        allowed_hosts: Callable[[], Sequence[str]],
+        provider_hosts: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
+        """Create a guard; `SelectivePropagator` explains the arguments."""
+        self._provider_hosts = provider_hosts
         self._allowed_hosts = allowed_hosts
         self._sent_values: SentValues = deque(maxlen=MAX_SENT_VALUES)
 
@@ -232,7 +236,7 @@ class PropagatorGuard:
         if isinstance(getattr(propagator.inject, "__self__", None), SelectivePropagator):
             return
         selective = SelectivePropagator(
-            propagator, find_state, self._allowed_hosts, self._sent_values
+            propagator, find_state, self._allowed_hosts, self._sent_values, self._provider_hosts
         )
         try:
             # Set on the object: programs look at the identity and the class of their propagator

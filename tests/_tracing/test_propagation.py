@@ -95,6 +95,21 @@ class TestSelectivePropagator:
         carrier = headers(f"http://127.0.0.1:8000{path}", allowed_hosts)
         assert expected is ("traceparent" in carrier)
 
+    def test_a_named_provider_on_this_machine_gets_headers(self, tracked):
+        """LUPIS_PROVIDER_HOSTS says that it is an LLM API, whatever its paths."""
+        hosts = {"127.0.0.1:8000": "openai"}
+        propagator = SelectivePropagator(
+            INNER, tracked.processor.find_state, lambda: ("private",), deque(), lambda: hosts
+        )
+        carriers = [{}, {}]
+        for port, carrier in zip((8000, 8001), carriers):
+            with trace.use_span(
+                tracked.start_call(f"http://127.0.0.1:{port}/run"), end_on_exit=True
+            ):
+                propagator.inject(carrier)
+        assert ["traceparent"] == list(carriers[0])
+        assert {} == carriers[1]
+
     def test_a_call_with_a_chat_id_continues_on_this_machine(self, headers):
         """The program has said that its calls belong together."""
         with call_context.use_conversation(Conversation("trip")):
