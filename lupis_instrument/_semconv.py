@@ -279,7 +279,7 @@ FOREIGN_NAMES: dict[str, tuple[str, ...]] = {
     GEN_AI_USAGE_CACHE_READ: (
         *("gen_ai.usage.cache_read_input_tokens", "gen_ai.usage.input_tokens.cached"),
         *("gen_ai.usage.details.cache_read_tokens", "ai.usage.cachedInputTokens"),
-        "llm.token_count.prompt_details.cache_read",
+        *("llm.token_count.prompt_details.cache_read", "gen_ai.usage.cached_prompt_text_tokens"),
     ),
     GEN_AI_USAGE_CACHE_CREATION: (
         *("gen_ai.usage.cache_creation_input_tokens", "gen_ai.usage.details.cache_write_tokens"),
@@ -329,9 +329,10 @@ CONTENT_ATTRIBUTES = (
     "logfire.msg", "request_data", "response_data", "events", "all_messages_events",
     "pydantic_ai.all_messages", "final_result", "tool_arguments", "tool_response",
     "model_request_parameters",
-    # CrewAI by OpenInference and by OpenLLMetry, Strands, smolagents
+    # CrewAI by OpenInference and by OpenLLMetry, Strands, smolagents, xai-sdk
     "crew_agents", "crew_tasks", "crewai.crew.agents", "crewai.crew.tasks*", "crewai.*.tools",
-    "gen_ai.tool.json_schema", "smolagents.managed_agents.*.additional_prompting",
+    "gen_ai.tool.json_schema", "gen_ai.response.*.image.*",
+    "smolagents.managed_agents.*.additional_prompting",
     # Haystack, MLflow, the Vercel AI SDK
     "haystack.*.input*", "haystack.*.output*", "mlflow.spaninputs", "mlflow.spanoutputs",
     "mlflow.chat.*", "ai.prompt*", "ai.response.text", "ai.response.object",

@@ -114,8 +114,13 @@ def current_conversation() -> Conversation:
     """Return the conversation of the calling code, merged from all layers."""
     if not _get_context():
         return process_values.merged
-    inner = _get_block_conversation().with_defaults(_get_baggage_conversation())
-    return process_values.merged if inner is EMPTY else inner.with_defaults(process_values.merged)
+    inner = _get_block_conversation().with_defaults(_read_baggage(_semconv.LUPIS_CHAT_ID))
+    outer = process_values.merged
+    merged = outer if inner is EMPTY else inner.with_defaults(outer)
+    if merged.chat_id is None:
+        # Agent frameworks (Pydantic AI 2) name their own conversation so.
+        return merged.with_defaults(_read_baggage(_semconv.GEN_AI_CONVERSATION_ID))
+    return merged
 
 
 def _get_context() -> Context | None:
@@ -135,13 +140,13 @@ def _get_block_conversation() -> Conversation:
     return value if isinstance(value, Conversation) else EMPTY
 
 
-def _get_baggage_conversation() -> Conversation:
-    """Return the chat id of the request being served, if its server reads baggage."""
+def _read_baggage(name: str) -> Conversation:
+    """Return the chat id in the baggage of the request being served, or of an agent's run."""
     baggage = kept_modules.get(_BAGGAGE) or sys.modules.get(_BAGGAGE)
     get_baggage = getattr(baggage, "get_baggage", None)
     if get_baggage is None or not _get_context():
         return EMPTY
-    chat_id = get_baggage(_semconv.LUPIS_CHAT_ID)
+    chat_id = get_baggage(name)
     if not isinstance(chat_id, str) or not 0 < len(chat_id) <= _MAX_INCOMING_LENGTH:
         return EMPTY
     return Conversation(chat_id, source="baggage")

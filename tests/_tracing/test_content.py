@@ -34,6 +34,7 @@ CONTENT = {
     "crewai.agent.goal": "plan a trip",
     "formatted_description": "plan a trip",
     "gen_ai.tool.json_schema": "{}",
+    "gen_ai.response.0.image.url": "https://images.example/1",
     "smolagents.managed_agents.0.additional_prompting": "hi",
     "user_input": "a name that no table has",
     "toolArguments": "neither has this one",

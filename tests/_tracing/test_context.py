@@ -113,6 +113,16 @@ class TestLayers:
 class TestBlocks:
     """Where a block's conversation applies."""
 
+    def test_the_conversation_of_an_agent_framework_is_the_last_choice(self):
+        """Pydantic AI gives each run an id; an id that the program gives is better."""
+        with use_context(set_baggage("gen_ai.conversation.id", "run")):
+            assert ("run", "baggage") == (
+                current_conversation().chat_id,
+                current_conversation().source,
+            )
+            with use_conversation(Conversation("trip")):
+                assert "trip" == current_conversation().chat_id
+
     def test_the_outer_block_applies_again_after_the_inner_one(self):
         """Also if an exception leaves the inner block."""
         with use_conversation(Conversation("outer")):
