@@ -406,6 +406,7 @@ def test_a_flush_is_limited_in_time(record):
     assert 0.1 < took < 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slow", ["preparing", "delivering"])
 def test_a_flush_waits_for_a_slow_thread(record, slow):
     """It may be loading modules from a cold disk, which no other thread can do for it."""

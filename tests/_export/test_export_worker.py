@@ -214,6 +214,7 @@ def test_the_end_is_limited_in_time(worker, sink, items):
     assert (0, 10, 0, 0) == worker.counts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("works", [True, False])
 def test_the_end_waits_while_the_thread_stores_items(worker, items, store, monkeypatch, works):
     """A request gives up at the same time as the end, so its items are being stored just then."""
@@ -264,6 +265,7 @@ def test_items_that_were_taken_back_are_sent_if_the_program_goes_on(worker, sink
     assert (3, 0, 0, 0) == worker.counts
 
 
+@pytest.mark.slow
 def test_a_locked_store_delays_the_end_once(worker, sink, items, store):
     """However many batches are to be stored."""
     store.add_items(items(1, first=99))
@@ -299,6 +301,7 @@ def test_items_without_a_destination_yet_get_one_at_the_end(store, items, destin
     worker.stop(5)
 
 
+@pytest.mark.slow
 def test_a_late_response_does_not_count(worker, sink, items, store, target):
     """The item was stored meanwhile, and is sent again: delivery is at least once."""
     sink.slow(0.8)

@@ -52,6 +52,7 @@ class TestQueue:
             span.end()
         assert "trip" == tracked.queued[0].conversation.chat_id
 
+    @pytest.mark.slow
     def test_the_oldest_states_are_dropped_beyond_a_bound(self, tracked):
         """A program may never end its spans."""
         bound = processor_module._MAX_OPEN_SPANS

@@ -96,6 +96,7 @@ for _ in range(2 if not sys.argv[2:] else 0):
     assert 1 == done.stderr.count("the budget is used up")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only")
 def test_forked_children_share_the_budget(run_caller):
     """A child goes on with the costs of its parent."""
@@ -115,6 +116,7 @@ def test_a_launch_is_stopped_by_a_signal(run_caller):
     assert "this launch is stopped" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_warning_refuses_nothing(run_caller):
     """This is the default of LUPIS_ON_LIMIT."""
     done = run_caller("call(); call(); call()", env={"LUPIS_MAX_COST": "0.00002"})

@@ -345,6 +345,7 @@ with LupisSDK.get_instance().conversation("mine"):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not is_installed("aiohttp"), reason="aiohttp not installed")
 def test_a_session_with_another_sessions_trace_configs_is_recorded_once(run):
     """google-auth makes such a session; the first session's tracing is among them."""

@@ -136,8 +136,8 @@ DAILY_PAIRS = {
     ("refused", "SIGTERM"), ("drop", "SIGTERM"), ("slow", "Pool fork"), ("refused", "Pool fork"),
 }  # fmt: skip
 FAST_PAIRS = {
-    *((fault, "normal") for fault in ("refused", "429", "hang", "drop", "partly", "none")),
-    *(("none", end) for end in ("SIGTERM", "fork child", "process", "ProcessPoolExecutor fork")),
+    *((fault, "normal") for fault in ("refused", "429", "hang", "partly")),
+    *(("none", end) for end in ("normal", "fork child", "process")),
     ("503", "exit status"), ("hang", "SIGTERM"), ("refused", "Pool fork"),
 }  # fmt: skip
 

@@ -106,6 +106,7 @@ def test_calls_of_a_child_belong_to_the_conversation(run_program, sink):
     } == chats_by_mark(sink)  # fmt: skip
 
 
+@pytest.mark.slow
 def test_variables_that_the_program_sets_stay(run_program):
     """A copy of this process's variables has the current chat id."""
     text = """
@@ -166,6 +167,7 @@ def test_the_chat_id_is_not_on_the_command_line(run_program):
     assert "unseen" not in " ".join(run_program(text))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", ["'nul' + chr(0)", "chr(0xd800)", "'x' * 10**6"])
 def test_a_chat_id_that_no_variable_can_hold_is_left_out(value, run_program):
     """The child starts without it."""
@@ -176,6 +178,7 @@ def test_a_chat_id_that_no_variable_can_hold_is_left_out(value, run_program):
     assert ["None"] == run_program(text)
 
 
+@pytest.mark.slow
 def test_a_variable_leaves_children_without_the_chat_id(run_program):
     """The variable is LUPIS_INSTRUMENT_CHILDREN=false."""
     text = """
@@ -262,6 +265,7 @@ def test_an_internal_error_prevents_no_process(run, llm):
     assert "handing a chat id to a process failed (ZeroDivisionError" in line
 
 
+@pytest.mark.slow
 def test_another_tools_popen_stays_unchanged(run, llm):
     """If its signature hides the arguments, processes start without the chat id."""
     text = """

@@ -243,6 +243,7 @@ else:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", slow_except({"threads"}, ("threads", "asyncio")))
 def test_two_hundred_simultaneous_conversations_never_mix(kind, run, llm):
     """Each call has the chat id and the user of its own block."""

@@ -66,6 +66,7 @@ def are_separate(chat_ids, calls):
     return None not in {ann, ben} and ann != ben and {calls} == set(map(len, chat_ids.values()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", [(), ("stream",)], ids=["json", "stream"])
 def test_alternating_conversations_keep_their_ids_after_a_restart(mode, talk):
     """Each conversation has one id for all of its calls."""

@@ -30,6 +30,7 @@ def test_spans_arrive_compressed_and_with_the_configured_headers(run_caller, sin
     assert not {"traceparent", "baggage"} & set(request.headers)
 
 
+@pytest.mark.slow
 def test_the_resource_names_service_project_run_and_process(run_caller, sink):
     """It also has the attributes of OTEL_RESOURCE_ATTRIBUTES."""
     env = {
@@ -52,6 +53,7 @@ def test_the_resource_names_service_project_run_and_process(run_caller, sink):
     }.items() <= resource.items()
 
 
+@pytest.mark.slow
 def test_a_standard_variable_switches_compression_off(run_caller, sink):
     """The variable is OTEL_EXPORTER_OTLP_COMPRESSION."""
     run_caller("call()", env={"OTEL_EXPORTER_OTLP_COMPRESSION": "none"})
@@ -109,6 +111,7 @@ def test_a_failing_collector_causes_one_line_and_no_more_delay_than_the_timeout(
     assert endpoint in warning
 
 
+@pytest.mark.slow
 def test_a_slow_collector_receives_all_spans(run_caller, sink):
     """It answers within the timeout."""
     sink.slow(0.5)
@@ -136,6 +139,7 @@ def test_without_a_collector_at_the_default_endpoint_spans_are_stored(run_caller
     assert (0, "", [(KEPT, 3)]) == (done.returncode, done.stderr, count_states(run))
 
 
+@pytest.mark.slow
 def test_failed_requests_are_not_in_the_programs_log(run_caller, sink, tmp_path):
     """OpenTelemetry's log messages about them are hidden."""
     sink.fail(503, times=1, retry_after="0")
@@ -165,6 +169,7 @@ def test_calls_of_many_threads_arrive_once(run_caller, sink):
     assert ([f"{n:03}" for n in range(120)], "") == (list_marks(sink), done.stderr)
 
 
+@pytest.mark.slow
 def test_a_small_queue_holds_the_program_up_and_loses_nothing(run_caller, sink):
     """The program ends spans faster than the background thread can start."""
     env = {"OTEL_BSP_MAX_QUEUE_SIZE": "2", "LUPIS_SUMMARY": "true"}

@@ -125,6 +125,7 @@ FORKS_AMONG_THREADS = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300 + 2 * FORK_COUNT)
 @pytest.mark.skipif(not Path("/bin/true").exists(), reason="POSIX only")
 def test_forks_during_calls_of_threads_lose_and_double_no_call(run_caller, sink):

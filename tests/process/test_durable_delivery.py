@@ -38,6 +38,7 @@ def test_durable_calls_of_many_threads_are_separate_conversations(run_caller, ru
     assert f"lupis: 200 LLM calls, {tokens:,} tokens in" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_durable_span_survives_an_interrupt(run_caller, sink):
     """The interrupt arrives while the program's thread prepares the span."""
     text = """

@@ -80,18 +80,18 @@ def with_http_client(url):
     return connection.getresponse().read()
 
 def with_httpx(url):
-    response = httpx.post(url, json={**BODY, "user": "PLANTED prompt"})
+    response = httpx.post(url, json={**BODY, "user": "PLANTED prompt"}, verify=False)
     response.raise_for_status()
 
 if sys.version_info >= (3, 10):
     import httpx2
 
     def with_httpx2(url):
-        return httpx2.post(url, json=BODY).content
+        return httpx2.post(url, json=BODY, verify=False).content
 
 def with_async_httpx(url):
     async def post():
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(verify=False) as client:
             return (await client.post(url, json=BODY)).content
     return asyncio.run(post())
 

@@ -178,6 +178,7 @@ def test_trace_headers_of_the_program_arrive_as_they_are(run, server):
     assert [(TRACE, PARENT)] * len(server.seen) == parents
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not all(map(is_installed, ("requests", "httpx", "urllib3"))),
     reason="a client is not installed",

@@ -303,6 +303,7 @@ def client_pair(request):
     }
 
 
+@pytest.mark.slow
 def test_a_client_that_is_imported_after_another_clients_call_is_instrumented(
     run, server, client_pair
 ):
@@ -348,6 +349,7 @@ def test_a_client_in_a_zip_file_is_instrumented(run, server):
     ]
 
 
+@pytest.mark.slow
 def test_a_zipapp_is_instrumented(run, server):
     """It is a whole program in one file."""
     source = run.folder / "source"

@@ -104,6 +104,7 @@ def test_a_handshake_without_end_does_not_hold_the_end(threads, run, silent_url,
     assert seconds < TIMEOUT + MARGIN_SECONDS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", WITH_AND_WITHOUT_THREADS)
 def test_a_name_server_that_hangs_does_not_hold_the_end(threads, run, sink, llm):
     """The spans are stored."""

@@ -99,6 +99,7 @@ def test_the_selected_distro_sets_no_global_provider(launch, run, llm):
     assert "ProxyTracerProvider\n" == done.stdout
 
 
+@pytest.mark.slow
 def test_the_installed_distro_changes_nothing(launch, sink):
     """Upstream's distro and configurator work as without this package, and stderr is empty."""
     endpoint = sink.traces_url.replace("/api/traces", "/v1/traces")

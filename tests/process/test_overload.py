@@ -70,6 +70,7 @@ def check_calls(done, run, sink, calls):
     assert (calls, 1) == (len(marks), max(marks.values()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("program", "workers", "calls"),
     [

@@ -6,6 +6,7 @@ from textwrap import dedent
 from typing import NamedTuple
 
 import pytest
+from servers.slow import slow_except
 
 CANARIES = {
     "prompt": "CANARY-PROMPT-7c1e the user's own words",
@@ -129,7 +130,7 @@ class Traffic(NamedTuple):
     answers: str
 
 
-@pytest.fixture(params=["mask", "remove", "hash"], scope="module")
+@pytest.fixture(params=slow_except({"mask"}, ("mask", "remove", "hash")), scope="module")
 def traffic(request, tmp_path_factory):
     """The traffic of a program that sends canaries and keys, by redaction mode."""
     from servers import llm, otlp

@@ -116,6 +116,7 @@ def test_simultaneous_inits_make_one_instance(run_program, sink):
     assert ["shop"] == [span["resource"]["lupis.project.id"] for span in sink.spans]
 
 
+@pytest.mark.slow
 def test_variables_override_the_config_with_lupis_run(run_program, sink):
     """The config sets the other settings; one line names the ignored settings."""
     text = """
@@ -171,6 +172,7 @@ def test_a_switched_off_instance_patches_and_sends_nothing(config, env, run_prog
     assert [] == sink.requests
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("env", [{"LUPIS_ENABLED": "false"}, {"OTEL_SDK_DISABLED": "true"}])
 def test_a_variable_switches_off_a_launched_program(env, run_program, sink):
     """There is still an instance, and the variable overrides the config."""
@@ -225,6 +227,7 @@ def test_events_arrive_from_threads_a_loop_and_after_shutdown(run_program, sink)
     assert "" == done.stderr
 
 
+@pytest.mark.slow
 def test_an_event_with_unusual_properties_is_sent(run_program, sink):
     """Markers replace the values; tests/_tracing/test_events.py has each kind."""
     text = """
@@ -253,6 +256,7 @@ def test_an_event_with_unusual_properties_is_sent(run_program, sink):
     assert "tracking an event failed: expected LupisMetadata" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_metadata_of_an_event_overrides_the_current_metadata(run_program, sink):
     """Event, block, process and variables are merged field by field."""
     text = """
@@ -323,6 +327,7 @@ def test_events_from_fifty_threads_arrive_once_and_in_order(run_program, sink):
     assert [list(range(PER_THREAD))] * 50 == list(numbers.values())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_a_forked_child_can_use_the_instance(run_program, sink):
     """Another thread of the parent holds the instance's lock during the fork."""
@@ -433,6 +438,7 @@ def test_each_call_has_its_chat_id(run_program, sink):
     assert {mark: mark for mark in marks} == chat_ids
 
 
+@pytest.mark.slow
 def test_simultaneous_runs_have_their_own_chat_ids(run_program, sink):
     """Forty conversations take turns between their calls."""
     text = """

@@ -40,6 +40,7 @@ def test_a_pipe_gets_one_line(run_caller):
     assert re.search("; run [0-9a-f]{8}, see: lupis show --last$", line)
 
 
+@pytest.mark.slow
 def test_a_file_gets_no_line(run_caller, tmp_path):
     """A program's log is its own."""
     log = tmp_path / "log"
@@ -109,6 +110,7 @@ def test_one_summary_covers_all_processes(first, run_caller, sink):
     assert f"  {calls} spans -> {sink.traces_url}" in lines
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX only")
 @pytest.mark.parametrize("exporter", ["local", "otlp"])
 def test_the_summary_covers_killed_children(exporter, run_caller, sink):

@@ -1,5 +1,6 @@
 """`lupis doctor`: the command and its output."""
 
+import pytest
 from servers.recorded import read_results
 
 SECRET = "hush-hush-0123456789"
@@ -15,6 +16,7 @@ def test_sound_environment_has_no_wrong_result(doctor, sink):
     assert [] == [name for name, result in results.items() if result["wrong"]]
 
 
+@pytest.mark.slow
 def test_text_has_a_heading_for_each_topic(doctor):
     """It is the output by default."""
     done = doctor()

@@ -73,6 +73,7 @@ def test_earlier_package_is_wrong(doctor, tmp_path):
     assert results["text"].startswith("1.0.4 is an earlier package")
 
 
+@pytest.mark.slow
 def test_command_is_not_run(doctor, tmp_path):
     """Only its interpreter runs, with the probe."""
     (tmp_path / "agent.py").write_text("open('run', 'w')\nprint('run')\n")
@@ -116,6 +117,7 @@ def other_python(tmp_path_factory):
     return str(folder / ("Scripts" if os.name == "nt" else "bin") / "python")
 
 
+@pytest.mark.slow
 def test_other_environment_borrows_the_package(doctor, other_python):
     """Its interpreter must have the same version as the launcher."""
     done = doctor("--format", "json", "--", other_python, "agent.py")

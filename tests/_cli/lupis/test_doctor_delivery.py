@@ -34,6 +34,7 @@ def test_test_span_arrives(doctor, sink):
     assert ["lupis doctor"] == [span["name"] for span in sink.spans]
 
 
+@pytest.mark.slow
 def test_refused_test_span_is_wrong(doctor, sink):
     """The endpoint answers, and the outbox of the user stays empty."""
     sink.fail(400)
@@ -113,6 +114,7 @@ def test_data_folder_that_others_can_change_is_wrong(doctor, tmp_path):
     assert result["text"].startswith(expected)
 
 
+@pytest.mark.slow
 def test_accounts_of_processes_are_added_up(doctor, tmp_path):
     """Created items are delivered, stored or dropped."""
     from lupis_instrument._export.accounting import Account

@@ -127,6 +127,7 @@ def test_programs_go_on_storing_afterwards(store, lupis):
     assert ["after"] == list_names(store)
 
 
+@pytest.mark.slow
 def test_locked_store_is_reported(store, lupis):
     """It is left as it is, and the exit status is 1."""
     store.span(ago=90 * DAY)

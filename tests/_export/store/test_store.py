@@ -296,6 +296,7 @@ def test_deleted_waiting_items_are_counted_and_reported(open_store, items, targe
     assert "LUPIS_STORE_MAX_MB=1" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_log_counts_towards_the_limit(open_store, items, target):
     """The database, its write-ahead log and the index of the log stay near the limit together."""
     store = open_store("small", max_bytes=8 << 20)

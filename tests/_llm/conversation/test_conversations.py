@@ -209,6 +209,7 @@ def test_caching_marks_that_move_change_nothing(process):
     assert first == other.identify({"messages": longer}, bedrock)
 
 
+@pytest.mark.slow
 def test_the_number_of_remembered_calls_is_limited(process):
     """A process may make calls for months."""
     first = process("s", "u", "a", "the first")
