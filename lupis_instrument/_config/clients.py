@@ -42,6 +42,7 @@ CLIENTS = (
     Client("websockets", "websockets.asyncio.client", "websockets_connections", "websockets"),
     Client("websockets", "websockets.trio.client", "websockets_connections", "websockets"),
     Client("websockets", "websockets.legacy.protocol", "websockets_legacy", "websockets"),
+    Client("websocket-client", "websocket._core", "websocket_client", "websocket-client"),
 )
 
 CLIENT_NAMES = tuple(dict.fromkeys(client.name for client in CLIENTS))

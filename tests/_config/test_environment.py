@@ -202,7 +202,7 @@ def test_invalid_otel_variable_is_a_warning():
             "requests,htpx",
             (
                 "LUPIS_INSTRUMENT='requests,htpx': 'htpx': expected requests, urllib3, http.client,"
-                " httpx, aiohttp or websockets; did you mean 'httpx'?"
+                " httpx, aiohttp, websockets or websocket-client; did you mean 'httpx'?"
             ),
         ),
         (

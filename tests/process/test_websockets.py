@@ -9,7 +9,11 @@ pytest.importorskip("websockets.asyncio.client")
 from servers import llm_sockets
 
 PROGRAM = Path(__file__).parent / "clients" / "use_sockets.py"
-CLIENTS = ("sync", "asyncio", "legacy", "aiohttp")
+CLIENTS = ("sync", "asyncio", "legacy", "aiohttp", "websocket")
+CLOSED_ERRORS = {
+    "aiohttp": "ServerDisconnectedError",
+    "websocket": "WebSocketConnectionClosedException",
+}
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +25,7 @@ def url():
 @pytest.fixture(params=CLIENTS)
 def client(request):
     """A client library."""
-    pytest.importorskip("aiohttp" if request.param == "aiohttp" else "websockets")
+    pytest.importorskip(request.param if request.param in CLOSED_ERRORS else "websockets")
     if request.param == "legacy":
         pytest.importorskip("websockets.legacy.client")
     return request.param
@@ -89,10 +93,9 @@ def test_responses_at_once_are_told_apart(talk, client, case):
 def test_a_socket_that_closes_in_the_middle_is_an_error(talk, client, case):
     """The span says so, and the program gets the error that it would get anyway."""
     (span,), done = talk(client, case)
-    expected = {"aiohttp": "ServerDisconnectedError"}.get(client, "ConnectionClosedError")
-    assert expected == span["attributes"]["error.type"]
+    assert CLOSED_ERRORS.get(client, "ConnectionClosedError") == span["attributes"]["error.type"]
     assert "error" == span["attributes"]["lupis.response.outcome"]
-    assert done.stdout.strip() in ("ConnectionClosedError", "ClosedError")
+    assert done.stdout.strip() in (*CLOSED_ERRORS.values(), "ConnectionClosedError", "ClosedError")
 
 
 def test_a_socket_that_the_program_closes_is_no_error(talk, client):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Data = Union[str, bytes, bytearray, memoryview]
 
-_CALLS = "_lupis_socket"
+CALLS = "_lupis_socket"
 """The attribute of a client's socket that holds its `SocketCalls`; None for another use."""
 _LIKELY_URL = re.compile(r"/(?:realtime|responses)/?(?:\?|\Z)|[./]BidiGenerateContent")
 _ACTION = "reading a message of a WebSocket"
@@ -41,10 +41,10 @@ class SocketWatcher:
     def find_calls(self, socket: Any) -> SocketCalls | None:
         """Return the calls on a socket; None if it serves another use than an LLM API."""
         attributes = socket.__dict__
-        if _CALLS not in attributes:
-            attributes[_CALLS] = None  # for good, if this fails
-            attributes[_CALLS] = self._make_calls(self._read_url(socket))
-        calls: SocketCalls | None = attributes[_CALLS]
+        if CALLS not in attributes:
+            attributes[CALLS] = None  # for good, if this fails
+            attributes[CALLS] = self._make_calls(self._read_url(socket))
+        calls: SocketCalls | None = attributes[CALLS]
         return calls
 
     def _make_calls(self, url: str) -> SocketCalls | None:
@@ -116,7 +116,7 @@ class SocketWatcher:
             make_error: makes the error that the program gets; None if it closes the socket itself.
         """
         try:
-            calls = socket.__dict__.get(_CALLS)
+            calls = socket.__dict__.get(CALLS)
             if calls is not None:
                 calls.close(make_error() if make_error is not None else None)
         except Exception as fault:

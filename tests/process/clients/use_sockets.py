@@ -77,6 +77,30 @@ class Legacy(Asyncio):
         return self
 
 
+class WebsocketClient(Asyncio):
+    """websocket-client."""
+
+    @classmethod
+    async def connect(cls, url):
+        import websocket
+
+        self = cls()
+        self.socket = websocket.create_connection(url, timeout=20)
+        return self
+
+    async def send(self, text):
+        self.socket.send(text)
+
+    async def receive(self):
+        message = self.socket.recv()
+        if not message:
+            raise ClosedError
+        return message
+
+    async def close(self):
+        self.socket.close()
+
+
 class Aiohttp:
     """aiohttp's client."""
 
@@ -107,6 +131,7 @@ class Aiohttp:
 
 
 CLIENTS = {"sync": Sync, "asyncio": Asyncio, "legacy": Legacy, "aiohttp": Aiohttp}
+CLIENTS["websocket"] = WebsocketClient
 
 
 def write(model="gpt-4o-mini", **members):
