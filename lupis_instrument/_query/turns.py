@@ -113,3 +113,14 @@ def _ends_turn(step: Step, attributes: dict[str, Any]) -> bool:
         return False
     reasons = _read_texts(attributes, GEN_AI_RESPONSE_FINISH_REASONS)
     return not step.tools or _END_OF_TURN in reasons
+
+
+def make_turns_json(turns: Iterable[Turn]) -> list[dict[str, Any]]:
+    """Return turns as JSON."""
+    return [
+        {
+            "chat": turn.chat,
+            "steps": [{**step._asdict(), "tools": list(step.tools)} for step in turn.steps],
+        }
+        for turn in turns
+    ]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from functools import lru_cache
 from operator import attrgetter
 from time import time_ns
 from typing import TYPE_CHECKING, Any, Callable
 
+from lupis_instrument._config.config import resolve_settings
 from lupis_instrument._query.calls import CallOrder, Cursor, list_calls
 from lupis_instrument._query.conversations import list_conversations
 from lupis_instrument._query.errors import group_errors
@@ -227,6 +230,12 @@ def answer_events(question: Question) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=1)
+def _read_max_bytes() -> int:
+    """Return the size that the settings allow for the store."""
+    return int(resolve_settings(os.environ, None, launched=True).config.store_max_mb * (1 << 20))
+
+
 def answer_delivery(question: Question) -> dict[str, Any]:
     """Return the state of the outbox and of the store's file."""
     store = question.store
@@ -252,6 +261,6 @@ def answer_delivery(question: Question) -> dict[str, Any]:
             "path": store.shown_path,
             "bytes": size,
             "items": count_items(store.db),
-            "limit_bytes": None,
+            "limit_bytes": _read_max_bytes(),
         },
     }

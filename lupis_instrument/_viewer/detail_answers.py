@@ -15,6 +15,7 @@ from lupis_instrument._query.runs import RunNotFoundError, resolve_run, summariz
 from lupis_instrument._query.span_bodies import read_span
 from lupis_instrument._query.totals import add_up_calls, add_up_groups
 from lupis_instrument._query.traces import TRACE_ID_DIGITS, find_trace_spans, walk_span_tree
+from lupis_instrument._query.turns import find_turns, make_turns_json
 from lupis_instrument._viewer.answers import read_cursor, write_cursor
 from lupis_instrument._viewer.call_json import (
     make_calls_json,
@@ -55,6 +56,7 @@ def answer_run(question: Question) -> dict[str, Any]:
     return {
         **make_run_json(run),
         "call_count": run.calls,
+        "turns": make_turns_json(find_turns(db, page.calls)),
         "calls": calls,
         "next": write_cursor(page.next),
     }
@@ -85,6 +87,7 @@ def answer_trace(question: Question) -> dict[str, Any]:
     ordered = [span for _, span in walk_span_tree(spans)]
     return {
         "trace_id": trace,
+        "turns": make_turns_json(find_turns(db, page.calls)),
         "spans": [_make_span_json(db, span, calls.get(span.id)) for span in ordered[:_MAX_SPANS]],
         "omitted": max(0, len(ordered) - _MAX_SPANS),
     }

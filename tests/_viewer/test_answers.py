@@ -262,3 +262,21 @@ def test_demo_fills_every_page(tmp_path):
         assert any(call["tools"] for call in browser.ask("/api/calls")["calls"])
         assert 3 == len(browser.ask("/api/runs")["runs"])
     assert not path.exists()
+
+
+def test_turns_of_a_run_and_a_trace(store, browser):
+    """The calls of an agent up to its answer, with the tools that the model called."""
+    tools = {"lupis.response.tools": ("search",), "gen_ai.response.finish_reasons": ("tool_calls",)}
+    root = store.span("agent")
+    store.call(chat="c", parent=root, ago=20, **tools)
+    store.call(chat="c", parent=root, ago=10)
+    steps = [["search"], []]
+    run = browser.ask("/api/runs")["runs"][0]["id"]
+    for path in (f"/api/runs/{run}", f"/api/traces/{trace_id(root)}"):
+        (turn,) = browser.ask(path)["turns"]
+        assert ("c", steps) == (turn["chat"], [step["tools"] for step in turn["steps"]])
+
+
+def test_delivery_says_the_limit_of_the_store(browser):
+    """It is LUPIS_STORE_MAX_MB."""
+    assert browser.ask("/api/delivery")["store"]["limit_bytes"] > 1 << 20

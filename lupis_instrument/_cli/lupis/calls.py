@@ -12,7 +12,7 @@ from lupis_instrument._cli.lupis.formatting import (
     format_duration,
     format_moment,
 )
-from lupis_instrument._cli.lupis.rows import RowField, format_option, write_rows
+from lupis_instrument._cli.lupis.rows import RowField, format_option, make_limit_option, write_rows
 from lupis_instrument._cli.lupis.selection import Selection, selection_options
 from lupis_instrument._cli.lupis.stores import explain_nothing, open_store
 from lupis_instrument._cli.lupis.tables import Column
@@ -109,14 +109,7 @@ _REPEAT_FIELDS = (
 @click.option("--slowest", type=click.IntRange(1), metavar="N", help="The N slowest calls.")
 @click.option("--dearest", type=click.IntRange(1), metavar="N", help="The N most expensive calls.")
 @selection_options
-@click.option(
-    "--limit",
-    type=click.IntRange(1, _MAX_LIMIT),
-    default=20,
-    show_default=True,
-    metavar="N",
-    help="The number of rows.",
-)
+@make_limit_option("rows", highest=_MAX_LIMIT)
 @format_option
 def calls(
     *,

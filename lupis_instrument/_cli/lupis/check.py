@@ -7,7 +7,7 @@ from typing import Any, Callable, NamedTuple
 import click
 
 from lupis_instrument._cli.lupis.formatting import format_count, format_dollars, format_duration
-from lupis_instrument._cli.lupis.rows import write_json
+from lupis_instrument._cli.lupis.rows import make_format_option, write_csv, write_json
 from lupis_instrument._cli.lupis.selection import Selection, selection_options
 from lupis_instrument._cli.lupis.stores import explain_nothing, open_store, report_damaged
 from lupis_instrument._cli.lupis.tables import style_text, write_line
@@ -118,14 +118,7 @@ def _add_limits(function: Callable[..., Any]) -> Callable[..., Any]:
     "--require-calls", is_flag=True, help="Fail also if there is no call that matches the options."
 )
 @selection_options
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="The output format.",
-)
+@make_format_option("text", "json", "csv")
 def check(selection: Selection, require_calls: bool, form: str, **options: float | None) -> None:
     """Compare recorded calls with limits, for CI.
 
@@ -146,18 +139,31 @@ def check(selection: Selection, require_calls: bool, form: str, **options: float
         click.echo(f"lupis: the cost of {totals.unpriced:,} calls is unknown", err=True)
     breaches = find_breaches(totals, maxima)
     failed = bool(breaches) or (require_calls and not totals.calls)
-    _write_result(form, breaches, totals, failed=failed)
+    _write_result(form, breaches, maxima, totals, failed=failed)
     raise SystemExit(failed)
 
 
-def _write_result(form: str, breaches: list[Breach], totals: Totals, *, failed: bool) -> None:
+def _write_result(
+    form: str,
+    breaches: list[Breach],
+    maxima: dict[str, float | None],
+    totals: Totals,
+    *,
+    failed: bool,
+) -> None:
     if form == "json":
-        rows = [
+        listed = [
             {"limit": breach.limit.name, "maximum": breach.maximum, "value": breach.value}
             for breach in breaches
         ]
-        figures = {limit.name: limit.read_value(totals) for limit in LIMITS}
-        write_json({"passed": not failed, "breaches": rows, **figures})
+        values = {limit.name: limit.read_value(totals) for limit in LIMITS}
+        write_json({"passed": not failed, "breaches": listed, **values})
+        return
+    if form == "csv":
+        names = {breach.limit.name for breach in breaches}
+        figures = ((limit.name, limit.read_value(totals)) for limit in LIMITS)
+        rows = [(name, maxima.get(name), value, name not in names) for name, value in figures]
+        write_csv(("limit", "maximum", "value", "passed"), rows)
         return
     for breach in breaches:
         write_line(style_text(str(breach), fg="red"))

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import click
 
+from lupis_instrument._cli.lupis.rows import make_format_option
+
 
 @click.command()
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    help="The output format.",
-)
+@make_format_option("text", "json")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def doctor(form: str, command: tuple[str, ...]) -> None:
     """Check whether lupis-run would record your LLM calls here.

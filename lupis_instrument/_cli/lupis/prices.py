@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lupis_instrument._cli.lupis.rows import make_format_option
+
 if TYPE_CHECKING:
     from lupis_instrument._cli.lupis.price_rows import PriceRow
 
@@ -22,13 +24,7 @@ _PRICE_COLUMNS = {
 @click.command()
 @click.argument("model", required=False)
 @click.option("--provider", help="Only this provider, by its name in spans or in the catalog.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    help="The output format.",
-)
+@make_format_option("table", "json")
 @click.option("--update", is_flag=True, help="Fetch newer prices from genai-prices first.")
 @click.option(
     "--from",

@@ -16,15 +16,45 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """The characters that begin a formula in a spreadsheet, and their wide forms."""
 FORMATS = ("table", "json", "csv")
 
-format_option = click.option(
-    "--format",
-    "form",
-    type=click.Choice(FORMATS),
-    default=FORMATS[0],
-    show_default=True,
-    help="The output format.",
-)
-"""The option `--format`; passes `form`."""
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def make_format_option(*formats: str) -> Decorator:
+    """Return the option `--format`, which passes `form`.
+
+    Args:
+        formats: the formats, the default one first.
+    """
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(formats),
+        default=formats[0],
+        show_default=True,
+        help="The output format.",
+    )
+
+
+def make_limit_option(noun: str, default: int = 20, highest: int | None = 100_000) -> Decorator:
+    """Return the option `--limit`, which passes `limit`.
+
+    Args:
+        noun: the things that the limit counts, for the help.
+        default: the limit without the option.
+        highest: the greatest limit; None for any.
+    """
+    return click.option(
+        "--limit",
+        type=click.IntRange(1, highest),
+        default=default,
+        show_default=True,
+        metavar="N",
+        help=f"The number of {noun}.",
+    )
+
+
+format_option = make_format_option(*FORMATS)
+"""The option `--format` of a command that writes rows."""
 
 
 class RowField(NamedTuple):

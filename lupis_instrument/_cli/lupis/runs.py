@@ -11,7 +11,7 @@ from lupis_instrument._cli.lupis.formatting import (
     format_token_sums,
     format_total_cost,
 )
-from lupis_instrument._cli.lupis.rows import RowField, format_option, write_rows
+from lupis_instrument._cli.lupis.rows import RowField, format_option, make_limit_option, write_rows
 from lupis_instrument._cli.lupis.stores import explain_nothing, open_store
 from lupis_instrument._cli.lupis.tables import Column, write_note
 from lupis_instrument._cli.lupis.time_options import since_option
@@ -23,7 +23,7 @@ _MAX_LIMIT = 10_000
 _COLUMNS = (
     Column("run", lambda run: run.short_id, right=False, style="bold"),
     Column("began", lambda run: format_moment(run.at), right=False, rank=1),
-    Column("command", lambda run: run.command or "-", right=False, rank=2, cut=True),
+    Column("command", lambda run: run.command or run.service or "-", right=False, rank=2, cut=True),
     Column("project", lambda run: run.project or "-", right=False, rank=5, cut=True),
     Column("processes", lambda run: format_count(run.processes), rank=6),
     Column("calls", lambda run: format_count(run.calls)),
@@ -53,14 +53,7 @@ _FIELDS = (
 @click.command()
 @since_option
 @click.option("--project", metavar="NAME", help="Only the runs of this project.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1, _MAX_LIMIT),
-    default=20,
-    show_default=True,
-    metavar="N",
-    help="The number of runs.",
-)
+@make_limit_option("runs", highest=_MAX_LIMIT)
 @format_option
 def runs(since: int | None, project: str | None, limit: int, form: str) -> None:
     """List the newest runs, the latest first.

@@ -13,18 +13,23 @@ from lupis_instrument._cli.lupis.formatting import (
     format_token_sums,
     format_total_cost,
 )
-from lupis_instrument._cli.lupis.rows import write_json
+from lupis_instrument._cli.lupis.rows import (
+    make_format_option,
+    make_limit_option,
+    write_csv,
+    write_json,
+)
 from lupis_instrument._cli.lupis.show_subjects import Subject, find_subject
 from lupis_instrument._cli.lupis.stores import open_store, report_damaged
 from lupis_instrument._cli.lupis.tables import style_text, terminal_width, write_line, write_note
-from lupis_instrument._cli.lupis.turn_text import format_turns, make_turns_json
+from lupis_instrument._cli.lupis.turn_text import format_turns
 from lupis_instrument._cli.lupis.waterfall import draw_waterfall
 from lupis_instrument._diagnostics import escape_controls
 from lupis_instrument._query.items import Item, read_body
 from lupis_instrument._query.otlp_json import SPAN, decode_message, plain_attributes
 from lupis_instrument._query.times import SECOND, format_iso_time
 from lupis_instrument._query.traces import count_damaged_spans, walk_span_tree
-from lupis_instrument._query.turns import find_turns
+from lupis_instrument._query.turns import find_turns, make_turns_json
 
 if TYPE_CHECKING:
     import sqlite3
@@ -38,25 +43,11 @@ _DEFAULT_WIDTH = 100
 @click.option("--run", metavar="ID", help="Show a run; its first digits are enough.")
 @click.option("--trace", metavar="ID", help="Show a trace; its first digits are enough.")
 @click.option("--chat", metavar="ID", help="Show the calls of a conversation.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1),
-    default=200,
-    show_default=True,
-    metavar="N",
-    help="The number of spans to show of a run or a conversation.",
-)
+@make_limit_option("spans to show of a run or a conversation", 200, highest=None)
 @click.option(
     "-v", "--verbose", is_flag=True, help="Show all attributes and events of each span too."
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="The output format.",
-)
+@make_format_option("text", "json", "csv")
 def show(subject_id: str | None, limit: int, verbose: bool, form: str, **options: Any) -> None:
     """Show a run, a trace or a conversation as a waterfall of its spans.
 
@@ -69,6 +60,9 @@ def show(subject_id: str | None, limit: int, verbose: bool, form: str, **options
         subject = find_subject(store, subject_id, limit, **options)
         if form == "json":
             write_json(_make_json(store.db, subject, verbose=verbose))
+            return
+        if form == "csv":
+            _write_csv(_make_spans_json(store.db, subject, verbose=verbose))
             return
         width = terminal_width() or _DEFAULT_WIDTH
         turns = format_turns(find_turns(store.db, subject.spans), width)
@@ -111,10 +105,6 @@ def _count_words(count: int, noun: str) -> str:
 
 def _make_json(db: sqlite3.Connection, subject: Subject, *, verbose: bool) -> dict[str, Any]:
     totals = subject.totals
-    spans = [
-        {**_make_span_json(span), "depth": depth, **(_read_details(db, span) if verbose else {})}
-        for depth, span in walk_span_tree(subject.spans)
-    ]
     return {
         "kind": subject.kind,
         "id": subject.id,
@@ -128,8 +118,26 @@ def _make_json(db: sqlite3.Connection, subject: Subject, *, verbose: bool) -> di
         "unpriced": totals.unpriced,
         "is_cut": subject.is_cut,
         "turns": make_turns_json(find_turns(db, subject.spans)),
-        "spans": spans,
+        "spans": _make_spans_json(db, subject, verbose=verbose),
     }
+
+
+def _make_spans_json(
+    db: sqlite3.Connection, subject: Subject, *, verbose: bool
+) -> list[dict[str, Any]]:
+    return [
+        {**_make_span_json(span), "depth": depth, **(_read_details(db, span) if verbose else {})}
+        for depth, span in walk_span_tree(subject.spans)
+    ]
+
+
+def _write_csv(spans: list[dict[str, Any]]) -> None:
+    """Write a row a span, at least one; attributes and events as JSON."""
+    rows = (
+        [json.dumps(value) if isinstance(value, (dict, list)) else value for value in row.values()]
+        for row in spans
+    )
+    write_csv(list(spans[0]), rows)
 
 
 def _make_span_json(span: Item) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from lupis_instrument._cli.lupis.formatting import (
     format_token_sums,
     format_total_cost,
 )
-from lupis_instrument._cli.lupis.rows import RowField, format_option, write_rows
+from lupis_instrument._cli.lupis.rows import RowField, format_option, make_limit_option, write_rows
 from lupis_instrument._cli.lupis.selection import add_run_options, find_run
 from lupis_instrument._cli.lupis.stores import explain_nothing, open_store, report_damaged
 from lupis_instrument._cli.lupis.tables import Column
@@ -57,14 +57,7 @@ _FIELDS = (
 @click.command()
 @since_option
 @add_run_options
-@click.option(
-    "--limit",
-    type=click.IntRange(1, _MAX_LIMIT),
-    default=20,
-    show_default=True,
-    metavar="N",
-    help="The number of traces.",
-)
+@make_limit_option("traces", highest=_MAX_LIMIT)
 @format_option
 def traces(since: int | None, run: str | None, last: bool, limit: int, form: str) -> None:
     """List the newest traces, the latest first.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, Iterable, Iterator
+from typing import TYPE_CHECKING, Iterable, Iterator
 
 from lupis_instrument._cli.lupis.formatting import cut_middle
 from lupis_instrument._diagnostics import escape_controls
@@ -60,14 +60,3 @@ def _choose_symbols() -> tuple[str, str]:
     except (UnicodeEncodeError, LookupError, AttributeError):
         return _ASCII_ARROW, _ASCII_TIMES
     return _ARROW, _TIMES
-
-
-def make_turns_json(turns: Iterable[Turn]) -> list[dict[str, Any]]:
-    """Return turns as JSON."""
-    return [
-        {
-            "chat": turn.chat,
-            "steps": [{**step._asdict(), "tools": list(step.tools)} for step in turn.steps],
-        }
-        for turn in turns
-    ]

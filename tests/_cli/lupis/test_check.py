@@ -56,6 +56,14 @@ def test_json_has_the_breaches(calls, lupis):
     )
 
 
+def test_csv_has_a_row_for_each_limit(calls, lupis):
+    """A limit that is not set has no maximum, and is passed."""
+    done = lupis("check", "--max-calls", "1", "--format", "csv")
+    lines = done.stdout.splitlines()
+    assert ["limit,maximum,value,passed", "cost,,0.75,True", "calls,1.0,2,False"] == lines[:3]
+    assert (6, 1) == (len(lines), done.exit_code)
+
+
 def test_calls_may_be_required(store, lupis):
     """A test that called nothing may be broken."""
     assert 0 == lupis("check", "--max-calls", "1").exit_code

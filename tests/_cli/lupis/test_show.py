@@ -1,5 +1,6 @@
 """`lupis show`: the spans of a trace as a waterfall."""
 
+import csv
 import json
 import re
 
@@ -205,6 +206,20 @@ def test_json_has_the_spans_with_their_depth(store, lupis):
     ]
     verbose = json.loads(lupis("show", "-v", "--format", "json", trace_id(root)).stdout)
     assert "m" == verbose["spans"][1]["attributes"]["gen_ai.request.model"]
+
+
+def test_csv_has_a_row_for_each_span(store, lupis):
+    """With the fields of JSON; with -v, attributes and events are JSON in a cell."""
+    root = store.span("agent")
+    store.call("m", parent=root, cost=0.5)
+    names, *rows = csv.reader(lupis("show", "--format", "csv", trace_id(root)).stdout.splitlines())
+    spans = [dict(zip(names, row)) for row in rows]
+    assert [("agent", "0", ""), ("chat m", "1", "0.5")] == [
+        (span["name"], span["depth"], span["cost_usd"]) for span in spans
+    ]
+    done = lupis("show", "-v", "--format", "csv", trace_id(root))
+    *_, last = csv.DictReader(done.stdout.splitlines())
+    assert "m" == json.loads(last["attributes"])["gen_ai.request.model"]
 
 
 @pytest.mark.parametrize("arguments", [[], ["a", "--last"], ["--run", "a", "--chat", "c"]])

@@ -3,6 +3,8 @@ import { html, useEffect } from "./preact.js";
 import * as format from "./format.js";
 import { makeHref } from "./location.js";
 
+const MAX_TURNS = 5;
+
 export function Page({ title, lead, actions, children }) {
   useEffect(() => {
     document.title = `${title} · lupis`;
@@ -91,6 +93,29 @@ export function Stats({ items, label = "Totals" }) {
       </li>`;
     })}
   </ul>`;
+}
+
+// The turns of an agent: `chat → tools get_weather, search → chat`; equal turns share a line.
+export function Turns({ turns = [] }) {
+  const counts = new Map();
+  for (const { steps } of turns.filter(({ steps }) => steps.length > 1 || steps[0].tools.length)) {
+    const text = steps.map(describeStep).join(" → ");
+    counts.set(text, (counts.get(text) || 0) + 1);
+  }
+  if (!counts.size) return null;
+  return html`<h2>Turns</h2><ul class="turns" aria-label="Turns of the agent">
+    ${[...counts].slice(0, MAX_TURNS).map(([text, count]) => html`<li key=${text}>${text}${count > 1 ? `  ×${count}` : ""}</li>`)}
+    ${counts.size > MAX_TURNS && html`<li class="dim">and ${counts.size - MAX_TURNS} other turns</li>`}
+  </ul>`;
+}
+
+function describeStep({ operation, calls, tools, problem }) {
+  const names = [...new Set(tools)].map((name) => {
+    const count = tools.filter((other) => other === name).length;
+    return count > 1 ? `${name} ×${count}` : name;
+  });
+  const text = operation + (problem ? ` (${problem})` : "") + (names.length ? ` → tools ${names.join(", ")}` : "");
+  return calls === 1 ? text : names.length ? `(${text}) ×${calls}` : `${text} ×${calls}`;
 }
 
 export const Empty = ({ children }) => html`<div class="empty">${children}</div>`;

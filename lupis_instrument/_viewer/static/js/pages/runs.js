@@ -4,7 +4,7 @@ import * as format from "../format.js";
 import { useApi, useQuestion } from "../api.js";
 import { callsHref, changeHref, makeHref, makeWord, navigate, runHref, useLocation } from "../location.js";
 import { CallHistory } from "../calls.js";
-import { Command, Cost, Count, Empty, ErrorCount, Loading, NoCalls, Page, ShareBar, Stats, Table, Time } from "../parts.js";
+import { Command, Cost, Count, Empty, ErrorCount, Loading, NoCalls, Page, ShareBar, Stats, Table, Time, Turns } from "../parts.js";
 
 const MAX_CHOSEN = 2;
 const compareHref = (a, b) => makeHref("/compare", { q: null, a, b });
@@ -25,7 +25,7 @@ export function RunsPage() {
             aria-label=${`choose run ${run.short}`} checked=${chosen.includes(run.id)} onChange=${() => choose(run.id)} />` },
         { title: "run", width: "6em", cell: (run) => html`<a class="row-link" href=${runHref(run.id)}>${run.short}</a>` },
         { title: "start", width: "8em", class: "nowrap", cell: (run) => html`<${Time} ms=${run.at_ms} />` },
-        { title: "command", class: "main", cell: (run) => html`<code title=${run.command}>${run.command || format.UNKNOWN}</code>` },
+        { title: "command", class: "main", cell: (run) => html`<code title=${run.command}>${run.command || run.service || format.UNKNOWN}</code>` },
         { title: "project", width: "8em", level: 2, cell: (run) => run.project },
         { title: "processes", number: true, width: "6em", level: 3, cell: (run) => format.formatCount(run.processes) },
         { title: "calls", number: true, width: "5em", cell: (run) => html`<a class="plain" href=${withCalls(run)}>${format.formatCount(run.calls)}</a>` },
@@ -47,11 +47,12 @@ export function RunPage({ id }) {
   const { params } = useLocation();
   const answer = useApi(`/api/runs/${encodeURIComponent(id)}`, { limit: 1000, q: params.get("q") });
   const run = answer.data;
-  return html`<${Page} title=${run ? `Run ${run.short}` : "Run"} lead=${run?.command && html`<code>${run.command}</code>`}
+  return html`<${Page} title=${run ? `Run ${run.short}` : "Run"} lead=${run && html`<code>${run.command || run.service}</code>`}
       actions=${run && html`<a class="button" href=${compareHref(null, run.id)}>Compare</a>`}>
     <${Loading} answer=${answer}>${(data) => html`
       <${Stats} label="Sums of the run" items=${listSums(data)} />
       <${ByModel} run=${data} />
+      <${Turns} turns=${data.turns} />
       <h2>Calls</h2>
       <${CallHistory} label="Calls of the run" calls=${data.calls} hide=${["run"]}
         empty=${html`<${Empty}><p>No call of this run matches.</p><//>`} />
@@ -105,7 +106,7 @@ function Comparison({ runs, a, b }) {
   const first = a || runs[Math.min(position(second) + 1, runs.length - 1)].id;
   const choice = (name, value, text) => html`<label>${text} <select value=${runs[position(value)]?.id || value} onChange=${(event) => navigate(changeHref({ a: first, b: second, [name]: event.target.value }), { replace: true })}>
     ${position(value) < 0 && html`<option value=${value}>${value}</option>`}
-    ${runs.map((run) => html`<option key=${run.id} value=${run.id}>${run.short}  ${format.formatTime(run.at_ms)}  ${(run.command || "").slice(0, 60)}</option>`)}
+    ${runs.map((run) => html`<option key=${run.id} value=${run.id}>${run.short}  ${format.formatTime(run.at_ms)}  ${(run.command || run.service || "").slice(0, 60)}</option>`)}
   </select></label>`;
   return html`<form class="choices" onSubmit=${(event) => event.preventDefault()}>${choice("a", first, "before")} ${choice("b", second, "after")}</form>
     <${Changes} a=${first} b=${second} />`;

@@ -5,7 +5,7 @@ import { useApi } from "../api.js";
 import { callsHref, changeHref, conversationHref, makeWord, runHref, useLocation } from "../location.js";
 import { addUp, measureSpans } from "../spans.js";
 import { CopyButtons, SpanDetails, Waterfall } from "../trace_view.js";
-import { Loading, Page, Stats, Time } from "../parts.js";
+import { Loading, Page, Stats, Time, Turns } from "../parts.js";
 
 export function TracePage({ id }) {
   const { params } = useLocation();
@@ -15,6 +15,7 @@ export function TracePage({ id }) {
       const { startMs } = measureSpans(trace.spans);
       const span = trace.spans.find(({ span_id: span }) => span === params.get("span")) || trace.spans.find((span) => span.is_call) || trace.spans[0];
       return html`<${Stats} label="Sums of the trace" items=${listSums(trace, id)} />
+        <${Turns} turns=${trace.turns} />
         <div class="split">
           <${Waterfall} spans=${trace.spans} selected=${span.span_id} spanHref=${(span) => changeHref({ span })} />
           <${SpanDetails} span=${span} startMs=${startMs} />
