@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 MIN_ITEMS = 100_000
 """The number of ids in a store from which on it is worth while."""
-_QUARTER = f"at / {QUARTER_HOUR}"
+QUARTER = f"at / {QUARTER_HOUR}"
+"""The SQL expression for the quarter of an hour in which a call began."""
 _MAX_READ_SHARE = 8
 """The part of the items, as a divisor, that may be read besides the sums."""
 
@@ -29,12 +30,12 @@ class BlockSums(NamedTuple):
     Attributes:
         table: the name of their table.
         condition: the condition for their rows.
-        gaps: a table in SQL with the columns `low` and `high`: the ids of all other items.
+        items: all items without such sums, in SQL.
     """
 
     table: str
     condition: SqlCondition
-    gaps: str
+    items: str
 
 
 @contextmanager
@@ -75,10 +76,10 @@ def find_block_sums(
         return None
     times = [condition for condition in call_filter.conditions if _is_time(condition.field)]
     others = tuple(condition for condition in call_filter.conditions if condition not in times)
-    columns = {"at" if expression == _QUARTER else expression for expression in expressions}
+    columns = {"at" if expression == QUARTER else expression for expression in expressions}
     columns |= {_find_column(condition.field) for condition in others}
     table = next((table for table in SUM_TABLES if columns <= {*table.keys}), None)
-    if table is None or not {*expressions} <= {*table.keys, _QUARTER} - {"at"}:
+    if table is None or not {*expressions} <= {*table.keys, QUARTER} - {"at"}:
         return None
     since = max([int(time.value) for time in times if time.field == "since"], default=None)
     until = min([int(time.value) for time in times if time.field == "until"], default=None)
@@ -90,11 +91,34 @@ def find_block_sums(
     # Rows of sums belong to calls alone.
     condition = compile_filter(db, CallFilter(others), of_calls=False)
     ranges = " OR ".join(f"id BETWEEN {low} AND {high}" for low, high in used) or "0"
+    values = ", ".join(f"({low}, {high})" for low, high in gaps)
     return BlockSums(
         table.name,
         SqlCondition(f"{condition.sql} AND ({ranges})", condition.values),
-        "VALUES " + ", ".join(f"({low}, {high})" for low, high in gaps),
+        f"(VALUES {values}) CROSS JOIN item NOT INDEXED ON id BETWEEN column1 AND column2",
     )
+
+
+def may_have_calls(db: sqlite3.Connection, call_filter: CallFilter) -> bool:
+    """Return False if the sums show that a filter selects no call.
+
+    A search for the newest calls reads all items to find none.
+    """
+    if all(_is_time(condition.field) for condition in call_filter.conditions):
+        return True
+    with take_snapshot(db):
+        sums = find_block_sums(db, (), call_filter)
+        if sums is None:
+            return True
+        condition = compile_filter(db, call_filter)
+        statements = (
+            (f"{sums.table} WHERE {sums.condition.sql}", sums.condition.values),
+            (f"{sums.items} WHERE {condition.sql}", condition.values),
+        )
+        return any(
+            db.execute(f"SELECT 1 FROM {rest} LIMIT 1", values).fetchone() is not None  # noqa: S608
+            for rest, values in statements
+        )
 
 
 def _is_time(field: str) -> bool:

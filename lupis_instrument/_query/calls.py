@@ -6,6 +6,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Iterable, NamedTuple
 
 from lupis_instrument._export.store.column_types import types_condition
+from lupis_instrument._query.blocks import may_have_calls
 from lupis_instrument._query.filters import ALL_CALLS, CallFilter, SqlCondition, compile_filter
 from lupis_instrument._query.origins import Origins, read_origins
 
@@ -160,6 +161,8 @@ def list_calls(
         ValueError: the filter names an unknown field.
     """
     condition = compile_filter(db, call_filter)
+    if after is None and not may_have_calls(db, call_filter):
+        return Page([], None)
     if after is not None:
         sql = f"{condition.sql} AND {_NEXT_PAGE[order]}"
         condition = SqlCondition(sql, (*condition.values, *after))

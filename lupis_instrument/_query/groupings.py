@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from lupis_instrument._export.store.block_tables import QUARTER_HOUR
+from lupis_instrument._query.blocks import QUARTER
 from lupis_instrument._query.fields import TAG_PREFIX
 from lupis_instrument._query.origins import RecordedOrigin, read_origins, read_tags
 from lupis_instrument._query.times import format_local_time
@@ -12,9 +13,8 @@ from lupis_instrument._query.times import format_local_time
 if TYPE_CHECKING:
     import sqlite3
 
-_QUARTER = f"at / {QUARTER_HOUR}"
 _INDEX_ORDERS = (
-    ("origin", "provider", "model", "operation", "host", "error", "status", _QUARTER),
+    ("origin", "provider", "model", "operation", "host", "error", "status", QUARTER),
     ("chat", "user", "session", "organization", "provider", "model"),
 )
 """The first columns of the indexes `call_by_origin` and `call_by_chat`. SQLite groups by the start
@@ -57,7 +57,7 @@ def _name_origin(field: str) -> Dimension:
 def _name_period(name: str, pattern: str) -> Dimension:
     return Dimension(
         (name,),
-        (_QUARTER,),
+        (QUARTER,),
         lambda _, row: (format_local_time(row[0] * QUARTER_HOUR, pattern),),
         by_time=True,
     )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from operator import add
+from typing import TYPE_CHECKING, Iterator, NamedTuple
 
+from lupis_instrument._export.store.block_tables import QUARTER_HOUR
 from lupis_instrument._export.store.column_types import types_condition
-from lupis_instrument._query.filters import ALL_CALLS, CallFilter, compile_filter
+from lupis_instrument._query.blocks import QUARTER, find_block_sums, take_snapshot
+from lupis_instrument._query.filters import ALL_CALLS, CallFilter, compile_filter, make_filter
 from lupis_instrument._query.times import SECOND
 
 if TYPE_CHECKING:
@@ -57,20 +60,37 @@ def count_over_time(
         call_filter: the calls to count.
     """
     step = max(step, -(-(end - start) // _MAX_POINTS), 1)
-    condition = compile_filter(db, call_filter)
-    first = start // step
-    rows = db.execute(
-        "SELECT at / ?, count(*), count(error), total(input_tokens), total(output_tokens),"  # noqa: S608
-        f" total(cached_tokens), total(cost) FROM item WHERE {condition.sql}"
-        f" AND at >= ? AND at < ? AND {types_condition(_COLUMNS)} GROUP BY 1",
-        (step, *condition.values, start, end),
-    )
+    period = call_filter.also(*make_filter(since=start, until=end).conditions)
+    sums: dict[int, tuple[float, ...]] = {}
+    with take_snapshot(db):
+        for number, *figures in _read_rows(db, period, step):
+            known = sums.get(number, (0.0,) * len(figures))
+            sums[number] = tuple(map(add, known, figures))
     points = {
-        number: Point(number * step, calls, errors, int(given), int(written), int(cached), cost)
-        for number, calls, errors, given, written, cached, cost in rows
+        number: Point._make((number * step, *map(int, figures[:-1]), figures[-1]))
+        for number, figures in sums.items()
     }
-    last = max(first, (end - 1) // step)
-    return [points.get(number, Point(number * step)) for number in range(first, last + 1)]
+    numbers = range(start // step, max(start // step, (end - 1) // step) + 1)
+    return [points.get(number, Point(number * step)) for number in numbers]
+
+
+def _read_rows(db: sqlite3.Connection, period: CallFilter, step: int) -> Iterator[tuple[int, ...]]:
+    """Yield the number of a step and its sums; a step may come twice."""
+    condition, source = compile_filter(db, period), "item"
+    sums = None if step % QUARTER_HOUR else find_block_sums(db, (QUARTER,), period)
+    if sums is not None:
+        source = sums.items
+        yield from db.execute(
+            "SELECT at / ?, total(calls), total(errors), total(input), total(output),"  # noqa: S608
+            f" total(cached), total(cost) FROM {sums.table} WHERE {sums.condition.sql} GROUP BY 1",
+            (step, *sums.condition.values),
+        )
+    yield from db.execute(
+        "SELECT at / ?, count(*), count(error), total(input_tokens), total(output_tokens),"  # noqa: S608
+        f" total(cached_tokens), total(cost) FROM {source} WHERE {condition.sql}"
+        f" AND {types_condition(_COLUMNS)} GROUP BY 1",
+        (step, *condition.values),
+    )
 
 
 def find_first_start(db: sqlite3.Connection, call_filter: CallFilter = ALL_CALLS) -> int | None:

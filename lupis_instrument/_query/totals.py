@@ -241,8 +241,7 @@ def _read_rows(
         f" WHERE {sums.condition.sql} GROUP BY {numbers}"
     )
     yield from db.execute(statement, sums.condition.values)
-    source = f"({sums.gaps}) CROSS JOIN item NOT INDEXED ON id BETWEEN column1 AND column2"
-    statement = build_statement(grouping, condition, unit, source)
+    statement = build_statement(grouping, condition, unit, sums.items)
     yield from db.execute(statement, condition.values)
 
 

@@ -9,6 +9,7 @@ from time import time_ns
 from typing import TYPE_CHECKING, Any, Callable
 
 from lupis_instrument._config.config import resolve_settings
+from lupis_instrument._export.store.block_tables import QUARTER_HOUR
 from lupis_instrument._query.calls import CallOrder, Cursor, list_calls
 from lupis_instrument._query.conversations import list_conversations
 from lupis_instrument._query.errors import group_errors
@@ -77,6 +78,8 @@ def answer_series(question: Question) -> dict[str, Any]:
         start = find_first_start(db, question.calls) or end - _HOUR
     start = min(start, end - 1)
     step = max((end - start) // question.read_number("points", 60), 1)
+    if step > QUARTER_HOUR:
+        step = -(-step // QUARTER_HOUR) * QUARTER_HOUR  # the steps of the stored sums
     points = count_over_time(db, start, end, step=step, call_filter=question.words)
     names = ("calls", "errors", "input_tokens", "output_tokens", "cost")
     return {

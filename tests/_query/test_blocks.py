@@ -11,8 +11,10 @@ from lupis_instrument._export.store.block_tables import SIZE
 from lupis_instrument._export.store.blocks import add_up_blocks, find_missing_blocks
 from lupis_instrument._export.store.schema import DELIVERED, migrate_schema
 from lupis_instrument._query import blocks
+from lupis_instrument._query.calls import list_calls
 from lupis_instrument._query.filters import make_filter
 from lupis_instrument._query.groupings import DIMENSIONS
+from lupis_instrument._query.series import count_over_time
 from lupis_instrument._query.totals import add_up_calls
 
 START = 1_700_000_000_000_000_000
@@ -189,3 +191,24 @@ def test_random_changes(db, monkeypatch):
             with monkeypatch.context() as patch:
                 patch.setattr(blocks, "has_blocks", lambda _: False)
                 assert read_totals(db, by, make_filter(since=START + HOUR)) == sums_of_blocks
+
+
+@pytest.mark.parametrize("values", FILTERS[:8])
+def test_series_of_blocks_and_items_are_the_same(db, monkeypatch, values):
+    """The steps are multiples of a quarter of an hour; the period begins and ends anywhere."""
+    period, step = (START + HOUR // 7, START + 5 * HOUR + 1), HOUR // 2
+    points = count_over_time(db, *period, step=step, call_filter=make_filter(**values))
+    with monkeypatch.context() as patch:
+        patch.setattr(blocks, "has_blocks", lambda _: False)
+        of_items = count_over_time(db, *period, step=step, call_filter=make_filter(**values))
+    assert [point[:-1] for point in of_items] == [point[:-1] for point in points]
+    assert [point.cost for point in of_items] == pytest.approx([point.cost for point in points])
+
+
+def test_list_of_calls_that_do_not_exist_is_empty(db):
+    """The sums show it, and items beside them are looked at too."""
+    for values in ({"model": "other"}, {"user": "nobody"}, {"host": "h0", "status": 500}):
+        assert [] == list_calls(db, make_filter(**values)).calls
+    db.execute("UPDATE item SET model = 'other' WHERE id IN (5, ?)", (COUNT - 1,))
+    calls = list_calls(db, make_filter(model="other")).calls
+    assert {5, COUNT - 1} >= {call.id for call in calls} != set()
