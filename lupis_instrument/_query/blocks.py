@@ -23,6 +23,12 @@ QUARTER = f"at / {QUARTER_HOUR}"
 _MAX_READ_SHARE = 8
 """The part of the items, as a divisor, that may be read besides the sums."""
 
+_SELECT_BLOCKS = (
+    "SELECT id, first_at, last_at, is_whole = 1 AND typeof(first_at) = typeof(last_at)"
+    " AND typeof(first_at) IN ('integer', 'null') FROM block ORDER BY id"
+)
+"""A damaged file may have other types in any column."""
+
 
 class BlockSums(NamedTuple):
     """The stored sums that a question can use.
@@ -143,7 +149,7 @@ def _select_blocks(
     used: list[tuple[int, int]] = []
     gaps: list[tuple[int, int]] = []
     end = -(1 << 63)
-    for block, first, last, is_whole in db.execute("SELECT * FROM block ORDER BY id"):
+    for block, first, last, is_whole in db.execute(_SELECT_BLOCKS):
         low, high = block * SIZE, block * SIZE + SIZE - 1
         if low > end:
             gaps.append((end, low - 1))

@@ -212,3 +212,14 @@ def test_list_of_calls_that_do_not_exist_is_empty(db):
     db.execute("UPDATE item SET model = 'other' WHERE id IN (5, ?)", (COUNT - 1,))
     calls = list_calls(db, make_filter(model="other")).calls
     assert {5, COUNT - 1} >= {call.id for call in calls} != set()
+
+
+def test_damaged_sums_do_not_keep_a_report_from_its_answer(db):
+    """A file may be damaged anywhere."""
+    db.execute("UPDATE block_origin SET latencies = '1,x,' || latencies, cost = 'y'")
+    db.execute("DELETE FROM block WHERE id = 1")
+    db.execute("UPDATE block SET first_at = 'z' WHERE id = 2")
+    groups, _ = add_up_calls(db, ("model",), make_filter(since=START))
+    assert all(totals.latency[0] for totals in groups.values())
+    add_up_blocks(db)
+    assert 3 == count_blocks(db)

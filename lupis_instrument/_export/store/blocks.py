@@ -77,8 +77,5 @@ def _add_up_block(db: Connection, block: int) -> None:
             f"at / {QUARTER_HOUR} * {QUARTER_HOUR}" if key == "at" else key for key in table.keys
         )
         numbers = ", ".join(str(number + 2) for number in range(len(table.keys)))
-        db.execute(
-            f"INSERT INTO {table.name} SELECT min(id), {keys}, {list_sums(LIST_UNIT)} {source}"
-            f" GROUP BY {numbers}",
-            ids,
-        )
+        rows = f"SELECT min(id), {keys}, {list_sums(LIST_UNIT)} {source} GROUP BY {numbers}"
+        db.execute(f"INSERT OR REPLACE INTO {table.name} {rows}", ids)

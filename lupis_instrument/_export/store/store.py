@@ -163,7 +163,8 @@ class Store:
         except sqlite3.OperationalError as error:
             # The items are stored. The next addition tries again to make room.
             warn(f"cannot make room in the store: {error}")
-        with suppress(sqlite3.OperationalError):  # a report reads the items then
+        # The items are stored. If this fails, reports read them one by one.
+        with suppress(sqlite3.Error):
             add_up_full_blocks(db, last, last + len(rows))
         return ids
 

@@ -1,7 +1,7 @@
 """Full blocks of items are added up as they are stored."""
 
 from contextlib import closing
-from sqlite3 import OperationalError, connect
+from sqlite3 import DatabaseError, connect
 
 import pytest
 
@@ -68,7 +68,7 @@ def test_items_are_stored_if_they_cannot_be_added_up(written, monkeypatch):
     """Reports read the items then."""
 
     def fail(*_):
-        raise OperationalError("database is locked")
+        raise DatabaseError("database disk image is malformed")
 
     monkeypatch.setattr(store, "add_up_full_blocks", fail)
     assert SIZE == len(written.add_items(make_items(SIZE)))
