@@ -30,8 +30,6 @@ sys.path.insert(0, str(ROOT / "tests"))
 from servers.otlp import serving
 
 NETWORK = "not network and not requires_network and not integration"
-NO_TRACE_HEADERS = {"LUPIS_PROPAGATE_TO": "none"}
-"""Servers on this machine get trace headers by default; some tests compare all headers."""
 MAX_SUITE_SECONDS = 3 * 60 * 60
 
 
@@ -266,11 +264,7 @@ class Result(NamedTuple):
 def compare_runs(environment: Environment, arguments: tuple[str, ...], repeat: int) -> Result:
     """Run a suite both ways, then repeat the test files that have differing outcomes."""
     with serving() as sink, tempfile.TemporaryDirectory() as data:
-        variables = {
-            "LUPIS_OTLP_ENDPOINT": sink.otlp_url,
-            "LUPIS_DATA_DIR": data,
-            **NO_TRACE_HEADERS,
-        }
+        variables = {"LUPIS_OTLP_ENDPOINT": sink.otlp_url, "LUPIS_DATA_DIR": data}
         bare = run_suite(environment, arguments, None)
         launched = run_suite(environment, arguments, variables)
         suspects = find_differences(bare, launched)
