@@ -38,9 +38,9 @@ def instrument_client(provider: Any, activation: Activation) -> None:
 
 
 def _read_url(protocol: Any) -> str:
-    return format_url(
-        secure=bool(protocol.secure), host=protocol.host, port=protocol.port, target=protocol.path
-    )
+    # Releases 10 to 17 have these private attributes; the public ones warn of deprecation.
+    secure, host, port = protocol._secure, protocol._host, protocol._port
+    return format_url(secure=bool(secure), host=host, port=port, target=protocol.path)
 
 
 def _wrap_write_frame(protocol: Any, watcher: SocketWatcher) -> None:
