@@ -158,8 +158,12 @@ class Activation:
 
     def current_context(self) -> Context | None:
         """Return the current context; None where OpenTelemetry is not loaded, so it is empty."""
-        module = kept_modules.get(_CONTEXT) or sys.modules.get(_CONTEXT)
-        get_current = getattr(module, "get_current", None)
+        keys = self._calls.context_keys
+        if keys is None:
+            module = kept_modules.get(_CONTEXT) or sys.modules.get(_CONTEXT)
+            get_current = getattr(module, "get_current", None)
+        else:
+            get_current = keys.get_current
         try:
             return get_current() if get_current is not None else None
         except Exception as fault:

@@ -171,16 +171,10 @@ class Redactor:
             if name_rule is not None:
                 result[shown_name] = self._redact_named(value, name_rule)
                 continue
-            kind = type(value)
-            if kind is str:
-                texts: Sequence[str] | None = (value,)
-            elif kind is int:
-                texts = () if -_MIN_CARD_NUMBER < value < _MIN_CARD_NUMBER else None
-            else:
-                texts = () if kind in _HARMLESS_TYPES else _list_texts(value)
+            texts = _list_texts(value)
             # Texts are kept for now and replaced later, if the prefilter suspects them.
             result[shown_name] = self._redact_safely(value, None) if texts is None else value
-            if texts and not clean.issuperset(texts):
+            if texts and not (texts[0] in clean and (len(texts) == 1 or clean.issuperset(texts))):
                 unknown.append((shown_name, value, texts))
         if unknown:
             self._redact_unknown(unknown, result)
@@ -343,9 +337,14 @@ def _has_options(items: Sequence[Any]) -> bool:
 
 
 def _list_texts(value: Any) -> Sequence[str] | None:
-    """Return the texts of an attribute's value; None if it is no list, or holds anything else."""
-    if type(value) not in _LIST_TYPES:
-        return None
+    """Return the texts of an attribute's value; None if it may hold a secret that is no text."""
+    kind = type(value)
+    if kind is str:
+        return (value,)
+    if kind is int:
+        return () if -_MIN_CARD_NUMBER < value < _MIN_CARD_NUMBER else None
+    if kind not in _LIST_TYPES:
+        return () if kind in _HARMLESS_TYPES else None
     if len(value) == 1:  # the values of most headers
         return value if type(value[0]) is str else None
     is_plain = {*map(type, value)} <= _ONLY_TEXT and not _has_options(value)
