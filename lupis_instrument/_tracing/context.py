@@ -99,7 +99,8 @@ class ProcessValues:
         """Replace the named layers; a layer's old values are not kept."""
         for name, value in layers.items():
             setattr(self, name, value)
-        self._merged = self.metadata.with_defaults(self.chat).with_defaults(self.environment)
+        merged = self.metadata.with_defaults(self.chat).with_defaults(self.environment)
+        self._merged = EMPTY if merged == EMPTY else merged
 
     @property
     def merged(self) -> Conversation:
