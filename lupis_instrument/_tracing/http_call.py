@@ -55,14 +55,20 @@ class ParsedUrl(NamedTuple):
         return self.path.partition("?")[0]
 
 
-@lru_cache(maxsize=256)
 def parse_url(url: str) -> ParsedUrl:
     """Split `url` into its parts; all parts of a malformed URL are empty."""
+    bare_url, _, query = url.partition("#")[0].partition("?")
+    parsed = _parse_bare_url(bare_url)
+    return parsed._replace(path=f"{parsed.path}?{query}") if query and parsed.host else parsed
+
+
+@lru_cache(maxsize=256)
+def _parse_bare_url(url: str) -> ParsedUrl:
+    """Split a URL without its query, which may hold a key: keys stay in no cache."""
     try:
         parts = urlsplit(url)
         port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
-        path = f"{parts.path}?{parts.query}" if parts.query else parts.path
-        return ParsedUrl(parts.scheme, (parts.hostname or "").lower(), port, path)
+        return ParsedUrl(parts.scheme, (parts.hostname or "").lower(), port, parts.path)
     except ValueError:
         return ParsedUrl("", "", None, "")
 
@@ -140,6 +146,7 @@ class HttpCall:
         started: the time when the call began, of `perf_counter_ns`.
         endpoint: the LLM API that the call goes to; None for any other host.
         attempts: the number of requests sent.
+        path: the path of the last request, with its query.
         before_send: called with this object before a request is sent, and may raise; None in
             launches without a budget.
         earlier_attempts: for each attempt but the last, when the next one began and its status.
@@ -163,6 +170,7 @@ class HttpCall:
         "earlier_attempts",
         "endpoint",
         "method",
+        "path",
         "request_body",
         "request_head",
         "request_headers",
@@ -206,7 +214,7 @@ class HttpCall:
     def _reset_attempt(self) -> None:
         self.endpoint: Endpoint | None = None
         self.method = ""
-        self.url = ""
+        self.url = self.path = ""
         self.request_head: bytes | None = None
         self.request_headers: Headers = []
         self.request_body: list[bytes] = []
@@ -227,6 +235,7 @@ class HttpCall:
         self.method = method
         self.url = url
         target = parse_url(url)
+        self.path = target.path
         self.endpoint = identify_endpoint(
             method, target.host, target.port, target.bare_path, self._hosts
         )

@@ -3,6 +3,7 @@
 import pytest
 
 from lupis_instrument._diagnostics import diagnostics
+from lupis_instrument._llm.api.endpoints import identify_endpoint
 from lupis_instrument._tracing import http_call as http_call_module
 from lupis_instrument._tracing.http_call import (
     HttpCall,
@@ -263,3 +264,16 @@ def test_the_raw_head_wins_over_header_lines(http_call):
     before = http_call.read_request_headers()
     http_call.request_head = b"POST / HTTP/1.1\r\nb: 2\r\n\r\n"
     assert ([("a", "1")], [("b", "2")]) == (before, http_call.read_request_headers())
+
+
+def test_no_cache_keeps_the_query_of_a_url():
+    """A query may hold a key: URLs that differ in it alone are one entry of each cache."""
+    caches = (http_call_module._parse_bare_url, identify_endpoint)
+    for cache in caches:
+        cache.cache_clear()
+    for key in ("secret-1", "secret-2"):
+        url = f"https://api.example.com/v1/chat/completions?key={key}#top"
+        http_call = HttpCall((), lambda: None, lambda: None)
+        http_call.begin_attempt("POST", url)
+        assert f"/v1/chat/completions?key={key}" == parse_url(url).path == http_call.path
+    assert [1, 1] == [cache.cache_info().currsize for cache in caches]

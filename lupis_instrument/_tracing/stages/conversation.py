@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from lupis_instrument import _semconv
 from lupis_instrument._llm.conversation.conversations import DERIVED
 from lupis_instrument._tracing.context import EMPTY, collect_metadata
-from lupis_instrument._tracing.http_call import parse_url
 
 if TYPE_CHECKING:
     from lupis_instrument._llm.conversation.conversations import Conversations
@@ -59,7 +58,7 @@ class DeriveChatId:
             return draft
         identity = self._conversations.identify_call(
             http_call.endpoint,
-            parse_url(http_call.url).path,
+            http_call.path,
             draft.request,
             facts,
             answered=_is_answered(draft, http_call.status),

@@ -197,7 +197,7 @@ class Enrich:
             draft.request = read_request(draft.request)
         facts = digest_call(
             endpoint,
-            path=parse_url(http_call.url).path,
+            path=http_call.path,
             request=draft.request,
             status=http_call.status,
             headers={name.lower(): value for name, value in http_call.response_headers},
