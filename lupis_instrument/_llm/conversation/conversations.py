@@ -268,7 +268,7 @@ class ConversationMatcher:
 
     def find_conversation(self, turns: Turns) -> Conversation | None:
         """Return the conversation that a call with these turns continues or repeats."""
-        repeated = self._calls.get(turns.hash_turns(len(turns))) or []
+        repeated = self._calls.get(turns.hash_turns(turns.length)) or []
         failed = next((call for call in repeated if not call.answered), None)
         if failed is not None:  # a retry
             repeated.remove(failed)
@@ -293,7 +293,7 @@ class ConversationMatcher:
         The longest list comes first.
         """
         lengths = self._lengths.get(turns.hash_turns(turns.opening_length)) or []
-        end = bisect_left(lengths, len(turns))
+        end = bisect_left(lengths, turns.length)
         for length in reversed(lengths[max(0, end - _MAX_PREFIXES) : end]):
             calls = self._calls.get(turns.hash_turns(length))
             if calls:
@@ -315,7 +315,7 @@ class ConversationMatcher:
             answered: whether the call succeeded.
             answer_hash: the hash of its answer, if it is known.
         """
-        length = len(turns)
+        length = turns.length
         opening, whole = turns.hash_turns(turns.opening_length), turns.hash_turns(length)
         lengths = self._lengths.get(opening) or []
         if length not in lengths:

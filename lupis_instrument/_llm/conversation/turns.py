@@ -68,10 +68,11 @@ class Turns:
     """The turns of one request.
 
     Attributes:
+        length: the number of turns.
         opening_length: the number of turns up to the user's first turn, which is included.
     """
 
-    __slots__ = ("_hashes", "_long_texts", "_system", "_turns", "opening_length")
+    __slots__ = ("_hashes", "_long_texts", "_system", "_turns", "length", "opening_length")
 
     def __init__(
         self, system: Any, turns: Sequence[Any], long_texts: LongTexts | None = None
@@ -88,6 +89,7 @@ class Turns:
         self._long_texts = long_texts or {}
         self._system = system
         self._turns = turns
+        self.length = len(turns)
         self._hashes: list[int | None] = [None] * (len(turns) + 1)
         user_turns = (number for number, turn in enumerate(turns, 1) if _is_user_turn(turn))
         self.opening_length = next(user_turns, len(turns))

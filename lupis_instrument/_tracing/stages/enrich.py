@@ -151,10 +151,11 @@ class Enrich:
 
     def _add_http(self, draft: Draft, http_call: HttpCall) -> None:
         attributes = draft.attributes
-        target = parse_url(str(attributes.get(_semconv.URL_FULL) or http_call.url))
-        attributes.setdefault(_semconv.SERVER_ADDRESS, target.host)
-        if target.port is not None:
-            attributes.setdefault(_semconv.SERVER_PORT, target.port)
+        if _semconv.SERVER_ADDRESS not in attributes or _semconv.SERVER_PORT not in attributes:
+            target = parse_url(str(attributes.get(_semconv.URL_FULL) or http_call.url))
+            attributes.setdefault(_semconv.SERVER_ADDRESS, target.host)
+            if target.port is not None:
+                attributes.setdefault(_semconv.SERVER_PORT, target.port)
         if http_call.version is not None:
             attributes[_semconv.NETWORK_PROTOCOL_VERSION] = http_call.version
         if http_call.status is not None and http_call.method != WEBSOCKET:
