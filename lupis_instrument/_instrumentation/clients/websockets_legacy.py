@@ -39,8 +39,9 @@ def instrument_client(provider: Any, activation: Activation) -> None:
 
 def _read_url(protocol: Any) -> str:
     # Releases 10 to 17 have these private attributes; the public ones warn of deprecation.
-    secure, host, port = protocol._secure, protocol._host, protocol._port
-    return format_url(secure=bool(secure), host=host, port=port, target=protocol.path)
+    secure, host, port = protocol._secure, protocol._host or "", protocol._port
+    path = getattr(protocol, "path", "")  # set by the handshake
+    return format_url(secure=bool(secure), host=host, port=port, target=path)
 
 
 def _wrap_write_frame(protocol: Any, watcher: SocketWatcher) -> None:

@@ -61,6 +61,15 @@ def test_reading_the_url_gives_no_warning(legacy, echo):
     assert f"ws://127.0.0.1:{echo}/v1/responses" == url
 
 
+def test_a_protocol_without_a_handshake_has_no_path(legacy):
+    """Nothing is raised."""
+
+    async def read():
+        return websockets_legacy._read_url(legacy.WebSocketClientProtocol())
+
+    assert "ws://:None" == asyncio.run(read())
+
+
 @pytest.mark.parametrize(
     ("parts", "url"),
     [
