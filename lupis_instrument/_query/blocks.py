@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Iterable, Iterator, NamedTuple
 
-from lupis_instrument._export.store.block_tables import QUARTER_HOUR, SIZE, SUM_TABLES
+from lupis_instrument._export.store.block_tables import MIN_ITEMS, QUARTER_HOUR, SIZE, SUM_TABLES
 from lupis_instrument._export.store.blocks import has_blocks
 from lupis_instrument._query.fields import FieldType, find_field
 from lupis_instrument._query.filters import CallFilter, SqlCondition, compile_filter
@@ -16,8 +16,6 @@ from lupis_instrument._query.filters import CallFilter, SqlCondition, compile_fi
 if TYPE_CHECKING:
     import sqlite3
 
-MIN_ITEMS = 100_000
-"""The number of ids in a store from which on it is worth while."""
 QUARTER = f"at / {QUARTER_HOUR}"
 """The SQL expression for the quarter of an hour in which a call began."""
 _MAX_READ_SHARE = 8

@@ -7,6 +7,7 @@ from contextlib import closing
 import pytest
 
 from lupis_instrument._export.otlp.encoded_items import Facts
+from lupis_instrument._export.store import blocks as stored_blocks
 from lupis_instrument._export.store.block_tables import SIZE
 from lupis_instrument._export.store.blocks import add_up_blocks, find_missing_blocks
 from lupis_instrument._export.store.schema import DELIVERED, migrate_schema
@@ -78,14 +79,17 @@ def built():
         rows = [make_row(draw, number) for number in range(1, COUNT)]
         connection.executemany(INSERT, rows)
         connection.execute("UPDATE sequence SET last = ?", (COUNT - 1,))
-        add_up_blocks(connection)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(stored_blocks, "MIN_ITEMS", 0)
+            add_up_blocks(connection)
         yield connection
 
 
 @pytest.fixture
 def db(built, monkeypatch):
     """A copy of this store, which counts as a large one."""
-    monkeypatch.setattr(blocks, "MIN_ITEMS", 0)
+    for module in (blocks, stored_blocks):
+        monkeypatch.setattr(module, "MIN_ITEMS", 0)
     monkeypatch.setattr(blocks, "_MAX_READ_SHARE", 1)
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         built.backup(connection)

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 SIZE = 4096
 """The number of ids of a block."""
+MIN_ITEMS = 100_000
+"""The number of ids in a store from which on sums are worth while: they make writing dearer."""
 QUARTER_HOUR = 900 * 10**9
 """Nanoseconds. In every time zone a day starts at a multiple of a quarter of an hour, UTC."""
 LIST_UNIT = 10**6

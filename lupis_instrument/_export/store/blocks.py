@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lupis_instrument._export.store.block_tables import (
     LIST_UNIT,
+    MIN_ITEMS,
     QUARTER_HOUR,
     SIZE,
     SUM_TABLES,
@@ -44,12 +45,12 @@ def add_up_blocks(db: Connection) -> None:
 
 
 def find_missing_blocks(db: Connection) -> list[int]:
-    """Return the full blocks without sums, in order; none in a file without the tables."""
+    """Return the full blocks without sums, in order; none in a small file or without the tables."""
     if not has_blocks(db):
         return []
     query = "SELECT (SELECT last FROM sequence), (SELECT min(id) FROM item)"
     last, first = db.execute(query).fetchone()
-    if not isinstance(last, int) or not isinstance(first, int):
+    if not isinstance(last, int) or not isinstance(first, int) or last < MIN_ITEMS:
         return []
     known = {block for (block,) in db.execute("SELECT id FROM block")}
     return [

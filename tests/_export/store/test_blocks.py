@@ -31,8 +31,9 @@ def make_items(count):
 
 
 @pytest.fixture
-def written(tmp_path):
-    """A store that a process writes to."""
+def written(tmp_path, monkeypatch):
+    """A store that a process writes to; it counts as large."""
+    monkeypatch.setattr(blocks, "MIN_ITEMS", 0)
     written = Store(str(tmp_path), 1 << 30, Process("shop", "run", 8, "8:1"))
     yield written
     written.database.close()
@@ -52,6 +53,13 @@ def test_block_is_added_up_once_it_is_full(written, tmp_path):
     assert [(1, SIZE - 1, SIZE - 1.0)] == read_sums(tmp_path)
     written.add_items(make_items(SIZE + 1))
     assert [(1, SIZE - 1, SIZE - 1.0), (SIZE, SIZE, float(SIZE))] == read_sums(tmp_path)
+
+
+def test_small_store_is_not_added_up(written, tmp_path, monkeypatch):
+    """Reports read the items of such a store, and writing stays cheap."""
+    monkeypatch.setattr(blocks, "MIN_ITEMS", SIZE + 1)
+    written.add_items(make_items(SIZE))
+    assert [] == read_sums(tmp_path)
 
 
 def test_blocks_of_a_file_without_sums_follow_bit_by_bit(written, tmp_path, monkeypatch):
