@@ -214,7 +214,7 @@ def filter_message(text: str) -> str:
     Args:
         text: the message of an exception. A repetition of the filter changes nothing.
     """
-    shown = _BYTES.sub(GAP, text[:_MAX_MESSAGE])
+    shown = re.sub(r"\s+", " ", _BYTES.sub(GAP, text[:_MAX_MESSAGE]))
     parts: list[str] = []
     end = 0
     for match in _compile_phrases().finditer(shown):
@@ -241,8 +241,8 @@ def filter_status(text: str, types: Iterable[str]) -> str:
 
 
 def _filter_gap(text: str) -> str:
-    """Return the text between two phrases on one line, if it is punctuation."""
-    return re.sub(r"\s+", " ", text) if _PUNCTUATION.fullmatch(text) else f" {GAP} "
+    """Return the text between two phrases, if it is punctuation."""
+    return text if _PUNCTUATION.fullmatch(text) else f" {GAP} "
 
 
 def _short_names(types: Iterable[str]) -> set[str]:

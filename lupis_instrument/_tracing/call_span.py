@@ -2,7 +2,7 @@
 
 The SDK's span copies its attributes under a lock, checks each of them, and is copied when it ends.
 The spans of this module record the same without that. Wherever the user has set a sampler or
-limits, the SDK makes the span: `CallSpanFactory.start_span` returns None.
+limits (`has_defaults`), the SDK makes the span.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from lupis_instrument._tracing.processor import CallSpanProcessor
 
-_MAX_ATTRIBUTES = _MAX_EVENTS = 128
-"""The SDK's default limits. No instrumentor of an HTTP client sets so many attributes."""
+_MAX_COUNT = 128
+"""The default limit of attributes, events and links. No instrumentor sets so many attributes."""
 _PLAIN_TYPES = frozenset((str, int, bool, float))
 HTTP_MARKS = frozenset((_semconv.HTTP_REQUEST_METHOD, "http.method"))
 """Attributes that the span of an HTTP call has from its start."""
@@ -102,13 +102,13 @@ class CallSpan(trace.Span):
         self, name: str, attributes: Attributes = None, timestamp: int | None = None
     ) -> None:
         """Add an event, unless the span has ended or has too many."""
-        if self.end_time is None and len(self.events) < _MAX_EVENTS:
+        if self.end_time is None and len(self.events) < _MAX_COUNT:
             cleaned = BoundedAttributes(attributes=attributes)
             self.events = (*self.events, Event(name, cleaned, timestamp))
 
     def add_link(self, context: SpanContext, attributes: Attributes = None) -> None:
-        """Add a link to another span, unless the span has ended."""
-        if self.end_time is None:
+        """Add a link to another span, unless the span has ended or has too many."""
+        if self.end_time is None and len(self.links) < _MAX_COUNT:
             self.links = (*self.links, Link(context, BoundedAttributes(attributes=attributes)))
 
     def update_name(self, name: str) -> None:
@@ -151,6 +151,28 @@ class CallSpan(trace.Span):
             self._processor.on_end(self)
 
 
+def has_defaults(sampler: Sampler) -> bool:
+    """Return whether the user has chosen neither a sampler nor limits of the SDK.
+
+    Args:
+        sampler: the sampler of the user's settings.
+
+    Raises:
+        ValueError: a variable of the SDK has no valid number.
+    """
+    limits = SpanLimits()
+    lengths = (limits.max_span_attribute_length, limits.max_attribute_length)
+    counts = (
+        *(limits.max_span_attributes, limits.max_events, limits.max_links),
+        *(limits.max_event_attributes, limits.max_link_attributes),
+    )
+    return (
+        sampler is DEFAULT_ON
+        and lengths == (None, None)
+        and all((count or 0) >= _MAX_COUNT for count in counts)
+    )
+
+
 class CallSpanFactory:
     """Starts the spans of one tracer.
 
@@ -165,7 +187,6 @@ class CallSpanFactory:
         processor: CallSpanProcessor,
         resource: Resource,
         id_generator: IdGenerator,
-        sampler: Sampler,
         scope: InstrumentationScope,
     ) -> None:
         """Make a factory.
@@ -174,7 +195,6 @@ class CallSpanFactory:
             processor: follows the spans.
             resource: the resource of the spans.
             id_generator: makes the ids of the spans.
-            sampler: the sampler of the user's settings.
             scope: the instrumentation scope of the tracer.
         """
         self.resource = resource
@@ -182,13 +202,6 @@ class CallSpanFactory:
         self.processor: Any = processor
         self._draw_span_id = id_generator.generate_span_id
         self._draw_trace_id = id_generator.generate_trace_id
-        limits = SpanLimits()
-        self._is_plain = (
-            sampler is DEFAULT_ON
-            and limits.max_span_attribute_length is None
-            and limits.max_attribute_length is None
-            and (limits.max_span_attributes or 0) >= _MAX_ATTRIBUTES
-        )
 
     def start_span(
         self, name: str, context: Context | None, attributes: Mapping[str, Any], **options: Any
@@ -202,10 +215,10 @@ class CallSpanFactory:
             options: further options of the span, which only the SDK knows.
 
         Returns:
-            The span; None if the SDK has to make it: for other spans and with options, where the
-            user has chosen a sampler or limits, and below a span that is not sampled.
+            The span; None if the SDK has to make it: for other spans, with options, and below a
+            span that is not sampled.
         """
-        if not self._is_plain or options or HTTP_MARKS.isdisjoint(attributes):
+        if options or HTTP_MARKS.isdisjoint(attributes):
             return None
         parent: SpanContext | None = trace.get_current_span(context).get_span_context()
         if parent is None or not parent.is_valid:

@@ -58,13 +58,22 @@ class ParsedUrl(NamedTuple):
 def parse_url(url: str) -> ParsedUrl:
     """Split `url` into its parts; all parts of a malformed URL are empty."""
     bare_url, _, query = url.partition("#")[0].partition("?")
+    if "@" in bare_url:
+        bare_url = _remove_user(bare_url)
     parsed = _parse_bare_url(bare_url)
     return parsed._replace(path=f"{parsed.path}?{query}") if query and parsed.host else parsed
 
 
+def _remove_user(url: str) -> str:
+    """Return a URL without the name and password of a user."""
+    scheme, mark, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{mark}{authority.rpartition('@')[2]}{slash}{path}"
+
+
 @lru_cache(maxsize=256)
 def _parse_bare_url(url: str) -> ParsedUrl:
-    """Split a URL without its query, which may hold a key: keys stay in no cache."""
+    """Split a URL without user and query, which may hold keys: keys stay in no cache."""
     try:
         parts = urlsplit(url)
         port = parts.port or _DEFAULT_PORTS.get(parts.scheme)

@@ -13,6 +13,7 @@ import inspect
 from contextlib import ContextDecorator
 from os import urandom
 from struct import unpack
+from time import time_ns
 from typing import TYPE_CHECKING, Any, Callable, Sequence
 
 from opentelemetry import trace
@@ -26,7 +27,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from lupis_instrument import _semconv
 from lupis_instrument._diagnostics import internal_errors, report_fault
 from lupis_instrument._process.fork import on_fork
-from lupis_instrument._tracing.call_span import HTTP_MARKS, CallSpanFactory
+from lupis_instrument._tracing.call_span import HTTP_MARKS, CallSpanFactory, has_defaults
 from lupis_instrument._tracing.context import detach_context
 
 if TYPE_CHECKING:
@@ -88,7 +89,9 @@ class SystemIdGenerator(IdGenerator):
         """Return 64 random bits, not all of them 0."""
         while True:
             try:
-                number = _random_numbers.pop()
+                # The time differs where the numbers don't: several copies of a process may start
+                # from one snapshot (AWS Lambda SnapStart, CRIU).
+                number = _random_numbers.pop() ^ time_ns()
             except IndexError:
                 # Many at once: the system call lets other threads run, and would cost each call
                 # more than all of its span.
@@ -110,7 +113,7 @@ _DRAWN = 128
 """Random numbers that are drawn at once."""
 _random_numbers: list[int] = []
 """Random numbers of 64 bits; a forked child draws its own."""
-on_fork(after_in_child=_random_numbers.clear)
+on_fork(before=_random_numbers.clear, after_in_child=_random_numbers.clear)
 
 
 class LupisTracerProvider(TracerProvider):
@@ -127,9 +130,11 @@ class LupisTracerProvider(TracerProvider):
         super().__init__(
             resource=resource, shutdown_on_exit=False, id_generator=SystemIdGenerator()
         )
-        self._make_call_spans = functools.partial(
-            CallSpanFactory, processor, resource, self.id_generator, self.sampler
-        )
+        self._make_call_spans: Callable[..., CallSpanFactory] | None = None
+        if has_defaults(self.sampler):
+            self._make_call_spans = functools.partial(
+                CallSpanFactory, processor, resource, self.id_generator
+            )
         self.sampler = RecordOnlySampler(self.sampler)
         self.add_span_processor(processor)
         self._context_with_span = processor.context_with_span
@@ -148,7 +153,7 @@ class LupisTracerProvider(TracerProvider):
         scope: tuple[Any, ...] = (*names, attributes) if attributes else names
         inner = super().get_tracer(*scope)
         call_spans = None
-        if not isinstance(inner, trace.NoOpTracer):
+        if self._make_call_spans is not None and not isinstance(inner, trace.NoOpTracer):
             call_spans = self._make_call_spans(InstrumentationScope(*scope))
         return LupisTracer(inner, self._context_with_span, self.root_spans, call_spans)
 

@@ -97,7 +97,8 @@ def test_causes_inside_a_message_stay():
 
 
 @pytest.mark.parametrize(
-    "message", ["the request timed out", "my Connection refused", "timed outside"]
+    "message",
+    ["the request timed out", "my Connection refused", "my\nConnection refused", "timed outside"],
 )
 def test_a_phrase_inside_a_sentence_goes(message):
     """A library writes a phrase at the start, or behind punctuation."""

@@ -205,6 +205,10 @@ class TestSpansOfTheSDK:
             ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "10"),
             ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "10"),
             ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "1"),
+            ("OTEL_SPAN_EVENT_COUNT_LIMIT", "0"),
+            ("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "1"),
+            ("OTEL_SPAN_LINK_COUNT_LIMIT", "1"),
+            ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "1"),
             ("OTEL_SDK_DISABLED", "true"),
         ],
     )

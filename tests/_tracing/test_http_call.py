@@ -61,6 +61,7 @@ def body(http_call):
         ("http://user:pw@[::1]:9/a", ParsedUrl("http", "::1", 9, "/a")),
         ("http://example.com:99999/a", ParsedUrl("", "", None, "")),
         ("http://[::1/a", ParsedUrl("", "", None, "")),
+        ("https://a@b:c@example.com/@d", ParsedUrl("https", "example.com", 443, "/@d")),
         ("ws://example.com/a#b", ParsedUrl("ws", "example.com", 80, "/a")),
         ("", ParsedUrl("", "", None, "")),
     ],
@@ -266,13 +267,13 @@ def test_the_raw_head_wins_over_header_lines(http_call):
     assert ([("a", "1")], [("b", "2")]) == (before, http_call.read_request_headers())
 
 
-def test_no_cache_keeps_the_query_of_a_url():
-    """A query may hold a key: URLs that differ in it alone are one entry of each cache."""
+def test_no_cache_keeps_the_query_or_the_password_of_a_url():
+    """Both may be a key: URLs that differ in them alone are one entry of each cache."""
     caches = (http_call_module._parse_bare_url, identify_endpoint)
     for cache in caches:
         cache.cache_clear()
     for key in ("secret-1", "secret-2"):
-        url = f"https://api.example.com/v1/chat/completions?key={key}#top"
+        url = f"https://me:{key}@api.example.com/v1/chat/completions?key={key}#top"
         http_call = HttpCall((), lambda: None, lambda: None)
         http_call.begin_attempt("POST", url)
         assert f"/v1/chat/completions?key={key}" == parse_url(url).path == http_call.path

@@ -10,6 +10,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 from opentelemetry.trace import SpanKind
 
+from lupis_instrument._tracing import provider as provider_module
 from lupis_instrument._tracing.processor import CallSpanProcessor
 from lupis_instrument._tracing.provider import LupisTracerProvider, SystemIdGenerator
 
@@ -163,6 +164,15 @@ def test_ids_do_not_follow_the_seed_of_the_random_module():
         generator = SystemIdGenerator()
         ids |= {generator.generate_trace_id(), generator.generate_span_id()}
     assert 4 == len(ids)
+
+
+def test_copies_of_a_process_have_other_ids(monkeypatch):
+    """A snapshot from which several processes start holds random numbers that were not used yet."""
+    ids = []
+    for _ in range(2):
+        monkeypatch.setattr(provider_module, "_random_numbers", [1, 2, 3])
+        ids += [SystemIdGenerator().generate_trace_id(), SystemIdGenerator().generate_span_id()]
+    assert 4 == len({*ids})
 
 
 class TestNativeTracer:
