@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
+from functools import partial
 from time import time_ns
 from typing import TYPE_CHECKING, Iterator, NamedTuple
 
@@ -158,7 +159,7 @@ def _complete_file(path: Path, *, is_indexed: bool) -> None:
         if not is_indexed:
             database.run(add_indexes)
             click.echo("indexes added to the store of an older release", err=True)
-        database.run(add_up_blocks)
+        database.run(partial(add_up_blocks, after_each=database.limit_wal))
 
 
 def _delete_and_shrink(path: Path, selection: Selection) -> None:
@@ -166,7 +167,7 @@ def _delete_and_shrink(path: Path, selection: Selection) -> None:
     with _open_for_change(path) as database:
         deleted = _delete_items(database, selection)
         write_line(f"{_format_items(deleted)} deleted")
-        database.run(add_up_blocks)
+        database.run(partial(add_up_blocks, after_each=database.limit_wal))
         database.run(_shrink_file)
     freed = max(size_before - path.stat().st_size, 0)
     write_line(f"{freed / _MEBIBYTE:,.1f} MiB freed")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Callable
 
 from lupis_instrument._export.store.block_tables import (
     LIST_UNIT,
@@ -37,20 +37,32 @@ def add_up_full_blocks(db: Connection, before: int, after: int) -> None:
             _add_up_block(db, block)
 
 
-def add_up_blocks(db: Connection) -> None:
-    """Add up all full blocks; programs can store items after each of them."""
+def add_up_blocks(db: Connection, after_each: Callable[[], object] | None = None) -> None:
+    """Add up all full blocks; programs can store items after each of them.
+
+    Args:
+        db: the database, in no transaction.
+        after_each: called after each block, in no transaction.
+    """
     for block in find_missing_blocks(db):
         with transaction(db):
             _add_up_block(db, block)
+        if after_each is not None:
+            after_each()
 
 
 def find_missing_blocks(db: Connection) -> list[int]:
     """Return the full blocks without sums, in order; none in a small file or without the tables."""
     if not has_blocks(db):
         return []
-    query = "SELECT (SELECT last FROM sequence), (SELECT min(id) FROM item)"
-    last, first = db.execute(query).fetchone()
-    if not isinstance(last, int) or not isinstance(first, int) or last < MIN_ITEMS:
+    query = (
+        "SELECT (SELECT last FROM sequence), (SELECT min(id) FROM item), (SELECT max(id) FROM item)"
+    )
+    last, first, highest = db.execute(query).fetchone()
+    if not all(isinstance(id_, int) for id_ in (last, first, highest)):
+        return []
+    last = min(last, highest)  # the ids after it are of deleted items, or the file is damaged
+    if last - first < MIN_ITEMS:
         return []
     known = {block for (block,) in db.execute("SELECT id FROM block")}
     return [

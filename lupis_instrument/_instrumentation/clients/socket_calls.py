@@ -17,6 +17,7 @@ from lupis_instrument._llm.api.socket_messages import (
     rate_match,
     read_ids,
     read_request_ids,
+    refuses_other,
 )
 from lupis_instrument._llm.body.socket_requests import read_session, write_request
 
@@ -37,7 +38,8 @@ class SocketCall:
     """One response on a socket.
 
     Attributes:
-        http_call: the call as other clients record it.
+        http_call: the call as other clients record it; None if a sampler or a setting excludes it.
+            Such a call takes its messages too, so that none of them starts another call.
         ids: the ids that the client gave to the request.
         response_id: the provider's id, once it is known.
         begun: whether the server has begun to answer.
@@ -47,7 +49,7 @@ class SocketCall:
 
     __slots__ = ("_body", "begun", "cancelled", "has_usage", "http_call", "ids", "response_id")
 
-    def __init__(self, http_call: HttpCall, ids: MessageIds) -> None:
+    def __init__(self, http_call: HttpCall | None, ids: MessageIds) -> None:
         self.http_call = http_call
         self.ids = ids
         self.response_id: str | None = None
@@ -60,20 +62,22 @@ class SocketCall:
         Raises:
             LupisBudgetError: the budget is used up.
         """
-        before_send = self.http_call.before_send
-        if before_send is not None:
-            before_send(self.http_call)
+        http_call = self.http_call
+        if http_call is not None and http_call.before_send is not None:
+            http_call.before_send(http_call)
 
     def begin_response(self) -> None:
         """Wait for the response: the span stays open until the response has ended."""
-        if self.http_call.status is not None:
-            return  # done already, when the message was prepared
-        self._body = self.http_call.begin_response(200, [], None, decoded=True)
-        self.http_call.span.end()
+        http_call = self.http_call
+        if http_call is None or http_call.status is not None:
+            return  # the latter: done already, when the message was prepared
+        self._body = http_call.begin_response(200, [], None, decoded=True)
+        http_call.span.end()
 
     def fail(self, error: BaseException) -> None:
         """End a call whose request was not sent."""
-        self.http_call.status = None
+        if self.http_call is not None:
+            self.http_call.status = None
         self.end("error", error)
 
     def feed(self, message: bytes) -> None:
@@ -108,6 +112,8 @@ class SocketCalls:
         self._unreported: SocketCall | None = None
         self._prepared: list[tuple[bytes, SocketCall]] = []
         self._fragments: list[bytes] = []
+        self._fragment_bytes = 0
+        self._closed = False
         self._context: Context | None = None
 
     def __del__(self) -> None:
@@ -120,7 +126,8 @@ class SocketCalls:
         """Take a message that the program hands to its client, which `send` takes again later."""
         call = self.send(message)
         if call is not None:
-            self._prepared = [*self._prepared[-_MAX_OPEN_CALLS:], (message, call)]
+            self._prepared.append((message, call))
+            del self._prepared[:-_MAX_OPEN_CALLS]
         return call
 
     def send(self, message: bytes) -> SocketCall | None:
@@ -152,12 +159,15 @@ class SocketCalls:
             starts: whether it is the first frame of a message.
             ends: whether it is the last frame of a message.
         """
+        if self._closed:
+            return  # the program hears no more; a client reads on until the server closes too
         if starts and ends:
             self._receive_message(data)
             return
         if starts:
-            self._fragments = []
-        if sum(map(len, self._fragments)) <= _MAX_MESSAGE_BYTES:
+            self._fragments, self._fragment_bytes = [], 0
+        self._fragment_bytes += len(data)
+        if self._fragment_bytes <= _MAX_MESSAGE_BYTES:
             self._fragments.append(data)
         if ends:
             message, self._fragments = b"".join(self._fragments), []
@@ -169,6 +179,7 @@ class SocketCalls:
         Args:
             error: the error that the program gets; None if it closes the socket itself.
         """
+        self._closed = self._closed or error is None
         self._end_all("closed" if error is None else "error", error)
 
     def _receive_message(self, message: bytes) -> None:
@@ -199,13 +210,12 @@ class SocketCalls:
             return self._find_under_way(message)
         ids = read_ids(message)
         if part is Part.ERROR:
-            return self._find_refused(ids)
+            return None if refuses_other(message) else self._find_refused(ids)
         call = self._find_by_ids(ids, message)
         if call is None and part is Part.END:
             call = next((call for call in self._open if not call.cancelled), None)
         call = call or self._start_unasked()
-        if call is not None:
-            call.response_id = ids.response or call.response_id
+        call.response_id = ids.response or call.response_id
         return call
 
     def _find_turn(self, part: Part, message: bytes) -> SocketCall | None:
@@ -253,27 +263,24 @@ class SocketCalls:
             if ids.event is not None and call.ids.event == ids.event:
                 return call
         waiting = [call for call in calls if not call.begun]
-        if waiting:
+        if waiting and (ids.event is None or self._api.errors_end):
             return waiting[-1]
         return calls[0] if calls and self._api.errors_end else None
 
-    def _start_call(self, message: bytes) -> SocketCall | None:
+    def _start_call(self, message: bytes) -> SocketCall:
         http_call = self._spans.start_call(
             self._url, write_request(self._session, message), self._context
         )
-        if http_call is None:
-            return None
         call = SocketCall(http_call, read_request_ids(message))
         if len(self._open) >= _MAX_OPEN_CALLS:
             self._open.pop(0).end("dropped")
         self._open.append(call)
         return call
 
-    def _start_unasked(self) -> SocketCall | None:
+    def _start_unasked(self) -> SocketCall:
         """Start the call of a response that the server has begun itself."""
         call = self._start_call(b"{}")
-        if call is not None:
-            call.begin_response()
+        call.begin_response()
         return call
 
     def _cancel(self, message: bytes) -> None:
@@ -312,4 +319,4 @@ class SocketCalls:
 
 
 def _join_request(call: SocketCall) -> bytes:
-    return b"".join(call.http_call.request_body)
+    return b"".join(call.http_call.request_body) if call.http_call is not None else b""

@@ -42,8 +42,11 @@ class SocketWatcher:
         """Return the calls on a socket; None if it serves another use than an LLM API."""
         attributes = socket.__dict__
         if CALLS not in attributes:
-            attributes[CALLS] = None  # for good, if this fails
-            attributes[CALLS] = self._make_calls(self._read_url(socket))
+            try:
+                attributes.setdefault(CALLS, self._make_calls(self._read_url(socket)))
+            except Exception:
+                attributes[CALLS] = None  # for good
+                raise
         calls: SocketCalls | None = attributes[CALLS]
         return calls
 
@@ -128,10 +131,11 @@ class SocketWatcher:
             calls.refuse(call)
             from lupis_instrument._tracing.api import Status, StatusCode
 
-            span = call.http_call.span
-            span.set_attribute(_semconv.ERROR_TYPE, type(error).__qualname__)
-            span.set_status(Status(StatusCode.ERROR, type(error).__qualname__))
-            span.end()
+            if call.http_call is not None:
+                span = call.http_call.span
+                span.set_attribute(_semconv.ERROR_TYPE, type(error).__qualname__)
+                span.set_status(Status(StatusCode.ERROR, type(error).__qualname__))
+                span.end()
         except Exception as fault:
             report_fault(_ACTION, fault)
 

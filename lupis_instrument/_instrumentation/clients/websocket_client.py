@@ -81,9 +81,8 @@ def _wrap_recv_frame(socket_class: Any, watcher: SocketWatcher) -> None:
         try:
             frame = original(self)
         except Exception as error:
-            if not type(error).__name__.endswith("TimeoutException"):
-                failure = error
-                watcher.close(self, lambda: failure)
+            if not _leaves_open(error):
+                watcher.close(self, functools.partial(_return_error, error))
             raise
         try:
             _read_frame(watcher, self, frame)
@@ -92,6 +91,17 @@ def _wrap_recv_frame(socket_class: Any, watcher: SocketWatcher) -> None:
         return frame
 
     socket_class.recv_frame = recv_frame
+
+
+def _leaves_open(error: Exception) -> bool:
+    """Return whether an error only says that no frame has come yet."""
+    waits = type(error).__name__.endswith(("TimeoutException", "WantReadError"))
+    return waits or isinstance(error, BlockingIOError)
+
+
+def _return_error(error: BaseException) -> BaseException:
+    # A function of `recv_frame` would hold its frame, and with it the program's socket.
+    return error
 
 
 def _read_frame(watcher: SocketWatcher, socket: Any, frame: Any) -> None:

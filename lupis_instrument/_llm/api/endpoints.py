@@ -114,11 +114,15 @@ def _identify_cached(
 def _identify_socket(
     host: str, port: int | None, path: str, configured_provider: str | None
 ) -> Endpoint | None:
-    """Return the endpoint of the messages on a WebSocket; its path alone decides."""
+    """Return the endpoint of the messages on a WebSocket by its path.
+
+    On a host without any sign of an LLM API, a call has to name a model or report tokens.
+    """
     operation = find_socket_operation(path)
     if operation is None:
         return None
     known = find_provider(host)
+    needs_model = False
     if configured_provider:
         name = configured_provider.lower()
         name = PROVIDER_ALIASES.get(name, name)
@@ -126,7 +130,8 @@ def _identify_socket(
         name = _resolve_provider(known.name, path)
     else:
         name = _guess_provider(operation, port, path)
-    return Endpoint(name, operation.name, operation.api, operation.uses_tokens)
+        needs_model = not _is_likely_llm_host(host)
+    return Endpoint(name, operation.name, operation.api, operation.uses_tokens, needs_model)
 
 
 def _is_likely_llm_host(host: str) -> bool:

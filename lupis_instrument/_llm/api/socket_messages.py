@@ -111,6 +111,11 @@ _LIVE_ERROR = re.compile(rb'\A\s*\{\s*"error"\s*:')
 _USAGE = re.compile(rb'"usageMetadata"\s*:\s*\{')
 _LIVE_PIECE = re.compile(rb'"serverContent"\s*:')
 
+_OTHER_REFUSED = re.compile(
+    rb'"code"\s*:\s*"(?:response_cancel_|input_audio_buffer_|output_audio_buffer_|item_)'
+)
+"""Codes of errors of the Realtime API about messages that ask for no response."""
+
 _STREAM_ID = re.compile(rb'"stream_id"\s*:\s*"([^"\\]{1,256})"')
 _EVENT_ID = re.compile(rb'"event_id"\s*:\s*"([^"\\]{1,256})"')
 _RESPONSE_ID = re.compile(
@@ -184,6 +189,11 @@ SOCKET_APIS: Mapping[str, SocketApi] = {
 def has_usage(message: bytes) -> bool:
     """Return whether a message of the Live API reports usage."""
     return _USAGE.search(_cut_ends(message)) is not None
+
+
+def refuses_other(message: bytes) -> bool:
+    """Return whether an error refuses another message than a request for a response."""
+    return _OTHER_REFUSED.search(_cut_ends(message)) is not None
 
 
 def read_ids(message: bytes) -> MessageIds:

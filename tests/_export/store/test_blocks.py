@@ -62,6 +62,17 @@ def test_small_store_is_not_added_up(written, tmp_path, monkeypatch):
     assert [] == read_sums(tmp_path)
 
 
+def test_small_store_with_high_ids_is_not_added_up(written, tmp_path, monkeypatch):
+    """The ids of items that were deleted do not make it large."""
+    written.add_items(make_items(1))
+    written.database.run(lambda db: db.execute("DELETE FROM item"))
+    written.database.run(lambda db: db.execute("UPDATE sequence SET last = 1000000"))
+    monkeypatch.setattr(blocks, "MIN_ITEMS", 2 * SIZE)
+    written.add_items(make_items(SIZE))
+    written.add_items(make_items(SIZE))
+    assert [] == read_sums(tmp_path)
+
+
 def test_blocks_of_a_file_without_sums_follow_bit_by_bit(written, tmp_path, monkeypatch):
     """A process does not add up a large file of an older release at once: the newest come first."""
     with monkeypatch.context() as patch:

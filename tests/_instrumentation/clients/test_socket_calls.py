@@ -24,15 +24,22 @@ class Spans:
 
     Attributes:
         calls: the calls in the order of their start.
+        started: how many times a call was started, recorded or not.
+        is_sampled: whether calls are recorded.
     """
 
     def __init__(self):
         self.calls = []
+        self.started = 0
+        self.is_sampled = True
 
     def current_context(self):
         return None
 
     def start_call(self, url, request, _context):
+        self.started += 1
+        if not self.is_sampled:
+            return None
         http_call = HttpCall((), lambda: None, lambda: None, Span())
         http_call.begin_attempt(WEBSOCKET, url)
         for piece in request:
@@ -124,6 +131,34 @@ def test_an_error_refuses_the_last_request(socket):
     assert [None, "complete"] == socket.outcomes
 
 
+def test_a_call_that_is_not_recorded_takes_its_messages(socket):
+    """No message of its response asks the sampler again."""
+    socket.spans.is_sampled = False
+    socket.create()
+    socket.receive("response.created", response={"id": "r1"})
+    socket.receive("response.completed", response={"id": "r1"})
+    assert 1 == socket.spans.started
+    assert [] == socket.calls._open
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"code": "response_cancel_not_active", "event_id": None},
+        {"code": "input_audio_buffer_commit_empty"},
+        {"code": "invalid_value", "event_id": "of another message"},
+    ],
+)
+def test_an_error_about_another_message_ends_no_call(error):
+    """A request that follows it waits for its response."""
+    socket = Socket("openai.realtime")
+    socket.create(event_id="own")
+    socket.receive("error", error=error)
+    socket.receive("response.created", response={"id": "r1"})
+    socket.receive("response.done", response={"id": "r1"})
+    assert (["complete"], [2]) == (socket.outcomes, socket.pieces)
+
+
 def test_an_error_ends_a_response_under_way(socket):
     """Where the API sends no further event for it."""
     socket.create()
@@ -157,6 +192,15 @@ def test_closing_ends_all_calls(socket, error, outcome):
     socket.create()
     socket.calls.close(error)
     assert [outcome] * 2 == socket.outcomes
+
+
+def test_a_response_that_comes_after_the_close_is_no_call(socket):
+    """A client reads on until the server closes the socket too; the program hears nothing of it."""
+    socket.create()
+    socket.calls.close(None)
+    socket.receive("response.created", response={"id": "r1"})
+    socket.receive("response.completed", response={"id": "r1"})
+    assert ["closed"] == socket.outcomes
 
 
 def test_a_cancelled_response_without_an_end_is_no_error(socket):

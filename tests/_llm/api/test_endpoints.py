@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lupis_instrument._llm.api.endpoints import identify_endpoint
+from lupis_instrument._llm.api.endpoints import WEBSOCKET, identify_endpoint
 
 KNOWN = [
     # host, path, provider, operation, api
@@ -171,3 +171,13 @@ def test_port_identifies_a_local_server():
 def test_wrong_types_give_none(wrong):
     """Arguments of wrong types give None instead of an error."""
     assert identify_endpoint(wrong, wrong, wrong, wrong) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "needs_model"),
+    [("forms.example.com", True), ("llm.example.com", False), ("127.0.0.1", False)],
+)
+def test_socket_of_an_unknown_host_is_a_call_if_it_names_a_model(host, needs_model):
+    """Other services have paths such as /surveys/5/responses."""
+    endpoint = identify_endpoint(WEBSOCKET, host, 443, "/surveys/5/responses")
+    assert needs_model == endpoint.needs_model
