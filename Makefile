@@ -1,8 +1,8 @@
 # Everything runs in .venv, made here from PYTHON (3.8 or newer) when it is not there yet.
-# Tests are shared out to WORKERS processes, as many as there are cores.
+# Tests are shared out to WORKERS processes, one more than there are cores: many tests wait.
 
 PYTHON ?= python3
-WORKERS ?= auto
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 BIN := .venv/bin
 PY := $(BIN)/python
 INSTALL = $(PY) -m pip install --quiet --quiet

@@ -129,7 +129,14 @@ def run_tests(
     start = time.monotonic()
     try:
         own = install_environment(python, folder, CONSTRAINTS[opentelemetry], CLIENTS[clients])
-        options = ("-q", "--numprocesses", "auto", "--dist", "loadscope", *selection)
+        options = (
+            "-q",
+            "--numprocesses",
+            str((os.cpu_count() or 1) + 1),
+            "--dist",
+            "loadscope",
+            *selection,
+        )
         run_command(own, "-m", "pytest", *options, *tests)
     except subprocess.CalledProcessError as error:
         return f"FAILED: {' '.join(error.cmd[1:4])} ended with {error.returncode}"
