@@ -9,6 +9,7 @@ import threading
 from textwrap import dedent
 
 import pytest
+from servers.program import remove_coverage
 
 from lupis_instrument._process import shutdown_hooks
 
@@ -27,6 +28,7 @@ def play(text):
     """Returns status and output of a program."""
     done = subprocess.run(
         [sys.executable, "-c", WATCHED + dedent(text)],
+        env=remove_coverage(),
         capture_output=True,
         encoding="utf-8",
         timeout=30,

@@ -6,6 +6,7 @@ import sys
 from textwrap import dedent
 
 import pytest
+from servers.program import remove_coverage
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 
@@ -48,6 +49,7 @@ def play(tmp_path):
         file.write_text(PRELUDE + dedent(text))
         done = subprocess.run(
             [sys.executable, "-W", "ignore", str(file)],
+            env=remove_coverage(),
             capture_output=True,
             encoding="utf-8",
             timeout=60,

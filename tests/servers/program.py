@@ -47,6 +47,11 @@ def link_packages(folder: Path) -> None:
             (folder / entry.name).symlink_to(entry)
 
 
+def remove_coverage() -> dict[str, str]:
+    """Returns this environment for a program that handles signals, as coverage would do there."""
+    return {name: text for name, text in os.environ.items() if not name.startswith("COVERAGE_")}
+
+
 @functools.lru_cache(maxsize=None)
 def find_shebang_python() -> str:
     """Returns a path of this interpreter without spaces; Linux splits a script's first line there.
