@@ -111,12 +111,12 @@ class Handler(socketserver.StreamRequestHandler):
             headers[name.lower()] = value.strip()
 
     def read_body(self, headers: dict[str, str]) -> bytes:
-        """Reads the request's body, chunked or with a length."""
+        """Reads the request's body, chunked or with a length; a client may stop in the middle."""
         if headers.get("transfer-encoding") != "chunked":
             return self.rfile.read(int(headers.get("content-length", 0)))
         body = b""
         while True:
-            size = int(self.rfile.readline(), 16)
+            size = int(self.rfile.readline() or b"0", 16)
             body += self.rfile.read(size)
             self.rfile.readline()
             if not size:
