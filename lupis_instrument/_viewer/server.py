@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 from http.server import ThreadingHTTPServer
 from socketserver import TCPServer
 from threading import BoundedSemaphore
@@ -22,6 +23,10 @@ _BUSY = (
 )
 _GONE = (ConnectionError, TimeoutError, socket.timeout)
 """Errors of a client that has left."""
+
+
+class _StopRequested(Exception):  # noqa: N818 - no error
+    """Ends the loop of a server."""
 
 
 class ViewerServer(ThreadingHTTPServer):
@@ -50,6 +55,7 @@ class ViewerServer(ThreadingHTTPServer):
         self.viewer = viewer
         self.has_pages = has_pages
         self._connections = BoundedSemaphore(MAX_CONNECTIONS)
+        self._stops = False
         if ":" in viewer.host:
             self.address_family = socket.AF_INET6
         super().__init__((viewer.host, port), Handler)
@@ -58,6 +64,23 @@ class ViewerServer(ThreadingHTTPServer):
     def port(self) -> int:
         """Return the port, which the system has chosen for port 0."""
         return int(self.server_address[1])
+
+    def serve_until_stopped(self) -> None:
+        """Serve until `request_stop`, for half a second longer at most."""
+        with suppress(_StopRequested):
+            self.serve_forever()
+
+    def request_stop(self, *_: Any) -> None:
+        """Let `serve_until_stopped` return; this can be the handler of a signal.
+
+        An exception that a handler raises may come while a thread starts, and be lost there.
+        """
+        self._stops = True
+
+    def service_actions(self) -> None:
+        """End the loop between two requests."""
+        if self._stops:
+            raise _StopRequested
 
     def server_bind(self) -> None:
         """Bind the socket, without the look-up of a name that the base class makes."""

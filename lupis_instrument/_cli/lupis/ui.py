@@ -105,7 +105,9 @@ def _serve(viewer: Viewer, port: int | None, no_browser: bool, *, otlp: bool) ->
             Thread(target=other.serve_forever, daemon=True).start()
         if not no_browser and _has_browser():
             Thread(target=_open_browser, args=(_make_url(server),), daemon=True).start()
-        server.serve_forever()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, server.request_stop)
+        server.serve_until_stopped()
     except KeyboardInterrupt:
         pass  # Ctrl-C is the way to end it
     finally:
