@@ -211,6 +211,15 @@ class Activation:
             report_fault("finding the current call", fault)
             return None
 
+    def has_open_call(self) -> bool:
+        """Return whether the call being made has a span of this package."""
+        processor = self._calls.processor
+        try:
+            return processor is not None and processor.has_open_call()
+        except Exception as fault:
+            report_fault("finding the current call", fault)
+            return True
+
     def find_call(self, span: Span) -> HttpCall | None:
         """Return the call that a span reports, if it is recorded."""
         processor = self._calls.processor

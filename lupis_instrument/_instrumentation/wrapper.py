@@ -42,7 +42,8 @@ def unwrapped(wrappers: Sequence[Wrapper]) -> Iterator[None]:
     """Show the client's own functions in the block; functions put in their place become targets.
 
     An instrumentor that runs in the block finds the class as if nobody had wrapped its methods.
-    Afterwards each class has its former function again, which leads to the instrumentor's.
+    Afterwards each class has its former function again, which leads to the instrumentor's. Calls of
+    other threads find the exposed functions too, so `call_client` has to send them back.
     """
     outside = [vars(wrapper.owner)[wrapper.name] for wrapper in wrappers]
     for wrapper in wrappers:

@@ -8,6 +8,10 @@ A call passes four functions:
 3. The instrumentor starts its span, and calls the function that it found in the class.
 4. That function is `call_client`. It marks the guard as reached, and calls the client's own
    function in the context of the program.
+
+While one thread activates the client, its class shows `call_client` to the instrumentor
+(`wrapper.unwrapped`), and so to calls of other threads. Such a call has no guard and no span: it
+goes back to `start_call`, which waits for the activation.
 """
 
 from __future__ import annotations
@@ -65,6 +69,12 @@ class CallGuard:
         self._client_result: Any = None
         self._fault_message = ""
         self.reached = False
+
+    @staticmethod
+    def is_under_way(wrapper: Wrapper) -> bool:
+        """Return whether the innermost call under way goes through `wrapper`."""
+        guard = _current_guard.get()
+        return guard is not None and guard._wrapper is wrapper
 
     @staticmethod
     def mark_reached(wrapper: Wrapper) -> CallGuard | None:
@@ -178,7 +188,8 @@ def wrap_method(
     def call_client(self: Any, *args: Any, **kwargs: Any) -> Any:
         guard = CallGuard.mark_reached(wrapper)
         if guard is None:
-            return client_function(self, *args, **kwargs)
+            starts = not (CallGuard.is_under_way(wrapper) or activation.has_open_call())
+            return (start_call if starts else client_function)(self, *args, **kwargs)
         try:
             with guard.use_client_context():
                 return guard.keep_result(client_function(self, *args, **kwargs))
@@ -222,7 +233,8 @@ def wrap_async_method(
     async def call_client(self: Any, *args: Any, **kwargs: Any) -> Any:
         guard = CallGuard.mark_reached(wrapper)
         if guard is None:
-            return await function(self, *args, **kwargs)
+            starts = not (CallGuard.is_under_way(wrapper) or activation.has_open_call())
+            return await (start_call if starts else function)(self, *args, **kwargs)
         try:
             with guard.use_client_context():
                 return guard.keep_result(await function(self, *args, **kwargs))

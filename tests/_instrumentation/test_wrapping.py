@@ -5,6 +5,8 @@ import contextlib
 import functools
 import gc
 import inspect
+import threading
+from contextvars import ContextVar
 
 import pytest
 
@@ -115,6 +117,58 @@ def test_call_that_activates_is_instrumented(recorder, client):
     wrap_method(recorder.activation, client, "send")
     wrap_like_instrumentor(client, "send", "program")
     assert ["program", "instrumentor", "wire"] == client().send()
+
+
+def expose_functions(recorder, client, begin_call):
+    """Instrument both methods like an instrumentor, and begin a call at each moment of it."""
+    has_span = ContextVar("has_span", default=False)
+    recorder.has_open_call = has_span.get
+
+    def send(self, original=client.send):
+        token = has_span.set(True)
+        try:
+            return ["instrumentor", *original(self)]
+        finally:
+            has_span.reset(token)
+
+    async def send_later(self, original=client.send_later):
+        token = has_span.set(True)
+        try:
+            return ["instrumentor", *await original(self)]
+        finally:
+            has_span.reset(token)
+
+    begin_call()
+    client.send, client.send_later = send, send_later
+    begin_call()
+
+
+@pytest.mark.parametrize(
+    "call", [lambda client: client.send(), lambda client: asyncio.run(client.send_later())]
+)
+def test_calls_of_other_threads_during_the_activation_are_instrumented(recorder, client, call):
+    """The class shows the client's own functions for a moment; a call that finds one has a span."""
+    results, threads = [], []
+
+    def begin_call():
+        thread = threading.Thread(target=lambda: results.append(call(client())))
+        thread.start()
+        threads.append(thread)
+        thread.join(0.2)  # time to reach the wrapper, and to wait there
+
+    def activate():
+        begin_call()
+        with unwrapped(recorder.activation.wrappers):
+            expose_functions(recorder, client, begin_call)
+        begin_call()
+
+    recorder.activation._activate = activate
+    wrap_method(recorder.activation, client, "send")
+    wrap_async_method(recorder.activation, client, "send_later", client.send_later)
+    results.append(call(client()))
+    for thread in threads:
+        thread.join(10)
+    assert [["instrumentor", "wire"]] * 5 == results
 
 
 def instrument_halfway(wrappers, client):
