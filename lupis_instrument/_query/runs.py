@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 SHORT_ID_DIGITS = 8
 """The digits of a run id that tables show."""
 _MAX_LISTED_IDS = 5
+_LAST = "last"
 _ID = re.compile(r"[0-9A-Za-z._:-]{1,128}")
 _COLUMNS = (
     *("origin", "at", "duration", "input_tokens", "output_tokens", "cached_tokens"),
@@ -176,7 +177,7 @@ def _make_run(run: str, origins: Sequence[RecordedOrigin], rows: list[tuple[Any,
 
 
 def resolve_run(db: sqlite3.Connection, prefix: str) -> str:
-    """Return the id of the launch whose id starts with some digits.
+    """Return the id of the launch whose id starts with some digits; `last` is the newest one.
 
     Raises:
         RunNotFoundError: there is no such launch, or more than one.
@@ -188,6 +189,8 @@ def resolve_run(db: sqlite3.Connection, prefix: str) -> str:
     ids = [run for (run,) in db.execute(statement, (len(text), text))]
     if text in ids:
         return text
+    if text == _LAST:
+        return find_last_run(db)
     if not ids:
         raise RunNotFoundError(f"no run {text}; `lupis runs` lists them")
     if len(ids) > 1:

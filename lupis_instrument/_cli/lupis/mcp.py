@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import redirect_stdout
+from functools import wraps
 from importlib import import_module
 from io import StringIO
 from threading import Lock
@@ -29,8 +30,16 @@ _ORDERS = {"slowest": "--slowest", "dearest": "--dearest"}
 _stdout_lock = Lock()
 
 
+class QuestionError(Exception):
+    """A question can't be answered; the message is for the agent."""
+
+
 def run_command(name: str, arguments: Sequence[str]) -> str:
-    """Return the JSON that a command of `lupis` prints, or the message of its error."""
+    """Return the JSON that a command of `lupis` prints.
+
+    Raises:
+        QuestionError: the command refuses the arguments, or can't read the store.
+    """
     module = import_module(f"lupis_instrument._cli.lupis.{name}")
     command: click.Command = getattr(module, name)
     output = StringIO()
@@ -41,14 +50,8 @@ def run_command(name: str, arguments: Sequence[str]) -> str:
                 ["--format", "json", *arguments], prog_name=f"lupis {name}", standalone_mode=False
             )
         except click.ClickException as error:
-            return f"error: {error.format_message()}"
+            raise QuestionError(error.format_message()) from None
     return output.getvalue()
-
-
-def _select_run(run: str | None) -> list[str]:
-    if run is None:
-        return []
-    return ["--last"] if run == "last" else [f"--run={run}"]
 
 
 def _give_option(name: str, value: object) -> list[str]:
@@ -77,7 +80,11 @@ def report_totals(
         filter: such as `model:gpt-4o error cost>0.01`.
     """
     arguments = [f"--by={name.strip()}" for name in by.split(",")]
-    arguments += [*_select_run(run), *_give_option("since", since), *_give_option("filter", filter)]
+    arguments += [
+        *_give_option("run", run),
+        *_give_option("since", since),
+        *_give_option("filter", filter),
+    ]
     return run_command("report", arguments)
 
 
@@ -102,7 +109,7 @@ def list_calls(  # noqa: PLR0917 - an agent passes names
         limit: the number of calls.
     """
     flags = {"--errors": errors, "--retried": retried, "--repeated": repeated}
-    arguments = [*_select_run(run), *(flag for flag, wanted in flags.items() if wanted)]
+    arguments = [*_give_option("run", run), *(flag for flag, wanted in flags.items() if wanted)]
     arguments += [f"{_ORDERS[order]}={limit}"] if order in _ORDERS else []
     arguments += [f"--limit={limit}", *_give_option("filter", filter)]
     return run_command("calls", arguments)
@@ -110,17 +117,22 @@ def list_calls(  # noqa: PLR0917 - an agent passes names
 
 def show_spans(id: str = "last") -> str:  # noqa: A002
     """Show the spans of a run, a trace or a conversation by its id; `last` is the newest run."""
-    return run_command("show", ["--last"] if id == "last" else ["--", id])
+    return run_command("show", ["--", id])
 
 
 def compare_runs(before: str, after: str) -> str:
-    """Compare two runs by model: calls, tokens, cost, time and errors."""
+    """Compare two runs by model: calls, tokens, cost, time and errors.
+
+    Args:
+        before: the id of a run.
+        after: the id of another run, or `last`.
+    """
     return run_command("diff", ["--", before, after])
 
 
 def list_limits(run: str | None = None) -> str:
     """Show how much of their rate limits the providers last reported as left."""
-    return run_command("limits", _select_run(run))
+    return run_command("limits", _give_option("run", run))
 
 
 TOOLS: tuple[Callable[..., str], ...] = (
@@ -140,21 +152,43 @@ def make_server() -> Any:
     Raises:
         ImportError: the package mcp is not installed.
     """
-    server = _find_class()("lupis", instructions=_INSTRUCTIONS)
+    package, name = _find_package()
+    # At the default level, the package writes lines about each request to stderr.
+    server = getattr(import_module(package), name)(
+        "lupis", instructions=_INSTRUCTIONS, log_level="ERROR"
+    )
+    error_class = import_module(f"{package}.exceptions").ToolError
     annotations = import_module("mcp.types").ToolAnnotations
     read_only = annotations(readOnlyHint=True, openWorldHint=False)
     for tool in TOOLS:
-        server.tool(annotations=read_only)(tool)
+        # A structured output would be the same JSON again, as one text.
+        server.tool(annotations=read_only, structured_output=False)(
+            _convert_errors(tool, error_class)
+        )
     return server
 
 
-def _find_class() -> Any:
-    for module, name in _SERVERS:
+def _find_package() -> tuple[str, str]:
+    for package, name in _SERVERS:
         try:
-            return getattr(import_module(module), name)
+            import_module(package)
         except ImportError:
-            pass  # the other version may be installed
+            continue  # the other version may be installed
+        return package, name
     raise ImportError("no known version of mcp")
+
+
+def _convert_errors(tool: Callable[..., str], error_class: type[Exception]) -> Callable[..., str]:
+    """Return a tool whose errors the package marks as such for the agent, without a traceback."""
+
+    @wraps(tool)
+    def answer_question(**arguments: Any) -> str:
+        try:
+            return tool(**arguments)
+        except QuestionError as error:
+            raise error_class(str(error)) from None
+
+    return answer_question
 
 
 @click.command()

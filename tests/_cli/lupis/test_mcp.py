@@ -42,7 +42,17 @@ def test_tools_answer_with_json(two_calls):
 )
 def test_a_wrong_question_is_answered_with_the_error(answer, two_calls):
     """The server goes on."""
-    assert answer().startswith("error: ")
+    with pytest.raises(mcp.QuestionError):
+        answer()
+
+
+def test_last_is_the_newest_run_in_every_tool(two_calls):
+    """The server's instructions say so."""
+    run = json.loads(mcp.list_runs())[0]["run"]
+    assert run == json.loads(mcp.show_spans("last"))["id"]
+    comparison = json.loads(mcp.compare_runs("last", "last"))
+    assert (run, run) == (comparison["before"], comparison["after"])
+    assert 2 == json.loads(mcp.report_totals(run="last"))["total"]["calls"]
 
 
 def test_every_tool_describes_itself():
@@ -59,7 +69,7 @@ def test_a_missing_package_is_named(lupis, monkeypatch):
 
 
 def test_a_client_finds_and_calls_the_tools(two_calls):
-    """The client is the one of the package mcp."""
+    """The client is the one of the package mcp, whichever version; errors are marked as errors."""
     pytest.importorskip("mcp", reason="pip install mcp")
     from mcp import ClientSession, StdioServerParameters
     from mcp.client.stdio import stdio_client
@@ -76,8 +86,12 @@ def test_a_client_finds_and_calls_the_tools(two_calls):
             await session.initialize()
             tools = (await session.list_tools()).tools
             answer = await session.call_tool("report_totals", {"by": "model"})
-            return [tool.name for tool in tools], answer.content[0].text
+            refusal = await session.call_tool("show_spans", {"id": "no-such-id"})
+            return [tool.name for tool in tools], answer, refusal
 
-    names, text = asyncio.run(ask())
+    names, answer, refusal = asyncio.run(ask())
     assert [tool.__name__ for tool in mcp.TOOLS] == names
-    assert 2 == json.loads(text)["total"]["calls"]
+    assert 2 == json.loads(answer.content[0].text)["total"]["calls"]
+    assert "no-such-id" in refusal.content[0].text
+    version_2 = hasattr(refusal, "is_error")
+    assert (refusal.is_error if version_2 else refusal.isError) is True
