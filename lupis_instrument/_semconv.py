@@ -289,6 +289,10 @@ FOREIGN_NAMES: dict[str, tuple[str, ...]] = {
         *("gen_ai.usage.reasoning_tokens", "gen_ai.usage.details.reasoning_tokens"),
         *("llm.token_count.completion_details.reasoning", "ai.usage.reasoningTokens"),
     ),
+    LUPIS_USAGE_TOTAL_TOKENS: (
+        *("gen_ai.usage.total_tokens", "llm.token_count.total", "llm.usage.total_tokens"),
+        "ai.usage.totalTokens",
+    ),
     GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK: ("gen_ai.server.time_to_first_token",),
     LUPIS_COST_TOTAL: (GEN_AI_USAGE_COST, "llm.cost.total"),
     LUPIS_CHAT_ID: (

@@ -8,7 +8,7 @@
     stream         tells open pages that the store has changed
     static_files   the files of the page
     receiver       takes spans and events: `request_body` reads them, `otlp_spans`, `otlp_logs`
-                   and `event_json` decode them, `foreign_calls` recognises LLM calls
+                   and `event_json` decode them
 
 The server uses the standard library alone. A request without a body never loads the receiver.
 """

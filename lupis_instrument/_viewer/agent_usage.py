@@ -16,7 +16,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from lupis_instrument import _semconv
-from lupis_instrument._viewer.foreign_calls import read_count
+from lupis_instrument._tracing.foreign_calls import read_count
 
 if TYPE_CHECKING:
     from lupis_instrument._viewer.otlp_logs import LogEvent

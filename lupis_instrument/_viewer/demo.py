@@ -13,7 +13,7 @@ from lupis_instrument import _semconv
 from lupis_instrument._export.otlp.encoded_items import ItemEncoder
 from lupis_instrument._export.store.database import FILE_NAME
 from lupis_instrument._export.store.store import Process, Store
-from lupis_instrument._viewer.prices import add_cost
+from lupis_instrument._tracing.stages.foreign_prices import add_cost
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan, Tracer

@@ -20,10 +20,10 @@ from opentelemetry.trace import (
 
 from lupis_instrument import _semconv
 from lupis_instrument._tracing.content import remove_content
+from lupis_instrument._tracing.foreign_calls import complete_call, is_foreign_call
 from lupis_instrument._tracing.pipeline import Draft
-from lupis_instrument._viewer.foreign_calls import complete_call, is_foreign_call
+from lupis_instrument._tracing.stages.foreign_prices import add_cost
 from lupis_instrument._viewer.otlp_requests import read_attributes
-from lupis_instrument._viewer.prices import add_cost
 
 if TYPE_CHECKING:
     from lupis_instrument._llm.pricing.catalog import PriceCatalog
@@ -163,6 +163,7 @@ class SpanPreparer:
         assert source.context is not None
         if _name_span(source.context) in self._parents:
             attributes.setdefault(_semconv.LUPIS_DEDUP, "child")
+        if attributes.get(_semconv.LUPIS_DEDUP) == "child":
             return
         if source.parent is not None:
             self._parents[_name_span(source.parent)] = None

@@ -3,7 +3,8 @@
     dedup     drops the span of a call that another span reports
     chat_id   adds the conversation and the user metadata of the time when the span began
     enrich    adds HTTP attributes; for LLM calls provider, models, usage, outcome and cost
-    once      leaves tokens to the span of an LLM library's instrumentor that reports them too
+    once      leaves tokens to the span of an LLM library's instrumentor that reports them too;
+              prices the calls that only such a span reports
     derive    derives the conversation of an LLM call without a chat id
     redact    removes the content of exceptions, and secrets; last, and if it fails, all text
 
@@ -13,10 +14,11 @@ stage, write a module in this folder and add one row in `build_pipeline`.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from typing import Callable
+    from typing import Any, Callable
 
     from opentelemetry.sdk.resources import Resource
 
@@ -59,13 +61,19 @@ def build_pipeline(
     from lupis_instrument._tracing.stages.conversation import DeriveChatId, add_conversation
     from lupis_instrument._tracing.stages.dedup import CountOnce, drop_repeated_span
     from lupis_instrument._tracing.stages.enrich import Enrich
+    from lupis_instrument._tracing.stages.foreign_prices import add_cost
     from lupis_instrument._tracing.stages.redact import SpanRedactor, read_length_limits
+
+    load_prices = lru_cache(maxsize=1)(load_prices or load_catalog)
+
+    def price_library_call(attributes: dict[str, Any], at: int) -> None:
+        add_cost(attributes, at, own_prices, load_prices())
 
     stages: dict[str, Stage] = {
         "dedup": drop_repeated_span,
         "chat_id": add_conversation,
-        "enrich": Enrich(config, own_prices, load_prices or load_catalog),
-        "once": CountOnce(tokens_reported),
+        "enrich": Enrich(config, own_prices, load_prices),
+        "once": CountOnce(tokens_reported, price_library_call),
     }
     if config.auto_chat_id and conversations is not None:
         stages["derive"] = DeriveChatId(conversations, export=config.auto_chat_id == "export")

@@ -10,6 +10,13 @@ from lupis_instrument._tracing.pipeline import Draft
 from lupis_instrument._tracing.stages.dedup import drop_repeated_span
 
 TOKENS = {"gen_ai.usage.input_tokens": 12, "gen_ai.usage.output_tokens": 3}
+XAI = {
+    "gen_ai.operation.name": "chat", "gen_ai.provider.name": "xai",
+    "gen_ai.request.model": "grok-4-0709", "gen_ai.usage.input_tokens": 1000,
+    "gen_ai.usage.output_tokens": 250, "gen_ai.usage.total_tokens": 1300,
+    "gen_ai.usage.reasoning_tokens": 50, "gen_ai.usage.cached_prompt_text_tokens": 100,
+}  # fmt: skip
+"""The attributes of a span of xai-sdk, which leaves reasoning out of the output."""
 
 
 def test_of_nested_spans_only_the_outermost_is_exported(tracked, export):
@@ -139,3 +146,83 @@ class TestCountOnce:
         tracked.processor.span_tree.end_span(outer)
         (exported,) = export()
         assert "self" == exported.attributes["lupis.dedup"]
+
+    def test_spans_of_two_libraries_around_a_call_do_not_count(self, tracked, export):
+        """A framework's span lies around the span of the client's instrumentor."""
+        names = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", **TOKENS}
+        outer = tracked.tracer.start_span("framework", attributes=names)
+        context = trace.set_span_in_context(outer)
+        inner = tracked.tracer.start_span("client", context, attributes=names)
+        call = tracked.start_call(parent=inner)
+        tracked.answer_call(call)
+        for span in (call, inner, outer):
+            span.end()
+        exported = {span.name: span.attributes for span in export()}
+        assert {"framework": "child", "client": "child", "chat gpt-4o": "parent"} == {
+            name: attributes["lupis.dedup"] for name, attributes in exported.items()
+        }
+        assert ["client"] == [
+            name for name, span in exported.items() if TOKENS.items() <= span.items()
+        ]
+
+
+class TestForeignCalls:
+    """Calls that only a library's span reports, because they use no HTTP client: gRPC's."""
+
+    @pytest.fixture
+    def exported(self, tracked, export):
+        """Exports the span of a library, maybe after a call elsewhere; returns its attributes."""
+
+        def run(attributes, *, scope="xai_sdk.sync.chat", call=False, **settings):
+            if call:
+                span = tracked.start_call()
+                tracked.answer_call(span)
+                span.end()
+            tracer = tracked.provider.get_tracer(scope)
+            tracer.start_span("chat.sample grok-4", attributes=attributes).end()
+            return export(**settings)[-1].attributes
+
+        return run
+
+    def test_a_call_of_xai_sdk_has_a_cost(self, exported):
+        """Its span's own names are completed; reasoning is part of the output."""
+        attributes = exported(XAI)
+        assert ("x_ai", 300, 50, 100) == tuple(
+            attributes[name]
+            for name in (
+                *("gen_ai.provider.name", "gen_ai.usage.output_tokens"),
+                *("gen_ai.usage.reasoning.output_tokens", "gen_ai.usage.cache_read.input_tokens"),
+            )
+        )
+        assert ("priced", "catalog") == (
+            attributes["lupis.cost.status"],
+            attributes["lupis.cost.source"],
+        )
+        assert attributes["lupis.cost.total"] == attributes["gen_ai.usage.cost"] > 0
+
+    def test_the_cost_that_the_provider_states_counts(self, exported):
+        """A tick is a ten-billionth of a dollar."""
+        attributes = exported({**XAI, "gen_ai.usage.cost_in_usd_ticks": 37_756_000})
+        assert (0.0037756, "reported") == (
+            attributes["lupis.cost.total"],
+            attributes["lupis.cost.source"],
+        )
+
+    def test_an_agent_has_no_cost(self, exported):
+        """Its tokens are the sum of calls."""
+        attributes = exported({**XAI, "gen_ai.operation.name": "invoke_agent"})
+        assert "lupis.cost.status" not in attributes
+
+    def test_a_span_of_the_program_stays_as_it_is(self, exported):
+        """`create_span` may add up tokens of several calls."""
+        assert "lupis.cost.status" not in exported(XAI, scope="lupis_instrument")
+
+    def test_a_response_that_was_recorded_elsewhere_does_not_count(self, exported):
+        """A thread may not know the library's span; the response id connects the two."""
+        attributes = exported({**XAI, "gen_ai.response.id": "chatcmpl-1"}, call=True)
+        assert "child" == attributes["lupis.dedup"]
+        assert not {"lupis.cost.total", "gen_ai.usage.input_tokens"} & set(attributes)
+
+    def test_another_response_counts(self, exported):
+        """Its id differs from the id of the call before."""
+        assert "lupis.cost.total" in exported({**XAI, "gen_ai.response.id": "r"}, call=True)

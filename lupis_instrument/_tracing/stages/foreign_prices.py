@@ -1,4 +1,7 @@
-"""Adds the cost to the attributes of a call that has usage and no price."""
+"""Adds the cost to the attributes of a call that has usage and no price.
+
+Such calls are reported by the spans of other libraries, here and at the receiver of `lupis ui`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lupis_instrument import _semconv
 from lupis_instrument._llm.pricing.prices import price_call
+from lupis_instrument._llm.usage.stated_cost import read_stated_cost
 from lupis_instrument._llm.usage.usage import Usage
 from lupis_instrument._tracing.stages.enrich import COST_NAMES, USAGE_NAMES
 
@@ -15,7 +19,9 @@ if TYPE_CHECKING:
     from lupis_instrument._llm.pricing.catalog import PriceCatalog
     from lupis_instrument._llm.pricing.own_prices import OwnPrices
 
-_FIRST_ERROR_STATUS = 400
+_USAGE = "gen_ai.usage."
+_BILLS = ("cost_in_usd_ticks",)
+"""Members of usage reports, with the cost that the provider states, that libraries copy."""
 
 
 def add_cost(
@@ -35,14 +41,16 @@ def add_cost(
     usage = _read_usage(attributes)
     if usage is None or _semconv.LUPIS_COST_STATUS in attributes:
         return
+    provider = str(attributes.get(_semconv.GEN_AI_PROVIDER_NAME, ""))
+    bills = {name: attributes[_USAGE + name] for name in _BILLS if _USAGE + name in attributes}
     cost = price_call(
-        provider=str(attributes.get(_semconv.GEN_AI_PROVIDER_NAME, "")),
+        provider=provider,
         api_url=str(attributes.get(_semconv.URL_FULL, "")),
         models=(
             _read_text(attributes, _semconv.GEN_AI_RESPONSE_MODEL),
             _read_text(attributes, _semconv.GEN_AI_REQUEST_MODEL),
         ),
-        usage=usage,
+        usage=usage._replace(stated_cost=read_stated_cost(provider, bills)),
         at=datetime.fromtimestamp(at / 1e9, tz=timezone.utc),
         own_prices=own_prices,
         catalog=catalog,

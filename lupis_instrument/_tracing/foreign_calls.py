@@ -53,7 +53,7 @@ _NUMBERS = frozenset(
     (
         *(_semconv.GEN_AI_USAGE_INPUT_TOKENS, _semconv.GEN_AI_USAGE_OUTPUT_TOKENS),
         *(_semconv.GEN_AI_USAGE_CACHE_READ, _semconv.GEN_AI_USAGE_CACHE_CREATION),
-        _semconv.GEN_AI_USAGE_REASONING,
+        *(_semconv.GEN_AI_USAGE_REASONING, _semconv.LUPIS_USAGE_TOTAL_TOKENS),
     )
 )
 _FLOATS = frozenset((_semconv.LUPIS_COST_TOTAL, _semconv.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK))
@@ -87,6 +87,7 @@ def complete_call(attributes: dict[str, Any], name: str) -> None:
     attributes[_semconv.GEN_AI_PROVIDER_NAME] = _find_provider(attributes)
     attributes.setdefault(_semconv.GEN_AI_OPERATION_NAME, _find_operation(attributes, name))
     _include_cache(attributes)
+    _include_reasoning(attributes)
     if _semconv.LUPIS_COST_TOTAL in attributes:
         attributes.setdefault(_semconv.LUPIS_COST_STATUS, "priced")
         attributes.setdefault(_semconv.LUPIS_COST_SOURCE, "reported")
@@ -137,3 +138,15 @@ def _include_cache(attributes: dict[str, Any]) -> None:
     given = attributes.get(_semconv.GEN_AI_USAGE_INPUT_TOKENS)
     if all(type(count) is int for count in (read, written, given)) and given < read + written:
         attributes[_semconv.GEN_AI_USAGE_INPUT_TOKENS] = given + read + written
+
+
+def _include_reasoning(attributes: dict[str, Any]) -> None:
+    """Count reasoning as output, where the library's total shows that it leaves it out (xAI)."""
+    names = (
+        *(_semconv.LUPIS_USAGE_TOTAL_TOKENS, _semconv.GEN_AI_USAGE_INPUT_TOKENS),
+        *(_semconv.GEN_AI_USAGE_OUTPUT_TOKENS, _semconv.GEN_AI_USAGE_REASONING),
+    )
+    total, given, output, reasoning = (attributes.get(name, 0) for name in names)
+    are_counts = all(type(count) is int for count in (total, given, output, reasoning))
+    if are_counts and reasoning and total == given + output + reasoning:
+        attributes[_semconv.GEN_AI_USAGE_OUTPUT_TOKENS] = output + reasoning
