@@ -1,14 +1,14 @@
 """Redacts secrets in texts, attributes and nested data; data that cannot be redacted is dropped.
 
 `redact_attributes` runs for every span, so it avoids work. It remembers how each attribute name is
-shown and whether the name hides its value, and it remembers short values without secrets. The
+shown and whether the name hides its value, and it remembers short attributes without secrets. The
 prefilter looks at all other texts at once, and only the texts that it suspects are searched.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any, Collection, Mapping, NamedTuple, Sequence
+from typing import Any, Collection, Iterable, Mapping, NamedTuple, Sequence
 
 from lupis_instrument._redaction.checks import is_generated
 from lupis_instrument._redaction.command_arguments import redact_arguments
@@ -30,6 +30,7 @@ _MAX_DEPTH = 32
 _LONG_NAME_PIECE = re.compile(r"[A-Za-z0-9]{20,}")
 _MAX_KNOWN_NAMES = 4096
 _MAX_CLEAN_TEXTS = 2048
+_MAX_CLEAN_PAIRS = 1024
 _MAX_CLEAN_LENGTH = 128
 _LIST_TYPES = (tuple, list)
 _ONLY_TEXT = {str}
@@ -86,6 +87,8 @@ class Redactor:
         # By an attribute's name: the name as it is shown, and the rule that hides the value.
         self._known_names: dict[str, tuple[str, NameRule | None]] = {}
         self._clean_texts: set[str] = set()
+        # Attributes that are shown as they are: name, and a text or a tuple of texts.
+        self._clean_pairs: set[tuple[str, Any]] = set()
 
     def redact_text(self, text: str) -> str:
         """Return the text without its secrets; the same object if it has none."""
@@ -161,42 +164,66 @@ class Redactor:
 
     def _redact_attributes(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """Sort out the values that are known to be clean, then redact all others."""
-        result: dict[str, Any] = {}
+        result = dict(attributes)
+        shown_names: dict[str, str] = {}  # of the names that are not shown as they are
         # Attributes whose texts were not seen before: name, value and texts.
         unknown: list[tuple[str, Any, Sequence[str]]] = []
-        # Most values are the same as in the span before: hosts, models, header fields.
-        clean = self._clean_texts
-        for name, value in attributes.items():
+        for name, value in self._list_unknown(result):
             shown_name, name_rule = self._known_names.get(name) or self._learn_name(name)
+            if shown_name != name:
+                shown_names[name] = shown_name
             if name_rule is not None:
-                result[shown_name] = self._redact_named(value, name_rule)
+                result[name] = self._redact_named(value, name_rule)
                 continue
             texts = _list_texts(value)
-            # Texts are kept for now and replaced later, if the prefilter suspects them.
-            result[shown_name] = self._redact_safely(value, None) if texts is None else value
-            if texts and not (texts[0] in clean and (len(texts) == 1 or clean.issuperset(texts))):
-                unknown.append((shown_name, value, texts))
+            if texts is None:
+                result[name] = self._redact_safely(value, None)
+            elif texts:
+                unknown.append((name, value, texts))
         if unknown:
-            self._redact_unknown(unknown, result)
+            clean = self._redact_unknown(unknown, result)
+            self._remember_pairs([pair for pair in clean if pair[0] not in shown_names])
+        if shown_names:
+            return {shown_names.get(name, name): value for name, value in result.items()}
         return result
+
+    def _list_unknown(self, attributes: dict[str, Any]) -> Iterable[tuple[str, Any]]:
+        """Return the attributes that are not known to be clean.
+
+        Most are the same as in the span before: hosts, models, header fields.
+        """
+        try:
+            return attributes.items() - self._clean_pairs
+        except TypeError:  # a value has no hash
+            return list(attributes.items())
 
     def _redact_unknown(
         self, unknown: list[tuple[str, Any, Sequence[str]]], result: dict[str, Any]
-    ) -> None:
+    ) -> list[tuple[str, Any]]:
         """Redact texts that were not seen before; mostly, one run of the prefilter is enough.
 
         Args:
             unknown: The name, value and texts of each attribute.
             result: The redacted attributes, in which the values are replaced.
+
+        Returns:
+            The name and value of each attribute that is clean and short.
         """
-        all_texts = [text for _, _, texts in unknown for text in texts]
-        is_suspect = self._engine.prefilter_texts(all_texts)
-        if is_suspect is None:
-            self._remember_clean(all_texts)
-            return
+        known = self._clean_texts
+        new_texts = [text for _, _, texts in unknown for text in texts if text not in known]
+        is_suspect = self._engine.prefilter_texts(new_texts) if new_texts else None
+        clean = []
         for name, value, texts in unknown:
-            if any(map(is_suspect, texts)):
+            if is_suspect is not None and any(map(is_suspect, texts)):
                 result[name] = self._redact_safely(value, None)
+            elif type(value) is not list and sum(map(len, texts)) <= _MAX_CLEAN_LENGTH:
+                clean.append((name, value))
+        return clean
+
+    def _remember_pairs(self, pairs: list[tuple[str, Any]]) -> None:
+        if len(self._clean_pairs) > _MAX_CLEAN_PAIRS:
+            self._clean_pairs.clear()
+        self._clean_pairs.update(pairs)
 
     def _remember_clean(self, texts: list[str]) -> None:
         if len(self._clean_texts) > _MAX_CLEAN_TEXTS:

@@ -292,6 +292,34 @@ def test_known_clean_value_under_a_hiding_name():
     assert redactor.redact_attributes({"password": "hunter2"}) == {"password": "***"}
 
 
+def test_attributes_that_are_kept_hold_no_secret():
+    """Only attributes that are shown as they are stay in memory."""
+    redactor = Redactor()
+    key = f"sk-{'a1B2' * 10}"
+    clean = {"url.path": "/v1", "http.request.header.accept": ("*/*",)}
+    secret = {"note": f"key {key}", "password": "hunter2", "list": ("a", key), key: "x"}
+    for _ in "12":
+        redactor.redact_attributes({**clean, **secret})
+    assert set(clean.items()) == redactor._clean_pairs
+
+
+def test_few_attributes_are_kept():
+    """A program with ever new values takes a limited amount of memory."""
+    redactor = Redactor()
+    for number in range(3000):
+        redactor.redact_attributes({"url.path": f"/orders/{number}", "url.query": "x" * 1000})
+    assert len(redactor._clean_pairs) <= 1025
+    assert ("url.query", "x" * 1000) not in redactor._clean_pairs
+
+
+def test_attributes_without_a_hash_are_redacted():
+    """Lists, and tuples of lists, are redacted like other values."""
+    attributes = {"clean": ["a"], "notes": (["password=hunter2"],), "plain": "a"}
+    redacted = {"clean": ["a"], "notes": (["password=***"],), "plain": "a"}
+    redactor = Redactor()
+    assert [redacted] * 2 == [redactor.redact_attributes(attributes) for _ in "12"]
+
+
 def test_nested_data():
     """Keys and values of nested data are redacted; a name hides everything below it."""
     shown = REDACTOR.redact_data(

@@ -12,7 +12,17 @@ as long for a span. A test compares the bytes with the upstream encoder.
 from __future__ import annotations
 
 from struct import pack
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, NamedTuple, Sequence
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    Mapping,
+    NamedTuple,
+    Sequence,
+    Tuple,
+)
 
 from lupis_instrument import _semconv
 from lupis_instrument._export.otlp.protobuf import (
@@ -34,9 +44,7 @@ if TYPE_CHECKING:
 
 _INT64_LIMIT = 1 << 63
 _MAX_UINT64 = (1 << 64) - 1
-_MAX_CACHED_KEYS = 512
-_MAX_CACHED_VALUES = 16
-"""Values that are kept of each key."""
+_MAX_CACHED_PAIRS = 1024
 _MAX_CACHED_BYTES = 256
 """The largest encoded attribute that is kept."""
 _HAS_IS_REMOTE, _IS_REMOTE = 0x100, 0x200
@@ -114,71 +122,54 @@ def repeated_field(number: int, messages: Iterable[bytes]) -> bytes:
 _TRUE, _FALSE = b"\x10\x01", b"\x10\x00"
 
 
-class _KnownKey:
-    """An attribute key that has been encoded before.
+class _KnownPairs(Dict[Tuple[str, Any], bytes]):
+    """The attributes of earlier spans by key and value: KeyValues behind their lengths.
 
-    Attributes:
-        prefix: a KeyValue with this key, up to the length of its value.
-        pairs: KeyValues with this key, with their lengths, by value: the first few values.
+    Most attributes repeat from call to call: methods, hosts, models, headers. All values are
+    redacted before they are encoded, so none of them is a secret.
     """
 
-    __slots__ = ("pairs", "prefix")
-
-    def __init__(self, key: str) -> None:
-        self.prefix = text_field(1, key) + _TAGS[2, DELIMITED]
-        self.pairs: dict[Any, bytes] = {}
-
-    def encode_pair(self, value: Any) -> bytes:
-        """Return a KeyValue with this key, behind its length."""
-        encoded = _encode_string(value) if type(value) is str else _encode_value(value)
-        pair = self.prefix + encode_varint(len(encoded)) + encoded
-        return encode_varint(len(pair)) + pair
-
-    def remember_pair(self, value: Any) -> bytes:
-        """Return a KeyValue with this key; keep it if few are kept, and it is short.
-
-        The keys that repeat their values from call to call soon have all of them here: methods,
-        hosts, models, headers. A key with ever new values fills its places, and costs no more.
-        """
-        pair = self.encode_pair(value)
-        if len(self.pairs) < _MAX_CACHED_VALUES and len(pair) <= _MAX_CACHED_BYTES:
-            self.pairs[value] = pair
+    def __missing__(self, attribute: tuple[str, Any]) -> bytes:
+        """Return an attribute, and keep it if it is short."""
+        pair = _encode_pair(*attribute)
+        if len(pair) <= _MAX_CACHED_BYTES:
+            if len(self) >= _MAX_CACHED_PAIRS:
+                self.clear()
+            self[attribute] = pair
         return pair
 
 
-_known_keys: dict[str, _KnownKey] = {}
-"""The keys of earlier attributes. Programs use few keys often.
-
-All values are redacted before they are encoded, so none of them is a secret.
-"""
+_known_pairs = _KnownPairs()
 
 
 def encode_attributes(number: int, values: Mapping[str, Any] | None) -> bytes:
     """Return each of `values` as a KeyValue message in field `number`."""
+    if not values:
+        return b""
     tag = _TAGS[number, DELIMITED]
-    pieces: list[bytes] = []
-    for key, value in (values or {}).items():
-        known = _known_keys.get(key) or _remember_key(key)
-        kind = type(value)
-        # Texts, whole numbers, and lists of one text, as most headers are. None of them equals one
-        # of another type, as 1, 1.0 and True do.
-        if kind is str or kind is int or (kind is tuple and _is_one_text(value)):
-            pair = known.pairs.get(value) or known.remember_pair(value)
-        else:
-            pair = known.encode_pair(value)
-        pieces += (tag, pair)
-    return b"".join(pieces)
+    pairs = [
+        _known_pairs[attribute] if _is_cached(attribute[1]) else _encode_pair(*attribute)
+        for attribute in values.items()
+    ]
+    return tag + tag.join(pairs)
 
 
-def _is_one_text(values: tuple[Any, ...]) -> bool:
-    return len(values) == 1 and type(values[0]) is str
+def _is_cached(value: Any) -> bool:
+    """Return whether a value is a text, a whole number, or a list of one text, as most headers are.
+
+    None of them equals one of another type, as 1, 1.0 and True do.
+    """
+    kind = type(value)
+    if kind is str or kind is int:
+        return True
+    return kind is tuple and len(value) == 1 and type(value[0]) is str
 
 
-def _remember_key(key: str) -> _KnownKey:
-    if len(_known_keys) >= _MAX_CACHED_KEYS:
-        _known_keys.clear()
-    known = _known_keys[key] = _KnownKey(key)
-    return known
+def _encode_pair(key: str, value: Any) -> bytes:
+    """Return a KeyValue message behind its length."""
+    encoded = _encode_string(value) if type(value) is str else _encode_value(value)
+    pair = text_field(1, key) + bytes_field(2, encoded)
+    return encode_varint(len(pair)) + pair
 
 
 def _encode_value(value: Any) -> bytes:
@@ -263,13 +254,20 @@ class Origin(NamedTuple):
     scope: bytes
 
 
+_TRACE_ID = _TAGS[1, DELIMITED] + encode_varint(16)
+_SPAN_ID = _TAGS[2, DELIMITED] + encode_varint(8)
+"""The beginnings of the fields with ids, before their bytes."""
+
+
 def encode_span(span: ReadableSpan) -> bytes:
     """Return `span` as a Span message."""
     context = span.context
     parent = span.parent
     parts = [
-        bytes_field(1, context.trace_id.to_bytes(16, "big")),
-        bytes_field(2, context.span_id.to_bytes(8, "big")),
+        _TRACE_ID,
+        context.trace_id.to_bytes(16, "big"),
+        _SPAN_ID,
+        context.span_id.to_bytes(8, "big"),
         text_field(3, _trace_state(context)),
         bytes_field(4, parent.span_id.to_bytes(8, "big")) if parent is not None else b"",
         text_field(5, span.name),
@@ -309,8 +307,10 @@ def _encode_event(event: Event) -> bytes:
 
 def _encode_link(link: Link) -> bytes:
     parts = [
-        bytes_field(1, link.context.trace_id.to_bytes(16, "big")),
-        bytes_field(2, link.context.span_id.to_bytes(8, "big")),
+        _TRACE_ID,
+        link.context.trace_id.to_bytes(16, "big"),
+        _SPAN_ID,
+        link.context.span_id.to_bytes(8, "big"),
         text_field(3, _trace_state(link.context)),
         encode_attributes(4, link.attributes),
         int_field(5, link.dropped_attributes),

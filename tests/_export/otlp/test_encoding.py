@@ -168,16 +168,14 @@ def test_kept_value_is_not_taken_for_an_equal_one_of_another_type(values):
     assert len(set(encoded[0])) == len(values)
 
 
-def test_few_values_of_a_key_are_kept():
-    """A key with ever new values takes a limited amount of memory."""
-    for number in range(1000):
-        encode_attributes(9, {"ever.new": f"value {number}", "long": "x" * 1000})
-    assert len(encoding._known_keys["ever.new"].pairs) == encoding._MAX_CACHED_VALUES
-    assert not encoding._known_keys["long"].pairs
-
-
-def test_few_keys_are_kept():
-    """A program with ever new keys takes a limited amount of memory."""
+def test_few_attributes_are_kept():
+    """A program with ever new keys or values takes a limited amount of memory."""
     for number in range(2000):
-        encode_attributes(9, {f"key {number}": "value"})
-    assert len(encoding._known_keys) <= encoding._MAX_CACHED_KEYS
+        encode_attributes(9, {f"key {number}": "value", "ever.new": number})
+    assert len(encoding._known_pairs) <= encoding._MAX_CACHED_PAIRS
+
+
+def test_long_attribute_is_not_kept():
+    """The memory of the kept attributes is limited in bytes."""
+    encode_attributes(9, {"long": "x" * 1000})
+    assert ("long", "x" * 1000) not in encoding._known_pairs
