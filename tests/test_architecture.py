@@ -20,6 +20,7 @@ from architecture import (
     room_of,
     tree_of,
 )
+from servers.rows import check_rows
 
 CLIENTS = {
     "requests",
@@ -50,26 +51,26 @@ LOADED_AT_EVERY_START = (
 ROOM_PACKAGES = {name.split("/")[0] for name in ROOMS if "/" in name}
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_every_module_belongs_to_a_room(module):
+def test_every_module_belongs_to_a_room():
     """The table lists the room of each module."""
-    assert room_of(module) or module.partition("/")[0] in ROOM_PACKAGES
+    assert [] == [
+        module
+        for module in MODULES
+        if not room_of(module) and module.partition("/")[0] not in ROOM_PACKAGES
+    ]
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_imports_point_down(module):
+def test_imports_point_down():
     """A module imports from lower floors or from its own room; there are no exceptions."""
-    room = room_of(module)
-    if not room:
-        pytest.skip("shared by the rooms of its folder")
-    wrong = [
-        imported
+    assert [] == [
+        (module, imported)
+        for module in MODULES
+        if room_of(module)  # the other modules are shared by the rooms of their folder
         for imported in modules_imported(module)
         if room_of(imported)
-        and room_of(imported) != room
-        and FLOOR_OF[room_of(imported)] >= FLOOR_OF[room]
+        and room_of(imported) != room_of(module)
+        and FLOOR_OF[room_of(imported)] >= FLOOR_OF[room_of(module)]
     ]
-    assert [] == wrong
 
 
 def test_there_are_no_import_circles():
@@ -92,32 +93,42 @@ def test_there_are_no_import_circles():
     assert [] == circles
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("_cli/run/")])
-def test_the_launcher_sees_settings_and_below(module):
+def modules_in(*folders):
+    """Returns the modules in some folders."""
+    return [module for module in MODULES if module.startswith(folders)]
+
+
+def test_the_launcher_sees_settings_and_below():
     """No OpenTelemetry is loaded before the launcher becomes the command."""
-    rooms = {room_of(imported) for imported in modules_imported(module)}
-    assert set() == rooms - LAUNCHER_ROOMS - {"_cli", ""}
-    assert [] == [
-        imported for imported in modules_imported(module) if imported.startswith("_cli/lupis")
-    ]
-    assert [] == [name for name, _ in imports_of(module) if name.startswith("opentelemetry")]
+
+    def check(module):
+        rooms = {room_of(imported) for imported in modules_imported(module)}
+        assert set() == rooms - LAUNCHER_ROOMS - {"_cli", ""}
+        assert [] == [
+            imported for imported in modules_imported(module) if imported.startswith("_cli/lupis")
+        ]
+        assert [] == [name for name, _ in imports_of(module) if name.startswith("opentelemetry")]
+
+    check_rows(check, modules_in("_cli/run/"))
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("_query")])
-def test_queries_know_no_terminal(module):
+def test_queries_know_no_terminal():
     """The web viewer asks the same questions as the commands."""
-    names = [name.split(".")[0] for name, _ in imports_of(module)]
-    assert set() == {"click", "rich"} & set(names)
-
-
-@pytest.mark.parametrize(
-    "module", [name for name in MODULES if name.startswith(("_llm", "_redaction"))]
-)
-def test_pure_rooms_do_no_io(module):
-    """They import neither OpenTelemetry nor an HTTP client, no files and no environment."""
-    names = [name for name, _ in imports_of(module)]
     assert [] == [
-        name for name in names if any(f"{name}.".startswith(f"{impure}.") for impure in IMPURE)
+        (module, name)
+        for module in modules_in("_query")
+        for name, _ in imports_of(module)
+        if name.split(".")[0] in {"click", "rich"}
+    ]
+
+
+def test_pure_rooms_do_no_io():
+    """They import neither OpenTelemetry nor an HTTP client, no files and no environment."""
+    assert [] == [
+        (module, name)
+        for module in modules_in("_llm", "_redaction")
+        for name, _ in imports_of(module)
+        if any(f"{name}.".startswith(f"{impure}.") for impure in IMPURE)
     ]
 
 
@@ -130,26 +141,25 @@ def test_modules_loaded_at_every_start_import_little(module):
     assert set() == imported - allowed - typing_only
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_every_module_says_its_job(module):
-    """The first paragraph of its docstring is a sentence."""
-    text = ast.get_docstring(tree_of(module))
-    if module == "_version" and text is None:
-        pytest.skip("one constant, read by the build backend")
-    assert text
-    assert text.split("\n\n")[0].rstrip().endswith((".", ":"))
+def test_every_module_says_its_job():
+    """The first paragraph of its docstring is a sentence; `_version` is a constant alone."""
+
+    def check(module):
+        text = ast.get_docstring(tree_of(module))
+        assert text
+        assert text.split("\n\n")[0].rstrip().endswith((".", ":"))
+
+    check_rows(check, [module for module in MODULES if module != "_version"])
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if name != "_semconv"])
-def test_attribute_names_stand_in_one_place(module):
-    """Literals like "gen_ai.…" and "lupis.…" are constants of `_semconv`; a namespace is no name."""
-    tree = tree_of(module)
+def list_attribute_names(tree):
+    """Returns the literals like "gen_ai.…" and "lupis.…" outside docstrings."""
     documentation = {
         id(node.value)
         for node in ast.walk(tree)
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     }
-    literals = [
+    return [
         node.value
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant)
@@ -159,19 +169,22 @@ def test_attribute_names_stand_in_one_place(module):
         and not node.value.endswith(".")
         and " " not in node.value
     ]
-    assert [] == literals
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_nothing_is_printed(module):
+def test_attribute_names_stand_in_one_place():
+    """They are constants of `_semconv`; a namespace is no name."""
+    names = {module: list_attribute_names(tree_of(module)) for module in MODULES}
+    assert {"_semconv"} == {module for module in MODULES if names[module]}
+
+
+def test_nothing_is_printed():
     """Standard output belongs to the program."""
-    tree = tree_of(module)
-    calls = [
-        node.lineno
-        for node in ast.walk(tree)
+    assert [] == [
+        (module, node.lineno)
+        for module in MODULES
+        for node in ast.walk(tree_of(module))
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "print"
     ]
-    assert [] == calls
 
 
 ROOT = Path(__file__).parents[1]

@@ -199,10 +199,9 @@ def test_the_list_is_long_and_has_no_duplicates():
     assert len(set(HARMLESS)) == len(HARMLESS)
 
 
-@pytest.mark.parametrize("value", HARMLESS)
-def test_text_is_the_same_object(value):
+def test_each_text_is_the_same_object():
     """A harmless text is returned as it is."""
-    assert REDACTOR.redact_text(value) is value
+    assert [] == [value for value in HARMLESS if REDACTOR.redact_text(value) is not value]
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -11,12 +11,11 @@ from lupis_instrument._redaction.exception_phrases import CLASSES, PHRASES
 from lupis_instrument._redaction.exception_text import filter_message
 
 
-@pytest.mark.parametrize("phrase", PHRASES)
-def test_a_phrase_stays_whole(phrase):
+def test_each_phrase_stays_whole():
     """Also behind a type, with a number for each `#`."""
-    message = phrase.replace("#", "111")
-    assert message == filter_message(message)
-    assert f"ValueError: {message}" == filter_message(f"ValueError: {message}")
+    messages = [phrase.replace("#", "111") for phrase in PHRASES]
+    messages += [f"ValueError: {message}" for message in messages]
+    assert messages == [filter_message(message) for message in messages]
 
 
 def test_no_phrase_is_one_common_word():

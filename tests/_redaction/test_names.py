@@ -228,16 +228,15 @@ def redactor():
     return Redactor()
 
 
-@pytest.mark.parametrize("name", HIDDEN)
-def test_attribute_that_hides_its_value(redactor, name):
+def test_attributes_that_hide_their_values(redactor):
     """A value under a secret's name is redacted."""
-    assert redactor.redact_attribute(name, SECRET) == "***"
+    assert [] == [name for name in HIDDEN if redactor.redact_attribute(name, SECRET) != "***"]
 
 
-@pytest.mark.parametrize("name", HARMLESS + CONVENTIONS)
-def test_attribute_that_hides_nothing(redactor, name):
+def test_attributes_that_hide_nothing(redactor):
     """A value under a harmless name is returned as it is."""
-    assert redactor.redact_attribute(name, SECRET) is SECRET
+    names = HARMLESS + CONVENTIONS
+    assert [] == [name for name in names if redactor.redact_attribute(name, SECRET) is not SECRET]
 
 
 @pytest.mark.parametrize(
@@ -254,20 +253,21 @@ def test_attribute_that_hides_nothing(redactor, name):
         "('{}', '{}')",
     ],
 )
-@pytest.mark.parametrize(
-    "name", [name for name in HIDDEN if name not in {"DB_PASS", "smtp_pass"}] + ["db_pass"]
-)
-def test_name_in_a_text_that_hides_its_value(redactor, name, notation):
+def test_names_in_a_text_that_hide_their_values(redactor, notation):
     """A secret's name hides its value in each notation."""
-    assert "hunter2x" not in redactor.redact_text(notation.format(name, "hunter2x"))
+    names = [name for name in HIDDEN if name not in {"DB_PASS", "smtp_pass"}] + ["db_pass"]
+    assert [] == [
+        name
+        for name in names
+        if "hunter2x" in redactor.redact_text(notation.format(name, "hunter2x"))
+    ]
 
 
 @pytest.mark.parametrize("notation", ["{}={}", "{}: {}", '"{}": "{}"', "https://x/?a=1&{}={}&b=2"])
-@pytest.mark.parametrize("name", HARMLESS)
-def test_name_in_a_text_that_hides_nothing(redactor, name, notation):
+def test_names_in_a_text_that_hide_nothing(redactor, notation):
     """A harmless name hides nothing in any notation."""
-    text = notation.format(name, "hunter2x")
-    assert redactor.redact_text(text) is text
+    texts = [notation.format(name, "hunter2x") for name in HARMLESS]
+    assert [] == [text for text in texts if redactor.redact_text(text) is not text]
 
 
 @pytest.mark.parametrize(

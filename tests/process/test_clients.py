@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from servers import otlp, wire
 from servers.program import Runner
+from servers.rows import check_rows
 from servers.slow import slow_except
 
 PROGRAMS = Path(__file__).parent / "clients"
@@ -172,15 +173,6 @@ def skip_unless_installed(client):
     return pytest.mark.skipif(spec is None, reason=f"{client} is not installed")
 
 
-def list_cases(table=CLIENTS):
-    """Returns parameters of a test: client and case."""
-    return [
-        pytest.param(client, name, marks=skip_unless_installed(client))
-        for client, names in table.items()
-        for name in names
-    ]
-
-
 def list_clients():
     """Returns parameters of a test: all clients."""
     return [pytest.param(client, marks=skip_unless_installed(client)) for client in CLIENTS]
@@ -198,6 +190,11 @@ class ClientRuns(NamedTuple):
     def read_results(finished):
         """Returns the printed result of each case."""
         return dict(map(json.loads, finished.stdout.splitlines()))
+
+    def last_attributes(self, case):
+        """Returns the attributes of the last span of a case."""
+        spans = self.spans.get(case, [{"start": 0, "attributes": {}}])
+        return max(spans, key=lambda span: span["start"])["attributes"]
 
 
 def find_case(span):
@@ -238,11 +235,11 @@ def run_both(client, folder):
     return ClientRuns(launched, bare, by_case)
 
 
-@pytest.mark.parametrize(("client", "case"), list_cases())
-def test_a_case_has_the_same_result(client_runs, client, case):
+@pytest.mark.parametrize("client", list_clients())
+def test_each_case_has_the_same_result(client_runs, client):
     """Values, types and exceptions are the same as without lupis-run."""
     runs = client_runs(client)
-    assert ClientRuns.read_results(runs.bare)[case] == ClientRuns.read_results(runs.launched)[case]
+    assert ClientRuns.read_results(runs.bare) == ClientRuns.read_results(runs.launched)
 
 
 @pytest.mark.parametrize("client", list_clients())
@@ -261,58 +258,66 @@ def test_the_table_has_all_cases(client_runs, client):
     assert set(runs.spans) <= set(CLIENTS[client])
 
 
-@pytest.mark.parametrize(("client", "case"), list_cases())
-def test_a_call_has_one_span(client_runs, client, case):
+@pytest.mark.parametrize("client", list_clients())
+def test_a_call_has_one_span(client_runs, client):
     """Clients that the called client uses add no span."""
-    spans = client_runs(client).spans.get(case, [])
-    assert CLIENTS[client][case].spans == len(spans)
-    assert {"CLIENT"} >= {span["kind"] for span in spans}
+    spans = client_runs(client).spans
+    expected = {case: row.spans for case, row in CLIENTS[client].items()}
+    assert expected == {case: len(spans.get(case, ())) for case in expected}
+    assert {"CLIENT"} == {span["kind"] for rows in spans.values() for span in rows}
 
 
-@pytest.mark.parametrize(("client", "case"), list_cases())
-def test_the_outermost_client_makes_the_span(client_runs, client, case):
+@pytest.mark.parametrize("client", list_clients())
+def test_the_outermost_client_makes_the_span(client_runs, client):
     """The scope of the span names it."""
-    scopes = {span["scope"]["name"] for span in client_runs(client).spans.get(case, [])}
+    spans = client_runs(client).spans
+    scopes = {span["scope"]["name"] for rows in spans.values() for span in rows}
     # Where upstream's httpx instrumentor does not support httpx2, this package's does.
     assert {SCOPES[client], "lupis_instrument" if client == "httpx2" else ""} >= scopes
 
 
-@pytest.mark.parametrize(("client", "case"), list_cases())
-def test_a_span_has_the_outcome_of_the_body(client_runs, client, case):
+@pytest.mark.parametrize("client", list_clients())
+def test_a_span_has_the_outcome_of_the_body(client_runs, client):
     """The body is read to its end, closed early, collected unread, or broken off."""
-    last = max(
-        client_runs(client).spans.get(case, [{"start": 0, "attributes": {}}]), key=read_start
-    )
-    assert CLIENTS[client][case].outcome == last["attributes"].get("lupis.response.outcome")
+    runs = client_runs(client)
+    expected = {case: row.outcome for case, row in CLIENTS[client].items()}
+    outcomes = {case: runs.last_attributes(case).get("lupis.response.outcome") for case in expected}
+    assert expected == outcomes
 
 
-@pytest.mark.parametrize(("client", "case"), list_cases())
-def test_only_a_failed_call_has_an_error(client_runs, client, case):
+@pytest.mark.parametrize("client", list_clients())
+def test_only_a_failed_call_has_an_error(client_runs, client):
     """The span has the error type and the status ERROR."""
-    spans = client_runs(client).spans.get(case, [])
-    expected = CLIENTS[client][case].error
-    assert all(span["attributes"].get("error.type") in expected for span in spans)
-    assert all((span["status"] == "ERROR") == (expected != (None,)) for span in spans)
+    runs = client_runs(client)
+
+    def check(case):
+        spans = runs.spans.get(case, [])
+        expected = CLIENTS[client][case].error
+        assert all(span["attributes"].get("error.type") in expected for span in spans)
+        assert all((span["status"] == "ERROR") == (expected != (None,)) for span in spans)
+
+    check_rows(check, CLIENTS[client])
 
 
-@pytest.mark.parametrize(("client", "case"), list_cases(COUNTED_CASES))
-def test_a_span_has_model_and_tokens_of_a_body_that_was_read(client_runs, client, case):
+@pytest.mark.parametrize("client", list_clients())
+def test_a_span_has_model_and_tokens_of_a_body_that_was_read(client_runs, client):
     """They are the values in the response."""
-    last = max(client_runs(client).spans[case], key=read_start)["attributes"]
-    tokens = [last.get(f"gen_ai.usage.{side}_tokens") for side in ("input", "output")]
-    assert [wire.MODEL, *wire.TOKENS] == [last.get("gen_ai.response.model"), *tokens]
+    runs = client_runs(client)
+
+    def check(case):
+        last = runs.last_attributes(case)
+        tokens = [last.get(f"gen_ai.usage.{side}_tokens") for side in ("input", "output")]
+        assert [wire.MODEL, *wire.TOKENS] == [last.get("gen_ai.response.model"), *tokens]
+
+    check_rows(check, COUNTED_CASES[client])
 
 
-def read_start(span):
-    """Returns the start time of a span."""
-    return span["start"]
-
-
-@pytest.mark.parametrize(("client", "case"), list_cases(SLOW_CASES))
-def test_the_span_of_a_stream_ends_with_its_body(client_runs, client, case):
+@pytest.mark.parametrize("client", list_clients())
+def test_the_span_of_a_stream_ends_with_its_body(client_runs, client):
     """It does not end with the headers."""
-    (span,) = client_runs(client).spans[case]
-    assert (span["end"] - span["start"]) / 1e9 >= 6 * 0.05
+    for case in SLOW_CASES[client]:
+        (span,) = client_runs(client).spans[case]
+        assert (span["end"] - span["start"]) / 1e9 >= 6 * 0.05
 
 
 @pytest.mark.parametrize("client", list_clients())

@@ -63,21 +63,18 @@ def test_nested_path_belongs_to_its_provider(path, provider, name):
     assert name == (operation and operation.name)
 
 
-@pytest.mark.parametrize("operation", _OPERATIONS, ids=lambda operation: operation.path)
-def test_row_is_in_the_index(operation):
+def test_each_row_is_in_the_index():
     """Each row is found by a last word of its path."""
-    assert any(operation in rows for rows in _BY_LAST_WORD.values())
+    indexed = {operation for rows in _BY_LAST_WORD.values() for operation in rows}
+    assert set() == set(_OPERATIONS) - indexed
 
 
-@pytest.mark.parametrize(
-    "operation",
-    [row for row in _OPERATIONS if not row.is_pattern],
-    ids=lambda operation: operation.path,
-)
-def test_path_of_a_row_is_found(operation):
+def test_the_path_of_each_row_is_found():
     """The path of a row means its own operation, or an earlier row with the same path."""
-    assert operation.matches_path(f"/v1{operation.path}")
-    assert find_operation(operation.path, KNOWN) is not None
+    for operation in _OPERATIONS:
+        if not operation.is_pattern:
+            assert operation.matches_path(f"/v1{operation.path}")
+            assert find_operation(operation.path, KNOWN) is not None, operation
 
 
 @pytest.mark.parametrize("path", ["/v1/responses/x", "/v1/chat/completions/x", "/predictions/x"])

@@ -1,4 +1,4 @@
-"""Parametrises and checks the examples of the rules in a test module's `RULES`."""
+"""Lists and checks the examples of the rules in a test module's `RULES`."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from lupis_instrument._redaction.rule_finders import build_rule_finders
 REDACTORS = {mode: Redactor(mode) for mode in MODES}
 
 
-def pytest_generate_tests(metafunc):
-    """Give each test that takes `example` or `near_miss` the texts of all rules, with the rule."""
-    rules = getattr(metafunc.module, "RULES", ())
-    for argument, texts_of in (
-        ("example", lambda rule: rule.examples),
-        ("near_miss", lambda rule: rule.near_misses),
-    ):
-        if argument in metafunc.fixturenames:
-            rows = [
-                pytest.param(rule, text, id=f"{rule.id}-{number}")
-                for rule in rules
-                for number, text in enumerate(texts_of(rule), 1)
-            ]
-            metafunc.parametrize(("rule", argument), rows)
+def list_texts(rules, texts_of):
+    """Return each text of the rules in a module, with its rule."""
+    return [(rule, text) for rule in rules for text in texts_of(rule)]
+
+
+@pytest.fixture(scope="module")
+def examples(request):
+    """The examples of the rules in a test module's `RULES`, each with its rule."""
+    return list_texts(request.module.RULES, lambda rule: rule.examples)
+
+
+@pytest.fixture(scope="module")
+def near_misses(request):
+    """The near misses of the rules in a test module's `RULES`, each with its rule."""
+    return list_texts(request.module.RULES, lambda rule: rule.near_misses)
 
 
 def find_by_rule(rule, text):
