@@ -117,9 +117,7 @@ class RetryManager:
             if not self.commit_items(take, group, record):
                 return
             last = response
-        if last is not None and last.result is ExportResult.RETRY:
-            self._schedule_retry(destination, last)
-        else:
+        if last is None or last.result is not ExportResult.RETRY:
             self._search_store_once(destination)
 
     def commit_items(
@@ -166,6 +164,8 @@ class RetryManager:
             _warn_rejected(destination, response)
         elif response.result is ExportResult.RETRY:
             self.store_items(destination, group)
+            # Together, for the end of the process names the endpoints that items wait for.
+            self._schedule_retry(destination, response)
         elif destination.takes_no_events(response):
             self._note_refused_events(destination, response)
             self.store_items(None, group)

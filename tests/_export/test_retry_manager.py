@@ -1,5 +1,6 @@
 """Items are sent to their endpoint, or wait in the store until it answers."""
 
+import contextlib
 import gc
 import threading
 
@@ -195,6 +196,21 @@ def test_endpoints_that_do_not_answer_are_named_at_the_end(scene, items, capsys)
     scene.deliver(items(1))
     scene.manager.warn_waiting()
     assert f"cannot deliver to {URL}: status 503" in capsys.readouterr().err
+
+
+def test_an_endpoint_is_known_to_be_down_once_its_items_are_stored(scene, items, monkeypatch):
+    """The end of the process waits for the second only, and has to name the endpoint."""
+    failed = []
+
+    @contextlib.contextmanager
+    def committing():
+        yield
+        failed.append([retry.reason for retry in scene.manager.schedule.find_failed()])
+
+    monkeypatch.setattr(scene.manager, "_committing", committing())
+    scene.endpoint.default_response = DOWN
+    scene.deliver(items(1))
+    assert [["Connection refused"]] == failed
 
 
 # items that an endpoint does not want
