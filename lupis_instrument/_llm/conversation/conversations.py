@@ -250,6 +250,39 @@ class _SeenCall:
         self.continued = False
 
 
+class _SeenCalls:
+    """The latest calls with the same list of messages, the oldest first.
+
+    Attributes:
+        calls: the calls.
+        failed: the calls among them that got no answer.
+    """
+
+    __slots__ = ("calls", "failed")
+
+    def __init__(self) -> None:
+        self.calls: list[_SeenCall] = []
+        self.failed: list[_SeenCall] = []
+
+    def add(self, call: _SeenCall) -> None:
+        """Add a call, and drop the oldest one if there are too many."""
+        self.calls.append(call)
+        if not call.answered:
+            self.failed.append(call)
+        if len(self.calls) > _MAX_CALLS_PER_LIST:
+            dropped = self.calls.pop(0)
+            if not dropped.answered:
+                self.failed.remove(dropped)
+
+    def take_failed(self) -> _SeenCall | None:
+        """Remove and return the oldest call that got no answer."""
+        if not self.failed:
+            return None
+        call = self.failed.pop(0)
+        self.calls.remove(call)
+        return call
+
+
 class ConversationMatcher:
     """Matches a call with the earlier call that it continues, by hashes of their message lists.
 
@@ -264,14 +297,13 @@ class ConversationMatcher:
         # Hash of an opening -> the lengths of the lists with this opening, sorted. It limits the
         # prefixes of a list that have to be hashed and looked up.
         self._lengths: RecentMap[int, list[int]] = RecentMap()
-        self._calls: RecentMap[int, list[_SeenCall]] = RecentMap()  # by the hash of their list
+        self._calls: RecentMap[int, _SeenCalls] = RecentMap()  # by the hash of their list
 
     def find_conversation(self, turns: Turns) -> Conversation | None:
         """Return the conversation that a call with these turns continues or repeats."""
-        repeated = self._calls.get(turns.hash_turns(turns.length)) or []
-        failed = next((call for call in repeated if not call.answered), None)
+        repeated = self._calls.get(turns.hash_turns(turns.length))
+        failed = repeated.take_failed() if repeated is not None else None
         if failed is not None:  # a retry
-            repeated.remove(failed)
             return failed.conversation
         branched = None
         for length, calls in self._find_prefixes(turns):
@@ -281,8 +313,8 @@ class ConversationMatcher:
                 previous.continued = True
                 return previous.conversation
             branched = branched or calls[-1]
-        if repeated and not turns.is_opening:  # the last answer is made again
-            return repeated[-1].conversation
+        if repeated is not None and repeated.calls and not turns.is_opening:
+            return repeated.calls[-1].conversation  # the last answer is made again
         # Otherwise the last question may have been worded anew: an earlier point of the
         # conversation continues a second time.
         return branched.conversation if branched is not None else None
@@ -295,9 +327,9 @@ class ConversationMatcher:
         lengths = self._lengths.get(turns.hash_turns(turns.opening_length)) or []
         end = bisect_left(lengths, turns.length)
         for length in reversed(lengths[max(0, end - _MAX_PREFIXES) : end]):
-            calls = self._calls.get(turns.hash_turns(length))
-            if calls:
-                yield length, calls
+            seen = self._calls.get(turns.hash_turns(length))
+            if seen is not None and seen.calls:
+                yield length, seen.calls
 
     def add_call(
         self,
@@ -322,9 +354,9 @@ class ConversationMatcher:
             insort(lengths, length)
             del lengths[:-_MAX_LENGTHS]
         self._lengths.put(opening, lengths)
-        calls = self._calls.get(whole) or []
-        call = _SeenCall(conversation, answered, answer_hash)
-        self._calls.put(whole, [*calls[1 - _MAX_CALLS_PER_LIST :], call])
+        seen = self._calls.get(whole) or _SeenCalls()
+        seen.add(_SeenCall(conversation, answered, answer_hash))
+        self._calls.put(whole, seen)
 
 
 def _choose_call(calls: list[_SeenCall], answer_hash: int | None) -> _SeenCall:

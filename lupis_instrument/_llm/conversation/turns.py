@@ -72,7 +72,15 @@ class Turns:
         opening_length: the number of turns up to the user's first turn, which is included.
     """
 
-    __slots__ = ("_hashes", "_long_texts", "_system", "_turns", "length", "opening_length")
+    __slots__ = (
+        "_hashes",
+        "_list_hashes",
+        "_long_texts",
+        "_system",
+        "_turns",
+        "length",
+        "opening_length",
+    )
 
     def __init__(
         self, system: Any, turns: Sequence[Any], long_texts: LongTexts | None = None
@@ -91,6 +99,7 @@ class Turns:
         self._turns = turns
         self.length = len(turns)
         self._hashes: list[int | None] = [None] * (len(turns) + 1)
+        self._list_hashes: dict[int, int] = {}
         user_turns = (number for number, turn in enumerate(turns, 1) if _is_user_turn(turn))
         self.opening_length = next(user_turns, len(turns))
 
@@ -108,9 +117,14 @@ class Turns:
         For a long list it covers the length and the turns at both ends. They are enough to tell
         lists apart, and hashing all turns would slow down long conversations.
         """
-        if length <= 2 * _MAX_END:
-            return hash(tuple(map(self._hash_turn, range(length + 1))))
-        return hash((length, *map(self._hash_turn, _list_ends(length))))
+        known = self._list_hashes.get(length)
+        if known is None:
+            if length <= 2 * _MAX_END:
+                known = hash(tuple(map(self._hash_turn, range(length + 1))))
+            else:
+                known = hash((length, *map(self._hash_turn, _list_ends(length))))
+            self._list_hashes[length] = known
+        return known
 
     def _hash_turn(self, number: int) -> int:
         """Return a hash of a turn, counted from 1; number 0 is the system prompt."""
