@@ -268,6 +268,7 @@ class Runtime:
         """
         if state.prepared is None:
             state.prepared = self._run_pipeline(state)
+            state.release()
         return state.prepared[0]
 
     def _run_pipeline(self, state: SpanState) -> tuple[ReadableSpan | None]:

@@ -159,6 +159,17 @@ class SpanState:
         if end < start or (self.http_call is not None and clock_was_set):
             self.true_end = true_end
 
+    def release(self) -> None:
+        """Let go of the call, which nothing needs once the span is prepared.
+
+        The call and the span refer to this state: a cycle, which only the garbage collector finds.
+        """
+        if self.http_call is not None:
+            self.http_call.body = None
+        self.http_call = None
+        if "end" in vars(self.span):
+            self.span.end = _end_again  # type: ignore[method-assign]
+
     @property
     def outermost(self) -> SpanState:
         """The state of the span that reports this call: the outermost of its nested spans."""
@@ -166,3 +177,7 @@ class SpanState:
         while state.outer is not None:
             state = state.outer
         return state
+
+
+def _end_again(end_time: int | None = None) -> None:
+    """Stand in for the `end` of a span that has ended and is prepared."""

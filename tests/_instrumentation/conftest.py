@@ -15,7 +15,7 @@ class BytesReader:
     def __init__(self, chunked):
         self.kept = bytearray()
         self.chunked = chunked
-        self.chunked_decoder = ChunkedDecoder(self.kept.extend) if chunked else None
+        self.chunked_decoder = ChunkedDecoder() if chunked else None
         self._last = b""
 
     def feed(self, data):
@@ -27,14 +27,14 @@ class BytesReader:
 
     def finish(self):
         decoder = self.chunked_decoder
-        (decoder.feed if decoder is not None else self.kept.extend)(self._last)
+        self.kept += self._last if decoder is None else decoder.decode(self._last)
         self._last = b""
         return self
 
     @property
     def outcome(self):
         """The outcome that the chunked framing tells, if it tells one."""
-        decoder = self.chunked_decoder or ChunkedDecoder(None)
+        decoder = self.chunked_decoder or ChunkedDecoder()
         return "error" if decoder.broken else "complete" if decoder.ended else None
 
 

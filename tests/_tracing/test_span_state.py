@@ -1,7 +1,9 @@
 """The end of a call's span: it waits for the end of the response's body."""
 
+import gc
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -173,3 +175,20 @@ def test_an_end_that_the_instrumentor_gives_is_kept(tracked, export):
     span.end(end)
     (exported,) = export()
     assert end == exported.end_time
+
+
+def test_a_released_call_needs_no_garbage_collector(tracked, export):
+    """Nothing of a prepared call waits in memory for the cyclic garbage collector."""
+    span = tracked.start_call()
+    tracked.answer_call(span)
+    span.end()
+    export()
+    gc.disable()
+    try:
+        tracked.queued.pop().release()
+        gone = weakref.ref(span)
+        span.end()  # again: without effect, as before
+        del span
+        assert gone() is None
+    finally:
+        gc.enable()

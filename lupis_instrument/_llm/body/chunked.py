@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Callable
-
 _LINE_BREAK_LENGTH = 2  # the CR LF after a chunk's data, which clients don't check
 _MAX_SIZE_LINE = 64 * 1024  # bytes; the limit of http.client for one line
 
@@ -20,25 +18,23 @@ class ChunkedDecoder:
         broken: whether a chunk's size was not readable.
     """
 
-    def __init__(self, write: Callable[[bytes], object]) -> None:
-        """Pass the data of the chunks to `write`."""
-        self._write = write
+    def __init__(self) -> None:
         self.count = 0
         self.ended = self.broken = False
         self._size_line = b""  # the part of a size line that has come
         self._until_size_line = 0  # bytes before the next size line
 
-    def feed(self, data: bytes) -> None:
-        """Decode a piece of the body, cut anywhere."""
+    def decode(self, data: bytes) -> bytes:
+        """Return the chunks' data in a piece of the body, which is cut anywhere."""
         if self.ended or self.broken:
-            return
+            return b""
         data = self._size_line + data
         parts = [data[: max(0, self._until_size_line - _LINE_BREAK_LENGTH)]]
         position = self._split_chunks(data, self._until_size_line, parts)
         self.count += len(parts) - 1
         self._until_size_line = max(0, position - len(data))
         self._size_line = data[position:]
-        self._write(b"".join(parts))
+        return b"".join(parts)
 
     def _split_chunks(self, data: bytes, position: int, parts: list[bytes]) -> int:
         """Append the data of the chunks from `position` on; return where the next size line is."""

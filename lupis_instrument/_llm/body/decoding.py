@@ -69,7 +69,7 @@ class ResponseDecoder:
         self._api = endpoint.api
         self._content_type = (content_type or "").partition(";")[0].strip().lower()
         self._decoders = build_decoders(content_encoding, self._parse_decoded)
-        self.chunked_decoder = ChunkedDecoder(self._decode_content) if chunked else None
+        self.chunked_decoder = ChunkedDecoder() if chunked else None
         self._start = b""
         self._parser: Parser | None = None
         self._bytes_left: float = float("inf") if endpoint.uses_tokens else _MAX_BYTES_FOR_ERROR
@@ -77,17 +77,18 @@ class ResponseDecoder:
 
     def feed(self, data: bytes) -> None:
         """Decode and parse a piece of the body."""
-        if self.chunked_decoder is None:
-            self._decode_content(data)
-            return
         try:
-            self.chunked_decoder.feed(data)
+            decoded = data if self.chunked_decoder is None else self.chunked_decoder.decode(data)
         except Exception:
             self._stop_reading()
+        else:
+            self._decode_content(decoded)
 
     def close(self) -> None:
-        """Parse the bytes that were held back; the body has ended."""
-        for decoder in self._decoders:
+        """Parse the bytes that were held back; the body has ended, and later bytes are ignored."""
+        # They write to this object: without them, it needs no garbage collector.
+        decoders, self._decoders = self._decoders, []
+        for decoder in decoders:
             try:
                 decoder.close()
             except Exception:
@@ -101,7 +102,8 @@ class ResponseDecoder:
             if self._parser is not None:
                 self._parser.close()
         except Exception:
-            self._stop_reading()
+            pass  # the values before the broken one count
+        self._stop_reading()
 
     @property
     def is_stream(self) -> bool:

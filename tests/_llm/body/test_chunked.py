@@ -16,10 +16,8 @@ def encode(data, size, extension=b"", line_end=b"\r\n"):
 
 
 def decode(wire, cut):
-    pieces = []
-    decoder = ChunkedDecoder(pieces.append)
-    for start in range(0, len(wire), cut):
-        decoder.feed(wire[start : start + cut])
+    decoder = ChunkedDecoder()
+    pieces = [decoder.decode(wire[start : start + cut]) for start in range(0, len(wire), cut)]
     return b"".join(pieces), decoder
 
 

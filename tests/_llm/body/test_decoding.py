@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
+import weakref
 
 import pytest
 from servers.event_stream import frame
@@ -118,3 +120,26 @@ def test_body_without_tokens_is_read_in_part():
     decoder.feed(b'", "model": "late"}')
     decoder.close()
     assert decoder.facts.model is None
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_closed_decoder_needs_no_garbage_collector(chunked):
+    """A decoder that is not needed any more does not wait in memory."""
+    body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(JSON), JSON) if chunked else JSON
+    gc.disable()
+    try:
+        decoder = decode(body, chunked=chunked)
+        parser = weakref.ref(decoder._parser)
+        assert "m" == decoder.facts.model
+        del decoder
+        assert parser() is None
+    finally:
+        gc.enable()
+
+
+def test_bytes_after_the_end_are_ignored():
+    """A body that a client goes on to feed reports nothing more."""
+    decoder = decode(JSON)
+    decoder.feed(JSON.replace(b'"m"', b'"other"'))
+    decoder.close()
+    assert "m" == decoder.facts.model
