@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import re
-from bisect import bisect_left
-from collections import Counter
-from functools import cached_property, lru_cache, partial
-from itertools import accumulate
+from functools import lru_cache, partial
 from math import isfinite
-from typing import TYPE_CHECKING, Any, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, Sequence
 
 from lupis_instrument._export.store.block_tables import LIST_UNIT, list_block_sums, list_sums
 from lupis_instrument._export.store.column_types import types_condition
@@ -17,12 +12,11 @@ from lupis_instrument._query.blocks import BlockSums, find_block_sums, is_large,
 from lupis_instrument._query.damaged_rows import count_damaged, suspicion
 from lupis_instrument._query.filters import ALL_CALLS, CallFilter, SqlCondition, compile_filter
 from lupis_instrument._query.groupings import Grouping, Key, make_grouping, read_group_origins
+from lupis_instrument._query.percentiles import TimeLists
 
 if TYPE_CHECKING:
     import sqlite3
 
-PERCENTILES = (50, 95, 99)
-"""The percentiles of times in a report."""
 _MAX_KEYS = 4096
 _KEY_TYPES = {int, str, type(None)}
 _MICROSECOND = 1000
@@ -51,6 +45,8 @@ class Totals:
         partial: the number of calls whose price is known in part.
         time: the sum of the calls' durations, in nanoseconds.
         priced: the number of calls with a known cost.
+        latencies: the calls' durations.
+        first_chunks: the times to the first pieces of the answers.
     """
 
     def __init__(self) -> None:
@@ -58,10 +54,8 @@ class Totals:
         self.input_tokens = self.output_tokens = self.cached_tokens = 0
         self.unknown = self.unpriced = self.partial = self.time = self.priced = 0
         self.cost: float | None = None
-        self._unit = 1
-        self._latency_lists: list[str] = []
-        self._first_chunk_lists: list[str] = []
-        self._parts: list[Totals] = []
+        self.latencies = TimeLists()
+        self.first_chunks = TimeLists()
 
     @classmethod
     def from_rows(cls, rows: Sequence[Sequence[Any]], unit: int) -> Totals:
@@ -73,47 +67,14 @@ class Totals:
         """
         self = cls()
         columns = list(zip(*rows))
-        self.calls, self.errors = map(_sum_finite, columns[:2])
-        self.input_tokens, self.output_tokens, self.cached_tokens = map(_sum_finite, columns[2:5])
+        figures = _add_up_columns([*columns[:5], *columns[6:11]])
+        self.calls, self.errors = figures[:2]
+        self.input_tokens, self.output_tokens, self.cached_tokens = figures[2:5]
+        self.unknown, self.unpriced, self.partial, self.time, self.priced = figures[5:]
         costs = [cost for cost in columns[5] if cost is not None and isfinite(cost)]
         self.cost = sum(costs) if costs else None
-        counts = map(_sum_finite, columns[6:11])
-        self.unknown, self.unpriced, self.partial, self.time, self.priced = counts
-        self._unit = unit
-        self._latency_lists, self._first_chunk_lists = (
-            [times for times in column if times] for column in columns[11:]
-        )
+        self.latencies, self.first_chunks = (TimeLists(texts, unit) for texts in columns[11:])
         return self
-
-    @cached_property
-    def latencies(self) -> Counter[int]:
-        """Return the number of calls by their duration; read it after all `add`s."""
-        return self._count_all("_latency_lists", "latencies")
-
-    @cached_property
-    def first_chunks(self) -> Counter[int]:
-        """Return the number of calls by the time to the first piece; read it after all `add`s."""
-        return self._count_all("_first_chunk_lists", "first_chunks")
-
-    def _count_all(self, lists: str, counts: str) -> Counter[int]:
-        """Count the times in own lists and in the lists of all parts.
-
-        Args:
-            lists: the name of the attribute with the lists.
-            counts: the name of the attribute with the counts. The counts that a part has made for
-                its own percentiles are used again.
-        """
-        texts = list(getattr(self, lists))
-        known: list[Counter[int]] = []
-        for part in self._parts:
-            if counts in vars(part):
-                known.append(vars(part)[counts])
-            else:
-                texts += getattr(part, lists)
-        total = _count_times(texts, self._unit)
-        for times in known:
-            total.update(times)
-        return total
 
     @property
     def cached_share(self) -> float | None:
@@ -125,15 +86,15 @@ class Totals:
         """Return the mean cost in USD of the calls with a known cost; None without any."""
         return self.cost / self.priced if self.cost is not None and self.priced else None
 
-    @cached_property
+    @property
     def latency(self) -> tuple[int | None, ...]:
         """Return the `PERCENTILES` of the latencies; read it after all `add`s."""
-        return find_percentiles(self.latencies)
+        return self.latencies.percentiles
 
-    @cached_property
+    @property
     def first_chunk(self) -> tuple[int | None, ...]:
         """Return the `PERCENTILES` of the times to the first piece; read it after all `add`s."""
-        return find_percentiles(self.first_chunks)
+        return self.first_chunks.percentiles
 
     def add(self, other: Totals) -> None:
         """Count the calls of `other` too."""
@@ -149,31 +110,16 @@ class Totals:
         self.priced += other.priced
         if other.cost is not None:
             self.cost = (self.cost or 0.0) + other.cost
-        # The lists are counted once, when all are there.
-        self._unit = other._unit
-        self._parts += [other, *other._parts]
+        self.latencies.add(other.latencies)
+        self.first_chunks.add(other.first_chunks)
 
 
-def _sum_finite(numbers: Sequence[float]) -> int:
-    """Add up numbers without infinities and NaN, which a program may have set as tokens."""
-    total = sum(numbers)
-    return int(total if isfinite(total) else sum(filter(isfinite, numbers)))
-
-
-def _count_times(lists: Sequence[str], unit: int) -> Counter[int]:
-    """Count the equal times in lists of `group_concat`, which separates them by commas.
-
-    Args:
-        lists: the lists.
-        unit: the unit of the times, in nanoseconds.
-    """
+def _add_up_columns(columns: Sequence[Sequence[float]]) -> list[int]:
+    """Add up each column; leave out infinities and NaN, which a program may have set."""
     try:
-        # The parser of JSON reads a million numbers in a third of the time that int() takes.
-        counts = Counter(json.loads(f"[{','.join(lists)}]"))
-    except (ValueError, TypeError):  # a damaged list
-        numbers = (number for text in lists for number in text.split(","))
-        counts = Counter(int(number) for number in numbers if re.fullmatch(r"-?\d+", number))
-    return Counter({time * unit: count for time, count in counts.items()})
+        return [int(sum(numbers)) for numbers in columns]
+    except (OverflowError, ValueError):
+        return [int(sum(filter(isfinite, numbers))) for numbers in columns]
 
 
 def add_up_calls(
@@ -289,20 +235,3 @@ def _order_by_key(item: tuple[Key, Totals]) -> Any:
 def _order_by_cost(item: tuple[Key, Totals]) -> Any:
     key, totals = item
     return -(totals.cost or 0.0), -totals.calls, [part or "" for part in key]
-
-
-def find_percentiles(times: Mapping[int, int]) -> tuple[int | None, ...]:
-    """Return the `PERCENTILES` of times by the nearest-rank method; None without times.
-
-    A percentile P is the smallest time such that at least P percent of all are not above it.
-
-    Args:
-        times: time -> number of calls that took this long.
-    """
-    if not times:
-        return (None,) * len(PERCENTILES)
-    ordered = sorted(times)
-    cumulative = list(accumulate(times[time] for time in ordered))
-    # Minus before and after makes // round up.
-    ranks = (-(-cumulative[-1] * percent // 100) for percent in PERCENTILES)
-    return tuple(ordered[bisect_left(cumulative, rank)] for rank in ranks)

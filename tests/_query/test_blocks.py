@@ -104,7 +104,7 @@ def read_totals(db, by, call_filter):
         key: (
             *(getattr(totals, name) for name in (*names, "unpriced", "partial", "time", "priced")),
             *(None if totals.cost is None else pytest.approx(totals.cost),),
-            *(totals.latencies, totals.first_chunks),
+            *(totals.latencies.counts, totals.first_chunks.counts),
         )
         for key, totals in groups.items()
     }

@@ -1,22 +1,15 @@
 """The totals of LLM calls by group."""
 
-import math
-from fractions import Fraction
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from lupis_instrument._query.filters import compile_filter, make_filter
 from lupis_instrument._query.groupings import make_grouping
 from lupis_instrument._query.times import SECOND
 from lupis_instrument._query.totals import (
-    PERCENTILES,
     Totals,
     add_up_calls,
     add_up_groups,
     build_statement,
-    find_percentiles,
 )
 
 
@@ -120,14 +113,6 @@ def test_known_cost_stays_when_an_unknown_one_is_added():
     known.add(unknown)
     unknown.add(known)
     assert (0.5, 0.5) == (known.cost, unknown.cost)
-
-
-@given(st.lists(st.integers(0, 50), min_size=1))
-def test_percentiles_are_the_nearest_ranks(times):
-    """A percentile P is the smallest time that at least P percent of all times do not exceed."""
-    counts = {time: times.count(time) for time in times}
-    ranks = [math.ceil(Fraction(len(times) * percent, 100)) for percent in PERCENTILES]
-    assert tuple(sorted(times)[rank - 1] for rank in ranks) == find_percentiles(counts)
 
 
 @pytest.mark.parametrize("by", ["model", "project", "chat", "user", "day", "host"])

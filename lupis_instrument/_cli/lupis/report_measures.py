@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterator, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, Iterator, NamedTuple
 
 from lupis_instrument._cli.lupis.formatting import (
     format_count,
@@ -10,8 +10,11 @@ from lupis_instrument._cli.lupis.formatting import (
     format_duration,
     format_share,
 )
+from lupis_instrument._query.percentiles import PERCENTILES
 from lupis_instrument._query.times import SECOND
-from lupis_instrument._query.totals import PERCENTILES, Totals
+
+if TYPE_CHECKING:
+    from lupis_instrument._query.totals import Totals
 
 
 class Measure(NamedTuple):
