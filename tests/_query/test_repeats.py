@@ -1,5 +1,6 @@
 """Identical requests."""
 
+from lupis_instrument._query.filters import make_filter
 from lupis_instrument._query.repeats import find_repeats
 
 
@@ -14,3 +15,13 @@ def test_repeated_requests_are_known_by_their_fingerprint(store, ask):
         *(row.fingerprint, row.model, row.calls, row.retries, row.chats),
         *(row.cost, row.repeated_cost),
     )
+
+
+def test_each_repeated_request_is_found_among_many(store, ask):
+    """The most expensive repetition comes first, and a filter sees only its own calls."""
+    for number in range(20):
+        store.call("m", cost=number, **{"lupis.request.fingerprint": f"f{number // 2 % 8}"})
+    repeats = ask(find_repeats)
+    assert [("f1", 4), ("f0", 4)] == [(row.fingerprint, row.calls) for row in repeats[:2]]
+    assert 8 == len(repeats)
+    assert [] == ask(lambda db: find_repeats(db, make_filter(min_cost=19)))
