@@ -57,8 +57,8 @@ def remove_content(span: ReadableSpan) -> ReadableSpan:
     try:
         scope = span.instrumentation_scope
         scope_name = "" if scope is None else scope.name
-        select = _is_listed if scope_name == _semconv.SCOPE else is_content
-        name = _find_name(scope_name, span.name)
+        select = choose_selector(scope_name)
+        name = find_name(scope_name, span.name)
         all_attributes = span.attributes  # a new proxy each time
         attributes = _filter_attributes(all_attributes, select)
         events = [_filter_event(event, select) for event in span.events]
@@ -80,7 +80,12 @@ def remove_content(span: ReadableSpan) -> ReadableSpan:
         return _copy_span(span, name="[REDACTED]", status=Status(span.status.status_code))
 
 
-def _find_name(scope: str, name: str) -> str:
+def choose_selector(scope: str) -> Selector:
+    """Return the function that says which attributes of a scope's spans are content."""
+    return _is_listed if scope == _semconv.SCOPE else is_content
+
+
+def find_name(scope: str, name: str) -> str:
     """Return the name of a span, or another one if it holds content."""
     for (library, end), other in _semconv.CONTENT_NAMES.items():
         if scope.startswith(library) and name.endswith(end):

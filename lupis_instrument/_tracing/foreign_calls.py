@@ -6,6 +6,7 @@ The tables are in `_semconv`: OpenTelemetry's older names, OpenLLMetry's, OpenIn
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from lupis_instrument import _semconv
@@ -78,12 +79,10 @@ def complete_call(attributes: dict[str, Any], name: str) -> None:
         attributes: the attributes; standard ones stay as they are.
         name: the name of the span.
     """
-    for standard, others in _semconv.FOREIGN_NAMES.items():
-        if standard not in attributes:
-            value = next((attributes[other] for other in others if other in attributes), None)
-            value = _convert(standard, value)
-            if value is not None:
-                attributes[standard] = value
+    for standard, other in _find_foreign_names(tuple(attributes)):
+        value = _convert(standard, attributes[other])
+        if value is not None:
+            attributes[standard] = value
     attributes[_semconv.GEN_AI_PROVIDER_NAME] = _find_provider(attributes)
     attributes.setdefault(_semconv.GEN_AI_OPERATION_NAME, _find_operation(attributes, name))
     _include_cache(attributes)
@@ -91,6 +90,20 @@ def complete_call(attributes: dict[str, Any], name: str) -> None:
     if _semconv.LUPIS_COST_TOTAL in attributes:
         attributes.setdefault(_semconv.LUPIS_COST_STATUS, "priced")
         attributes.setdefault(_semconv.LUPIS_COST_SOURCE, "reported")
+
+
+@lru_cache(maxsize=256)
+def _find_foreign_names(names: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return the standard names that a span lacks, each with the name that it has instead.
+
+    The spans of a library have the same few sets of names.
+    """
+    given = frozenset(names)
+    return [
+        (standard, next(other for other in others if other in given))
+        for standard, others in _semconv.FOREIGN_NAMES.items()
+        if standard not in given and not given.isdisjoint(others)
+    ]
 
 
 def _convert(standard: str, value: Any) -> Any:

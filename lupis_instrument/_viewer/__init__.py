@@ -7,8 +7,10 @@
     readers        a connection to the store for each thread, and answers kept for a while
     stream         tells open pages that the store has changed
     static_files   the files of the page
-    receiver       takes spans and events: `request_body` reads them, `otlp_spans`, `otlp_logs`
-                   and `event_json` decode them
+    receiver       takes spans and events: `request_body` reads them, `received_spans`, `otlp_logs`
+                   and `event_json` prepare them
+    received_spans prepares many spans at once: `otlp_wire` splits them, `known_attributes` filters
+                   each different attribute once; `otlp_spans` prepares spans with other fields
 
 The server uses the standard library alone. A request without a body never loads the receiver.
 """

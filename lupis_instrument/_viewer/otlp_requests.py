@@ -67,6 +67,17 @@ def decode_request(kind: str, body: bytes, content_type: str) -> Any:
     return message
 
 
+def check_spans(body: bytes, content_type: str) -> bytes:
+    """Return a request with spans as valid protobuf.
+
+    Raises:
+        BodyError: the type is another one, or the body is not valid.
+    """
+    message = decode_request("spans", body, content_type)
+    encoded: bytes = body if content_type == PROTOBUF else message.SerializeToString()
+    return encoded
+
+
 def _replace_ids(data: Any, depth: int) -> Any:
     """Return JSON with hexadecimal ids in base64."""
     if depth > _MAX_DEPTH:

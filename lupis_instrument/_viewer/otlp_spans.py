@@ -1,13 +1,11 @@
-"""Turns spans of OTLP requests into spans of the SDK, without content and secrets, and priced."""
+"""Turns a received span into a span of the SDK, without content and secrets, and priced."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, Iterator, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import (
     Link,
     SpanContext,
@@ -26,6 +24,9 @@ from lupis_instrument._tracing.stages.foreign_prices import add_cost
 from lupis_instrument._viewer.otlp_requests import read_attributes
 
 if TYPE_CHECKING:
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
     from lupis_instrument._llm.pricing.catalog import PriceCatalog
     from lupis_instrument._llm.pricing.own_prices import OwnPrices
     from lupis_instrument._tracing.stages.redact import SpanRedactor
@@ -54,23 +55,14 @@ class SpanHolder(NamedTuple):
     true_end: None = None
 
 
-def read_spans(request: Any) -> Iterator[ReadableSpan | None]:
-    """Yield the spans of a request; None for a span without valid ids.
+def read_span(message: Any, resource: Resource, scope: InstrumentationScope) -> ReadableSpan | None:
+    """Return a span; None for a span without valid ids.
 
     Args:
-        request: the message ExportTraceServiceRequest.
+        message: the message Span.
+        resource: its resource.
+        scope: its scope.
     """
-    for group in request.resource_spans:
-        resource = Resource(read_attributes(group.resource.attributes))
-        for scoped in group.scope_spans:
-            scope = InstrumentationScope(scoped.scope.name, scoped.scope.version)
-            for message in scoped.spans:
-                yield _read_span(message, resource, scope)
-
-
-def _read_span(
-    message: Any, resource: Resource, scope: InstrumentationScope
-) -> ReadableSpan | None:
     context = _read_context(message)
     if context is None:
         return None
@@ -151,25 +143,41 @@ class SpanPreparer:
         return self._redact(draft).build_span()
 
     def _complete_draft(self, draft: Draft) -> None:
-        attributes, source = draft.attributes, draft.source
+        source = draft.source
         scope = source.instrumentation_scope
         if scope is not None and scope.name == _semconv.SCOPE:
             return  # lupis-run has prepared it
-        if _semconv.ERROR_TYPE not in attributes:
+        if _semconv.ERROR_TYPE not in draft.attributes:
             _add_error_type(draft)
+        assert source.context is not None
+        parent = _name_span(source.parent) if source.parent is not None else None
+        own_id, start = _name_span(source.context), source.start_time or 0
+        self.complete_call(draft.attributes, source.name, own_id, parent, start)
+
+    def complete_call(
+        self, attributes: dict[str, Any], name: str, own_id: bytes, parent: bytes | None, start: int
+    ) -> None:
+        """Add standard names and a price to the attributes of another library's LLM call.
+
+        Args:
+            attributes: the attributes of the span.
+            name: the name of the span.
+            own_id: the ids of the trace and of the span.
+            parent: the ids of the trace and of the parent; None without one.
+            start: the start, nanoseconds since the epoch.
+        """
         if not is_foreign_call(attributes):
             return
-        complete_call(attributes, source.name)
-        assert source.context is not None
-        if _name_span(source.context) in self._parents:
+        complete_call(attributes, name)
+        if own_id in self._parents:
             attributes.setdefault(_semconv.LUPIS_DEDUP, "child")
         if attributes.get(_semconv.LUPIS_DEDUP) == "child":
             return
-        if source.parent is not None:
-            self._parents[_name_span(source.parent)] = None
+        if parent is not None:
+            self._parents[parent] = None
             if len(self._parents) > _MAX_PARENTS:
                 self._parents.popitem(last=False)
-        add_cost(attributes, source.start_time or 0, self._own_prices, self._catalog)
+        add_cost(attributes, start, self._own_prices, self._catalog)
 
 
 def _name_span(context: SpanContext) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from itertools import islice
 from threading import BoundedSemaphore, Lock
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, NamedTuple, Sequence
 
 from opentelemetry.sdk.resources import Resource
 
@@ -27,9 +27,10 @@ from lupis_instrument._tracing.stages.redact import SpanRedactor
 from lupis_instrument._viewer.agent_usage import make_call
 from lupis_instrument._viewer.event_json import read_events
 from lupis_instrument._viewer.otlp_logs import read_log_events
-from lupis_instrument._viewer.otlp_requests import decode_request, make_success
-from lupis_instrument._viewer.otlp_spans import SpanPreparer, read_spans
+from lupis_instrument._viewer.otlp_requests import check_spans, decode_request, make_success
+from lupis_instrument._viewer.otlp_spans import SpanPreparer
 from lupis_instrument._viewer.readers import encode_json
+from lupis_instrument._viewer.received_spans import BatchPreparer, list_spans
 from lupis_instrument._viewer.replies import JSON, Reply, make_error
 from lupis_instrument._viewer.request_body import BodyError, decompress_body
 
@@ -80,6 +81,7 @@ class StoreReceiver:
         """
         self._store = store
         self._preparer = preparer
+        self._spans = BatchPreparer(redact.spans, preparer)
         self._redact = redact
         self._slots = BoundedSemaphore(_MAX_REQUESTS)
         self._writing = Lock()
@@ -107,25 +109,22 @@ class StoreReceiver:
         self._store.database.close()
 
     def _receive_spans(self, data: bytes, content_type: str, headers: Message) -> Reply:  # noqa: ARG002 - as the table calls it
-        request = decode_request("spans", data, content_type)
         received = stored = 0
-        spans = read_spans(request)
+        spans = list_spans(check_spans(data, content_type), self._redact.spans)
         while True:
             part = list(islice(spans, _SPANS_AT_ONCE))
             if not part:
                 return make_success("spans", content_type, received - stored, _BAD_SPANS)
-            self._redact.spans.learn_spans([span for span in part if span is not None])
-            prepared = [*self._prepare_spans(part)]
-            self._add_batch(Batch(prepared, []))
+            items = self._spans.prepare_spans(part)
+            self._add_items(items)
             received += len(part)
-            stored += len(prepared)
+            stored += len(items)
 
-    def _prepare_spans(self, spans: Iterable[ReadableSpan | None]) -> Iterator[ReadableSpan]:
+    def _prepare_spans(self, spans: Iterable[ReadableSpan]) -> Iterator[ReadableSpan]:
         """Yield the spans, prepared; without the spans for which that fails."""
         for span in spans:
             with internal_errors("preparing a received span"):
-                if span is not None:
-                    yield self._preparer.prepare_span(span)
+                yield self._preparer.prepare_span(span)
 
     def _receive_logs(self, data: bytes, content_type: str, headers: Message) -> Reply:  # noqa: ARG002 - as above
         request = decode_request("log_records", data, content_type)
@@ -156,7 +155,9 @@ class StoreReceiver:
 
     def _add_batch(self, batch: Batch) -> None:
         """Store items; returns once SQLite has committed them."""
-        items = _encode_batch(batch)
+        self._add_items(_encode_batch(batch))
+
+    def _add_items(self, items: Sequence[EncodedItem]) -> None:
         with self._writing:
             for part in split_items(items):
                 self._store.add_items(part)

@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import Event, TracerProvider
 from opentelemetry.trace import SpanKind, set_span_in_context
 from servers.viewer import serve
 
@@ -360,9 +360,12 @@ def test_fault_of_the_filter_stores_no_text(receiver, tmp_path, monkeypatch):
     """Redaction fails closed."""
     monkeypatch.setattr(diagnostics, "reraise", False)
     monkeypatch.setattr("lupis_instrument._viewer.otlp_spans.Draft", None)
-    answer = send(receiver, make_span(note=KEY))
+    monkeypatch.setattr("lupis_instrument._viewer.received_spans.find_name", None)
+    with_event = make_span(note=KEY)
+    with_event._events.append(Event("note"))
+    answer = send(receiver, make_span(note=KEY), with_event)
     success = ExportTraceServiceResponse.FromString(answer.body).partial_success
-    assert 1 == success.rejected_spans
+    assert 2 == success.rejected_spans
     assert not any(KEY.encode() in path.read_bytes() for path in tmp_path.glob("store.db*"))
 
 

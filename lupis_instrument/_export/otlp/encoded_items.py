@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Mapping, NamedTuple
 
@@ -155,45 +156,62 @@ _MAX_ORIGINS = 256
 
 
 def _span_facts(span: ReadableSpan) -> Facts:
-    attributes: Mapping[str, Any] = span.attributes or {}
-    columns = _read_columns(attributes)
-    if not is_call(attributes):
-        columns["provider"] = None
-    if columns.get("error") is None and span.status.status_code is StatusCode.ERROR:
-        columns["error"] = "_OTHER"
     start = span.start_time or 0
-    return Facts(
-        at=_bound_time(start),
-        duration=_bound_time(max(0, (span.end_time or start) - start)),
+    return make_span_facts(
+        span.attributes or {},
+        failed=span.status.status_code is StatusCode.ERROR,
+        at=bound_time(start),
+        duration=bound_time(max(0, (span.end_time or start) - start)),
         name=_to_column(span.name),
         trace=span.context.trace_id.to_bytes(16, "big"),
         span=span.context.span_id.to_bytes(8, "big"),
         parent=span.parent.span_id.to_bytes(8, "big") if span.parent is not None else None,
-        limits=read_limits(attributes) if columns.get("provider") is not None else None,
-        **columns,
     )
 
 
+def make_span_facts(attributes: Mapping[str, Any], *, failed: bool, **columns: Any) -> Facts:
+    """Return the facts of a span.
+
+    Args:
+        attributes: its attributes.
+        failed: whether its status is an error.
+        columns: the facts that are no attributes.
+    """
+    columns.update(_read_columns(attributes))
+    if not is_call(attributes):
+        columns["provider"] = None
+    elif columns.get("provider") is not None:
+        columns["limits"] = read_limits(attributes)
+    if failed and columns.get("error") is None:
+        columns["error"] = "_OTHER"
+    return Facts(**columns)
+
+
 def _read_columns(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return columns by name; goes once through the attributes, most of which are no column."""
-    columns: dict[str, Any] = {}
-    second: dict[str, Any] = {}
-    for name, value in attributes.items():
-        if name in _COLUMNS:
-            columns[_COLUMNS[name]] = _to_column(value)
-        elif name in _SECOND_COLUMNS:
-            second[_SECOND_COLUMNS[name]] = _to_column(value)
-    return {**second, **columns}
+    """Return columns by name."""
+    names = _find_columns(tuple(attributes))
+    return {column: _to_column(attributes[name]) for column, name in names}
 
 
-def _bound_time(time: int) -> int:
+@lru_cache(maxsize=256)
+def _find_columns(names: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return the columns that a span has, each with its attribute; most attributes are no column.
+
+    The spans of a client have the same few sets of names.
+    """
+    columns = {_SECOND_COLUMNS[name]: name for name in names if name in _SECOND_COLUMNS}
+    columns.update((_COLUMNS[name], name) for name in names if name in _COLUMNS)
+    return [*columns.items()]
+
+
+def bound_time(time: int) -> int:
     """Return a time that SQLite can hold: a program may have set its clock to any time."""
     return max(-_MAX_TIME, min(time, _MAX_TIME))
 
 
 def _event_facts(event: Mapping[str, Any]) -> Facts:
     return Facts(
-        at=_bound_time(event["timestamp"] * 1_000_000),
+        at=bound_time(event["timestamp"] * 1_000_000),
         name=_to_column(event["name"]),
         chat=_to_column(event["metadata"].get("chat_id")),
         user=_to_column(event["metadata"].get("user_id")),

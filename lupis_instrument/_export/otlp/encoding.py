@@ -47,7 +47,8 @@ _MAX_UINT64 = (1 << 64) - 1
 _MAX_CACHED_PAIRS = 1024
 _MAX_CACHED_BYTES = 256
 """The largest encoded attribute that is kept."""
-_HAS_IS_REMOTE, _IS_REMOTE = 0x100, 0x200
+HAS_IS_REMOTE, _IS_REMOTE = 0x100, 0x200
+"""Flags of a span: whether the next flag is known, and whether the parent is in another process."""
 _SEVERITY_INFO = 9
 _NANOSECONDS_PER_MILLISECOND = 1_000_000
 
@@ -292,7 +293,7 @@ def _trace_state(context: SpanContext) -> str:
 
 
 def _remote_flags(context: SpanContext | None) -> int:
-    return _HAS_IS_REMOTE | (_IS_REMOTE if context is not None and context.is_remote else 0)
+    return HAS_IS_REMOTE | (_IS_REMOTE if context is not None and context.is_remote else 0)
 
 
 def _encode_event(event: Event) -> bytes:

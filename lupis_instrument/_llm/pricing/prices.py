@@ -258,7 +258,7 @@ def _add_known(first: Decimal | None, second: Decimal | None) -> Decimal | None:
 
 
 def _join_reasons(*reasons: str | None) -> str | None:
-    return ", ".join(dict.fromkeys(filter(None, reasons))) or None
+    return ", ".join(dict.fromkeys(filter(None, reasons))) or None if reasons else None
 
 
 def _state_cost(price: Price, stated: Decimal) -> Price:
@@ -350,13 +350,15 @@ def _add_apart(counts: Mapping[str, Number], usage: Usage, prices: Prices) -> Ma
     if usage.output_apart_tokens and _APART_PRICE in prices:
         output = counts.get("output_tokens", 0) + usage.output_apart_tokens
         return {**counts, "output_tokens": output}
+    if _APART_UNIT not in counts:
+        return counts
     return {unit: count for unit, count in counts.items() if unit != _APART_UNIT}
 
 
 def _read_fields(usage: Usage, units: Mapping[str, str]) -> dict[str, Number]:
-    fields: Any = zip(usage._fields, usage)
     # Most fields are None.
-    return {units[name]: count for name, count in fields if count is not None and name in units}
+    given: Any = [field for field in zip(usage._fields, usage) if field[1] is not None]
+    return {units[name]: count for name, count in given if name in units}
 
 
 def _describe_context(tier: str | None, speed: str | None, geography: str | None) -> dict[str, str]:

@@ -134,9 +134,10 @@ class Tariff:
         with localcontext(_MONEY):
             for name, rate in prices.items():
                 unit = self.by_price[name]
-                if not disjoint[unit.name]:
+                count = disjoint.get(unit.name)
+                if not count:
                     continue
-                cost = _select_rate(rate, size) * _to_decimal(disjoint[unit.name]) / unit.per
+                cost = _select_rate(rate, size) * _to_decimal(count) / unit.per
                 sums[unit.category] += cost
                 total += cost
                 all_input += cost if unit.category in (INPUT, CACHE) else 0
@@ -167,7 +168,7 @@ class Tariff:
     def _split_counts(
         self, prices: tuple[str, ...], counts: Mapping[str, Number]
     ) -> dict[str, Number]:
-        """Split overlapping counts into disjoint ones, by unit.
+        """Split overlapping counts into disjoint ones, by unit; without units that are not used.
 
         From each count, subtract the parts that have a price of their own: input tokens, for
         example, without the tokens read from the cache. Nothing is then charged twice.
@@ -176,7 +177,9 @@ class Tariff:
         disjoint: dict[str, Number] = {_REQUESTS: 1}
         for unit, is_counted, parts in self._plan_cached(prices, tuple(counts), used):
             whole = counts[unit.name] if is_counted else 0
-            remainder = _subtract_parts(whole, [disjoint[part] for part in parts])
+            remainder = (
+                _subtract_parts(whole, [disjoint[part] for part in parts]) if parts else whole
+            )
             if remainder < 0:
                 raise InconsistentError(f"the parts of {unit.name} exceed it")
             disjoint[unit.name] = remainder
@@ -193,18 +196,22 @@ class Tariff:
             used: the names of the units whose counts are not 0.
 
         Returns:
-            The priced units, the most specific first, each with whether it is counted, and the
-            units that it contains.
+            The priced units that are used or contain a used one, the most specific first, each
+            with whether it is counted, and the used units that it contains.
 
         Raises:
             UncountedError: a count is missing that other counts imply.
         """
         plan = []
+        planned: set[str] = set()
         for unit, parts in self._order_cached(prices):
             is_counted = unit.name in counted
             if not is_counted:
                 self._check_unused(unit, used)
-            plan.append((unit, is_counted, parts))
+            used_parts = tuple(part for part in parts if part in planned)
+            if unit.name in used or used_parts:
+                planned.add(unit.name)
+                plan.append((unit, is_counted, used_parts))
         return plan
 
     def _count_input(self, counts: Mapping[str, Number]) -> Number:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from decimal import Decimal
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from lupis_instrument import _semconv
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _USAGE = "gen_ai.usage."
 _BILLS = ("cost_in_usd_ticks",)
 """Members of usage reports, with the cost that the provider states, that libraries copy."""
+_COST_ATTRIBUTES = tuple(name for _, name in COST_NAMES)
+_read_parts = attrgetter(*(field for field, _ in COST_NAMES))
 
 
 def add_cost(
@@ -55,8 +58,7 @@ def add_cost(
         own_prices=own_prices,
         catalog=catalog,
     )
-    for field, name in COST_NAMES:
-        value = getattr(cost, field)
+    for name, value in zip(_COST_ATTRIBUTES, _read_parts(cost)):
         if value is not None:
             attributes[name] = float(value) if isinstance(value, Decimal) else value
 
@@ -66,7 +68,7 @@ def _read_usage(attributes: dict[str, Any]) -> Usage | None:
     counts = {
         field: attributes[name]
         for field, (name,) in USAGE_NAMES
-        if type(attributes.get(name)) is int and attributes[name] >= 0
+        if name in attributes and type(attributes[name]) is int and attributes[name] >= 0
     }
     if "input_tokens" not in counts and "output_tokens" not in counts:
         return None

@@ -61,12 +61,15 @@ class SpanRedactor:
 
     def learn_spans(self, spans: Sequence[ReadableSpan]) -> None:
         """Look at the texts of many spans at once, before they are filtered one by one."""
+        values = [value for span in spans for value in (span.attributes or {}).values()]
+        self.learn_values((*values, *(span.name for span in spans)))
+
+    def learn_values(self, values: Collection[Any]) -> None:
+        """Look at the texts among many values of attributes, before they are filtered."""
         if self._redactor is None:
             return
-        values = [value for span in spans for value in (span.attributes or {}).values()]
         lists = [item for value in values if isinstance(value, tuple) for item in value]
-        texts = [text for text in (*values, *lists) if isinstance(text, str)]
-        self._redactor.learn_texts({*texts, *(span.name for span in spans)})
+        self._redactor.learn_texts({text for text in (*values, *lists) if isinstance(text, str)})
 
     def redact_text(self, text: str) -> str:
         """Return a text that is exported outside spans, filtered."""
@@ -78,6 +81,16 @@ class SpanRedactor:
             return resource
         schema = self._redactor.redact_text(resource.schema_url) if resource.schema_url else ""
         return Resource(self._redactor.redact_attributes(resource.attributes), schema)
+
+    def redact_attributes(self, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return attributes that describe no exception, filtered; none if the filter fails."""
+        return (
+            attributes if self._redactor is None else self._redactor.redact_attributes(attributes)
+        )
+
+    def redact_scope(self, scope: InstrumentationScope) -> InstrumentationScope | None:
+        """Return a scope with filtered texts."""
+        return scope if self._redactor is None else _redact_scope(scope, self._redactor)
 
     def _filter_exceptions(self, draft: Draft) -> None:
         """Remove the content that exceptions quote; no setting switches this off."""
