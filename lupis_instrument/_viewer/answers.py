@@ -255,7 +255,6 @@ def answer_delivery(question: Question) -> dict[str, Any]:
             {
                 "endpoint": refused.endpoint,
                 "items": refused.items,
-                "reason": None,
                 "at_ms": to_milliseconds(refused.newest),
             }
             for refused in count_refused(store.db)

@@ -224,6 +224,14 @@ def test_delivery_counts_the_outbox(store, browser):
     assert answer["outbox"]["bytes"] > 0 < answer["store"]["bytes"]
 
 
+def test_delivery_counts_refused_items(store, browser):
+    """By endpoint. The store does not keep the reason, which `lupis flush` prints."""
+    items = store.encoder.encode_spans([store.call()])
+    store.store.add_items(items, store.target, refused=True)
+    (refused,) = browser.ask("/api/delivery")["refused"]
+    assert (["at_ms", "endpoint", "items"], 1) == (sorted(refused), refused["items"])
+
+
 def test_store_that_does_not_exist_yet_is_empty(tmp_path, monkeypatch):
     """It is found as soon as a program makes it."""
     monkeypatch.setattr(readers, "_SLOW_SECONDS", 60)  # an answer is new on a busy machine too

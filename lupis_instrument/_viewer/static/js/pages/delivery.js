@@ -20,9 +20,9 @@ export function DeliveryPage() {
       <${Table} label="Refused items" rows=${refused} empty=${html`<${Empty}><p><b>No endpoint refused anything.</b></p><//>`} columns=${[
         { title: "endpoint", class: "main", cell: (row) => row.endpoint },
         { title: "items", number: true, width: "7em", cell: (row) => format.formatCount(row.items) },
-        { title: "reason", width: "30%", cell: (row) => row.reason || format.UNKNOWN },
         { title: "last", width: "9em", class: "nowrap", cell: (row) => html`<${Time} ms=${row.at_ms} />` },
       ]} />
+      ${refused.length > 0 && html`<p>Send them again, and see why an endpoint refuses them: <code>lupis flush</code></p>`}
       <h2>Store</h2>
       <${Stats} label="Store" items=${[
         { value: format.formatCount(store.items), label: "items" },
