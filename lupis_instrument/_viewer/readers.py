@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 MAX_QUESTIONS = 16
 """Questions that are answered at the same time."""
+_CACHE_KIB = 256
+"""The cache of a connection. A page has two or more, and SQLite's own 2 MiB would add up."""
 _MAX_SECONDS = 30.0
 _STEPS_BETWEEN_CHECKS = 100_000
 _WAIT_SECONDS = 10.0
@@ -80,6 +82,7 @@ class StoreReader:
     def _open_store(self) -> OpenStore:
         store = self._stack.enter_context(open_store(self._path))
         store.db.execute("PRAGMA query_only = ON")
+        store.db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         store.db.set_progress_handler(lambda: monotonic() > self._due, _STEPS_BETWEEN_CHECKS)
         self._store = store
         return store
