@@ -144,6 +144,8 @@ def _check_versions(probe: ProbeResult) -> Iterator[CheckResult]:
 def _check_clients(probe: ProbeResult) -> Iterator[CheckResult]:
     for name, text, wrong in probe.facts.get("clients", ()):
         yield CheckResult("HTTP clients", name, text, wrong)
+    for name, text in probe.facts.get("unrecorded", ()):
+        yield CheckResult("Other clients", name, text)
 
 
 def _check_settings(resolved: ResolvedSettings) -> Iterator[CheckResult]:

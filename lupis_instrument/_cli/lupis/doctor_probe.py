@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from contextlib import suppress
 from importlib import import_module, metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +18,21 @@ from typing import Any, Iterator, Sequence
 FLAGS = ("isolated", "ignore_environment", "no_site", "no_user_site", "safe_path")
 """The flags in `sys.flags` that limit the imports of an interpreter at its start."""
 _FLUSH_SECONDS = 5.0
+_GRPC = "talks gRPC: its calls are not recorded"
+_SOCKETS = "its WebSockets are not recorded"
+UNRECORDED = (
+    ("xai_sdk", "xai-sdk", "talks gRPC: its calls are recorded by the spans that it makes itself"),
+    ("google.ai.generativelanguage", "google-ai-generativelanguage", _GRPC),
+    ("google.cloud.aiplatform", "google-cloud-aiplatform", _GRPC),
+    ("yandex_ai_studio_sdk", "yandex-ai-studio-sdk", _GRPC),
+    ("clarifai_grpc", "clarifai-grpc", _GRPC),
+    ("riva.client", "nvidia-riva-client", _GRPC),
+    ("curl_cffi", "curl_cffi", "its requests and WebSockets are not recorded"),
+    ("httpx_ws", "httpx-ws", _SOCKETS),
+    ("picows", "picows", _SOCKETS),
+    ("trio_websocket", "trio-websocket", _SOCKETS),
+)
+"""Libraries of LLM calls that pass by the recorded clients: module, package, and the outcome."""
 
 
 def collect_facts(arguments: Sequence[str]) -> dict[str, Any]:
@@ -45,6 +61,7 @@ def collect_facts(arguments: Sequence[str]) -> dict[str, Any]:
         facts["requirements"] = list(check_requirements())
         # A client with several layers has several rows, which mostly say the same.
         facts["clients"] = list(dict.fromkeys(check_clients()))
+        facts["unrecorded"] = list(find_unrecorded())
         facts["span"] = send_test_span() if "--send" in arguments else None
     return facts
 
@@ -115,6 +132,14 @@ def check_clients() -> Iterator[tuple[str, str, bool]]:
             yield name, "not instrumented: instrumentation is off", False
         else:
             yield (name, *_try_client(client, runtime))
+
+
+def find_unrecorded() -> Iterator[tuple[str, str]]:
+    """Yield each installed library whose calls no client's adapter records, with a text."""
+    for module, distribution, text in UNRECORDED:
+        with suppress(Exception):  # a dotted name imports the packages above, which may be broken
+            if find_spec(module) is not None:
+                yield distribution, f"{metadata.version(distribution)}, {text}"
 
 
 def _try_client(client: Any, runtime: Any) -> tuple[str, bool]:

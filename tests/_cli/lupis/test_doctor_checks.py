@@ -61,6 +61,22 @@ def test_client_that_cannot_be_instrumented_is_wrong(doctor, tmp_path):
 
 
 @pytest.mark.slow
+def test_library_that_talks_grpc_is_named(doctor, tmp_path):
+    """No adapter sees its calls; this is nothing wrong, for the program may not use it."""
+    (tmp_path / "httpx_ws.py").write_text("")
+    (tmp_path / "xai_sdk.py").write_text("raise SystemExit('not to be imported')")
+    for name in ("httpx-ws", "xai-sdk"):
+        folder = tmp_path / f"{name.replace('-', '_')}-1.2.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Name: {name}\nVersion: 1.2\n")
+    results = read_results(doctor("--format", "json", PYTHONPATH=str(tmp_path)))
+    assert "1.2, its WebSockets are not recorded" == results["httpx-ws"]["text"]
+    assert "1.2, talks gRPC: its calls are recorded by the spans" in results["xai-sdk"]["text"]
+    assert not results["httpx-ws"]["wrong"]
+    assert "picows" not in results
+
+
+@pytest.mark.slow
 def test_earlier_package_is_wrong(doctor, tmp_path):
     """`import lupislabs` would not load this one."""
     (tmp_path / "lupislabs-1.0.4.dist-info").mkdir()
