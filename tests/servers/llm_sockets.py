@@ -120,7 +120,7 @@ class Session:
         """Answer a turn, in binary frames and with line breaks, as Google does."""
         if "setup" in request:
             messages: list[dict[str, Any]] = [{"setupComplete": {}}]
-        elif request.get("client_content", {}).get("turn_complete"):
+        elif {"turn_complete", "turnComplete"} & set(request.get("client_content", {})):
             turn = {"modelTurn": {"parts": [{"text": SECRET}]}}
             messages = [{"serverContent": turn}, {"serverContent": {"generationComplete": True}}]
             messages.append({"serverContent": {"turnComplete": True}, "usageMetadata": LIVE_USAGE})
@@ -152,7 +152,7 @@ def handle(connection: Any) -> None:
 @contextlib.contextmanager
 def serving() -> Iterator[str]:
     """Serve on a free port; yields the URL without a path, such as ``ws://127.0.0.1:5000``."""
-    with serve(handle, "127.0.0.1", 0) as server:
+    with serve(handle, "127.0.0.1", 0, max_size=1 << 25) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         yield "ws://{}:{}".format(*server.socket.getsockname()[:2])

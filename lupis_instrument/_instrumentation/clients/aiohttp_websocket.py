@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 from lupis_instrument._diagnostics import report_fault
 from lupis_instrument._instrumentation.clients.socket_spans import connect_tracer
 from lupis_instrument._instrumentation.clients.socket_watcher import SocketWatcher
+from lupis_instrument._instrumentation.clients.socket_wrapping import wrap_async_send
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from lupis_instrument._instrumentation.activation import Activation
+    from lupis_instrument._instrumentation.clients.socket_calls import SocketCall
 
 _CLOSING = frozenset(("CLOSE", "CLOSING", "CLOSED"))
 _SENDS = ("send_str", "send_bytes")
@@ -27,8 +29,13 @@ def wrap_client(module: ModuleType, activation: Activation) -> None:
     """Wrap the methods of `ClientWebSocketResponse` that every message passes."""
     socket_class = module.ClientWebSocketResponse
     watcher = SocketWatcher(activation, _read_url)
+
+    def start_call(socket: Any, data: Any = None, *_: Any, **__: Any) -> SocketCall | None:
+        is_message = isinstance(data, (str, bytes, bytearray, memoryview))
+        return watcher.send(socket, data) if is_message else None
+
     for name in _SENDS:
-        _wrap_send(socket_class, name, watcher)
+        wrap_async_send(socket_class, name, watcher, start_call)
     _wrap_receive(socket_class, watcher)
     _wrap_close(socket_class, watcher)
 
@@ -41,24 +48,6 @@ def instrument_client(provider: Any, activation: Activation) -> None:
 def _read_url(socket: Any) -> str:
     url = str(socket._response.url.with_user(None))
     return "ws" + url[len("http") :] if url.startswith("http") else url
-
-
-def _wrap_send(socket_class: Any, name: str, watcher: SocketWatcher) -> None:
-    original = getattr(socket_class, name)
-
-    @functools.wraps(original)
-    async def send(self: Any, *args: Any, **kwargs: Any) -> Any:
-        data = args[0] if args else kwargs.get("data")
-        is_message = isinstance(data, (str, bytes, bytearray, memoryview))
-        call = watcher.send(self, data) if is_message else None  # type: ignore[arg-type]
-        try:
-            return await original(self, *args, **kwargs)
-        except BaseException as error:
-            if call is not None:
-                watcher.fail(self, call, error)
-            raise
-
-    setattr(socket_class, name, send)
 
 
 def _wrap_receive(socket_class: Any, watcher: SocketWatcher) -> None:

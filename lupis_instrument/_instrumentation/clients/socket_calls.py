@@ -289,6 +289,10 @@ class SocketCalls:
             if ids.response in (None, call.response_id):
                 call.cancelled = True
 
+    def is_prepared(self, call: SocketCall) -> bool:
+        """Return whether the request of a call still waits in the upper layer of its client."""
+        return any(entry[1] is call for entry in self._prepared)
+
     def refuse(self, call: SocketCall) -> None:
         """Forget a call whose request is not sent."""
         self._prepared = [entry for entry in self._prepared if entry[1] is not call]

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 CALLS = "_lupis_socket"
 """The attribute of a client's socket that holds its `SocketCalls`; None for another use."""
 _LIKELY_URL = re.compile(r"/(?:realtime|responses)/?(?:\?|\Z)|[./]BidiGenerateContent")
+_CANCELLED = "CancelledError"
+"""The error of asyncio, by its name: not every program with WebSockets loads asyncio."""
 _ACTION = "reading a message of a WebSocket"
 
 
@@ -102,10 +104,16 @@ class SocketWatcher:
             report_fault(_ACTION, fault)
 
     def fail(self, socket: Any, call: SocketCall, error: BaseException) -> None:
-        """End a call whose request could not be sent."""
+        """End a call whose request could not be sent.
+
+        A client of asyncio writes a message first, and then waits until the network has taken it.
+        If only this wait is cancelled, the message is sent, and the call goes on.
+        """
         try:
             calls = self.find_calls(socket)
             if calls is not None:
+                if type(error).__name__ == _CANCELLED and not calls.is_prepared(call):
+                    return
                 calls.refuse(call)
             call.fail(error)
         except Exception as fault:

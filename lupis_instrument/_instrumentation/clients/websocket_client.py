@@ -8,16 +8,21 @@ from typing import TYPE_CHECKING, Any
 from lupis_instrument._diagnostics import report_fault
 from lupis_instrument._instrumentation.clients.socket_spans import connect_tracer
 from lupis_instrument._instrumentation.clients.socket_watcher import CALLS, SocketWatcher
+from lupis_instrument._instrumentation.clients.socket_wrapping import (
+    BINARY,
+    TEXT,
+    read_frame,
+    wrap_send,
+)
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from lupis_instrument._instrumentation.activation import Activation
+    from lupis_instrument._instrumentation.clients.socket_calls import SocketCall
 
-_TEXT, _BINARY, _CONTINUATION, _CLOSE = 1, 2, 0, 8
 _URL = "_lupis_url"
 """The attribute of a socket that holds its URL."""
-_ACTION = "reading a frame of a WebSocket"
 
 
 def wrap_client(module: ModuleType, activation: Activation) -> None:
@@ -25,7 +30,12 @@ def wrap_client(module: ModuleType, activation: Activation) -> None:
     socket_class = module.WebSocket
     watcher = SocketWatcher(activation, lambda socket: socket.__dict__.get(_URL, ""))
     _wrap_connect(socket_class)
-    _wrap_send_frame(socket_class, watcher)
+
+    def start_call(socket: Any, frame: Any = None) -> SocketCall | None:
+        is_message = getattr(frame, "opcode", None) in (TEXT, BINARY)
+        return watcher.send(socket, frame.data) if is_message else None
+
+    wrap_send(socket_class, "send_frame", watcher, start_call)
     _wrap_recv_frame(socket_class, watcher)
     _wrap_close(socket_class, watcher)
 
@@ -44,7 +54,7 @@ def _wrap_connect(socket_class: Any) -> None:
             self.__dict__.pop(CALLS, None)  # of the connection before
             self.__dict__[_URL] = _remove_password(str(url))
         except Exception as fault:
-            report_fault(_ACTION, fault)
+            report_fault("opening a WebSocket", fault)
         return original(self, url, **options)
 
     socket_class.connect = connect
@@ -56,23 +66,6 @@ def _remove_password(url: str) -> str:
     return f"{scheme}{separator}{address.rpartition('@')[2]}{slash}{path}"
 
 
-def _wrap_send_frame(socket_class: Any, watcher: SocketWatcher) -> None:
-    original = socket_class.send_frame
-
-    @functools.wraps(original)
-    def send_frame(self: Any, frame: Any) -> Any:
-        is_message = getattr(frame, "opcode", None) in (_TEXT, _BINARY)
-        call = watcher.send(self, frame.data) if is_message else None
-        try:
-            return original(self, frame)
-        except BaseException as error:
-            if call is not None:
-                watcher.fail(self, call, error)
-            raise
-
-    socket_class.send_frame = send_frame
-
-
 def _wrap_recv_frame(socket_class: Any, watcher: SocketWatcher) -> None:
     original = socket_class.recv_frame
 
@@ -81,22 +74,22 @@ def _wrap_recv_frame(socket_class: Any, watcher: SocketWatcher) -> None:
         try:
             frame = original(self)
         except Exception as error:
-            if not _leaves_open(error):
-                watcher.close(self, functools.partial(_return_error, error))
+            _close_after(watcher, self, error)
             raise
-        try:
-            _read_frame(watcher, self, frame)
-        except Exception as fault:
-            report_fault(_ACTION, fault)
+        read_frame(watcher, self, frame, _make_closed_error)
         return frame
 
     socket_class.recv_frame = recv_frame
 
 
-def _leaves_open(error: Exception) -> bool:
-    """Return whether an error only says that no frame has come yet."""
-    waits = type(error).__name__.endswith(("TimeoutException", "WantReadError"))
-    return waits or isinstance(error, BlockingIOError)
+def _close_after(watcher: SocketWatcher, socket: Any, error: Exception) -> None:
+    """End the calls on a socket after an error, unless it only says that no frame has come yet."""
+    try:
+        waits = type(error).__name__.endswith(("TimeoutException", "WantReadError"))
+        if not waits and not isinstance(error, BlockingIOError):
+            watcher.close(socket, functools.partial(_return_error, error))
+    except Exception as fault:
+        report_fault("closing a WebSocket", fault)
 
 
 def _return_error(error: BaseException) -> BaseException:
@@ -104,16 +97,7 @@ def _return_error(error: BaseException) -> BaseException:
     return error
 
 
-def _read_frame(watcher: SocketWatcher, socket: Any, frame: Any) -> None:
-    opcode = frame.opcode
-    if opcode in (_TEXT, _BINARY, _CONTINUATION):
-        starts = opcode != _CONTINUATION
-        watcher.receive(socket, frame.data, starts=starts, ends=bool(frame.fin))
-    elif opcode == _CLOSE:
-        watcher.close(socket, _make_closed_error)
-
-
-def _make_closed_error() -> BaseException:
+def _make_closed_error(_code: int) -> BaseException:
     from websocket import WebSocketConnectionClosedException
 
     error: BaseException = WebSocketConnectionClosedException()

@@ -9,17 +9,16 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from lupis_instrument._diagnostics import report_fault
 from lupis_instrument._instrumentation.clients.socket_spans import connect_tracer
 from lupis_instrument._instrumentation.clients.socket_watcher import SocketWatcher
+from lupis_instrument._instrumentation.clients.socket_wrapping import read_frame, wrap_send
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from lupis_instrument._instrumentation.activation import Activation
+    from lupis_instrument._instrumentation.clients.socket_calls import SocketCall
 
-_TEXT, _BINARY, _CONTINUATION, _CLOSE = 1, 2, 0, 8
-"""Opcodes: https://www.rfc-editor.org/rfc/rfc6455#section-5.2."""
 _OK_CODES = (1000, 1001)
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}
 
@@ -30,8 +29,12 @@ def wrap_client(module: ModuleType, activation: Activation) -> None:
     if protocol is None:
         return
     watcher = SocketWatcher(activation, read_url)
+
+    def start_call(protocol: Any, data: Any = b"", *_: Any, **__: Any) -> SocketCall | None:
+        return watcher.send(protocol, data)
+
     for name in ("send_text", "send_binary"):
-        _wrap_send(protocol, name, watcher)
+        wrap_send(protocol, name, watcher, start_call)
     _wrap_recv_frame(protocol, watcher)
     _wrap_send_close(protocol, watcher)
     _wrap_receive_eof(protocol, watcher)
@@ -47,24 +50,6 @@ def format_url(*, secure: bool, host: str, port: int, target: str) -> str:
     scheme = "wss" if secure else "ws"
     host = f"[{host}]" if ":" in host else host
     return f"{scheme}://{host}{'' if port == _DEFAULT_PORTS[scheme] else f':{port}'}{target}"
-
-
-def read_frame(watcher: SocketWatcher, socket: Any, frame: Any) -> None:
-    """Show a frame of the server to the watcher; never raises an error."""
-    try:
-        _read_frame(watcher, socket, frame)
-    except Exception as fault:
-        report_fault("reading a frame of a WebSocket", fault)
-
-
-def _read_frame(watcher: SocketWatcher, socket: Any, frame: Any) -> None:
-    opcode = frame.opcode
-    if opcode in (_TEXT, _BINARY, _CONTINUATION):
-        starts = opcode != _CONTINUATION
-        watcher.receive(socket, frame.data, starts=starts, ends=frame.fin)
-    elif opcode == _CLOSE:
-        code = int.from_bytes(frame.data[:2], "big")
-        watcher.close(socket, lambda: make_closed_error(code))
 
 
 def make_closed_error(code: int = 0) -> BaseException:
@@ -86,28 +71,12 @@ def read_url(protocol: Any) -> str:
     )  # fmt: skip
 
 
-def _wrap_send(protocol: Any, name: str, watcher: SocketWatcher) -> None:
-    original = getattr(protocol, name)
-
-    @functools.wraps(original)
-    def send(self: Any, *args: Any, **kwargs: Any) -> Any:
-        call = watcher.send(self, args[0] if args else kwargs.get("data", b""))
-        try:
-            return original(self, *args, **kwargs)
-        except BaseException as error:
-            if call is not None:
-                watcher.fail(self, call, error)
-            raise
-
-    setattr(protocol, name, send)
-
-
 def _wrap_recv_frame(protocol: Any, watcher: SocketWatcher) -> None:
     original = protocol.recv_frame
 
     @functools.wraps(original)
     def recv_frame(self: Any, frame: Any) -> Any:
-        read_frame(watcher, self, frame)
+        read_frame(watcher, self, frame, make_closed_error)
         return original(self, frame)
 
     protocol.recv_frame = recv_frame

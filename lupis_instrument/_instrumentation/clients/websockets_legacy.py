@@ -7,26 +7,33 @@ from typing import TYPE_CHECKING, Any
 
 from lupis_instrument._instrumentation.clients.socket_spans import connect_tracer
 from lupis_instrument._instrumentation.clients.socket_watcher import SocketWatcher
-from lupis_instrument._instrumentation.clients.websockets import (
-    format_url,
-    make_closed_error,
+from lupis_instrument._instrumentation.clients.socket_wrapping import (
+    BINARY,
+    TEXT,
     read_frame,
+    wrap_async_send,
 )
+from lupis_instrument._instrumentation.clients.websockets import format_url, make_closed_error
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from lupis_instrument._instrumentation.activation import Activation
-
-_MESSAGES = (1, 2)
-"""The opcodes of text and binary messages."""
+    from lupis_instrument._instrumentation.clients.socket_calls import SocketCall
 
 
 def wrap_client(module: ModuleType, activation: Activation) -> None:
     """Wrap the methods of `WebSocketCommonProtocol`, which servers use too."""
     protocol = module.WebSocketCommonProtocol
     watcher = SocketWatcher(activation, _read_url)
-    _wrap_write_frame(protocol, watcher)
+
+    def start_call(
+        protocol: Any, _fin: bool = True, opcode: int = 0, data: Any = b"", **_: Any
+    ) -> SocketCall | None:
+        is_message = protocol.is_client and opcode in (TEXT, BINARY)
+        return watcher.send(protocol, data) if is_message else None
+
+    wrap_async_send(protocol, "write_frame", watcher, start_call)
     _wrap_read_frame(protocol, watcher)
     _wrap_close(protocol, watcher)
     _wrap_connection_lost(protocol, watcher)
@@ -44,23 +51,6 @@ def _read_url(protocol: Any) -> str:
     return format_url(secure=bool(secure), host=host, port=port, target=path)
 
 
-def _wrap_write_frame(protocol: Any, watcher: SocketWatcher) -> None:
-    original = protocol.write_frame
-
-    @functools.wraps(original)
-    async def write_frame(self: Any, fin: bool, opcode: int, data: Any, **kwargs: Any) -> Any:
-        is_message = self.is_client and opcode in _MESSAGES
-        call = watcher.send(self, data) if is_message else None
-        try:
-            return await original(self, fin, opcode, data, **kwargs)
-        except BaseException as error:
-            if call is not None:
-                watcher.fail(self, call, error)
-            raise
-
-    protocol.write_frame = write_frame
-
-
 def _wrap_read_frame(protocol: Any, watcher: SocketWatcher) -> None:
     original = protocol.read_frame
 
@@ -68,7 +58,7 @@ def _wrap_read_frame(protocol: Any, watcher: SocketWatcher) -> None:
     async def read(self: Any, *args: Any, **kwargs: Any) -> Any:
         frame = await original(self, *args, **kwargs)
         if self.is_client:
-            read_frame(watcher, self, frame)
+            read_frame(watcher, self, frame, make_closed_error)
         return frame
 
     protocol.read_frame = read

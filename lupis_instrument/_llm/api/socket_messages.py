@@ -102,7 +102,9 @@ _LIVE_SENT = re.compile(
     rb'"(setup|client_?[cC]ontent|realtime_?[iI]nput|tool_?[rR]esponse)"\s*:\s*\{'
 )
 _TURN_COMPLETE = re.compile(rb'"turn_?[cC]omplete"\s*:\s*true')
-_INPUT_END = re.compile(rb'"(?:text"\s*:\s*"|activity_?[eE]nd"|audio_?[sS]tream_?[eE]nd")')
+# `audioStreamEnd` asks for nothing: a microphone is off, maybe without a word before. An answer
+# that follows starts a call of its own.
+_INPUT_END = re.compile(rb'"(?:text"\s*:\s*"|activity_?[eE]nd")')
 _SETUP_COMPLETE = re.compile(rb'"setupComplete"\s*:')
 _LIVE_OPENING = re.compile(
     rb'"(?:modelTurn|toolCall|outputTranscription|generationComplete)"\s*:'

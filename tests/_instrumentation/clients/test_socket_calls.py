@@ -275,6 +275,24 @@ def test_turns_end_in_order():
     assert ["complete", None] == socket.outcomes
 
 
+def test_silence_is_no_call():
+    """A microphone that is switched off asks for nothing."""
+    socket = Socket("gemini.live")
+    socket.send(realtime_input={"audio_stream_end": True})
+    assert [] == socket.outcomes
+
+
+def test_the_answer_to_sound_that_ends_is_one_call():
+    """The server starts it, also if it calls a tool first, and reports usage at its end."""
+    socket = Socket("gemini.live")
+    socket.send(realtime_input={"audioStreamEnd": True})
+    socket.receive_turn(toolCall={"functionCalls": []})
+    socket.send(tool_response={"function_responses": []})
+    socket.receive_turn(serverContent={"modelTurn": {}})
+    socket.receive_turn(serverContent={"turnComplete": True}, usageMetadata={"totalTokenCount": 3})
+    assert (["complete"], [3]) == (socket.outcomes, socket.pieces)
+
+
 def test_a_turn_that_the_server_starts_is_a_call():
     """The client only streams sound."""
     socket = Socket("gemini.live")

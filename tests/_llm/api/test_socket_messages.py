@@ -74,6 +74,7 @@ def test_received_events(message, part):
         ({"realtime_input": {"text": "hello"}}, Part.INPUT),
         ({"realtimeInput": {"activityEnd": {}}}, Part.INPUT),
         ({"realtime_input": {"audio": {"data": LONG}}}, Part.OTHER),
+        ({"realtime_input": {"audioStreamEnd": True}}, Part.OTHER),
         ({"tool_response": {"functionResponses": []}}, Part.INPUT),
     ],
 )
