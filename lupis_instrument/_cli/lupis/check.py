@@ -168,4 +168,5 @@ def _write_result(
     for breach in breaches:
         write_line(style_text(str(breach), fg="red"))
     if not failed:
-        write_line(f"within the limits: {totals.calls:,} calls, {format_dollars(totals.cost)}")
+        calls = f"{totals.calls:,} call{'' if totals.calls == 1 else 's'}"
+        write_line(f"within the limits: {calls}, {format_dollars(totals.cost)}")

@@ -27,7 +27,7 @@ _FIGURES = (
     ("in", lambda totals: totals.input_tokens, format_count, 3),
     ("out", lambda totals: totals.output_tokens, format_count, 3),
     ("cost", lambda totals: totals.cost, format_dollars, 0),
-    ("p50", lambda totals: totals.latency[_MEDIAN], format_duration, 1),
+    ("p50", lambda totals: totals.latency[_MEDIAN], format_duration, 2),
     ("p95", lambda totals: totals.latency[_P95], format_duration, 2),
 )
 """Heading, figure of the totals, its format, and the rank of its column."""
@@ -112,7 +112,7 @@ def _write_table(comparison: Comparison) -> None:
     columns = [
         *(Column(name, right=False, cut=True) for name in comparison.columns),
         *(Column(heading, rank=rank) for heading, _, _, rank in _FIGURES),
-        Column("change", style="yellow"),
+        Column("change", style="yellow", rank=1),
     ]
     rows = [
         [*(part or "-" for part in change.key), *_describe_figures(change)]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Iterator
 import click
 
 from lupis_instrument._cli.lupis.formatting import (
+    cut_middle,
     format_duration,
     format_moment,
     format_token_sums,
@@ -25,6 +26,7 @@ from lupis_instrument._cli.lupis.tables import style_text, terminal_width, write
 from lupis_instrument._cli.lupis.turn_text import format_turns
 from lupis_instrument._cli.lupis.waterfall import draw_waterfall
 from lupis_instrument._diagnostics import escape_controls
+from lupis_instrument._export.terminal import text_width
 from lupis_instrument._query.items import Item, read_body
 from lupis_instrument._query.otlp_json import SPAN, decode_message, plain_attributes
 from lupis_instrument._query.times import SECOND, format_iso_time
@@ -66,7 +68,7 @@ def show(subject_id: str | None, limit: int, verbose: bool, form: str, **options
             return
         width = terminal_width() or _DEFAULT_WIDTH
         turns = format_turns(find_turns(store.db, subject.spans), width)
-        write_line("\n".join([_make_heading(subject), *turns, ""]))
+        write_line("\n".join([*_make_heading(subject, width), *turns, ""]))
         is_trace = subject.kind == "trace"
         damaged = count_damaged_spans(store.db, subject.id) if is_trace else 0
         for line, span in draw_waterfall(subject.spans, width):
@@ -80,7 +82,8 @@ def show(subject_id: str | None, limit: int, verbose: bool, form: str, **options
         write_note(f"only the first {limit:,} spans; --limit shows more")
 
 
-def _make_heading(subject: Subject) -> str:
+def _make_heading(subject: Subject, width: int) -> list[str]:
+    """Return the lines above the waterfall: the id, and the totals in as many as they need."""
     totals = subject.totals
     chats = dict.fromkeys(span.chat for span in subject.spans if span.chat is not None)
     errors = _count_words(totals.errors, "error")
@@ -89,14 +92,22 @@ def _make_heading(subject: Subject) -> str:
         format_duration(totals.end - totals.at),
         _count_words(len(subject.spans), "span") if not subject.is_cut else "",
         _count_words(totals.calls, "call"),
-        style_text(errors, fg="red") if totals.errors else "",
+        errors if totals.errors else "",
         format_total_cost(totals.cost, totals.unpriced),
         f"{format_token_sums(totals)} tokens" if format_token_sums(totals) else "",
     ]
     if subject.kind != "conversation" and len(chats) == 1:
-        parts += [f"chat {escape_controls(*chats)}"]
+        parts += [cut_middle(f"chat {escape_controls(*chats)}", width)]
     title = style_text(f"{subject.kind} {escape_controls(subject.id)}", bold=True)
-    return f"{title}\n{'  '.join(part for part in parts if part)}"
+    lines = [title, ""]
+    for part in filter(None, parts):
+        text = style_text(part, fg="red") if part == errors else part
+        line = f"{lines[-1]}  {text}" if lines[-1] else text
+        if text_width(click.unstyle(line)) <= width:
+            lines[-1] = line
+        else:
+            lines.append(text)
+    return lines
 
 
 def _count_words(count: int, noun: str) -> str:

@@ -49,7 +49,7 @@ def explain_nothing(store: OpenStore, subject: str) -> str:
     elif store.is_empty:
         reason = f"No {subject}: the store {path} is empty."
     else:
-        return f"No {subject}: the store {path} has none, or none that match the options."
+        return f"No {subject}: the store has none, or none that match the options.\nIt is {path}"
     return f"{reason}\nTo fill it:  lupis-run --exporter local python my_agent.py"
 
 

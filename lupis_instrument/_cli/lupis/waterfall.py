@@ -22,12 +22,15 @@ if TYPE_CHECKING:
     from lupis_instrument._query.items import Item
 
 _MAX_NAME_WIDTH, _MAX_ERROR_WIDTH = 44, 24
-_MIN_BAR_WIDTH = 10
+_MIN_ERROR_WIDTH = 12
+_MIN_NAME_WIDTH, _MIN_BAR_WIDTH = 8, 10
 _MAX_INDENT_DEPTH = 12
 _BLOCK, _ASCII_BLOCK = "\u2588", "#"
 
 _FIGURES = (lambda span: format_duration(span.duration), format_tokens, format_cost)
 """The figures to the right of a bar."""
+_TOKENS = 1
+"""The figure that a narrow terminal leaves out."""
 
 
 class _Scale(NamedTuple):
@@ -64,13 +67,18 @@ def draw_waterfall(spans: list[Item], width: int) -> Iterator[tuple[str, Item]]:
     rows = list(walk_span_tree(spans))
     names = [_indent_name(depth, span) for depth, span in rows]
     figures = [[format_figure(span) for format_figure in _FIGURES] for _, span in rows]
-    figure_widths = [max(map(len, column)) for column in zip(*figures)]
     errors = [f"error {escape_controls(span.error)}" if span.error else "" for _, span in rows]
-    # Two spaces before the bar, before each figure and before the error.
-    gaps = 2 * (len(figure_widths) + 2)
     error_width = min(max(map(text_width, errors)), _MAX_ERROR_WIDTH)
-    room = width - sum(figure_widths) - error_width - gaps
-    name_width = min(max(map(text_width, names)), _MAX_NAME_WIDTH, max(room - _MIN_BAR_WIDTH, 8))
+    figure_widths = _measure_figures(figures)
+    least_error_width = min(error_width, _MIN_ERROR_WIDTH)
+    if _find_room(width, figure_widths, least_error_width) < _MIN_NAME_WIDTH + _MIN_BAR_WIDTH:
+        figures = [row[:_TOKENS] + row[_TOKENS + 1 :] for row in figures]
+        figure_widths = _measure_figures(figures)
+    spare = _find_room(width, figure_widths, 0) - _MIN_NAME_WIDTH - _MIN_BAR_WIDTH
+    error_width = max(min(error_width, spare), least_error_width)
+    room = _find_room(width, figure_widths, error_width)
+    longest_name = min(max(map(text_width, names)), _MAX_NAME_WIDTH)
+    name_width = min(longest_name, max(room - _MIN_BAR_WIDTH, _MIN_NAME_WIDTH))
     scale = _make_scale(spans, max(room - name_width, _MIN_BAR_WIDTH))
     for (_, span), name, texts, error in zip(rows, names, figures, errors):
         padded = "  ".join(text.rjust(column) for text, column in zip(texts, figure_widths))
@@ -78,6 +86,17 @@ def draw_waterfall(spans: list[Item], width: int) -> Iterator[tuple[str, Item]]:
         failure = style_text(cut_middle(error, error_width), fg="red")
         shown = pad_text(cut_middle(name, name_width), name_width)
         yield "  ".join([shown, bar, *([padded, failure] if error else [padded.rstrip()])]), span
+
+
+def _measure_figures(figures: list[list[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(*figures)]
+
+
+def _find_room(width: int, figure_widths: list[int], error_width: int) -> int:
+    """Return the columns for names and bars."""
+    # Two spaces before the bar, before each figure and before the error.
+    gaps = 2 * (len(figure_widths) + 2)
+    return width - sum(figure_widths) - error_width - gaps
 
 
 def _indent_name(depth: int, span: Item) -> str:

@@ -73,3 +73,9 @@ def test_calls_may_be_required(store, lupis):
 def test_a_limit_is_expected(lupis):
     """The exit status is 2, as for every wrong use."""
     assert 2 == lupis("check").exit_code
+
+
+def test_one_call_is_singular(store, lupis):
+    """Words agree with their number."""
+    store.call(cost=0.5)
+    assert "within the limits: 1 call, $0.5000\n" == lupis("check", "--max-calls", "1").stdout

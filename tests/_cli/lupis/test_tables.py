@@ -110,6 +110,21 @@ def test_traces_of_long_names_fit(name, store, terminal):
     assert "cost" in lines[0]
 
 
+@pytest.mark.parametrize("columns", [60, 80])
+@pytest.mark.parametrize("command", ["show", "diff"])
+def test_two_runs_of_long_names_and_errors_fit(command, columns, store, other_store, terminal):
+    """The errors and the cost are there."""
+    for recorder in (store, other_store):
+        name = f"ft:gpt-4o-mini-2024-07-18:my-organization:{recorder.folder}"
+        recorder.call(name, "azure.ai.inference", error="openai.APIConnectionError", cost=0.0012345)
+        recorder.call(name, "a-provider", cost=0.0054321, input_tokens=12345, output_tokens=9876)
+        recorder.call("m", "a-provider", cost=None, chat="c" * 90)
+    lines = strip_styles(terminal(command, "--last", columns=columns)).splitlines()
+    assert [] == [line for line in lines if len(line) > columns]
+    assert "error" in "".join(lines)
+    assert "$0.005432" in "".join(lines)
+
+
 @pytest.mark.parametrize(
     ("columns", "environment"),
     [(60, {}), (80, {}), (120, {}), (200, {}), (80, {"NO_COLOR": "1"}), (80, {"TERM": "dumb"})],

@@ -88,3 +88,18 @@ def test_ascii_output_has_ascii_bars(monkeypatch):
     (line,) = draw(make_span("a", 1))
     assert "#" in line
     assert line.isascii()
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_error_and_cost_stay_on_a_narrow_terminal(width):
+    """The tokens make room for them."""
+    figures = {"input_tokens": 123456, "output_tokens": 9876, "cost": 0.0012345}
+    lines = draw(
+        make_span("chat a-model-with-a-long-name", 1, error="openai.APIConnectionError", **figures),
+        make_span("chat b", 2, **figures),
+        width=width,
+    )
+    assert width >= max(map(len, lines))
+    assert all("$0.001234" in line or "$0.001235" in line for line in lines)
+    assert "error" in "".join(lines)
+    assert (width == 80) is ("9,876" in "".join(lines))
