@@ -220,7 +220,11 @@ def _event_facts(event: Mapping[str, Any]) -> Facts:
 
 def _to_column(value: Any) -> Any:
     """Return an attribute as SQLite can hold it, or None: programs set attributes to anything."""
-    if isinstance(value, str):
+    # Nearly all values have one of these types exactly.
+    kind = type(value)
+    if kind is int:
+        return value if value.bit_length() < _INT_BITS else None
+    if kind is str or isinstance(value, str):
         return value if value.isascii() else _replace_surrogates(value)
     if isinstance(value, float):
         return value if isfinite(value) else None

@@ -29,24 +29,42 @@ def read_limits(attributes: Mapping[str, Any]) -> str | None:
     Args:
         attributes: the attributes of a call's span, captured headers among them.
     """
-    numbers: dict[str, dict[str, str]] = {}
-    for name in [name for name in attributes if _MARK in name]:  # few of many
+    names = tuple([name for name in attributes if _MARK in name])  # few of many
+    words = []
+    for kind, remaining, limit in _pair_names(names) if names else ():
+        remaining_number, limit_number = (
+            _read_number(attributes[remaining]),
+            _read_number(attributes[limit]),
+        )
+        if remaining_number is not None and limit_number is not None:
+            words.append(f"{kind}={remaining_number}/{limit_number}")
+    return " ".join(words[:_MAX_KINDS]) or None
+
+
+def _read_number(value: Any) -> str | None:
+    text = value[0] if isinstance(value, (tuple, list)) and value else value
+    return text if isinstance(text, str) and _NUMBER.fullmatch(text) else None
+
+
+@lru_cache(maxsize=128)
+def _pair_names(names: tuple[str, ...]) -> list[tuple[str, str, str]]:
+    """Return each kind of limit with the attributes of its remaining number and of its limit.
+
+    Args:
+        names: the names of attributes; the calls to one API have the same ones.
+    """
+    parts_by_kind: dict[str, dict[str, str]] = {}
+    for name in names:
         kind, part = _split_name(name)
-        values = attributes[name]
-        text = values[0] if isinstance(values, (tuple, list)) and values else values
-        if part and isinstance(text, str) and _NUMBER.fullmatch(text) and len(numbers) < _MAX_KINDS:
-            numbers.setdefault(kind, {})[part] = text
-    if not numbers:
-        return None
-    words = [
-        f"{kind}={parts['remaining']}/{parts['limit']}"
-        for kind, parts in sorted(numbers.items())
+        if part:
+            parts_by_kind.setdefault(kind, {})[part] = name
+    return [
+        (kind, parts["remaining"], parts["limit"])
+        for kind, parts in sorted(parts_by_kind.items())
         if "remaining" in parts and "limit" in parts
     ]
-    return " ".join(words) or None
 
 
-@lru_cache(maxsize=1024)
 def _split_name(name: str) -> tuple[str, str]:
     """Return the kind and the part of a limit that an attribute's name has; empty for others.
 
