@@ -21,6 +21,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Mapping
 
+    from click.shell_completion import CompletionItem
+
     from lupis_instrument._config.settings import Setting
 
 _HELP = """Run COMMAND and record the LLM calls of the Python programs that it starts.
@@ -63,6 +65,13 @@ class SettingOption(click.Option):
         value = context.params[self.row.name]
         value_type = self.row.value_type
         return value_type.join_texts(value) if value_type.repeatable else str(value)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002 - as click calls it
+        """Return the valid words that begin with a text."""
+        from click.shell_completion import CompletionItem
+
+        words = getattr(self.row.value_type, "words", ())  # few types have a list
+        return [CompletionItem(word) for word in words if word.startswith(incomplete)]
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
         """Return the option as it is written, and its help."""

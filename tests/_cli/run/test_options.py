@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 
 import pytest
@@ -190,3 +191,21 @@ def test_version_is_printed(started, capsys):
     """`--version` prints the package's version."""
     assert 0 == run("--version")
     assert f"lupis-run {__version__}\n" == capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [("--on-limit b", ["block"]), ("--exporter con", ["console"]), ("--on-l", ["--on-limit"])],
+)
+def test_shell_completes_options_and_their_valid_words(words, completed):
+    """The words come from the table of settings."""
+    environ = {
+        **os.environ,
+        "_LUPIS_RUN_COMPLETE": "bash_complete",
+        "COMP_WORDS": f"lupis-run {words}",
+        "COMP_CWORD": str(len(words.split())),
+    }
+    code = "import sys; sys.argv = ['lupis-run']; from lupis_instrument._cli.run import launcher"
+    command = [sys.executable, "-c", f"{code}; launcher.main()"]
+    shown = subprocess.run(command, env=environ, stdout=subprocess.PIPE, check=False)
+    assert completed == [line.split(",")[1] for line in shown.stdout.decode().splitlines()]
