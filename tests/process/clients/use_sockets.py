@@ -1,15 +1,24 @@
 """Talks to LLM APIs over WebSockets, with each client library in the same manner.
 
-usage: use_sockets.py URL CLIENT CASE
+usage: use_sockets.py URL CLIENT CASES [FAULTS]
+
+CASES are joined by commas; the query of each URL names its case. FAULTS are functions of this
+package, joined by commas: the program runs the cases once for each of them, while it fails.
 """
 
 import asyncio
+import importlib
 import json
 import sys
+from unittest import mock
 
 from opentelemetry import trace
 
-URL, CLIENT, CASE = sys.argv[1:]
+from lupis_instrument import LupisSDK
+from lupis_instrument._diagnostics import diagnostics
+
+URL, CLIENT, CASES = sys.argv[1:4]
+FAULTS = sys.argv[4].split(",") if sys.argv[4:] else []
 BIDI = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
 PATHS = {"realtime": "/v1/realtime?model=gpt-realtime", "live": BIDI, "other": "/chat"}
 ENDS = ("response.create", "response.completed", "response.cancelled", "response.done", "error")
@@ -151,29 +160,29 @@ async def read_end(socket):
             return
 
 
-async def run_case(socket):
-    if CASE in ("two", "other"):
+async def run_case(socket, case):
+    if case in ("two", "other"):
         for number in range(2):
             await socket.send(write(input=f"prompt {number}"))
             await read_end(socket)
-    elif CASE == "lanes":
+    elif case == "lanes":
         for lane in ("a", "b"):
             await socket.send(write(f"model-{lane}", stream_id=lane, metadata={"case": "hold"}))
         for _ in range(2):
             await read_end(socket)
-    elif CASE == "several":
+    elif case == "several":
         for model in ("gpt-4o", "gpt-4o-mini"):
             await socket.send(write(model, metadata={"case": "hold", "model": model}))
         for _ in range(2):
             await read_end(socket)
-    elif CASE == "stop":
-        await socket.send(write(metadata={"case": CASE}))
+    elif case == "stop":
+        await socket.send(write(metadata={"case": case}))
         await socket.receive()
-    elif CASE == "parent":
+    elif case == "parent":
         with trace.get_tracer("test").start_as_current_span("parent"):
             await socket.send(write())
         await read_end(socket)
-    elif CASE == "realtime":
+    elif case == "realtime":
         session = {"type": "realtime", "model": "gpt-realtime", "instructions": "prompt"}
         await socket.send(json.dumps({"type": "session.update", "session": session}))
         await socket.send(
@@ -182,7 +191,7 @@ async def run_case(socket):
         await read_end(socket)
         await socket.send(json.dumps({"type": "input_audio_buffer.commit"}))
         await read_end(socket)
-    elif CASE == "live":
+    elif case == "live":
         await socket.send(json.dumps({"setup": {"model": "models/gemini-2.5-flash"}}))
         await socket.receive()
         turn = {"turns": [{"parts": [{"text": "prompt"}]}], "turn_complete": True}
@@ -190,17 +199,40 @@ async def run_case(socket):
             await socket.send(json.dumps({"client_content": turn}))
             await read_end(socket)
     else:
-        await socket.send(write(metadata={"case": CASE}))
+        await socket.send(write(metadata={"case": case}))
         await read_end(socket)
 
 
-async def main():
-    socket = await CLIENTS[CLIENT].connect(URL + PATHS.get(CASE, "/v1/responses"))
-    try:
-        await run_case(socket)
-    except Exception as error:
-        print(type(error).__name__)
-    await socket.close()
+async def run_cases():
+    for case in CASES.split(","):
+        print("==", case)
+        path = PATHS.get(case, "/v1/responses")
+        mark = "&" if "?" in path else "?"
+        socket = await CLIENTS[CLIENT].connect(f"{URL}{path}{mark}case={case}")
+        try:
+            await run_case(socket, case)
+        except Exception as error:
+            print(type(error).__name__)
+        await socket.close()
 
 
-asyncio.run(main())
+def run_with_fault(target):
+    """Runs the cases while a function fails."""
+    module, _, path = target.partition(":")
+    owner = importlib.import_module(module)
+    *parents, name = path.split(".")
+    for parent in parents:
+        owner = getattr(owner, parent)
+    print("==", target, file=sys.stderr)
+    with mock.patch.object(owner, name, side_effect=ZeroDivisionError("injected")) as failing:
+        asyncio.run(run_cases())
+        LupisSDK.get_instance().flush(10)
+    assert failing.called, target
+    diagnostics.reset()  # or it would report each kind of fault only once
+
+
+if FAULTS:
+    for fault in FAULTS:
+        run_with_fault(fault)
+else:
+    asyncio.run(run_cases())
