@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import drive
 import exchanges
 from servers import replay
+from servers.slow import slow_except
 
 CORPUS = exchanges.find_recordings()
 pytestmark = pytest.mark.skipif(
@@ -40,7 +41,7 @@ def recordings():
     return exchanges.load_recordings(CORPUS)
 
 
-@pytest.fixture(scope="module", params=MODES, ids=lambda mode: f"{mode[1]}-{mode[0] or 'whole'}")
+@pytest.fixture(scope="module")
 def proxy(recordings, request, tmp_path_factory):
     chunk, encoding = request.param
     folder = tmp_path_factory.mktemp("replay")
@@ -72,7 +73,18 @@ def write_plan(recordings, file):
     return str(file)
 
 
-@pytest.mark.parametrize("client", drive.CLIENTS)
+def name_mode(value):
+    """Returns the id of a mode; a client is its own id."""
+    return None if isinstance(value, str) else f"{value[1]}-{value[0] or 'whole'}"
+
+
+def list_pairs():
+    """Returns pairs of mode and client; a fast one for each client, and all modes among them."""
+    fast = {(MODES[n % len(MODES)], client) for n, client in enumerate(drive.CLIENTS)}
+    return slow_except(fast, itertools.product(MODES, drive.CLIENTS))
+
+
+@pytest.mark.parametrize(("proxy", "client"), list_pairs(), indirect=["proxy"], ids=name_mode)
 def test_each_exchange_is_one_exact_span_and_the_program_reads_the_same(
     client, recordings, proxy, run, tmp_path, capsys
 ):

@@ -33,7 +33,9 @@ MODES = {
     "hash": {"LUPIS_REDACTION_MODE": "hash"},
     "console": {"LUPIS_EXPORTER": "console"},
 }
-"""The variables of each run. The run "some" has a part of the secrets, the slow runs have all."""
+"""The variables of each run."""
+COMPLETE_RUNS = ("mask", "console")
+"""The runs with all secrets; tests/_redaction/rules redacts the others in each mode."""
 
 
 def build_variables(canaries, secret_names, **extra):
@@ -95,9 +97,9 @@ def output(request, tmp_path_factory):
     from servers import llm, otlp
     from servers.program import Runner
 
-    is_some = request.param == "some"
-    canaries = SOME_CANARIES if is_some else CANARIES
-    secret_names = SOME_SECRET_NAMES if is_some else SECRET_NAMES
+    is_complete = request.param in COMPLETE_RUNS
+    canaries = CANARIES if is_complete else SOME_CANARIES
+    secret_names = SECRET_NAMES if is_complete else SOME_SECRET_NAMES
     with otlp.serving() as sink, llm.listening() as server, echoing() as echo:
         run = Runner(sink, tmp_path_factory.mktemp("canaries"))
         planted = {
