@@ -35,7 +35,7 @@ class Recorder:
 
     def wait_for(self, count):
         with self.arrived:
-            assert self.arrived.wait_for(lambda: len(self.items) >= count, 10), self.batches
+            assert self.arrived.wait_for(lambda: len(self.items) >= count, 60), self.batches
 
     @property
     def items(self):
@@ -53,7 +53,7 @@ def record():
 
     yield make
     for recorder in made:
-        recorder.worker.flush(5, end_thread=True)
+        recorder.worker.flush(60, end_thread=True)
 
 
 def test_items_are_delivered_in_order(record):
@@ -61,7 +61,7 @@ def test_items_are_delivered_in_order(record):
     recorder = record()
     for number in range(100):
         recorder.worker.put_item(number)
-    assert recorder.worker.flush(5)
+    assert recorder.worker.flush(60)
     assert list(range(100)) == recorder.items
 
 
@@ -89,15 +89,15 @@ def test_items_wait_for_their_batch(record):
     recorder = record(delay_seconds=60)
     recorder.worker.put_item("a")
     assert [] == recorder.batches
-    assert recorder.worker.flush(5)
+    assert recorder.worker.flush(60)
     assert [["a"]] == recorder.batches
 
 
 def test_no_thread_starts_before_the_first_item(record):
     """A flush starts none either."""
     recorder = record()
-    assert recorder.worker.flush(1)
-    assert recorder.worker.flush(1, end_thread=True)
+    assert recorder.worker.flush(60)
+    assert recorder.worker.flush(60, end_thread=True)
     assert None is recorder.worker._thread
 
 
@@ -106,8 +106,8 @@ def test_a_flush_can_end_the_thread(record):
     recorder = record(delay_seconds=60)
     recorder.worker.put_item("a")
     thread = recorder.worker._thread
-    assert recorder.worker.flush(5, end_thread=True)
-    thread.wait(5)
+    assert recorder.worker.flush(60, end_thread=True)
+    thread.wait(60)
     assert (["a"], False) == (recorder.items, thread.is_alive())
 
 
@@ -116,7 +116,7 @@ def test_items_after_the_end_of_the_thread_are_delivered(record):
     recorder = record(delay_seconds=60)
     for item in ("a", "b", "c"):
         recorder.worker.put_item(item)
-        assert recorder.worker.flush(5, end_thread=True)
+        assert recorder.worker.flush(60, end_thread=True)
     assert ["a", "b", "c"] == recorder.items
 
 
@@ -126,15 +126,15 @@ def test_two_flushes_can_end_the_thread_at_once(record):
 
     def deliver(batch):
         entered.set()
-        released.wait(5)
+        released.wait(60)
 
     worker = record(deliver=deliver).worker
     worker.put_item("a")
     first = worker.request_flush(end_thread=True)
-    assert entered.wait(5)
+    assert entered.wait(60)
     second = worker.request_flush(end_thread=True)
     released.set()
-    assert (True, True) == (first.wait(5), second.wait(5))
+    assert (True, True) == (first.wait(60), second.wait(60))
 
 
 def test_threads_that_put_items_and_end_the_thread_lose_nothing(record):
@@ -145,14 +145,14 @@ def test_threads_that_put_items_and_end_the_thread_lose_nothing(record):
         for number in range(start, start + 200):
             recorder.worker.put_item(number)
             if number % 20 == 0:
-                assert recorder.worker.flush(10, end_thread=True)
+                assert recorder.worker.flush(60, end_thread=True)
 
     threads = [threading.Thread(target=work, args=(start * 200,)) for start in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert recorder.worker.flush(10)
+    assert recorder.worker.flush(60)
     assert list(range(1600)) == sorted(recorder.items)
 
 
@@ -171,7 +171,7 @@ def test_items_of_many_threads_all_arrive(record):
         thread.start()
     for thread in threads:
         thread.join()
-    assert recorder.worker.flush(10)
+    assert recorder.worker.flush(60)
     assert list(range(8000)) == sorted(recorder.items)
 
 
@@ -203,11 +203,11 @@ def test_too_many_waiting_items_are_dropped_and_counted(record):
 
     def deliver(batch):
         entered.set()
-        released.wait(10)
+        released.wait(60)
 
     worker = record(deliver=deliver, max_batch_size=1, max_waiting=10).worker
     worker.put_item("first")
-    assert entered.wait(5)
+    assert entered.wait(60)
     for number in range(15):
         worker.put_item(number)
     unfinished = worker.unfinished
@@ -223,13 +223,13 @@ def overload(record):
     def make(prepare=lambda item: item, **options):
         def deliver(batch):
             entered.set()
-            released.wait(10)
+            released.wait(60)
             recorder.keep(batch)
 
         recorder = record(prepare=prepare, deliver=deliver, max_batch_size=1, **options)
         recorder.release = released.set
         recorder.worker.put_item("first")
-        assert entered.wait(10)
+        assert entered.wait(60)
         return recorder
 
     yield make
@@ -252,7 +252,7 @@ def test_a_calling_thread_prepares_the_oldest_items_under_overload(overload):
     assert [(number, caller) for number in range(len(helped))] == helped
     assert len(helped) >= 45
     recorder.release()
-    assert recorder.worker.flush(10)
+    assert recorder.worker.flush(60)
     assert ["first", *range(50)] == recorder.items
 
 
@@ -264,7 +264,7 @@ def test_a_calling_thread_prepares_large_items_under_overload(overload):
         recorder.worker.put_item(number)
     assert ["first", *range(17)] == prepared
     recorder.release()
-    assert recorder.worker.flush(10)
+    assert recorder.worker.flush(60)
     assert ["first", *range(20)] == recorder.items
     assert 0 == recorder.worker._unprepared_bytes
 
@@ -286,7 +286,7 @@ def test_a_large_item_is_prepared_at_once(record, monkeypatch):
         prepare=lambda item: prepared.set() or item, delay_seconds=60, get_size=lambda _: 2 << 20
     )
     recorder.worker.put_item("item")
-    assert prepared.wait(10)
+    assert prepared.wait(60)
 
 
 def test_many_calling_threads_prepare_each_item_once(overload):
@@ -310,7 +310,7 @@ def test_many_calling_threads_prepare_each_item_once(overload):
         thread.join()
     assert recorder.worker._queue.qsize() <= 10 + len(threads)
     recorder.release()
-    assert recorder.worker.flush(10)
+    assert recorder.worker.flush(60)
     assert [*range(1600)] == sorted(recorder.items[1:])
     assert all(alone for _, alone in prepared)
 
@@ -332,7 +332,7 @@ def test_an_interrupt_of_a_calling_thread_loses_no_item(overload):
         except KeyboardInterrupt:
             raised += 1
     recorder.release()
-    assert recorder.worker.flush(10)
+    assert recorder.worker.flush(60)
     assert (1, [*range(10)]) == (raised, sorted(recorder.items[1:]))
 
 
@@ -349,7 +349,7 @@ def test_a_signal_handler_can_flush_while_its_thread_prepares(overload):
 
     def handle(*_):
         recorder.release()
-        flushed.append(recorder.worker.flush(10))
+        flushed.append(recorder.worker.flush(60))
         flushed.append(sorted(recorder.items[1:]))
 
     recorder = overload(prepare, max_unprepared=2)
@@ -361,7 +361,7 @@ def test_a_signal_handler_can_flush_while_its_thread_prepares(overload):
         signal.signal(signal.SIGUSR1, before)
     assert [True, [0, 1, 2, 3, 4, 5][: len(flushed[1])]] == flushed
     assert 3 in flushed[1]
-    assert recorder.worker.flush(10)
+    assert recorder.worker.flush(60)
     assert ([*range(6)], 0) == (sorted(recorder.items[1:]), recorder.worker.unfinished)
 
 
@@ -379,7 +379,7 @@ def test_an_item_that_puts_another_one_is_no_deadlock(overload):
     for number in range(10):
         recorder.worker.put_item(number)
     recorder.release()
-    assert recorder.worker.flush(10)
+    assert recorder.worker.flush(60)
     assert [*range(10), *range(100, 105)] == sorted(recorder.items[1:])
 
 
@@ -389,21 +389,21 @@ def test_accepted_values_are_the_delivered_ones(record):
     recorder = record(prepare=lambda item: item or None, accept=accepted.append)
     for number in range(5):
         recorder.worker.put_item(number)
-    assert recorder.worker.flush(10)
+    assert recorder.worker.flush(60)
     assert [1, 2, 3, 4] == accepted == recorder.items
 
 
 def test_a_flush_is_limited_in_time(record):
     """The delivery may hang."""
     released = threading.Event()
-    worker = record(deliver=lambda batch: released.wait(10)).worker
+    worker = record(deliver=lambda batch: released.wait(60)).worker
     worker.put_item("a")
     began = monotonic()
     done = worker.flush(0.2)
     took = monotonic() - began
     released.set()
     assert not done
-    assert 0.1 < took < 8
+    assert 0.1 < took < 30
 
 
 @pytest.mark.slow
@@ -428,8 +428,8 @@ def test_a_flush_waits_for_a_slow_thread(record, slow):
 
     recorder = record(prepare=prepare, deliver=deliver, delay_seconds=0)
     recorder.worker.put_item(1)
-    assert begun.wait(10)
-    assert recorder.worker.flush(10)
+    assert begun.wait(60)
+    assert recorder.worker.flush(60)
     assert [[1]] == recorder.batches
 
 
@@ -445,7 +445,7 @@ def test_an_error_in_a_delivery_is_reported_once(record, capsys):
     worker = record(deliver=deliver).worker
     for item in ("bad", "good", "bad", "better"):
         worker.put_item(item)
-        assert worker.flush(5)
+        assert worker.flush(60)
     report = capsys.readouterr().err
     assert ["good", "better"] == arrived
     assert 1 == report.count("delivering items of test failed (OSError")
@@ -457,7 +457,7 @@ def test_an_error_in_preparing_an_item_loses_only_this_item(record, capsys):
     recorder = record(prepare=lambda item: 10 // item)
     for item in (1, 0, 5):
         recorder.worker.put_item(item)
-    assert recorder.worker.flush(5)
+    assert recorder.worker.flush(60)
     assert [[10, 2]] == recorder.batches
     assert "preparing items of test failed (ZeroDivisionError" in capsys.readouterr().err
 
@@ -466,7 +466,7 @@ def test_nothing_is_delivered_for_items_prepared_to_none(record):
     """There are no empty batches."""
     recorder = record(prepare=lambda item: None)
     recorder.worker.put_item("a")
-    assert recorder.worker.flush(5)
+    assert recorder.worker.flush(60)
     assert [] == recorder.batches
 
 
@@ -487,23 +487,23 @@ def test_the_work_runs_inside_the_context(record):
 
     worker = record(prepare=note, deliver=note, thread_context=context).worker
     worker.put_item("a")
-    assert worker.flush(5)
+    assert worker.flush(60)
     assert [True, True] == seen
 
 
 def test_unfinished_items_are_counted(record):
     """Items that are being prepared count; the marker of a flush does not."""
     begun, go_on = threading.Event(), threading.Event()
-    worker = record(prepare=lambda _: begun.set() or go_on.wait(5)).worker
+    worker = record(prepare=lambda _: begun.set() or go_on.wait(60)).worker
     assert 0 == worker.unfinished
     for number in range(3):
         worker.put_item(number)
     done = worker.request_flush()
-    begun.wait(5)
+    begun.wait(60)
     assert 3 == worker.unfinished
     go_on.set()
-    assert worker.wait_for_flush(done, 5)
-    worker.pause(5)
+    assert worker.wait_for_flush(done, 60)
+    worker.pause(60)
     assert 0 == worker.unfinished
 
 
@@ -520,7 +520,7 @@ def test_delivered_items_are_finished(record):
     recorder.worker._finish_flush = slowly
     for number in range(3):
         recorder.worker.put_item(number)
-    assert recorder.worker.flush(5)
+    assert recorder.worker.flush(60)
     recorder.worker._finish_flush = answer
     assert ([0, 1, 2], 0) == (recorder.items, recorder.worker.unfinished)
 
@@ -528,22 +528,22 @@ def test_delivered_items_are_finished(record):
 def test_a_stopped_worker_delivers_prepared_items_only(record):
     """It goes on with `start`, and not with the `resume` after a fork."""
     begun, go_on = threading.Event(), threading.Event()
-    recorder = record(prepare=lambda item: (begun.set(), go_on.wait(5)) and item)
+    recorder = record(prepare=lambda item: (begun.set(), go_on.wait(60)) and item)
     worker = recorder.worker
     for number in range(5):
         worker.put_item(number)
     worker.request_flush()
-    begun.wait(5)
+    begun.wait(60)
     threading.Timer(0.1, go_on.set).start()
     worker.stop(5)
     assert ([0], 4) == (recorder.items, worker.unfinished)
     worker.put_item(5)
-    worker.pause(5)
+    worker.pause(60)
     worker.resume()
     assert not worker.flush(0.2)
     assert [0] == recorder.items
     worker.start()
-    assert worker.flush(5)
+    assert worker.flush(60)
     assert list(range(6)) == recorder.items
 
 
@@ -556,7 +556,7 @@ def test_a_signal_handler_can_flush_while_the_thread_starts(record, monkeypatch)
 
     def handle(*_):
         recorder.worker.put_item("b")
-        results.append(recorder.worker.flush(5, end_thread=True))
+        results.append(recorder.worker.flush(60, end_thread=True))
         results.append(sorted(recorder.items))
 
     def start_and_be_interrupted(thread):
@@ -594,7 +594,7 @@ def test_a_finalizer_can_put_an_item(record):
     finally:
         gc.set_threshold(*threshold)
     gc.collect()
-    assert recorder.worker.flush(10)
+    assert recorder.worker.flush(60)
     assert list(range(4000)) == sorted(recorder.items)
 
 
@@ -610,7 +610,7 @@ def test_a_forked_child_delivers_only_its_own_items(record):
         try:
             recorder.worker.reset()
             recorder.worker.put_item("child's")
-            recorder.worker.flush(5)
+            recorder.worker.flush(60)
             os.write(writer, repr(recorder.items).encode())
         finally:
             os._exit(0)
@@ -618,7 +618,7 @@ def test_a_forked_child_delivers_only_its_own_items(record):
     os.waitpid(child, 0)
     with os.fdopen(reader, "rb") as pipe:
         assert b'["child\'s"]' == pipe.read()
-    assert recorder.worker.flush(5)
+    assert recorder.worker.flush(60)
     assert ["parent's"] == recorder.items
 
 
@@ -633,7 +633,7 @@ def test_without_a_thread_a_flush_delivers_the_items(run):
 
         def end():
             worker.put_item("last")
-            print(worker.flush(5))
+            print(worker.flush(60))
 
         worker = BatchWorker("test", str, print, nullcontext)
         atexit.register(end)

@@ -17,6 +17,9 @@ from lupis_instrument._export.retry_manager import RetryManager
 from lupis_instrument._export.store.database import StoreUnavailable
 from lupis_instrument._process.background_thread import find_current_thread
 
+PATIENT = {"OTEL_EXPORTER_OTLP_TIMEOUT": "100"}
+"""Variables of an exporter that waits longer for an answer than any test."""
+
 DOWN = ExportResponse(ExportResult.RETRY, "Connection refused")
 
 
@@ -27,7 +30,7 @@ class CountedWorker(ExportWorker):
         self.account = Account()
         router = Router("otlp", destination, None, None)
         super().__init__(
-            RetryManager(store, self.account, Sender({})), router, contextlib.nullcontext
+            RetryManager(store, self.account, Sender(PATIENT)), router, contextlib.nullcontext
         )
 
     def put_items(self, items):
@@ -86,7 +89,7 @@ def test_a_batch_is_sent_at_once(worker, sink, items):
     """Nobody has to ask for it."""
     worker.put_items(items(2))
     sink.wait_for(2)
-    assert worker.flush(5)
+    assert worker.flush(60)
     assert (2, 0, 0, 0) == worker.counts
 
 
@@ -104,13 +107,13 @@ def test_a_flush_does_not_wait_for_the_next_attempt(worker, sink, items):
     """The endpoint may be up again, whether the thread runs or has ended meanwhile."""
     sink.fail(503, times=1, retry_after="30")
     worker.put_items(items(1))
-    worker.flush(5)  # whether the answer has come by then or not
-    assert worker.flush(5)
+    worker.flush(60)  # whether the answer has come by then or not
+    assert worker.flush(60)
     worker.stop(1)
     sink.fail(503, times=1, retry_after="30")
     worker.put_items(items(1, first=1))
     worker.stop(1)
-    assert worker.flush(5)
+    assert worker.flush(60)
     assert (["0", "1"], (2, 0, 0, 0)) == (names_in(sink), worker.counts)
 
 
@@ -139,13 +142,13 @@ def test_a_batch_that_is_being_sent_counts_as_memory(worker, sink, items):
 def test_items_stored_under_overload_are_sent(worker, sink, items, monkeypatch):
     """It happens as soon as the endpoint is faster."""
     worker.put_items(items(1, first=6))
-    assert worker.flush(5)
+    assert worker.flush(60)
     fast = threading.Event()
     send_request = Sender.send_request
     monkeypatch.setattr(
         Sender,
         "send_request",
-        lambda *args, **options: fast.wait(10) and send_request(*args, **options),
+        lambda *args, **options: fast.wait(60) and send_request(*args, **options),
     )
     for number in range(6):
         worker.put_items(items(1, first=number, size=MAX_QUEUED_BYTES // 3))
@@ -158,7 +161,7 @@ def test_items_stored_under_overload_are_sent(worker, sink, items, monkeypatch):
 def test_items_that_the_caller_stored_are_sent(worker, sink, items, destination):
     """The end of the process waits for them."""
     worker.store_items(items(3), destination)
-    assert worker.stop(5)
+    assert worker.stop(60)
     assert (["0", "1", "2"], (3, 0, 0, 0)) == (names_in(sink), worker.counts)
 
 
@@ -176,7 +179,7 @@ def test_items_stored_while_a_retry_ends_are_sent_too(
     monkeypatch.setattr(store, "release_lease", release_and_store)
     worker.store_items(items(1), destination)
     sink.wait_for(1)
-    assert worker.stop(5)
+    assert worker.stop(60)
     assert (["0", "1"], (2, 0, 0, 0)) == (names_in(sink), worker.counts)
 
 
@@ -190,10 +193,10 @@ def test_after_an_internal_error_the_thread_goes_on(
     """The items are stored and sent later; they are lost only if their outcome was known."""
     monkeypatch.setattr(RetryManager, method, lambda *_: 1 / 0)
     worker.put_items(items(2))
-    worker.flush(5)
+    worker.flush(60)
     monkeypatch.undo()
     worker.put_items(items(1, first=2))
-    assert worker.flush(5)
+    assert worker.flush(60)
     assert counts == worker.counts
     assert counts[2] == worker.account.dropped.get("fault", 0)
     assert "ZeroDivisionError" in capsys.readouterr().err
@@ -210,7 +213,7 @@ def test_the_end_is_limited_in_time(worker, sink, items):
     worker.put_items(items(5, first=5))
     began = time.monotonic()
     assert worker.stop(0.5)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
     assert (0, 10, 0, 0) == worker.counts
 
 
@@ -231,7 +234,7 @@ def test_the_end_waits_while_the_thread_stores_items(worker, items, store, monke
     monkeypatch.setattr(store, "add_items", store_slowly)
     monkeypatch.setattr(Sender, "send_request", lambda *_, **__: DOWN)
     worker.put_items(items(3))
-    assert began.wait(5)
+    assert began.wait(60)
     assert works == worker.stop(0.3)
     assert ((0, 3, 0, 0) if works else (0, 0, 3, 0)) == worker.counts
 
@@ -257,11 +260,11 @@ def test_items_that_were_taken_back_are_sent_if_the_program_goes_on(worker, sink
     sink.wait_for(1, "requests")
     worker.stop(0.3)
     began = time.monotonic()
-    assert worker.stop(20)
-    assert time.monotonic() - began < 10
+    assert worker.stop(60)
+    assert time.monotonic() - began < 30
     sink.ended.set()
     worker.put_items(items(1, first=2))
-    assert worker.flush(5)
+    assert worker.flush(60)
     assert (3, 0, 0, 0) == worker.counts
 
 
@@ -269,7 +272,7 @@ def test_items_that_were_taken_back_are_sent_if_the_program_goes_on(worker, sink
 def test_a_locked_store_delays_the_end_once(worker, sink, items, store):
     """However many batches are to be stored."""
     store.add_items(items(1, first=99))
-    store.database.busy_seconds = 0.3
+    store.database.busy_seconds = 1
     sink.hang()
     for number in range(40):
         worker.put_items(items(1, first=number))
@@ -277,7 +280,7 @@ def test_a_locked_store_delays_the_end_once(worker, sink, items, store):
         other.execute("BEGIN IMMEDIATE")
         began = time.monotonic()
         assert not worker.stop(1)
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 30
         other.execute("ROLLBACK")
     assert (0, 0, 40, 0) == worker.counts
 
@@ -289,7 +292,7 @@ def test_items_without_a_destination_yet_get_one_at_the_end(store, items, destin
     class SlowRouter:
         def choose_destination(self, _):
             if find_current_thread() is not None:
-                chosen.wait(5)
+                chosen.wait(60)
             return destination
 
     manager = RetryManager(store, Account(), Sender({}))
@@ -298,7 +301,7 @@ def test_items_without_a_destination_yet_get_one_at_the_end(store, items, destin
     worker.stop(0.3)
     assert 1 == store.count_waiting(destination.target)
     chosen.set()
-    worker.stop(5)
+    worker.stop(60)
 
 
 @pytest.mark.slow
@@ -310,7 +313,7 @@ def test_a_late_response_does_not_count(worker, sink, items, store, target):
     worker.stop(0.3)
     sink.wait_for(1)
     assert ((0, 1, 0, 0), 1) == (worker.counts, store.count_waiting(target))
-    assert worker.flush(5)
+    assert worker.flush(60)
     assert ((1, 0, 0, 0), ["0", "0"]) == (worker.counts, names_in(sink))
 
 
@@ -318,7 +321,7 @@ def test_at_the_end_a_busy_collector_gets_another_chance(worker, sink, items):
     """It gets as many as there is time for."""
     sink.fail(503, times=2, retry_after="0")
     worker.put_items(items(1))
-    assert worker.stop(5)
+    assert worker.stop(60)
     assert ([503, 503, 200], (1, 0, 0, 0)) == (
         [request.status for request in sink.requests],
         worker.counts,
@@ -328,9 +331,9 @@ def test_at_the_end_a_busy_collector_gets_another_chance(worker, sink, items):
 def test_a_batch_after_the_end_is_sent(worker, sink, items):
     """A program may make calls in its exit handlers."""
     worker.put_items(items(1))
-    worker.stop(5)
+    worker.stop(60)
     worker.put_items(items(1, first=1))
-    assert worker.stop(5)
+    assert worker.stop(60)
     assert ["0", "1"] == names_in(sink)
 
 
@@ -354,8 +357,8 @@ def test_pausing_does_not_wait_for_a_slow_endpoint(worker, sink, items):
     worker.put_items(items(1))
     sink.wait_for(1, "requests")
     began = time.monotonic()
-    worker.pause(10)
-    assert time.monotonic() - began < 5
+    worker.pause(60)
+    assert time.monotonic() - began < 30
     worker.resume()
 
 
@@ -363,7 +366,7 @@ def test_pausing_ends_the_thread(worker, sink, items):
     """After `resume`, it sends the batches that came meanwhile."""
     worker.put_items(items(1))
     sink.wait_for(1)
-    worker.pause(5)
+    worker.pause(60)
     assert None is worker._thread
     worker.put_items(items(1, first=1))
     assert ["0"] == names_in(sink)

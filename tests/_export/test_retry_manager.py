@@ -405,14 +405,14 @@ def test_waiting_for_a_commit_lets_it_finish(scene, items):
 
     def record(_):
         entered.set()
-        released.wait(10)
+        released.wait(60)
         steps.append("recorded")
 
     thread = threading.Thread(
         target=scene.manager.commit_items, args=(lambda _: True, items(1), record)
     )
     thread.start()
-    entered.wait(10)
+    entered.wait(60)
     threading.Timer(0.05, released.set).start()
     scene.manager.wait_for_commit()
     steps.append("waited")

@@ -56,7 +56,7 @@ def test_concurrent_threads_wait_for_the_activation():
 
     def activate():
         entered.set()
-        assert go_on.wait(5)
+        assert go_on.wait(60)
         events.append("activated")
 
     activation = Activation(activate, CurrentCalls())
@@ -67,7 +67,7 @@ def test_concurrent_threads_wait_for_the_activation():
 
     threads = [threading.Thread(target=request) for _ in range(4)]
     threads[0].start()
-    assert entered.wait(5)
+    assert entered.wait(60)
     for thread in threads[1:]:
         thread.start()
     go_on.set()
@@ -171,7 +171,7 @@ def activate():
     activated.append(os.getpid())
     if os.getpid() == parent:
         entered.set()
-        go_on.wait(20)
+        go_on.wait(60)
 activated, parent = [], os.getpid()
 activation = Activation(activate, CurrentCalls())
 thread = threading.Thread(target=activation.begin_request)

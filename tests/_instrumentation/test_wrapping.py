@@ -167,7 +167,7 @@ def test_calls_of_other_threads_during_the_activation_are_instrumented(recorder,
     wrap_async_method(recorder.activation, client, "send_later", client.send_later)
     results.append(call(client()))
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert [["instrumentor", "wire"]] * 5 == results
 
 

@@ -45,7 +45,7 @@ def start_thread():
 
     yield start
     for thread in threads:
-        thread.wait(10)
+        thread.wait(60)
         assert not thread.is_alive()
 
 
@@ -53,7 +53,7 @@ def test_the_program_does_not_see_a_background_thread(start_thread):
     """A program may wait for all threads that `threading` lists."""
     before = threading.enumerate()
     end = Event()
-    thread = start_thread(lambda: end.wait(10))
+    thread = start_thread(lambda: end.wait(60))
     assert before == threading.enumerate()
     assert thread.is_alive()
     end.set()
@@ -68,7 +68,7 @@ def test_a_function_can_be_added_to_a_thread(start_thread):
         runs.append(("first", get_ident()))
 
     thread = start_thread(run)
-    thread.wait(10)
+    thread.wait(60)
     assert [("first", thread.ident), ("second", thread.ident)] == runs
 
 
@@ -79,13 +79,13 @@ def test_a_thread_of_the_program_is_no_background_thread():
 
 def test_an_error_in_a_thread_is_reported(start_thread, capsys):
     """It is one line, not the traceback that the interpreter prints."""
-    start_thread(lambda: 1 / 0).wait(10)
+    start_thread(lambda: 1 / 0).wait(60)
     assert "the thread test failed (ZeroDivisionError" in capsys.readouterr().err
 
 
 def test_waiting_for_a_thread_that_has_not_started_returns_at_once():
     """Another thread may be just about to start it."""
-    assert None is BackgroundThread(lambda: None, "test").wait(10)
+    assert None is BackgroundThread(lambda: None, "test").wait(60)
 
 
 def test_a_thread_that_cannot_start_does_not_count(monkeypatch):
@@ -111,7 +111,7 @@ def test_a_function_that_profiles_all_threads_profiles_background_threads(start_
         def named_function():
             pass
 
-        start_thread(named_function).wait(10)
+        start_thread(named_function).wait(60)
     finally:
         threading.setprofile(None)
     assert "named_function" in names
@@ -121,10 +121,10 @@ def test_all_threads_that_wait_for_an_event_go_on(start_thread):
     """Two callers may wait for the same lookup."""
     event = Event()
     results = []
-    threads = [start_thread(lambda: results.append(event.wait(10))) for _ in range(3)]
+    threads = [start_thread(lambda: results.append(event.wait(60))) for _ in range(3)]
     event.set()
     for thread in threads:
-        thread.wait(10)
+        thread.wait(60)
     assert [True] * 3 == results
 
 
@@ -141,7 +141,7 @@ def test_a_condition_lets_all_waiting_threads_go_on(start_thread):
     def wait():
         with condition:
             ready.append(1)
-            condition.wait(10)
+            condition.wait(60)
             results.append(1)
 
     threads = [start_thread(wait) for _ in range(3)]
@@ -151,7 +151,7 @@ def test_a_condition_lets_all_waiting_threads_go_on(start_thread):
                 condition.notify_all()
                 break
     for thread in threads:
-        thread.wait(10)
+        thread.wait(60)
     assert [1] * 3 == results
 
 
@@ -165,8 +165,8 @@ def test_waiting_for_a_condition_releases_every_hold(start_thread):
 
     with condition, condition:
         thread = start_thread(notify)
-        condition.wait(10)
-        thread.wait(10)
+        condition.wait(60)
+        thread.wait(60)
         assert not thread.is_alive()
 
 
@@ -183,7 +183,7 @@ def test_waiting_for_a_condition_has_a_limit():
 def test_a_background_thread_has_blocked_signals(start_thread):
     """Signals that other processes send reach the threads of the program only."""
     masks = []
-    start_thread(lambda: masks.append(blocked_signals())).wait(10)
+    start_thread(lambda: masks.append(blocked_signals())).wait(60)
     (mask,) = masks
     assert {signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGALRM} <= mask
 
@@ -278,7 +278,7 @@ def test_a_thread_that_dies_of_an_error_is_forgotten(capsys):
     """The next item starts another thread."""
     worker = Countdown(1, lambda: 1 / 0)
     worker.start()
-    worker.last_thread.wait(10)
+    worker.last_thread.wait(60)
     assert None is worker._thread
     assert "the thread test failed (ZeroDivisionError" in capsys.readouterr().err
 

@@ -95,7 +95,7 @@ def test_an_error_releases_the_lock():
         import_lock.import_alone(lambda: 1 / 0)
     thread = threading.Thread(target=import_lock.import_alone, args=(lambda: None,))
     thread.start()
-    thread.join(2)
+    thread.join(60)
     assert not thread.is_alive()
 
 
@@ -128,7 +128,7 @@ def test_an_import_works_where_asyncio_cannot_hide_its_loop(monkeypatch):
     assert 1 == import_lock.import_alone(lambda: 1)
     other = threading.Thread(target=import_lock.import_alone, args=(int,))
     other.start()
-    other.join(2)
+    other.join(60)
     assert not other.is_alive()
 
 

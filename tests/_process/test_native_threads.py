@@ -82,7 +82,7 @@ def test_greenlets_run_while_the_work_goes_on(greenlets, monkeypatch):
     """The caller waits by the function that switches between greenlets."""
     switched = threading.Event()
     monkeypatch.setattr(time, "sleep", lambda _: switched.set())
-    assert call_beside_greenlets(lambda: switched.wait(10))
+    assert call_beside_greenlets(lambda: switched.wait(60))
 
 
 def test_the_event_loop_itself_can_wait(greenlets, monkeypatch):

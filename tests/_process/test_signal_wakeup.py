@@ -34,7 +34,7 @@ def wait_for_ever():
 def run(child, method="fork"):
     process = multiprocessing.get_context(method).Process(target=child)
     process.start()
-    process.join(20)
+    process.join(60)
     print(process.exitcode)
     process.kill()
 """
@@ -119,9 +119,13 @@ def test_a_handler_of_the_program_is_called_once(play):
     """Its signal is not sent again."""
     text = """
         def child():
-            signal.signal(signal.SIGTERM, lambda *_: print("theirs", flush=True))
+            handled = []
+            signal.signal(
+                signal.SIGTERM, lambda *_: handled.append(print("theirs", flush=True))
+            )
             threading.Thread(target=elsewhere, daemon=True).start()
-            time.sleep(0.5)
+            while not handled:
+                time.sleep(0.01)
         run(child)
     """
     assert ["theirs", "finished", "0"] == play(text)

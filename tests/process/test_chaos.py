@@ -16,7 +16,7 @@ from time import monotonic, sleep
 
 import pytest
 from servers import otlp
-from servers.caller import CALL_FUNCTION, MARGIN_SECONDS
+from servers.caller import CALL_FUNCTION, MARGIN_SECONDS, PATIENT
 from servers.program import ManagedProcess
 from servers.slow import slow_except
 
@@ -168,6 +168,7 @@ class ProgramSetup:
         else:
             FAULTS[fault](self.sink)
         environ = {"LUPIS_OTLP_ENDPOINT": self.endpoint, "LUPIS_SHUTDOWN_TIMEOUT": f"{TIMEOUT}"}
+        environ.update(PATIENT)
         running = ManagedProcess(
             self.run.build_command(PRELUDE + dedent(text), [self.llm.url]),
             env=self.run.build_environment({**environ, "LUPIS_SUMMARY": "true", **env}),
@@ -283,7 +284,7 @@ def test_the_end_is_quick_after_all_spans_are_delivered(program):
     text = """
         from lupis_instrument import LupisSDK
         calls()
-        assert LupisSDK.get_instance().flush(10)
+        assert LupisSDK.get_instance().flush(60)
         import atexit
         from lupis_instrument._runtime import launch
         began = time.perf_counter()
@@ -291,8 +292,8 @@ def test_the_end_is_quick_after_all_spans_are_delivered(program):
         print(time.perf_counter() - began, file=sys.stderr)
         print_now("done")
     """
-    program.run_program(text, "none", LUPIS_SUMMARY="false")
-    assert float(program.stderr.split()[0]) < TIMEOUT  # 2 ms on a quiet machine
+    program.run_program(text, "none", LUPIS_SUMMARY="false", LUPIS_SHUTDOWN_TIMEOUT="60")
+    assert float(program.stderr.split()[0]) < 30  # 2 ms on a quiet machine
     assert ALL_MARKS == program.list_marks()
 
 

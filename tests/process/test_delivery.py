@@ -201,7 +201,7 @@ def test_a_full_queue_drops_spans_and_reports_their_number(run_caller, sink):
         hanging = threading.Event()
         _runtime.get_runtime().spans._deliver = lambda _: hanging.set() or threading.Event().wait(600)
         tracer.start_span("hangs").end()
-        hanging.wait(10)
+        hanging.wait(60)
         for n in range(50): tracer.start_span(str(n)).end()
     """
     done = run_caller(text, env=env)

@@ -168,7 +168,7 @@ def test_exec_waits_once_for_the_whole_path(run_caller, sink, run, name):
     """`os.execvp` tries each folder of PATH."""
     sink.hang()
     text = f"""
-        os.environ["PATH"] = "/nowhere/1:/nowhere/2:/nowhere/3:/nowhere/4:" + os.environ["PATH"]
+        os.environ["PATH"] = "/nowhere:" * 30 + os.environ["PATH"]
         print(time.monotonic(), flush=True)  # of the machine, not of the process
         try:
             os.execvp("{name}", ["{name}"])
@@ -176,8 +176,8 @@ def test_exec_waits_once_for_the_whole_path(run_caller, sink, run, name):
             pass
     """
     done = run_caller(SPAN_IN_FLIGHT + dedent(text), env={"LUPIS_SHUTDOWN_TIMEOUT": "2"})
-    # Each folder of PATH would take the timeout.
-    assert monotonic() - float(done.stdout) < 2 + MARGIN_SECONDS - 1
+    # Each folder of PATH would take the timeout: a minute together.
+    assert monotonic() - float(done.stdout) < 2 + MARGIN_SECONDS
     assert [(WAITING, 1)] == count_states(run)
 
 
@@ -191,10 +191,10 @@ def test_the_end_does_not_wait_again_after_a_shutdown(run_caller, sink, run):
         "atexit.register(lambda: print(time.monotonic()))\n"
         "from lupis_instrument._runtime import launch\n"
         "atexit.register(launch.finish)",
-        env={"LUPIS_SHUTDOWN_TIMEOUT": "3"},
+        env={"LUPIS_SHUTDOWN_TIMEOUT": "6"},
     )
     first, second = map(float, done.stdout.split())
-    assert second - first < 2
+    assert second - first < 5
     assert [(WAITING, 1)] == count_states(run)
 
 

@@ -26,7 +26,7 @@ import http.client, json
 URL = "http://{host}:{port}/v1/chat/completions"
 
 def call(mark):
-    connection = http.client.HTTPConnection("{host}", {port}, timeout=30)
+    connection = http.client.HTTPConnection("{host}", {port}, timeout=60)
     body = json.dumps({{"model": "gpt-4o-mini", "messages": [{{"role": "user", "content": "hi"}}]}})
     headers = {{"content-type": "application/json", "x-mark": mark}}
     connection.request("POST", "/v1/chat/completions", body, headers)
@@ -131,13 +131,13 @@ class RunningCase(NamedTuple):
         return self.stderr.read_text("utf-8", "replace")
 
     def wait_until(self, condition: Callable[[], bool], description: str) -> None:
-        """Polls a condition for 30 seconds; other processes report no events."""
-        for _ in range(600):
+        """Polls a condition for two minutes; other processes report no events."""
+        for _ in range(2400):
             if condition():
                 return
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(0.05)
-        raise AssertionError(f"no {description!r} in 30 s; stderr: {self.read_stderr()}")
+        raise AssertionError(f"no {description!r} in 2 min; stderr: {self.read_stderr()}")
 
 
 class PairRunner:
@@ -273,7 +273,7 @@ def read_files(folder: Path) -> Iterator[tuple[str, str]]:
 def await_calls(sink: Any, count: int) -> list[str]:
     """Returns the marks of the received calls; a span that is no LLM call adds its name."""
     with sink.changed:
-        sink.changed.wait_for(lambda: len(sink.spans) >= count, 10.0)
+        sink.changed.wait_for(lambda: len(sink.spans) >= count, 60.0)
         spans = [(span["name"], *span["attributes"].get(MARK_ATTRIBUTE, [])) for span in sink.spans]
     return sorted(
         span[1] if span[0] == "chat gpt-4o-mini" else " as ".join(reversed(span))

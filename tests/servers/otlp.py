@@ -221,7 +221,7 @@ class Sink(socketserver.ThreadingTCPServer):
                 getattr(self, kind).extend(records)
             self.changed.notify_all()
 
-    def wait_for(self, count: int, kind: str = "spans", timeout: float = 10.0) -> list[Record]:
+    def wait_for(self, count: int, kind: str = "spans", timeout: float = 60.0) -> list[Record]:
         """Wait until a number of spans, logs, events or requests has arrived; return them all."""
         with self.changed:
             arrived = self.changed.wait_for(lambda: len(getattr(self, kind)) >= count, timeout)

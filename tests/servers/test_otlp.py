@@ -11,7 +11,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 EVENT = [{"name": "clicked", "properties": {}}]
 
 
-def post_body(sink, path, body, timeout=5, **headers):
+def post_body(sink, path, body, timeout=60, **headers):
     """Sends a body and returns the status."""
     connection = http.client.HTTPConnection(*sink.server_address, timeout=timeout)
     try:

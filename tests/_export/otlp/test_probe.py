@@ -11,7 +11,7 @@ import pytest
 from lupis_instrument._export.otlp import probe
 from lupis_instrument._export.otlp.probe import EndpointProbe, has_name
 
-SLACK_SECONDS = 3.0
+SLACK_SECONDS = 30.0
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +49,7 @@ def serving(answer):
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
-        thread.join(5)
+        thread.join(60)
 
 
 def respond(status, body, headers=b""):

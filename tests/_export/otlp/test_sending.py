@@ -49,7 +49,9 @@ def answering():
 
 def send(url, body=b"", environ=None, **options):
     """Send a request; return the response."""
-    return Sender(environ or {}).send_request(url, body, HEADERS, **options)
+    return Sender(environ or {"OTEL_EXPORTER_OTLP_TIMEOUT": "100"}).send_request(
+        url, body, HEADERS, **options
+    )
 
 
 def http(status, body=b"", *lines):
@@ -171,14 +173,14 @@ def test_a_request_has_a_time_limit(answering):
     began = monotonic()
     response = send(answering(b"", keep_open=True), environ={"OTEL_EXPORTER_OTLP_TIMEOUT": "0.2"})
     assert (ExportResult.RETRY, "no answer in time") == (response.result, response.reason)
-    assert monotonic() - began < 5
+    assert monotonic() - began < 9  # without the variable, 10
 
 
 def test_the_caller_can_shorten_the_time_limit(answering):
     """This is for the end of the program."""
     began = monotonic()
     assert ExportResult.RETRY == send(answering(b"", keep_open=True), max_seconds=0.2).result
-    assert monotonic() - began < 5
+    assert monotonic() - began < 60
 
 
 DRIPS = {
@@ -196,7 +198,7 @@ def test_a_response_that_drips_ends_at_the_time_limit(piece, sink):
     began = monotonic()
     response = send(sink.otlp_url, max_seconds=0.5)
     assert (ExportResult.RETRY, "no answer in time") == (response.result, response.reason)
-    assert monotonic() - began < 5
+    assert monotonic() - began < 60
 
 
 def test_a_handshake_that_never_ends_is_limited(answering):
@@ -204,7 +206,7 @@ def test_a_handshake_that_never_ends_is_limited(answering):
     began = monotonic()
     url = answering(b"", keep_open=True).replace("http:", "https:")
     assert ExportResult.RETRY == send(url, max_seconds=0.3).result
-    assert monotonic() - began < 5
+    assert monotonic() - began < 60
 
 
 def test_a_server_that_reads_nothing_is_limited():
@@ -214,7 +216,7 @@ def test_a_server_that_reads_nothing_is_limited():
         url = f"http://127.0.0.1:{server.getsockname()[1]}/"
         response = send(url, bytes(30 << 20), compress=False, max_seconds=0.3)
     assert (ExportResult.RETRY, "no answer in time") == (response.result, response.reason)
-    assert monotonic() - began < 5
+    assert monotonic() - began < 60
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def connect(recorder, server):
     made = []
 
     def connect():
-        made.append(connection_class(urlsplit(server.url).netloc, timeout=5))
+        made.append(connection_class(urlsplit(server.url).netloc, timeout=60))
         return made[-1]
 
     yield connect

@@ -37,7 +37,7 @@ def spans():
 
 def request(server, method="POST", path=PATH):
     """Make a request and return the body of its response."""
-    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=5)
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=60)
     try:
         connection.request(method, path, b"{}")
         return connection.getresponse().read()
@@ -115,7 +115,7 @@ def test_refused_connection_makes_the_span_an_error(spans):
     """The program gets the exception, and its class is the type of the error."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        connection = http.client.HTTPConnection(*free.getsockname(), timeout=5)
+        connection = http.client.HTTPConnection(*free.getsockname(), timeout=60)
         with pytest.raises(ConnectionRefusedError):
             connection.request("POST", PATH)
     (span,) = spans()
@@ -124,7 +124,7 @@ def test_refused_connection_makes_the_span_an_error(spans):
 
 def test_closing_the_connection_ends_the_span(spans, server):
     """The program has given the request up."""
-    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=5)
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=60)
     connection.putrequest("POST", PATH)
     assert () == spans()
     connection.close()
@@ -184,7 +184,7 @@ def test_span_is_current_while_the_request_is_sent(spans, server):
             super().send(data)
 
     sending = []
-    with contextlib.closing(Connection(urlsplit(server.url).netloc, timeout=5)) as connection:
+    with contextlib.closing(Connection(urlsplit(server.url).netloc, timeout=60)) as connection:
         connection.request("POST", PATH, b"{}")
         connection.getresponse().read()
     (span,) = spans()
@@ -203,7 +203,7 @@ def test_each_request_of_a_connection_has_a_span(spans, server):
 
 def test_close_within_a_call_does_not_end_its_span(spans, server):
     """A step of the call itself closes the connection, for example to connect again."""
-    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=5)
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=60)
     connection.putrequest("POST", PATH)
     span = open_span(connection)
     token = attach(set_value(CALL_SPAN_KEY, span))

@@ -9,7 +9,7 @@ from cases import BASE, DATA, HEADERS, TIMEOUT, case, catch_failure, main, type_
 
 
 def connect(**options):
-    return http.client.HTTPConnection(urlsplit(BASE).netloc, timeout=5, **options)
+    return http.client.HTTPConnection(urlsplit(BASE).netloc, timeout=60, **options)
 
 
 def post(url, connection=None):
