@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 LLM = urlsplit({url!r})
 
 def call():
-    connection = http.client.HTTPConnection(LLM.hostname, LLM.port, timeout=10)
+    connection = http.client.HTTPConnection(LLM.hostname, LLM.port, timeout=60)
     body = json.dumps({{"model": "gpt-4o-mini", "messages": [{{"role": "user", "content": "hi"}}]}})
     connection.request("POST", "/v1/chat/completions", body)
     connection.getresponse().read()

@@ -12,7 +12,7 @@ from lupis_instrument.testing import START, capture
 def call(model="gpt-4o-mini"):
     body = {"model": model, "messages": [{"role": "user", "content": "hi"}]}
     request = urllib.request.Request(sys.argv[1] + "/v1/chat/completions", json.dumps(body).encode())
-    with urllib.request.urlopen(request, timeout=10) as response:
+    with urllib.request.urlopen(request, timeout=60) as response:
         return response.read()
 
 def show(value):

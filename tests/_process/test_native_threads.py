@@ -30,7 +30,7 @@ def test_threads_start_beside_a_patch(greenlets):
     done = native_threads.allocate_lock()
     done.acquire()
     native_threads.start_new_thread(done.release, ())
-    assert done.acquire(timeout=10)
+    assert done.acquire(timeout=60)
 
 
 def test_a_patch_is_noticed(monkeypatch):
@@ -56,7 +56,7 @@ done = native_threads.allocate_lock()
 done.acquire()
 native_threads.start_new_thread(done.release, ())
 native_threads.sleep(0)
-print(done.acquire(timeout=10), _thread.start_new_thread is patched)
+print(done.acquire(timeout=60), _thread.start_new_thread is patched)
 """
 
 

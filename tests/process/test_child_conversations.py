@@ -29,7 +29,7 @@ def call(mark):
     request = urllib.request.Request(
         sys.argv[1] + "/v1/chat/completions", json.dumps(body).encode(), {"x-mark": mark}
     )
-    return urllib.request.urlopen(request, timeout=10).read()
+    return urllib.request.urlopen(request, timeout=60).read()
 """
 
 

@@ -103,7 +103,7 @@ def test_a_call_with_an_unread_body_is_delivered(run_caller, sink):
     """Its outcome is "dropped" or "closed"."""
     run_caller(
         """
-        connection = http.client.HTTPConnection(LLM.hostname, LLM.port, timeout=10)
+        connection = http.client.HTTPConnection(LLM.hostname, LLM.port, timeout=60)
         connection.request("POST", "/v1/chat/completions", '{"model": "gpt-4o-mini"}')
         kept = connection.getresponse()
         """

@@ -24,7 +24,7 @@ def call(mark):
     request = urllib.request.Request(
         f"{LLM}/v1/chat/completions", json.dumps(body).encode(), {"x-mark": mark}
     )
-    with urllib.request.urlopen(request, timeout=10) as response:
+    with urllib.request.urlopen(request, timeout=60) as response:
         return response.read()
 
 def work():
@@ -50,7 +50,7 @@ def serve_wsgi(app):
 def fetch(port, headers):  # by a socket, which has no instrumentor
     lines = [f"{name}: {value}" for name, value in headers.items()]
     head = "\\r\\n".join(["GET /work HTTP/1.0", *lines, "", ""])
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall(head.encode())
         assert connection.makefile("rb").read().endswith(b"done")
 

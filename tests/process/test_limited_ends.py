@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 LLM = urlsplit(sys.argv[1])
 
 def call():
-    connection = http.client.HTTPConnection(LLM.hostname, LLM.port, timeout=10)
+    connection = http.client.HTTPConnection(LLM.hostname, LLM.port, timeout=60)
     body = json.dumps({"model": "gpt-4o-mini", "messages": []})
     connection.request("POST", "/v1/chat/completions", body, {"content-type": "application/json"})
     connection.getresponse().read()

@@ -22,19 +22,19 @@ socket.getaddrinfo = getaddrinfo
 
 def use_requests(url):
     import requests
-    requests.post(url, json=BODY, timeout=10).json()
+    requests.post(url, json=BODY, timeout=60).json()
 
 def use_urllib3(url):
     import urllib3
     urllib3.PoolManager().request("POST", url, body=json.dumps(BODY)).data
 
 def use_urllib(url):
-    urllib.request.urlopen(urllib.request.Request(url, json.dumps(BODY).encode()), timeout=10).read()
+    urllib.request.urlopen(urllib.request.Request(url, json.dumps(BODY).encode()), timeout=60).read()
 
 def use_http_client(url):
     import http.client
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
     connection.request("POST", parts.path, json.dumps(BODY))
     connection.getresponse().read()
 

@@ -19,7 +19,7 @@ def call(mark="", model="gpt-4o-mini"):
     request = urllib.request.Request(
         LLM + "/v1/chat/completions", json.dumps(body).encode(), headers
     )
-    with urllib.request.urlopen(request, timeout=10) as response:
+    with urllib.request.urlopen(request, timeout=60) as response:
         return response.read()
 """
 INIT = "sdk = LupisSDK.init(LupisConfig(project_id='shop', otlp_endpoint=ENDPOINT))\n"

@@ -78,7 +78,7 @@ def test_the_summary_answers_when_nothing_was_called(run_caller):
 def test_the_summary_asks_for_a_gateway(run_caller):
     """A call to an unknown path of an unknown host is no LLM call."""
     text = """
-        connection = http.client.HTTPConnection(LLM.hostname, LLM.port, timeout=10)
+        connection = http.client.HTTPConnection(LLM.hostname, LLM.port, timeout=60)
         connection.request("GET", "/status")
         connection.getresponse().read()
     """

@@ -207,7 +207,7 @@ class PairRunner:
             try:
                 if case.interact is not None:
                     case.interact(RunningCase(process, folder, provider, self._folder / "stderr"))
-                process.communicate(case.stdin, timeout=60)
+                process.communicate(case.stdin, timeout=200)
             except subprocess.TimeoutExpired as error:
                 raise AssertionError(f"{command} does not end") from error
             finally:

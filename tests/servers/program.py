@@ -142,7 +142,7 @@ class Runner:
         *arguments: str,
         env: Mapping[str, str] | None = None,
         stdin: str = "",
-        timeout: float = 60,
+        timeout: float = 200,
         **options: Any,
     ) -> FinishedProgram:
         """Runs a program to its end, and checks its log; passes `options` to `build_command`."""

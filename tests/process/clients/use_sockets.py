@@ -44,7 +44,7 @@ class Sync:
         self.socket.send(text)
 
     async def receive(self):
-        return self.socket.recv(timeout=20)
+        return self.socket.recv(timeout=60)
 
     async def close(self):
         self.block.__exit__(None, None, None)
@@ -94,7 +94,7 @@ class WebsocketClient(Asyncio):
         import websocket
 
         self = cls()
-        self.socket = websocket.create_connection(url, timeout=20)
+        self.socket = websocket.create_connection(url, timeout=60)
         return self
 
     async def send(self, text):
