@@ -84,6 +84,15 @@ test("every page fits 800 pixels, and axe reports nothing there", async () => {
   await page.setViewportSize({ width: 1280, height: 800 });
 });
 
+test("a run links its dearest call", async () => {
+  const [, path] = paths.find(([name]) => name === "run");
+  await open(path);
+  const { calls } = await read(`/api${path}?limit=1000`);
+  const dearest = calls.reduce((first, call) => (call.cost > first.cost ? call : first));
+  await page.locator("a").filter({ hasText: "dearest call" }).click();
+  await page.waitForURL(`**/traces/${dearest.trace_id}**`);
+});
+
 test("names from calls and events are shown as text, and run nothing", async () => {
   for (const [path, text] of [
     ["/", HOSTILE],

@@ -31,8 +31,8 @@ function ErrorGroups({ groups, question }) {
           <span class="bad">${row.error}</span> <span class="dim">${MEANINGS[row.status] || ""}</span></a>` },
       { title: "model", class: "main", cell: (row) => `${row.provider || ""} ${row.model || row.host || ""}`.trim() || format.UNKNOWN },
       { title: "calls", number: true, width: "6em", cell: (row) => format.formatCount(row.calls) },
-      { title: "first", width: "8em", level: 2, class: "nowrap", cell: (row) => html`<${Time} ms=${row.first_ms} />` },
-      { title: "last", width: "8em", class: "nowrap", cell: (row) => html`<${Time} ms=${row.last_ms} />` },
+      { title: "first", width: "9em", level: 2, class: "nowrap", cell: (row) => html`<${Time} ms=${row.first_ms} />` },
+      { title: "last", width: "9em", class: "nowrap", cell: (row) => html`<${Time} ms=${row.last_ms} />` },
       { title: "last trace", width: "8em", cell: (row) => row.last_trace_id && html`<a class="plain" href=${traceHref(row.last_trace_id)}>${row.last_trace_id.slice(0, 8)}</a>` },
     ]} />`;
 }

@@ -2,7 +2,7 @@
 import { html, useState } from "../preact.js";
 import * as format from "../format.js";
 import { useApi, useQuestion } from "../api.js";
-import { callsHref, changeHref, makeHref, makeWord, navigate, runHref, useLocation } from "../location.js";
+import { callsHref, changeHref, makeHref, makeWord, navigate, runHref, traceHref, useLocation } from "../location.js";
 import { CallHistory } from "../calls.js";
 import { Command, Cost, Count, Empty, ErrorCount, Loading, NoCalls, Page, ShareBar, Stats, Table, Time, Turns } from "../parts.js";
 
@@ -62,6 +62,7 @@ export function RunPage({ id }) {
 
 function listSums(run) {
   const calls = run.call_count ?? run.calls.length;
+  const dearest = run.next ? null : run.calls.reduce((first, call) => (call.cost > (first?.cost ?? 0) ? call : first), null);
   return [
     { value: html`<${Time} ms=${run.at_ms} />`, label: "start" },
     { value: format.formatDuration(run.duration_ms), label: "time" },
@@ -71,6 +72,7 @@ function listSums(run) {
     { value: format.formatShare(run.cached_share), label: "cached", href: withCalls(run, ["cached>0"]) },
     { value: format.formatShortCount(run.output_tokens), label: "out", href: withCalls(run, ["out>0"]) },
     { value: format.formatCost(run.cost), label: "cost", href: callsHref([], { q: makeWord("run", run.short), since: "all", until: null, order: "dearest" }) },
+    dearest && calls > 1 && { value: format.formatCost(dearest.cost), label: "dearest call", key: "dearest", href: traceHref(dearest.trace_id, dearest.span_id) },
     { value: format.formatCount(run.processes), label: run.processes === 1 ? "process" : "processes", key: "processes" },
     run.project && { value: run.project, label: "project" },
   ].filter(Boolean);
