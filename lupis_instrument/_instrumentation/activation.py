@@ -188,11 +188,11 @@ class Activation:
             `caller_context` with the span of the call kept beside the program's own span; None if
             the call has no span.
         """
-        processor = self._calls.processor
+        processor, keys = self._calls.processor, self._calls.context_keys
         if caller_context is None or processor is None:
             return None
         try:
-            return processor.client_context(caller_context)
+            return processor.client_context(caller_context, keys.all if keys is not None else ())
         except Exception as fault:
             report_fault("leaving a span", fault)
             return None

@@ -43,10 +43,14 @@ class ProviderObserver(SpanProcessor):
         self._providers = providers
         self.closed = False
 
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+    def on_start(
+        self,
+        span: Span,
+        parent_context: Context | None = None,  # noqa: ARG002 - the SDK's
+    ) -> None:
         """Add a started span to the tree."""
         with internal_errors("noting a span"):
-            self._providers.span_tree.begin_span(span, parent_context)
+            self._providers.span_tree.begin_span(span)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Mark a span of the tree as ended."""

@@ -19,7 +19,7 @@ from __future__ import annotations
 import functools
 import sys
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Callable, ContextManager
+from typing import TYPE_CHECKING, Any, Callable
 
 from lupis_instrument._diagnostics import describe_fault, report_fault, warn
 from lupis_instrument._instrumentation.wrapper import Wrapper
@@ -42,27 +42,24 @@ class CallGuard:
     of a request that was not prepared. The program gets only the outcome of the client's function.
 
     Attributes:
+        caller_context: the context that the program makes the call in; None if it is empty.
         reached: whether the instrumentor has called the client's function.
     """
 
     __slots__ = (
-        "_activation",
-        "_caller_context",
         "_client_error",
         "_client_result",
         "_fault_message",
         "_instrumentor_frame",
         "_outer_guard",
         "_wrapper",
+        "caller_context",
         "reached",
     )
 
-    def __init__(
-        self, wrapper: Wrapper, activation: Activation, caller_context: Context | None
-    ) -> None:
+    def __init__(self, wrapper: Wrapper, caller_context: Context | None) -> None:
         self._wrapper = wrapper
-        self._activation = activation
-        self._caller_context = caller_context
+        self.caller_context = caller_context
         self._outer_guard: CallGuard | None = None
         self._instrumentor_frame: FrameType | None = None
         self._client_error: BaseException | None = None
@@ -123,10 +120,6 @@ class CallGuard:
                 frame = frame.f_back
         except RuntimeError:
             pass  # `call_target` of this module, which called the instrumentor
-
-    def use_client_context(self) -> ContextManager[None]:
-        """Return a context manager inside which the client's function is called."""
-        return self._activation.use_client_context(self._caller_context)
 
     def keep_result(self, result: Any) -> Any:
         """Keep and return the result of the client's function."""
@@ -191,7 +184,7 @@ def wrap_method(
             starts = not (CallGuard.is_under_way(wrapper) or activation.has_open_call())
             return (start_call if starts else client_function)(self, *args, **kwargs)
         try:
-            with guard.use_client_context():
+            with activation.use_client_context(guard.caller_context):
                 return guard.keep_result(client_function(self, *args, **kwargs))
         except BaseException as error:
             guard.keep_error(error)
@@ -201,7 +194,7 @@ def wrap_method(
         target = wrapper.target.__get__(self, type(self))
         # Where OpenTelemetry was not loaded before this call, it may be now.
         context = activation.current_context() if caller_context is None else caller_context
-        guard = CallGuard(wrapper, activation, context)
+        guard = CallGuard(wrapper, context)
         with guard:
             return target(*args, **kwargs)
         if guard.reached:
@@ -236,7 +229,7 @@ def wrap_async_method(
             starts = not (CallGuard.is_under_way(wrapper) or activation.has_open_call())
             return await (start_call if starts else function)(self, *args, **kwargs)
         try:
-            with guard.use_client_context():
+            with activation.use_client_context(guard.caller_context):
                 return guard.keep_result(await function(self, *args, **kwargs))
         except BaseException as error:
             guard.keep_error(error)
@@ -245,7 +238,7 @@ def wrap_async_method(
     async def call_target(self: Any, caller_context: Context | None, args: Any, kwargs: Any) -> Any:
         target = wrapper.target.__get__(self, type(self))
         context = activation.current_context() if caller_context is None else caller_context
-        guard = CallGuard(wrapper, activation, context)
+        guard = CallGuard(wrapper, context)
         with guard:
             return await target(*args, **kwargs)
         if guard.reached:

@@ -19,6 +19,7 @@ from opentelemetry.sdk.trace.sampling import DEFAULT_ON
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
 
 from lupis_instrument import _semconv
+from lupis_instrument._tracing.api import get_current
 
 if TYPE_CHECKING:
     from typing import Mapping, Sequence
@@ -88,8 +89,11 @@ class CallSpan(trace.Span):
         return self.end_time is None
 
     def set_attribute(self, key: str, value: AttributeValue) -> None:
-        """Set one attribute, unless the span has ended."""
-        self.set_attributes({key: value})
+        """Set one attribute, unless the span has ended; a value of a wrong type is left out."""
+        if type(value) not in _PLAIN_TYPES:
+            self.set_attributes({key: value})
+        elif self.end_time is None:
+            self.attributes[key] = value
 
     def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
         """Set attributes, unless the span has ended; values of a wrong type are left out."""
@@ -220,7 +224,10 @@ class CallSpanFactory:
         """
         if options or HTTP_MARKS.isdisjoint(attributes):
             return None
-        parent: SpanContext | None = trace.get_current_span(context).get_span_context()
+        call_context = get_current() if context is None else context
+        parent: SpanContext | None = None
+        if call_context:
+            parent = trace.get_current_span(call_context).get_span_context()
         if parent is None or not parent.is_valid:
             trace_id, flags, state, parent = self._draw_trace_id(), _ROOT_FLAGS, None, None
         elif parent.trace_flags & TraceFlags.SAMPLED:
@@ -232,5 +239,5 @@ class CallSpanFactory:
         span = CallSpan(self, name, own, parent)
         span.set_attributes(attributes)
         span.start_time = time_ns()
-        self.processor.on_start(span, context)
+        self.processor.on_start(span, call_context)
         return span

@@ -113,9 +113,10 @@ process_values = ProcessValues()
 
 def current_conversation() -> Conversation:
     """Return the conversation of the calling code, merged from all layers."""
-    if not _get_context():
+    context = _get_context()
+    if not context:
         return process_values.merged
-    inner = _get_block_conversation().with_defaults(_read_baggage(_semconv.LUPIS_CHAT_ID))
+    inner = _get_block_conversation(context).with_defaults(_read_baggage(_semconv.LUPIS_CHAT_ID))
     outer = process_values.merged
     merged = outer if inner is EMPTY else inner.with_defaults(outer)
     if merged.chat_id is None:
@@ -135,8 +136,7 @@ def _get_context() -> Context | None:
     return get_current() if get_current is not None else None
 
 
-def _get_block_conversation() -> Conversation:
-    context = _get_context()
+def _get_block_conversation(context: Context | None) -> Conversation:
     value = context.get(_CONVERSATION_KEY) if context else None
     return value if isinstance(value, Conversation) else EMPTY
 
@@ -145,7 +145,7 @@ def _read_baggage(name: str) -> Conversation:
     """Return the chat id in the baggage of the request being served, or of an agent's run."""
     baggage = kept_modules.get(_BAGGAGE) or sys.modules.get(_BAGGAGE)
     get_baggage = getattr(baggage, "get_baggage", None)
-    if get_baggage is None or not _get_context():
+    if get_baggage is None:
         return EMPTY
     chat_id = get_baggage(name)
     if not isinstance(chat_id, str) or not 0 < len(chat_id) <= _MAX_INCOMING_LENGTH:
@@ -156,7 +156,7 @@ def _read_baggage(name: str) -> Conversation:
 @contextmanager
 def use_conversation(conversation: Conversation) -> Iterator[None]:
     """Apply `conversation` inside the `with` block, over the values of the blocks around it."""
-    merged = conversation.with_defaults(_get_block_conversation())
+    merged = conversation.with_defaults(_get_block_conversation(_get_context()))
     with use_context(_load_context().set_value(_CONVERSATION_KEY, merged)):
         yield
 

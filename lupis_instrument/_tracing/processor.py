@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
-from opentelemetry import context, trace
-from opentelemetry.instrumentation.utils import is_http_instrumentation_enabled
+from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 from lupis_instrument import _semconv
 from lupis_instrument._diagnostics import report_fault
 from lupis_instrument._llm.api.endpoints import WEBSOCKET, identify_endpoint
 from lupis_instrument._llm.api.operations import OTHER_API
+from lupis_instrument._tracing.api import get_current
 from lupis_instrument._tracing.content import remove_content
 from lupis_instrument._tracing.context import (
     CALL_SPAN_KEY,
@@ -30,9 +31,7 @@ from lupis_instrument._tracing.span_state import SpanState
 from lupis_instrument._tracing.span_tree import SpanTree, find_llm_ancestor
 
 if TYPE_CHECKING:
-    from typing import Mapping, Sequence
-
-    from opentelemetry.context import Context
+    from typing import Iterable, Mapping, Sequence
 
     from lupis_instrument._tracing.context import Conversation
     from lupis_instrument._tracing.propagation import PropagatorGuard
@@ -40,6 +39,8 @@ if TYPE_CHECKING:
 
 _OLD_URL, _OLD_METHOD = "http.url", "http.method"
 """Attribute names of instrumentors that were set up without the stable conventions."""
+(_SPAN_KEY,) = trace.set_span_in_context(trace.INVALID_SPAN, Context())
+"""The key of the current span in OpenTelemetry's context; it has no public name."""
 _MAX_OPEN_SPANS = 20_000
 """States kept at once; the oldest go first, for a program may never end its spans."""
 
@@ -94,7 +95,7 @@ class CallSpanProcessor(SpanProcessor):
         url = state.url = _get_http_url(span)
         try:
             add_span = self.span_tree.begin_span if url is None else self.span_tree.add_span
-            state.span_node = add_span(span, parent_context)
+            state.span_node = add_span(span)
         except Exception as fault:
             report_fault("adding a span to the tree", fault)
         span_context = span.context
@@ -114,24 +115,27 @@ class CallSpanProcessor(SpanProcessor):
             except Exception as fault:
                 report_fault("choosing trace headers", fault)
         span = state.span
-        state.outer = self._find_outer_state(url, parent_context)
-        state.excluded = state.excluded or self._is_excluded(url, state.conversation)
-        if context.get_value(LLM_ONLY_KEY, parent_context):
-            state.excluded = state.excluded or not self._is_llm_request(span, url)
+        call_context = get_current() if parent_context is None else parent_context
+        if call_context:
+            state.outer = self._find_outer_state(url, call_context)
+        if not state.excluded:
+            state.excluded = self._is_excluded(url, state.conversation) or (
+                LLM_ONLY_KEY in call_context and not self._is_llm_request(span, url)
+            )
         if state.outer is not None:
             return
         if state.span_node is not None:
-            self._attach_to_llm_span(state.span_node, span, url, parent_context)
+            self._attach_to_llm_span(state.span_node, span, url, call_context)
         if not state.excluded:
             state.http_call = HttpCall(self._hosts, state.keep_open, state.end_span, span)
             state.http_call.before_send = self.before_send
 
     def _attach_to_llm_span(
-        self, span_node: SpanNode, span: Span, url: str, parent_context: Context | None
+        self, span_node: SpanNode, span: Span, url: str, call_context: Context
     ) -> None:
         """Put the span of an LLM call below an LLM library's span, even if that is not current."""
         try:
-            llm_node = self.span_tree.find_llm_beside(span_node, parent_context)
+            llm_node = self.span_tree.find_llm_beside(span_node, call_context)
         except Exception as fault:
             report_fault("finding an LLM library's span", fault)
             return
@@ -149,17 +153,18 @@ class CallSpanProcessor(SpanProcessor):
         return endpoint is not None and endpoint.api != OTHER_API
 
     def _is_excluded(self, url: str, conversation: Conversation) -> bool:
-        return not conversation.capture_http or any(
-            pattern.search(url) for pattern in self._excluded_patterns
-        )
+        if not conversation.capture_http:
+            return True
+        patterns = self._excluded_patterns
+        return bool(patterns) and any(pattern.search(url) for pattern in patterns)
 
-    def _find_outer_state(self, url: str, parent_context: Context | None) -> SpanState | None:
+    def _find_outer_state(self, url: str, call_context: Context) -> SpanState | None:
         """Return the state of an open call that a span for `url` would repeat.
 
         A client may use another one below it, such as httpx with an aiohttp transport. A call
         within a call is the same one if it goes to the same server before the response has come.
         """
-        state = self._find_call_state(parent_context)
+        state = self._find_call_state(call_context)
         if state is None:
             return None
         http_call = state.http_call
@@ -190,23 +195,21 @@ class CallSpanProcessor(SpanProcessor):
 
     def current_http_call(self) -> HttpCall | None:
         """Return the HTTP call being made by the calling code, if it is recorded."""
-        state = self._find_call_state()
+        state = self._find_call_state(get_current())
         return state.http_call if state is not None else None
 
     def has_open_call(self) -> bool:
         """Return whether a span of this processor reports the call being made."""
-        state = self._find_call_state()
+        state = self._find_call_state(get_current())
         return state is not None and state.url is not None and not state.ended
 
-    def _find_call_state(self, call_context: Context | None = None) -> SpanState | None:
-        """Return the state of the call being made in a context, by default the current one."""
-        if call_context is None:
-            call_context = context.get_current()
+    def _find_call_state(self, call_context: Context) -> SpanState | None:
+        """Return the state of the call being made in a context."""
         if not call_context:
             return None
         # Inside a client, the program's span is current, so the context names the call's span.
-        span = context.get_value(CALL_SPAN_KEY, call_context)
-        state = self.find_state(span) if isinstance(span, trace.Span) else None
+        span: Any = call_context.get(CALL_SPAN_KEY)
+        state = self.find_state(span) if span is not None else None
         if state is None:
             # No call, or one that has ended: work that outlives a call may make another.
             state = self.find_state(trace.get_current_span(call_context))
@@ -217,17 +220,18 @@ class CallSpanProcessor(SpanProcessor):
 
         If it is the span of a call, the context names it under `CALL_SPAN_KEY` too.
         """
-        span_context = trace.set_span_in_context(span)
+        values = {**get_current(), _SPAN_KEY: span}
         try:
             state = self.find_state(span)
+            if state is not None and state.url is not None:
+                values[CALL_SPAN_KEY] = span
         except Exception as fault:
             report_fault("finding a span's state", fault)
-            return span_context
-        if state is None or state.url is None:
-            return span_context
-        return context.set_value(CALL_SPAN_KEY, span, span_context)
+        return Context(values)
 
-    def client_context(self, program_context: Context) -> Context | None:
+    def client_context(
+        self, program_context: Context, suppression_keys: Iterable[str]
+    ) -> Context | None:
         """Return the context for the client's own work on the call whose span is current.
 
         It is the context of the program plus the keys that this package needs. So hooks,
@@ -236,21 +240,22 @@ class CallSpanProcessor(SpanProcessor):
 
         Args:
             program_context: the context in which the program made the call.
+            suppression_keys: the keys of the context that suppress spans.
 
         Returns:
             The context; None if the current span does not report a call.
         """
-        current = context.get_current()
-        span = trace.get_current_span(current)
-        state = self.find_state(span)
+        current = get_current()
+        span: Any = current.get(_SPAN_KEY)
+        state = self.find_state(span) if span is not None else None
         if state is None or state.url is None:
             return None
         # A client enters the context several times in a call, so it is made once.
         if state.client_contexts[0] is not program_context:
-            inside = context.set_value(CALL_SPAN_KEY, span, program_context)
-            if not is_http_instrumentation_enabled():
-                inside = context.set_value(OUTER_CALL_KEY, state.outermost, inside)
-            state.client_contexts = program_context, inside
+            inside = {**program_context, CALL_SPAN_KEY: span}
+            if any(map(current.get, suppression_keys)):
+                inside[OUTER_CALL_KEY] = state.outermost
+            state.client_contexts = program_context, Context(inside)
         return state.client_contexts[1]
 
     def on_end(self, span: ReadableSpan) -> None:

@@ -115,9 +115,9 @@ class SpanTree:
         self._reported_responses: dict[str, None] = {}
         self._waits: deque[tuple[float, SpanNode]] = deque()
 
-    def begin_span(self, span: trace.Span, parent_context: Context | None) -> SpanNode:
+    def begin_span(self, span: Any) -> SpanNode:
         """Add a span that starts; it may be the span of an LLM library."""
-        span_node = self.add_span(span, parent_context)
+        span_node = self.add_span(span)
         attributes = getattr(span, "attributes", None) or {}
         scope = getattr(span, "instrumentation_scope", None)
         if scope is not None and scope.name in _semconv.LATE_SCOPES:
@@ -143,10 +143,10 @@ class SpanTree:
         """Return whether a recent span has reported the tokens of a response from its start."""
         return response_id in self._reported_responses
 
-    def add_span(self, span: trace.Span, parent_context: Context | None) -> SpanNode:
+    def add_span(self, span: Any) -> SpanNode:
         """Add a span that starts and is no LLM library's, such as the span of an HTTP call."""
-        parent = trace.get_current_span(parent_context).get_span_context()
-        outer = self._open_nodes.get(parent.span_id) if parent.is_valid else None
+        parent: trace.SpanContext | None = span.parent
+        outer = self._open_nodes.get(parent.span_id) if parent is not None else None
         span_node = SpanNode(span, outer)
         if len(self._open_nodes) >= _MAX_OPEN_SPANS:
             self._open_nodes.pop(next(iter(self._open_nodes)), None)
@@ -179,7 +179,8 @@ class SpanTree:
             span_node: the node of the call's span.
             parent_context: the context that the call's span was started in.
         """
-        llm_node = self._latest_llm_node.get(lambda: None)()
+        latest = self._latest_llm_node.get(None)
+        llm_node = latest() if latest is not None else None
         if llm_node is None or llm_node.ended or not _is_within(span_node, llm_node.outer):
             return None
         if not is_llm_call(getattr(llm_node.span, "attributes", None) or {}):

@@ -77,7 +77,7 @@ class CallRecorder:
     def has_open_call(self):
         return False
 
-    def client_context(self, _caller_context):
+    def client_context(self, _caller_context, _suppression_keys):
         return None
 
     @property

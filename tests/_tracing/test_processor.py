@@ -182,7 +182,7 @@ class TestClientContext:
         program_context = context.get_current()
         span = tracked.start_call()
         with call_context.use_context(tracked.processor.context_with_span(span)):
-            inside = tracked.processor.client_context(program_context)
+            inside = tracked.processor.client_context(program_context, ())
         assert trace.INVALID_SPAN is trace.get_current_span(inside)
         assert span is inside[CALL_SPAN_KEY]
         assert OUTER_CALL_KEY not in inside
@@ -191,13 +191,13 @@ class TestClientContext:
         """A client may enter it several times in a call."""
         program_context = context.get_current()
         with trace.use_span(tracked.start_call()):
-            first = tracked.processor.client_context(program_context)
-            assert first is tracked.processor.client_context(program_context)
+            first = tracked.processor.client_context(program_context, ())
+            assert first is tracked.processor.client_context(program_context, ())
 
     def test_without_a_call_there_is_none(self, tracked):
         """The program's own span does not report a call."""
         with trace.use_span(tracked.tracer.start_span("work")):
-            assert None is tracked.processor.client_context(context.get_current())
+            assert None is tracked.processor.client_context(context.get_current(), ())
 
 
 class TestExclusion:

@@ -23,7 +23,7 @@ class Spans:
         context = trace.set_span_in_context(parent) if parent is not None else None
         attributes = {name.replace("__", "."): value for name, value in attributes.items()}
         span = self.tracer.start_span("span", context=context, attributes=attributes)
-        return span, self.tree.begin_span(span, context)
+        return span, self.tree.begin_span(span)
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ class TestFindLlmAncestor:
     def test_its_name_identifies_it_without_attributes(self, name, kind, is_llm, spans):
         """OpenLIT's span of a LiteLLM call gets its attributes when the call is over."""
         span = spans.tracer.start_span(name, kind=trace.SpanKind[kind])
-        llm_node = spans.tree.begin_span(span, None)
+        llm_node = spans.tree.begin_span(span)
         _, node = spans.begin(span)
         assert (llm_node if is_llm else None) is find_llm_ancestor(node)
 
@@ -160,7 +160,7 @@ class TestFindLlmBeside:
             if parent is not None:
                 context = trace.set_span_in_context(parent, context)
             span = spans.tracer.start_span("call", context=context)
-            node = spans.tree.begin_span(span, context)
+            node = spans.tree.begin_span(span)
             llm_node = spans.tree.find_llm_beside(node, context)
             if llm_node is not None:
                 spans.tree.attach_below(node, llm_node)
@@ -185,7 +185,7 @@ class TestFindLlmBeside:
             spans.tracer = TracerProvider(shutdown_on_exit=False).get_tracer("langfuse-sdk")
             span, llm_node = spans.begin()
             span.set_attribute("langfuse.observation.type", kind)
-            node = spans.tree.add_span(spans.tracer.start_span("call"), None)
+            node = spans.tree.add_span(spans.tracer.start_span("call"))
             llm_beside = spans.tree.find_llm_beside(node, Context())
             assert belongs is (llm_node is llm_beside)
 

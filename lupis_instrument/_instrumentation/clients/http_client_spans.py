@@ -244,6 +244,11 @@ class _HeaderLines:
             name, _, value = line.partition(b":")
             yield name, value.strip()
 
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the names of the headers."""
+        for line in self._lines[1:]:
+            yield line.partition(b":")[0]
+
     def __setitem__(self, name: str | bytes, value: str | bytes) -> None:
         """Put one header in the place of all headers of that name."""
         index = self.pop(name)

@@ -67,7 +67,7 @@ def instrumentor(recorder):
 
 def in_client(recorder):
     """Let the recorder return a client context, as for a request that has a span."""
-    recorder.client_context = lambda caller_context: Context({**caller_context, "client": True})
+    recorder.client_context = lambda caller, _: Context({**caller, "client": True})
 
 
 async def post(server, *configs, path=PATH):

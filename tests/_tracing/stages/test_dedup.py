@@ -139,7 +139,7 @@ class TestCountOnce:
             kind=trace.SpanKind.CLIENT,
             attributes={"gen_ai.system": "openai", **TOKENS},
         )
-        tracked.processor.span_tree.begin_span(outer, None)
+        tracked.processor.span_tree.begin_span(outer)
         span = tracked.start_call(parent=outer)
         tracked.answer_call(span)
         span.end()
