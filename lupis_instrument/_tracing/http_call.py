@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from functools import lru_cache
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any, Callable, List, NamedTuple, Tuple
+from typing import TYPE_CHECKING, Any, Callable, List, NamedTuple, Tuple, Union, cast
 from urllib.parse import urljoin, urlsplit
 
 from lupis_instrument._diagnostics import report_fault
@@ -19,6 +19,7 @@ from lupis_instrument._llm.body.body_reader import BodyReader
 
 if TYPE_CHECKING:
     Headers = List[Tuple[str, str]]
+    RawHeaders = Union[Headers, List[Tuple[bytes, bytes]]]
 
 MAX_REQUEST_BYTES = 4 << 20
 """The largest request body that is kept whole until the pipeline reads it, in bytes."""
@@ -87,8 +88,7 @@ class ResponseBody:
 
     Attributes:
         reader: the reader that extracts usage and ids from the body.
-        first_chunk: the time of the first piece, of `perf_counter_ns`.
-        piece_count: the number of pieces fed so far.
+        feed: takes a piece of the body that the program is about to get; never raises an error.
         outcome: `complete`, `closed`, `dropped` or `error` once the body has ended.
         error_type: the type of the exception that ended it.
         ended: the time of the end, of `perf_counter_ns`.
@@ -98,36 +98,29 @@ class ResponseBody:
         "_http_call",
         "ended",
         "error_type",
-        "first_chunk",
+        "feed",
         "outcome",
-        "piece_count",
         "reader",
     )
 
     def __init__(self, http_call: HttpCall, reader: BodyReader) -> None:
         self._http_call = http_call
         self.reader = reader
-        self.piece_count = 0
-        self.first_chunk: int | None = None
+        self.feed = reader.feed  # the reader's own: a stream pays for one call a piece, not two
         self.outcome: str | None = None
         self.error_type: str | None = None
         self.ended: int | None = None
 
-    def feed(self, data: bytes) -> None:
-        """Take a piece of the body that the program is about to get."""
-        try:
-            if not self.piece_count:
-                self.first_chunk = perf_counter_ns()
-            self.piece_count += 1
-            self.reader.feed(data)
-        except Exception as fault:
-            report_fault("reading a body", fault)
+    @property
+    def first_chunk(self) -> int | None:
+        """The time of the first piece, of `perf_counter_ns`; None if none has come."""
+        return self.reader.first_chunk
 
     @property
     def chunk_count(self) -> int:
         """The number of chunks on the wire, or of pieces from the client if that is unknown."""
         decoder = self.reader.finish().chunked_decoder
-        return self.piece_count if decoder is None else decoder.count
+        return self.reader.chunk_count if decoder is None else decoder.count
 
     def end(self, outcome: str, error: BaseException | None = None) -> None:
         """Record the end of the body; only the first call counts.
@@ -173,6 +166,7 @@ class HttpCall:
         "_previous",
         "_request_hash",
         "_resends",
+        "_response_headers",
         "attempts",
         "before_send",
         "body",
@@ -184,7 +178,6 @@ class HttpCall:
         "request_head",
         "request_headers",
         "request_size",
-        "response_headers",
         "span",
         "started",
         "status",
@@ -225,12 +218,12 @@ class HttpCall:
         self.method = ""
         self.url = self.path = ""
         self.request_head: bytes | None = None
-        self.request_headers: Headers = []
+        self.request_headers: RawHeaders = []
         self.request_body: list[bytes] = []
         self.request_size = self._kept_bytes = 0
         self._request_hash: int | None = None
         self.status: int | None = None
-        self.response_headers: Headers = []
+        self._response_headers: RawHeaders = []
         self.version: str | None = None
 
     def begin_attempt(self, method: str, url: str) -> None:
@@ -322,7 +315,7 @@ class HttpCall:
     def begin_response(
         self,
         status: int,
-        headers: Headers,
+        headers: RawHeaders,
         version: str | None,
         *,
         decoded: bool = False,
@@ -332,7 +325,7 @@ class HttpCall:
 
         Args:
             status: the status code of the response.
-            headers: the header lines, names as they came, one entry a line.
+            headers: the header lines, names as they came, one entry a line, as text or as bytes.
             version: the HTTP version, `1.1` for example.
             decoded: whether the client undoes Content-Encoding before it feeds the body.
             chunked: whether the body is fed with its chunked transfer coding.
@@ -341,18 +334,19 @@ class HttpCall:
             The body to feed; None if the body is of no interest.
         """
         self.status = status
-        self.response_headers = headers
+        self._response_headers = headers
         self.version = version
         if status == _SWITCHING_PROTOCOLS:
             self.endpoint = None  # the calls are the messages on the WebSocket that this opens
-        if not _is_retried_status(status) and _last_unanswered_call.get() is self:
+        if _last_unanswered_call.get() is self and not _is_retried_status(status):
             _last_unanswered_call.set(None)
         # The bodies of redirects contain no usage, nor do the files and lists of OTHER_API.
         redirect = _FIRST_REDIRECT <= status < _FIRST_CLIENT_ERROR
         if redirect or self.endpoint is None or self.endpoint.api == OTHER_API:
             return None
-        coding = None if decoded else join_header(headers, "content-encoding")
-        content_type = join_header(headers, "content-type")
+        lines = self.response_headers
+        coding = None if decoded else join_header(lines, "content-encoding")
+        content_type = join_header(lines, "content-type")
         reader = BodyReader(self.endpoint, content_type, coding, chunked=chunked)
         self.body = ResponseBody(self, reader)
         self._keep_open()
@@ -367,7 +361,13 @@ class HttpCall:
         """Return the request's header lines, parsed from its raw head if only that was kept."""
         if self.request_head is not None:
             return parse_headers(self.request_head)
-        return self.request_headers
+        return decode_headers(self.request_headers)
+
+    @property
+    def response_headers(self) -> Headers:
+        """The response's header lines as text."""
+        self._response_headers = headers = decode_headers(self._response_headers)
+        return headers
 
     @property
     def has_open_body(self) -> bool:
@@ -399,6 +399,16 @@ def join_header(headers: Headers, name: str) -> str | None:
     """Return the values of `name` (lower case), comma-joined as RFC 9110 section 5.2 allows."""
     values = [value for key, value in headers if key.lower() == name]
     return ", ".join(values) if values else None
+
+
+def decode_headers(headers: RawHeaders) -> Headers:
+    """Return header lines as text; bytes are UTF-8, or ISO-8859-1 if they are not, as in httpx."""
+    if not headers or not isinstance(headers[0][0], bytes):
+        return cast("Headers", headers)
+    try:
+        return [(name.decode(), value.decode()) for name, value in headers]
+    except UnicodeDecodeError:
+        return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
 
 
 def parse_headers(head: bytes) -> Headers:

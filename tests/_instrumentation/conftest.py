@@ -14,11 +14,13 @@ class BytesReader:
 
     def __init__(self, chunked):
         self.kept = bytearray()
+        self.chunk_count = 0
         self.chunked = chunked
         self.chunked_decoder = ChunkedDecoder() if chunked else None
         self._last = b""
 
     def feed(self, data):
+        self.chunk_count += 1
         self.finish()
         self._last = data
 
@@ -47,6 +49,7 @@ class RecordedCall(HttpCall):
         body = super().begin_response(*head, **options)
         if body is not None:
             body.reader = BytesReader(body.reader.chunked)
+            body.feed = body.reader.feed
         return body
 
 

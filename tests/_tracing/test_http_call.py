@@ -4,16 +4,19 @@ import pytest
 
 from lupis_instrument._diagnostics import diagnostics
 from lupis_instrument._llm.api.endpoints import identify_endpoint
+from lupis_instrument._llm.body.body_reader import BodyReader
 from lupis_instrument._tracing import http_call as http_call_module
 from lupis_instrument._tracing.http_call import (
     HttpCall,
     ParsedUrl,
     ResponseBody,
+    decode_headers,
     join_header,
     parse_headers,
     parse_url,
 )
 
+OPENAI_CHAT = identify_endpoint("POST", "api.openai.com", 443, "/v1/chat/completions")
 CHAT = "http://127.0.0.1:8000/v1/chat/completions"
 JSON = [("Content-Type", "application/json")]
 
@@ -221,21 +224,26 @@ def test_a_body_ends_after_it_began(http_call, body):
     assert http_call.started <= body.first_chunk <= body.ended
 
 
-class Failing:
-    """Fails in each of its methods, as a call or as a reader."""
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(b"a", "a"), ("é".encode(), "é"), ("é".encode("latin-1"), "é")],
+)
+def test_header_lines_of_bytes_are_decoded(value, expected):
+    """As UTF-8, or as ISO-8859-1 if they are not valid UTF-8."""
+    assert [("x", expected)] == decode_headers([(b"x", value)])
 
-    def feed(self, data):
-        raise ZeroDivisionError
+
+class FailingCall:
+    """Fails when its body ends."""
 
     def on_body_end(self, body):
         raise ZeroDivisionError
 
 
-@pytest.mark.parametrize("use", [lambda body: body.feed(b""), lambda body: body.end("complete")])
-def test_a_fault_does_not_reach_the_program(capsys, use):
+def test_a_fault_does_not_reach_the_program(capsys):
     """It is reported in one line on stderr."""
     diagnostics.reset()
-    use(ResponseBody(Failing(), Failing()))
+    ResponseBody(FailingCall(), BodyReader(OPENAI_CHAT, None, None)).end("complete")
     assert 1 == capsys.readouterr().err.count("failed (ZeroDivisionError")
 
 

@@ -147,7 +147,7 @@ def _watch_response(http_call: HttpCall, response: Any) -> None:
     version = "1.0" if response.version == _HTTP_1_0 else "1.1"
     chunked = bool(response.chunked)
     body = http_call.begin_response(
-        response.status, response.getheaders(), version, chunked=chunked
+        response.status, list(response.headers.raw_items()), version, chunked=chunked
     )
     if body is None:
         return

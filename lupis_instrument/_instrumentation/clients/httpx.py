@@ -123,7 +123,7 @@ def _read_request(
     """
     request = args[0] if args else kwargs["request"]
     http_call.begin_attempt(request.method, str(request.url))
-    http_call.request_headers = request.headers.multi_items()
+    http_call.request_headers = request.headers.raw
     if http_call.endpoint is None:
         return None
     try:
@@ -189,7 +189,7 @@ def _watch_response(http_call: HttpCall, response: Any, stream_class: Any) -> No
     """Record the head of a response, and tap its stream if the body is to be read."""
     version = response.extensions.get("http_version", b"HTTP/1.1").decode("ascii", "replace")
     body = http_call.begin_response(
-        response.status_code, response.headers.multi_items(), version.replace("HTTP/", "")
+        response.status_code, response.headers.raw, version.replace("HTTP/", "")
     )
     if body is not None:
         response.stream = stream_class(response.stream, body)

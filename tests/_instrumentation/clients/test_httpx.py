@@ -67,7 +67,7 @@ def test_request_is_recorded(client, recorder, server):
         http_call.url,
         http_call.request_body,
     )
-    assert ("x-one", "1") in http_call.request_headers
+    assert ("x-one", "1") in http_call.read_request_headers()
 
 
 def test_body_of_a_redirected_request_is_recorded(client, recorder, server):

@@ -76,7 +76,7 @@ class Socket:
 
     @property
     def pieces(self):
-        return [call.body.piece_count for call in self.spans.calls]
+        return [call.body.reader.chunk_count for call in self.spans.calls]
 
 
 @pytest.fixture

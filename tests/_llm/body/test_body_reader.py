@@ -13,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from servers.slow import slow_except
 
+from lupis_instrument._diagnostics import diagnostics
 from lupis_instrument._llm.api.endpoints import Endpoint, identify_endpoint
 from lupis_instrument._llm.body.body_reader import BodyReader
 from lupis_instrument._llm.body.digest import digest_call, parse_request_body
@@ -38,6 +39,24 @@ DOCUMENT = json.dumps(
     {"id": "c1", "model": "gpt-4o", "usage": USAGE, "choices": []}, indent=2
 ).encode()
 CODINGS = {None: bytes, "gzip": gzip.compress, "deflate": zlib.compress, "br": brotli.compress}
+
+
+class FailingReader(BodyReader):
+    """A reader that cannot decode anything."""
+
+    __slots__ = ()
+
+    def _decode_chunks(self):
+        raise ZeroDivisionError
+
+
+def test_a_fault_does_not_reach_the_program(capsys):
+    """It is reported in one line on stderr."""
+    diagnostics.reset()
+    reader = FailingReader(CHAT, None, None)
+    for _ in range(3):
+        reader.feed(bytes(1 << 20))
+    assert 1 == capsys.readouterr().err.count("reading a body failed (ZeroDivisionError")
 
 
 def read_facts(pieces, content_encoding=None, endpoint=CHAT, status=200):
