@@ -21,7 +21,7 @@ from typing import (
     TypeVar,
 )
 
-from lupis_instrument._llm.conversation.ids import read_ids
+from lupis_instrument._llm.conversation.ids import CONTINUED_APIS, read_ids
 from lupis_instrument._llm.conversation.turns import CHAT_OPERATIONS, read_turns
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class Conversations:
                 turns = None
             conversation = self._find_known(turns, ids) or self._start_new(turns, ids, facts)
             if conversation is not None:
-                self._remember_ids(conversation, ids, facts)
+                self._remember_ids(endpoint, conversation, ids, facts)
                 if turns is not None:
                     self._matcher.add_call(
                         turns, conversation, answered=answered, answer_hash=facts.answer_hash
@@ -212,10 +212,14 @@ class Conversations:
         return digest.hexdigest()[:_FINGERPRINT_DIGITS]
 
     def _remember_ids(
-        self, conversation: Conversation, ids: RequestIds, facts: AnswerFacts
+        self,
+        endpoint: Endpoint,
+        conversation: Conversation,
+        ids: RequestIds,
+        facts: AnswerFacts,
     ) -> None:
         """Remember the provider's ids, by which later calls refer to this conversation."""
-        if facts.response_id is not None:
+        if facts.response_id is not None and endpoint.api in CONTINUED_APIS:
             self._by_answer_id.put(facts.response_id, conversation)
         for provider_id in (ids.conversation, facts.conversation_id):
             if provider_id is not None:

@@ -33,6 +33,8 @@ _ANSWER_MEMBERS: tuple[FieldPath, ...] = (
     ("previous_response_id",),  # OpenAI Responses
     ("previous_interaction_id",),  # Gemini interactions
 )
+CONTINUED_APIS = frozenset(("openai.responses", "gemini.interactions"))
+"""The APIs whose answers a later call may continue by their ids."""
 # Members that the caller fills freely, maybe with a name or an e-mail address.
 _CALLER_MEMBERS: tuple[FieldPath, ...] = (
     ("conversation_id",),  # Cohere v1

@@ -429,6 +429,13 @@ def test_a_chain_from_another_process_has_the_id_of_its_last_answer(process):
     assert ("resp_7", "api") == first == later
 
 
+def test_the_id_of_an_answer_that_no_call_can_continue_is_not_kept(process):
+    """A service makes many calls, and each kept id would take memory."""
+    process.identify({"messages": chat("", "hi")}, CHAT, response_id="chatcmpl-1")
+    later = process.identify({"input": "hi", "previous_response_id": "chatcmpl-1"}, RESPONSES)
+    assert ("chatcmpl-1", "api") == later
+
+
 def test_the_new_turns_of_a_stored_conversation_are_no_opening(process):
     """They are not the list of another conversation."""
     process.identify({"conversation": "conv_1", "input": "hi"}, RESPONSES)
