@@ -11,6 +11,7 @@ as long for a span. A test compares the bytes with the upstream encoder.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from struct import pack
 from typing import (
     TYPE_CHECKING,
@@ -169,8 +170,14 @@ def _is_cached(value: Any) -> bool:
 def _encode_pair(key: str, value: Any) -> bytes:
     """Return a KeyValue message behind its length."""
     encoded = _encode_string(value) if type(value) is str else _encode_value(value)
-    pair = text_field(1, key) + bytes_field(2, encoded)
+    pair = _encode_key(key) + encode_varint(len(encoded)) + encoded
     return encode_varint(len(pair)) + pair
+
+
+@lru_cache(maxsize=512)
+def _encode_key(key: str) -> bytes:
+    """Return the beginning of a KeyValue message, up to the length of its value."""
+    return text_field(1, key) + _TAGS[2, DELIMITED]
 
 
 def _encode_value(value: Any) -> bytes:
