@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from lupis_instrument._llm.api.endpoints import Endpoint
     from lupis_instrument._llm.body.decoding import ResponseDecoder
 
-_MAX_HELD_BYTES = 256 * 1024  # memory that chunks may take before they are decoded
+_MAX_HELD_BYTES = 128 * 1024  # memory that chunks may take before they are decoded
 _CHUNK_OVERHEAD = 48  # bytes of memory that a chunk takes besides its data
 
 
 class BodyReader:
     """Receives the bytes of one response body as the program reads them.
 
-    `feed` only keeps a reference to the bytes. After 256 KiB, the next call decodes all of them at
+    `feed` only keeps a reference to the bytes. After 128 KiB, the next call decodes all of them at
     once and drops them. The decoder is imported when the first body is decoded; by then, the
     program usually has its answer.
 
