@@ -81,7 +81,7 @@ FAST_FAULTS = (
 TEMPORARY_FAULTS = (
     # In each request.
     "_tracing.processor:CallSpanProcessor._track_start",
-    "_tracing.processor:CallSpanProcessor._find_outer_state",
+    "_tracing.processor:CallSpanProcessor._is_excluded",
     "_tracing.processor:CallSpanProcessor.find_state",
     "_tracing.processor:CallSpanProcessor._queue_state",
     "_tracing.processor:find_llm_ancestor",
@@ -102,7 +102,7 @@ TEMPORARY_FAULTS = (
     "_tracing.http_call:identify_endpoint",
     "_tracing.http_call:parse_url",
     "_tracing.http_call:BodyReader.__init__",
-    "_tracing.http_call:BodyReader.feed",
+    "_llm.body.body_reader:perf_counter_ns",
     "_instrumentation.clients.http_client:WireRequest.__init__",
     "_instrumentation.clients.http_client:WireRequest.add_data",
     "_instrumentation.clients.http_client:_watch_response",
