@@ -72,10 +72,6 @@ CORE = (
 
 
 SAME_EVERYWHERE = (
-    "tests/_cli/lupis/test_doctor_checks.py",
-    "tests/_cli/lupis/test_doctor_delivery.py",
-    "tests/process/test_run_and_report.py",
-    "tests/process/test_text_sinks.py",
     "tests/test_architecture.py",
     "tests/test_containers.py",
     "tests/test_doc_commands.py",

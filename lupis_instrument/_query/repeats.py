@@ -64,7 +64,7 @@ def find_repeats(
     rows = db.execute(
         "SELECT fingerprint, provider, model, count(*), total(resends > 0), count(DISTINCT chat),"  # noqa: S608
         " sum(cost), sum(cost) - max(cost), min(at), max(at), max(id)"
-        f" FROM {source} WHERE {condition.sql} AND is_repeated(fingerprint)"
+        f" FROM {source} WHERE {condition.sql} AND is_repeated(CAST(fingerprint AS BLOB))"
         f" AND {types_condition(_COLUMNS)} GROUP BY fingerprint HAVING count(*) > 1"
         " ORDER BY 8 DESC, 4 DESC LIMIT ?",
         (*condition.values, limit),
@@ -76,15 +76,16 @@ def find_repeats(
     ]
 
 
-def _find_repeated(db: sqlite3.Connection, source: str, condition: SqlCondition) -> set[str]:
+def _find_repeated(db: sqlite3.Connection, source: str, condition: SqlCondition) -> set[bytes]:
     """Return the fingerprints that several calls have; nearly all of a million have one call.
 
-    SQL alone would sort all calls, which takes several seconds.
+    SQL alone would sort all calls, which takes several seconds. The fingerprints are bytes: a text
+    of a damaged store may be no UTF-8, and functions for SQLite take no such text.
     """
     seen: set[int] = set()
     add = seen.add
     fingerprints = db.execute(
-        f"SELECT fingerprint FROM {source} WHERE {condition.sql}"  # noqa: S608
+        f"SELECT CAST(fingerprint AS BLOB) FROM {source} WHERE {condition.sql}"  # noqa: S608
         f" AND {types_condition(['fingerprint'])} AND fingerprint IS NOT NULL",
         condition.values,
     )

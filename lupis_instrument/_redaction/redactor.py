@@ -192,8 +192,9 @@ class Redactor:
 
         Most are the same as in the span before: hosts, models, header fields.
         """
+        clean = self._clean_pairs
         try:
-            return attributes.items() - self._clean_pairs
+            return [pair for pair in attributes.items() if pair not in clean]
         except TypeError:  # a value has no hash
             return list(attributes.items())
 
@@ -216,7 +217,7 @@ class Redactor:
         for name, value, texts in unknown:
             if is_suspect is not None and any(map(is_suspect, texts)):
                 result[name] = self._redact_safely(value, None)
-            elif type(value) is not list and sum(map(len, texts)) <= _MAX_CLEAN_LENGTH:
+            elif type(value) is not list and _is_short(name, texts):
                 clean.append((name, value))
         return clean
 
@@ -242,7 +243,8 @@ class Redactor:
             carried = _LONG_NAME_PIECE.sub(self._mark_generated, carried)
         shown_name = self._engine.redact_text(prefix + carried)
         known = shown_name, self._names.find_attribute_rule(name)
-        self._known_names[name] = known
+        if len(name) <= _MAX_CLEAN_LENGTH:
+            self._known_names[name] = known
         return known
 
     def _mark_generated(self, piece: re.Match[str]) -> str:
@@ -361,6 +363,12 @@ class Redactor:
 def _has_options(items: Sequence[Any]) -> bool:
     """Return whether a list may be the arguments of a command."""
     return len(items) > 1 and any(isinstance(item, str) and item[:1] == "-" for item in items)
+
+
+def _is_short(name: str, texts: Sequence[str]) -> bool:
+    """Return whether an attribute may be kept in a cache, which is bounded in bytes."""
+    size = sum(map(len, texts)) + len(texts)
+    return len(name) <= _MAX_CLEAN_LENGTH and size <= _MAX_CLEAN_LENGTH
 
 
 def _list_texts(value: Any) -> Sequence[str] | None:

@@ -58,6 +58,10 @@ _NUMBERS = frozenset(
     )
 )
 _FLOATS = frozenset((_semconv.LUPIS_COST_TOTAL, _semconv.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK))
+_CONVERTED_NAMES = frozenset(
+    name for row in _semconv.FOREIGN_NAMES.items() for name in (row[0], *row[1])
+)
+_OWN_SESSION = _semconv.LUPIS_METADATA + "session_id"
 _MAX_DIGITS = 15
 
 
@@ -76,12 +80,15 @@ def complete_call(attributes: dict[str, Any], name: str) -> None:
     """Add the standard attributes to the attributes of an LLM call.
 
     Args:
-        attributes: the attributes; standard ones stay as they are.
+        attributes: the attributes. Standard ones stay as they are, except the provider's name,
+            which is replaced by its standard name.
         name: the name of the span.
     """
-    for standard, other in _find_foreign_names(tuple(attributes)):
+    for standard, other in _find_foreign_names(_CONVERTED_NAMES.intersection(attributes)):
         value = _convert(standard, attributes[other])
-        if value is not None:
+        # The program's own session, which may hold many conversations, is not the library's.
+        is_session = other == _semconv.SESSION_ID and _OWN_SESSION in attributes
+        if value is not None and not is_session:
             attributes[standard] = value
     attributes[_semconv.GEN_AI_PROVIDER_NAME] = _find_provider(attributes)
     attributes.setdefault(_semconv.GEN_AI_OPERATION_NAME, _find_operation(attributes, name))
@@ -93,12 +100,11 @@ def complete_call(attributes: dict[str, Any], name: str) -> None:
 
 
 @lru_cache(maxsize=256)
-def _find_foreign_names(names: tuple[str, ...]) -> list[tuple[str, str]]:
+def _find_foreign_names(given: frozenset[str]) -> list[tuple[str, str]]:
     """Return the standard names that a span lacks, each with the name that it has instead.
 
     The spans of a library have the same few sets of names.
     """
-    given = frozenset(names)
     return [
         (standard, next(other for other in others if other in given))
         for standard, others in _semconv.FOREIGN_NAMES.items()

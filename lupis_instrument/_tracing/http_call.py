@@ -372,7 +372,8 @@ class HttpCall:
     @property
     def has_open_body(self) -> bool:
         """Whether a body is observed that has not ended."""
-        return self.body is not None and self.body.outcome is None
+        body = self.body  # read once: `SpanState.release` clears it
+        return body is not None and body.outcome is None
 
 
 _last_unanswered_call: ContextVar[HttpCall | None] = ContextVar("lupis-unanswered", default=None)

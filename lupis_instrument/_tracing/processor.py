@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 _OLD_URL, _OLD_METHOD = "http.url", "http.method"
 """Attribute names of instrumentors that were set up without the stable conventions."""
-(_SPAN_KEY,) = trace.set_span_in_context(trace.INVALID_SPAN, Context())
+_SPAN_KEY = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, Context())))
 """The key of the current span in OpenTelemetry's context; it has no public name."""
 _MAX_OPEN_SPANS = 20_000
 """States kept at once; the oldest go first, for a program may never end its spans."""
@@ -290,8 +290,11 @@ class CallSpanProcessor(SpanProcessor):
         """End the spans whose bodies the program will not read any more; at exit."""
         for state in list(self._open_states.values()):
             http_call = state.http_call
-            if state.ended and http_call is not None and http_call.body is not None:
-                http_call.body.end("dropped")
+            body = (
+                http_call.body if http_call is not None else None
+            )  # read once: `release` clears it
+            if state.ended and body is not None:
+                body.end("dropped")
 
     def release_waiting(self) -> None:
         """Queue the spans that wait for an LLM library's span around them."""

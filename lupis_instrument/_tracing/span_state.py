@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Callable
 from opentelemetry.trace import SpanContext, TraceFlags
 
 from lupis_instrument._diagnostics import report_fault
+from lupis_instrument._tracing.span_tree import find_llm_ancestor
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -107,6 +108,11 @@ class SpanState:
     def keep_open(self) -> None:
         """Keep the span open when its instrumentor ends it."""
         self.span.end = self._request_end  # type: ignore[method-assign]
+        # Now, for the span of an LLM library may end, and be counted, before this one.
+        http_call, llm_node = self.http_call, find_llm_ancestor(self.span_node)
+        endpoint = http_call.endpoint if http_call is not None else None
+        if llm_node is not None and endpoint is not None and endpoint.uses_tokens:
+            llm_node.has_call = True
 
     def _request_end(self, end_time: int | None = None) -> None:
         """Stand in for `Span.end`: end the span unless its body is still being read."""
@@ -114,7 +120,8 @@ class SpanState:
             if not self.ended:
                 self.end_time = end_time
             self.ended = True
-            if self.http_call is None or not self.http_call.has_open_body:
+            http_call = self.http_call  # read once: `release` clears it
+            if http_call is None or not http_call.has_open_body:
                 self._queue_once()
         except Exception as fault:
             report_fault("ending a span", fault)
@@ -162,8 +169,10 @@ class SpanState:
     def release(self) -> None:
         """Let go of the call, which nothing needs once the span is prepared.
 
-        The call and the span refer to this state: a cycle, which only the garbage collector finds.
+        The call, the span and the contexts refer to this state: these cycles would wait for the
+        garbage collector.
         """
+        self.client_contexts = (None, None)
         if self.http_call is not None:
             self.http_call.body = None
         self.http_call = None

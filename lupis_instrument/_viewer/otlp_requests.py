@@ -68,13 +68,14 @@ def decode_request(kind: str, body: bytes, content_type: str) -> Any:
 
 
 def check_spans(body: bytes, content_type: str) -> bytes:
-    """Return a request with spans as valid protobuf.
+    """Return a request with spans as protobuf, with the fields that OTLP has and no others.
 
     Raises:
         BodyError: the type is another one, or the body is not valid.
     """
     message = decode_request("spans", body, content_type)
-    encoded: bytes = body if content_type == PROTOBUF else message.SerializeToString()
+    message.DiscardUnknownFields()
+    encoded: bytes = message.SerializeToString()
     return encoded
 
 

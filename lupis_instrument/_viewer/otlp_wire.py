@@ -1,7 +1,7 @@
 """Splits OTLP requests into spans, and spans into their fields, without decoding attributes.
 
-The messages are valid: protobuf has parsed the whole request before. Most attributes of a span are
-the same as in the spans before it, and their bytes say so at once.
+The messages are valid, and have no unknown fields: protobuf has encoded them again. Most attributes
+of a span are the same as in the spans before it, and their bytes say so at once.
 """
 
 from __future__ import annotations

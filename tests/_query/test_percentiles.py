@@ -40,6 +40,7 @@ def test_damaged_list_has_the_times_that_are_numbers(size, monkeypatch):
     """A file may be damaged anywhere."""
     monkeypatch.setattr(percentiles, "_MAX_SORTED_SIZE", size)
     assert (7, 7, 7) == TimeLists(["x,7", "-,1x"]).percentiles
+    assert (1, 3, 3) == TimeLists(["1,[2],3", "null,{}"]).percentiles
 
 
 def test_no_times_have_no_percentiles():

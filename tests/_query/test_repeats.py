@@ -17,6 +17,18 @@ def test_repeated_requests_are_known_by_their_fingerprint(store, ask):
     )
 
 
+def test_a_damaged_fingerprint_hides_no_other_request(store, ask):
+    """SQLite may hold a text that is no UTF-8."""
+    for number in range(4):
+        store.call("m", cost=1.0, **{"lupis.request.fingerprint": f"f{number // 2}"})
+
+    def damage(db):
+        db.execute("UPDATE item SET fingerprint = CAST(x'66ff' AS TEXT) WHERE id = 1")
+        return find_repeats(db)
+
+    assert [("f1", 2)] == [(row.fingerprint, row.calls) for row in ask(damage)]
+
+
 def test_each_repeated_request_is_found_among_many(store, ask):
     """The most expensive repetition comes first, and a filter sees only its own calls."""
     for number in range(20):

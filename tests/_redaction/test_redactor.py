@@ -311,6 +311,9 @@ def test_few_attributes_are_kept():
         redactor.redact_attributes({"url.path": f"/orders/{number}", "url.query": "x" * 1000})
     assert len(redactor._clean_pairs) <= 1025
     assert ("url.query", "x" * 1000) not in redactor._clean_pairs
+    redactor.redact_attributes({"n" * 1000: "x", "k": ("",) * 1000})
+    assert not {"n" * 1000, "k"} & {name for name, _ in redactor._clean_pairs}
+    assert "n" * 1000 not in redactor._known_names
 
 
 def test_attributes_without_a_hash_are_redacted():

@@ -4,6 +4,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from lupis_instrument._viewer.otlp_requests import PROTOBUF, check_spans
 from lupis_instrument._viewer.otlp_wire import split_request, split_span
 
 IDS = {"trace_id": b"t" * 16, "span_id": b"s" * 8}
@@ -24,6 +25,15 @@ def test_spans_come_by_resource_and_scope():
         (group.resource[-1:], group.scope[-1:]) for group in groups
     ]
     assert ["x", "y", "z"] == [Span.FromString(group.spans[0]).name for group in groups]
+
+
+@pytest.mark.parametrize("unknown", [b"\x9b\x06\x9c\x06", b"\x09" + b"8" * 8, b"\x0d" + b"4" * 4])
+def test_fields_that_otlp_does_not_have_are_left_out(unknown):
+    """A group, and fields with the number of the spans and a width of 8 and of 4 bytes."""
+    request = ExportTraceServiceRequest()
+    request.resource_spans.add().scope_spans.add().spans.add(name="n")
+    (group,) = split_request(check_spans(request.SerializeToString() + unknown, PROTOBUF))
+    assert "n" == Span.FromString(group.spans[0]).name
 
 
 def test_fields_of_a_span():

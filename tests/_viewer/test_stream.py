@@ -7,6 +7,8 @@ import pytest
 from servers.recorded import StoreFiller
 from servers.viewer import serve
 
+from lupis_instrument._viewer import stream
+
 
 @pytest.fixture
 def events(tmp_path):
@@ -30,7 +32,8 @@ def events(tmp_path):
 
 
 def test_stream_tells_each_change_of_the_store(events, tmp_path):
-    """The first event comes at once, the next one after a call has ended."""
+    """The first event comes at once, the next one within a second after a call has ended."""
+    assert stream._POLL_SECONDS <= 1
     assert {"last_change": 0} == events()
     filler = StoreFiller(tmp_path)
     for number in (1, 2):

@@ -134,7 +134,7 @@ def test_without_a_collector_at_the_default_endpoint_spans_are_stored(run_caller
         if not probe.connect_ex(("127.0.0.1", port)):
             pytest.skip("a collector listens at the default endpoint")
     text = "for _ in range(3): call()\nprint(time.monotonic())"
-    done = run_caller(text, env={"LUPIS_OTLP_ENDPOINT": ""})
+    done = run_caller(text, env={"LUPIS_OTLP_ENDPOINT": "", "LUPIS_SHUTDOWN_TIMEOUT": "100"})
     assert monotonic() - float(done.stdout) < MARGIN_SECONDS
     assert (0, "", [(KEPT, 3)]) == (done.returncode, done.stderr, count_states(run))
 

@@ -6,6 +6,7 @@ from textwrap import dedent
 from time import monotonic
 
 import pytest
+from servers.caller import PATIENT
 from servers.program import ManagedProcess
 from servers.slow import slow_except
 
@@ -65,7 +66,7 @@ COLLECTORS = {
 
 def end_program(run, llm, text, url, timeout=TIMEOUT):
     """Run a program to its end; return the seconds that its end took, and its account."""
-    environ = {"LUPIS_OTLP_ENDPOINT": url, "LUPIS_SHUTDOWN_TIMEOUT": str(timeout)}
+    environ = {**PATIENT, "LUPIS_OTLP_ENDPOINT": url, "LUPIS_SHUTDOWN_TIMEOUT": str(timeout)}
     running = ManagedProcess(
         run.build_command(PROGRAM + dedent(text) + "\nprint('done', flush=True)\n", [llm.url]),
         env=run.build_environment({**environ, "LUPIS_SUMMARY": "true"}),

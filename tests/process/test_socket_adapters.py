@@ -93,10 +93,13 @@ owner = importlib.import_module("lupis_instrument._instrumentation.clients.{modu
 for parent in {parents}:
     owner = getattr(owner, parent)
 def fail(*_, **__):
+    global failed
+    failed = True
     raise ZeroDivisionError("injected")
 setattr(owner, "{name}", fail)
 """
-    done = run(text + PROGRAM.read_text(), url, client, case)
+    done = run(text + PROGRAM.read_text() + "\nprint('==', failed)\n", url, client, case)
+    assert done.stdout.endswith("== True\n")
     lines = [line for line in done.stdout.splitlines() if not line.startswith("==")]
     assert 0 == done.returncode
     if case == "realtime":

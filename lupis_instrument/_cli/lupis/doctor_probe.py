@@ -137,7 +137,8 @@ def check_clients() -> Iterator[tuple[str, str, bool]]:
 def find_unrecorded() -> Iterator[tuple[str, str]]:
     """Yield each installed library whose calls no client's adapter records, with a text."""
     for module, distribution, text in UNRECORDED:
-        with suppress(Exception):  # a dotted name imports the packages above, which may be broken
+        # A dotted name imports the packages above, which may be broken, or end the program.
+        with suppress(Exception, SystemExit):
             if find_spec(module) is not None:
                 yield distribution, f"{metadata.version(distribution)}, {text}"
 

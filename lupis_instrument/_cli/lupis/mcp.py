@@ -117,7 +117,7 @@ def list_calls(  # noqa: PLR0917 - an agent passes names
 
 def show_spans(id: str = "last") -> str:  # noqa: A002
     """Show the spans of a run, a trace or a conversation by its id; `last` is the newest run."""
-    return run_command("show", ["--", id])
+    return run_command("show", ["--run=last"] if id == "last" else ["--", id])
 
 
 def compare_runs(before: str, after: str) -> str:

@@ -150,6 +150,7 @@ _ATTRIBUTES = (
 """By column: the attribute to read it from, and the attribute that counts without the first."""
 _COLUMNS = {names[0]: column for column, names in _ATTRIBUTES}
 _SECOND_COLUMNS = {name: column for column, names in _ATTRIBUTES for name in names[1:]}
+_COLUMN_NAMES = frozenset((*_COLUMNS, *_SECOND_COLUMNS))
 _INT_BITS = 64
 _MAX_TIME = (1 << 63) - 1
 _MAX_ORIGINS = 256
@@ -189,7 +190,7 @@ def make_span_facts(attributes: Mapping[str, Any], *, failed: bool, **columns: A
 
 def _read_columns(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Return columns by name."""
-    names = _find_columns(tuple(attributes))
+    names = _find_columns(tuple([name for name in attributes if name in _COLUMN_NAMES]))
     return {column: _to_column(attributes[name]) for column, name in names}
 
 

@@ -18,6 +18,7 @@ _PARTS = ("limit", "remaining", "reset")
 _NUMBER = re.compile(r"\d{1,15}", re.ASCII)
 _KIND = re.compile(r"[a-z0-9-]{1,32}", re.ASCII)
 _MAX_KINDS = 8
+_MAX_NAME = 128
 
 
 def read_limits(attributes: Mapping[str, Any]) -> str | None:
@@ -29,7 +30,8 @@ def read_limits(attributes: Mapping[str, Any]) -> str | None:
     Args:
         attributes: the attributes of a call's span, captured headers among them.
     """
-    names = tuple([name for name in attributes if _MARK in name])  # few of many
+    # Few of many. Servers choose their names, which are kept.
+    names = tuple([name for name in attributes if _MARK in name and len(name) <= _MAX_NAME])
     words = []
     for kind, remaining, limit in _pair_names(names) if names else ():
         remaining_number, limit_number = (
@@ -57,7 +59,7 @@ def _pair_names(names: tuple[str, ...]) -> list[tuple[str, str, str]]:
     for name in names:
         kind, part = _split_name(name)
         if part:
-            parts_by_kind.setdefault(kind, {})[part] = name
+            parts_by_kind.setdefault(kind, {}).setdefault(part, name)
     return [
         (kind, parts["remaining"], parts["limit"])
         for kind, parts in sorted(parts_by_kind.items())

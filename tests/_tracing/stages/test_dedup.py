@@ -9,6 +9,8 @@ from opentelemetry.sdk.resources import Resource
 from lupis_instrument._tracing.pipeline import Draft
 from lupis_instrument._tracing.stages.dedup import drop_repeated_span
 
+OPENAI = "https://api.openai.com/v1/chat/completions"
+JSON = [("Content-Type", "application/json")]
 TOKENS = {"gen_ai.usage.input_tokens": 12, "gen_ai.usage.output_tokens": 3}
 XAI = {
     "gen_ai.operation.name": "chat", "gen_ai.provider.name": "xai",
@@ -165,6 +167,22 @@ class TestCountOnce:
             name for name, span in exported.items() if TOKENS.items() <= span.items()
         ]
 
+    def test_a_library_span_that_ends_while_the_answer_is_read_does_not_count(
+        self, tracked, export
+    ):
+        """It is prepared before the span of the call."""
+        names = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", **TOKENS}
+        outer = tracked.tracer.start_span("client", attributes=names)
+        call = tracked.start_call(parent=outer)
+        http_call = tracked.http_call(call)
+        http_call.begin_attempt("POST", OPENAI)
+        assert http_call.begin_response(200, list(JSON), "1.1") is not None
+        call.end()
+        outer.end()
+        (exported,) = export()
+        assert "child" == exported.attributes["lupis.dedup"]
+        assert "lupis.cost.total" not in exported.attributes
+
 
 class TestForeignCalls:
     """Calls that only a library's span reports, because they use no HTTP client: gRPC's."""
@@ -207,6 +225,12 @@ class TestForeignCalls:
             attributes["lupis.cost.total"],
             attributes["lupis.cost.source"],
         )
+
+    def test_a_session_of_the_program_is_no_conversation(self, exported):
+        """A session of a library is one."""
+        session = {**XAI, "session.id": "s"}
+        assert "s" == exported(session)["lupis.chat.id"]
+        assert "lupis.chat.id" not in exported({**session, "lupis.metadata.session_id": "s"})
 
     def test_an_agent_has_no_cost(self, exported):
         """Its tokens are the sum of calls."""
