@@ -168,7 +168,7 @@ class Redactor:
         shown_names: dict[str, str] = {}  # of the names that are not shown as they are
         # Attributes whose texts were not seen before: name, value and texts.
         unknown: list[tuple[str, Any, Sequence[str]]] = []
-        for name, value in self._list_unknown(result):
+        for name, value in self._find_unknown(result):
             shown_name, name_rule = self._known_names.get(name) or self._learn_name(name)
             if shown_name != name:
                 shown_names[name] = shown_name
@@ -187,7 +187,7 @@ class Redactor:
             return {shown_names.get(name, name): value for name, value in result.items()}
         return result
 
-    def _list_unknown(self, attributes: dict[str, Any]) -> Iterable[tuple[str, Any]]:
+    def _find_unknown(self, attributes: dict[str, Any]) -> Iterable[tuple[str, Any]]:
         """Return the attributes that are not known to be clean.
 
         Most are the same as in the span before: hosts, models, header fields.

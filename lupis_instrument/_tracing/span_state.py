@@ -177,7 +177,7 @@ class SpanState:
             self.http_call.body = None
         self.http_call = None
         if "end" in vars(self.span):
-            self.span.end = _end_again  # type: ignore[method-assign]
+            self.span.end = _ignore_end  # type: ignore[method-assign]
 
     @property
     def outermost(self) -> SpanState:
@@ -188,5 +188,5 @@ class SpanState:
         return state
 
 
-def _end_again(end_time: int | None = None) -> None:
+def _ignore_end(end_time: int | None = None) -> None:
     """Stand in for the `end` of a span that has ended and is prepared."""

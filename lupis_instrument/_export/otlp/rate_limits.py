@@ -33,13 +33,11 @@ def read_limits(attributes: Mapping[str, Any]) -> str | None:
     # Few of many. Servers choose their names, which are kept.
     names = tuple([name for name in attributes if _MARK in name and len(name) <= _MAX_NAME])
     words = []
-    for kind, remaining, limit in _pair_names(names) if names else ():
-        remaining_number, limit_number = (
-            _read_number(attributes[remaining]),
-            _read_number(attributes[limit]),
-        )
-        if remaining_number is not None and limit_number is not None:
-            words.append(f"{kind}={remaining_number}/{limit_number}")
+    for kind, remaining_name, limit_name in _pair_names(names) if names else ():
+        remaining = _read_number(attributes[remaining_name])
+        limit = _read_number(attributes[limit_name])
+        if remaining is not None and limit is not None:
+            words.append(f"{kind}={remaining}/{limit}")
     return " ".join(words[:_MAX_KINDS]) or None
 
 

@@ -30,12 +30,12 @@ def wrap_client(module: ModuleType, activation: Activation) -> None:
     socket_class = module.ClientWebSocketResponse
     watcher = SocketWatcher(activation, _read_url)
 
-    def start_call(socket: Any, data: Any = None, *_: Any, **__: Any) -> SocketCall | None:
+    def show_message(socket: Any, data: Any = None, *_: Any, **__: Any) -> SocketCall | None:
         is_message = isinstance(data, (str, bytes, bytearray, memoryview))
         return watcher.send(socket, data) if is_message else None
 
     for name in _SENDS:
-        wrap_async_send(socket_class, name, watcher, start_call)
+        wrap_async_send(socket_class, name, watcher, show_message)
     _wrap_receive(socket_class, watcher)
     _wrap_close(socket_class, watcher)
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lupis_instrument._instrumentation.clients.socket_calls import SocketCall
     from lupis_instrument._instrumentation.clients.socket_watcher import SocketWatcher
 
-    StartCall = Callable[..., "SocketCall | None"]
+    ShowMessage = Callable[..., "SocketCall | None"]
     GetSocket = Callable[[Any], Any]
 
 TEXT, BINARY = 1, 2
@@ -25,12 +25,12 @@ def _get_same(socket: Any) -> Any:
     return socket
 
 
-def _start_call(
-    start_call: StartCall, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+def _show_message(
+    show_message: ShowMessage, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> SocketCall | None:
     """Return the call that a message starts; only an error that refuses it reaches the program."""
     try:
-        return start_call(owner, *args, **kwargs)
+        return show_message(owner, *args, **kwargs)
     except LupisError:
         raise
     except Exception as fault:
@@ -42,7 +42,7 @@ def wrap_send(
     owner: Any,
     name: str,
     watcher: SocketWatcher,
-    start_call: StartCall,
+    show_message: ShowMessage,
     get_socket: GetSocket = _get_same,
 ) -> None:
     """Wrap a method that sends messages: the call that a message starts fails if this raises.
@@ -51,14 +51,14 @@ def wrap_send(
         owner: the class.
         name: the name of the method.
         watcher: the client's watcher.
-        start_call: takes the arguments of the method, and shows the message to the watcher.
+        show_message: takes the arguments of the method, and shows the message to the watcher.
         get_socket: returns the watched socket of an object of the class.
     """
     original = getattr(owner, name)
 
     @functools.wraps(original)
     def send(self: Any, *args: Any, **kwargs: Any) -> Any:
-        call = _start_call(start_call, self, args, kwargs)
+        call = _show_message(show_message, self, args, kwargs)
         try:
             return original(self, *args, **kwargs)
         except BaseException as error:
@@ -73,7 +73,7 @@ def wrap_async_send(
     owner: Any,
     name: str,
     watcher: SocketWatcher,
-    start_call: StartCall,
+    show_message: ShowMessage,
     get_socket: GetSocket = _get_same,
 ) -> None:
     """Wrap a coroutine function that sends messages; see `wrap_send`."""
@@ -81,7 +81,7 @@ def wrap_async_send(
 
     @functools.wraps(original)
     async def send(self: Any, *args: Any, **kwargs: Any) -> Any:
-        call = _start_call(start_call, self, args, kwargs)
+        call = _show_message(show_message, self, args, kwargs)
         try:
             return await original(self, *args, **kwargs)
         except BaseException as error:

@@ -31,11 +31,11 @@ def wrap_client(module: ModuleType, activation: Activation) -> None:
     watcher = SocketWatcher(activation, lambda socket: socket.__dict__.get(_URL, ""))
     _wrap_connect(socket_class)
 
-    def start_call(socket: Any, frame: Any = None) -> SocketCall | None:
+    def show_message(socket: Any, frame: Any = None) -> SocketCall | None:
         is_message = getattr(frame, "opcode", None) in (TEXT, BINARY)
         return watcher.send(socket, frame.data) if is_message else None
 
-    wrap_send(socket_class, "send_frame", watcher, start_call)
+    wrap_send(socket_class, "send_frame", watcher, show_message)
     _wrap_recv_frame(socket_class, watcher)
     _wrap_close(socket_class, watcher)
 

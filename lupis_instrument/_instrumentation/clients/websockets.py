@@ -30,11 +30,11 @@ def wrap_client(module: ModuleType, activation: Activation) -> None:
         return
     watcher = SocketWatcher(activation, read_url)
 
-    def start_call(protocol: Any, data: Any = b"", *_: Any, **__: Any) -> SocketCall | None:
+    def show_message(protocol: Any, data: Any = b"", *_: Any, **__: Any) -> SocketCall | None:
         return watcher.send(protocol, data)
 
     for name in ("send_text", "send_binary"):
-        wrap_send(protocol, name, watcher, start_call)
+        wrap_send(protocol, name, watcher, show_message)
     _wrap_recv_frame(protocol, watcher)
     _wrap_send_close(protocol, watcher)
     _wrap_receive_eof(protocol, watcher)

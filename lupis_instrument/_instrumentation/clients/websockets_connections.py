@@ -25,14 +25,14 @@ def wrap_client(module: ModuleType, activation: Activation) -> None:
     """Wrap `ClientConnection.send`, a function in `websockets.sync` and a coroutine elsewhere."""
     watcher = SocketWatcher(activation, read_url)
 
-    def start_call(connection: Any, message: Any = None, *_: Any, **__: Any) -> SocketCall | None:
+    def show_message(connection: Any, message: Any = None, *_: Any, **__: Any) -> SocketCall | None:
         protocol = getattr(connection, "protocol", None)
         if protocol is None or not isinstance(message, (str, bytes, bytearray, memoryview)):
             return None  # a message in fragments is taken by the sans-I/O layer only
         return watcher.send(protocol, message, prepares=True)
 
     wrap = wrap_send if module.__name__ == "websockets.sync.client" else wrap_async_send
-    wrap(module.ClientConnection, "send", watcher, start_call, attrgetter("protocol"))
+    wrap(module.ClientConnection, "send", watcher, show_message, attrgetter("protocol"))
 
 
 def instrument_client(provider: Any, activation: Activation) -> None:

@@ -27,13 +27,13 @@ def wrap_client(module: ModuleType, activation: Activation) -> None:
     protocol = module.WebSocketCommonProtocol
     watcher = SocketWatcher(activation, _read_url)
 
-    def start_call(
+    def show_message(
         protocol: Any, _fin: bool = True, opcode: int = 0, data: Any = b"", **_: Any
     ) -> SocketCall | None:
         is_message = protocol.is_client and opcode in (TEXT, BINARY)
         return watcher.send(protocol, data) if is_message else None
 
-    wrap_async_send(protocol, "write_frame", watcher, start_call)
+    wrap_async_send(protocol, "write_frame", watcher, show_message)
     _wrap_read_frame(protocol, watcher)
     _wrap_close(protocol, watcher)
     _wrap_connection_lost(protocol, watcher)

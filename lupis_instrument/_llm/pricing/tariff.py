@@ -168,7 +168,7 @@ class Tariff:
     def _split_counts(
         self, prices: tuple[str, ...], counts: Mapping[str, Number]
     ) -> dict[str, Number]:
-        """Split overlapping counts into disjoint ones, by unit; without units that are not used.
+        """Split overlapping counts into disjoint ones, by unit; unused units are left out.
 
         From each count, subtract the parts that have a price of their own: input tokens, for
         example, without the tokens read from the cache. Nothing is then charged twice.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _USAGE = "gen_ai.usage."
 _BILLS = ("cost_in_usd_ticks",)
-"""Members of usage reports, with the cost that the provider states, that libraries copy."""
+"""Members of usage reports in which providers state the cost; libraries copy them."""
 _COST_ATTRIBUTES = tuple(name for _, name in COST_NAMES)
 _read_parts = attrgetter(*(field for field, _ in COST_NAMES))
 
