@@ -12,10 +12,9 @@ from lupis_instrument._export.otlp.protobuf import (
     DELIMITED,
     FIXED64,
     VARINT,
-    VARINT_BITS,
     VARINT_MORE,
-    VARINT_SHIFT,
     read_fields,
+    read_varint,
 )
 
 _TRACE_ID_BYTES, _SPAN_ID_BYTES = 16, 8
@@ -105,7 +104,7 @@ def split_span(data: bytes) -> PlainSpan | None:
             size = data[offset + 1]
             start = offset + 2
             if size >= VARINT_MORE:
-                size, start = _read_size(data, offset + 1)
+                size, start = read_varint(data, offset + 1)
             offset = start + size
             if tag == _ATTRIBUTE:
                 attributes.append(data[start:offset])
@@ -122,18 +121,6 @@ def split_span(data: bytes) -> PlainSpan | None:
         else:
             return None
     return _make_span(fields, attributes) if offset == end else None
-
-
-def _read_size(data: bytes, offset: int) -> tuple[int, int]:
-    """Return the number at `offset`, and the offset behind it."""
-    size = shift = 0
-    while True:
-        byte = data[offset]
-        offset += 1
-        size |= (byte & VARINT_BITS) << shift
-        if byte < VARINT_MORE:
-            return size, offset
-        shift += VARINT_SHIFT
 
 
 def _make_span(fields: dict[int, bytes], attributes: list[bytes]) -> PlainSpan | None:

@@ -22,16 +22,16 @@ def read_fields(data: bytes) -> Iterator[tuple[int, Any]]:
     """
     offset = 0
     while offset < len(data):
-        tag, offset = _read_varint(data, offset)
+        tag, offset = read_varint(data, offset)
         wire_type = tag & 7
         if not tag >> 3:
             raise ValueError(f"field number 0 before byte {offset}")
         if wire_type == VARINT:
-            value, offset = _read_varint(data, offset)
+            value, offset = read_varint(data, offset)
             yield tag >> 3, value
             continue
         if wire_type == DELIMITED:
-            width, offset = _read_varint(data, offset)
+            width, offset = read_varint(data, offset)
         elif wire_type in _WIDTHS:
             width = _WIDTHS[wire_type]
         else:
@@ -42,7 +42,7 @@ def read_fields(data: bytes) -> Iterator[tuple[int, Any]]:
         offset += width
 
 
-def _read_varint(data: bytes, offset: int) -> tuple[int, int]:
+def read_varint(data: bytes, offset: int) -> tuple[int, int]:
     """Return the number at `offset`, and the offset behind it."""
     number = shift = 0
     while offset < len(data) and shift < 64:  # noqa: PLR2004 - bits
