@@ -21,7 +21,7 @@ from opentelemetry.propagators.textmap import (
 from lupis_instrument import _semconv
 from lupis_instrument._diagnostics import report_fault
 from lupis_instrument._llm.api.addresses import is_allowed_host, is_loopback
-from lupis_instrument._llm.api.endpoints import identify_endpoint
+from lupis_instrument._llm.api.endpoints import ProviderHosts, identify_endpoint
 from lupis_instrument._tracing import given_headers
 from lupis_instrument._tracing.api import get_current
 from lupis_instrument._tracing.given_headers import MAX_SENT_VALUES, HeaderLine
@@ -158,17 +158,12 @@ class SelectivePropagator(TextMapPropagator):
         # A redirect changes the URL of the call, not of its span.
         http_call = state.http_call
         url = (http_call.url if http_call is not None else "") or state.url or ""
-        host = parse_url(url).host
-        is_known = not is_loopback(host) or state.conversation.chat_id is not None
-        rules = tuple(self._allowed_hosts())
-        return _is_allowed_host(host, rules, is_known or self._is_llm_url(url))
-
-    def _is_llm_url(self, url: str) -> bool:
-        """Return whether an LLM API has this URL, whatever the method of the request."""
-        hosts = tuple(self._provider_hosts().items())
         target = parse_url(url)
-        endpoint = identify_endpoint("POST", target.host, target.port, target.bare_path, hosts)
-        return endpoint is not None and not endpoint.needs_model
+        has_chat = state.conversation.chat_id is not None
+        rules, hosts = tuple(self._allowed_hosts()), tuple(self._provider_hosts().items())
+        return _is_allowed_address(
+            target.host, target.port, target.bare_path, has_chat, rules, hosts
+        )
 
     def _read_lines(self, carrier: Any) -> list[HeaderLine]:
         """Return the trace headers in a carrier, in its order."""
@@ -216,11 +211,18 @@ def _is_native(state: SpanState) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _is_allowed_host(host: str, rules: tuple[str, ...], with_private: bool) -> bool:
-    """Return whether the rules, with or without the one for private hosts, allow a host.
-
-    The cache has no path as its key: a path may hold a secret.
-    """
+def _is_allowed_address(  # noqa: PLR0917 - the key of a cache
+    host: str,
+    port: int | None,
+    path: str,
+    has_chat: bool,
+    rules: tuple[str, ...],
+    provider_hosts: ProviderHosts,
+) -> bool:
+    """Return whether the rules allow a request to this address, whatever its method."""
+    endpoint = identify_endpoint("POST", host, port, path, provider_hosts)
+    is_llm_url = endpoint is not None and not endpoint.needs_model
+    with_private = has_chat or is_llm_url or not is_loopback(host)
     return is_allowed_host(host, [rule for rule in rules if with_private or rule != _PRIVATE])
 
 
